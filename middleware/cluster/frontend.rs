@@ -1,0 +1,118 @@
+//! A frontend: a tenant's registered client.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Tags;
+use crate::bbb::{Algorithms, Secret};
+
+/// The identity of a [`Frontend`] in the store. Its key is what URLs carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FrontendId(pub Uuid);
+
+/// Names and values of call parameters, as a frontend's settings hold them.
+pub type ParamMap = BTreeMap<String, String>;
+
+/// A tenant's registered client (Greenlight, Moodle, a script): its key, its secrets and what is done to its calls.
+#[derive(Debug)]
+pub struct Frontend {
+    /// Identity in the store.
+    pub id: FrontendId,
+    /// The segment of the URL that names this frontend.
+    pub key: String,
+    /// What its checksums may be made with.
+    pub secrets: Secrets,
+    /// The checksum algorithms it may use.
+    pub algorithms: Algorithms,
+    /// A disabled frontend is answered as if it did not exist.
+    pub active: bool,
+    /// What is done to its calls.
+    pub settings: FrontendSettings,
+    /// The row's version; memory only ever takes a newer one.
+    pub version: i64,
+}
+
+/// One secret, or two while it is being changed, so that a frontend can be moved to a new one without an outage.
+#[derive(Debug)]
+pub struct Secrets {
+    current: Secret,
+    next: Option<Secret>,
+}
+
+impl Secrets {
+    /// The secret in use and, during a change, the one that is to follow it.
+    pub fn new(current: Secret, next: Option<Secret>) -> Self {
+        Self { current, next }
+    }
+
+    /// The secret in use.
+    pub fn current(&self) -> &Secret {
+        &self.current
+    }
+
+    /// Every secret that is valid now.
+    pub fn iter(&self) -> impl Iterator<Item = &Secret> {
+        std::iter::once(&self.current).chain(&self.next)
+    }
+}
+
+/// A frontend's settings, in the JSON shape of b3scale. Keys it does not know are ignored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FrontendSettings {
+    /// Only backends that carry all of these take this frontend's meetings.
+    pub required_tags: Tags,
+    /// Slides for meetings that bring none.
+    pub default_presentation: Option<DefaultPresentation>,
+    /// Parameters of `create` where the call has none.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub create_default_params: ParamMap,
+    /// Parameters of `create` whatever the call has.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub create_override_params: ParamMap,
+    /// Parameters of `join` where the call has none.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub join_default_params: ParamMap,
+    /// Parameters of `join` whatever the call has.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub join_override_params: ParamMap,
+}
+
+/// Slides that a frontend's meetings start with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DefaultPresentation {
+    /// Where a node fetches them. Empty: none.
+    pub url: String,
+    /// Use them even when the call brings slides of its own.
+    pub force: bool,
+}
+
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(value: D) -> Result<ParamMap, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_the_original_are_read() {
+        let json = r#"{"required_tags":null,"default_presentation":null,"attendees_limit":null,
+            "create_default_params":null,"create_override_params":{"record":"false"},"recordings":null}"#;
+        let settings: FrontendSettings = serde_json::from_str(json).expect("nulls and unknown keys are accepted");
+        assert!(settings.required_tags.is_empty());
+        assert_eq!(settings.create_override_params["record"], "false");
+    }
+
+    #[test]
+    fn both_secrets_are_valid_during_a_change() {
+        let secret = |text| Secret::new(text).expect("not empty");
+        let secrets = Secrets::new(secret("old"), Some(secret("new")));
+        assert_eq!(secrets.iter().count(), 2);
+        assert!(secrets.current() == &secret("old"));
+    }
+}
