@@ -16,6 +16,13 @@ pub struct Outcome {
     pub message: Option<String>,
 }
 
+impl Outcome {
+    /// Whether the call succeeded.
+    pub fn is_success(&self) -> bool {
+        self.returncode == ReturnCode::Success
+    }
+}
+
 const OUTCOME: [&[&str]; 5] = [
     &["response", "returncode"],
     &["response", "messageKey"],
@@ -49,6 +56,15 @@ pub fn outcome(xml: &[u8]) -> Result<Outcome, XmlError> {
         None => return Err(no_answer("it has no `returncode`")),
     };
     Ok(Outcome { returncode, message_key: key.or(error_key), message: message.or(error_message) })
+}
+
+/// Checks that a document is what every function here wants of it, whatever it says.
+///
+/// # Errors
+///
+/// The document is not well-formed and complete.
+pub fn well_formed(xml: &[u8]) -> Result<(), XmlError> {
+    fields(xml, []).map(|[]| ())
 }
 
 /// Reads the text of children of the root, whatever its name. Of several of one name it is the first.
