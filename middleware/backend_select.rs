@@ -62,6 +62,7 @@ impl Stage for BackendSelect {
         Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::Scope, Fact::Meeting])
             .gives(&[Fact::Backend])
             .takes(&[Fact::Candidates])
+            .only(&[CallKind::Create])
     }
 
     fn layer(self, ports: &Ports) -> Result<BackendSelectLayer, SetupError> {

@@ -1,1 +1,2 @@
 //! b3scale.
+pub mod pipeline;
