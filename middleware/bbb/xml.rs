@@ -13,6 +13,6 @@ mod writer;
 pub use error::{Problem, XmlError};
 pub use events::{MAX_DEPTH, Path};
 pub use presentation::with_presentation;
-pub use read::{Outcome, elements, fields, outcome};
+pub use read::{Outcome, elements, fields, outcome, well_formed};
 pub use rewrite::rewrite;
 pub use writer::{ReturnCode, Writer};

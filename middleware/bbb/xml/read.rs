@@ -51,6 +51,17 @@ pub fn outcome(xml: &[u8]) -> Result<Outcome, XmlError> {
     Ok(Outcome { returncode, message_key: key.or(error_key), message: message.or(error_message) })
 }
 
+/// Checks that a document is well-formed and complete, whatever it says.
+///
+/// # Errors
+///
+/// It is not.
+pub fn well_formed(xml: &[u8]) -> Result<(), XmlError> {
+    let mut events = Events::new(xml)?;
+    while events.next()?.is_some() {}
+    Ok(())
+}
+
 /// Reads the text of children of the root, whatever its name. Of several of one name it is the first.
 ///
 /// # Errors
