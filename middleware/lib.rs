@@ -1,1 +1,4 @@
 //! The pipeline.
+
+pub mod bbb;
+pub mod cluster;
