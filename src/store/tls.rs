@@ -42,7 +42,7 @@ impl Roots {
         file.map_or(Self::System, Self::File)
     }
 
-    fn load(&self) -> Result<RootCertStore, StoreError> {
+    fn load(&self) -> Result<Anchors, StoreError> {
         let (found, origin) = match self {
             Self::System => (rustls_native_certs::load_native_certs(), "the system".to_owned()),
             Self::File(path) => {
@@ -51,13 +51,23 @@ impl Roots {
             }
         };
         let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(found.certs);
+        store.add_parsable_certificates(found.certs.iter().cloned());
         if store.is_empty() {
             let why = found.errors.first().map(|error| format!(": {error}")).unwrap_or_default();
             return Err(StoreError::Setting(format!("sslrootcert: no certificate found in {origin}{why}")));
         }
-        Ok(store)
+        let pinned = if matches!(self, Self::File(_)) { found.certs } else { Vec::new() };
+        Ok(Anchors { store, pinned })
     }
+}
+
+/// What a chain may end in.
+#[derive(Debug)]
+struct Anchors {
+    store: RootCertStore,
+    /// The same certificates, for servers that present one of them themselves. Self-signed, they often claim to be an authority,
+    /// which the check of chains does not accept of a server.
+    pinned: Vec<CertificateDer<'static>>,
 }
 
 /// Makes TLS connections to PostgreSQL. Cheap to clone.
@@ -68,12 +78,12 @@ impl Connector {
     pub(super) fn new(trust: &Trust) -> Result<Self, StoreError> {
         // Given explicitly: a process-wide default would be set by whoever comes first.
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let (roots, names) = match trust {
+        let (anchors, names) = match trust {
             Trust::Any => (None, false),
             Trust::Chain(roots) => (Some(roots.load()?), false),
             Trust::ChainAndName(roots) => (Some(roots.load()?), true),
         };
-        let verifier = Arc::new(Verifier { roots, names, provider: Arc::clone(&provider) });
+        let verifier = Arc::new(Verifier { anchors, names, provider: Arc::clone(&provider) });
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let config = config.map_err(|error| StoreError::Setting(error.to_string()))?;
         let config = config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
@@ -95,7 +105,7 @@ impl MakeTlsConnect<Socket> for Connector {
 
 #[derive(Debug)]
 struct Verifier {
-    roots: Option<RootCertStore>,
+    anchors: Option<Anchors>,
     names: bool,
     provider: Arc<CryptoProvider>,
 }
@@ -109,10 +119,12 @@ impl ServerCertVerifier for Verifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if let Some(roots) = &self.roots {
+        if let Some(anchors) = &self.anchors {
             let algorithms = self.provider.signature_verification_algorithms.all;
             let parsed = ParsedCertificate::try_from(certificate)?;
-            verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms)?;
+            if !anchors.pinned.contains(certificate) {
+                verify_server_cert_signed_by_trust_anchor(&parsed, &anchors.store, intermediates, now, algorithms)?;
+            }
             if self.names {
                 verify_server_name(&parsed, host)?;
             }
@@ -140,5 +152,36 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
+    use super::*;
+
+    fn self_signed() -> CertificateDer<'static> {
+        let mut params = CertificateParams::new(vec!["db.example".to_owned()]).expect("a name");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.self_signed(&KeyPair::generate().expect("a key")).expect("signed").der().clone()
+    }
+
+    fn verify(trusted: &CertificateDer<'static>, shown: &CertificateDer<'_>, host: &str) -> bool {
+        let mut store = RootCertStore::empty();
+        store.add(trusted.clone()).expect("it can be a root");
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let anchors = Some(Anchors { store, pinned: vec![trusted.clone()] });
+        let verifier = Verifier { anchors, names: true, provider };
+        let host = ServerName::try_from(host).expect("a name");
+        verifier.verify_server_cert(shown, &[], &host, &[], UnixTime::now()).is_ok()
+    }
+
+    #[test]
+    fn a_self_signed_certificate_is_its_own_root_for_its_own_name() {
+        let certificate = self_signed();
+        assert!(verify(&certificate, &certificate, "db.example"));
+        assert!(!verify(&certificate, &certificate, "other.example"));
+        assert!(!verify(&certificate, &self_signed(), "db.example"));
     }
 }

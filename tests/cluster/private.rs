@@ -74,6 +74,26 @@ async fn a_server_that_outlived_its_owner_is_ended_and_not_joined() {
 }
 
 #[tokio::test]
+async fn a_process_that_got_the_number_of_an_old_server_does_not_bar_the_start() {
+    let folder = TestFolder::new();
+    PrivateCluster::start(folder.path()).await.expect("it starts").stop().await;
+    let owner = fs::metadata(folder.path().join("pgdata")).expect("it is there");
+    let mut command = tokio::process::Command::new("sleep");
+    command.arg("600").kill_on_drop(true);
+    if rustix::process::geteuid().is_root() {
+        command.uid(owner.uid()).gid(owner.gid());
+    }
+    let mut other = command.spawn().expect("it runs");
+    let note = folder.path().join("pgdata/postmaster.pid");
+    let pid = other.id().expect("it runs");
+    fs::write(&note, format!("{pid}\n{}/pgdata\n1\n5432\n\n\n0 0\nready\n", folder.path().display())).expect("a note");
+    std::os::unix::fs::chown(&note, Some(owner.uid()), Some(owner.gid())).expect("the file is ours");
+    let cluster = PrivateCluster::start(folder.path()).await.expect("it starts");
+    assert!(other.try_wait().expect("it is a child").is_none(), "it has nothing to do with us");
+    cluster.stop().await;
+}
+
+#[tokio::test]
 async fn a_cluster_that_is_half_made_is_made_again() {
     let folder = TestFolder::new();
     fs::create_dir(folder.path().join("pgdata.new")).expect("the folder is ours");
@@ -90,7 +110,11 @@ async fn a_folder_with_a_long_name_gets_its_socket_elsewhere() {
     let cluster = PrivateCluster::start(&long).await.expect("it starts");
     Store::connect(cluster.url(), 1).await.expect("it takes connections");
     assert!(!long.join("socket").exists());
+    let socket = percent_encoding::percent_decode_str(cluster.url()).decode_utf8().expect("it is text").into_owned();
+    let socket = socket.split(['=', '&']).find(|part| part.starts_with('/')).expect("a path").to_owned();
+    assert!(Path::new(&socket).exists());
     cluster.stop().await;
+    assert!(!Path::new(&socket).exists(), "nothing is left in the shared folder");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use b3scale::store::{NewStatus, StoreError};
-use b3scale_middleware::bbb::Algorithm;
+use b3scale_middleware::bbb::{Algorithm, Secret};
 use b3scale_middleware::cluster::{AdminState, BackendId, DefaultPresentation, NodeState};
 use b3scale_support::TestDatabase;
 use tokio::task::JoinSet;
@@ -22,7 +22,7 @@ async fn a_frontend_comes_back_as_it_was_recorded() {
     let found = database.store().find_frontend(recorded.id).await.unwrap().expect("it is there");
     assert_eq!((found.key.as_str(), found.active, found.version), ("school", true, recorded.version));
     assert_eq!((found.algorithms, &found.settings), (new.algorithms, &new.settings));
-    assert_eq!(found.secrets.iter().map(|one| one.expose()).collect::<Vec<_>>(), ["s3cret", "n3xt"]);
+    assert_eq!(found.secrets.iter().map(Secret::expose).collect::<Vec<_>>(), ["s3cret", "n3xt"]);
 }
 
 #[tokio::test]

@@ -116,7 +116,6 @@ async fn every_sslmode_does_what_libpq_says() {
         ("localhost", "sslmode=require".to_owned(), true),
         ("localhost", "sslmode=prefer".to_owned(), true),
         ("localhost", "sslmode=allow".to_owned(), true),
-        ("localhost", "sslmode=require&channel_binding=require".to_owned(), true),
         ("localhost", format!("sslmode=verify-full&sslrootcert={ca}"), true),
         ("elsewhere", format!("sslmode=verify-ca&sslrootcert={ca}"), true),
         // The server takes TLS only.

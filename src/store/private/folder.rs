@@ -45,6 +45,13 @@ impl Folder {
     }
 }
 
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Empty once the server has stopped. In a shared folder it would stay for ever.
+        let _ = fs::remove_dir(&self.socket);
+    }
+}
+
 fn make_data_dir(folder: &Path) -> Result<(), PrivateError> {
     if folder.is_dir() {
         return Ok(());

@@ -53,6 +53,7 @@ impl Server {
                 server.stop().await;
                 return Err(PrivateError::NotStarted { folder: folder.cluster.clone(), reason });
             }
+            remove_stale_note(&folder.cluster);
             sleep(GLANCE).await;
         }
     }
@@ -159,6 +160,17 @@ fn is_server_of(pid: Pid, cluster: &Path) -> bool {
     // PostgreSQL works in its cluster's folder. Where the system does not tell, the note is all there is.
     fs::read_link(format!("/proc/{}/cwd", pid.as_raw_nonzero()))
         .map_or(!Path::new("/proc/self").exists(), |cwd| cwd == cluster)
+}
+
+/// Removes the note of a server that is long gone, whose number another process of the same user has by now: PostgreSQL would
+/// refuse to start for as long as that one runs. In a container that was killed the numbers come again every time.
+fn remove_stale_note(cluster: &Path) {
+    let processes: Vec<_> = fs::read_dir("/proc").into_iter().flatten().flatten().collect();
+    let busy =
+        processes.iter().any(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == cluster));
+    if !processes.is_empty() && !busy {
+        let _ = fs::remove_file(cluster.join("postmaster.pid"));
+    }
 }
 
 fn noted_pid(cluster: &Path) -> Option<Pid> {
