@@ -1,2 +1,4 @@
-//! b3scale.
+//! The programs around the pipeline: server, store, nodes and demo.
+
 pub mod pipeline;
+pub mod store;
