@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
 
-use super::meeting::{Attendee, Meeting};
+use super::meeting::{Attendee, Meeting, Role};
 use super::xml::{Xml, java_date};
 
 /// A whole answer, before it is sent well or badly.
 pub(super) type Reply = Response<Bytes>;
 
+/// Of a create of a meeting that is there.
 const LINGERS: &str = "This conference was already in existence and may currently be in progress.";
 
 /// Why a call fails, in the shape in which BBB says so.
@@ -227,7 +228,7 @@ fn write_counts(xml: &mut Xml, meeting: &Meeting, grouped: bool) {
         ("voiceParticipantCount", count(|attendee| attendee.media.voice)),
         ("videoCount", count(|attendee| attendee.media.video)),
         ("maxUsers", meeting.max_users),
-        ("moderatorCount", count(|attendee| attendee.role == super::meeting::Role::Moderator)),
+        ("moderatorCount", count(|attendee| attendee.role == Role::Moderator)),
     ];
     for (name, value) in counts {
         if grouped {
@@ -257,7 +258,7 @@ fn write_attendee(xml: &mut Xml, attendee: &Attendee) {
 fn grouped_number(number: u64) -> String {
     let digits = number.to_string();
     digits.char_indices().fold(String::new(), |mut text, (at, digit)| {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

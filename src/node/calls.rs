@@ -37,11 +37,13 @@ pub(super) struct Request {
     pub(super) body: Bytes,
 }
 
+type Answerer = fn(&Shared, &Request) -> Result<Reply, Failure>;
+
 /// What the node does with one name of the API.
 struct Endpoint {
     methods: &'static [Method],
     contents: &'static [&'static str],
-    answer: fn(&Shared, &Request) -> Result<Reply, Failure>,
+    answer: Answerer,
 }
 
 /// The name under which a path is known: a call, `index`, `html5client`, or nothing.
@@ -80,7 +82,7 @@ fn endpoint(name: &str) -> Option<Endpoint> {
     const GET: &[Method] = &[Method::GET];
     const POST: &[Method] = &[Method::POST];
     const BOTH: &[Method] = &[Method::GET, Method::POST];
-    let (methods, contents, answer): (_, _, fn(&Shared, &Request) -> Result<Reply, Failure>) = match name {
+    let (methods, contents, answer): (_, _, Answerer) = match name {
         "index" => (GET, FORM, |_, _| Err(Failure::Exception)),
         "create" => (BOTH, FORM_OR_XML, create::answer),
         "join" => (GET, FORM, join::answer),

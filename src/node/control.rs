@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use super::Shared;
 use super::calls;
 use super::meeting::{Media, Presence, Role};
+use super::state::NodeState;
 
 /// The hand inside the node. Meetings are named by meeting id or internal id.
 pub struct Control<'a>(pub(super) &'a Shared);
@@ -76,10 +77,10 @@ impl Control<'_> {
 
     /// The node restarts: all meetings are lost, nobody is told.
     pub fn forget(&self) {
-        self.0.change(|state| state.forget());
+        self.0.change(NodeState::forget);
     }
 
-    fn with_session(&self, meeting: &str, user: &str, act: impl FnOnce(&mut super::state::NodeState, &str)) -> bool {
+    fn with_session(&self, meeting: &str, user: &str, act: impl FnOnce(&mut NodeState, &str)) -> bool {
         self.0.change(|state| {
             let attendee = state.find(meeting).and_then(|meeting| meeting.attendees.iter().find(|one| one.is(user)));
             let token = attendee.map(|attendee| attendee.session_token.clone());

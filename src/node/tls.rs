@@ -48,7 +48,7 @@ impl TestAuthority {
         &self.der
     }
 
-    /// TLS settings of a node on 127.0.0.1, ::1 or localhost.
+    /// TLS settings of a node on 127.0.0.1, `::1` or localhost.
     pub fn server_config(&self) -> Result<Arc<ServerConfig>, AuthorityError> {
         self.server_config_for(&LOOPBACK)
     }

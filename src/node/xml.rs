@@ -66,7 +66,7 @@ pub(super) fn java_date(epoch_ms: u64) -> String {
 /// Year, month from 0 and day from 1 of a day counted from 1 January 1970.
 fn civil(days: u64) -> (u64, usize, u64) {
     let (mut year, mut rest) = (1970, days);
-    let leap = |year: u64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let leap = |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
     while rest >= 365 + u64::from(leap(year)) {
         rest -= 365 + u64::from(leap(year));
         year += 1;
