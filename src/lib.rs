@@ -1,4 +1,5 @@
 //! The programs around the pipeline: server, store, nodes and demo.
 
+pub mod node;
 pub mod pipeline;
 pub mod store;
