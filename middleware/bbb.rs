@@ -1,0 +1,15 @@
+//! The BigBlueButton protocol: call kinds, parameters, checksums, meeting ids and XML.
+//!
+//! A leaf. It is pure code over text and bytes: no tower, no sockets, no clock.
+
+mod call_kind;
+mod checksum;
+mod meeting_id;
+mod params;
+pub mod xml;
+
+pub use call_kind::{CallKind, Media, Methods, UnknownCall};
+pub use checksum::{Algorithm, Algorithms, ChecksumError, Secret, Signed, sign, verify};
+pub use meeting_id::{MeetingId, MeetingIdError, ScopedId};
+pub use params::{Params, clean};
+pub use xml::{Outcome, ReturnCode, XmlError};

@@ -1,0 +1,254 @@
+//! The calls of the API, in BBB's own spelling.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::Method;
+
+/// One call of the BBB API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names are BBB's and documented there")]
+pub enum CallKind {
+    Index,
+    Create,
+    Join,
+    IsMeetingRunning,
+    End,
+    GetMeetingInfo,
+    GetMeetings,
+    GetSessions,
+    InsertDocument,
+    SendChatMessage,
+    GetRecordings,
+    PublishRecordings,
+    DeleteRecordings,
+    UpdateRecordings,
+    GetRecordingTextTracks,
+    PutRecordingTextTrack,
+}
+
+impl CallKind {
+    /// How many calls there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// Every call, in the order of [`index`](Self::index).
+    pub const ALL: [Self; 16] = [
+        Self::Index,
+        Self::Create,
+        Self::Join,
+        Self::IsMeetingRunning,
+        Self::End,
+        Self::GetMeetingInfo,
+        Self::GetMeetings,
+        Self::GetSessions,
+        Self::InsertDocument,
+        Self::SendChatMessage,
+        Self::GetRecordings,
+        Self::PublishRecordings,
+        Self::DeleteRecordings,
+        Self::UpdateRecordings,
+        Self::GetRecordingTextTracks,
+        Self::PutRecordingTextTrack,
+    ];
+
+    /// The place of this call in [`ALL`](Self::ALL), for tables with one entry a call.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The name as the path has it. The version call has none there and is `index` here.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Index => "index",
+            Self::Create => "create",
+            Self::Join => "join",
+            Self::IsMeetingRunning => "isMeetingRunning",
+            Self::End => "end",
+            Self::GetMeetingInfo => "getMeetingInfo",
+            Self::GetMeetings => "getMeetings",
+            Self::GetSessions => "getSessions",
+            Self::InsertDocument => "insertDocument",
+            Self::SendChatMessage => "sendChatMessage",
+            Self::GetRecordings => "getRecordings",
+            Self::PublishRecordings => "publishRecordings",
+            Self::DeleteRecordings => "deleteRecordings",
+            Self::UpdateRecordings => "updateRecordings",
+            Self::GetRecordingTextTracks => "getRecordingTextTracks",
+            Self::PutRecordingTextTrack => "putRecordingTextTrack",
+        }
+    }
+
+    /// The name as a checksum covers it: empty for the version call.
+    pub const fn checksum_name(self) -> &'static str {
+        match self {
+            Self::Index => "",
+            named => named.name(),
+        }
+    }
+
+    /// The call of that name. Case matters, as it does to BBB.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The methods BBB 3.0 maps for this call.
+    pub const fn methods(self) -> Methods {
+        match self {
+            Self::Index | Self::Join | Self::SendChatMessage | Self::PublishRecordings | Self::DeleteRecordings => {
+                Methods::Get
+            }
+            Self::InsertDocument | Self::PutRecordingTextTrack => Methods::Post,
+            Self::Create
+            | Self::IsMeetingRunning
+            | Self::End
+            | Self::GetMeetingInfo
+            | Self::GetMeetings
+            | Self::GetSessions
+            | Self::GetRecordings
+            | Self::UpdateRecordings
+            | Self::GetRecordingTextTracks => Methods::GetAndPost,
+        }
+    }
+
+    /// Whether this call may carry a body of that type. A call without a body need not be asked.
+    pub const fn accepts(self, media: Media) -> bool {
+        match media {
+            Media::Form | Media::Multipart => !matches!(self, Self::InsertDocument),
+            Media::Xml => matches!(self, Self::Create | Self::InsertDocument),
+            Media::Other => false,
+        }
+    }
+}
+
+impl fmt::Display for CallKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for CallKind {
+    type Err = UnknownCall;
+
+    fn from_str(name: &str) -> Result<Self, UnknownCall> {
+        Self::from_name(name).ok_or_else(|| UnknownCall(name.to_owned()))
+    }
+}
+
+/// There is no call of that name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no call of the BigBlueButton API; names are case-sensitive, such as `getMeetings`")]
+pub struct UnknownCall(pub String);
+
+/// The HTTP methods of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Methods {
+    /// GET only.
+    Get,
+    /// POST only.
+    Post,
+    /// Either.
+    GetAndPost,
+}
+
+impl Methods {
+    /// The value of an `Allow` header.
+    pub const fn allow(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::GetAndPost => "GET, POST",
+        }
+    }
+
+    /// Whether `method` is among these. HEAD is not: it must never become a create.
+    pub fn contains(self, method: &Method) -> bool {
+        match self {
+            Self::Get => method == Method::GET,
+            Self::Post => method == Method::POST,
+            Self::GetAndPost => method == Method::GET || method == Method::POST,
+        }
+    }
+}
+
+/// What a body is, by its media type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// `application/x-www-form-urlencoded`: more parameters.
+    Form,
+    /// `multipart/form-data`: parameters or a file.
+    Multipart,
+    /// `application/xml` or `text/xml`: slides.
+    Xml,
+    /// A type that no call takes.
+    Other,
+}
+
+impl Media {
+    /// Reads a `Content-Type`. Case and parameters such as `; charset=utf-8` do not matter.
+    pub fn of(content_type: &str) -> Self {
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        let known = [
+            ("application/x-www-form-urlencoded", Self::Form),
+            ("multipart/form-data", Self::Multipart),
+            ("application/xml", Self::Xml),
+            ("text/xml", Self::Xml),
+        ];
+        known.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(essence)).map_or(Self::Other, |(_, media)| media)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_is_found_by_its_own_name() {
+        for (place, kind) in CallKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind.index(), place);
+            assert_eq!(kind.name().parse(), Ok(kind));
+            assert_eq!(kind.to_string(), kind.name());
+        }
+        assert_eq!(CallKind::COUNT, 16);
+    }
+
+    #[test]
+    fn names_are_case_sensitive() {
+        assert_eq!(CallKind::from_name("getmeetings"), None);
+        assert_eq!("getmeetings".parse::<CallKind>(), Err(UnknownCall("getmeetings".to_owned())));
+    }
+
+    #[test]
+    fn the_version_call_is_hashed_without_a_name() {
+        assert_eq!(CallKind::Index.checksum_name(), "");
+        assert_eq!(CallKind::Join.checksum_name(), "join");
+    }
+
+    #[test]
+    fn methods_are_those_of_bbb_3() {
+        assert_eq!(CallKind::Create.methods().allow(), "GET, POST");
+        assert_eq!(CallKind::Join.methods().allow(), "GET");
+        assert_eq!(CallKind::InsertDocument.methods().allow(), "POST");
+        assert!(CallKind::Create.methods().contains(&Method::POST));
+        assert!(!CallKind::Join.methods().contains(&Method::POST));
+        assert!(!CallKind::Create.methods().contains(&Method::HEAD));
+    }
+
+    #[test]
+    fn a_media_type_is_read_without_case_and_parameters() {
+        assert_eq!(Media::of("Application/XML; charset=utf-8"), Media::Xml);
+        assert_eq!(Media::of("text/xml"), Media::Xml);
+        assert_eq!(Media::of("multipart/form-data; boundary=x"), Media::Multipart);
+        assert_eq!(Media::of(" application/x-www-form-urlencoded "), Media::Form);
+        assert_eq!(Media::of("application/json"), Media::Other);
+        assert_eq!(Media::of(""), Media::Other);
+    }
+
+    #[test]
+    fn only_slides_come_as_xml() {
+        let xml = CallKind::ALL.into_iter().filter(|kind| kind.accepts(Media::Xml));
+        assert!(xml.eq([CallKind::Create, CallKind::InsertDocument]));
+        let form = CallKind::ALL.into_iter().filter(|kind| !kind.accepts(Media::Form));
+        assert!(form.eq([CallKind::InsertDocument]));
+        assert!(CallKind::ALL.into_iter().all(|kind| !kind.accepts(Media::Other)));
+    }
+}

@@ -1,0 +1,203 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const SECRET: &str = "639259d4-9dd8-4b25-bf01-95f9567eaf4b";
+const CREATE: &str = "name=Test+Meeting&meetingID=abc123&attendeePW=111222&moderatorPW=333444";
+const SORTED: &str = "attendeePW=111222&meetingID=abc123&moderatorPW=333444&name=Test+Meeting";
+
+fn secret() -> Secret {
+    Secret::new(SECRET).expect("not empty")
+}
+
+fn check(call: &str, query: &str, form: Option<&str>) -> Result<(), ChecksumError> {
+    verify(call, Signed { query, form }, [&secret()].into_iter(), Algorithms::default())
+}
+
+fn sha1(call: &str, text: &str) -> String {
+    sign(Algorithm::Sha1, call, text, &secret())
+}
+
+#[test]
+fn the_known_vectors_come_out() {
+    let vectors = [
+        ("create", CREATE, "1fcbb0c4fc1f039f73aa6d697d2db9ba7f803f17"),
+        ("create", CREATE, "da9185f7f333cfdfcd6eeac32dca3777510c4c436020d8b887ba5515bd1d189e"),
+        (
+            "create",
+            CREATE,
+            "891ac633df39d0a1b4f8d597f3e190833216c4b29c4fb51ea3ca72757eeb958d6e7b49a845cf29f5c6019c7d29d029d1",
+        ),
+        (
+            "create",
+            CREATE,
+            "de73ad61d11a5c801b68d4bd6ec5248546085cefb0b25c85f3c46249ea93a3a4\
+             b120f92c0a8a58d7512cb77821884951a3b01245f3435dbbef49fff3cc3988b4",
+        ),
+        ("create", &CREATE.replace('+', "%20"), "f1ae295e2cb9a9225152334d12c9db97d2bfee5b"),
+        ("create", "", "8a21c9b7e3b18541974c9e78c0d0bfa790c665eb"),
+        ("create", "", "272c9555258496a3f19c5ad8f599af2a4ebec031381ff1e37b34842c42c12284"),
+        ("create", SORTED, "0b89c2ebcfefb76772cbcf19386c33561f66f6ae"),
+        ("getMeetings", "", "2027baa7771026e9e93392f55031535d1444c41f"),
+        ("getMeetings", "", "a5370c5f3d97d56d53b435684cdbc429c2898a3bf9f435518b4279e1e0dbfc8c"),
+        ("isMeetingRunning", "meetingID=0", "0aa492233c7b0b947bb84d4245214e5c20de799d"),
+        ("isMeetingRunning", "meetingID=abc123", "8478733ccb8695b8aaaff48b3c1e281a75a6f046"),
+        ("isMeetingRunning", "meetingID=abc123&", "f7852c67c1eecaa5348da05d5e8395b17f445f44"),
+        ("hooks/create", "callbackURL=https%3A%2F%2Fcb.example%2Fx", "854eda86f15e5c55b3cda6c8bc97c3291b49f8ed"),
+    ];
+    for (call, query, checksum) in vectors {
+        let algorithm = Algorithm::of_length(checksum.len()).expect("a known length");
+        assert_eq!(sign(algorithm, call, query, &secret()), checksum, "{call}?{query}");
+        assert_eq!(check(call, &format!("{query}&checksum={checksum}"), None), Ok(()), "{call}?{query}");
+    }
+}
+
+#[test]
+fn a_checksum_is_cut_out_wherever_it_stands() {
+    let cases = [
+        ("a=1&checksum=X", "a=1"),
+        ("checksum=X&a=1", "a=1"),
+        ("a=1&checksum=X&b=2", "a=1&b=2"),
+        ("checksum=X", ""),
+        ("&checksum=X", ""),
+        ("a=1&checksum=X&", "a=1&"),
+        ("a=1&&checksum=X", "a=1&"),
+        ("xchecksum=X&checksums=X", "xchecksum=X&checksums=X"),
+    ];
+    for (query, hashed) in cases {
+        assert_eq!(without_checksum(query).concat(), hashed, "{query}");
+    }
+}
+
+#[test]
+fn every_shape_seen_on_the_wire_verifies() {
+    let shapes = [
+        ("", "checksum=X"),
+        ("getMeetings", "checksum=X"),
+        ("getMeetings", "&checksum=X"),
+        ("", "&checksum=X"),
+        ("getRecordings", "checksum=X&state=deleted"),
+        ("getRecordings", "meetingID=&recordID=&checksum=X"),
+        ("getMeetings", "random=random&checksum=X"),
+        ("getMeetings", "meetingID=getMeetings&checksum=X"),
+        ("isMeetingRunning", "meetingID=m1&api_name=isMeetingRunning&checksum=X"),
+        ("create", "name=a+b&checksum=X"),
+        ("create", "name=a%20b%2B%C3%BC&checksum=X"),
+        ("create", "record=False&maxParticipants=-1&meta=&checksum=X"),
+        ("create", "welcome=a b|[c]ü&checksum=X"),
+    ];
+    for (call, shape) in shapes {
+        let checksum = sha1(call, &without_checksum(shape).concat());
+        assert_eq!(check(call, &shape.replace("=X", &format!("={checksum}")), None), Ok(()), "{call}?{shape}");
+    }
+}
+
+#[test]
+fn a_form_is_signed_in_any_of_three_ways() {
+    let body = "name=Test+Meeting&meetingID=abc123&moderatorPW=333444&attendeePW=111222";
+    for checksum in [sha1("create", ""), sha1("create", SORTED), sha1("create", body)] {
+        assert_eq!(check("create", "", Some(&format!("{body}&checksum={checksum}"))), Ok(()));
+        assert_eq!(check("create", &format!("checksum={checksum}"), Some(body)), Ok(()));
+    }
+    assert_eq!(
+        check("create", "", Some(&format!("{body}&checksum={}", sha1("create", "x")))),
+        Err(ChecksumError::Mismatch)
+    );
+}
+
+#[test]
+fn a_form_is_sorted_as_java_does_it() {
+    let body = "b=2&a=x%20y&checksum=Q&b=1&%C3%BC=%C3%BC*-._~&e";
+    assert_eq!(sorted_form(body), "a=x+y&b=2&b=1&e=&ü=%C3%BC*-._%7E");
+}
+
+#[test]
+fn next_to_a_query_the_form_does_not_count() {
+    let by_query = sha1("create", "meetingID=abc123");
+    assert_eq!(check("create", "meetingID=abc123", Some(&format!("name=x&checksum={by_query}"))), Ok(()));
+    for text in ["", "name=x"] {
+        let form = format!("name=x&checksum={}", sha1("create", text));
+        assert_eq!(check("create", "meetingID=abc123", Some(&form)), Err(ChecksumError::Mismatch));
+    }
+}
+
+#[test]
+fn an_empty_query_without_a_form_is_signed_as_nothing_only() {
+    assert_eq!(check("create", &format!("checksum={}", sha1("create", "a=1")), None), Err(ChecksumError::Mismatch));
+}
+
+#[test]
+fn no_checksum_or_an_empty_one_is_missing() {
+    for query in ["", "a=1", "a=1&CHECKSUM=X", "a=1&checksum=", "checksum", "checksum=%20", "a=1&amp;checksum=X"] {
+        assert_eq!(check("create", query, None), Err(ChecksumError::Missing), "{query}");
+    }
+    assert_eq!(check("create", "", Some("a=1")), Err(ChecksumError::Missing));
+}
+
+#[test]
+fn more_than_one_checksum_is_a_mismatch() {
+    let good = sha1("create", "a=1");
+    assert_eq!(check("create", &format!("a=1&checksum={good}&checksum={good}"), None), Err(ChecksumError::Mismatch));
+    assert_eq!(check("create", &format!("a=1&checksum={good}&checksum="), None), Err(ChecksumError::Mismatch));
+    let form = format!("checksum={good}");
+    assert_eq!(check("create", &format!("a=1&checksum={good}"), Some(&form)), Err(ChecksumError::Mismatch));
+}
+
+#[test]
+fn hex_of_either_case_and_percent_encoded_hex_verify() {
+    let good = sha1("create", "a=1");
+    assert_eq!(check("create", &format!("a=1&checksum={}", good.to_uppercase()), None), Ok(()));
+    let encoded: String = good.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    assert_eq!(check("create", &format!("a=1&checksum={encoded}"), None), Ok(()));
+}
+
+#[test]
+fn an_algorithm_that_is_not_allowed_is_a_mismatch() {
+    let strong = [Algorithm::Sha256, Algorithm::Sha512].into_iter().collect();
+    let query = format!("a=1&checksum={}", sha1("create", "a=1"));
+    let signed = Signed { query: &query, form: None };
+    assert_eq!(verify("create", signed, [&secret()].into_iter(), strong), Err(ChecksumError::Mismatch));
+    let query = format!("a=1&checksum={}", sign(Algorithm::Sha256, "create", "a=1", &secret()));
+    let signed = Signed { query: &query, form: None };
+    assert_eq!(verify("create", signed, [&secret()].into_iter(), strong), Ok(()));
+}
+
+#[test]
+fn any_of_the_secrets_will_do_and_none_never_does() {
+    let other = Secret::new("other").expect("not empty");
+    let query = format!("a=1&checksum={}", sha1("create", "a=1"));
+    let signed = Signed { query: &query, form: None };
+    assert_eq!(verify("create", signed, [&other, &secret()].into_iter(), Algorithms::default()), Ok(()));
+    assert_eq!(verify("create", signed, [&other].into_iter(), Algorithms::default()), Err(ChecksumError::Mismatch));
+    assert_eq!(verify("create", signed, [].into_iter(), Algorithms::default()), Err(ChecksumError::Mismatch));
+}
+
+proptest! {
+    #[test]
+    fn cutting_by_position_is_cutting_by_replacement(
+        items in prop::collection::vec("[a-z]{0,3}(=[a-z0-9%+]{0,4})?", 0..5),
+        place in 0..6_usize,
+        value in "[0-9a-f]{40}",
+    ) {
+        let mut items = items;
+        items.insert(place.min(items.len()), format!("checksum={value}"));
+        let query = items.join("&");
+        let replaced = query
+            .replace(&format!("&checksum={value}"), "")
+            .replace(&format!("checksum={value}&"), "")
+            .replace(&format!("checksum={value}"), "");
+        prop_assert_eq!(without_checksum(&query).concat(), replaced);
+    }
+
+    #[test]
+    fn what_was_signed_verifies_and_nothing_else(query in "[a-z=&%+0-9]{0,40}", algorithm in 0..4_usize, flip in 0..40_usize) {
+        prop_assume!(params::items(&query).all(|item| !is_checksum(&item)));
+        let checksum = sign(Algorithm::ALL[algorithm], "join", &query, &secret());
+        prop_assert_eq!(check("join", &format!("{query}&checksum={checksum}"), None), Ok(()));
+        prop_assert_eq!(check("end", &format!("{query}&checksum={checksum}"), None), Err(ChecksumError::Mismatch));
+        let mut wrong = checksum.into_bytes();
+        wrong[flip] ^= 1;
+        let wrong = String::from_utf8_lossy(&wrong).into_owned();
+        prop_assert_eq!(check("join", &format!("{query}&checksum={wrong}"), None), Err(ChecksumError::Mismatch));
+    }
+}

@@ -1,0 +1,18 @@
+//! BBB's XML, read and changed at the level of events.
+//!
+//! Documents are never read into structs: what a future BBB adds passes through, byte for byte. Whatever is read here
+//! must be a whole, well-formed document without a DOCTYPE, at most [`MAX_DEPTH`] elements deep.
+
+mod error;
+mod events;
+mod presentation;
+mod read;
+mod rewrite;
+mod writer;
+
+pub use error::{Problem, XmlError};
+pub use events::{MAX_DEPTH, Path};
+pub use presentation::with_presentation;
+pub use read::{Outcome, elements, fields, outcome, well_formed};
+pub use rewrite::rewrite;
+pub use writer::{ReturnCode, Writer};

@@ -1,0 +1,201 @@
+//! Reading what a document says.
+
+use bytes::Bytes;
+
+use super::events::{Event, Events};
+use super::{Path, Problem, ReturnCode, XmlError};
+
+/// What an answer says about the call as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether the call succeeded.
+    pub returncode: ReturnCode,
+    /// BBB's key of the message, if there is one and it is not empty.
+    pub message_key: Option<String>,
+    /// The message, if there is one and it is not empty.
+    pub message: Option<String>,
+}
+
+impl Outcome {
+    /// Whether the call succeeded.
+    pub fn is_success(&self) -> bool {
+        self.returncode == ReturnCode::Success
+    }
+}
+
+const OUTCOME: [&[&str]; 5] = [
+    &["response", "returncode"],
+    &["response", "messageKey"],
+    &["response", "message"],
+    &["response", "errors", "error", "key"],
+    &["response", "errors", "error", "message"],
+];
+
+/// Reads the outcome of an answer. Of a list of errors it is the first one.
+///
+/// A return code that is not `SUCCESS` is a failure, since some balancers have codes of their own.
+///
+/// # Errors
+///
+/// The document is not well-formed and complete, or it is no answer of BBB.
+pub fn outcome(xml: &[u8]) -> Result<Outcome, XmlError> {
+    let mut is_answer = false;
+    let texts = first_texts(xml, |path| {
+        is_answer |= path.is(&["response"]);
+        OUTCOME.iter().position(|names| path.is(names))
+    })?;
+    let [returncode, key, message, error_key, error_message] =
+        texts.map(|text| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()));
+    let no_answer = |what| XmlError::new(Problem::NotAnAnswer(what), 0);
+    if !is_answer {
+        return Err(no_answer("its root is not `response`"));
+    }
+    let returncode = match returncode.as_deref() {
+        Some("SUCCESS") => ReturnCode::Success,
+        Some(_) => ReturnCode::Failed,
+        None => return Err(no_answer("it has no `returncode`")),
+    };
+    Ok(Outcome { returncode, message_key: key.or(error_key), message: message.or(error_message) })
+}
+
+/// Checks that a document is well-formed and complete, whatever it says.
+///
+/// # Errors
+///
+/// It is not.
+pub fn well_formed(xml: &[u8]) -> Result<(), XmlError> {
+    let mut events = Events::new(xml)?;
+    while events.next()?.is_some() {}
+    Ok(())
+}
+
+/// Reads the text of children of the root, whatever its name. Of several of one name it is the first.
+///
+/// # Errors
+///
+/// The document is not well-formed and complete.
+pub fn fields<const N: usize>(xml: &[u8], names: [&str; N]) -> Result<[Option<String>; N], XmlError> {
+    first_texts(xml, |path| (path.depth() == 2).then(|| names.iter().position(|name| *name == path.last()))?)
+}
+
+/// Cuts out every element at that path, tags included. The slices share the document's memory.
+///
+/// # Errors
+///
+/// The document is not well-formed and complete.
+pub fn elements(xml: &Bytes, path: &[&str]) -> Result<Vec<Bytes>, XmlError> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    let mut events = Events::new(xml)?;
+    while let Some(event) = events.next()? {
+        if events.path().is(path) {
+            match event {
+                Event::Open => start = events.span().start,
+                Event::Close => found.push(xml.slice(start..events.span().end)),
+                Event::Text(_) => {}
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The text of the first element that `place` gives each index to.
+fn first_texts<const N: usize>(
+    xml: &[u8],
+    mut place: impl FnMut(&Path<'_>) -> Option<usize>,
+) -> Result<[Option<String>; N], XmlError> {
+    let mut texts = [const { None }; N];
+    let mut wanted: Option<(usize, &mut String)> = None;
+    let mut events = Events::new(xml)?;
+    while let Some(event) = events.next()? {
+        let depth = events.path().depth();
+        match event {
+            Event::Open if wanted.is_none() => {
+                let slot = place(events.path()).and_then(|index| texts.get_mut(index));
+                wanted = slot.filter(|slot| slot.is_none()).map(|slot| (depth, slot.insert(String::new())));
+            }
+            Event::Text(text) => {
+                if let Some((_, wanted)) = wanted.as_mut().filter(|(at, _)| *at == depth) {
+                    wanted.push_str(&text);
+                }
+            }
+            Event::Close => wanted = wanted.filter(|(at, _)| *at != depth),
+            Event::Open => {}
+        }
+    }
+    Ok(texts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(xml: &str) -> Problem {
+        outcome(xml.as_bytes()).expect_err(xml).problem().clone()
+    }
+
+    #[test]
+    fn an_outcome_is_read() {
+        let read = |xml: &str| outcome(xml.as_bytes()).expect(xml);
+        assert_eq!(
+            read("<response>\n <returncode>SUCCESS</returncode><messageKey></messageKey><message/>\n</response>"),
+            Outcome { returncode: ReturnCode::Success, message_key: None, message: None }
+        );
+        assert_eq!(
+            read(
+                "<response><returncode>FAILED</returncode><messageKey>notFound</messageKey>\
+                 <message>No <![CDATA[<such>]]> thing &amp; &#x2014;</message></response>"
+            ),
+            Outcome {
+                returncode: ReturnCode::Failed,
+                message_key: Some("notFound".to_owned()),
+                message: Some("No <such> thing & —".to_owned()),
+            }
+        );
+        assert_eq!(read("<response><returncode>ERROR</returncode></response>").returncode, ReturnCode::Failed);
+    }
+
+    #[test]
+    fn the_first_of_a_list_of_errors_is_the_outcome() {
+        let xml = "<response><returncode>FAILED</returncode><errors>\
+            <error><key>nonUniqueVoiceBridge</key><message>in use</message></error>\
+            <error><key>other</key><message>other</message></error></errors></response>";
+        let outcome = outcome(xml.as_bytes()).expect("well-formed");
+        assert_eq!(outcome.message_key.as_deref(), Some("nonUniqueVoiceBridge"));
+        assert_eq!(outcome.message.as_deref(), Some("in use"));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_an_error() {
+        assert_eq!(problem("<html/>"), Problem::NotAnAnswer("its root is not `response`"));
+        assert_eq!(problem("<response/>"), Problem::NotAnAnswer("it has no `returncode`"));
+        assert_eq!(problem(""), Problem::Truncated);
+    }
+
+    #[test]
+    fn an_outcome_needs_the_whole_document() {
+        let whole = "<response><returncode>SUCCESS</returncode><a b='1'>x&amp;y<![CDATA[z]]></a><!-- c --></response>";
+        outcome(whole.as_bytes()).expect("complete");
+        for end in 0..whole.len() {
+            assert!(outcome(&whole.as_bytes()[..end]).is_err(), "{}", &whole[..end]);
+        }
+    }
+
+    #[test]
+    fn fields_are_children_of_the_root_only() {
+        let xml = b"<response><a>1</a><b><a>2</a>t</b><a>3</a><c/></response>";
+        let [a, b, c, d] = fields(xml, ["a", "b", "c", "d"]).expect("well-formed");
+        assert_eq!((a.as_deref(), b.as_deref()), (Some("1"), Some("t")));
+        assert_eq!((c.as_deref(), d.as_deref()), (Some(""), None));
+    }
+
+    #[test]
+    fn elements_are_cut_out_as_they_are() {
+        let xml = Bytes::from_static(
+            b"<response><meetings>\n<meeting a='1'><meeting>x</meeting>&amp;</meeting> <meeting/></meetings></response>",
+        );
+        let found = elements(&xml, &["response", "meetings", "meeting"]).expect("well-formed");
+        assert_eq!(found, [&b"<meeting a='1'><meeting>x</meeting>&amp;</meeting>"[..], b"<meeting/>"]);
+        assert!(xml.as_ptr_range().contains(&found[0].as_ptr()));
+    }
+}

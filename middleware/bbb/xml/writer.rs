@@ -1,0 +1,177 @@
+//! Our own answers, in BBB's form: no declaration, no CDATA, everything escaped.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+
+/// Whether a call succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReturnCode {
+    /// It did.
+    Success,
+    /// It did not.
+    Failed,
+}
+
+impl fmt::Display for ReturnCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Success => "SUCCESS",
+            Self::Failed => "FAILED",
+        })
+    }
+}
+
+/// Writes an answer from the root down. Names must be proper XML names: they are written as they are.
+#[derive(Debug)]
+#[must_use = "an answer is complete once it is finished"]
+pub struct Writer {
+    out: Vec<u8>,
+    open: Vec<String>,
+}
+
+impl Writer {
+    /// Starts an answer with its return code.
+    pub fn response(returncode: ReturnCode) -> Self {
+        let root = Self { out: Vec::new(), open: Vec::new() };
+        root.open("response").field("returncode", &returncode.to_string())
+    }
+
+    /// Adds an element with text. Characters that XML 1.0 forbids are dropped.
+    pub fn field(self, name: &str, text: &str) -> Self {
+        self.open(name).raw(escape(text).as_bytes()).close()
+    }
+
+    /// Starts an element that holds what follows until it is closed.
+    pub fn open(mut self, name: &str) -> Self {
+        self.tag("<", name);
+        self.open.push(name.to_owned());
+        self
+    }
+
+    /// Closes the element opened last. The root stays open until the answer is finished.
+    pub fn close(mut self) -> Self {
+        if self.open.len() > 1 {
+            self.end();
+        }
+        self
+    }
+
+    /// Adds XML as it is, such as an element of a node's answer. It must be well-formed.
+    pub fn raw(mut self, xml: &[u8]) -> Self {
+        self.out.extend_from_slice(xml);
+        self
+    }
+
+    /// Closes what is open and returns the answer.
+    pub fn finish(mut self) -> Bytes {
+        while !self.open.is_empty() {
+            self.end();
+        }
+        self.out.into()
+    }
+
+    fn end(&mut self) {
+        if let Some(name) = self.open.pop() {
+            self.tag("</", &name);
+        }
+    }
+
+    fn tag(&mut self, start: &str, name: &str) {
+        self.out.extend_from_slice(start.as_bytes());
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.push(b'>');
+    }
+}
+
+/// Escapes text for the content of an element or an attribute and drops what XML 1.0 forbids.
+pub(super) fn escape(text: &str) -> Cow<'_, str> {
+    if text.chars().all(|char| entity(char).is_none() && is_allowed(char)) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for char in text.chars().filter(|char| is_allowed(*char)) {
+        match entity(char) {
+            Some(entity) => escaped.push_str(entity),
+            None => escaped.push(char),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+fn entity(char: char) -> Option<&'static str> {
+    match char {
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '"' => Some("&quot;"),
+        '\'' => Some("&#39;"),
+        // A parser would turn it into a line feed.
+        '\r' => Some("&#13;"),
+        _ => None,
+    }
+}
+
+/// The production `Char` of XML 1.0.
+fn is_allowed(char: char) -> bool {
+    !matches!(char, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Outcome, elements, fields, outcome, rewrite};
+    use super::*;
+
+    #[test]
+    fn an_answer_has_bbbs_form() {
+        let answer = Writer::response(ReturnCode::Success)
+            .open("meetings")
+            .raw(b"<meeting>1</meeting>")
+            .close()
+            .field("messageKey", "")
+            .field("message", "a < b & \"c\"\u{0}")
+            .finish();
+        let expected = "<response><returncode>SUCCESS</returncode><meetings><meeting>1</meeting></meetings>\
+            <messageKey></messageKey><message>a &lt; b &amp; &quot;c&quot;</message></response>";
+        assert_eq!(answer, expected);
+    }
+
+    #[test]
+    fn what_is_open_is_closed_at_the_end_and_the_root_not_before() {
+        let answer = Writer::response(ReturnCode::Failed).close().close().open("a").open("b").finish();
+        assert_eq!(answer, "<response><returncode>FAILED</returncode><a><b></b></a></response>");
+    }
+
+    #[test]
+    fn plain_text_is_not_copied() {
+        assert!(matches!(escape("Grüße\n\t-"), Cow::Borrowed(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read_back(key in ".*", message in "\\PC*") {
+            let answer = Writer::response(ReturnCode::Failed).field("messageKey", &key).field("message", &message).finish();
+            let [read_key, read_message] = fields(&answer, ["messageKey", "message"]).expect("well-formed");
+            let kept: String = key.chars().filter(|char| is_allowed(*char)).collect();
+            prop_assert_eq!(read_key, Some(kept));
+            prop_assert_eq!(read_message.as_deref(), Some(message.as_str()));
+            let Outcome { returncode, .. } = outcome(&answer).expect("an answer");
+            prop_assert_eq!(returncode, ReturnCode::Failed);
+        }
+
+        #[test]
+        fn rewriting_to_the_same_changes_nothing(texts in prop::collection::vec("\\PC*", 0..5)) {
+            let start = Writer::response(ReturnCode::Success).open("list");
+            let answer = texts.iter().fold(start, |writer, text| writer.field("item", text)).finish();
+            let marked = rewrite(&answer, |path, text| (path.last() == "item").then(|| format!("{text}!"))).expect("well-formed");
+            let back = rewrite(&marked, |path, text| {
+                (path.last() == "item").then(|| text.strip_suffix('!').unwrap_or(text).to_owned())
+            });
+            prop_assert_eq!(back.expect("well-formed"), answer.clone());
+            prop_assert_eq!(elements(&answer, &["response", "list", "item"]).expect("well-formed").len(), texts.len());
+        }
+    }
+}
