@@ -1,4 +1,69 @@
-//! The pipeline.
+//! The call, the stages it travels through, and the contract that holds them together.
+//!
+//! A BBB API call is a [`Call`]: a small typed value. It travels through a route, a list of [`Stage`]s that ends in an
+//! [`Endpoint`], each a tower service that sees the rest as [`Next`]. Which stages, and in which order, is written in
+//! `pipeline.toml`; that the order makes sense is proved by the [`Fact`]s each stage needs, gives and takes.
+//!
+//! This crate opens no socket and sees no SQL and no TOML. What a stage wants of the world it asks of a [port](ports).
+//!
+//! | module | is |
+//! |---|---|
+//! | [`bbb`] | the BBB protocol: parameters, checksums, documents, meeting ids |
+//! | [`cluster`] | the domain: frontends, backends, meetings, load |
+//! | [`stage`], [`call`], [`facts`], [`fault`], [`ports`] | the contract |
+//! | [`memory`] | ports in memory, for tests, examples and benches |
+//! | everything else | one stage or endpoint each, named as in `pipeline.toml` |
 
 pub mod bbb;
+pub mod call;
 pub mod cluster;
+pub mod facts;
+pub mod fault;
+#[cfg(test)]
+mod laws;
+pub mod memory;
+pub mod ports;
+pub mod stage;
+
+pub mod answer;
+pub mod backend_pool;
+pub mod backend_select;
+pub mod checksum_verify;
+pub mod frontend_resolve;
+pub mod gather;
+pub mod meeting_lookup;
+pub mod meeting_scope;
+pub mod meta_frontend;
+pub mod params_rewrite;
+pub mod presentation_default;
+pub mod proxy;
+pub mod redirect;
+pub mod refuse;
+pub mod request_sign;
+pub mod tag_filter;
+
+pub use call::{Body, Call, Content, Door, Reply};
+pub use facts::{Contract, Fact};
+pub use fault::{Blame, Fault, NodeFailure};
+pub use ports::Ports;
+pub use stage::{Endpoint, Next, SetupError, Stage, Visitor};
+
+/// The catalog: every stage and endpoint that `pipeline.toml` can name.
+pub fn visit<V: Visitor>(visitor: &mut V) {
+    visitor.stage::<frontend_resolve::FrontendResolve>();
+    visitor.stage::<checksum_verify::ChecksumVerify>();
+    visitor.stage::<meeting_scope::MeetingScope>();
+    visitor.stage::<meeting_lookup::MeetingLookup>();
+    visitor.stage::<params_rewrite::ParamsRewrite>();
+    visitor.stage::<presentation_default::PresentationDefault>();
+    visitor.stage::<meta_frontend::MetaFrontend>();
+    visitor.stage::<backend_pool::BackendPool>();
+    visitor.stage::<tag_filter::TagFilter>();
+    visitor.stage::<backend_select::BackendSelect>();
+    visitor.stage::<request_sign::RequestSign>();
+    visitor.endpoint::<proxy::Proxy>();
+    visitor.endpoint::<redirect::Redirect>();
+    visitor.endpoint::<gather::Gather>();
+    visitor.endpoint::<answer::Answer>();
+    visitor.endpoint::<refuse::Refuse>();
+}

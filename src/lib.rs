@@ -1,3 +1,5 @@
-//! b3scale.
+//! The programs around the pipeline: server, store, nodes and demo.
 
+pub mod node;
+pub mod pipeline;
 pub mod store;

@@ -57,6 +57,12 @@ impl Algorithms {
         self.0 & bit(algorithm) != 0
     }
 
+    /// The algorithms that are in both sets.
+    #[must_use]
+    pub fn both(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// The algorithms, the weakest first.
     pub fn iter(self) -> impl Iterator<Item = Algorithm> {
         Algorithm::ALL.into_iter().filter(move |algorithm| self.contains(*algorithm))

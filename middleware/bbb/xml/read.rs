@@ -16,6 +16,13 @@ pub struct Outcome {
     pub message: Option<String>,
 }
 
+impl Outcome {
+    /// Whether the call succeeded.
+    pub fn is_success(&self) -> bool {
+        self.returncode == ReturnCode::Success
+    }
+}
+
 const OUTCOME: [&[&str]; 5] = [
     &["response", "returncode"],
     &["response", "messageKey"],

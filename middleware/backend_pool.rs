@@ -1,0 +1,238 @@
+//! `backend-pool`: the backends that may take the meeting.
+//!
+//! ```toml
+//! [stages.backend-pool]
+//! ```
+//!
+//! A meeting that has a place stays there, whatever the stages behind say; so does a breakout with its parent. Any other may
+//! go to every backend that is enabled and whose node answers.
+//!
+//! ```
+//! use b3scale_middleware::bbb::CallKind;
+//! use b3scale_middleware::{backend_pool::BackendPool, memory::Memory};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let cluster = Memory::new().frontend("school", "secret").backend("n1", &[]).backend("n2", &[]).node_down("n2");
+//! let (seen, _) = cluster.through(BackendPool {}, cluster.looked_up(CallKind::Create, "m1")).await;
+//! assert_eq!(seen.expect("it goes on").facts.candidates_mut()?.len(), 1);
+//! # Ok::<(), b3scale_middleware::Fault>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use serde::Deserialize;
+use tower::{Layer, Service};
+
+use crate::bbb::{CallKind, ScopedId};
+use crate::call::{Call, Reply};
+use crate::cluster::{Backend, Meeting, MeetingState};
+use crate::facts::{Contract, Fact};
+use crate::fault::Fault;
+use crate::ports::{Directory, Meetings, Ports};
+use crate::stage::{Next, Outcome, SetupError, Stage, answer};
+
+/// Settings of `backend-pool`: none.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackendPool {}
+
+impl Stage for BackendPool {
+    const KIND: &'static str = "backend-pool";
+    type Layer = BackendPoolLayer;
+
+    fn contract(&self, _: CallKind) -> Contract {
+        Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::Meeting])
+            .gives(&[Fact::Candidates])
+            .only(&[CallKind::Create])
+    }
+
+    fn layer(self, ports: &Ports) -> Result<BackendPoolLayer, SetupError> {
+        Ok(BackendPoolLayer { directory: Arc::clone(&ports.directory), meetings: Arc::clone(&ports.meetings) })
+    }
+}
+
+/// The backends that may take a meeting. The set is only ever narrowed.
+#[derive(Clone, Debug)]
+pub struct Candidates {
+    backends: Vec<Arc<Backend>>,
+    settled: bool,
+    /// Why backends are not among them any more, for the log.
+    refusals: Vec<String>,
+}
+
+impl Candidates {
+    /// Any of these.
+    pub fn among(backends: impl IntoIterator<Item = Arc<Backend>>) -> Self {
+        Self { backends: backends.into_iter().collect(), settled: false, refusals: Vec::new() }
+    }
+
+    /// This one and no other: the meeting is there, or must be.
+    pub fn settled(backend: Arc<Backend>) -> Self {
+        Self { backends: vec![backend], settled: true, refusals: Vec::new() }
+    }
+
+    /// Keeps those that `keep` accepts and notes `why` the others are out. A settled set is left alone.
+    pub fn retain(&mut self, why: &str, mut keep: impl FnMut(&Backend) -> bool) {
+        if self.settled {
+            return;
+        }
+        let before = self.backends.len();
+        self.backends.retain(|backend| keep(backend));
+        let out = before - self.backends.len();
+        if out > 0 {
+            self.refusals.push(format!("{out} of {before} {why}"));
+        }
+    }
+
+    /// The backends that are left.
+    pub fn backends(&self) -> &[Arc<Backend>] {
+        &self.backends
+    }
+
+    /// How many are left.
+    pub fn len(&self) -> usize {
+        self.backends.len()
+    }
+
+    /// Whether none is left.
+    pub fn is_empty(&self) -> bool {
+        self.backends.is_empty()
+    }
+
+    /// Why none is left.
+    pub fn no_backend(&self) -> Fault {
+        let why = if self.refusals.is_empty() { "there are none".to_owned() } else { self.refusals.join(", ") };
+        Fault::NoBackend(why)
+    }
+
+    pub(crate) fn remove(&mut self, tried: &Backend) {
+        self.backends.retain(|backend| backend.id != tried.id);
+    }
+}
+
+/// Wraps the rest of the pipeline in [`BackendPoolService`].
+#[derive(Clone)]
+pub struct BackendPoolLayer {
+    directory: Arc<dyn Directory>,
+    meetings: Arc<dyn Meetings>,
+}
+
+impl Layer<Next> for BackendPoolLayer {
+    type Service = BackendPoolService;
+
+    fn layer(&self, next: Next) -> BackendPoolService {
+        BackendPoolService { layer: self.clone(), next }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct BackendPoolService {
+    layer: BackendPoolLayer,
+    next: Next,
+}
+
+impl Service<Call> for BackendPoolService {
+    type Response = Reply;
+    type Error = Fault;
+    type Future = Outcome;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut call: Call) -> Outcome {
+        match self.layer.candidates(&call) {
+            Ok(candidates) => {
+                call.facts.set_candidates(candidates);
+                self.next.pass(call)
+            }
+            Err(fault) => answer(Err(fault)),
+        }
+    }
+}
+
+impl BackendPoolLayer {
+    fn candidates(&self, call: &Call) -> Result<Candidates, Fault> {
+        if let Some(home) = call.facts.meeting()?.and_then(|meeting| self.home(meeting)) {
+            return Ok(Candidates::settled(home));
+        }
+        if let Some(home) = self.parent(call).and_then(|parent| self.home(&parent)) {
+            return Ok(Candidates::settled(home));
+        }
+        let mut candidates = Candidates::among(self.directory.backends().iter().cloned());
+        candidates.retain("are not enabled or do not answer", Backend::takes_meetings);
+        if candidates.is_empty() { Err(candidates.no_backend()) } else { Ok(candidates) }
+    }
+
+    /// Where the meeting lives, unless its node is lost.
+    fn home(&self, meeting: &Meeting) -> Option<Arc<Backend>> {
+        (meeting.state != MeetingState::Detached).then(|| self.directory.backend(meeting.backend)).flatten()
+    }
+
+    /// The meeting that this one is a breakout of. `meeting-scope` has made its id the one that nodes know.
+    fn parent(&self, call: &Call) -> Option<Arc<Meeting>> {
+        let breakout = call.params.first("isBreakout").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let id = call.params.first("parentMeetingID").filter(|_| breakout)?;
+        let frontend = call.facts.frontend().ok()?.id;
+        self.meetings.known(&ScopedId::from_node(id)).filter(|parent| parent.frontend == frontend)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    fn school() -> Memory {
+        Memory::new().frontend("school", "secret").backend("n1", &[]).backend("n2", &[])
+    }
+
+    async fn pool(cluster: &Memory, call: Call) -> Result<Candidates, Fault> {
+        let (seen, reply) = cluster.through(BackendPool {}, call).await;
+        match seen {
+            Some(mut call) => call.facts.take_candidates(),
+            None => Err(reply.unwrap_err()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_meeting_may_go_anywhere() {
+        let cluster = school();
+        assert_eq!(pool(&cluster, cluster.looked_up(CallKind::Create, "m1")).await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_running_meeting_stays_where_it_is() {
+        let cluster = school().meeting("school", "m1", "n2", MeetingState::Live);
+        let mut candidates = pool(&cluster, cluster.looked_up(CallKind::Create, "m1")).await.unwrap();
+        candidates.retain("are out", |_| false);
+        assert_eq!(candidates.backends()[0].id, cluster.backend_id("n2"));
+    }
+
+    #[tokio::test]
+    async fn a_meeting_whose_node_is_lost_may_go_anywhere() {
+        let cluster = school().meeting("school", "m1", "n2", MeetingState::Detached);
+        assert_eq!(pool(&cluster, cluster.looked_up(CallKind::Create, "m1")).await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_breakout_goes_where_its_parent_is() {
+        let cluster = school().meeting("school", "m1", "n2", MeetingState::Live);
+        let mut call = cluster.looked_up(CallKind::Create, "b1");
+        call.params.set("isBreakout", "true");
+        call.params.set("parentMeetingID", cluster.scope("school", "m1").scoped.as_ref());
+        let candidates = pool(&cluster, call).await.unwrap();
+        assert_eq!(candidates.backends()[0].id, cluster.backend_id("n2"));
+        assert_eq!(candidates.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn without_a_backend_the_log_says_why() {
+        let cluster = school().node_down("n1").node_down("n2");
+        let fault = pool(&cluster, cluster.looked_up(CallKind::Create, "m1")).await.unwrap_err();
+        assert_eq!(fault, Fault::NoBackend("2 of 2 are not enabled or do not answer".to_owned()));
+    }
+}

@@ -1,0 +1,294 @@
+//! `backend-select`: gives the meeting its place: the least loaded candidate, claimed before its node is called.
+//!
+//! ```toml
+//! [stages.backend-select]
+//! attempts = 3                   # nodes tried for one create before it fails
+//! ```
+//!
+//! The claim counts as load at once, so that meetings that start together spread; equal loads are drawn by lot. One meeting
+//! lives on one node: of simultaneous creates one wins, the others wait for it and then ask its node. A node that fails is
+//! followed by the next candidate, and remembered if it may have got the call. This is the one stage that calls the rest of
+//! the pipeline more than once.
+//!
+//! ```
+//! use b3scale_middleware::bbb::CallKind;
+//! use b3scale_middleware::{backend_select::BackendSelect, memory::Memory};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let cluster = Memory::new().frontend("school", "secret").backend("n1", &[]).replies_created();
+//! let (_, reply) = cluster.through(BackendSelect::default(), cluster.pooled(CallKind::Create, "m1")).await;
+//! assert!(reply.is_ok_and(|reply| reply.is_success()));
+//! assert_eq!(cluster.meeting_named("school", "m1").expect("it is placed").backend, cluster.backend_id("n1"));
+//! # });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use serde::Deserialize;
+use tower::{Layer, Service, ServiceExt};
+
+use crate::backend_pool::Candidates;
+use crate::bbb::{CallKind, xml};
+use crate::call::{Call, Reply};
+use crate::cluster::{Backend, Meeting, MeetingState, Reservation};
+use crate::facts::{Contract, Fact};
+use crate::fault::{Blame, Fault, NodeFailure};
+use crate::ports::{Born, Claim, Directory, Meetings, NewClaim, Ports};
+use crate::stage::{Next, Outcome, SetupError, Stage};
+
+/// Settings of `backend-select`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BackendSelect {
+    /// How many nodes are tried for one create.
+    pub attempts: NonZeroU32,
+}
+
+impl Default for BackendSelect {
+    fn default() -> Self {
+        Self { attempts: NonZeroU32::MIN.saturating_add(2) }
+    }
+}
+
+impl Stage for BackendSelect {
+    const KIND: &'static str = "backend-select";
+    type Layer = BackendSelectLayer;
+
+    fn contract(&self, _: CallKind) -> Contract {
+        Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::Scope, Fact::Meeting])
+            .gives(&[Fact::Backend])
+            .takes(&[Fact::Candidates])
+            .only(&[CallKind::Create])
+    }
+
+    fn layer(self, ports: &Ports) -> Result<BackendSelectLayer, SetupError> {
+        let directory = Arc::clone(&ports.directory);
+        let meetings = Arc::clone(&ports.meetings);
+        Ok(BackendSelectLayer { attempts: self.attempts, directory, meetings, lot: Arc::default() })
+    }
+}
+
+/// Wraps the rest of the pipeline in [`BackendSelectService`].
+#[derive(Clone)]
+pub struct BackendSelectLayer {
+    attempts: NonZeroU32,
+    directory: Arc<dyn Directory>,
+    meetings: Arc<dyn Meetings>,
+    /// Draws among equals. Held from the choice to the reservation, so that no two calls see the same load.
+    lot: Arc<Mutex<fastrand::Rng>>,
+}
+
+impl Layer<Next> for BackendSelectLayer {
+    type Service = BackendSelectService;
+
+    fn layer(&self, next: Next) -> BackendSelectService {
+        BackendSelectService { layer: self.clone(), next }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct BackendSelectService {
+    layer: BackendSelectLayer,
+    next: Next,
+}
+
+impl Service<Call> for BackendSelectService {
+    type Response = Reply;
+    type Error = Fault;
+    type Future = Outcome;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> Outcome {
+        let (layer, next) = (self.layer.clone(), self.next.take());
+        Either::Right(Box::pin(async move { layer.place(call, next).await }))
+    }
+}
+
+impl BackendSelectLayer {
+    async fn place(&self, mut call: Call, next: Next) -> Result<Reply, Fault> {
+        let candidates = call.facts.take_candidates()?;
+        let known = call.facts.meeting()?.filter(|meeting| meeting.state != MeetingState::Detached).cloned();
+        if let Some(meeting) = known {
+            return self.follow(call, next, &meeting).await;
+        }
+        let (backend, reservation) = self.choose(&candidates).ok_or_else(|| candidates.no_backend())?;
+        let scope = Arc::clone(call.facts.scope()?);
+        let frontend = call.facts.frontend()?.id;
+        let claim = self.meetings.claim(NewClaim { scope: &scope, frontend, backend: backend.id }).await;
+        drop(reservation);
+        match claim? {
+            Claim::Won(meeting) => self.create(call, next, candidates, meeting, backend).await,
+            Claim::Taken(meeting) => self.follow(call, next, &meeting).await,
+        }
+    }
+
+    /// The least loaded candidate, held until the claim itself counts.
+    fn choose(&self, candidates: &Candidates) -> Option<(Arc<Backend>, Reservation)> {
+        let mut lot = self.lot.lock().unwrap_or_else(PoisonError::into_inner);
+        let least = candidates.backends().iter().map(|backend| backend.load()).min_by(f64::total_cmp)?;
+        let equals = || candidates.backends().iter().filter(|backend| backend.load() <= least);
+        let drawn = lot.usize(..equals().count().max(1));
+        let chosen = equals().nth(drawn)?;
+        Some((Arc::clone(chosen), chosen.vitals.reserve()))
+    }
+
+    /// Asks the node that has the meeting, once whoever is creating it is done.
+    async fn follow(&self, mut call: Call, next: Next, meeting: &Meeting) -> Result<Reply, Fault> {
+        let settled = self.meetings.settled(meeting).await?.ok_or(Fault::MeetingNotReady)?;
+        let gone = || Fault::NoBackend("the backend of the meeting has been removed".to_owned());
+        call.choose(self.directory.backend(settled.backend).ok_or_else(gone)?);
+        let reply = next.oneshot(call).await?;
+        if reply.is_success() {
+            self.record(&settled, &reply).await?;
+        }
+        Ok(reply)
+    }
+
+    /// Creates the meeting on the backend it was claimed for, and on others while nodes fail.
+    async fn create(
+        &self,
+        call: Call,
+        next: Next,
+        mut candidates: Candidates,
+        mut meeting: Arc<Meeting>,
+        mut backend: Arc<Backend>,
+    ) -> Result<Reply, Fault> {
+        for left in (0..self.attempts.get()).rev() {
+            let mut attempt = call.clone();
+            attempt.choose(Arc::clone(&backend));
+            let fault = match next.clone().oneshot(attempt).await {
+                Ok(reply) if reply.is_success() => return self.record(&meeting, &reply).await.map(|()| reply),
+                Ok(refusal) => return self.meetings.release(&meeting, false).await.map(|()| refusal),
+                Err(fault) => fault,
+            };
+            candidates.remove(&backend);
+            let other = if left > 0 && fault.blame() == Blame::Backend { self.choose(&candidates) } else { None };
+            let Some((other, _reservation)) = other else {
+                self.meetings.release(&meeting, fault.sent()).await?;
+                return Err(fault);
+            };
+            tracing::warn!(backend.id = %backend.id, %fault, "A node failed during a create, the next one is tried");
+            let Some(moved) = self.meetings.move_claim(&meeting, other.id, fault.sent()).await? else {
+                return Err(fault);
+            };
+            (meeting, backend) = (moved, other);
+        }
+        Err(Fault::Internal("a create ended without an attempt".to_owned()))
+    }
+
+    /// Notes what the node made, unless that is what we knew.
+    async fn record(&self, meeting: &Meeting, reply: &Reply) -> Result<(), Fault> {
+        let garbled = |what| Fault::Node { backend: meeting.backend, failure: NodeFailure::Garbled(what) };
+        let [internal_id, create_time] = xml::fields(&reply.body, ["internalMeetingID", "createTime"])
+            .map_err(|error| garbled(error.to_string()))?;
+        let internal_id = internal_id.filter(|id| !id.is_empty());
+        let internal_id =
+            internal_id.ok_or_else(|| garbled("a created meeting has no internalMeetingID".to_owned()))?;
+        if meeting.state == MeetingState::Live && meeting.internal_id.as_ref() == Some(&internal_id) {
+            return Ok(());
+        }
+        let create_time = create_time.and_then(|time| time.trim().parse().ok()).unwrap_or_default();
+        self.meetings.record_live(meeting, Born { internal_id, create_time }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::memory::Memory;
+
+    fn school() -> Memory {
+        Memory::new().frontend("school", "secret").backend("n1", &[]).backend("n2", &[])
+    }
+
+    async fn create(cluster: &Memory, id: &str) -> Result<Reply, Fault> {
+        cluster.through(BackendSelect::default(), cluster.pooled(CallKind::Create, id)).await.1
+    }
+
+    #[tokio::test]
+    async fn the_least_loaded_backend_is_chosen() {
+        let cluster = school().attendees("n1", 40).replies_created();
+        create(&cluster, "m1").await.unwrap();
+        assert_eq!(cluster.meeting_named("school", "m1").unwrap().backend, cluster.backend_id("n2"));
+    }
+
+    /// Defect 14 of the original: twenty parallel creates went nineteen to one.
+    #[tokio::test]
+    async fn meetings_that_start_together_spread() {
+        let cluster = school().replies_created();
+        let stage = cluster.stack(BackendSelect::default());
+        let creates = (0..20).map(|n| stage.clone().oneshot(cluster.pooled(CallKind::Create, &format!("m{n}"))));
+        let replies = futures_util::future::join_all(creates).await;
+        assert!(replies.iter().all(Result::is_ok));
+        assert_eq!(cluster.meetings_on("n1"), 10);
+        assert_eq!(cluster.meetings_on("n2"), 10);
+    }
+
+    #[tokio::test]
+    async fn equal_backends_are_drawn_by_lot() {
+        let mut chosen = HashSet::new();
+        for _ in 0..64 {
+            let cluster = school().replies_created();
+            create(&cluster, "m1").await.unwrap();
+            chosen.insert(cluster.meeting_named("school", "m1").unwrap().backend == cluster.backend_id("n1"));
+        }
+        assert_eq!(chosen.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_repeated_create_goes_to_the_node_that_has_the_meeting() {
+        let cluster = school().attendees("n1", 400).meeting("school", "m1", "n1", MeetingState::Live).replies_created();
+        let (seen, _) = cluster.through(BackendSelect::default(), cluster.pooled(CallKind::Create, "m1")).await;
+        assert_eq!(seen.unwrap().facts.backend().unwrap().id, cluster.backend_id("n1"));
+    }
+
+    /// Defect 17 of the original: a re-created meeting kept its old internal id and was then deleted as an orphan.
+    #[tokio::test]
+    async fn a_meeting_that_its_node_made_anew_gets_its_new_internal_id() {
+        let cluster = school().meeting("school", "m1", "n1", MeetingState::Live).replies_created();
+        create(&cluster, "m1").await.unwrap();
+        let internal_id = cluster.meeting_named("school", "m1").unwrap().internal_id.clone();
+        assert_eq!(internal_id.as_deref(), Some("internal-1"));
+    }
+
+    #[tokio::test]
+    async fn a_node_that_fails_is_followed_by_the_next() {
+        let cluster = school().replies_created().node_fails("n1", NodeFailure::Silent { seconds: 1 });
+        let cluster = cluster.attendees("n2", 40);
+        create(&cluster, "m1").await.unwrap();
+        let meeting = cluster.meeting_named("school", "m1").unwrap();
+        assert_eq!((meeting.backend, meeting.attempt), (cluster.backend_id("n2"), 2));
+        assert_eq!(cluster.copies(), [cluster.backend_id("n1")], "it may have got the call");
+    }
+
+    #[tokio::test]
+    async fn when_every_node_fails_nothing_is_left_behind() {
+        let cluster = school().replies_created();
+        let refused = || NodeFailure::Unreachable("refused".to_owned());
+        let cluster = cluster.node_fails("n1", refused()).node_fails("n2", refused());
+        assert!(matches!(create(&cluster, "m1").await, Err(Fault::Node { .. })));
+        assert!(cluster.meeting_named("school", "m1").is_none());
+        assert_eq!(cluster.meetings_on("n1") + cluster.meetings_on("n2"), 0);
+        assert!(cluster.copies().is_empty(), "neither got the call");
+    }
+
+    /// Defect 25 of the original: a node's own refusal was replaced by a generic error.
+    #[tokio::test]
+    async fn a_nodes_refusal_reaches_the_tenant_and_gives_the_claim_up() {
+        let cluster = school().replies(
+            "<response><returncode>FAILED</returncode><messageKey>idNotUnique</messageKey><message>x</message></response>",
+        );
+        assert!(create(&cluster, "m1").await.unwrap().failed_with("idNotUnique"));
+        assert!(cluster.meeting_named("school", "m1").is_none());
+    }
+}

@@ -1,0 +1,199 @@
+//! A call in flight, and its reply.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{HeaderValue, StatusCode};
+
+use crate::bbb::{CallKind, Media, Outcome, Params, xml};
+use crate::cluster::{Backend, BackendId};
+use crate::facts::Facts;
+use crate::fault::{Fault, NodeFailure};
+
+/// One BBB API call on its way through the pipeline.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Which call it is.
+    pub kind: CallKind,
+    /// Its parameters, and the query as it came.
+    pub params: Params,
+    /// What came after the headers.
+    pub body: Body,
+    /// How it came in. Shared with the way out.
+    pub door: Arc<Door>,
+    /// What the stages have established.
+    pub facts: Facts,
+}
+
+impl Call {
+    /// A call as it comes in, with nothing established but the right to change its parameters.
+    pub fn new(kind: CallKind, params: Params, body: Body, door: Arc<Door>) -> Self {
+        Self { kind, params, body, door, facts: Facts::default() }
+    }
+
+    /// Whether a join is to be answered by a redirect. Of the values that are given, only `true` says so.
+    pub fn redirects(&self) -> bool {
+        self.params.first("redirect").is_none_or(|value| value.is_empty() || value.eq_ignore_ascii_case("true"))
+    }
+
+    /// Settles where the call goes.
+    pub fn choose(&mut self, backend: Arc<Backend>) {
+        self.door.trail.note_backend(backend.id);
+        self.facts.set_backend(backend);
+    }
+}
+
+/// The body of a call.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// There is none.
+    None,
+    /// Nothing has been taken from the peer: that waits until the checksum of the query holds.
+    Unread(Arc<dyn BodySource>),
+    /// Read whole.
+    Read(Content),
+}
+
+/// A body that has been read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// What the peer says it is.
+    pub media: Media,
+    /// The bytes as they came.
+    pub bytes: Bytes,
+}
+
+/// A body that waits at the peer.
+pub trait BodySource: fmt::Debug + Send + Sync {
+    /// What the peer says it is.
+    fn media(&self) -> Media;
+
+    /// Takes it in, once, bounded in size and time.
+    fn read(&self) -> BoxFuture<'_, Result<Bytes, Fault>>;
+}
+
+/// How a call came in.
+#[derive(Debug)]
+pub struct Door {
+    /// Names the call in logs, here and on the node. Taken from `X-Request-Id` or made at the door.
+    pub request_id: HeaderValue,
+    /// Who sent it, as far as the socket tells.
+    pub peer: SocketAddr,
+    /// When its head had been read.
+    pub arrival: Instant,
+    /// The frontend that the path names. Nobody has vouched for it yet.
+    pub frontend_key: Box<str>,
+    /// What the stages leave behind for the way out.
+    pub trail: Trail,
+}
+
+/// What is known of a call when it leaves, whichever way it went.
+#[derive(Debug, Default)]
+pub struct Trail {
+    verified: AtomicBool,
+    backend: Mutex<Option<BackendId>>,
+    raised_by: Mutex<Option<Arc<str>>>,
+}
+
+impl Trail {
+    /// Whether the checksum held, so that addresses in the parameters may be trusted.
+    pub fn is_verified(&self) -> bool {
+        self.verified.load(Relaxed)
+    }
+
+    /// The backend last chosen for the call.
+    pub fn backend(&self) -> Option<BackendId> {
+        *self.backend.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stage that raised the fault, once one has.
+    pub fn raised_by(&self) -> Option<Arc<str>> {
+        self.raised_by.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A stage begins: what an attempt before it may have raised is past.
+    pub fn begin(&self) {
+        *self.raised_by.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// A stage ends with a fault. Returns whether it is the one that raised it, which is the first to say so.
+    pub fn raise(&self, stage: &Arc<str>) -> bool {
+        let mut raised_by = self.raised_by.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = raised_by.is_none();
+        raised_by.get_or_insert_with(|| Arc::clone(stage));
+        first
+    }
+
+    pub(crate) fn note_verified(&self) {
+        self.verified.store(true, Relaxed);
+    }
+
+    fn note_backend(&self, id: BackendId) {
+        *self.backend.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+    }
+}
+
+/// The answer to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// 200 for whatever BBB answers in a document, 302 for a redirect.
+    pub status: StatusCode,
+    /// The media type of the body.
+    pub content_type: HeaderValue,
+    /// Where a redirect leads.
+    pub location: Option<HeaderValue>,
+    /// A node's `Set-Cookie` lines, for a join that does not redirect.
+    pub cookies: Vec<HeaderValue>,
+    /// What the document says of itself, where an endpoint has read it.
+    pub outcome: Option<Outcome>,
+    /// The document.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// A BBB document.
+    pub fn xml(body: Bytes) -> Self {
+        Self::new(StatusCode::OK, HeaderValue::from_static("text/xml;charset=utf-8"), body)
+    }
+
+    /// A redirect, with nothing in its body.
+    pub fn redirect(location: HeaderValue) -> Self {
+        let html = HeaderValue::from_static("text/html;charset=utf-8");
+        Self { location: Some(location), ..Self::new(StatusCode::FOUND, html, Bytes::new()) }
+    }
+
+    /// A body of some media type.
+    pub fn new(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Self {
+        Self { status, content_type, location: None, cookies: Vec::new(), outcome: None, body }
+    }
+
+    /// Takes what a node sent for the BBB document that it must be.
+    pub fn read(mut self, backend: BackendId) -> Result<Self, Fault> {
+        let outcome = xml::outcome(&self.body).map_err(|error| {
+            let failure = NodeFailure::Garbled(error.to_string());
+            Fault::Node { backend, failure }
+        })?;
+        self.outcome = Some(outcome);
+        if self.failed_with("checksumError") {
+            return Err(Fault::Node { backend, failure: NodeFailure::SecretRefused });
+        }
+        Ok(self)
+    }
+
+    /// Whether the document says SUCCESS.
+    pub fn is_success(&self) -> bool {
+        self.outcome.as_ref().is_some_and(Outcome::is_success)
+    }
+
+    /// Whether the document says FAILED with this key.
+    pub fn failed_with(&self, key: &str) -> bool {
+        self.outcome
+            .as_ref()
+            .is_some_and(|outcome| !outcome.is_success() && outcome.message_key.as_deref() == Some(key))
+    }
+}

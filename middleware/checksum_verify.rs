@@ -1,0 +1,249 @@
+//! `checksum-verify`: proves that the call comes from its frontend, and only then takes its body in.
+//!
+//! ```toml
+//! [stages.checksum-verify]
+//! algorithms = ["sha1", "sha256", "sha384", "sha512"]   # default: all four; a frontend may be allowed fewer
+//! ```
+//!
+//! A body is read before only if it is a form and the query carries no checksum, since then the checksum is in the form.
+//! The order is BBB's: content type, checksum, everything else.
+//!
+//! ```
+//! use b3scale_middleware::bbb::CallKind;
+//! use b3scale_middleware::{Fault, checksum_verify::ChecksumVerify, memory::Memory};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let cluster = Memory::new().frontend("school", "secret");
+//! let call = cluster.resolved(CallKind::IsMeetingRunning, "meetingID=0&checksum=0123");
+//! let (_, reply) = cluster.through(ChecksumVerify::default(), call).await;
+//! assert!(matches!(reply, Err(Fault::ChecksumMismatch(_))));
+//! # });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use serde::Deserialize;
+use tower::{Layer, Service};
+
+use crate::bbb::{self, Algorithms, CallKind, ChecksumError, Media, Signed};
+use crate::call::{Body, BodySource, Call, Content, Reply};
+use crate::facts::{Contract, Fact};
+use crate::fault::Fault;
+use crate::ports::Ports;
+use crate::stage::{Next, Outcome, SetupError, Stage, answer};
+
+/// Settings of `checksum-verify`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ChecksumVerify {
+    /// The algorithms that any frontend may use.
+    pub algorithms: Algorithms,
+}
+
+impl Stage for ChecksumVerify {
+    const KIND: &'static str = "checksum-verify";
+    type Layer = ChecksumVerifyLayer;
+
+    fn contract(&self, _: CallKind) -> Contract {
+        Contract::needs(&[Fact::Frontend]).gives(&[Fact::Checksum])
+    }
+
+    fn layer(self, _: &Ports) -> Result<ChecksumVerifyLayer, SetupError> {
+        Ok(ChecksumVerifyLayer { algorithms: self.algorithms })
+    }
+}
+
+/// Proof that a checksum holds. Only this stage can make one.
+#[derive(Clone, Copy, Debug)]
+pub struct Verified(());
+
+/// Wraps the rest of the pipeline in [`ChecksumVerifyService`].
+#[derive(Clone)]
+pub struct ChecksumVerifyLayer {
+    algorithms: Algorithms,
+}
+
+impl Layer<Next> for ChecksumVerifyLayer {
+    type Service = ChecksumVerifyService;
+
+    fn layer(&self, next: Next) -> ChecksumVerifyService {
+        ChecksumVerifyService { algorithms: self.algorithms, next }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct ChecksumVerifyService {
+    algorithms: Algorithms,
+    next: Next,
+}
+
+impl Service<Call> for ChecksumVerifyService {
+    type Response = Reply;
+    type Error = Fault;
+    type Future = Outcome;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut call: Call) -> Outcome {
+        let allowed = self.algorithms;
+        if let Body::Unread(source) = std::mem::replace(&mut call.body, Body::None) {
+            let mut next = self.next.take();
+            return Either::Right(Box::pin(async move {
+                admit_with_body(&mut call, &*source, allowed).await?;
+                next.call(call).await
+            }));
+        }
+        match verify(&mut call, None, allowed) {
+            Ok(()) => self.next.pass(call),
+            Err(fault) => answer(Err(fault)),
+        }
+    }
+}
+
+async fn admit_with_body(call: &mut Call, source: &dyn BodySource, allowed: Algorithms) -> Result<(), Fault> {
+    let media = source.media();
+    if !call.kind.accepts(media) {
+        return Err(Fault::UnsupportedContentType);
+    }
+    if media != Media::Form {
+        verify(call, None, allowed)?;
+        let bytes = source.read().await?;
+        if media == Media::Xml {
+            bbb::xml::well_formed(&bytes).map_err(|error| Fault::UnreadableBody(error.to_string()))?;
+        }
+        call.body = Body::Read(Content { media, bytes });
+        return Ok(());
+    }
+    let signed_by_query = call.params.first("checksum").is_some();
+    if signed_by_query {
+        verify(call, None, allowed)?;
+    }
+    let bytes = source.read().await?;
+    let form = std::str::from_utf8(&bytes).map_err(|_| Fault::UnreadableBody("the form is not UTF-8".to_owned()))?;
+    if !signed_by_query || bbb::Params::parse(form).first("checksum").is_some() {
+        verify(call, Some(form), allowed)?;
+    }
+    call.params.merge_form(form);
+    well_formed(call)
+}
+
+fn verify(call: &mut Call, form: Option<&str>, allowed: Algorithms) -> Result<(), Fault> {
+    let frontend = call.facts.frontend()?;
+    let signed = Signed { query: call.params.raw(), form };
+    let allowed = allowed.both(frontend.algorithms);
+    bbb::verify(call.kind.checksum_name(), signed, frontend.secrets.iter(), allowed).map_err(|error| match error {
+        ChecksumError::Missing => Fault::ChecksumMissing,
+        ChecksumError::Mismatch if frontend.key.is_empty() => Fault::ChecksumMismatch("the frontend is unknown"),
+        ChecksumError::Mismatch => Fault::ChecksumMismatch("it was made with another secret, algorithm or query"),
+    })?;
+    if !frontend.active {
+        return Err(Fault::ChecksumMismatch("the frontend is disabled"));
+    }
+    call.facts.set_checksum(Verified(()));
+    call.door.trail.note_verified();
+    well_formed(call)
+}
+
+fn well_formed(call: &Call) -> Result<(), Fault> {
+    match call.params.malformed() {
+        None => Ok(()),
+        Some(name) => Err(Fault::validation(format!("The value of '{name}' is not percent-encoded as it should be"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bbb::Algorithm;
+    use crate::memory::{Memory, Waiting};
+
+    async fn verify(query: &str, body: Body) -> (Option<Call>, Result<Reply, Fault>) {
+        verify_as(ChecksumVerify::default(), query, body).await
+    }
+
+    async fn verify_as(stage: ChecksumVerify, query: &str, body: Body) -> (Option<Call>, Result<Reply, Fault>) {
+        let cluster = Memory::new().frontend("school", "639259d4-9dd8-4b25-bf01-95f9567eaf4b");
+        let mut call = cluster.resolved(CallKind::Create, query);
+        call.body = body;
+        cluster.through(stage, call).await
+    }
+
+    const SIGNED: &str = "name=Test+Meeting&meetingID=abc123&attendeePW=111222&moderatorPW=333444\
+                          &checksum=1fcbb0c4fc1f039f73aa6d697d2db9ba7f803f17";
+    const FORM: &str = "meetingID=abc123&name=A+lesson&checksum=8a21c9b7e3b18541974c9e78c0d0bfa790c665eb";
+
+    #[tokio::test]
+    async fn a_signed_call_goes_on_with_proof() {
+        let (seen, _) = verify(SIGNED, Body::None).await;
+        let seen = seen.unwrap();
+        assert!(seen.facts.checksum().is_ok());
+        assert!(seen.door.trail.is_verified());
+    }
+
+    #[tokio::test]
+    async fn a_call_without_checksum_is_told_so() {
+        assert_eq!(verify("meetingID=abc123", Body::None).await.1, Err(Fault::ChecksumMissing));
+    }
+
+    #[tokio::test]
+    async fn an_algorithm_that_is_not_allowed_is_a_mismatch() {
+        let only = ChecksumVerify { algorithms: [Algorithm::Sha256].into_iter().collect() };
+        let (_, reply) = verify_as(only, SIGNED, Body::None).await;
+        assert!(matches!(reply, Err(Fault::ChecksumMismatch(_))));
+    }
+
+    /// Defect 8 of the original: an unlimited body was read before the checksum was looked at.
+    #[tokio::test]
+    async fn no_body_is_read_before_the_checksum_of_the_query_holds() {
+        let body = Waiting::new(Media::Xml, "<modules/>");
+        let (_, reply) = verify("meetingID=abc123&checksum=00", body.waiting()).await;
+        assert!(matches!(reply, Err(Fault::ChecksumMismatch(_))));
+        assert!(!body.was_read());
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_once_the_checksum_holds() {
+        let body = Waiting::new(Media::Xml, "<modules/>");
+        let (seen, _) = verify(SIGNED, body.waiting()).await;
+        assert!(matches!(seen.unwrap().body, Body::Read(content) if content.bytes == "<modules/>"));
+    }
+
+    #[tokio::test]
+    async fn a_form_that_carries_the_checksum_becomes_parameters() {
+        let (seen, _) = verify("", Waiting::new(Media::Form, FORM).waiting()).await;
+        assert_eq!(seen.unwrap().params.first("name"), Some("A lesson"));
+    }
+
+    #[tokio::test]
+    async fn a_checksum_in_query_and_form_is_one_too_many() {
+        let (_, reply) = verify(SIGNED, Waiting::new(Media::Form, FORM).waiting()).await;
+        assert!(matches!(reply, Err(Fault::ChecksumMismatch(_))));
+    }
+
+    #[tokio::test]
+    async fn a_body_of_another_type_is_refused_unread() {
+        let body = Waiting::new(Media::Other, "{}");
+        assert_eq!(verify(SIGNED, body.waiting()).await.1, Err(Fault::UnsupportedContentType));
+        assert!(!body.was_read());
+    }
+
+    #[tokio::test]
+    async fn broken_xml_never_reaches_a_node() {
+        let (seen, reply) = verify(SIGNED, Waiting::new(Media::Xml, "<modules><module>").waiting()).await;
+        assert!(seen.is_none());
+        assert!(matches!(reply, Err(Fault::UnreadableBody(_))));
+    }
+
+    #[tokio::test]
+    async fn a_disabled_frontend_is_answered_like_a_wrong_secret() {
+        let cluster = Memory::new().disabled_frontend("school", "639259d4-9dd8-4b25-bf01-95f9567eaf4b");
+        let call = cluster.resolved(CallKind::Create, SIGNED);
+        let (_, reply) = cluster.through(ChecksumVerify::default(), call).await;
+        assert!(matches!(reply, Err(Fault::ChecksumMismatch(_))));
+    }
+}

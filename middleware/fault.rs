@@ -1,0 +1,297 @@
+//! Faults: the one error that crosses a seam.
+//!
+//! A fault is raised where something fails and rendered once, where the call leaves. Each question the way out asks has one
+//! exhaustive `match` here: the key and the text a tenant reads, the HTTP status, whose fault it was, and whether a node may
+//! have got the call.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+
+use crate::bbb::CallKind;
+use crate::cluster::BackendId;
+use crate::facts::Fact;
+
+/// Why a call could not be answered as asked. `Display` is for the log; a tenant reads [`Fault::message`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// No `checksum`, or an empty one.
+    #[error("the call carries no checksum")]
+    ChecksumMissing,
+    /// It does not match, its algorithm is not allowed, it is given twice, or the frontend is unknown or disabled.
+    #[error("the checksum does not hold: {0}")]
+    ChecksumMismatch(&'static str),
+    /// No such call, or none that this pipeline has a route for.
+    #[error("there is no route for the call `{0}`")]
+    UnsupportedRequest(Box<str>),
+    /// The call exists and is not to be made with this method.
+    #[error("the call does not take this method, but {allow}")]
+    UnsupportedMethod {
+        /// The methods it does take, as in the header `Allow`.
+        allow: &'static str,
+    },
+    /// A body of a type that the call does not take.
+    #[error("the body's content type is missing or not one this call takes")]
+    UnsupportedContentType,
+    /// A body that ended too early, came too slowly, or cannot be read as what it says it is.
+    #[error("the body cannot be read: {0}")]
+    UnreadableBody(String),
+    /// A body above the limit.
+    #[error("the body is larger than {limit} bytes")]
+    BodyTooLarge {
+        /// In bytes.
+        limit: usize,
+    },
+    /// A parameter that BBB would refuse, with BBB's own key and text.
+    #[error("a parameter was refused: {message}")]
+    InvalidParam {
+        /// BBB's message key.
+        key: &'static str,
+        /// BBB's text.
+        message: Cow<'static, str>,
+    },
+    /// Nobody knows the meeting, or it is another frontend's.
+    #[error("no such meeting of this frontend")]
+    MeetingNotFound,
+    /// The meeting is being made, or its node does not answer: a join may be tried again.
+    #[error("the meeting's node is not ready")]
+    MeetingNotReady,
+    /// No backend may take the meeting.
+    #[error("no backend can take the meeting: {0}")]
+    NoBackend(String),
+    /// A node did not do its part.
+    #[error("backend {backend}: {failure}")]
+    Node {
+        /// Which node.
+        backend: BackendId,
+        /// What it did instead.
+        failure: NodeFailure,
+    },
+    /// The shared state cannot be reached, so what it decides must wait.
+    #[error("the database does not answer: {0}")]
+    StoreAway(String),
+    /// More calls at once than this server takes.
+    #[error("this server has as many calls as it takes")]
+    Overloaded,
+    /// An operator has closed this route.
+    #[error("the pipeline refuses this call: {0}")]
+    Refused(Box<str>),
+    /// A stage asked for a fact that nobody had established: a defect of the pipeline's contracts.
+    #[error("nobody has established the fact `{0}`; this is a defect of b3scale")]
+    Unestablished(Fact),
+    /// A defect of ours.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+/// What a node did instead of answering.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NodeFailure {
+    /// No connection: the call never left.
+    #[error("no connection: {0}")]
+    Unreachable(String),
+    /// The connection broke after the call had been sent.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// No answer in time.
+    #[error("no answer within {seconds} s")]
+    Silent {
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// An HTTP status that is no answer of the BBB API.
+    #[error("HTTP status {0}")]
+    Status(u16),
+    /// A body that is no BBB document.
+    #[error("the answer is no BBB document: {0}")]
+    Garbled(String),
+    /// More than a BBB answer can be.
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// In bytes.
+        limit: usize,
+    },
+    /// It does not accept our checksum: its secret is not the one we have.
+    #[error("it refused our checksum; is its secret right?")]
+    SecretRefused,
+}
+
+/// Whose fault a [`Fault`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// The call itself was wrong.
+    Frontend,
+    /// A node failed.
+    Backend,
+    /// This server, its pipeline or its database.
+    Us,
+}
+
+impl Blame {
+    /// The word used in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Blame::Frontend => "frontend",
+            Blame::Backend => "backend",
+            Blame::Us => "us",
+        }
+    }
+}
+
+impl Fault {
+    /// A parameter refused with BBB's `validationError`.
+    pub fn validation(message: impl Into<Cow<'static, str>>) -> Self {
+        Fault::InvalidParam { key: "validationError", message: message.into() }
+    }
+
+    /// BBB's `messageKey`. It depends on the call where BBB's does.
+    pub fn message_key(&self, kind: CallKind) -> &'static str {
+        match self {
+            Fault::ChecksumMissing | Fault::ChecksumMismatch(_) => "checksumError",
+            Fault::UnsupportedRequest(_) | Fault::UnsupportedMethod { .. } | Fault::Refused(_) => "unsupportedRequest",
+            Fault::UnsupportedContentType => "unsupportedContentType",
+            Fault::UnreadableBody(_) | Fault::BodyTooLarge { .. } => "invalidRequestBody",
+            Fault::InvalidParam { key, .. } => key,
+            Fault::MeetingNotFound if kind == CallKind::Join => "invalidMeetingIdentifier",
+            Fault::MeetingNotFound => "notFound",
+            Fault::MeetingNotReady => "serverUnavailable",
+            Fault::NoBackend(_)
+            | Fault::Node { .. }
+            | Fault::StoreAway(_)
+            | Fault::Overloaded
+            | Fault::Unestablished(_)
+            | Fault::Internal(_) => "internalError",
+        }
+    }
+
+    /// The text a tenant may read: never a node's address, a signed URL or an inner error.
+    pub fn message(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Fault::ChecksumMissing => "You must provide the checksum",
+            Fault::ChecksumMismatch(_) => "Checksums do not match",
+            Fault::UnsupportedRequest(_) => "This request is not supported.",
+            Fault::UnsupportedMethod { .. } => "This request is not supported with this HTTP method.",
+            Fault::Refused(text) => return Cow::Owned(text.to_string()),
+            Fault::UnsupportedContentType => "POST request Content-Type is missing or unsupported",
+            Fault::UnreadableBody(why) => return Cow::Owned(format!("The request body cannot be read: {why}")),
+            Fault::BodyTooLarge { limit } => {
+                return Cow::Owned(format!("The request body is larger than {limit} bytes."));
+            }
+            Fault::InvalidParam { message, .. } => return message.clone(),
+            Fault::MeetingNotFound => "A meeting with that ID does not exist",
+            Fault::MeetingNotReady => "The server of this meeting is not ready. Please try again in a moment.",
+            Fault::NoBackend(_) => "There is no server that can take this meeting.",
+            Fault::Node { .. } => "The server of this meeting could not answer.",
+            Fault::StoreAway(_) => "The meeting cannot be looked up or placed at the moment. Please try again.",
+            Fault::Overloaded => "There are too many requests at the moment. Please try again.",
+            Fault::Unestablished(_) | Fault::Internal(_) => {
+                "The request could not be answered because of an internal error."
+            }
+        })
+    }
+
+    /// The HTTP status. BBB answers 200 whatever the document says; the exceptions are the ones BBB has, and a server that
+    /// sheds load.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Fault::UnsupportedMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Fault::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Fault::ChecksumMissing
+            | Fault::ChecksumMismatch(_)
+            | Fault::UnsupportedRequest(_)
+            | Fault::UnsupportedContentType
+            | Fault::UnreadableBody(_)
+            | Fault::BodyTooLarge { .. }
+            | Fault::InvalidParam { .. }
+            | Fault::MeetingNotFound
+            | Fault::MeetingNotReady
+            | Fault::NoBackend(_)
+            | Fault::Node { .. }
+            | Fault::StoreAway(_)
+            | Fault::Refused(_)
+            | Fault::Unestablished(_)
+            | Fault::Internal(_) => StatusCode::OK,
+        }
+    }
+
+    /// Whose fault it is.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Fault::ChecksumMissing
+            | Fault::ChecksumMismatch(_)
+            | Fault::UnsupportedRequest(_)
+            | Fault::UnsupportedMethod { .. }
+            | Fault::UnsupportedContentType
+            | Fault::UnreadableBody(_)
+            | Fault::BodyTooLarge { .. }
+            | Fault::InvalidParam { .. }
+            | Fault::MeetingNotFound
+            | Fault::Refused(_) => Blame::Frontend,
+            Fault::MeetingNotReady | Fault::Node { .. } => Blame::Backend,
+            Fault::NoBackend(_)
+            | Fault::StoreAway(_)
+            | Fault::Overloaded
+            | Fault::Unestablished(_)
+            | Fault::Internal(_) => Blame::Us,
+        }
+    }
+
+    /// Whether a node may have got the call, so that what it asked for may have been done.
+    pub fn sent(&self) -> bool {
+        match self {
+            Fault::Node { failure, .. } => match failure {
+                NodeFailure::Unreachable(_) | NodeFailure::SecretRefused => false,
+                NodeFailure::Broken(_)
+                | NodeFailure::Silent { .. }
+                | NodeFailure::Status(_)
+                | NodeFailure::Garbled(_)
+                | NodeFailure::TooLarge { .. } => true,
+            },
+            Fault::ChecksumMissing
+            | Fault::ChecksumMismatch(_)
+            | Fault::UnsupportedRequest(_)
+            | Fault::UnsupportedMethod { .. }
+            | Fault::UnsupportedContentType
+            | Fault::UnreadableBody(_)
+            | Fault::BodyTooLarge { .. }
+            | Fault::InvalidParam { .. }
+            | Fault::MeetingNotFound
+            | Fault::MeetingNotReady
+            | Fault::NoBackend(_)
+            | Fault::StoreAway(_)
+            | Fault::Overloaded
+            | Fault::Refused(_)
+            | Fault::Unestablished(_)
+            | Fault::Internal(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_meeting_is_named_as_bbb_names_it() {
+        assert_eq!(Fault::MeetingNotFound.message_key(CallKind::Join), "invalidMeetingIdentifier");
+        assert_eq!(Fault::MeetingNotFound.message_key(CallKind::End), "notFound");
+    }
+
+    /// Defect 6 of the original: texts for tenants carried the node's address and a signed URL.
+    #[test]
+    fn a_tenant_never_reads_what_a_node_said() {
+        let backend = BackendId(uuid::Uuid::nil());
+        let failure = NodeFailure::Broken("https://node-7.example/create?checksum=abc reset".to_owned());
+        let fault = Fault::Node { backend, failure };
+        assert!(!fault.message().contains("node-7"));
+        assert!(fault.to_string().contains("node-7"), "the log does say it");
+    }
+
+    #[test]
+    fn a_call_that_never_left_was_not_sent() {
+        let backend = BackendId(uuid::Uuid::nil());
+        let sent = |failure| Fault::Node { backend, failure }.sent();
+        assert!(!sent(NodeFailure::Unreachable("refused".to_owned())));
+        assert!(sent(NodeFailure::Silent { seconds: 5 }));
+    }
+}

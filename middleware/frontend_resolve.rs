@@ -1,0 +1,129 @@
+//! `frontend-resolve`: finds the frontend that the path names.
+//!
+//! ```toml
+//! [stages.frontend-resolve]
+//! ```
+//!
+//! A key that nobody has, or that is disabled, must not be told from a wrong secret, or keys could be probed. So an unknown
+//! key is given a stand-in: an inactive frontend with a secret that nobody knows. `checksum-verify` then answers it as it
+//! answers everybody else.
+//!
+//! ```
+//! use b3scale_middleware::bbb::CallKind;
+//! use b3scale_middleware::{frontend_resolve::FrontendResolve, memory::Memory};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let cluster = Memory::new().frontend("school", "secret");
+//! let (seen, _) = cluster.through(FrontendResolve {}, cluster.call(CallKind::GetMeetings, "")).await;
+//! assert_eq!(seen.expect("it goes on").facts.frontend()?.key, "school");
+//! # Ok::<(), b3scale_middleware::Fault>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use serde::Deserialize;
+use tower::{Layer, Service};
+use uuid::Uuid;
+
+use crate::bbb::{Algorithms, CallKind, Secret};
+use crate::call::{Call, Reply};
+use crate::cluster::{Frontend, FrontendId, FrontendSettings, Secrets};
+use crate::facts::{Contract, Fact};
+use crate::fault::Fault;
+use crate::ports::{Directory, Ports};
+use crate::stage::{Next, Outcome, SetupError, Stage};
+
+/// Settings of `frontend-resolve`: none.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrontendResolve {}
+
+impl Stage for FrontendResolve {
+    const KIND: &'static str = "frontend-resolve";
+    type Layer = FrontendResolveLayer;
+
+    fn contract(&self, _: CallKind) -> Contract {
+        Contract::NONE.gives(&[Fact::Frontend])
+    }
+
+    fn layer(self, ports: &Ports) -> Result<FrontendResolveLayer, SetupError> {
+        Ok(FrontendResolveLayer { directory: Arc::clone(&ports.directory), nobody: Arc::new(nobody()?) })
+    }
+}
+
+/// Wraps the rest of the pipeline in [`FrontendResolveService`].
+#[derive(Clone)]
+pub struct FrontendResolveLayer {
+    directory: Arc<dyn Directory>,
+    nobody: Arc<Frontend>,
+}
+
+impl Layer<Next> for FrontendResolveLayer {
+    type Service = FrontendResolveService;
+
+    fn layer(&self, next: Next) -> FrontendResolveService {
+        FrontendResolveService { layer: self.clone(), next }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct FrontendResolveService {
+    layer: FrontendResolveLayer,
+    next: Next,
+}
+
+impl Service<Call> for FrontendResolveService {
+    type Response = Reply;
+    type Error = Fault;
+    type Future = Outcome;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut call: Call) -> Outcome {
+        let found = self.layer.directory.frontend(&call.door.frontend_key);
+        call.facts.set_frontend(found.unwrap_or_else(|| Arc::clone(&self.layer.nobody)));
+        self.next.pass(call)
+    }
+}
+
+fn nobody() -> Result<Frontend, SetupError> {
+    let unknown = Secret::new(&format!("{}{}", Uuid::new_v4(), Uuid::new_v4()))
+        .ok_or_else(|| SetupError("no random secret could be made".to_owned()))?;
+    Ok(Frontend {
+        id: FrontendId(Uuid::nil()),
+        key: String::new(),
+        secrets: Secrets::new(unknown, None),
+        algorithms: Algorithms::default(),
+        active: false,
+        settings: FrontendSettings::default(),
+        version: 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    #[tokio::test]
+    async fn a_known_key_gives_its_frontend() {
+        let cluster = Memory::new().frontend("school", "secret");
+        let (seen, _) = cluster.through(FrontendResolve {}, cluster.call(CallKind::Create, "")).await;
+        assert_eq!(seen.unwrap().facts.frontend().unwrap().key, "school");
+    }
+
+    /// Defect 8 of the original: keys could be probed by distinct messages.
+    #[tokio::test]
+    async fn an_unknown_key_gives_a_stand_in_that_nobody_can_sign_for() {
+        let cluster = Memory::new();
+        let (seen, _) = cluster.through(FrontendResolve {}, cluster.call(CallKind::Create, "")).await;
+        let seen = seen.unwrap();
+        assert!(!seen.facts.frontend().unwrap().active);
+        assert!(seen.facts.frontend().unwrap().key.is_empty());
+    }
+}

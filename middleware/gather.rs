@@ -1,0 +1,350 @@
+//! `gather`: asks all nodes at once for their meetings or sessions, and merges what is the frontend's own.
+//!
+//! ```toml
+//! [stages.gather]
+//! patience-ms = 5000             # how long a node is waited for
+//! algorithm = "sha256"           # what the checksums for nodes are made with
+//! ```
+//!
+//! A node that does not answer in time is left out and spoils nothing; only if none answers is that a fault. A meeting is
+//! the frontend's own if its id says so; a breakout, if its parent is. Unknown elements survive: meetings are copied as the
+//! nodes wrote them, but for the tenant's own ids.
+//!
+//! ```
+//! use b3scale_middleware::bbb::CallKind;
+//! use b3scale_middleware::{gather::Gather, memory::Memory};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let cluster = Memory::new().frontend("school", "secret");
+//! let reply = cluster.ask(Gather::default(), cluster.verified(CallKind::GetMeetings, "")).await?;
+//! assert!(reply.body.starts_with(b"<response><returncode>SUCCESS</returncode><meetings/>"));
+//! # Ok::<(), b3scale_middleware::Fault>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{Either, join_all};
+use serde::Deserialize;
+use tower::Service;
+
+use crate::bbb::{Algorithm, CallKind, Params, ReturnCode, ScopedId, XmlError, xml};
+use crate::call::{Call, Reply};
+use crate::cluster::{Backend, BackendId, Frontend, Meeting};
+use crate::facts::{Contract, Fact};
+use crate::fault::{Fault, NodeFailure};
+use crate::ports::{Meetings, NodeRequest, Ports};
+use crate::request_sign::SignedQuery;
+use crate::stage::{Endpoint, Outcome, SetupError, answer};
+
+/// Settings of `gather`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Gather {
+    /// How long a node is waited for, in milliseconds.
+    pub patience_ms: u64,
+    /// What the checksums for nodes are made with.
+    pub algorithm: Algorithm,
+}
+
+impl Default for Gather {
+    fn default() -> Self {
+        Self { patience_ms: 5000, algorithm: Algorithm::Sha256 }
+    }
+}
+
+impl Endpoint for Gather {
+    const KIND: &'static str = "gather";
+    type Service = GatherService;
+
+    fn contract(&self, _: CallKind) -> Contract {
+        Contract::needs(&[Fact::Frontend, Fact::Checksum]).only(&[CallKind::GetMeetings, CallKind::GetSessions])
+    }
+
+    fn service(self, ports: &Ports) -> Result<GatherService, SetupError> {
+        if self.patience_ms == 0 {
+            return Err(SetupError("`patience-ms` must be at least 1, or no node could ever answer".to_owned()));
+        }
+        Ok(GatherService { settings: Arc::new(self), ports: ports.clone() })
+    }
+}
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct GatherService {
+    settings: Arc<Gather>,
+    ports: Ports,
+}
+
+impl Service<Call> for GatherService {
+    type Response = Reply;
+    type Error = Fault;
+    type Future = Outcome;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> Outcome {
+        let Some(list) = List::of(call.kind) else {
+            return answer(Err(Fault::UnsupportedRequest(call.kind.name().into())));
+        };
+        let service = self.clone();
+        Either::Right(Box::pin(async move { service.gather(&call, list).await }))
+    }
+}
+
+impl GatherService {
+    async fn gather(&self, call: &Call, list: &'static List) -> Result<Reply, Fault> {
+        let owner = Owner { frontend: Arc::clone(call.facts.frontend()?), meetings: Arc::clone(&self.ports.meetings) };
+        let backends = self.ports.directory.backends();
+        let asked =
+            backends.iter().filter(|backend| backend.is_up()).map(|backend| self.ask(call, list, &owner, backend));
+        let answers = join_all(asked).await;
+        let mut entries = Vec::new();
+        let mut failed = Vec::new();
+        let all = answers.len();
+        for answer in answers {
+            match answer {
+                Ok(own) => entries.extend(own),
+                Err(fault) => failed.push(fault),
+            }
+        }
+        match failed.pop() {
+            Some(fault) if failed.len() + 1 == all => Err(fault),
+            _ => Ok(Reply::xml(list.document(&entries))),
+        }
+    }
+
+    async fn ask(&self, call: &Call, list: &List, owner: &Owner, backend: &Arc<Backend>) -> Result<Vec<Bytes>, Fault> {
+        let signed = SignedQuery::new(call.kind, &Params::default(), None, &backend.secret, self.settings.algorithm);
+        let request = NodeRequest {
+            kind: call.kind,
+            backend: Arc::clone(backend),
+            path_and_query: signed.path_and_query,
+            content: None,
+            request_id: call.door.request_id.clone(),
+            patience: Some(Duration::from_millis(self.settings.patience_ms)),
+        };
+        let asked = async { self.ports.nodes.send(request).await?.read(backend.id) };
+        let document = asked.await.inspect_err(|fault| tracing::warn!(%fault, "A node is left out of a list"))?;
+        list.own_entries(&document.body, owner, backend.id).map_err(|error| {
+            let failure = NodeFailure::Garbled(error.to_string());
+            Fault::Node { backend: backend.id, failure }
+        })
+    }
+}
+
+/// The form of a list that nodes are asked for.
+struct List {
+    name: &'static str,
+    empty_key: &'static str,
+    empty_message: &'static str,
+}
+
+const MEETINGS: List =
+    List { name: "meetings", empty_key: "noMeetings", empty_message: "no meetings were found on this server" };
+
+/// BBB spells the last word so.
+const SESSIONS: List =
+    List { name: "sessions", empty_key: "noSessions", empty_message: "no sessions were found on this serverr" };
+
+impl List {
+    fn of(kind: CallKind) -> Option<&'static List> {
+        match kind {
+            CallKind::GetMeetings => Some(&MEETINGS),
+            CallKind::GetSessions => Some(&SESSIONS),
+            _ => None,
+        }
+    }
+
+    fn own_entries(&self, document: &Bytes, owner: &Owner, backend: BackendId) -> Result<Vec<Bytes>, XmlError> {
+        let entries = xml::elements(document, &["response", self.name, "meeting"])?;
+        if self.name == SESSIONS.name { owner.sessions(entries) } else { owner.meetings(entries, backend) }
+    }
+
+    /// The list comes second in the document, also when it is empty: clients look for it there.
+    fn document(&self, entries: &[Bytes]) -> Bytes {
+        let response = xml::Writer::response(ReturnCode::Success);
+        if entries.is_empty() {
+            let response = response.raw(format!("<{}/>", self.name).as_bytes());
+            return response.field("messageKey", self.empty_key).field("message", self.empty_message).finish();
+        }
+        entries.iter().fold(response.open(self.name), |list, entry| list.raw(entry)).close().finish()
+    }
+}
+
+/// Whose entries are kept.
+struct Owner {
+    frontend: Arc<Frontend>,
+    meetings: Arc<dyn Meetings>,
+}
+
+impl Owner {
+    fn meetings(&self, entries: Vec<Bytes>, backend: BackendId) -> Result<Vec<Bytes>, XmlError> {
+        let mut own = Vec::new();
+        let mut breakouts = Vec::new();
+        let mut parents = HashSet::new();
+        for entry in entries {
+            let [id, internal_id, parent] = xml::fields(&entry, ["meetingID", "internalMeetingID", "parentMeetingID"])?;
+            let Some(id) = id.map(|id| ScopedId::from_node(&id)) else { continue };
+            match (self.tenants_id(&id, backend), parent) {
+                (Verdict::Own(tenants), _) => {
+                    parents.extend(internal_id);
+                    own.push(xml::rewrite(&entry, |_, text| (text == id.as_ref()).then(|| tenants.clone()))?);
+                }
+                (Verdict::Unknown, Some(parent)) => breakouts.push((parent, entry)),
+                (Verdict::Unknown | Verdict::Elsewhere, _) => {}
+            }
+        }
+        own.extend(breakouts.into_iter().filter(|(parent, _)| parents.contains(parent)).map(|(_, entry)| entry));
+        Ok(own)
+    }
+
+    fn tenants_id(&self, id: &ScopedId, backend: BackendId) -> Verdict {
+        match (self.meetings.known(id), id.decode()) {
+            (Some(meeting), _) if self.owns(&meeting) && meeting.backend != backend => Verdict::Elsewhere,
+            (Some(meeting), _) if self.owns(&meeting) => Verdict::Own(meeting.meeting_id.to_string()),
+            (None, Some((key, meeting_id))) if key == self.frontend.key => Verdict::Own(meeting_id.to_string()),
+            (None, None) => Verdict::Unknown,
+            _ => Verdict::Elsewhere,
+        }
+    }
+
+    fn sessions(&self, entries: Vec<Bytes>) -> Result<Vec<Bytes>, XmlError> {
+        let meetings = self.meetings.of_frontend(self.frontend.id);
+        let own: HashSet<&str> = meetings.iter().filter_map(|meeting| meeting.internal_id.as_deref()).collect();
+        let mut kept = Vec::new();
+        for entry in entries {
+            let [internal_id] = xml::fields(&entry, ["meetingID"])?;
+            if internal_id.is_some_and(|id| own.contains(id.as_str())) {
+                kept.push(entry);
+            }
+        }
+        Ok(kept)
+    }
+
+    fn owns(&self, meeting: &Meeting) -> bool {
+        meeting.frontend == self.frontend.id
+    }
+}
+
+/// Whose meeting a node reports.
+enum Verdict {
+    /// The frontend's own, by this id.
+    Own(String),
+    /// Another frontend's, or what is left of a meeting that lives on another node.
+    Elsewhere,
+    /// No id of ours: a breakout, or a stranger.
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::MeetingState;
+    use crate::memory::Memory;
+
+    fn meeting(id: &str, more: &str) -> String {
+        format!("<meeting><meetingID>{id}</meetingID><internalMeetingID>i-{id}</internalMeetingID>{more}</meeting>")
+    }
+
+    fn list(entries: &[String]) -> String {
+        format!("<response><returncode>SUCCESS</returncode><meetings>{}</meetings></response>", entries.concat())
+    }
+
+    fn school() -> Memory {
+        Memory::new().frontend("school", "secret").backend("n1", &[]).backend("n2", &[])
+    }
+
+    fn scoped(cluster: &Memory, key: &str, id: &str) -> String {
+        cluster.scope(key, id).scoped.to_string()
+    }
+
+    async fn gathered(cluster: &Memory, kind: CallKind) -> Result<String, Fault> {
+        let reply = cluster.ask(Gather::default(), cluster.verified(kind, "")).await?;
+        Ok(String::from_utf8(reply.body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn meetings_of_all_nodes_are_merged_under_the_tenants_ids() {
+        let cluster = school();
+        let cluster =
+            cluster.clone().node_replies("n1", &list(&[meeting(&scoped(&cluster, "school", "a"), "<new>&amp;</new>")]));
+        let cluster = cluster.clone().node_replies("n2", &list(&[meeting(&scoped(&cluster, "school", "b"), "")]));
+        let document = gathered(&cluster, CallKind::GetMeetings).await.unwrap();
+        assert!(document.contains("<meetingID>a</meetingID>") && document.contains("<meetingID>b</meetingID>"));
+        assert!(document.contains("<new>&amp;</new>"), "unknown elements survive");
+    }
+
+    #[tokio::test]
+    async fn a_meeting_of_another_frontend_is_invisible() {
+        let cluster = school();
+        let cluster =
+            cluster.clone().replies(&list(&[meeting(&scoped(&cluster, "other", "a"), ""), meeting("stranger", "")]));
+        let document = gathered(&cluster, CallKind::GetMeetings).await.unwrap();
+        assert!(document.contains("<meetings/><messageKey>noMeetings</messageKey>"));
+    }
+
+    #[tokio::test]
+    async fn a_breakout_is_shown_with_its_parent() {
+        let cluster = school();
+        let parent = scoped(&cluster, "school", "a");
+        let child = meeting("room-1", &format!("<parentMeetingID>i-{parent}</parentMeetingID>"));
+        let foreign = meeting("room-2", "<parentMeetingID>i-other</parentMeetingID>");
+        let cluster =
+            cluster.node_replies("n1", &list(&[child, meeting(&parent, ""), foreign])).node_replies("n2", &list(&[]));
+        let document = gathered(&cluster, CallKind::GetMeetings).await.unwrap();
+        assert!(document.contains("room-1") && !document.contains("room-2"));
+    }
+
+    #[tokio::test]
+    async fn what_is_left_of_a_meeting_that_lives_elsewhere_is_not_shown_twice() {
+        let cluster = school().meeting("school", "a", "n2", MeetingState::Live);
+        let cluster = cluster.clone().replies(&list(&[meeting(&scoped(&cluster, "school", "a"), "")]));
+        let document = gathered(&cluster, CallKind::GetMeetings).await.unwrap();
+        assert_eq!(document.matches("<meeting>").count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_node_that_does_not_answer_spoils_nothing() {
+        let cluster = school();
+        let cluster = cluster.clone().replies(&list(&[meeting(&scoped(&cluster, "school", "a"), "")]));
+        let cluster = cluster.node_fails("n1", NodeFailure::Silent { seconds: 5 });
+        assert!(gathered(&cluster, CallKind::GetMeetings).await.unwrap().contains("<meetingID>a</meetingID>"));
+    }
+
+    #[tokio::test]
+    async fn if_no_node_answers_that_is_not_an_empty_list() {
+        let cluster = school();
+        let cluster = cluster.node_fails("n1", NodeFailure::Status(502)).node_fails("n2", NodeFailure::Status(502));
+        assert!(matches!(gathered(&cluster, CallKind::GetMeetings).await, Err(Fault::Node { .. })));
+    }
+
+    #[tokio::test]
+    async fn sessions_are_those_of_the_frontends_meetings() {
+        let session = |id: &str| format!("<meeting><meetingID>{id}</meetingID><userName>x</userName></meeting>");
+        let cluster = school().meeting("school", "a", "n1", MeetingState::Live).node_replies(
+            "n2",
+            &format!(
+                "<response><returncode>SUCCESS</returncode><sessions>{}</sessions></response>",
+                session("i-other"),
+            ),
+        );
+        let cluster = cluster.node_replies(
+            "n1",
+            &format!(
+                "<response><returncode>SUCCESS</returncode><sessions>{}{}</sessions></response>",
+                session("internal-a"),
+                session("i-b"),
+            ),
+        );
+        let document = gathered(&cluster, CallKind::GetSessions).await.unwrap();
+        assert_eq!(document.matches("<meeting>").count(), 1);
+        assert!(document.contains("internal-a"));
+    }
+}

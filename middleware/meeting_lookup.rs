@@ -1,0 +1,224 @@
+//! `meeting-lookup`: finds out whether the meeting is known, whose it is and where it lives.
+//!
+//! ```toml
+//! [stages.meeting-lookup]
+//! ```
+//!
+//! Another frontend's meeting does not exist. On `create` a meeting that nobody knows goes on, since it is to be made; on
+//! `isMeetingRunning` it is answered `false`; on every other call it is a fault. A `join` whose node is not ready yet is a
+//! [`Fault::MeetingNotReady`], which the way out turns into the waiting page. On the way back the stage notes what the node
+//! said: that the end was accepted, or that it does not run the meeting.
+//!
+//! ```
+//! use b3scale_middleware::bbb::CallKind;
+//! use b3scale_middleware::{Fault, meeting_lookup::MeetingLookup, memory::Memory};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let cluster = Memory::new().frontend("school", "secret");
+//! let (_, reply) = cluster.through(MeetingLookup {}, cluster.scoped(CallKind::End, "m1")).await;
+//! assert_eq!(reply, Err(Fault::MeetingNotFound));
+//! # });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use serde::Deserialize;
+use tower::{Layer, Service};
+
+use crate::bbb::{CallKind, ReturnCode, xml};
+use crate::call::{Call, Reply};
+use crate::cluster::{Meeting, MeetingState};
+use crate::facts::{Contract, Fact};
+use crate::fault::Fault;
+use crate::ports::{Directory, Meetings, Ports};
+use crate::stage::{Next, Outcome, SetupError, Stage};
+
+/// Settings of `meeting-lookup`: none.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeetingLookup {}
+
+impl Stage for MeetingLookup {
+    const KIND: &'static str = "meeting-lookup";
+    type Layer = MeetingLookupLayer;
+
+    fn contract(&self, call: CallKind) -> Contract {
+        let needs = Contract::needs(&[Fact::Frontend, Fact::Scope]);
+        match call {
+            CallKind::Create => needs.gives(&[Fact::Meeting]),
+            _ => needs.gives(&[Fact::Meeting, Fact::Backend]),
+        }
+    }
+
+    fn layer(self, ports: &Ports) -> Result<MeetingLookupLayer, SetupError> {
+        Ok(MeetingLookupLayer { directory: Arc::clone(&ports.directory), meetings: Arc::clone(&ports.meetings) })
+    }
+}
+
+/// Wraps the rest of the pipeline in [`MeetingLookupService`].
+#[derive(Clone)]
+pub struct MeetingLookupLayer {
+    directory: Arc<dyn Directory>,
+    meetings: Arc<dyn Meetings>,
+}
+
+impl Layer<Next> for MeetingLookupLayer {
+    type Service = MeetingLookupService;
+
+    fn layer(&self, next: Next) -> MeetingLookupService {
+        MeetingLookupService { layer: self.clone(), next }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct MeetingLookupService {
+    layer: MeetingLookupLayer,
+    next: Next,
+}
+
+impl Service<Call> for MeetingLookupService {
+    type Response = Reply;
+    type Error = Fault;
+    type Future = Outcome;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> Outcome {
+        let (layer, mut next) = (self.layer.clone(), self.next.take());
+        Either::Right(Box::pin(async move {
+            let kind = call.kind;
+            let meeting = layer.find(&call).await?;
+            let call = match layer.place(call, meeting.as_ref()) {
+                Ok(call) => call,
+                Err(Fault::MeetingNotFound) if kind == CallKind::IsMeetingRunning => return Ok(not_running()),
+                Err(fault) => return Err(fault),
+            };
+            let reply = next.call(call).await?;
+            if let Some(meeting) = meeting {
+                layer.heed(kind, &meeting, &reply).await?;
+            }
+            Ok(reply)
+        }))
+    }
+}
+
+impl MeetingLookupLayer {
+    async fn find(&self, call: &Call) -> Result<Option<Arc<Meeting>>, Fault> {
+        let id = &call.facts.scope()?.scoped;
+        let owner = call.facts.frontend()?.id;
+        let meeting = match self.meetings.known(id) {
+            Some(meeting) => Some(meeting),
+            None => self.meetings.find(id).await?,
+        };
+        Ok(meeting.filter(|meeting| meeting.frontend == owner))
+    }
+
+    /// Fills the slots, and the backend where the call goes to the meeting's own node.
+    fn place(&self, mut call: Call, meeting: Option<&Arc<Meeting>>) -> Result<Call, Fault> {
+        call.facts.set_meeting(meeting.cloned());
+        if call.kind == CallKind::Create {
+            return Ok(call);
+        }
+        let meeting = meeting.ok_or(Fault::MeetingNotFound)?;
+        let joins = call.kind == CallKind::Join;
+        let backend = match self.directory.backend(meeting.backend) {
+            Some(backend) => backend,
+            None if joins => return Err(Fault::MeetingNotReady),
+            None => return Err(Fault::MeetingNotFound),
+        };
+        let settling = matches!(meeting.state, MeetingState::Claimed | MeetingState::Detached);
+        if joins && (settling || !backend.is_up()) {
+            return Err(Fault::MeetingNotReady);
+        }
+        call.choose(backend);
+        Ok(call)
+    }
+
+    /// Notes what the node said of the meeting.
+    async fn heed(&self, kind: CallKind, meeting: &Meeting, reply: &Reply) -> Result<(), Fault> {
+        if kind == CallKind::End && reply.is_success() {
+            return self.meetings.record_ending(meeting).await;
+        }
+        // A claim is left alone: its create may be on its way to the node.
+        if reply.failed_with("notFound") && meeting.state != MeetingState::Claimed {
+            return self.meetings.forget(meeting).await;
+        }
+        Ok(())
+    }
+}
+
+fn not_running() -> Reply {
+    Reply::xml(xml::Writer::response(ReturnCode::Success).field("running", "false").finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    fn school() -> Memory {
+        Memory::new().frontend("school", "secret").backend("n1", &[])
+    }
+
+    async fn look_up(cluster: &Memory, kind: CallKind) -> (Option<Call>, Result<Reply, Fault>) {
+        cluster.through(MeetingLookup {}, cluster.scoped(kind, "m1")).await
+    }
+
+    #[tokio::test]
+    async fn a_call_goes_to_the_node_that_has_the_meeting() {
+        let cluster = school().meeting("school", "m1", "n1", MeetingState::Live);
+        let (seen, _) = look_up(&cluster, CallKind::GetMeetingInfo).await;
+        assert_eq!(seen.unwrap().facts.backend().unwrap().id, cluster.backend_id("n1"));
+    }
+
+    #[tokio::test]
+    async fn create_goes_on_with_a_meeting_that_nobody_knows() {
+        let (seen, _) = look_up(&school(), CallKind::Create).await;
+        assert_eq!(seen.unwrap().facts.meeting().unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_meeting_that_nobody_knows_is_not_running() {
+        let (seen, reply) = look_up(&school(), CallKind::IsMeetingRunning).await;
+        assert!(seen.is_none());
+        assert!(reply.unwrap().body.windows(5).any(|text| text == b"false"));
+    }
+
+    #[tokio::test]
+    async fn another_frontends_meeting_does_not_exist() {
+        let cluster = school().frontend("other", "secret").meeting("school", "m1", "n1", MeetingState::Live);
+        let mut call = cluster.scoped(CallKind::GetMeetingInfo, "m1");
+        call.facts.set_frontend(cluster.frontend_named("other"));
+        assert_eq!(cluster.through(MeetingLookup {}, call).await.1, Err(Fault::MeetingNotFound));
+    }
+
+    #[tokio::test]
+    async fn a_join_waits_for_a_node_that_is_not_ready() {
+        let claimed = school().meeting("school", "m1", "n1", MeetingState::Claimed);
+        assert_eq!(look_up(&claimed, CallKind::Join).await.1, Err(Fault::MeetingNotReady));
+        let down = school().meeting("school", "m1", "n1", MeetingState::Live).node_down("n1");
+        assert_eq!(look_up(&down, CallKind::Join).await.1, Err(Fault::MeetingNotReady));
+    }
+
+    #[tokio::test]
+    async fn an_accepted_end_is_noted() {
+        let cluster = school().meeting("school", "m1", "n1", MeetingState::Live).replies_success();
+        look_up(&cluster, CallKind::End).await.1.unwrap();
+        assert_eq!(cluster.meeting_named("school", "m1").unwrap().state, MeetingState::Ending);
+    }
+
+    #[tokio::test]
+    async fn a_meeting_that_its_node_does_not_run_is_forgotten() {
+        let cluster = school().meeting("school", "m1", "n1", MeetingState::Live).replies(
+            "<response><returncode>FAILED</returncode><messageKey>notFound</messageKey><message>x</message></response>",
+        );
+        look_up(&cluster, CallKind::GetMeetingInfo).await.1.unwrap();
+        assert!(cluster.meeting_named("school", "m1").is_none());
+    }
+}

@@ -1,0 +1,193 @@
+//! `meeting-scope`: gives a meeting an id of its frontend's own on the nodes, and takes it back in the replies.
+//!
+//! ```toml
+//! [stages.meeting-scope]
+//! ```
+//!
+//! Two tenants may use the same `meetingID`. Behind this stage `meetingID` (and on `create` the `parentMeetingID` of a
+//! breakout) is the [`ScopedId`]; wherever the node writes it, the tenant reads its own id again. `create` refuses the ids
+//! that BBB refuses; other calls never complain, since Greenlight probes with `meetingID=0`.
+//!
+//! ```
+//! use b3scale_middleware::bbb::CallKind;
+//! use b3scale_middleware::{meeting_scope::MeetingScope, memory::Memory};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let cluster = Memory::new().frontend("fe1", "secret");
+//! let call = cluster.verified(CallKind::End, "meetingID=m%201");
+//! let (seen, _) = cluster.through(MeetingScope {}, call).await;
+//! assert_eq!(seen.expect("it goes on").params.first("meetingID"), Some("WyJmZTEiLCJtIDEiLCJiM3NjbCJd"));
+//! # });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use serde::Deserialize;
+use tower::{Layer, Service};
+
+use crate::bbb::{CallKind, MeetingId, ScopedId, xml};
+use crate::call::{Call, Reply};
+use crate::facts::{Contract, Fact, Scope};
+use crate::fault::Fault;
+use crate::ports::Ports;
+use crate::stage::{Next, Outcome, SetupError, Stage, answer};
+
+/// Settings of `meeting-scope`: none.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeetingScope {}
+
+impl Stage for MeetingScope {
+    const KIND: &'static str = "meeting-scope";
+    type Layer = MeetingScopeLayer;
+
+    fn contract(&self, _: CallKind) -> Contract {
+        Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::OpenParams]).gives(&[Fact::Scope])
+    }
+
+    fn layer(self, _: &Ports) -> Result<MeetingScopeLayer, SetupError> {
+        Ok(MeetingScopeLayer {})
+    }
+}
+
+/// Wraps the rest of the pipeline in [`MeetingScopeService`].
+#[derive(Clone)]
+pub struct MeetingScopeLayer {}
+
+impl Layer<Next> for MeetingScopeLayer {
+    type Service = MeetingScopeService;
+
+    fn layer(&self, next: Next) -> MeetingScopeService {
+        MeetingScopeService { next }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct MeetingScopeService {
+    next: Next,
+}
+
+impl Service<Call> for MeetingScopeService {
+    type Response = Reply;
+    type Error = Fault;
+    type Future = Outcome;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut call: Call) -> Outcome {
+        let scope = match scope(&mut call) {
+            Ok(scope) => scope,
+            Err(fault) => return answer(Err(fault)),
+        };
+        call.facts.set_scope(Arc::clone(&scope));
+        let reply = self.next.call(call);
+        Either::Right(Box::pin(async move { unscope(reply.await?, &scope) }))
+    }
+}
+
+/// Replaces the tenant's ids in the parameters by the ones nodes know.
+fn scope(call: &mut Call) -> Result<Arc<Scope>, Fault> {
+    let key = &call.facts.frontend()?.key;
+    let given = call.params.first("meetingID").ok_or_else(|| Fault::validation("Invalid meeting ID"))?;
+    let meeting_id = MeetingId::new(given);
+    if meeting_id.as_ref().is_empty() {
+        let message = Cow::Borrowed("You must provide a meeting ID");
+        return Err(Fault::InvalidParam { key: "missingParamMeetingID", message });
+    }
+    if call.kind == CallKind::Create {
+        meeting_id.validate_for_create().map_err(|error| Fault::validation(error.to_string()))?;
+    }
+    let scoped = ScopedId::new(key, &meeting_id);
+    let parent = call.params.first("parentMeetingID").map(MeetingId::new).filter(|parent| !parent.as_ref().is_empty());
+    let parent = parent.map(|parent| ScopedId::new(key, &parent));
+    call.params.set("meetingID", scoped.as_ref());
+    if let (CallKind::Create, Some(parent)) = (call.kind, parent) {
+        call.params.set("parentMeetingID", parent.as_ref());
+    }
+    Ok(Arc::new(Scope { meeting_id, scoped }))
+}
+
+/// Lets the tenant read its own id wherever the document has the node's, within a longer text too.
+fn unscope(reply: Reply, scope: &Scope) -> Result<Reply, Fault> {
+    if reply.outcome.is_none() {
+        return Ok(reply);
+    }
+    let (ours, theirs) = (scope.scoped.as_ref(), scope.meeting_id.as_ref());
+    let body = xml::rewrite(&reply.body, |_, text| text.contains(ours).then(|| text.replace(ours, theirs)))
+        .map_err(|error| Fault::Internal(format!("a document that was read before cannot be read again: {error}")))?;
+    Ok(Reply { body, ..reply })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    const SCOPED: &str = "WyJmZTEiLCJtIDEiLCJiM3NjbCJd";
+
+    async fn create(query: &str) -> (Option<Call>, Result<Reply, Fault>) {
+        let cluster = Memory::new().frontend("fe1", "secret");
+        cluster.through(MeetingScope {}, cluster.verified(CallKind::Create, query)).await
+    }
+
+    fn refused(reply: Result<Reply, Fault>) -> String {
+        reply.unwrap_err().message().into_owned()
+    }
+
+    #[tokio::test]
+    async fn the_node_knows_the_meeting_by_its_scoped_id() {
+        let (seen, _) = create("name=x&meetingID=%20m%201").await;
+        let seen = seen.unwrap();
+        assert_eq!(seen.params.first("meetingID"), Some(SCOPED));
+        assert_eq!(seen.facts.scope().unwrap().meeting_id.as_ref(), "m 1");
+    }
+
+    #[tokio::test]
+    async fn create_refuses_the_ids_that_bbb_refuses() {
+        assert_eq!(refused(create("name=x").await.1), "Invalid meeting ID");
+        assert_eq!(refused(create("meetingID=%20").await.1), "You must provide a meeting ID");
+        assert!(refused(create("meetingID=m").await.1).contains("between 2 and 256"));
+        assert!(refused(create(&format!("meetingID={}", "m".repeat(257))).await.1).contains("between 2 and 256"));
+    }
+
+    /// Defect 28 of the original: a comma was split into two ids.
+    #[tokio::test]
+    async fn create_refuses_a_comma() {
+        assert_eq!(refused(create("meetingID=a,b").await.1), "Meeting ID cannot contain ','");
+    }
+
+    #[tokio::test]
+    async fn other_calls_take_an_id_of_any_length() {
+        let cluster = Memory::new().frontend("fe1", "secret");
+        for id in ["0", &"m".repeat(300)] {
+            let call = cluster.verified(CallKind::IsMeetingRunning, &format!("meetingID={id}"));
+            assert!(cluster.through(MeetingScope {}, call).await.0.is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_tenant_reads_its_own_id_wherever_the_node_wrote_its_own() {
+        let cluster = Memory::new().frontend("fe1", "secret").replies(&format!(
+            "<response><returncode>SUCCESS</returncode><meetingID>{SCOPED}</meetingID>\
+             <x a='{SCOPED}'/><message>The meeting \"{SCOPED}\" is here.</message></response>"
+        ));
+        let call = cluster.verified(CallKind::Create, "meetingID=m+1");
+        let (_, reply) = cluster.through(MeetingScope {}, call).await;
+        let body = String::from_utf8(reply.unwrap().body.to_vec()).unwrap();
+        assert!(body.contains("<meetingID>m 1</meetingID>"));
+        assert!(body.contains("The meeting \"m 1\" is here.") || body.contains("The meeting &quot;m 1&quot; is here."));
+    }
+
+    #[tokio::test]
+    async fn a_breakout_names_its_parent_by_the_id_that_nodes_know() {
+        let (seen, _) = create("meetingID=b1&isBreakout=true&parentMeetingID=m+1").await;
+        assert_eq!(seen.unwrap().params.first("parentMeetingID"), Some(SCOPED));
+    }
+}

@@ -1,0 +1,507 @@
+//! Ports in memory, for tests, examples and benches: a small cluster that is written down in a line.
+//!
+//! Calls are prepared by the real stages, so a test of one stage starts from what the stages before it really leave.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use http::HeaderValue;
+use tower::{Layer, ServiceExt, service_fn};
+use uuid::Uuid;
+
+use crate::backend_pool::BackendPool;
+use crate::bbb::{self, Algorithm, Algorithms, CallKind, Media, MeetingId, Params, ScopedId, Secret};
+use crate::call::{Body, BodySource, Call, Door, Reply, Trail};
+use crate::checksum_verify::ChecksumVerify;
+use crate::cluster::{
+    AdminState, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Meeting, MeetingState, NodeState, Secrets,
+    Vitals,
+};
+use crate::facts::Scope;
+use crate::fault::{Fault, NodeFailure};
+use crate::frontend_resolve::FrontendResolve;
+use crate::meeting_lookup::MeetingLookup;
+use crate::meeting_scope::MeetingScope;
+use crate::ports::{Born, Claim, Directory, Meetings, NewClaim, NodeRequest, Nodes, Ports};
+use crate::request_sign::RequestSign;
+use crate::stage::{Endpoint, Next, Stage};
+
+/// A cluster in memory. Clones share what is in it.
+#[derive(Clone, Debug, Default)]
+pub struct Memory(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    frontends: Vec<Arc<Frontend>>,
+    backends: Vec<(String, Arc<Backend>)>,
+    meetings: HashMap<ScopedId, Arc<Meeting>>,
+    copies: Vec<BackendId>,
+    replies: Replies,
+    requests: Vec<NodeRequest>,
+}
+
+#[derive(Debug, Default)]
+struct Replies {
+    any: Bytes,
+    by_node: HashMap<BackendId, Result<Bytes, NodeFailure>>,
+    created: Option<u32>,
+}
+
+impl Memory {
+    /// An empty cluster.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a frontend.
+    pub fn frontend(self, key: &str, secret: &str) -> Self {
+        self.add_frontend(key, secret, true, FrontendSettings::default())
+    }
+
+    /// Adds a frontend that is switched off.
+    pub fn disabled_frontend(self, key: &str, secret: &str) -> Self {
+        self.add_frontend(key, secret, false, FrontendSettings::default())
+    }
+
+    /// Adds a frontend with the secret `secret` and settings of its own.
+    pub fn frontend_with(self, key: &str, change: impl FnOnce(&mut FrontendSettings)) -> Self {
+        let mut settings = FrontendSettings::default();
+        change(&mut settings);
+        self.add_frontend(key, "secret", true, settings)
+    }
+
+    /// Adds a backend at `https://<name>.example/…` whose node is up, with the secret `secret-of-<name>`.
+    pub fn backend(self, name: &str, tags: &[&str]) -> Self {
+        let vitals = Arc::new(Vitals::default());
+        vitals.observe(NodeState::Ready);
+        let backend = Backend {
+            id: BackendId(Uuid::new_v4()),
+            url: format!("https://{name}.example/bigbluebutton/api/"),
+            secret: secret(&format!("secret-of-{name}")),
+            tags: tags.iter().collect(),
+            load_factor: 1.0,
+            admin_state: AdminState::Ready,
+            vitals,
+            version: 1,
+        };
+        self.state().backends.push((name.to_owned(), Arc::new(backend)));
+        self
+    }
+
+    /// Adds a meeting, live ones with the internal id `internal-<id>`.
+    pub fn meeting(self, key: &str, id: &str, backend: &str, state: MeetingState) -> Self {
+        let scope = self.scope(key, id);
+        let meeting = Meeting {
+            id: scope.scoped.clone(),
+            meeting_id: scope.meeting_id.clone(),
+            frontend: self.frontend_named(key).id,
+            backend: self.backend_id(backend),
+            attempt: 1,
+            state,
+            internal_id: (state != MeetingState::Claimed).then(|| format!("internal-{id}")),
+            version: 1,
+        };
+        self.state().place(meeting);
+        self
+    }
+
+    /// A backend's node stops answering its health check.
+    pub fn node_down(self, name: &str) -> Self {
+        self.backend_named(name).vitals.observe(NodeState::Error);
+        self
+    }
+
+    /// A backend's node reports people.
+    pub fn attendees(self, name: &str, count: u32) -> Self {
+        self.backend_named(name).vitals.report_attendees(count);
+        self
+    }
+
+    /// What every node answers.
+    pub fn replies(self, document: &str) -> Self {
+        self.state().replies.any = Bytes::copy_from_slice(document.as_bytes());
+        self
+    }
+
+    /// Every node answers SUCCESS and nothing else.
+    pub fn replies_success(self) -> Self {
+        self.replies("<response><returncode>SUCCESS</returncode></response>")
+    }
+
+    /// Every node answers as to a create, with the internal ids `internal-1`, `internal-2` and so on.
+    pub fn replies_created(self) -> Self {
+        self.state().replies.created = Some(0);
+        self
+    }
+
+    /// What one node answers.
+    pub fn node_replies(self, name: &str, document: &str) -> Self {
+        let id = self.backend_id(name);
+        self.state().replies.by_node.insert(id, Ok(Bytes::copy_from_slice(document.as_bytes())));
+        self
+    }
+
+    /// How one node fails.
+    pub fn node_fails(self, name: &str, failure: NodeFailure) -> Self {
+        let id = self.backend_id(name);
+        self.state().replies.by_node.insert(id, Err(failure));
+        self
+    }
+
+    /// The ports that reach into this cluster.
+    pub fn ports(&self) -> Ports {
+        Ports { directory: Arc::new(self.clone()), meetings: Arc::new(self.clone()), nodes: Arc::new(self.clone()) }
+    }
+}
+
+/// Calls, each prepared by the stages that stand before the one under test.
+impl Memory {
+    /// A call as it comes in, for the first frontend.
+    pub fn call(&self, kind: CallKind, query: &str) -> Call {
+        let key = self.state().frontends.first().map_or("school".into(), |frontend| frontend.key.as_str().into());
+        let door = Door {
+            request_id: HeaderValue::from_static("test"),
+            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+            arrival: Instant::now(),
+            frontend_key: key,
+            trail: Trail::default(),
+        };
+        Call::new(kind, Params::parse(query), Body::None, Arc::new(door))
+    }
+
+    /// Behind `frontend-resolve`.
+    pub fn resolved(&self, kind: CallKind, query: &str) -> Call {
+        self.behind(FrontendResolve {}, self.call(kind, query))
+    }
+
+    /// Behind `checksum-verify`, the query having been signed.
+    pub fn verified(&self, kind: CallKind, query: &str) -> Call {
+        let frontend = Arc::clone(&self.state().frontends[0]);
+        let checksum = bbb::sign(Algorithm::Sha1, kind.checksum_name(), query, frontend.secrets.current());
+        self.behind(ChecksumVerify::default(), self.resolved(kind, &format!("{query}&checksum={checksum}")))
+    }
+
+    /// Behind `meeting-scope`.
+    pub fn scoped(&self, kind: CallKind, meeting_id: &str) -> Call {
+        self.behind(MeetingScope {}, self.verified(kind, &format!("meetingID={meeting_id}")))
+    }
+
+    /// Behind `meeting-lookup`.
+    pub fn looked_up(&self, kind: CallKind, meeting_id: &str) -> Call {
+        self.behind(MeetingLookup {}, self.scoped(kind, meeting_id))
+    }
+
+    /// Behind `backend-pool`.
+    pub fn pooled(&self, kind: CallKind, meeting_id: &str) -> Call {
+        self.behind(BackendPool {}, self.looked_up(kind, meeting_id))
+    }
+
+    /// Scoped, and with its backend chosen.
+    pub fn placed(&self, kind: CallKind, meeting_id: &str, backend: &str) -> Call {
+        let mut call = self.scoped(kind, meeting_id);
+        call.choose(self.backend_named(backend));
+        call
+    }
+
+    /// Behind `request-sign`.
+    pub fn signed(&self, kind: CallKind, meeting_id: &str, backend: &str) -> Call {
+        self.behind(RequestSign::default(), self.placed(kind, meeting_id, backend))
+    }
+
+    /// Sends a call through one stage. Returns the call as the rest of the pipeline saw it first, and the reply. The rest is
+    /// the nodes of this cluster.
+    pub async fn through<S: Stage>(&self, stage: S, call: Call) -> (Option<Call>, Result<Reply, Fault>) {
+        let seen = Arc::new(Mutex::new(None));
+        let service = self.stack_seeing(stage, Arc::clone(&seen));
+        let reply = service.oneshot(call).await;
+        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+        (seen, reply)
+    }
+
+    /// A stage in front of the nodes of this cluster.
+    pub fn stack<S: Stage>(&self, stage: S) -> <S::Layer as Layer<Next>>::Service {
+        self.stack_seeing(stage, Arc::default())
+    }
+
+    /// Lets an endpoint answer a call.
+    pub async fn ask<E: Endpoint>(&self, endpoint: E, call: Call) -> Result<Reply, Fault> {
+        let service = endpoint.service(&self.ports()).map_err(|error| Fault::Internal(error.to_string()))?;
+        service.oneshot(call).await
+    }
+
+    fn stack_seeing<S: Stage>(&self, stage: S, seen: Arc<Mutex<Option<Call>>>) -> <S::Layer as Layer<Next>>::Service {
+        let cluster = self.clone();
+        let rest = service_fn(move |call: Call| {
+            seen.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| call.clone());
+            ready(cluster.reply(call.facts.backend().ok().map(|backend| backend.id)))
+        });
+        stage.layer(&self.ports()).expect("the settings of the test can be used").layer(Next::new(rest))
+    }
+
+    fn behind<S: Stage>(&self, stage: S, call: Call) -> Call {
+        let before = self.state().replies.created;
+        let (seen, reply) = self.through(stage, call).now_or_never().expect("memory answers at once");
+        self.state().replies.created = before;
+        seen.unwrap_or_else(|| panic!("`{}` does not let the call pass: {reply:?}", S::KIND))
+    }
+}
+
+/// What tests ask of the cluster.
+impl Memory {
+    /// A frontend by its key.
+    pub fn frontend_named(&self, key: &str) -> Arc<Frontend> {
+        self.find_frontend(key).unwrap_or_else(|| panic!("there is no frontend {key}"))
+    }
+
+    /// A backend by its name.
+    pub fn backend_named(&self, name: &str) -> Arc<Backend> {
+        let state = self.state();
+        let found = state.backends.iter().find(|(other, _)| other == name);
+        found.map(|(_, backend)| Arc::clone(backend)).unwrap_or_else(|| panic!("there is no backend {name}"))
+    }
+
+    /// A backend's identity.
+    pub fn backend_id(&self, name: &str) -> BackendId {
+        self.backend_named(name).id
+    }
+
+    /// The two ids of a meeting.
+    pub fn scope(&self, key: &str, id: &str) -> Scope {
+        let meeting_id = MeetingId::new(id);
+        Scope { scoped: ScopedId::new(key, &meeting_id), meeting_id }
+    }
+
+    /// A meeting as the cluster has it now.
+    pub fn meeting_named(&self, key: &str, id: &str) -> Option<Arc<Meeting>> {
+        self.known(&self.scope(key, id).scoped)
+    }
+
+    /// How many meetings have their place on a backend, by its own count.
+    pub fn meetings_on(&self, name: &str) -> u32 {
+        self.backend_named(name).vitals.meetings()
+    }
+
+    /// The nodes that may have got a create that was then given up.
+    pub fn copies(&self) -> Vec<BackendId> {
+        self.state().copies.clone()
+    }
+
+    /// What nodes were asked through the port.
+    pub fn requests(&self) -> Vec<NodeRequest> {
+        self.state().requests.clone()
+    }
+
+    fn add_frontend(self, key: &str, text: &str, active: bool, settings: FrontendSettings) -> Self {
+        let frontend = Frontend {
+            id: FrontendId(Uuid::new_v4()),
+            key: key.to_owned(),
+            secrets: Secrets::new(secret(text), None),
+            algorithms: Algorithms::default(),
+            active,
+            settings,
+            version: 1,
+        };
+        self.state().frontends.push(Arc::new(frontend));
+        self
+    }
+
+    fn find_frontend(&self, key: &str) -> Option<Arc<Frontend>> {
+        self.state().frontends.iter().find(|frontend| frontend.key == key).cloned()
+    }
+
+    fn reply(&self, backend: Option<BackendId>) -> Result<Reply, Fault> {
+        let document = self.state().replies.next(backend)?;
+        let reply = Reply::xml(document);
+        // A test that has not said what nodes answer does not look at the reply.
+        let outcome = bbb::xml::outcome(&reply.body).ok();
+        Ok(Reply { outcome, ..reply })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Replies {
+    fn next(&mut self, backend: Option<BackendId>) -> Result<Bytes, Fault> {
+        match backend.and_then(|id| self.by_node.get(&id).map(|reply| (id, reply))) {
+            Some((_, Ok(document))) => return Ok(document.clone()),
+            Some((backend, Err(failure))) => return Err(Fault::Node { backend, failure: failure.clone() }),
+            None => {}
+        }
+        let Some(count) = &mut self.created else { return Ok(self.any.clone()) };
+        *count += 1;
+        let fields =
+            format!("<internalMeetingID>internal-{count}</internalMeetingID><createTime>1700000000000</createTime>");
+        Ok(format!("<response><returncode>SUCCESS</returncode>{fields}</response>").into())
+    }
+}
+
+impl State {
+    fn vitals(&self, id: BackendId) -> Option<&Vitals> {
+        self.backends.iter().find(|(_, backend)| backend.id == id).map(|(_, backend)| &*backend.vitals)
+    }
+
+    /// Puts a meeting in, or in the place of what was there.
+    fn place(&mut self, meeting: Meeting) -> Arc<Meeting> {
+        let meeting = Arc::new(meeting);
+        let before = self.meetings.insert(meeting.id.clone(), Arc::clone(&meeting));
+        if let Some(vitals) = before.and_then(|before| self.vitals(before.backend)) {
+            vitals.meeting_removed();
+        }
+        if let Some(vitals) = self.vitals(meeting.backend) {
+            vitals.meeting_added();
+        }
+        meeting
+    }
+
+    fn remove(&mut self, meeting: &Meeting) {
+        let removed = self.meetings.remove(&meeting.id);
+        if let Some(vitals) = removed.and_then(|removed| self.vitals(removed.backend)) {
+            vitals.meeting_removed();
+        }
+    }
+}
+
+impl Directory for Memory {
+    fn frontend(&self, key: &str) -> Option<Arc<Frontend>> {
+        self.find_frontend(key)
+    }
+
+    fn backend(&self, id: BackendId) -> Option<Arc<Backend>> {
+        self.state().backends.iter().find(|(_, backend)| backend.id == id).map(|(_, backend)| Arc::clone(backend))
+    }
+
+    fn backends(&self) -> Arc<[Arc<Backend>]> {
+        self.state().backends.iter().map(|(_, backend)| Arc::clone(backend)).collect()
+    }
+}
+
+impl Meetings for Memory {
+    fn known(&self, id: &ScopedId) -> Option<Arc<Meeting>> {
+        self.state().meetings.get(id).cloned()
+    }
+
+    fn find<'a>(&'a self, id: &'a ScopedId) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+        ready(Ok(self.known(id))).boxed()
+    }
+
+    fn of_frontend(&self, frontend: FrontendId) -> Vec<Arc<Meeting>> {
+        self.state().meetings.values().filter(|meeting| meeting.frontend == frontend).cloned().collect()
+    }
+
+    fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {
+        let mut state = self.state();
+        let there = state.meetings.get(&claim.scope.scoped).filter(|there| there.state != MeetingState::Detached);
+        if let Some(there) = there {
+            return ready(Ok(Claim::Taken(Arc::clone(there)))).boxed();
+        }
+        let meeting = Meeting {
+            id: claim.scope.scoped.clone(),
+            meeting_id: claim.scope.meeting_id.clone(),
+            frontend: claim.frontend,
+            backend: claim.backend,
+            attempt: 1,
+            state: MeetingState::Claimed,
+            internal_id: None,
+            version: 1,
+        };
+        ready(Ok(Claim::Won(state.place(meeting)))).boxed()
+    }
+
+    fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+        ready(Ok(self.known(&meeting.id))).boxed()
+    }
+
+    fn move_claim<'a>(
+        &'a self,
+        meeting: &'a Meeting,
+        backend: BackendId,
+        sent: bool,
+    ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+        let mut state = self.state();
+        if sent {
+            state.copies.push(meeting.backend);
+        }
+        let moved = Meeting { backend, attempt: meeting.attempt + 1, ..meeting.clone() };
+        ready(Ok(Some(state.place(moved)))).boxed()
+    }
+
+    fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, Result<(), Fault>> {
+        let mut state = self.state();
+        if sent {
+            state.copies.push(meeting.backend);
+        }
+        state.remove(meeting);
+        ready(Ok(())).boxed()
+    }
+
+    fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<(), Fault>> {
+        let live = Meeting { state: MeetingState::Live, internal_id: Some(born.internal_id), ..meeting.clone() };
+        self.state().place(live);
+        ready(Ok(())).boxed()
+    }
+
+    fn record_ending<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>> {
+        self.state().place(Meeting { state: MeetingState::Ending, ..meeting.clone() });
+        ready(Ok(())).boxed()
+    }
+
+    fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>> {
+        self.state().remove(meeting);
+        ready(Ok(())).boxed()
+    }
+}
+
+impl Nodes for Memory {
+    fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>> {
+        let document = self.state().replies.next(Some(request.backend.id));
+        self.state().requests.push(request);
+        ready(document.map(Reply::xml)).boxed()
+    }
+}
+
+/// A body that waits at the peer, and remembers whether it was taken.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    media: Media,
+    bytes: Bytes,
+    read: Arc<Mutex<bool>>,
+}
+
+impl Waiting {
+    /// A body of some media type.
+    pub fn new(media: Media, text: &str) -> Self {
+        Self { media, bytes: Bytes::copy_from_slice(text.as_bytes()), read: Arc::default() }
+    }
+
+    /// The body as a call holds it.
+    pub fn waiting(&self) -> Body {
+        Body::Unread(Arc::new(self.clone()))
+    }
+
+    /// Whether a stage took it in.
+    pub fn was_read(&self) -> bool {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl BodySource for Waiting {
+    fn media(&self) -> Media {
+        self.media
+    }
+
+    fn read(&self) -> BoxFuture<'_, Result<Bytes, Fault>> {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        ready(Ok(self.bytes.clone())).boxed()
+    }
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text).expect("a secret of a test is not empty")
+}

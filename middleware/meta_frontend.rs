@@ -1,0 +1,130 @@
+//! `meta-frontend`: writes the frontend's key into the meeting's metadata.
+//!
+//! ```toml
+//! [stages.meta-frontend]
+//! name = "meta_b3s-frontend"     # default: b3scale's
+//! ```
+//!
+//! The key is then found on the node and in its recordings. What a client sends under that name is replaced.
+//!
+//! ```
+//! use b3scale_middleware::bbb::CallKind;
+//! use b3scale_middleware::{memory::Memory, meta_frontend::MetaFrontend};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let cluster = Memory::new().frontend("school", "secret");
+//! let (seen, _) = cluster.through(MetaFrontend::default(), cluster.verified(CallKind::Create, "")).await;
+//! assert_eq!(seen.expect("it goes on").params.first("meta_b3s-frontend"), Some("school"));
+//! # });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use serde::Deserialize;
+use tower::{Layer, Service};
+
+use crate::bbb::CallKind;
+use crate::call::{Call, Reply};
+use crate::facts::{Contract, Fact};
+use crate::fault::Fault;
+use crate::ports::Ports;
+use crate::stage::{Next, Outcome, SetupError, Stage, answer};
+
+/// Settings of `meta-frontend`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MetaFrontend {
+    /// The parameter: `meta_`, a letter, then letters, digits and dashes. BBB drops any other.
+    pub name: String,
+}
+
+impl Default for MetaFrontend {
+    fn default() -> Self {
+        Self { name: "meta_b3s-frontend".to_owned() }
+    }
+}
+
+impl Stage for MetaFrontend {
+    const KIND: &'static str = "meta-frontend";
+    type Layer = MetaFrontendLayer;
+
+    fn contract(&self, _: CallKind) -> Contract {
+        Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::OpenParams])
+    }
+
+    fn layer(self, _: &Ports) -> Result<MetaFrontendLayer, SetupError> {
+        if !is_kept_by_bbb(&self.name) {
+            let want = "`meta_`, a letter, then letters, digits and dashes";
+            return Err(SetupError(format!("BBB would drop the parameter `{}`; a name is {want}", self.name)));
+        }
+        Ok(MetaFrontendLayer { name: self.name.into() })
+    }
+}
+
+/// Wraps the rest of the pipeline in [`MetaFrontendService`].
+#[derive(Clone)]
+pub struct MetaFrontendLayer {
+    name: Arc<str>,
+}
+
+impl Layer<Next> for MetaFrontendLayer {
+    type Service = MetaFrontendService;
+
+    fn layer(&self, next: Next) -> MetaFrontendService {
+        MetaFrontendService { name: Arc::clone(&self.name), next }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct MetaFrontendService {
+    name: Arc<str>,
+    next: Next,
+}
+
+impl Service<Call> for MetaFrontendService {
+    type Response = Reply;
+    type Error = Fault;
+    type Future = Outcome;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut call: Call) -> Outcome {
+        match call.facts.frontend() {
+            Ok(frontend) => call.params.set(&self.name, &frontend.key),
+            Err(fault) => return answer(Err(fault)),
+        }
+        self.next.pass(call)
+    }
+}
+
+fn is_kept_by_bbb(name: &str) -> bool {
+    let Some(key) = name.strip_prefix("meta_") else { return false };
+    key.starts_with(|first: char| first.is_ascii_alphabetic())
+        && key.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    #[tokio::test]
+    async fn a_clients_own_value_is_replaced() {
+        let cluster = Memory::new().frontend("school", "secret");
+        let call = cluster.verified(CallKind::Create, "meta_b3s-frontend=other&meta_b3s-frontend=third");
+        let (seen, _) = cluster.through(MetaFrontend::default(), call).await;
+        assert_eq!(seen.unwrap().params.values("meta_b3s-frontend").collect::<Vec<_>>(), ["school"]);
+    }
+
+    #[test]
+    fn a_name_that_bbb_would_drop_does_not_start() {
+        for name in ["b3s-frontend", "meta_", "meta_1x", "meta_b3s_frontend"] {
+            assert!(!is_kept_by_bbb(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! `params-rewrite`: the frontend's defaults and overrides for `create` and `join`.
+//!
+//! ```toml
+//! [stages.params-rewrite]
+//! ```
+//!
+//! Overrides are set first, then defaults where the call has no such parameter; one that is present and empty counts as
+//! present. `disabledFeatures` is the exception: a default list is added to the call's own. The ids that `meeting-scope`
+//! made are never touched. Any other call passes unchanged.
+//!
+//! ```
+//! use b3scale_middleware::bbb::CallKind;
+//! use b3scale_middleware::{memory::Memory, params_rewrite::ParamsRewrite};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let cluster = Memory::new().frontend_with("school", |settings| {
+//!     settings.create_override_params.insert("record".to_owned(), "false".to_owned());
+//! });
+//! let (seen, _) = cluster.through(ParamsRewrite {}, cluster.verified(CallKind::Create, "record=true")).await;
+//! assert_eq!(seen.expect("it goes on").params.first("record"), Some("false"));
+//! # });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::task::{Context, Poll};
+
+use serde::Deserialize;
+use tower::{Layer, Service};
+
+use crate::bbb::{CallKind, Params};
+use crate::call::{Call, Reply};
+use crate::cluster::ParamMap;
+use crate::facts::{Contract, Fact};
+use crate::fault::Fault;
+use crate::ports::Ports;
+use crate::stage::{Next, Outcome, SetupError, Stage, answer};
+
+/// What nobody may set: the ids are scoped by now, and the checksum is not a parameter.
+const FIXED: [&str; 3] = ["meetingID", "parentMeetingID", "checksum"];
+
+const FEATURES: &str = "disabledFeatures";
+
+/// Settings of `params-rewrite`: none; what it sets is in each frontend's own settings.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParamsRewrite {}
+
+impl Stage for ParamsRewrite {
+    const KIND: &'static str = "params-rewrite";
+    type Layer = ParamsRewriteLayer;
+
+    fn contract(&self, _: CallKind) -> Contract {
+        Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::OpenParams])
+    }
+
+    fn layer(self, _: &Ports) -> Result<ParamsRewriteLayer, SetupError> {
+        Ok(ParamsRewriteLayer {})
+    }
+}
+
+/// Wraps the rest of the pipeline in [`ParamsRewriteService`].
+#[derive(Clone)]
+pub struct ParamsRewriteLayer {}
+
+impl Layer<Next> for ParamsRewriteLayer {
+    type Service = ParamsRewriteService;
+
+    fn layer(&self, next: Next) -> ParamsRewriteService {
+        ParamsRewriteService { next }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct ParamsRewriteService {
+    next: Next,
+}
+
+impl Service<Call> for ParamsRewriteService {
+    type Response = Reply;
+    type Error = Fault;
+    type Future = Outcome;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut call: Call) -> Outcome {
+        match rewrite(&mut call) {
+            Ok(()) => self.next.pass(call),
+            Err(fault) => answer(Err(fault)),
+        }
+    }
+}
+
+fn rewrite(call: &mut Call) -> Result<(), Fault> {
+    let settings = &call.facts.frontend()?.settings;
+    match call.kind {
+        CallKind::Create => apply(&mut call.params, &settings.create_override_params, &settings.create_default_params),
+        CallKind::Join => apply(&mut call.params, &settings.join_override_params, &settings.join_default_params),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn apply(params: &mut Params, overrides: &ParamMap, defaults: &ParamMap) {
+    for (name, value) in changeable(overrides) {
+        params.set(name, value);
+    }
+    for (name, value) in changeable(defaults) {
+        if name == FEATURES {
+            let merged = merged_list(params.first(FEATURES).unwrap_or_default(), value);
+            params.set(FEATURES, &merged);
+        } else {
+            params.set_default(name, value);
+        }
+    }
+}
+
+fn changeable(map: &ParamMap) -> impl Iterator<Item = (&String, &String)> {
+    map.iter().filter(|(name, _)| !name.is_empty() && !FIXED.contains(&name.as_str()))
+}
+
+/// Both comma lists, without empty entries; of equal entries the first stays.
+fn merged_list(first: &str, second: &str) -> String {
+    let mut entries: Vec<&str> = Vec::new();
+    for entry in first.split(',').chain(second.split(',')).map(str::trim) {
+        if !entry.is_empty() && !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    }
+    entries.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::FrontendSettings;
+    use crate::memory::Memory;
+
+    fn map(pairs: &[(&str, &str)]) -> ParamMap {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    async fn rewritten(kind: CallKind, query: &str, settings: impl FnOnce(&mut FrontendSettings)) -> Params {
+        let cluster = Memory::new().frontend_with("school", settings);
+        let (seen, _) = cluster.through(ParamsRewrite {}, cluster.verified(kind, query)).await;
+        seen.unwrap().params
+    }
+
+    #[tokio::test]
+    async fn an_override_wins_over_the_call_and_the_default() {
+        let params = rewritten(CallKind::Join, "guest=false", |settings| {
+            settings.join_override_params = map(&[("guest", "true")]);
+            settings.join_default_params = map(&[("guest", "maybe")]);
+        });
+        assert_eq!(params.await.first("guest"), Some("true"));
+    }
+
+    #[tokio::test]
+    async fn a_default_fills_only_what_is_absent() {
+        let defaults = |settings: &mut FrontendSettings| {
+            settings.create_default_params = map(&[("welcome", "Hello"), ("logo", "l.png")]);
+        };
+        let params = rewritten(CallKind::Create, "welcome=", defaults).await;
+        assert_eq!(params.first("welcome"), Some(""), "present and empty is present");
+        assert_eq!(params.first("logo"), Some("l.png"));
+    }
+
+    #[tokio::test]
+    async fn disabled_features_are_added_to_the_calls_own() {
+        let params = rewritten(CallKind::Create, "disabledFeatures=chat,,polls", |settings| {
+            settings.create_default_params = map(&[("disabledFeatures", "polls, captions")]);
+        });
+        assert_eq!(params.await.first("disabledFeatures"), Some("chat,polls,captions"));
+    }
+
+    #[tokio::test]
+    async fn the_meetings_id_is_never_touched() {
+        let params = rewritten(CallKind::Create, "meetingID=m1", |settings| {
+            settings.create_override_params = map(&[("meetingID", "stolen"), ("", "x")]);
+        });
+        assert_eq!(params.await.first("meetingID"), Some("m1"));
+    }
+
+    #[tokio::test]
+    async fn settings_of_create_do_not_reach_other_calls() {
+        let params = rewritten(CallKind::End, "", |settings| {
+            settings.create_override_params = map(&[("record", "false")]);
+        });
+        assert_eq!(params.await.first("record"), None);
+    }
+}

@@ -1,0 +1,160 @@
+//! Ports: what stages ask of the world. The programs implement them; [`memory`](crate::memory) does for tests.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::HeaderValue;
+
+use crate::bbb::{CallKind, ScopedId};
+use crate::call::{Call, Content, Reply};
+use crate::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting};
+use crate::facts::Scope;
+use crate::fault::Fault;
+
+/// Everything a stage may ask for.
+#[derive(Clone)]
+pub struct Ports {
+    /// The frontends and backends.
+    pub directory: Arc<dyn Directory>,
+    /// The meetings.
+    pub meetings: Arc<dyn Meetings>,
+    /// The nodes.
+    pub nodes: Arc<dyn Nodes>,
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ports").finish_non_exhaustive()
+    }
+}
+
+/// The frontends and backends as this server knows them. Asks nobody.
+pub trait Directory: Send + Sync {
+    /// The frontend that a URL names, active or not.
+    fn frontend(&self, key: &str) -> Option<Arc<Frontend>>;
+
+    /// One backend.
+    fn backend(&self, id: BackendId) -> Option<Arc<Backend>>;
+
+    /// All backends.
+    fn backends(&self) -> Arc<[Arc<Backend>]>;
+}
+
+/// The meetings: where each lives, and every step of its life.
+///
+/// A step names the [`Meeting`] as the caller knows it and is taken only if backend and attempt still are what it says.
+pub trait Meetings: Send + Sync {
+    /// The meeting if memory has it.
+    fn known(&self, id: &ScopedId) -> Option<Arc<Meeting>>;
+
+    /// The meeting wherever it is known; asks the store for one that memory does not have.
+    fn find<'a>(&'a self, id: &'a ScopedId) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>>;
+
+    /// The meetings of one frontend that memory has.
+    fn of_frontend(&self, frontend: FrontendId) -> Vec<Arc<Meeting>>;
+
+    /// Gives the meeting a place, unless it has one.
+    fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>>;
+
+    /// Waits until the meeting is no longer merely claimed, within the limit of a create. `None`: the claim was given up.
+    fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>>;
+
+    /// Moves a claim to another backend. `sent`: the old one may have got the call. `None`: somebody else has it by now.
+    fn move_claim<'a>(
+        &'a self,
+        meeting: &'a Meeting,
+        backend: BackendId,
+        sent: bool,
+    ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>>;
+
+    /// Gives a claim up. `sent`: its backend may have got the call.
+    fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// Its node runs it.
+    fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// Its end was accepted.
+    fn record_ending<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// Its node says that it does not run it.
+    fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>>;
+}
+
+/// What is claimed, for whom, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct NewClaim<'a> {
+    /// The meeting's two ids.
+    pub scope: &'a Scope,
+    /// Whose it is.
+    pub frontend: FrontendId,
+    /// Where it is to live.
+    pub backend: BackendId,
+}
+
+/// What became of a claim.
+#[derive(Clone, Debug)]
+pub enum Claim {
+    /// The meeting is the caller's to create.
+    Won(Arc<Meeting>),
+    /// It has a place already.
+    Taken(Arc<Meeting>),
+}
+
+/// What a node says of a meeting it has just made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Born {
+    /// The node's own id of it.
+    pub internal_id: String,
+    /// Milliseconds since 1970, by the node's clock.
+    pub create_time: i64,
+}
+
+/// The way to the nodes.
+pub trait Nodes: Send + Sync {
+    /// Sends one request. The reply is whatever the node answered with an HTTP status that the BBB API has.
+    fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>>;
+}
+
+/// One request to a node.
+#[derive(Clone)]
+pub struct NodeRequest {
+    /// Which call it is.
+    pub kind: CallKind,
+    /// Where it goes.
+    pub backend: Arc<Backend>,
+    /// Call and signed query: `create?name=…&checksum=…`, to be put behind the backend's URL.
+    pub path_and_query: String,
+    /// What is posted. `None`: a GET.
+    pub content: Option<Content>,
+    /// Names the call in the node's logs.
+    pub request_id: HeaderValue,
+    /// How long to wait for the whole answer, where that is less than what the client allows.
+    pub patience: Option<Duration>,
+}
+
+impl NodeRequest {
+    /// The signed call, to its backend.
+    pub fn of(call: &Call) -> Result<Self, Fault> {
+        let signed = call.facts.signature()?;
+        Ok(Self {
+            kind: call.kind,
+            backend: Arc::clone(call.facts.backend()?),
+            path_and_query: signed.path_and_query.clone(),
+            content: signed.content.clone(),
+            request_id: call.door.request_id.clone(),
+            patience: None,
+        })
+    }
+}
+
+impl fmt::Debug for NodeRequest {
+    /// Leaves out the query, which is signed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeRequest")
+            .field("kind", &self.kind)
+            .field("backend", &self.backend.id)
+            .finish_non_exhaustive()
+    }
+}

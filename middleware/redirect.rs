@@ -1,0 +1,123 @@
+//! `redirect`: sends the user's browser to the node itself.
+//!
+//! ```toml
+//! [stages.redirect]
+//! ```
+//!
+//! The browser must meet the node, which sets a cookie for its own host; so a join is answered by a 302 to the node's signed
+//! address and is never made on the user's behalf. Only `redirect=false` asks the node here and hands back its document and
+//! its cookies.
+//!
+//! ```
+//! use b3scale_middleware::bbb::CallKind;
+//! use b3scale_middleware::{memory::Memory, redirect::Redirect};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let cluster = Memory::new().frontend("school", "secret").backend("n1", &[]);
+//! let reply = cluster.ask(Redirect {}, cluster.signed(CallKind::Join, "m1", "n1")).await?;
+//! assert!(reply.location.is_some_and(|url| url.as_bytes().starts_with(b"https://n1.example/bigbluebutton/api/join?")));
+//! # Ok::<(), b3scale_middleware::Fault>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use http::HeaderValue;
+use serde::Deserialize;
+use tower::Service;
+
+use crate::bbb::CallKind;
+use crate::call::{Call, Reply};
+use crate::facts::{Contract, Fact};
+use crate::fault::Fault;
+use crate::ports::{NodeRequest, Nodes, Ports};
+use crate::stage::{Endpoint, Outcome, SetupError, answer};
+
+/// Settings of `redirect`: none.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redirect {}
+
+impl Endpoint for Redirect {
+    const KIND: &'static str = "redirect";
+    type Service = RedirectService;
+
+    fn contract(&self, _: CallKind) -> Contract {
+        Contract::needs(&[Fact::Checksum, Fact::Backend, Fact::Signature]).only(&[CallKind::Join])
+    }
+
+    fn service(self, ports: &Ports) -> Result<RedirectService, SetupError> {
+        Ok(RedirectService { nodes: Arc::clone(&ports.nodes) })
+    }
+}
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct RedirectService {
+    nodes: Arc<dyn Nodes>,
+}
+
+impl Service<Call> for RedirectService {
+    type Response = Reply;
+    type Error = Fault;
+    type Future = Outcome;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> Outcome {
+        if call.redirects() {
+            return answer(to_the_node(&call));
+        }
+        let request = match NodeRequest::of(&call) {
+            Ok(request) => request,
+            Err(fault) => return answer(Err(fault)),
+        };
+        let backend = request.backend.id;
+        let reply = self.nodes.send(request);
+        Either::Right(Box::pin(async move {
+            let reply = reply.await?;
+            // Old nodes answer errors with a redirect even here.
+            if reply.location.is_some() { Ok(reply) } else { reply.read(backend) }
+        }))
+    }
+}
+
+fn to_the_node(call: &Call) -> Result<Reply, Fault> {
+    let backend = call.facts.backend()?;
+    let address = format!("{}{}", backend.url, call.facts.signature()?.path_and_query);
+    let address = HeaderValue::try_from(address)
+        .map_err(|_| Fault::Internal(format!("the URL of backend {} cannot stand in a header", backend.id)))?;
+    Ok(Reply::redirect(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    fn cluster() -> Memory {
+        Memory::new().frontend("school", "secret").backend("n1", &[]).replies_success()
+    }
+
+    #[tokio::test]
+    async fn the_browser_is_sent_to_the_node_and_the_node_is_not_asked() {
+        let cluster = cluster();
+        let reply = cluster.ask(Redirect {}, cluster.signed(CallKind::Join, "m1", "n1")).await.unwrap();
+        assert_eq!(reply.status, 302);
+        assert!(cluster.requests().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_wants_the_document_gets_it() {
+        let cluster = cluster();
+        let mut call = cluster.signed(CallKind::Join, "m1", "n1");
+        call.params.set("redirect", "FALSE");
+        let reply = cluster.ask(Redirect {}, call).await.unwrap();
+        assert!(reply.is_success());
+        assert_eq!(cluster.requests().len(), 1);
+    }
+}

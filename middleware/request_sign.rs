@@ -1,0 +1,185 @@
+//! `request-sign`: writes the query the node will see and signs it with the node's secret.
+//!
+//! ```toml
+//! [stages.request-sign]
+//! algorithm = "sha256"           # or "sha1", "sha384", "sha512"
+//! ```
+//!
+//! Parameters go into the query, encoded once; the bytes that are hashed are the bytes that are sent. A query too long for
+//! a node's request line is posted as a form instead. Behind this stage nobody may change a parameter.
+//!
+//! ```
+//! use b3scale_middleware::bbb::CallKind;
+//! use b3scale_middleware::{memory::Memory, request_sign::RequestSign};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let cluster = Memory::new().frontend("school", "secret").backend("n1", &[]);
+//! let call = cluster.placed(CallKind::IsMeetingRunning, "m1", "n1");
+//! let (seen, _) = cluster.through(RequestSign::default(), call).await;
+//! assert!(seen.expect("it goes on").facts.signature()?.path_and_query.starts_with("isMeetingRunning?meetingID="));
+//! # Ok::<(), b3scale_middleware::Fault>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::task::{Context, Poll};
+
+use http::Method;
+use serde::Deserialize;
+use tower::{Layer, Service};
+
+use crate::bbb::{self, Algorithm, CallKind, Media, Params, Secret};
+use crate::call::{Body, Call, Content, Reply};
+use crate::facts::{Contract, Fact};
+use crate::fault::Fault;
+use crate::ports::Ports;
+use crate::stage::{Next, Outcome, SetupError, Stage, answer};
+
+/// Above this many bytes a query is posted: a BBB node's nginx takes request lines of 8 kB.
+const LONGEST_QUERY: usize = 7000;
+
+/// Settings of `request-sign`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RequestSign {
+    /// What the checksums for nodes are made with.
+    pub algorithm: Algorithm,
+}
+
+impl Default for RequestSign {
+    fn default() -> Self {
+        Self { algorithm: Algorithm::Sha256 }
+    }
+}
+
+impl Stage for RequestSign {
+    const KIND: &'static str = "request-sign";
+    type Layer = RequestSignLayer;
+
+    fn contract(&self, _: CallKind) -> Contract {
+        Contract::needs(&[Fact::Checksum, Fact::Backend]).gives(&[Fact::Signature]).takes(&[Fact::OpenParams])
+    }
+
+    fn layer(self, _: &Ports) -> Result<RequestSignLayer, SetupError> {
+        Ok(RequestSignLayer { algorithm: self.algorithm })
+    }
+}
+
+/// A query as a node will see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedQuery {
+    /// The call and its query, to be put behind a backend's URL.
+    pub path_and_query: String,
+    /// What is posted, if anything is.
+    pub content: Option<Content>,
+}
+
+impl SignedQuery {
+    /// Signs `params` for the node that has `secret`.
+    pub fn new(kind: CallKind, params: &Params, content: Option<Content>, secret: &Secret, with: Algorithm) -> Self {
+        let call = kind.checksum_name();
+        let query = params.encode();
+        if content.is_none() && query.len() > LONGEST_QUERY && kind.methods().contains(&Method::POST) {
+            let checksum = bbb::sign(with, call, "", secret);
+            let bytes = format!("{query}&checksum={checksum}").into();
+            return Self { path_and_query: call.to_owned(), content: Some(Content { media: Media::Form, bytes }) };
+        }
+        let checksum = bbb::sign(with, call, &query, secret);
+        let separator = if query.is_empty() { "" } else { "&" };
+        Self { path_and_query: format!("{call}?{query}{separator}checksum={checksum}"), content }
+    }
+}
+
+/// Wraps the rest of the pipeline in [`RequestSignService`].
+#[derive(Clone)]
+pub struct RequestSignLayer {
+    algorithm: Algorithm,
+}
+
+impl Layer<Next> for RequestSignLayer {
+    type Service = RequestSignService;
+
+    fn layer(&self, next: Next) -> RequestSignService {
+        RequestSignService { algorithm: self.algorithm, next }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct RequestSignService {
+    algorithm: Algorithm,
+    next: Next,
+}
+
+impl Service<Call> for RequestSignService {
+    type Response = Reply;
+    type Error = Fault;
+    type Future = Outcome;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut call: Call) -> Outcome {
+        match sign(&mut call, self.algorithm) {
+            Ok(query) => {
+                call.facts.set_signature(query);
+                self.next.pass(call)
+            }
+            Err(fault) => answer(Err(fault)),
+        }
+    }
+}
+
+fn sign(call: &mut Call, algorithm: Algorithm) -> Result<SignedQuery, Fault> {
+    call.facts.checksum()?;
+    let content = match std::mem::replace(&mut call.body, Body::None) {
+        Body::Read(content) => Some(content),
+        Body::None | Body::Unread(_) => None,
+    };
+    Ok(SignedQuery::new(call.kind, &call.params, content, &call.facts.backend()?.secret, algorithm))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    async fn signed(kind: CallKind, more: &str, stage: RequestSign) -> SignedQuery {
+        let cluster = Memory::new().frontend("school", "secret").backend("n1", &[]);
+        let mut call = cluster.placed(kind, "m1", "n1");
+        for (name, value) in Params::parse(more).iter() {
+            call.params.set(name, value);
+        }
+        let (seen, _) = cluster.through(stage, call).await;
+        seen.unwrap().facts.signature().unwrap().clone()
+    }
+
+    #[tokio::test]
+    async fn what_is_hashed_is_what_is_sent() {
+        let query = signed(CallKind::Create, "name=A+%26+B&welcome=%C3%BC", RequestSign::default()).await;
+        let (path, checksum) = query.path_and_query.rsplit_once("&checksum=").unwrap();
+        let hashed = path.strip_prefix("create?").unwrap();
+        assert!(hashed.ends_with("&name=A%20%26%20B&welcome=%C3%BC"));
+        let secret = Secret::new("secret-of-n1").unwrap();
+        assert_eq!(checksum, bbb::sign(Algorithm::Sha256, "create", hashed, &secret));
+    }
+
+    #[tokio::test]
+    async fn the_algorithm_is_a_setting() {
+        let query = signed(CallKind::End, "", RequestSign { algorithm: Algorithm::Sha1 }).await;
+        assert_eq!(query.path_and_query.rsplit_once("&checksum=").unwrap().1.len(), 40);
+    }
+
+    #[tokio::test]
+    async fn a_query_too_long_for_a_node_is_posted() {
+        let query = signed(CallKind::Create, &format!("welcome={}", "x".repeat(9000)), RequestSign::default()).await;
+        assert_eq!(query.path_and_query, "create");
+        let content = query.content.unwrap();
+        assert_eq!(content.media, Media::Form);
+        assert!(
+            content.bytes.ends_with(
+                bbb::sign(Algorithm::Sha256, "create", "", &Secret::new("secret-of-n1").unwrap()).as_bytes()
+            )
+        );
+    }
+}

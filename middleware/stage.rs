@@ -1,0 +1,151 @@
+//! The pipeline contract: what a stage is, what an endpoint is, and what a stage sees of the rest.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::{BoxFuture, Either, Ready, ready};
+use serde::de::DeserializeOwned;
+use tower::util::{Oneshot, ServiceExt};
+use tower::{Layer, Service};
+
+use crate::bbb::CallKind;
+use crate::call::{Call, Reply};
+use crate::facts::Contract;
+use crate::fault::Fault;
+use crate::ports::Ports;
+
+/// A link of the pipeline. The type is its settings table in `pipeline.toml`.
+pub trait Stage: DeserializeOwned + 'static {
+    /// Its name in `pipeline.toml`, equal to the name of its file.
+    const KIND: &'static str;
+
+    /// The tower layer that wraps it around the rest of the pipeline.
+    type Layer: Layer<Next, Service: Link>;
+
+    /// What it needs, gives and takes on the route of `call`.
+    fn contract(&self, call: CallKind) -> Contract;
+
+    /// Makes the layer, once for each place it has on a route.
+    fn layer(self, ports: &Ports) -> Result<Self::Layer, SetupError>;
+}
+
+/// The last link of a route: it answers. The type is its settings table in `pipeline.toml`.
+pub trait Endpoint: DeserializeOwned + 'static {
+    /// Its name in `pipeline.toml`, equal to the name of its file.
+    const KIND: &'static str;
+
+    /// The tower service that answers.
+    type Service: Link;
+
+    /// What it needs on the route of `call`.
+    fn contract(&self, call: CallKind) -> Contract;
+
+    /// Makes the service, once for each route that ends in it.
+    fn service(self, ports: &Ports) -> Result<Self::Service, SetupError>;
+}
+
+/// Walks the catalog. Generic over the kinds it meets, so that whoever reads settings keeps their positions in the text.
+pub trait Visitor {
+    /// Meets a stage.
+    fn stage<S: Stage>(&mut self);
+
+    /// Meets an endpoint.
+    fn endpoint<E: Endpoint>(&mut self);
+}
+
+/// Settings that can be read and yet not be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SetupError(pub String);
+
+/// What a service must be to stand in the pipeline.
+pub trait Link:
+    Service<Call, Response = Reply, Error = Fault, Future: Send + 'static> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S> Link for S where
+    S: Service<Call, Response = Reply, Error = Fault, Future: Send + 'static> + Clone + Send + Sync + 'static
+{
+}
+
+/// The rest of the pipeline, seen from one stage.
+///
+/// Cloning it counts one reference. (A `BoxCloneSyncService` would copy the whole tail behind it.) It is ready at once, and
+/// waits for the readiness of the service behind it within the call.
+pub struct Next {
+    rest: Arc<dyn Rest>,
+    readied: bool,
+}
+
+/// What [`Next`] resolves with.
+pub type NextFuture = BoxFuture<'static, Result<Reply, Fault>>;
+
+/// The future of a stage that either answers on the spot or leaves the call to the rest.
+pub type Outcome = Either<Ready<Result<Reply, Fault>>, NextFuture>;
+
+/// Ends the call here.
+pub fn answer(result: Result<Reply, Fault>) -> Outcome {
+    Either::Left(ready(result))
+}
+
+impl Next {
+    /// Hides what stands behind a stage.
+    pub fn new(service: impl Link) -> Self {
+        Self { rest: Arc::new(Erased(service)), readied: false }
+    }
+
+    /// Takes the readied service out and leaves a fresh clone in its place: what a stage does that awaits before it calls.
+    pub fn take(&mut self) -> Next {
+        let fresh = self.clone();
+        std::mem::replace(self, fresh)
+    }
+
+    /// Leaves the call to the rest.
+    pub fn pass(&mut self, call: Call) -> Outcome {
+        Either::Right(self.call(call))
+    }
+}
+
+impl Clone for Next {
+    fn clone(&self) -> Self {
+        Self { rest: Arc::clone(&self.rest), readied: false }
+    }
+}
+
+impl fmt::Debug for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Next").finish_non_exhaustive()
+    }
+}
+
+impl Service<Call> for Next {
+    type Response = Reply;
+    type Error = Fault;
+    type Future = NextFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.readied = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> NextFuture {
+        debug_assert!(self.readied, "a stage called a service that was not ready; use `Next::take`");
+        self.readied = false;
+        self.rest.run(call)
+    }
+}
+
+trait Rest: Send + Sync {
+    fn run(&self, call: Call) -> NextFuture;
+}
+
+struct Erased<S>(S);
+
+impl<S: Link> Rest for Erased<S> {
+    fn run(&self, call: Call) -> NextFuture {
+        let oneshot: Oneshot<S, Call> = self.0.clone().oneshot(call);
+        Box::pin(oneshot)
+    }
+}

@@ -1,0 +1,168 @@
+//! `tag-filter`: keeps the backends that carry the tags the frontend requires.
+//!
+//! ```toml
+//! [stages.tag-filter]
+//! tags = []                      # required of every frontend's meetings, beside the frontend's own `required_tags`
+//! when-empty = "fail"            # or "ignore": rather a backend without the tags than none
+//! ```
+//!
+//! A meeting that runs stays where it is, whatever the tags say by now.
+//!
+//! ```
+//! use b3scale_middleware::bbb::CallKind;
+//! use b3scale_middleware::{memory::Memory, tag_filter::TagFilter};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let cluster = Memory::new().frontend_with("school", |settings| settings.required_tags = ["eu"].iter().collect());
+//! let cluster = cluster.backend("n1", &["eu"]).backend("n2", &["us"]);
+//! let (seen, _) = cluster.through(TagFilter::default(), cluster.pooled(CallKind::Create, "m1")).await;
+//! assert_eq!(seen.expect("it goes on").facts.candidates_mut()?.len(), 1);
+//! # Ok::<(), b3scale_middleware::Fault>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use serde::Deserialize;
+use tower::{Layer, Service};
+
+use crate::bbb::CallKind;
+use crate::call::{Call, Reply};
+use crate::cluster::Tags;
+use crate::facts::{Contract, Fact};
+use crate::fault::Fault;
+use crate::ports::Ports;
+use crate::stage::{Next, Outcome, SetupError, Stage, answer};
+
+/// Settings of `tag-filter`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TagFilter {
+    /// Tags required beside the frontend's own.
+    pub tags: Tags,
+    /// What to do when no backend carries the tags.
+    pub when_empty: WhenEmpty,
+}
+
+/// What to do when no backend carries the tags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenEmpty {
+    /// Answer that there is no backend.
+    #[default]
+    Fail,
+    /// Go on with the backends there were.
+    Ignore,
+}
+
+impl Stage for TagFilter {
+    const KIND: &'static str = "tag-filter";
+    type Layer = TagFilterLayer;
+
+    fn contract(&self, _: CallKind) -> Contract {
+        Contract::needs(&[Fact::Frontend, Fact::Candidates])
+    }
+
+    fn layer(self, _: &Ports) -> Result<TagFilterLayer, SetupError> {
+        Ok(TagFilterLayer { settings: Arc::new(self) })
+    }
+}
+
+/// Wraps the rest of the pipeline in [`TagFilterService`].
+#[derive(Clone)]
+pub struct TagFilterLayer {
+    settings: Arc<TagFilter>,
+}
+
+impl Layer<Next> for TagFilterLayer {
+    type Service = TagFilterService;
+
+    fn layer(&self, next: Next) -> TagFilterService {
+        TagFilterService { settings: Arc::clone(&self.settings), next }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct TagFilterService {
+    settings: Arc<TagFilter>,
+    next: Next,
+}
+
+impl Service<Call> for TagFilterService {
+    type Response = Reply;
+    type Error = Fault;
+    type Future = Outcome;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut call: Call) -> Outcome {
+        match filter(&mut call, &self.settings) {
+            Ok(()) => self.next.pass(call),
+            Err(fault) => answer(Err(fault)),
+        }
+    }
+}
+
+fn filter(call: &mut Call, settings: &TagFilter) -> Result<(), Fault> {
+    let frontend = Arc::clone(call.facts.frontend()?);
+    let required = &frontend.settings.required_tags;
+    let candidates = call.facts.candidates_mut()?;
+    let mut kept = candidates.clone();
+    kept.retain("lack a required tag", |backend| backend.tags.cover(required) && backend.tags.cover(&settings.tags));
+    match (kept.is_empty(), settings.when_empty) {
+        (false, _) => *candidates = kept,
+        (true, WhenEmpty::Ignore) => {}
+        (true, WhenEmpty::Fail) => return Err(kept.no_backend()),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    fn cluster(required: &[&str]) -> Memory {
+        let required = required.iter().collect();
+        Memory::new()
+            .frontend_with("school", |settings| settings.required_tags = required)
+            .backend("eu", &["eu"])
+            .backend("gpu", &["eu", "gpu"])
+    }
+
+    async fn kept(cluster: &Memory, stage: TagFilter) -> Result<usize, Fault> {
+        let (seen, reply) = cluster.through(stage, cluster.pooled(CallKind::Create, "m1")).await;
+        match seen {
+            Some(mut call) => Ok(call.facts.candidates_mut()?.len()),
+            None => Err(reply.unwrap_err()),
+        }
+    }
+
+    #[tokio::test]
+    async fn all_required_tags_must_be_there() {
+        assert_eq!(kept(&cluster(&["eu", "gpu"]), TagFilter::default()).await, Ok(1));
+        assert_eq!(kept(&cluster(&[]), TagFilter::default()).await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn without_a_match_there_is_no_backend() {
+        let fault = kept(&cluster(&["us"]), TagFilter::default()).await;
+        assert_eq!(fault, Err(Fault::NoBackend("2 of 2 lack a required tag".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn without_a_match_the_tags_can_be_ignored() {
+        let stage = TagFilter { when_empty: WhenEmpty::Ignore, ..TagFilter::default() };
+        assert_eq!(kept(&cluster(&["us"]), stage).await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn an_instance_can_ask_for_tags_of_its_own() {
+        let stage = TagFilter { tags: ["gpu"].iter().collect(), ..TagFilter::default() };
+        assert_eq!(kept(&cluster(&[]), stage).await, Ok(1));
+    }
+}
