@@ -1,1 +1,3 @@
 //! b3scale.
+
+pub mod upstream;
