@@ -1,3 +1,4 @@
 //! b3scale.
 
+pub mod server;
 pub mod upstream;

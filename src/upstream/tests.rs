@@ -164,7 +164,8 @@ async fn only_a_join_hands_back_location_and_cookies() {
     let answer = || {
         let mut answer = document("");
         *answer.status_mut() = StatusCode::FOUND;
-        for (name, value) in [("location", "https://n/"), ("set-cookie", "a=1"), ("set-cookie", "b=2"), ("server", "x")] {
+        for (name, value) in [("location", "https://n/"), ("set-cookie", "a=1"), ("set-cookie", "b=2"), ("server", "x")]
+        {
             answer.headers_mut().append(name, HeaderValue::from_static(value));
         }
         answer
@@ -260,7 +261,8 @@ async fn an_answer_that_is_cut_off_is_broken() {
 
 #[tokio::test]
 async fn what_is_not_http_is_garbled() {
-    let (_, address) = bare_node(|mut stream| async move { stream.write_all(b"SSH-2.0-x\r\n\r\n").await.unwrap() }).await;
+    let (_, address) =
+        bare_node(|mut stream| async move { stream.write_all(b"SSH-2.0-x\r\n\r\n").await.unwrap() }).await;
     assert!(matches!(ask(CallKind::End, address).await, Err(NodeFailure::Garbled(_))));
 }
 
