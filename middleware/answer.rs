@@ -49,7 +49,7 @@ impl Endpoint for Answer {
     type Service = AnswerService;
 
     fn contract(&self, _: CallKind) -> Contract {
-        Contract::NONE
+        Contract::NONE.only(&[CallKind::Index])
     }
 
     fn service(self, _: &Ports) -> Result<AnswerService, SetupError> {

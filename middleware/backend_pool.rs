@@ -43,7 +43,9 @@ impl Stage for BackendPool {
     type Layer = BackendPoolLayer;
 
     fn contract(&self, _: CallKind) -> Contract {
-        Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::Meeting]).gives(&[Fact::Candidates])
+        Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::Meeting])
+            .gives(&[Fact::Candidates])
+            .only(&[CallKind::Create])
     }
 
     fn layer(self, ports: &Ports) -> Result<BackendPoolLayer, SetupError> {

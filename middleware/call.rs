@@ -97,6 +97,7 @@ pub struct Door {
 pub struct Trail {
     verified: AtomicBool,
     backend: Mutex<Option<BackendId>>,
+    raised_by: Mutex<Option<Arc<str>>>,
 }
 
 impl Trail {
@@ -108,6 +109,24 @@ impl Trail {
     /// The backend last chosen for the call.
     pub fn backend(&self) -> Option<BackendId> {
         *self.backend.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stage that raised the fault, once one has.
+    pub fn raised_by(&self) -> Option<Arc<str>> {
+        self.raised_by.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A stage begins: what an attempt before it may have raised is past.
+    pub fn begin(&self) {
+        *self.raised_by.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// A stage ends with a fault. Returns whether it is the one that raised it, which is the first to say so.
+    pub fn raise(&self, stage: &Arc<str>) -> bool {
+        let mut raised_by = self.raised_by.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = raised_by.is_none();
+        raised_by.get_or_insert_with(|| Arc::clone(stage));
+        first
     }
 
     pub(crate) fn note_verified(&self) {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::backend_pool::Candidates;
-use crate::bbb::{MeetingId, ScopedId};
+use crate::bbb::{CallKind, MeetingId, ScopedId};
 use crate::checksum_verify::Verified;
 use crate::cluster::{Backend, Frontend, Meeting};
 use crate::fault::Fault;
@@ -65,11 +65,13 @@ pub struct Contract {
     pub gives: &'static [Fact],
     /// Holds no longer behind the stage. What is taken is also needed.
     pub takes: &'static [Fact],
+    /// The only calls it is made for, if it is not made for any.
+    pub only: Option<&'static [CallKind]>,
 }
 
 impl Contract {
     /// A stage that works on any call.
-    pub const NONE: Contract = Contract { needs: &[], gives: &[], takes: &[] };
+    pub const NONE: Contract = Contract { needs: &[], gives: &[], takes: &[], only: None };
 
     /// Starts a contract with what it needs.
     pub const fn needs(needs: &'static [Fact]) -> Self {
@@ -84,6 +86,16 @@ impl Contract {
     /// Adds what it takes away.
     pub const fn takes(self, takes: &'static [Fact]) -> Self {
         Self { takes, ..self }
+    }
+
+    /// Says which calls it is made for.
+    pub const fn only(self, calls: &'static [CallKind]) -> Self {
+        Self { only: Some(calls), ..self }
+    }
+
+    /// Whether it is made for `call`.
+    pub fn fits(&self, call: CallKind) -> bool {
+        self.only.is_none_or(|calls| calls.contains(&call))
     }
 }
 

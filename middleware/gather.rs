@@ -62,7 +62,7 @@ impl Endpoint for Gather {
     type Service = GatherService;
 
     fn contract(&self, _: CallKind) -> Contract {
-        Contract::needs(&[Fact::Frontend, Fact::Checksum])
+        Contract::needs(&[Fact::Frontend, Fact::Checksum]).only(&[CallKind::GetMeetings, CallKind::GetSessions])
     }
 
     fn service(self, ports: &Ports) -> Result<GatherService, SetupError> {

@@ -96,10 +96,11 @@ fn documented_settings(source: &str) -> Option<toml::Table> {
 
 /// A call with every fact that the stage needs on that route, or `None` if no stages before it can make one.
 fn prepared<S: Stage>(cluster: &Memory, kind: CallKind) -> Option<Call> {
-    let needs = settings::<S>().contract(kind).needs;
     let of_a_meeting = !matches!(kind, CallKind::Index | CallKind::GetMeetings | CallKind::GetSessions);
-    let takes_candidates = needs.contains(&Fact::Candidates) || S::KIND == "backend-select";
-    if (takes_candidates || S::KIND == "backend-pool") && kind != CallKind::Create {
+    let contract = settings::<S>().contract(kind);
+    let needs = contract.needs;
+    let takes_candidates = contract.takes.contains(&Fact::Candidates) || needs.contains(&Fact::Candidates);
+    if !contract.fits(kind) || (takes_candidates && kind != CallKind::Create) {
         return None;
     }
     let call = match needs {

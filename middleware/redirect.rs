@@ -45,7 +45,7 @@ impl Endpoint for Redirect {
     type Service = RedirectService;
 
     fn contract(&self, _: CallKind) -> Contract {
-        Contract::needs(&[Fact::Checksum, Fact::Backend, Fact::Signature])
+        Contract::needs(&[Fact::Checksum, Fact::Backend, Fact::Signature]).only(&[CallKind::Join])
     }
 
     fn service(self, ports: &Ports) -> Result<RedirectService, SetupError> {

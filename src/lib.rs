@@ -1,4 +1,8 @@
-//! b3scale.
+//! The programs around the pipeline: server, store, nodes and demo.
 
+pub mod cluster;
+pub mod node;
+pub mod pipeline;
 pub mod server;
+pub mod store;
 pub mod upstream;

@@ -45,12 +45,20 @@ pub use status::{Check, MetricsPage, Readiness};
 use target::Target;
 use waiting::Tokens;
 
+use crate::pipeline::Pipeline;
+
 type Answer = Response<Full<Bytes>>;
 
 /// Where the routes come from. They may change between two calls.
 pub trait Router: Send + Sync + 'static {
     /// The route of a call, or `None` where the pipeline has none.
     fn route(&self, kind: CallKind) -> Option<Next>;
+}
+
+impl Router for Pipeline {
+    fn route(&self, kind: CallKind) -> Option<Next> {
+        Pipeline::route(self, kind)
+    }
 }
 
 /// What a server is put together from.

@@ -49,7 +49,7 @@ pub enum ChecksumError {
 pub fn verify<'s>(
     call: &str,
     signed: Signed<'_>,
-    secrets: impl Iterator<Item = &'s Secret>,
+    mut secrets: impl Iterator<Item = &'s Secret>,
     allowed: Algorithms,
 ) -> Result<(), ChecksumError> {
     let claim = signed.claim()?;
@@ -66,7 +66,7 @@ pub fn verify<'s>(
             expected.as_ref().ct_eq(claimed.as_ref()).into()
         })
     };
-    if { secrets }.any(matches) { Ok(()) } else { Err(ChecksumError::Mismatch) }
+    if secrets.any(matches) { Ok(()) } else { Err(ChecksumError::Mismatch) }
 }
 
 impl Signed<'_> {

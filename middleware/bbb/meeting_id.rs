@@ -38,8 +38,8 @@ impl MeetingId {
         match self.0.chars().take(MAX_CHARS + 1).count() {
             0 => Err(MeetingIdError::Empty),
             1 => Err(MeetingIdError::TooShort),
-            ..=MAX_CHARS if self.0.contains(',') => Err(MeetingIdError::Comma),
-            ..=MAX_CHARS => Ok(()),
+            2..=MAX_CHARS if self.0.contains(',') => Err(MeetingIdError::Comma),
+            2..=MAX_CHARS => Ok(()),
             _ => Err(MeetingIdError::TooLong),
         }
     }

@@ -11,6 +11,9 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// What Java's `URLEncoder` encodes, but for the space.
 const JAVA_RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_').remove(b' ');
 
+/// How many parameters are read, as in the servlet container of a node. Those behind are passed over.
+const MAX_PARAMS: usize = 10_000;
+
 /// The ordered parameters of a call.
 ///
 /// Changes touch the decoded parameters only. [`raw`](Self::raw) stays what the client sent.
@@ -104,7 +107,7 @@ impl Params {
     }
 
     fn append(&mut self, text: &str) {
-        for item in items(text) {
+        for item in items(text).take(MAX_PARAMS.saturating_sub(self.pairs.len())) {
             let (raw_name, raw_value) = item.split_once('=').unwrap_or((item, ""));
             let name = decode(raw_name).into_owned();
             if self.malformed.is_none() && !(is_well_encoded(raw_name) && is_well_encoded(raw_value)) {
@@ -125,9 +128,9 @@ pub fn clean(value: &str) -> Cow<'_, str> {
     }
 }
 
-/// The parameters of a query or a form body, still encoded. Empty items are none.
+/// The parameters of a query or a form body, still encoded and at most [`MAX_PARAMS`]. Empty items are none.
 pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
-    text.split('&').filter(|item| !item.is_empty())
+    text.split('&').filter(|item| !item.is_empty()).take(MAX_PARAMS)
 }
 
 /// Decodes a name or a value, leniently: a `+` is a space, a broken escape is text, bad UTF-8 is replaced.
@@ -201,6 +204,14 @@ mod tests {
     }
 
     #[test]
+    fn parameters_are_bounded_in_number() {
+        let mut params = Params::parse(&"a&".repeat(MAX_PARAMS - 1));
+        params.merge_form("b&c");
+        assert_eq!(params.iter().count(), MAX_PARAMS);
+        assert_eq!((params.first("b"), params.first("c")), (Some(""), None));
+    }
+
+    #[test]
     fn setting_keeps_the_place_and_drops_the_rest() {
         let mut params = Params::parse("a=1&b=2&a=3&c=4&a=5");
         params.set("a", "x");
@@ -238,8 +249,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_encoded_is_read_back(pairs in prop::collection::vec((".*", ".*"), 0..8)) {
-            let mut params = Params::default();
-            params.pairs = pairs.into_iter().filter(|(name, _)| name != "checksum").collect();
+            let pairs = pairs.into_iter().filter(|(name, _)| name != "checksum").collect();
+            let params = Params { pairs, ..Params::default() };
             let query = params.encode();
             let back = Params::parse(&query);
             prop_assert_eq!(&back.pairs, &params.pairs);

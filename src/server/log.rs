@@ -56,6 +56,7 @@ impl Line {
                     backend.id = self.backend(),
                     outcome = fault.message_key(self.kind),
                     blame = blame.name(),
+                    stage = self.door.trail.raised_by().as_deref(),
                     milliseconds = self.milliseconds(),
                     fault = text,
                     "call failed"

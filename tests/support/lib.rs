@@ -1,1 +1,5 @@
 //! What the tests share.
+
+mod postgres;
+
+pub use postgres::{TestDatabase, TestFolder, TestPostgres, postgres};

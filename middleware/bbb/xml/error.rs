@@ -1,7 +1,7 @@
 //! What can be wrong with a document.
 
 /// Why a document cannot be used, and where.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{problem} (at byte {position})")]
 pub struct XmlError {
     problem: Problem,

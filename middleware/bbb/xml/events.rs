@@ -13,6 +13,9 @@ use super::{Problem, XmlError};
 /// How deep elements may nest. BBB's deepest answer has nine levels.
 pub const MAX_DEPTH: usize = 64;
 
+/// How many attributes an element may have. Each is compared with all before it.
+const MAX_ATTRIBUTES: usize = 64;
+
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// What a document consists of. Comments and processing instructions are passed over.
@@ -176,7 +179,10 @@ impl<'d> Events<'d> {
         if self.path.0.len() == MAX_DEPTH {
             return Err(self.fail(Problem::TooDeep));
         }
-        for attribute in tag.attributes() {
+        for (index, attribute) in tag.attributes().enumerate() {
+            if index == MAX_ATTRIBUTES {
+                return Err(self.malformed("an element has too many attributes"));
+            }
             let value = attribute.map_err(|error| self.malformed(&error.to_string()))?.value;
             unescape(&value).map_err(|error| self.malformed(&error.to_string()))?;
             if value.contains('<') {

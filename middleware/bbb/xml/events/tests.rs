@@ -92,6 +92,13 @@ fn depth_is_bounded() {
 }
 
 #[test]
+fn attributes_are_bounded_in_number() {
+    let with = |count: usize| format!("<a{}/>", (0..count).map(|name| format!(" a{name}=''")).collect::<String>());
+    read(&with(MAX_ATTRIBUTES)).expect("enough for everybody");
+    assert!(matches!(problem(&with(MAX_ATTRIBUTES + 1)), Problem::Malformed(_)));
+}
+
+#[test]
 fn an_error_says_where() {
     assert_eq!(read("<a>&amp;<b></c></a>").expect_err("mismatch").position(), 11);
     assert_eq!(read("\u{feff}<a>&x;</a>").expect_err("entity").position(), 6);

@@ -1,0 +1,46 @@
+//! Queries, forms and meeting ids: whatever comes in, what goes out says the same.
+#![no_main]
+
+use b3scale_middleware::bbb::{MeetingId, Params, ScopedId, clean};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &str| {
+    let (query, form) = input.split_once('\n').unwrap_or((input, ""));
+    let mut params = Params::parse(query);
+    assert_eq!(params.raw(), query);
+    params.merge_form(form);
+
+    let encoded = params.encode();
+    assert!(encoded.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%&=".contains(&byte)));
+    let again = Params::parse(&encoded);
+    assert_eq!(again.malformed(), None);
+    assert!(again.iter().eq(params.iter().filter(|(name, _)| *name != "checksum")));
+    assert_eq!(again.encode(), encoded);
+
+    if let Some((name, value)) = params.iter().last().map(|(name, value)| (name.to_owned(), value.to_owned())) {
+        let others: Vec<_> =
+            params.iter().filter(|(other, _)| *other != name).map(|(_, value)| value.to_owned()).collect();
+        params.set(&name, "new");
+        assert!(!params.set_default(&name, &value));
+        assert!(params.values(&name).eq(["new"]));
+        params.remove(&name);
+        assert!(params.iter().map(|(_, value)| value).eq(others));
+    }
+
+    assert_eq!(clean(&clean(input)), clean(input));
+    meeting_ids(query, form);
+});
+
+fn meeting_ids(key: &str, text: &str) {
+    let id = MeetingId::new(text);
+    let scoped = ScopedId::new(key, &id);
+    assert!(scoped.as_ref().len() <= 256);
+    let pair = (!scoped.is_hashed()).then(|| (key.to_owned(), id));
+    assert_eq!(scoped.decode(), pair);
+
+    // A node may report anything.
+    if let Some((key, id)) = ScopedId::from_node(text).decode() {
+        assert_eq!(id, MeetingId::new(id.as_ref()));
+        assert!(key.len() + id.as_ref().len() < 256);
+    }
+}

@@ -1,0 +1,90 @@
+//! Acting on a node from behind: attendees without browsers, breakouts without a conference core, time without waiting.
+
+use tokio::time::Instant;
+
+use super::Shared;
+use super::calls;
+use super::meeting::{Media, Presence, Role};
+use super::state::NodeState;
+
+/// The hand inside the node. Meetings are named by meeting id or internal id.
+pub struct Control<'a>(pub(super) &'a Shared);
+
+impl Control<'_> {
+    /// Someone is present at once. Gives the internal user id; `None` without such a meeting.
+    pub fn join(&self, meeting: &str, name: &str, role: Role) -> Option<String> {
+        self.0.change(|state| {
+            let internal_id = state.find(meeting)?.internal_id.clone();
+            let attendee = calls::attendee(name, role);
+            let (user, token) = (attendee.internal_id.clone(), attendee.session_token.clone());
+            state.enter(&internal_id, attendee);
+            state.session_mut(&token)?.arrive(&token);
+            Some(user)
+        })
+    }
+
+    /// Someone opens the client, after a join over HTTP. False without such a user, by either id.
+    pub fn arrive(&self, meeting: &str, user: &str) -> bool {
+        self.with_session(meeting, user, |state, token| {
+            if let Some(meeting) = state.session_mut(token) {
+                meeting.arrive(token);
+            }
+        })
+    }
+
+    /// Someone leaves. False without such a user.
+    pub fn leave(&self, meeting: &str, user: &str) -> bool {
+        let now = Instant::now();
+        self.with_session(meeting, user, |state, token| {
+            state.leave(token, now);
+        })
+    }
+
+    /// A moderator lets someone in from the lobby; the client still has to be opened. False without such a user.
+    pub fn admit(&self, meeting: &str, user: &str) -> bool {
+        let now = Instant::now();
+        self.0.change(|state| {
+            let attendees = state.find_mut(meeting).map(|meeting| meeting.attendees.iter_mut());
+            let waiting = attendees.into_iter().flatten().find(|attendee| attendee.is(user) && attendee.is_waiting());
+            waiting.map(|attendee| attendee.presence = Presence::Entered(now)).is_some()
+        })
+    }
+
+    /// Sets microphone and camera of someone. False without such a user.
+    pub fn media(&self, meeting: &str, user: &str, media: Media) -> bool {
+        self.0.change(|state| {
+            let attendees = state.find_mut(meeting).map(|meeting| meeting.attendees.iter_mut());
+            let attendee = attendees.into_iter().flatten().find(|attendee| attendee.is(user));
+            attendee.map(|attendee| attendee.media = media).is_some()
+        })
+    }
+
+    /// Makes a breakout, inside the node as BBB does. Gives its meeting id; `None` without such a parent.
+    pub fn breakout(&self, parent: &str, name: &str) -> Option<String> {
+        let now = self.0.epoch_ms();
+        self.0.change(|state| calls::breakout(state, parent, name, now))
+    }
+
+    /// The meeting is over and gone at once, with its breakouts. False without such a meeting.
+    pub fn expire(&self, meeting: &str) -> bool {
+        let now = Instant::now();
+        self.0.change(|state| {
+            let known = state.end(meeting, now);
+            state.expire(now);
+            known
+        })
+    }
+
+    /// The node restarts: all meetings are lost, nobody is told.
+    pub fn forget(&self) {
+        self.0.change(NodeState::forget);
+    }
+
+    fn with_session(&self, meeting: &str, user: &str, act: impl FnOnce(&mut NodeState, &str)) -> bool {
+        self.0.change(|state| {
+            let attendee = state.find(meeting).and_then(|meeting| meeting.attendees.iter().find(|one| one.is(user)));
+            let token = attendee.map(|attendee| attendee.session_token.clone());
+            token.map(|token| act(state, &token)).is_some()
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! The catalog, as the plan sees it: each kind with a way to read its settings.
+
+use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::{Contract, Endpoint, Next, Ports, SetupError, Stage, Visitor};
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+use tower::Layer;
+
+use super::observe::Observed;
+
+/// Every kind of stage and endpoint there is.
+#[derive(Debug)]
+pub struct Catalog {
+    entries: Vec<Entry>,
+}
+
+/// One kind.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name.
+    pub kind: &'static str,
+    /// Where on a route it stands.
+    pub role: Role,
+    read: fn(Spanned<DeTable<'_>>) -> Result<Box<dyn Planned>, toml::de::Error>,
+}
+
+/// Where on a route a kind stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Before the end.
+    Stage,
+    /// At the end.
+    Endpoint,
+}
+
+impl Catalog {
+    /// The catalog of `b3scale_middleware`.
+    pub fn shipped() -> Self {
+        let mut catalog = Self { entries: Vec::new() };
+        b3scale_middleware::visit(&mut catalog);
+        catalog
+    }
+
+    /// The names of all kinds.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.entries.iter().map(|entry| entry.kind)
+    }
+
+    /// The kinds.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    pub(super) fn find(&self, kind: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.kind == kind)
+    }
+}
+
+impl Visitor for Catalog {
+    fn stage<S: Stage>(&mut self) {
+        let read = |settings: Spanned<DeTable<'_>>| Ok(Box::new(AsStage(read::<S>(settings)?)) as Box<dyn Planned>);
+        self.entries.push(Entry { kind: S::KIND, role: Role::Stage, read });
+    }
+
+    fn endpoint<E: Endpoint>(&mut self) {
+        let read = |settings: Spanned<DeTable<'_>>| Ok(Box::new(AsEndpoint(read::<E>(settings)?)) as Box<dyn Planned>);
+        self.entries.push(Entry { kind: E::KIND, role: Role::Endpoint, read });
+    }
+}
+
+impl Entry {
+    /// Reads the settings of one instance. Errors carry their place in the text.
+    pub(super) fn read(&self, settings: Spanned<DeTable<'_>>) -> Result<Box<dyn Planned>, toml::de::Error> {
+        (self.read)(settings)
+    }
+
+    /// What it needs, gives and takes with its default settings.
+    pub fn contract(&self, call: CallKind) -> Option<Contract> {
+        self.read(Spanned::new(0..0, DeTable::new())).ok().map(|planned| planned.contract(call))
+    }
+}
+
+/// A stage or an endpoint whose settings have been read.
+pub(super) trait Planned {
+    fn contract(&self, call: CallKind) -> Contract;
+
+    /// Puts it in front of `rest`, which an endpoint does not have. `name` is what it is called in spans and metrics.
+    fn build(self: Box<Self>, name: &str, rest: Option<Next>, ports: &Ports) -> Result<Next, SetupError>;
+}
+
+struct AsStage<S>(S);
+
+impl<S: Stage> Planned for AsStage<S> {
+    fn contract(&self, call: CallKind) -> Contract {
+        self.0.contract(call)
+    }
+
+    fn build(self: Box<Self>, name: &str, rest: Option<Next>, ports: &Ports) -> Result<Next, SetupError> {
+        let rest = rest.ok_or_else(|| SetupError(format!("`{}` needs something behind it", S::KIND)))?;
+        Ok(Next::new(Observed::new(name, self.0.layer(ports)?.layer(rest))))
+    }
+}
+
+struct AsEndpoint<E>(E);
+
+impl<E: Endpoint> Planned for AsEndpoint<E> {
+    fn contract(&self, call: CallKind) -> Contract {
+        self.0.contract(call)
+    }
+
+    fn build(self: Box<Self>, name: &str, _: Option<Next>, ports: &Ports) -> Result<Next, SetupError> {
+        Ok(Next::new(Observed::new(name, self.0.service(ports)?)))
+    }
+}
+
+fn read<T: DeserializeOwned>(settings: Spanned<DeTable<'_>>) -> Result<T, toml::de::Error> {
+    let span = settings.span();
+    T::deserialize(ValueDeserializer::from(Spanned::new(span, DeValue::Table(settings.into_inner()))))
+}

@@ -1,0 +1,126 @@
+//! What can go wrong with the database, in one line each, and never with a secret in it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_postgres::error::SqlState;
+
+/// Which database: host, name and user, never the password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place(Arc<str>);
+
+impl Place {
+    pub(super) fn new(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database URL cannot be used.
+    #[error("database URL: {0}")]
+    Setting(String),
+    /// No connection, or it was lost.
+    #[error("cannot reach PostgreSQL, {place}: {reason}")]
+    Away {
+        /// Which database.
+        place: Place,
+        /// What the network or PostgreSQL said.
+        reason: String,
+    },
+    /// Connected, but no answer in time.
+    #[error("PostgreSQL did not {task} within {} s, {place}", limit.as_secs())]
+    Slow {
+        /// What it was asked to do.
+        task: &'static str,
+        /// Which database.
+        place: Place,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// Every connection of the pool stayed in use.
+    #[error("all {size} database connections are in use; raise B3SCALE_DB_POOL_SIZE")]
+    Busy {
+        /// Connections in the pool.
+        size: usize,
+    },
+    /// PostgreSQL understood and said no.
+    #[error("PostgreSQL refused to {task}: {message} (SQLSTATE {code})")]
+    Refused {
+        /// What it was asked to do.
+        task: &'static str,
+        /// PostgreSQL's message without its details, which may quote rows and so secrets.
+        message: String,
+        /// The five characters of the SQL standard.
+        code: String,
+    },
+    /// A row holds what no program of ours writes.
+    #[error("{row} cannot be read: {problem}")]
+    Row {
+        /// Table and key.
+        row: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The schema could not be brought up to date.
+    #[error("migration of {place}: {problem}")]
+    Migration {
+        /// Which database.
+        place: Place,
+        /// What stands in the way.
+        problem: String,
+    },
+    /// The schema is the original b3scale's.
+    #[error(
+        "{place} belongs to the original b3scale; give B3SCALE_DB_URL an empty database and bring the data over \
+         with `b3scalectl import b3scale`"
+    )]
+    Foreign {
+        /// Which database.
+        place: Place,
+    },
+}
+
+impl StoreError {
+    /// Whether the database is out of reach for now: the same request may succeed later.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Away { .. } | Self::Slow { .. } | Self::Busy { .. })
+    }
+
+    pub(super) fn from_postgres(task: &'static str, place: &Place, error: &tokio_postgres::Error) -> Self {
+        match error.as_db_error() {
+            Some(refusal) if !is_passing(refusal.code()) => {
+                let code = refusal.code().code().to_owned();
+                Self::Refused { task, message: refusal.message().to_owned(), code }
+            }
+            _ => Self::Away { place: place.clone(), reason: reason(error) },
+        }
+    }
+}
+
+/// The error and what caused it, in one line, without PostgreSQL's details.
+pub(super) fn reason(error: &tokio_postgres::Error) -> String {
+    if let Some(refusal) = error.as_db_error() {
+        return refusal.message().to_owned();
+    }
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Starting, stopping, full, or cut off by an administrator.
+fn is_passing(code: &SqlState) -> bool {
+    ["08", "53", "57P"].iter().any(|class| code.code().starts_with(class))
+}

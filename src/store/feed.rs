@@ -1,0 +1,109 @@
+//! Hearing of what other servers changed, through `LISTEN` on a connection of its own.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use b3scale_middleware::bbb::ScopedId;
+use b3scale_middleware::cluster::{BackendId, FrontendId};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tokio_postgres::tls::TlsStream;
+use tokio_postgres::{AsyncMessage, Connection, Socket};
+
+use super::{Store, StoreError};
+
+/// Changes that wait to be read. When it is full, PostgreSQL keeps the rest.
+const CAPACITY: usize = 1024;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Changes in the order of their commits. Dropping it ends the connection.
+pub type Feed = mpsc::Receiver<Change>;
+
+/// Something to read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Listening has begun, the first time or anew: load everything, since changes may have been missed.
+    Reconnected,
+    /// A frontend was configured or removed.
+    Frontend(FrontendId),
+    /// A backend was configured or removed.
+    Backend(BackendId),
+    /// A meeting was placed, moved, or is gone.
+    Meeting(ScopedId),
+}
+
+impl Change {
+    /// Reads an announcement. `None` for what a newer version of the program may announce.
+    fn parse(payload: &str) -> Option<Self> {
+        let (kind, id) = payload.split_once(':')?;
+        match kind {
+            "frontend" => Some(Self::Frontend(FrontendId(id.parse().ok()?))),
+            "backend" => Some(Self::Backend(BackendId(id.parse().ok()?))),
+            "meeting" => Some(Self::Meeting(ScopedId::from_node(id))),
+            _ => None,
+        }
+    }
+}
+
+impl Store {
+    /// Starts listening. The first thing to come is [`Change::Reconnected`]; so it is after every lost connection, which is
+    /// made anew with growing pauses of at most two seconds.
+    pub fn feed(&self) -> Feed {
+        let (changes, feed) = mpsc::channel(CAPACITY);
+        let store = self.clone();
+        tokio::spawn(async move {
+            let listening = listen_forever(&store, &changes);
+            tokio::select! {
+                () = listening => {}
+                () = changes.closed() => {}
+            }
+        });
+        feed
+    }
+}
+
+async fn listen_forever(store: &Store, changes: &mpsc::Sender<Change>) {
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        let began = tokio::time::Instant::now();
+        if let Err(error) = listen(store, changes).await {
+            tracing::warn!(%error, "The change feed of the database was lost; connecting again.");
+        }
+        // Only a connection that held proves that the trouble is over.
+        pause = if began.elapsed() > LONGEST_PAUSE { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+        sleep(pause).await;
+    }
+}
+
+/// Listens until the connection is lost.
+async fn listen(store: &Store, changes: &mpsc::Sender<Change>) -> Result<(), StoreError> {
+    let failed = |error: &tokio_postgres::Error| StoreError::from_postgres("listen", store.place(), error);
+    let connected = store.target.config.connect(store.connector.clone()).await;
+    let (client, connection) = connected.map_err(|error| failed(&error))?;
+    let subscribed = async {
+        client.batch_execute("LISTEN b3scale").await?;
+        // Anything committed from here on is announced, so a full load begun now misses nothing.
+        let _ = changes.send(Change::Reconnected).await;
+        // The connection lives as long as its client.
+        std::future::pending::<Result<(), tokio_postgres::Error>>().await
+    };
+    let outcome = tokio::select! {
+        outcome = forward(connection, changes) => outcome,
+        outcome = subscribed => outcome,
+    };
+    outcome.map_err(|error| failed(&error))
+}
+
+async fn forward<T: TlsStream + Unpin>(
+    mut connection: Connection<Socket, T>,
+    changes: &mpsc::Sender<Change>,
+) -> Result<(), tokio_postgres::Error> {
+    while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+        let AsyncMessage::Notification(announcement) = message? else { continue };
+        if let Some(change) = Change::parse(announcement.payload()) {
+            let _ = changes.send(change).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! The pool of connections, and the one way statements reach PostgreSQL.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Client, Manager, Object, Pool, PoolError, Runtime};
+use tokio::time::timeout;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::error::reason;
+use super::tls::Connector;
+use super::url::Target;
+use super::{Place, StoreError};
+
+/// How long a statement may take before its connection is given up.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
+/// How long to wait for a free, a new, or a returned connection.
+const POOL_LIMIT: Duration = Duration::from_secs(5);
+
+/// The parameters of a statement.
+pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// PostgreSQL, as the rest of the program sees it. Cheap to clone.
+///
+/// No connection is held between two calls of its functions, so none ever waits for a node.
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool,
+    pub(super) target: Target,
+    pub(super) connector: Connector,
+}
+
+impl Store {
+    /// Connects to the database that `url` names (`postgresql://…` or `key=value …`, every `sslmode` of libpq) with at most
+    /// `pool_size` connections.
+    ///
+    /// # Errors
+    /// [`StoreError::Setting`] when `url` cannot be understood, [`StoreError::Away`] when the first connection fails.
+    pub async fn connect(url: &str, pool_size: usize) -> Result<Self, StoreError> {
+        let mut target = Target::parse(url)?;
+        set_limits(&mut target);
+        let connector = Connector::new(&target.trust)?;
+        let manager = Manager::new(target.config.clone(), connector.clone());
+        let pool = Pool::builder(manager)
+            .max_size(pool_size.max(1))
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(POOL_LIMIT))
+            .create_timeout(Some(POOL_LIMIT))
+            .recycle_timeout(Some(POOL_LIMIT))
+            .build()
+            .map_err(|error| StoreError::Setting(error.to_string()))?;
+        let store = Self { pool, target, connector };
+        drop(store.client().await?);
+        Ok(store)
+    }
+
+    /// Which database this is: host, name and user.
+    pub fn place(&self) -> &Place {
+        &self.target.place
+    }
+
+    /// Whether PostgreSQL answers right now.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] that says why it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.rows("answer", "SELECT", &[]).await.map(drop)
+    }
+
+    /// Runs a statement. `task` completes "PostgreSQL refused to …".
+    pub(super) async fn rows(&self, task: &'static str, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+        let client = self.client().await?;
+        let run = async {
+            let statement = client.prepare_cached(sql).await?;
+            client.query(&statement, params).await
+        };
+        let outcome = timeout(STATEMENT_LIMIT, run).await;
+        let Ok(outcome) = outcome else {
+            // Its answer may still come, and would be taken for the next statement's delay.
+            drop(Object::take(client));
+            return Err(StoreError::Slow { task, place: self.place().clone(), limit: STATEMENT_LIMIT });
+        };
+        outcome.map_err(|error| StoreError::from_postgres(task, self.place(), &error))
+    }
+
+    /// Runs a statement that gives one row or none.
+    pub(super) async fn row(
+        &self,
+        task: &'static str,
+        sql: &str,
+        params: Params<'_>,
+    ) -> Result<Option<Row>, StoreError> {
+        Ok(self.rows(task, sql, params).await?.into_iter().next())
+    }
+
+    async fn client(&self) -> Result<Client, StoreError> {
+        let away = |reason| StoreError::Away { place: self.place().clone(), reason };
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => away(reason(&error)),
+            PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
+                StoreError::Busy { size: self.pool.status().max_size }
+            }
+            PoolError::Timeout(_) => away(format!("no connection within {} s", POOL_LIMIT.as_secs())),
+            other => away(other.to_string()),
+        })
+    }
+}
+
+/// A dead network must not hold a connection for the two hours that are the default.
+fn set_limits(target: &mut Target) {
+    const DEFAULT_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
+    let config = &mut target.config;
+    if config.get_keepalives_idle() == DEFAULT_IDLE {
+        config.keepalives_idle(Duration::from_secs(10));
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(Duration::from_secs(5)).keepalives_retries(3);
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(POOL_LIMIT);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(STATEMENT_LIMIT * 2);
+    }
+}

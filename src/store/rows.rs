@@ -1,0 +1,42 @@
+//! From rows to the domain, one column at a time.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_postgres::Row;
+use tokio_postgres::types::FromSql;
+
+use super::StoreError;
+
+/// A column's value, or an error that names the table, the row's key and the column.
+pub(super) fn column<'a, T: FromSql<'a>>(table: &str, row: &'a Row, name: &str) -> Result<T, StoreError> {
+    row.try_get(name).map_err(|error| unreadable(table, row, &super::error::reason(&error)))
+}
+
+/// A word that the domain has a type for, such as a state.
+pub(super) fn word<T: DeserializeOwned>(table: &str, row: &Row, name: &str) -> Result<T, StoreError> {
+    let text: &str = column(table, row, name)?;
+    let word = serde_json::from_value(text.into());
+    word.map_err(|_| unreadable(table, row, &format!("{name} is `{text}`")))
+}
+
+/// The word for a state, as the tables spell it.
+pub(super) fn spelling<T: Serialize>(state: T) -> String {
+    match serde_json::to_value(state) {
+        Ok(serde_json::Value::String(word)) => word,
+        // Only enums without data are passed here; anything else is refused by the column's check.
+        _ => String::new(),
+    }
+}
+
+/// An error for a row that holds what no program of ours writes.
+pub(super) fn unreadable(table: &str, row: &Row, problem: &str) -> StoreError {
+    let key = row.try_get::<_, &str>("key").or_else(|_| row.try_get("url")).or_else(|_| row.try_get("id"));
+    let row = format!("row `{}` of table {table}", key.unwrap_or("?"));
+    StoreError::Row { row, problem: problem.to_owned() }
+}
+
+/// All rows that can be read. One that cannot is logged and left out: a tenant's broken row must not stop all the others.
+pub(super) fn readable<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T, StoreError>) -> Vec<T> {
+    let log = |error: &StoreError| tracing::error!(%error, "A row of the database was left out.");
+    rows.iter().filter_map(|row| read(row).inspect_err(log).ok()).collect()
+}

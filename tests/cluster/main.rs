@@ -1,0 +1,9 @@
+//! The cluster as it is kept: the store on a real PostgreSQL.
+
+mod feed;
+mod fixture;
+mod meetings;
+mod migrations;
+mod private;
+mod records;
+mod tls;

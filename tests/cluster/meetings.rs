@@ -1,0 +1,244 @@
+//! The life of a meeting: each transition, and what comes too late for it.
+
+use std::time::Duration;
+
+use b3scale::store::Claim;
+use b3scale_middleware::bbb::{MeetingId, ScopedId};
+use b3scale_middleware::cluster::MeetingState;
+use tokio::task::JoinSet;
+
+use crate::fixture::{Fixture, scoped};
+
+#[tokio::test]
+async fn a_claim_gives_a_place_and_the_next_one_finds_it() {
+    let cluster = Fixture::new().await;
+    let held = cluster.won("algebra").await;
+    assert_eq!((held.state, held.attempt, held.backend), (MeetingState::Claimed, 1, cluster.a));
+    assert_eq!((held.meeting_id.as_ref(), held.frontend), ("algebra", cluster.frontend));
+    assert_eq!(cluster.claim("algebra", cluster.b).await, Claim::Taken(held.clone()));
+    assert_eq!(cluster.found("algebra").await, Some(held));
+}
+
+#[tokio::test]
+async fn of_fifty_simultaneous_claims_one_wins_and_the_others_see_its_place() {
+    let cluster = Fixture::new().await;
+    let mut claims = JoinSet::new();
+    for number in 0..50 {
+        let (store, frontend) = (cluster.store.clone(), cluster.frontend);
+        let backend = if number % 2 == 0 { cluster.a } else { cluster.b };
+        claims.spawn(
+            async move { store.claim_meeting(&scoped("rush"), &MeetingId::new("rush"), frontend, backend).await },
+        );
+    }
+    let (mut won, mut taken) = (Vec::new(), Vec::new());
+    for claim in claims.join_all().await {
+        match claim.expect("the claim is answered") {
+            Claim::Won(meeting) => won.push(meeting),
+            Claim::Taken(meeting) => taken.push(meeting),
+        }
+    }
+    assert_eq!((won.len(), taken.len()), (1, 49));
+    assert!(taken.iter().all(|meeting| *meeting == won[0]));
+}
+
+#[tokio::test]
+async fn a_claim_moves_and_leaves_a_copy_if_the_call_was_sent() {
+    let cluster = Fixture::new().await;
+    let first = cluster.won("algebra").await;
+    let second = cluster.store.move_claim(&first, cluster.b, true).await.unwrap().expect("the claim is ours");
+    assert_eq!((second.backend, second.attempt, second.state), (cluster.b, 2, MeetingState::Claimed));
+    assert!(second.version > first.version);
+    let third = cluster.store.move_claim(&second, cluster.a, false).await.unwrap().expect("the claim is ours");
+    cluster.store.record_live(&third, "internal", 1).await.unwrap().expect("the claim is ours");
+    assert_eq!(cluster.copies().await, [], "the meeting itself runs where its copy was");
+}
+
+#[tokio::test]
+async fn a_copy_is_ended_only_while_its_meeting_is_live_elsewhere_or_gone() {
+    let cluster = Fixture::new().await;
+    let first = cluster.won("algebra").await;
+    let second = cluster.store.move_claim(&first, cluster.b, true).await.unwrap().unwrap();
+    assert_eq!(cluster.copies().await, [], "the claim may yet move back");
+    let live = cluster.store.record_live(&second, "internal", 1).await.unwrap().unwrap();
+    assert_eq!(cluster.copies().await, [(scoped("algebra"), cluster.a)]);
+    cluster.store.forget_meeting(&live).await.unwrap();
+    assert_eq!(cluster.copies().await, [(scoped("algebra"), cluster.a)]);
+    let copy = cluster.store.load_copies().await.unwrap().remove(0);
+    assert!(cluster.store.forget_copy(&copy).await.unwrap());
+    assert!(!cluster.store.forget_copy(&copy).await.unwrap());
+    assert_eq!(cluster.copies().await, []);
+}
+
+#[tokio::test]
+async fn what_belongs_to_an_older_attempt_comes_too_late() {
+    let cluster = Fixture::new().await;
+    let stale = cluster.won("algebra").await;
+    let held = cluster.store.move_claim(&stale, cluster.b, false).await.unwrap().unwrap();
+    assert_eq!(cluster.store.record_live(&stale, "late", 1).await.unwrap(), None);
+    assert_eq!(cluster.store.move_claim(&stale, cluster.a, true).await.unwrap(), None);
+    assert!(!cluster.store.release_claim(&stale, true).await.unwrap());
+    assert_eq!(cluster.store.find_history(&scoped("algebra")).await.unwrap(), None);
+    assert_eq!(cluster.found("algebra").await, Some(held.clone()));
+
+    let live = cluster.store.record_live(&held, "internal", 1).await.unwrap().unwrap();
+    assert_eq!(cluster.store.record_ending(&stale).await.unwrap(), None);
+    assert!(!cluster.store.forget_meeting(&stale).await.unwrap());
+    assert_eq!(cluster.store.attach_meeting(&stale).await.unwrap(), None);
+    assert_eq!(cluster.found("algebra").await, Some(live));
+    assert_eq!(cluster.copies().await, []);
+}
+
+#[tokio::test]
+async fn the_nodes_answer_makes_a_meeting_live_once() {
+    let cluster = Fixture::new().await;
+    let held = cluster.won("algebra").await;
+    let live = cluster.store.record_live(&held, "internal", 17).await.unwrap().expect("the claim is ours");
+    assert_eq!((live.state, live.internal_id.as_deref()), (MeetingState::Live, Some("internal")));
+    assert_eq!(cluster.store.record_live(&held, "again", 18).await.unwrap(), None);
+    let past = cluster.store.find_history(&scoped("algebra")).await.unwrap().expect("it is noted");
+    assert_eq!((past.internal_id.as_str(), past.backend, past.ended), ("internal", cluster.a, false));
+}
+
+#[tokio::test]
+async fn a_released_claim_is_gone_and_leaves_a_copy_if_the_call_was_sent() {
+    let cluster = Fixture::new().await;
+    let unsent = cluster.won("unsent").await;
+    assert!(cluster.store.release_claim(&unsent, false).await.unwrap());
+    assert!(!cluster.store.release_claim(&unsent, false).await.unwrap());
+    let sent = cluster.won("sent").await;
+    assert!(cluster.store.release_claim(&sent, true).await.unwrap());
+    assert_eq!((cluster.found("unsent").await, cluster.found("sent").await), (None, None));
+    assert_eq!(cluster.copies().await, [(scoped("sent"), cluster.a)]);
+}
+
+#[tokio::test]
+async fn a_live_meeting_is_not_a_claim_that_can_be_given_up() {
+    let cluster = Fixture::new().await;
+    let live = cluster.live("algebra").await;
+    assert!(!cluster.store.release_claim(&live, true).await.unwrap());
+    assert_eq!(cluster.store.move_claim(&live, cluster.b, true).await.unwrap(), None);
+    assert_eq!(cluster.store.reap_claims(Duration::ZERO).await.unwrap(), []);
+    assert_eq!(cluster.found("algebra").await, Some(live));
+}
+
+#[tokio::test]
+async fn an_end_is_recorded_and_then_the_meeting_forgotten_but_not_its_history() {
+    let cluster = Fixture::new().await;
+    let live = cluster.live("algebra").await;
+    let ending = cluster.store.record_ending(&live).await.unwrap().expect("it is live");
+    assert_eq!(ending.state, MeetingState::Ending);
+    assert_eq!(cluster.claim("algebra", cluster.b).await, Claim::Taken(ending.clone()));
+    assert!(cluster.store.forget_meeting(&ending).await.unwrap());
+    assert!(!cluster.store.forget_meeting(&ending).await.unwrap());
+    assert_eq!(cluster.found("algebra").await, None);
+    let past = cluster.store.find_history(&scoped("algebra")).await.unwrap().expect("it is noted");
+    assert!(past.ended);
+}
+
+#[tokio::test]
+async fn a_claim_is_not_forgotten() {
+    let cluster = Fixture::new().await;
+    let held = cluster.won("algebra").await;
+    assert!(!cluster.store.forget_meeting(&held).await.unwrap());
+    assert_eq!(cluster.store.record_ending(&held).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_meeting_made_again_has_a_higher_version_than_it_ever_had() {
+    let cluster = Fixture::new().await;
+    let live = cluster.live("algebra").await;
+    let ending = cluster.store.record_ending(&live).await.unwrap().unwrap();
+    assert!(cluster.store.forget_meeting(&ending).await.unwrap());
+    let again = cluster.won("algebra").await;
+    assert_eq!(again.attempt, 1);
+    assert!(again.version > ending.version && ending.version > live.version);
+}
+
+#[tokio::test]
+async fn a_detached_meeting_is_attached_again_when_its_node_is_back() {
+    let cluster = Fixture::new().await;
+    let live = cluster.live("algebra").await;
+    let claimed = cluster.won("geometry").await;
+    let detached = cluster.store.detach_meetings(cluster.a).await.unwrap();
+    assert_eq!(detached.len(), 1);
+    assert_eq!((&detached[0].id, detached[0].state), (&live.id, MeetingState::Detached));
+    assert_eq!(cluster.found("geometry").await, Some(claimed), "a claim finds another node by itself");
+    let back = cluster.store.attach_meeting(&detached[0]).await.unwrap().expect("nobody created it elsewhere");
+    assert_eq!((back.state, back.internal_id), (MeetingState::Live, live.internal_id));
+}
+
+#[tokio::test]
+async fn a_detached_meeting_created_elsewhere_leaves_a_copy_and_cannot_come_back() {
+    let cluster = Fixture::new().await;
+    cluster.live("algebra").await;
+    let detached = cluster.store.detach_meetings(cluster.a).await.unwrap().remove(0);
+    let Claim::Won(held) = cluster.claim("algebra", cluster.b).await else { panic!("a detached meeting is free") };
+    assert_eq!((held.backend, held.attempt, held.state), (cluster.b, 2, MeetingState::Claimed));
+    assert_eq!(held.internal_id, None);
+    assert!(held.version > detached.version);
+    assert_eq!(cluster.store.attach_meeting(&detached).await.unwrap(), None);
+    cluster.store.record_live(&held, "anew", 2).await.unwrap().expect("the claim is ours");
+    assert_eq!(cluster.copies().await, [(scoped("algebra"), cluster.a)]);
+    let past = cluster.store.find_history(&scoped("algebra")).await.unwrap().expect("it is noted");
+    assert_eq!(past.internal_id, "anew");
+}
+
+#[tokio::test]
+async fn a_detached_meeting_created_on_its_own_node_leaves_no_copy() {
+    let cluster = Fixture::new().await;
+    cluster.live("algebra").await;
+    cluster.store.detach_meetings(cluster.a).await.unwrap();
+    let held = cluster.won("algebra").await;
+    assert!(cluster.store.release_claim(&held, false).await.unwrap());
+    assert_eq!(cluster.copies().await, []);
+}
+
+#[tokio::test]
+async fn of_simultaneous_claims_of_a_detached_meeting_one_wins() {
+    let cluster = Fixture::new().await;
+    cluster.live("algebra").await;
+    cluster.store.detach_meetings(cluster.a).await.unwrap();
+    let mut claims = JoinSet::new();
+    for _ in 0..20 {
+        let (store, frontend, backend) = (cluster.store.clone(), cluster.frontend, cluster.b);
+        let name = MeetingId::new("algebra");
+        claims.spawn(async move { store.claim_meeting(&scoped("algebra"), &name, frontend, backend).await });
+    }
+    let claims = claims.join_all().await;
+    assert_eq!(claims.iter().filter(|claim| matches!(claim, Ok(Claim::Won(_)))).count(), 1);
+    assert!(claims.iter().all(|claim| matches!(claim, Ok(Claim::Won(one) | Claim::Taken(one)) if one.attempt == 2)));
+}
+
+#[tokio::test]
+async fn claims_that_nobody_finished_are_reaped() {
+    let cluster = Fixture::new().await;
+    let old = cluster.won("old").await;
+    let fresh = cluster.won("fresh").await;
+    let age = "UPDATE meetings SET claimed_at = now() - interval '2 minutes' WHERE meeting_id = 'old'";
+    cluster.database.execute(age).await;
+    let reaped = cluster.store.reap_claims(Duration::from_secs(60)).await.unwrap();
+    assert_eq!(reaped, std::slice::from_ref(&old));
+    assert_eq!(cluster.store.load_meetings().await.unwrap(), [fresh]);
+    assert_eq!(cluster.copies().await, [(old.id, cluster.a)], "its create may have been sent");
+}
+
+#[tokio::test]
+async fn a_claim_on_a_backend_that_was_removed_is_refused() {
+    let cluster = Fixture::new().await;
+    assert!(cluster.store.remove_backend(cluster.b).await.unwrap());
+    let (id, name) = (scoped("algebra"), MeetingId::new("algebra"));
+    let error = cluster.store.claim_meeting(&id, &name, cluster.frontend, cluster.b).await.expect_err("it is gone");
+    assert!(!error.is_away() && error.to_string().contains("refused to claim a meeting"), "{error}");
+}
+
+#[tokio::test]
+async fn a_hashed_id_is_read_back_from_the_history() {
+    let cluster = Fixture::new().await;
+    let name = "long ".repeat(49);
+    let live = cluster.live(&name).await;
+    assert!(live.id.is_hashed());
+    cluster.store.forget_meeting(&live).await.unwrap();
+    let id = ScopedId::from_node(live.id.as_ref());
+    let past = cluster.store.find_history(&id).await.unwrap().expect("it is noted");
+    assert_eq!((past.meeting_id, past.frontend), (MeetingId::new(&name), cluster.frontend));
+}

@@ -1,0 +1,40 @@
+//! The schema: brought up to date once, by whoever comes first.
+
+use b3scale::store::{Store, StoreError};
+use b3scale_support::TestDatabase;
+
+#[tokio::test]
+async fn of_two_servers_that_start_at_once_one_migrates_and_the_other_waits() {
+    let database = TestDatabase::empty().await;
+    let other = Store::connect(database.url(), 1).await.unwrap();
+    assert_eq!(database.store().pending_migrations().await.unwrap(), ["V1__cluster"]);
+    let (one, two) = tokio::join!(database.store().migrate(), other.migrate());
+    let mut applied = [one.unwrap(), two.unwrap()];
+    applied.sort();
+    assert_eq!(applied, [vec![], vec!["V1__cluster".to_owned()]]);
+    assert_eq!(database.store().pending_migrations().await.unwrap(), [""; 0]);
+    assert!(database.store().load_frontends().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_database_of_the_original_is_refused_and_left_as_it_was() {
+    let database = TestDatabase::empty().await;
+    let original = "CREATE TABLE __meta__ (version int UNIQUE, description text, applied_at timestamp);
+        CREATE TABLE frontends (id uuid PRIMARY KEY, key varchar(255), secret varchar(255));";
+    database.execute(original).await;
+    let error = database.store().migrate().await.expect_err("it is not ours");
+    assert!(matches!(error, StoreError::Foreign { .. }), "{error}");
+    assert!(error.to_string().contains("`b3scalectl import b3scale`"), "{error}");
+    assert!(matches!(database.store().pending_migrations().await, Err(StoreError::Foreign { .. })));
+    database.execute("DO $$ BEGIN ASSERT to_regclass('refinery_schema_history') IS NULL; END $$").await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_newer_than_the_program_is_refused() {
+    let database = TestDatabase::new().await;
+    let newer = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
+        VALUES (9999, 'later', '2030-01-01T00:00:00Z', '1')";
+    database.execute(newer).await;
+    let error = database.store().migrate().await.expect_err("its schema is unknown");
+    assert!(matches!(error, StoreError::Migration { .. }), "{error}");
+}

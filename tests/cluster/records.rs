@@ -1,0 +1,141 @@
+//! Frontends, backends and settings: what is recorded is what is loaded.
+
+use std::time::Duration;
+
+use b3scale::store::{NewStatus, StoreError};
+use b3scale_middleware::bbb::{Algorithm, Secret};
+use b3scale_middleware::cluster::{AdminState, BackendId, DefaultPresentation, NodeState};
+use b3scale_support::TestDatabase;
+use tokio::task::JoinSet;
+
+use crate::fixture::{Fixture, new_backend, new_frontend, secret};
+
+#[tokio::test]
+async fn a_frontend_comes_back_as_it_was_recorded() {
+    let database = TestDatabase::new().await;
+    let mut new = new_frontend("school");
+    new.next_secret = Some(secret("n3xt"));
+    new.algorithms = [Algorithm::Sha256, Algorithm::Sha512].into_iter().collect();
+    new.settings.required_tags = ["eu"].iter().collect();
+    new.settings.default_presentation = Some(DefaultPresentation { url: "https://x/y.pdf".to_owned(), force: true });
+    let recorded = database.store().record_frontend(&new).await.unwrap();
+    let found = database.store().find_frontend(recorded.id).await.unwrap().expect("it is there");
+    assert_eq!((found.key.as_str(), found.active, found.version), ("school", true, recorded.version));
+    assert_eq!((found.algorithms, &found.settings), (new.algorithms, &new.settings));
+    assert_eq!(found.secrets.iter().map(Secret::expose).collect::<Vec<_>>(), ["s3cret", "n3xt"]);
+}
+
+#[tokio::test]
+async fn a_frontend_recorded_again_is_changed_and_keeps_settings_we_do_not_know() {
+    let cluster = Fixture::new().await;
+    let before = cluster.store.find_frontend(cluster.frontend).await.unwrap().unwrap();
+    cluster.database.execute(r#"UPDATE frontends SET settings = '{"attendees_limit": 9}'"#).await;
+    let mut new = new_frontend("school");
+    new.active = false;
+    let changed = cluster.store.record_frontend(&new).await.unwrap();
+    assert_eq!((changed.id, changed.active), (cluster.frontend, false));
+    assert!(changed.version > before.version);
+    cluster.database.execute("DELETE FROM frontends WHERE settings->>'attendees_limit' = '9'").await;
+    assert!(cluster.store.load_frontends().await.unwrap().is_empty(), "the unknown setting was still there");
+}
+
+#[tokio::test]
+async fn versions_only_grow_when_a_row_is_deleted_and_made_again() {
+    let cluster = Fixture::new().await;
+    let before = cluster.store.find_frontend(cluster.frontend).await.unwrap().unwrap();
+    assert!(cluster.store.remove_frontend(cluster.frontend).await.unwrap());
+    let again = cluster.store.record_frontend(&new_frontend("school")).await.unwrap();
+    assert!(again.version > before.version);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_does_not_hide_the_others() {
+    let cluster = Fixture::new().await;
+    let broken = cluster.store.record_frontend(&new_frontend("broken")).await.unwrap();
+    cluster.database.execute("UPDATE frontends SET checksum_algorithms = '{md5}' WHERE key = 'broken'").await;
+    let readable = cluster.store.load_frontends().await.unwrap();
+    assert_eq!(readable.iter().map(|one| one.key.as_str()).collect::<Vec<_>>(), ["school"]);
+    let error = cluster.store.find_frontend(broken.id).await.expect_err("md5 is unknown");
+    assert!(error.to_string().contains("row `broken` of table frontends"), "{error}");
+}
+
+#[tokio::test]
+async fn a_backend_comes_back_as_it_was_recorded() {
+    let cluster = Fixture::new().await;
+    let mut new = new_backend("https://a.example/api/");
+    new.load_factor = 2.5;
+    let changed = cluster.store.record_backend(&new).await.unwrap();
+    assert_eq!((changed.id, changed.load_factor), (cluster.a, 2.5));
+    let stopped = cluster.store.record_admin_state(cluster.a, AdminState::Stopped).await.unwrap().expect("it is there");
+    assert_eq!(stopped.admin_state, AdminState::Stopped);
+    assert_eq!((stopped.secret.expose(), stopped.tags), ("n0de", ["eu"].iter().collect()));
+    assert_eq!(cluster.store.load_backends().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_value_that_breaks_a_rule_is_refused_without_quoting_the_row() {
+    let database = TestDatabase::new().await;
+    let error = database.store().record_backend(&new_backend("https://no.slash")).await.expect_err("no slash");
+    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+    assert!(!error.to_string().contains("n0de") && !format!("{error:?}").contains("n0de"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_backend_with_meetings_is_not_removed() {
+    let cluster = Fixture::new().await;
+    let live = cluster.live("algebra").await;
+    assert!(matches!(cluster.store.remove_backend(cluster.a).await, Err(StoreError::Refused { .. })));
+    cluster.store.forget_meeting(&live).await.unwrap();
+    assert!(cluster.store.remove_backend(cluster.a).await.unwrap());
+    assert!(!cluster.store.remove_backend(cluster.a).await.unwrap());
+}
+
+#[tokio::test]
+async fn statuses_are_numbered_without_gaps_however_many_record_them() {
+    let cluster = Fixture::new().await;
+    let seen = NewStatus {
+        node_state: NodeState::Ready,
+        last_error: None,
+        latency: Duration::from_micros(1500),
+        attendees: 7,
+    };
+    let mut records = JoinSet::new();
+    for _ in 0..20 {
+        let (store, backend, seen) = (cluster.store.clone(), cluster.a, seen.clone());
+        records.spawn(async move { store.record_status(backend, &seen).await.unwrap().expect("it is there") });
+    }
+    let mut numbers = records.join_all().await;
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=20).collect::<Vec<i64>>());
+    let status = cluster.store.load_statuses().await.unwrap().remove(0);
+    assert_eq!((status.backend, status.seq, status.seen), (cluster.a, 20, seen));
+    assert!(status.age.is_some());
+}
+
+#[tokio::test]
+async fn an_error_keeps_the_time_of_the_last_answer_and_a_removed_backend_has_no_status() {
+    let cluster = Fixture::new().await;
+    let failed = NewStatus {
+        node_state: NodeState::Error,
+        last_error: Some("timeout".to_owned()),
+        latency: Duration::ZERO,
+        attendees: 0,
+    };
+    cluster.store.record_status(cluster.a, &failed).await.unwrap();
+    assert_eq!(cluster.store.load_statuses().await.unwrap()[0].age, None);
+    let nobody = BackendId(uuid::Uuid::nil());
+    assert_eq!(cluster.store.record_status(nobody, &failed).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn servers_that_start_at_once_share_one_secret() {
+    let database = TestDatabase::new().await;
+    let mut askers = JoinSet::new();
+    for _ in 0..10 {
+        let store = database.store().clone();
+        askers.spawn(async move { store.shared_secret("jwt").await.unwrap() });
+    }
+    let secrets = askers.join_all().await;
+    assert!(secrets.iter().all(|one| *one == secrets[0] && one.len() == 64));
+    assert_ne!(database.store().shared_secret("other").await.unwrap(), secrets[0]);
+}
