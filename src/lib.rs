@@ -4,5 +4,7 @@ pub mod cluster;
 pub mod config;
 pub mod node;
 pub mod pipeline;
+pub mod server;
 pub mod store;
 pub mod telemetry;
+pub mod upstream;
