@@ -90,7 +90,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
         let before = buf.filled().len();
         match Pin::new(&mut this.io).poll_read(cx, buf) {
             Poll::Pending => this.poll_head(cx),
-            done => {
+            done @ Poll::Ready(_) => {
                 if buf.filled().len() > before {
                     this.note_bytes();
                 }
