@@ -1,4 +1,5 @@
 //! What the tests share.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod cluster;
 mod postgres;
