@@ -26,13 +26,13 @@ impl Line {
     pub(super) fn end(mut self, result: Result<Reply, Fault>) -> Result<Reply, Fault> {
         self.written = true;
         match &result {
-            Ok(reply) => self.answered(outcome(reply)),
+            Ok(reply) => self.answered(outcome(reply), "call answered"),
             Err(fault) => self.failed(fault),
         }
         result
     }
 
-    fn answered(&self, outcome: &str) {
+    fn answered(&self, outcome: &str, message: &str) {
         info!(
             request.id = self.request_id(),
             frontend.key = self.frontend_key(),
@@ -40,7 +40,7 @@ impl Line {
             backend.id = self.backend(),
             outcome,
             milliseconds = self.milliseconds(),
-            "call answered"
+            "{message}"
         );
     }
 
@@ -92,7 +92,7 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         if !self.written {
-            self.answered("abandoned");
+            self.answered("abandoned", "the client hung up");
         }
     }
 }
