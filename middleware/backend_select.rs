@@ -126,7 +126,8 @@ impl BackendSelectLayer {
         drop(reservation);
         match claim? {
             Claim::Won(meeting) => self.create(call, next, candidates, meeting, backend).await,
-            Claim::Taken(meeting) => self.follow(call, next, &meeting).await,
+            Claim::Taken(meeting) if meeting.frontend == frontend => self.follow(call, next, &meeting).await,
+            Claim::Taken(_) => Err(Fault::MeetingNotFound),
         }
     }
 
@@ -192,7 +193,7 @@ impl BackendSelectLayer {
         let internal_id = internal_id.filter(|id| !id.is_empty());
         let internal_id =
             internal_id.ok_or_else(|| garbled("a created meeting has no internalMeetingID".to_owned()))?;
-        if meeting.state == MeetingState::Live && meeting.internal_id.as_ref() == Some(&internal_id) {
+        if meeting.state != MeetingState::Claimed && meeting.internal_id.as_ref() == Some(&internal_id) {
             return Ok(());
         }
         let create_time = create_time.and_then(|time| time.trim().parse().ok()).unwrap_or_default();

@@ -19,8 +19,7 @@ use crate::bbb::{self, Algorithm, Algorithms, CallKind, Media, MeetingId, Params
 use crate::call::{Body, BodySource, Call, Door, Reply, Trail};
 use crate::checksum_verify::ChecksumVerify;
 use crate::cluster::{
-    AdminState, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Meeting, MeetingState, NodeState, Secrets,
-    Vitals,
+    AdminState, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Meeting, MeetingState, Secrets, Vitals,
 };
 use crate::facts::Scope;
 use crate::fault::{Fault, NodeFailure};
@@ -78,7 +77,7 @@ impl Memory {
     /// Adds a backend at `https://<name>.example/…` whose node is up, with the secret `secret-of-<name>`.
     pub fn backend(self, name: &str, tags: &[&str]) -> Self {
         let vitals = Arc::new(Vitals::default());
-        vitals.observe(NodeState::Ready);
+        vitals.answered();
         let backend = Backend {
             id: BackendId(Uuid::new_v4()),
             url: format!("https://{name}.example/bigbluebutton/api/"),
@@ -112,7 +111,7 @@ impl Memory {
 
     /// A backend's node stops answering its health check.
     pub fn node_down(self, name: &str) -> Self {
-        self.backend_named(name).vitals.observe(NodeState::Error);
+        self.backend_named(name).vitals.missed(1);
         self
     }
 

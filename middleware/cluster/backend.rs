@@ -53,7 +53,7 @@ impl Backend {
         self.vitals.node_state() == NodeState::Ready
     }
 
-    /// What new meetings are placed by: the lower, the sooner. See [`load`].
+    /// What new meetings are placed by: the lower, the sooner. See [`load()`].
     pub fn load(&self) -> f64 {
         load(self.load_factor, self.vitals.meetings(), self.vitals.attendees())
     }
@@ -90,6 +90,7 @@ pub enum NodeState {
 #[derive(Debug, Default)]
 pub struct Vitals {
     node_state: AtomicU8,
+    missed: AtomicU32,
     meetings: AtomicU32,
     expected: AtomicU32,
     attendees: AtomicU32,
@@ -105,13 +106,20 @@ impl Vitals {
         }
     }
 
-    /// Notes what was seen of the node, and returns what was noted before.
-    pub fn observe(&self, state: NodeState) -> NodeState {
-        match self.node_state.swap(state as u8, Relaxed) {
-            0 => NodeState::Init,
-            1 => NodeState::Ready,
-            _ => NodeState::Error,
+    /// The node answered. Returns its state, which is ready.
+    pub fn answered(&self) -> NodeState {
+        self.missed.store(0, Relaxed);
+        self.node_state.store(NodeState::Ready as u8, Relaxed);
+        NodeState::Ready
+    }
+
+    /// The node did not answer. One that was up is down once `limit` answers in a row are missing. Returns its state.
+    pub fn missed(&self, limit: u32) -> NodeState {
+        let missed = self.missed.fetch_add(1, Relaxed).saturating_add(1);
+        if missed >= limit || self.node_state() == NodeState::Init {
+            self.node_state.store(NodeState::Error as u8, Relaxed);
         }
+        self.node_state()
     }
 
     /// Meetings known to be here, and those about to be.
@@ -169,6 +177,24 @@ mod tests {
         vitals.meeting_added();
         drop(held);
         assert_eq!(vitals.meetings(), 1);
+    }
+
+    #[test]
+    fn a_single_slow_answer_never_takes_a_node_out() {
+        let vitals = Vitals::default();
+        vitals.answered();
+        assert_eq!(vitals.missed(3), NodeState::Ready);
+        vitals.answered();
+        assert_eq!(
+            [vitals.missed(3), vitals.missed(3), vitals.missed(3)],
+            [NodeState::Ready, NodeState::Ready, NodeState::Error]
+        );
+        assert_eq!(vitals.answered(), NodeState::Ready);
+    }
+
+    #[test]
+    fn a_node_that_never_answered_is_down_at_once() {
+        assert_eq!(Vitals::default().missed(3), NodeState::Error);
     }
 
     #[test]

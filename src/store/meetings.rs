@@ -122,7 +122,8 @@ impl Store {
         self.meeting("move a claim", sql, &[&id, &backend, &attempt, &to.0, &sent]).await
     }
 
-    /// The node has answered: the meeting runs. `create_time` is the node's, in milliseconds since 1970. Not announced.
+    /// The node has answered: the meeting runs. `create_time` is the node's, in milliseconds since 1970. A node may also
+    /// make a meeting anew that it had lost, which then has another internal id. Not announced.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
@@ -135,7 +136,7 @@ impl Store {
         let sql = "WITH live AS (
                 UPDATE meetings SET state = 'live', internal_id = $4, create_time = $5, updated_at = now(),
                     version = nextval('versions')
-                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state = 'claimed' RETURNING *),
+                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state IN ('claimed', 'live', 'ending') RETURNING *),
             noted AS (
                 INSERT INTO meeting_history (id, internal_id, frontend_id, meeting_id, backend_id)
                 SELECT id, internal_id, frontend_id, meeting_id, backend_id FROM live

@@ -1,0 +1,181 @@
+//! The ports of stages, answered from memory and, for each step of a meeting's life, from the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use b3scale_middleware::Fault;
+use b3scale_middleware::bbb::ScopedId;
+use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, MeetingState};
+use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, NewClaim};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::view::Known;
+use super::{CREATE_LIMIT, Cluster};
+use crate::store::{self, StoreError};
+
+/// A result is not announced, so a claim of another server is looked at again after this long.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+impl Directory for Cluster {
+    fn frontend(&self, key: &str) -> Option<Arc<Frontend>> {
+        self.0.view.roster().frontend(key).cloned()
+    }
+
+    fn backend(&self, id: BackendId) -> Option<Arc<Backend>> {
+        self.0.view.roster().backend(id).cloned()
+    }
+
+    fn backends(&self) -> Arc<[Arc<Backend>]> {
+        Arc::clone(self.0.view.roster().backends())
+    }
+}
+
+impl Meetings for Cluster {
+    fn known(&self, id: &ScopedId) -> Option<Arc<Meeting>> {
+        match self.0.view.meeting(id) {
+            Known::There(meeting) => Some(meeting),
+            Known::Absent | Known::Unknown => None,
+        }
+    }
+
+    fn find<'a>(&'a self, id: &'a ScopedId) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+        match self.0.view.meeting(id) {
+            Known::There(meeting) => ready(Ok(Some(meeting))).boxed(),
+            Known::Absent => ready(Ok(None)).boxed(),
+            Known::Unknown => async move {
+                self.read_meeting(id).await.map_err(|error| self.fault(&error))?;
+                Ok(self.known(id))
+            }
+            .boxed(),
+        }
+    }
+
+    fn of_frontend(&self, frontend: FrontendId) -> Vec<Arc<Meeting>> {
+        self.0.view.meetings_where(|meeting| meeting.frontend == frontend)
+    }
+
+    fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {
+        async move {
+            let scope = claim.scope;
+            let claimed =
+                self.0.store.claim_meeting(&scope.scoped, &scope.meeting_id, claim.frontend, claim.backend).await;
+            Ok(match claimed.map_err(|error| self.fault(&error))? {
+                store::Claim::Won(meeting) => Claim::Won(self.learn(meeting)),
+                store::Claim::Taken(meeting) => Claim::Taken(self.learn(meeting)),
+            })
+        }
+        .boxed()
+    }
+
+    fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+        async move {
+            let deadline = Instant::now() + CREATE_LIMIT;
+            loop {
+                let settled = self.0.view.settled.notified();
+                tokio::pin!(settled);
+                // Listens before it looks, so that nothing is missed in between.
+                settled.as_mut().enable();
+                match self.known(&meeting.id) {
+                    Some(now) if now.state == MeetingState::Claimed => {}
+                    now => return Ok(now),
+                }
+                let waited = timeout_at(deadline, async {
+                    tokio::select! {
+                        () = settled => {}
+                        () = sleep(LOOK_AGAIN) => self.look_again(&meeting.id).await,
+                    }
+                });
+                if waited.await.is_err() {
+                    return Err(Fault::MeetingNotReady);
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn move_claim<'a>(
+        &'a self,
+        meeting: &'a Meeting,
+        backend: BackendId,
+        sent: bool,
+    ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+        async move {
+            let moved = self.0.store.move_claim(meeting, backend, sent).await.map_err(|error| self.fault(&error))?;
+            Ok(moved.map(|moved| self.learn(moved)))
+        }
+        .boxed()
+    }
+
+    fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, Result<(), Fault>> {
+        async move {
+            let released = self.0.store.release_claim(meeting, sent).await.map_err(|error| self.fault(&error))?;
+            if released {
+                self.0.view.unlearn(&meeting.id, meeting.version);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<(), Fault>> {
+        async move {
+            let live = self.0.store.record_live(meeting, &born.internal_id, born.create_time).await;
+            match live.map_err(|error| self.fault(&error))? {
+                Some(live) => {
+                    self.learn(live);
+                }
+                // It was reaped or moved meanwhile; whoever did so has noted the copy.
+                None => tracing::warn!(meeting.id = %meeting.id, "A meeting is live that is no longer ours"),
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn record_ending<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>> {
+        async move {
+            match self.0.store.record_ending(meeting).await {
+                Ok(ending) => {
+                    ending.map(|ending| self.learn(ending));
+                }
+                // The end was accepted, which is what the frontend asked for; the node's next report says the rest.
+                Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "An end could not be noted"),
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>> {
+        async move {
+            match self.0.store.forget_meeting(meeting).await {
+                Ok(true) => self.0.view.unlearn(&meeting.id, meeting.version),
+                Ok(false) => self.look_again(&meeting.id).await,
+                Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "A meeting's end could not be noted"),
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+impl Cluster {
+    /// Takes a row in that this server has just written, and hands it back as it was written.
+    fn learn(&self, row: Meeting) -> Arc<Meeting> {
+        self.0.view.learn(row.clone());
+        Arc::new(row)
+    }
+
+    async fn look_again(&self, id: &ScopedId) {
+        if let Err(error) = self.read_meeting(id).await {
+            tracing::debug!(meeting.id = %id, %error, "A meeting could not be read again");
+        }
+    }
+
+    fn fault(&self, error: &StoreError) -> Fault {
+        self.note_database(!error.is_away());
+        if error.is_away() { Fault::StoreAway(error.to_string()) } else { Fault::Internal(error.to_string()) }
+    }
+}

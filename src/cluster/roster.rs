@@ -1,0 +1,84 @@
+//! The frontends and backends: an immutable snapshot, replaced whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId};
+
+/// The frontends and backends at one moment.
+#[derive(Debug)]
+pub(super) struct Roster {
+    frontends: HashMap<String, Arc<Frontend>>,
+    backends: HashMap<BackendId, Arc<Backend>>,
+    /// The backends once more, in a form that is handed out without copying.
+    list: Arc<[Arc<Backend>]>,
+}
+
+impl Default for Roster {
+    fn default() -> Self {
+        Self::new(HashMap::new(), HashMap::new())
+    }
+}
+
+impl Roster {
+    fn new(frontends: HashMap<String, Arc<Frontend>>, backends: HashMap<BackendId, Arc<Backend>>) -> Self {
+        let list = backends.values().cloned().collect();
+        Self { frontends, backends, list }
+    }
+
+    /// What is in the store now, with the figures that this server has gathered of the backends it knew.
+    pub(super) fn reloaded(&self, frontends: Vec<Frontend>, backends: Vec<Backend>) -> Self {
+        let frontends = frontends.into_iter().map(|frontend| (frontend.key.clone(), Arc::new(frontend))).collect();
+        let backends = backends.into_iter().map(|backend| (backend.id, self.adopted(backend))).collect();
+        Self::new(frontends, backends)
+    }
+
+    /// With one frontend as it is now. An older row than the one known changes nothing.
+    pub(super) fn with_frontend(&self, id: FrontendId, row: Option<Frontend>) -> Self {
+        let mut frontends = self.frontends.clone();
+        let known =
+            frontends.values().find(|frontend| frontend.id == id).map(|known| (known.key.clone(), known.version));
+        let newer = row.as_ref().is_none_or(|row| known.as_ref().is_none_or(|(_, version)| row.version > *version));
+        if newer {
+            if let Some((key, _)) = known {
+                frontends.remove(&key);
+            }
+            frontends.extend(row.map(|row| (row.key.clone(), Arc::new(row))));
+        }
+        Self::new(frontends, self.backends.clone())
+    }
+
+    /// With one backend as it is now. An older row than the one known changes nothing.
+    pub(super) fn with_backend(&self, id: BackendId, row: Option<Backend>) -> Self {
+        let mut backends = self.backends.clone();
+        match row {
+            None => {
+                backends.remove(&id);
+            }
+            Some(row) if backends.get(&id).is_some_and(|known| known.version >= row.version) => {}
+            Some(row) => {
+                backends.insert(id, self.adopted(row));
+            }
+        }
+        Self::new(self.frontends.clone(), backends)
+    }
+
+    pub(super) fn frontend(&self, key: &str) -> Option<&Arc<Frontend>> {
+        self.frontends.get(key)
+    }
+
+    pub(super) fn backend(&self, id: BackendId) -> Option<&Arc<Backend>> {
+        self.backends.get(&id)
+    }
+
+    pub(super) fn backends(&self) -> &Arc<[Arc<Backend>]> {
+        &self.list
+    }
+
+    fn adopted(&self, row: Backend) -> Arc<Backend> {
+        match self.backends.get(&row.id) {
+            Some(known) => Arc::new(Backend { vitals: Arc::clone(&known.vitals), ..row }),
+            None => Arc::new(row),
+        }
+    }
+}
