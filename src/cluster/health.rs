@@ -75,7 +75,7 @@ impl Cluster {
         let began = Instant::now();
         let answer = self.ask(backend, CallKind::GetMeetings, &Params::default()).await;
         let latency = began.elapsed();
-        let report = answer.and_then(|reply| Report::read(&reply.body).map_err(|error| garbled(backend, error)));
+        let report = answer.and_then(|reply| Report::read(&reply.body).map_err(|error| garbled(backend, &error)));
         match &report {
             Ok(report) => {
                 backend.vitals.report_attendees(report.attendees);
@@ -193,7 +193,7 @@ fn may_have_ended(meeting: &Meeting) -> bool {
     matches!(meeting.state, MeetingState::Live | MeetingState::Ending)
 }
 
-fn garbled(backend: &Backend, error: xml::XmlError) -> Fault {
+fn garbled(backend: &Backend, error: &xml::XmlError) -> Fault {
     Fault::Node { backend: backend.id, failure: NodeFailure::Garbled(error.to_string()) }
 }
 
