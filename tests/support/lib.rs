@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod cluster;
+mod frozen;
 mod postgres;
 
 pub use cluster::{Answer, ClusterOptions, SECRET, TestCluster};
+pub use frozen::Frozen;
 pub use postgres::{TestDatabase, TestFolder, TestPostgres, postgres};
