@@ -18,6 +18,7 @@ mod calls;
 mod checksum;
 mod client;
 mod control;
+mod farewell;
 mod http;
 mod meeting;
 mod misbehave;
@@ -42,6 +43,8 @@ pub use meeting::{ChatMessage, Document, DocumentSource, Media, Role};
 pub use misbehave::Misbehaviour;
 pub use state::{AttendeeView, MeetingView, NodeState, SeenCall};
 pub use tls::TestAuthority;
+
+use state::Rule;
 
 /// How a node is set up.
 #[derive(Clone)]
@@ -147,12 +150,17 @@ impl Node {
 
     /// Misbehaves on every call from now on.
     pub fn misbehave(&self, how: Misbehaviour) {
-        self.shared.modify(|state| state.misbehaviours.push((None, how)));
+        self.shared.modify(|state| state.misbehaviours.push(Rule::new(None, how, false)));
     }
 
     /// Misbehaves on calls of one name (`create`, `index`, `html5client`) from now on; what is set last counts.
     pub fn misbehave_on(&self, call: &str, how: Misbehaviour) {
-        self.shared.modify(|state| state.misbehaviours.push((Some(call.to_owned()), how)));
+        self.shared.modify(|state| state.misbehaviours.push(Rule::new(Some(call), how, false)));
+    }
+
+    /// Misbehaves on the next call of this name, then forgets it; what is set last counts.
+    pub fn misbehave_once(&self, call: &str, how: Misbehaviour) {
+        self.shared.modify(|state| state.misbehaviours.push(Rule::new(Some(call), how, true)));
     }
 
     /// Behaves again. Calls already stalled stay so until their connections close.

@@ -12,7 +12,7 @@ use tower::ServiceExt;
 const SHIPPED: &str = include_str!("../pipeline.toml");
 
 fn plan(text: &str) -> Result<Plan, Problems> {
-    Plan::read(Source::new("pipeline.toml", text), &Catalog::shipped())
+    Plan::read(&Source::new("pipeline.toml", text), &Catalog::shipped())
 }
 
 fn problems(text: &str) -> String {

@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use super::Shared;
 use super::answers::{self, Reply};
 use super::calls::{self, Request};
+use super::farewell;
 use super::misbehave::{self, Body, Cut};
 use super::params::Params;
 use super::state::SeenCall;
@@ -28,7 +29,7 @@ use super::state::SeenCall;
 /// Bytes of a request line.
 const REQUEST_LINE: usize = 8 << 10;
 /// Bytes of a head, so large that the request line is judged by us and not by the parser.
-const HEAD: usize = 256 << 10;
+const HEAD: usize = 72 << 10;
 /// Bytes of a body with parameters, and of one with documents.
 const FORM_BODY: usize = 2 << 20;
 const XML_BODY: usize = 60 << 20;
@@ -37,25 +38,35 @@ const BREATH: Duration = Duration::from_millis(10);
 
 /// Serves until the future is dropped; all connections end with it.
 pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
-    let mut connections = JoinSet::new();
+    let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(connections.spawn(connection(shared.clone(), stream))),
+                Ok((stream, _)) => drop(tasks.spawn(connection(shared.clone(), stream))),
                 Err(_) => tokio::time::sleep(BREATH).await,
             },
-            Some(_) = connections.join_next() => {}
-            () = due(&shared) => shared.change(|state| state.expire(Instant::now())),
+            Some(_) = tasks.join_next() => {}
+            () = due(&shared) => {
+                let farewells = shared.change(|state| {
+                    state.expire(Instant::now());
+                    std::mem::take(&mut state.farewells)
+                });
+                farewells.into_iter().for_each(|url| drop(tasks.spawn(farewell::call(url))));
+            }
         }
     }
 }
 
-/// Ends when a timer of a meeting has run out. Starts again whenever meetings have changed.
+/// Ends when a timer of a meeting has run out or a farewell waits. Looks again whenever meetings have changed.
 async fn due(shared: &Shared) {
     loop {
         let changed = shared.meetings_changed.notified();
-        let deadline = shared.read().deadline();
+        let (deadline, farewells) = {
+            let state = shared.read();
+            (state.deadline(), state.farewells.len())
+        };
         match deadline {
+            _ if farewells > 0 => return,
             Some(deadline) => tokio::select! {
                 () = tokio::time::sleep_until(deadline) => return,
                 () = changed => {}

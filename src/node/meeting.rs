@@ -41,9 +41,21 @@ pub(super) struct Meeting {
     pub(super) chat: Vec<ChatMessage>,
     pub(super) attendees: Vec<Attendee>,
     pub(super) has_user_joined: bool,
+    pub(super) limits: Limits,
     pub(super) created_at: Instant,
     pub(super) last_left: Option<Instant>,
     pub(super) ends_at: Option<Instant>,
+}
+
+/// After how long a meeting ends by itself; `None` is never.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Nobody has ever joined.
+    unused: Option<Duration>,
+    /// The last has left.
+    left: Option<Duration>,
+    /// It was created.
+    duration: Option<Duration>,
 }
 
 /// What makes a meeting a breakout.
@@ -134,6 +146,21 @@ pub struct Media {
     pub video: bool,
 }
 
+impl Limits {
+    /// Reads the parameters of create, all in minutes, 0 for never.
+    pub(super) fn of(params: &Params) -> Limits {
+        let minutes = |name: &str, default: u64| {
+            let minutes = params.number(name).unwrap_or(default);
+            (minutes > 0).then(|| Duration::from_secs(minutes.saturating_mul(60)))
+        };
+        Limits {
+            unused: minutes("meetingExpireIfNoUserJoinedInMinutes", 5),
+            left: minutes("meetingExpireWhenLastUserLeftInMinutes", 1),
+            duration: minutes("duration", 0),
+        }
+    }
+}
+
 impl Meeting {
     pub(super) fn is_running(&self) -> bool {
         self.present().next().is_some()
@@ -195,14 +222,11 @@ impl Meeting {
 
     /// When the meeting ends if nothing else happens.
     pub(super) fn end(&self) -> Option<Instant> {
-        let minutes = |minutes: u64| Duration::from_secs(minutes.saturating_mul(60));
-        let after = |since: Instant, wait: u64| (wait > 0).then(|| since.checked_add(minutes(wait))).flatten();
-        let setting = |name: &str, default: u64| self.params.number(name).unwrap_or(default);
-        let unused = (!self.has_user_joined)
-            .then(|| after(self.created_at, setting("meetingExpireIfNoUserJoinedInMinutes", 5)))
-            .flatten();
-        let left = self.last_left.and_then(|left| after(left, setting("meetingExpireWhenLastUserLeftInMinutes", 1)));
-        [self.ends_at, unused, left, after(self.created_at, self.duration)].into_iter().flatten().min()
+        let unused =
+            self.limits.unused.filter(|_| !self.has_user_joined).and_then(|wait| self.created_at.checked_add(wait));
+        let left = self.limits.left.and_then(|wait| self.last_left?.checked_add(wait));
+        let over = self.limits.duration.and_then(|wait| self.created_at.checked_add(wait));
+        [self.ends_at, unused, left, over].into_iter().flatten().min()
     }
 
     fn forget(&mut self, now: Instant, goes: impl Fn(&Attendee) -> bool) {

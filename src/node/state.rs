@@ -7,6 +7,7 @@ use http::{HeaderMap, Method};
 use tokio::time::Instant;
 
 use super::checksum::sha1_hex;
+use super::farewell;
 use super::meeting::{Attendee, ChatMessage, Document, Media, Meeting, Role};
 use super::misbehave::Misbehaviour;
 
@@ -27,7 +28,18 @@ pub struct NodeState {
     body_bytes: usize,
     calls_seen: u64,
     last_create_time: u64,
-    pub(super) misbehaviours: Vec<(Option<String>, Misbehaviour)>,
+    pub(super) misbehaviours: Vec<Rule>,
+    /// Addresses still to be told that a meeting has ended.
+    pub(super) farewells: Vec<String>,
+}
+
+/// When to misbehave, and how.
+#[derive(Debug)]
+pub(super) struct Rule {
+    /// `None` is every call.
+    call: Option<String>,
+    how: Misbehaviour,
+    once: bool,
 }
 
 /// A call as it came over the wire.
@@ -122,18 +134,26 @@ impl NodeState {
 
     /// Remembers a call and says how to misbehave on it: what was set last counts.
     pub(super) fn see(&mut self, mut call: SeenCall) -> Option<Misbehaviour> {
-        if call.body.len() > BODY {
-            call.body = Bytes::copy_from_slice(&call.body[..BODY]);
-        }
-        let applies = |on: &Option<String>| on.as_ref().is_none_or(|name| *name == call.call);
-        let misbehaviour = self.misbehaviours.iter().rfind(|(on, _)| applies(on)).map(|(_, how)| how.clone());
+        let how = self.misbehaviour(&call.call);
+        // A copy, so that no larger buffer is kept alive.
+        call.body = Bytes::copy_from_slice(&call.body[..call.body.len().min(BODY)]);
         self.calls_seen += 1;
         self.body_bytes += call.body.len();
         self.calls.push_back(call);
         while self.calls.len() > CALLS || self.body_bytes > BODIES {
             self.body_bytes -= self.calls.pop_front().map_or(0, |call| call.body.len());
         }
-        misbehaviour
+        how
+    }
+
+    fn misbehaviour(&mut self, call: &str) -> Option<Misbehaviour> {
+        let applies = |rule: &Rule| rule.call.as_ref().is_none_or(|name| name == call);
+        let at = self.misbehaviours.iter().rposition(applies)?;
+        let how = self.misbehaviours[at].how.clone();
+        if self.misbehaviours[at].once {
+            self.misbehaviours.remove(at);
+        }
+        Some(how)
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Meeting> {
@@ -213,7 +233,8 @@ impl NodeState {
         let due = |meeting: &&Meeting| meeting.end().is_some_and(|end| end <= now);
         let due: Vec<_> = self.all().filter(due).map(|meeting| meeting.internal_id.clone()).collect();
         for internal_id in due {
-            self.meetings.retain(|_, meeting| !meeting.belongs_to(&internal_id));
+            let gone = self.meetings.extract_if(.., |_, meeting| meeting.belongs_to(&internal_id));
+            self.farewells.extend(gone.flat_map(|(_, meeting)| farewell::addresses(&meeting)));
         }
         let meetings = &self.meetings;
         self.sessions.retain(|token, internal_id| {
@@ -231,6 +252,12 @@ impl NodeState {
     pub(super) fn forget(&mut self) {
         self.meetings.clear();
         self.sessions.clear();
+    }
+}
+
+impl Rule {
+    pub(super) fn new(call: Option<&str>, how: Misbehaviour, once: bool) -> Rule {
+        Rule { call: call.map(str::to_owned), how, once }
     }
 }
 

@@ -6,6 +6,8 @@ mod meetings;
 mod timers;
 mod wire;
 
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -66,6 +68,8 @@ async fn node_with(change: impl FnOnce(&mut NodeOptions)) -> Node {
         secret: SECRET.to_owned(),
         frozen_clock: Some(NOW),
         public_url: Some("https://bbb.example".to_owned()),
+        // So long that nothing ends behind the back of a slow test.
+        end_delay: Duration::from_secs(3600),
         ..NodeOptions::default()
     };
     change(&mut options);

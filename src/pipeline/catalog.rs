@@ -22,8 +22,11 @@ pub struct Entry {
     pub kind: &'static str,
     /// Where on a route it stands.
     pub role: Role,
-    read: fn(Spanned<DeTable<'_>>) -> Result<Box<dyn Planned>, toml::de::Error>,
+    read: Read,
 }
+
+/// Reads the settings of one instance. Errors carry their place in the text.
+type Read = fn(Spanned<DeTable<'_>>) -> Result<Box<dyn Planned>, toml::de::Error>;
 
 /// Where on a route a kind stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

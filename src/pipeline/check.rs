@@ -16,7 +16,7 @@ impl Plan {
     pub fn check(file: Option<&Path>) -> Result<String, ReloadError> {
         let catalog = Catalog::shipped();
         let source = source(file)?;
-        let plan = Plan::read(source.clone(), &catalog)?;
+        let plan = Plan::read(&source, &catalog)?;
         let shown = plan.to_string();
         let routes = Routes::build(plan, &Memory::new().ports())?;
         Ok(format!("{shown}{}: {} routes, hash {}\n", source.name, shown.matches("\n\n").count(), routes.hash()))

@@ -78,5 +78,5 @@ pub(super) fn source(file: Option<&Path>) -> Result<Source, ReloadError> {
 }
 
 fn read(file: Option<&Path>, catalog: &Catalog, ports: &Ports) -> Result<Routes, ReloadError> {
-    Ok(Routes::build(Plan::read(source(file)?, catalog)?, ports)?)
+    Ok(Routes::build(Plan::read(&source(file)?, catalog)?, ports)?)
 }

@@ -43,9 +43,9 @@ pub struct Step {
 
 impl Plan {
     /// Reads a text and plans it.
-    pub fn read(source: Source, catalog: &Catalog) -> Result<Plan, Problems> {
+    pub fn read(source: &Source, catalog: &Catalog) -> Result<Plan, Problems> {
         let mut problems = Problems::new(source.clone());
-        let document = Document::read(&source, &mut problems);
+        let document = Document::read(source, &mut problems);
         let mut planner =
             Planner { catalog, problems, instances: BTreeMap::new(), used: BTreeSet::new(), broken: BTreeSet::new() };
         let routes = planner.plan(&document);

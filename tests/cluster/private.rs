@@ -66,7 +66,7 @@ async fn it_is_started_again_when_it_is_killed() {
 async fn a_server_that_outlived_its_owner_is_ended_and_not_joined() {
     let folder = TestFolder::new();
     PrivateCluster::start(folder.path()).await.expect("it starts").stop().await;
-    let mut orphan = Postgres::run(&folder.path().join("pgdata"), &[]).await;
+    let mut orphan = Postgres::run(&folder.path().join("pgdata"), &["listen_addresses=".to_owned()]).await;
     let cluster = PrivateCluster::start(folder.path()).await.expect("it starts");
     assert!(orphan.ended().await, "it was asked to stop");
     Store::connect(cluster.url(), 1).await.expect("it takes connections");

@@ -1,6 +1,6 @@
 //! A PostgreSQL of the test process's own, and a database of each test's own.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -115,20 +115,21 @@ async fn run(url: &str, sql: &str) -> Result<(), tokio_postgres::Error> {
     outcome
 }
 
-/// Removes what processes left behind that ended without a chance to clean up. A folder in use is locked, and a fresh one
-/// may not be yet.
+/// Removes what processes left behind that are gone, and with them, a moment later, their clusters.
 fn remove_abandoned(parent: &Path) {
     for folder in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let ours = folder.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-        let old = || folder.metadata().ok()?.modified().ok()?.elapsed().ok();
-        if ours && old().is_some_and(|age| age > Duration::from_secs(60)) && is_unlocked(&folder.path()) {
+        let name = folder.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
+        let age = || folder.metadata().ok()?.modified().ok()?.elapsed().ok();
+        if owner.is_some_and(is_gone) && age().is_some_and(|age| age > Duration::from_secs(60)) {
             let _ = fs::remove_dir_all(folder.path());
         }
     }
 }
 
-fn is_unlocked(folder: &Path) -> bool {
-    File::open(folder.join("postgres.lock")).map_or(true, |lock| lock.try_lock().is_ok())
+fn is_gone(process: &str) -> bool {
+    let processes = Path::new("/proc");
+    processes.join("self").exists() && !processes.join(process).exists()
 }
 
 /// A folder for a cluster of a test's own, removed when dropped.

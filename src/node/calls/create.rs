@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use super::super::checksum::sha1_hex;
-use super::super::meeting::{Breakout, Meeting};
+use super::super::meeting::{Breakout, Limits, Meeting};
 use super::super::random;
 use super::documents::{self, Modules};
 use super::{Failure, NodeState, Params, Reply, Request, Shared, answers, boolean, length, meeting_id};
@@ -143,6 +143,7 @@ fn fresh(id: &str, name: &str, create_time: u64, params: &Params) -> Meeting {
         chat: Vec::new(),
         attendees: Vec::new(),
         has_user_joined: false,
+        limits: Limits::of(params),
         created_at: Instant::now(),
         last_left: None,
         ends_at: None,

@@ -27,6 +27,65 @@ fn created(key: &str, message: &str) -> String {
     )
 }
 
+/// The meeting of two attendees and one breakout.
+fn lively(ada: &str, phone: &str, room: &str) -> String {
+    format!(
+        "<response>
+        <returncode>SUCCESS</returncode>
+        <meetingName>Demo room</meetingName>
+        <meetingID>abc123</meetingID>
+        <internalMeetingID>{INTERNAL}</internalMeetingID>
+        <createTime>1700000000000</createTime>
+        <createDate>Tue Nov 14 22:13:20 UTC 2023</createDate>
+        <voiceBridge>71234</voiceBridge>
+        <dialNumber>613-555-1234</dialNumber>
+        <attendeePW>ap</attendeePW>
+        <moderatorPW>mp</moderatorPW>
+        <running>true</running>
+        <duration>0</duration>
+        <hasUserJoined>true</hasUserJoined>
+        <recording>true</recording>
+        <hasBeenForciblyEnded>false</hasBeenForciblyEnded>
+        <startTime>1700000000045</startTime>
+        <endTime>0</endTime>
+        <participantCount>2</participantCount>
+        <listenerCount>1</listenerCount>
+        <voiceParticipantCount>1</voiceParticipantCount>
+        <videoCount>1</videoCount>
+        <maxUsers>0</maxUsers>
+        <moderatorCount>1</moderatorCount>
+        <attendees>
+        <attendee>
+        <userID>{ada}</userID>
+        <fullName>Ada &amp; Co</fullName>
+        <role>MODERATOR</role>
+        <isPresenter>true</isPresenter>
+        <isListeningOnly>false</isListeningOnly>
+        <hasJoinedVoice>true</hasJoinedVoice>
+        <hasVideo>true</hasVideo>
+        <clientType>HTML5</clientType>
+        </attendee>
+        <attendee>
+        <userID>{phone}</userID>
+        <fullName>613-555-xxxx</fullName>
+        <role>DIAL-IN-USER</role>
+        <isPresenter>false</isPresenter>
+        <isListeningOnly>true</isListeningOnly>
+        <hasJoinedVoice>false</hasJoinedVoice>
+        <hasVideo>false</hasVideo>
+        <clientType>DIAL-IN</clientType>
+        </attendee>
+        </attendees>
+        <metadata>
+        <bbb-origin>Greenlight</bbb-origin>
+        <endcallbackurl>https://gl.example/e?m=1</endcallbackurl>
+        </metadata>
+        <isBreakout>false</isBreakout>
+        <breakoutRooms><breakout>{room}</breakout></breakoutRooms>
+        </response>"
+    )
+}
+
 #[tokio::test]
 async fn create_answers_as_the_reference_does() {
     let node = node().await;
@@ -119,16 +178,21 @@ async fn end_takes_effect_a_little_later() {
 or isMeetingRunning API calls to verify that it was ended.</message></response>",
     );
     assert_eq!(get(&node, "getMeetingInfo", "meetingID=abc123").await.text("hasBeenForciblyEnded"), Some("true"));
+    tokio::time::pause();
     node.wait_until(|state| state.meetings().is_empty()).await;
+    tokio::time::resume();
     get(&node, "getMeetingInfo", "meetingID=abc123").await.refuses("notFound", unknown);
 }
 
 #[tokio::test]
 async fn an_id_can_be_used_again_while_its_meeting_ends() {
     let node = node().await;
-    get(&node, "create", DEMO).await;
+    let query = format!("{DEMO}&meetingExpireIfNoUserJoinedInMinutes=0");
+    get(&node, "create", &query).await;
     get(&node, "end", "meetingID=abc123").await;
-    assert_eq!(get(&node, "create", DEMO).await.text("createTime"), Some("1700000000001"));
+    assert_eq!(get(&node, "create", &query).await.text("createTime"), Some("1700000000001"));
+    assert_eq!(node.meetings().len(), 2);
+    tokio::time::pause();
     node.wait_until(|state| state.meetings().len() == 1).await;
     assert_eq!(node.meeting("abc123").expect("the new one").create_time, 1_700_000_000_001);
 }
@@ -157,61 +221,7 @@ async fn meeting_info_answers_as_the_reference_does() {
     let phone = control.join("abc123", "613-555-xxxx", Role::DialIn).expect("a meeting");
     control.media("abc123", &phone, Media { listening_only: true, ..Media::default() });
     let room = control.breakout("abc123", "Room 1").expect("a parent");
-    get(&node, "getMeetingInfo", "meetingID=abc123").await.is(&format!(
-        "<response>
-        <returncode>SUCCESS</returncode>
-        <meetingName>Demo room</meetingName>
-        <meetingID>abc123</meetingID>
-        <internalMeetingID>{INTERNAL}</internalMeetingID>
-        <createTime>1700000000000</createTime>
-        <createDate>Tue Nov 14 22:13:20 UTC 2023</createDate>
-        <voiceBridge>71234</voiceBridge>
-        <dialNumber>613-555-1234</dialNumber>
-        <attendeePW>ap</attendeePW>
-        <moderatorPW>mp</moderatorPW>
-        <running>true</running>
-        <duration>0</duration>
-        <hasUserJoined>true</hasUserJoined>
-        <recording>true</recording>
-        <hasBeenForciblyEnded>false</hasBeenForciblyEnded>
-        <startTime>1700000000045</startTime>
-        <endTime>0</endTime>
-        <participantCount>2</participantCount>
-        <listenerCount>1</listenerCount>
-        <voiceParticipantCount>1</voiceParticipantCount>
-        <videoCount>1</videoCount>
-        <maxUsers>0</maxUsers>
-        <moderatorCount>1</moderatorCount>
-        <attendees>
-        <attendee>
-        <userID>{ada}</userID>
-        <fullName>Ada &amp; Co</fullName>
-        <role>MODERATOR</role>
-        <isPresenter>true</isPresenter>
-        <isListeningOnly>false</isListeningOnly>
-        <hasJoinedVoice>true</hasJoinedVoice>
-        <hasVideo>true</hasVideo>
-        <clientType>HTML5</clientType>
-        </attendee>
-        <attendee>
-        <userID>{phone}</userID>
-        <fullName>613-555-xxxx</fullName>
-        <role>DIAL-IN-USER</role>
-        <isPresenter>false</isPresenter>
-        <isListeningOnly>true</isListeningOnly>
-        <hasJoinedVoice>false</hasJoinedVoice>
-        <hasVideo>false</hasVideo>
-        <clientType>DIAL-IN</clientType>
-        </attendee>
-        </attendees>
-        <metadata>
-        <bbb-origin>Greenlight</bbb-origin>
-        <endcallbackurl>https://gl.example/e?m=1</endcallbackurl>
-        </metadata>
-        <isBreakout>false</isBreakout>
-        <breakoutRooms><breakout>{room}</breakout></breakoutRooms>
-        </response>"
-    ));
+    get(&node, "getMeetingInfo", "meetingID=abc123").await.is(&lively(&ada, &phone, &room));
     let info = get(&node, "getMeetingInfo", &format!("meetingID={room}")).await;
     let tail = format!(
         "<isBreakout>true</isBreakout>\n<parentMeetingID>{INTERNAL}</parentMeetingID>\n<sequence>1</sequence>\n\
@@ -319,5 +329,6 @@ async fn breakouts_end_with_their_parent() {
     get(&node, "create", "name=Room+2&meetingID=two&isBreakout=true&parentMeetingID=abc123&sequence=2").await;
     assert_eq!(node.meetings().len(), 3);
     get(&node, "end", "meetingID=abc123").await;
+    tokio::time::pause();
     node.wait_until(|state| state.meetings().is_empty()).await;
 }

@@ -74,6 +74,8 @@ impl Server {
         ] {
             command.args(["-c", setting]);
         }
+        // Else a Ctrl-C meant for us would end it before we are done with it.
+        command.process_group(0);
         if folder.user.other {
             command.uid(folder.user.uid).gid(folder.user.gid);
         }

@@ -1,0 +1,299 @@
+//! What the programs read from their environment.
+//!
+//! A value that cannot be used stops the start with one line that names the variable, the value and what is accepted. A
+//! `B3SCALE_` variable that no program knows is a warning. The files of the original are read as it reads them: only if
+//! `B3SCALE_DB_URL` is not set, the later ones winning.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Where settings may be kept beside the environment.
+const FILES: [&str; 3] = [".env", "/etc/default/b3scale", "/etc/sysconfig/b3scale"];
+
+/// Every variable that one of the programs reads.
+const KNOWN: [&str; 30] = [
+    "B3SCALE_API_ACCESS_TOKEN",
+    "B3SCALE_API_JWT_SECRET",
+    "B3SCALE_API_URL",
+    "B3SCALE_CMD_WORKER_POOL_SIZE",
+    "B3SCALE_DATA_DIR",
+    "B3SCALE_DB_MIGRATE",
+    "B3SCALE_DB_POOL_SIZE",
+    "B3SCALE_DB_URL",
+    "B3SCALE_DRAIN_DELAY",
+    "B3SCALE_HTTP_IDLE_TIMEOUT",
+    "B3SCALE_HTTP_READ_HEADER_TIMEOUT",
+    "B3SCALE_HTTP_REQUEST_TIMEOUT",
+    "B3SCALE_HTTP_WRITE_TIMEOUT",
+    "B3SCALE_LISTEN_HTTP",
+    "B3SCALE_LOAD_FACTOR",
+    "B3SCALE_LOG_FORMAT",
+    "B3SCALE_LOG_LEVEL",
+    "B3SCALE_METRICS_PER_MEETING",
+    "B3SCALE_METRICS_TOKEN",
+    "B3SCALE_NODE_CA_FILE",
+    "B3SCALE_PIPELINE",
+    "B3SCALE_RECORDINGS_DEFAULT_VISIBILITY",
+    "B3SCALE_RECORDINGS_INBOX_PATH",
+    "B3SCALE_RECORDINGS_PLAYBACK_HOST",
+    "B3SCALE_RECORDINGS_PUBLISHED_PATH",
+    "B3SCALE_RECORDINGS_UNPUBLISHED_PATH",
+    "B3SCALE_REVERSE_PROXY_MODE",
+    "B3SCALE_TEST_DB_URL",
+    "B3SCALE_TEST_REDIS_URL",
+    "BBB_CONFIG",
+];
+
+/// A value that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}=`{value}`: {wanted}")]
+pub struct ConfigError {
+    name: &'static str,
+    value: String,
+    wanted: String,
+}
+
+/// The environment, files included. An empty value is no value.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    values: BTreeMap<String, String>,
+    /// The files that were read.
+    pub files: Vec<PathBuf>,
+}
+
+impl Environment {
+    /// Reads the process's environment, and the files if it names no database.
+    pub fn read() -> Self {
+        let values =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let mut environment = Self { values: values.collect(), files: Vec::new() };
+        if environment.text("B3SCALE_DB_URL").is_none() {
+            FILES.iter().for_each(|file| environment.read_file(Path::new(file)));
+        }
+        environment
+    }
+
+    fn read_file(&mut self, path: &Path) {
+        let Ok(text) = std::fs::read_to_string(path) else { return };
+        self.values.extend(text.lines().filter_map(assignment));
+        self.files.push(path.to_owned());
+    }
+
+    /// A value as it stands.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The variables that look like ours and that nobody reads.
+    pub fn unknown(&self) -> impl Iterator<Item = &str> {
+        let ours = self.values.keys().filter(|name| name.starts_with("B3SCALE_"));
+        ours.map(String::as_str).filter(|name| !KNOWN.contains(name))
+    }
+
+    fn parse<T: FromStr<Err: Display>>(&self, name: &'static str, wanted: &str) -> Result<Option<T>, ConfigError> {
+        let Some(value) = self.text(name) else { return Ok(None) };
+        let refused =
+            |error: T::Err| ConfigError { name, value: value.to_owned(), wanted: format!("{error}; {wanted}") };
+        value.trim().parse().map(Some).map_err(refused)
+    }
+
+    fn seconds(&self, name: &'static str, default: u64) -> Result<Duration, ConfigError> {
+        let seconds = self.parse(name, "a whole number of seconds is wanted")?;
+        Ok(Duration::from_secs(seconds.unwrap_or(default)))
+    }
+
+    fn choice<T: Copy>(&self, name: &'static str, choices: &[(&str, T)], default: T) -> Result<T, ConfigError> {
+        let Some(value) = self.text(name) else { return Ok(default) };
+        let chosen = choices.iter().find(|(word, _)| *word == value.trim());
+        chosen.map(|(_, choice)| *choice).ok_or_else(|| {
+            let words = choices.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+            ConfigError { name, value: value.to_owned(), wanted: format!("one of {words} is wanted") }
+        })
+    }
+}
+
+/// A line `NAME=value`, as the original reads it: spaces and then quotes are cut off both ends, nothing is expanded.
+fn assignment(line: &str) -> Option<(String, String)> {
+    if line.starts_with('#') {
+        return None;
+    }
+    let (name, value) = line.split_once('=')?;
+    Some((name.trim().to_owned(), value.trim().trim_matches(['"', '\'']).to_owned()))
+}
+
+/// How `b3scaled` is to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// What is too unimportant to log.
+    pub level: tracing::level_filters::LevelFilter,
+    /// How a line looks. `None`: plain on a terminal, structured elsewhere.
+    pub format: Option<LogFormat>,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Structured,
+    /// For people.
+    Plain,
+}
+
+impl LogSettings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// A value that cannot be used.
+    pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
+        use tracing::level_filters::LevelFilter;
+        // The names and the numbers of the original.
+        let levels = [
+            ("trace", LevelFilter::TRACE),
+            ("debug", LevelFilter::DEBUG),
+            ("info", LevelFilter::INFO),
+            ("warn", LevelFilter::WARN),
+            ("error", LevelFilter::ERROR),
+            ("fatal", LevelFilter::ERROR),
+            ("panic", LevelFilter::ERROR),
+            ("-1", LevelFilter::TRACE),
+            ("0", LevelFilter::DEBUG),
+            ("1", LevelFilter::INFO),
+            ("2", LevelFilter::WARN),
+            ("3", LevelFilter::ERROR),
+            ("4", LevelFilter::ERROR),
+            ("5", LevelFilter::ERROR),
+        ];
+        let formats = [("structured", Some(LogFormat::Structured)), ("plain", Some(LogFormat::Plain))];
+        Ok(Self {
+            level: environment.choice("B3SCALE_LOG_LEVEL", &levels, LevelFilter::INFO)?,
+            format: environment.choice("B3SCALE_LOG_FORMAT", &formats, None)?,
+        })
+    }
+}
+
+/// Whether a server changes the database's schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migrate {
+    /// At its start.
+    Auto,
+    /// Never: it only checks, and does not start if something is missing.
+    Manual,
+}
+
+/// The settings of a server.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The database. `None`: a private cluster.
+    pub db_url: Option<String>,
+    /// Connections to it.
+    pub db_pool_size: usize,
+    /// Whether its schema is changed at the start.
+    pub migrate: Migrate,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// What tokens are signed with. `None`: the secret that the cluster shares.
+    pub jwt_secret: Option<String>,
+    /// The pipeline file. `None`: the one that is compiled in.
+    pub pipeline: Option<PathBuf>,
+    /// Certificate authorities of nodes beside the system's.
+    pub node_ca_file: Option<PathBuf>,
+    /// Wanted of whoever asks for metrics.
+    pub metrics_token: Option<String>,
+    /// Between not-ready and closing.
+    pub drain_delay: Duration,
+    /// The longest a call may take.
+    pub request_timeout: Duration,
+    /// The longest its head may take.
+    pub header_timeout: Duration,
+    /// The longest an answer may stay untaken.
+    pub write_timeout: Duration,
+    /// The longest a connection may rest.
+    pub idle_timeout: Duration,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// A value that cannot be used.
+    pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
+        let text = |name| environment.text(name).map(str::to_owned);
+        let pool_size = environment.parse("B3SCALE_DB_POOL_SIZE", "a number of connections from 1 on is wanted")?;
+        let listen = environment.parse("B3SCALE_LISTEN_HTTP", "an address such as 127.0.0.1:42353 is wanted")?;
+        Ok(Self {
+            db_url: text("B3SCALE_DB_URL"),
+            db_pool_size: pool_size.map_or(16, std::num::NonZeroUsize::get),
+            migrate: environment.choice(
+                "B3SCALE_DB_MIGRATE",
+                &[("auto", Migrate::Auto), ("manual", Migrate::Manual)],
+                Migrate::Auto,
+            )?,
+            listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 42353))),
+            jwt_secret: text("B3SCALE_API_JWT_SECRET"),
+            pipeline: environment.text("B3SCALE_PIPELINE").map(PathBuf::from),
+            node_ca_file: environment.text("B3SCALE_NODE_CA_FILE").map(PathBuf::from),
+            metrics_token: text("B3SCALE_METRICS_TOKEN"),
+            drain_delay: environment.seconds("B3SCALE_DRAIN_DELAY", 5)?,
+            request_timeout: environment.seconds("B3SCALE_HTTP_REQUEST_TIMEOUT", 60)?,
+            header_timeout: environment.seconds("B3SCALE_HTTP_READ_HEADER_TIMEOUT", 5)?,
+            write_timeout: environment.seconds("B3SCALE_HTTP_WRITE_TIMEOUT", 60)?,
+            idle_timeout: environment.seconds("B3SCALE_HTTP_IDLE_TIMEOUT", 120)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(values: &[(&str, &str)]) -> Environment {
+        let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Environment { values: values.collect(), files: Vec::new() }
+    }
+
+    #[test]
+    fn without_a_word_everything_has_a_default() {
+        let config = Config::read(&environment(&[("B3SCALE_DB_URL", "")])).unwrap();
+        assert_eq!((config.db_url, config.db_pool_size), (None, 16));
+        assert_eq!(config.listen.to_string(), "127.0.0.1:42353");
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_used_is_named_with_what_is_wanted() {
+        let said = |name, value| Config::read(&environment(&[(name, value)])).unwrap_err().to_string();
+        let listen = said("B3SCALE_LISTEN_HTTP", "localhost");
+        assert!(
+            listen.starts_with("B3SCALE_LISTEN_HTTP=`localhost`:") && listen.contains("127.0.0.1:42353"),
+            "{listen}"
+        );
+        assert!(said("B3SCALE_DB_POOL_SIZE", "0").contains("from 1 on"));
+        assert!(said("B3SCALE_DB_MIGRATE", "never").contains("`auto`, `manual`"));
+        assert!(said("B3SCALE_DRAIN_DELAY", "5s").contains("whole number of seconds"));
+    }
+
+    #[test]
+    fn levels_of_the_original_are_understood() {
+        let level =
+            |value| LogSettings::read(&environment(&[("B3SCALE_LOG_LEVEL", value)])).map(|settings| settings.level);
+        assert_eq!(level("-1"), Ok(tracing::level_filters::LevelFilter::TRACE));
+        assert_eq!(level("fatal"), Ok(tracing::level_filters::LevelFilter::ERROR));
+        assert!(level("loud").is_err());
+    }
+
+    #[test]
+    fn a_variable_that_nobody_reads_is_found() {
+        let environment = environment(&[("B3SCALE_LISTEN", "x"), ("B3SCALE_LISTEN_HTTP", "x"), ("PATH", "x")]);
+        assert_eq!(environment.unknown().collect::<Vec<_>>(), ["B3SCALE_LISTEN"]);
+    }
+
+    #[test]
+    fn a_line_of_a_file_is_read_as_the_original_reads_it() {
+        assert_eq!(assignment("A = \"b # c\" "), Some(("A".to_owned(), "b # c".to_owned())));
+        assert_eq!(assignment("# A=b"), None);
+        assert_eq!(assignment("nothing"), None);
+    }
+}
