@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod config;
+pub mod demo;
 pub mod node;
 pub mod pipeline;
 pub mod store;
