@@ -2,6 +2,8 @@
 //!
 //! Calls are prepared by the real stages, so a test of one stage starts from what the stages before it really leave.
 
+mod waiting;
+
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,8 +17,8 @@ use tower::{Layer, ServiceExt, service_fn};
 use uuid::Uuid;
 
 use crate::backend_pool::BackendPool;
-use crate::bbb::{self, Algorithm, Algorithms, CallKind, Media, MeetingId, Params, ScopedId, Secret};
-use crate::call::{Body, BodySource, Call, Door, Reply, Trail};
+use crate::bbb::{self, Algorithm, Algorithms, CallKind, MeetingId, Params, ScopedId, Secret};
+use crate::call::{Body, Call, Door, Reply, Trail};
 use crate::checksum_verify::ChecksumVerify;
 use crate::cluster::{
     AdminState, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Meeting, MeetingState, Secrets, Vitals,
@@ -29,6 +31,8 @@ use crate::meeting_scope::MeetingScope;
 use crate::ports::{Born, Claim, Directory, Meetings, NewClaim, NodeRequest, Nodes, Ports};
 use crate::request_sign::RequestSign;
 use crate::stage::{Endpoint, Next, Stage};
+
+pub use waiting::Waiting;
 
 /// A cluster in memory. Clones share what is in it.
 #[derive(Clone, Debug, Default)]
@@ -462,42 +466,6 @@ impl Nodes for Memory {
         let document = self.state().replies.next(Some(request.backend.id));
         self.state().requests.push(request);
         ready(document.map(Reply::xml)).boxed()
-    }
-}
-
-/// A body that waits at the peer, and remembers whether it was taken.
-#[derive(Clone, Debug)]
-pub struct Waiting {
-    media: Media,
-    bytes: Bytes,
-    read: Arc<Mutex<bool>>,
-}
-
-impl Waiting {
-    /// A body of some media type.
-    pub fn new(media: Media, text: &str) -> Self {
-        Self { media, bytes: Bytes::copy_from_slice(text.as_bytes()), read: Arc::default() }
-    }
-
-    /// The body as a call holds it.
-    pub fn waiting(&self) -> Body {
-        Body::Unread(Arc::new(self.clone()))
-    }
-
-    /// Whether a stage took it in.
-    pub fn was_read(&self) -> bool {
-        *self.read.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl BodySource for Waiting {
-    fn media(&self) -> Media {
-        self.media
-    }
-
-    fn read(&self) -> BoxFuture<'_, Result<Bytes, Fault>> {
-        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        ready(Ok(self.bytes.clone())).boxed()
     }
 }
 

@@ -1,0 +1,40 @@
+# What there is to do here. `make` alone lists it. Every target first installs what it lacks and says so.
+
+ARGS ?=
+FUZZ_SECONDS ?= 300
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check proof bench fuzz
+
+help: ## List these targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: ## Play a lesson on a cluster of simulated nodes, then keep serving it. ARGS="--once" ends after the lesson.
+	@tests/install rust postgresql
+	cargo run --release -- demo $(ARGS)
+
+test: ## Run all tests: units, documentation, real PostgreSQL, real sockets, real client libraries.
+	@tests/install rust postgresql python node
+	cargo test --workspace
+	tests/clients/run.sh
+
+check: ## Check format, lints, documentation and dependencies.
+	@tests/install rust cargo-deny
+	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+	@tests/deny
+
+proof: ## Run what takes more machinery: a short fuzz run of every parser, and the lesson from the release build.
+	@tests/install rust postgresql fuzz
+	fuzz/run 20
+	cargo run --release -- demo --once
+
+bench: ## Measure, and print the tables.
+	@tests/install rust
+	cargo bench
+
+fuzz: ## Fuzz every parser for FUZZ_SECONDS (300) each.
+	@tests/install rust fuzz
+	fuzz/run $(FUZZ_SECONDS)

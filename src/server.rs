@@ -1,0 +1,233 @@
+//! The server: takes connections, turns requests into calls, and goes down without cutting one off.
+//!
+//! What comes in is decoded in [`calls`], travels through the pipeline, and is written by [`render`], the only way out of a
+//! fault. Everything is bounded: heads, bodies, answers, calls at once, and time.
+
+mod body;
+mod browser;
+mod calls;
+mod log;
+mod pace;
+mod render;
+mod settings;
+mod status;
+mod target;
+mod waiting;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use b3scale_middleware::Next;
+use b3scale_middleware::bbb::CallKind;
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::{debug, info, warn};
+
+use body::Budget;
+use calls::{Head, Visit};
+use pace::{Paced, Pulse};
+pub use settings::ServerSettings;
+pub use status::{Check, MetricsPage, Readiness};
+use target::Target;
+use waiting::Tokens;
+
+use crate::pipeline::Pipeline;
+
+type Answer = Response<Full<Bytes>>;
+
+/// Where the routes come from. They may change between two calls.
+pub trait Router: Send + Sync + 'static {
+    /// The route of a call, or `None` where the pipeline has none.
+    fn route(&self, kind: CallKind) -> Option<Next>;
+}
+
+impl Router for Pipeline {
+    fn route(&self, kind: CallKind) -> Option<Next> {
+        Pipeline::route(self, kind)
+    }
+}
+
+/// What a server is put together from.
+#[derive(Clone)]
+pub struct ServerParts {
+    /// The pipeline.
+    pub router: Arc<dyn Router>,
+    /// Whether calls can be taken.
+    pub readiness: Arc<dyn Readiness>,
+    /// What `/metrics` shows. `None`: there is no such page.
+    pub metrics: Option<MetricsPage>,
+    /// The secret that all servers of the cluster sign waiting pages with.
+    pub secret: Vec<u8>,
+}
+
+/// A server that has its port.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    parts: ServerParts,
+    settings: ServerSettings,
+    tokens: Tokens,
+    bodies: Budget,
+    calls: Arc<Semaphore>,
+    draining: AtomicBool,
+}
+
+impl Server {
+    /// Takes the port.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be had.
+    pub async fn bind(address: SocketAddr, parts: ServerParts, settings: ServerSettings) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let shared = Shared {
+            tokens: Tokens::new(&parts.secret, settings.wait),
+            bodies: Budget::new(settings),
+            calls: Arc::new(Semaphore::new(settings.calls as usize)),
+            draining: AtomicBool::new(false),
+            parts,
+            settings,
+        };
+        Ok(Self { listener, address, shared: Arc::new(shared) })
+    }
+
+    /// The address it has, with the port that was given to it.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown`, then drains: says that it is not ready, goes on for a while, takes no more connections, and
+    /// waits for the calls in flight.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let Self { listener, shared, .. } = self;
+        let graceful = GracefulShutdown::new();
+        let (stop, stopped) = watch::channel(());
+        tokio::select! {
+            () = accept(&listener, &shared, &graceful, &stopped) => {}
+            () = shutdown => {}
+        }
+        shared.draining.store(true, Relaxed);
+        info!("draining: not ready any more");
+        tokio::select! {
+            () = accept(&listener, &shared, &graceful, &stopped) => {}
+            () = sleep(shared.settings.drain_delay) => {}
+        }
+        drop(listener);
+        let end = Instant::now() + shared.settings.grace;
+        let closed = timeout_at(end, graceful.shutdown()).await;
+        // Calls whose clients have hung up are finished too.
+        let finished = timeout_at(end, shared.calls.acquire_many(shared.settings.calls)).await;
+        if closed.is_err() || finished.is_err() {
+            warn!(seconds = shared.settings.grace.as_secs(), "calls were still running at the end of the grace time");
+        }
+        drop(stop);
+        info!("drained");
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    shared: &Arc<Shared>,
+    graceful: &GracefulShutdown,
+    stopped: &watch::Receiver<()>,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => connection(stream, peer, shared, graceful, stopped.clone()),
+            Err(error) => {
+                warn!(fault = %error, "a connection cannot be taken");
+                // Out of file descriptors, most likely: others must be closed first.
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: &Arc<Shared>,
+    graceful: &GracefulShutdown,
+    mut stopped: watch::Receiver<()>,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(fault = %error, "a connection cannot be set up");
+    }
+    let settings = &shared.settings;
+    let pulse = Arc::new(Pulse::default());
+    let io = Paced::new(stream, Arc::clone(&pulse), settings.head, settings.write_pause);
+    let mut http = http1::Builder::new();
+    // From the end of one call to the end of the next head. Heads that have begun are timed by `Paced`.
+    http.timer(TokioTimer::new()).header_read_timeout(settings.idle);
+    let shared = Arc::clone(shared);
+    let service = service_fn(move |request| {
+        let (shared, in_call) = (Arc::clone(&shared), pulse.call());
+        async move {
+            let _in_call = in_call;
+            Ok::<_, Infallible>(answer(&shared, request, peer).await)
+        }
+    });
+    let connection = graceful.watch(http.serve_connection(TokioIo::new(io), service));
+    tokio::spawn(async move {
+        tokio::select! {
+            result = connection => if let Err(error) = result {
+                debug!(fault = %error, "a connection broke");
+            },
+            // The server is gone.
+            _ = stopped.changed() => {}
+        }
+    });
+}
+
+async fn answer(shared: &Arc<Shared>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    if let Some(target) = Target::of(request.uri().path()) {
+        return call(shared, target, request, peer).await;
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return render::text(StatusCode::NOT_FOUND, "There is nothing here to send anything to.\n");
+    }
+    let page = match request.uri().path() {
+        "/" => Some(render::text(StatusCode::OK, "b3scale: BigBlueButton for many. The API is at /bbb/<frontend>/.\n")),
+        "/health/live" => Some(status::live()),
+        "/health/ready" => Some(status::ready(shared)),
+        "/metrics" => status::metrics(shared, request.headers()),
+        path => match path.strip_prefix(waiting::PATH) {
+            Some(token) => Some(waiting::visit(shared, token, request.headers(), peer).await),
+            None => None,
+        },
+    };
+    page.unwrap_or_else(|| render::text(StatusCode::NOT_FOUND, "There is nothing here.\n"))
+}
+
+async fn call(shared: &Arc<Shared>, target: Target, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    let (head, body) = request.into_parts();
+    let none = PathAndQuery::from_static("/");
+    let address = head.uri.path_and_query().unwrap_or(&none);
+    let body = shared.bodies.body(&head.headers, body);
+    let head = Head { method: &head.method, address, headers: &head.headers, peer };
+    let mut visit = Visit::new(&head, target, body);
+    let result = visit.run(shared).await;
+    if let Some(answer) = result.as_ref().err().and_then(|fault| visit.wait(fault, &shared.tokens)) {
+        return answer;
+    }
+    visit.answer(result)
+}

@@ -1,0 +1,179 @@
+//! One BBB call from its head to its answer: decode, run, log, encode.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use b3scale_middleware::bbb::{CallKind, Params};
+use b3scale_middleware::call::Trail;
+use b3scale_middleware::{Body, Call, Door, Fault, Reply};
+use futures_util::FutureExt;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method};
+use tower::ServiceExt;
+
+use super::browser::Browser;
+use super::log::Line;
+use super::target::Target;
+use super::waiting::Tokens;
+use super::{Answer, Shared, render};
+
+/// The head of a request for a call, however it reached us.
+pub(super) struct Head<'a> {
+    pub method: &'a Method,
+    pub address: &'a PathAndQuery,
+    pub headers: &'a HeaderMap,
+    pub peer: SocketAddr,
+}
+
+/// A call, decoded, and what its way out must know.
+pub(super) struct Visit {
+    /// As which the answer is written. A name that is no call is answered as the version call is.
+    kind: CallKind,
+    /// What the log calls it.
+    name: &'static str,
+    door: Arc<Door>,
+    browser: Option<Browser>,
+    call: Result<Call, Fault>,
+}
+
+impl Visit {
+    /// Decodes a call. What is wrong with it is answered like any other fault, so this cannot fail.
+    pub(super) fn new(head: &Head<'_>, target: Target, body: Body) -> Self {
+        let door = Arc::new(Door {
+            request_id: request_id(head.headers),
+            peer: head.peer,
+            arrival: Instant::now(),
+            frontend_key: target.frontend_key.into(),
+            trail: Trail::default(),
+        });
+        let kind = *target.call.as_ref().unwrap_or(&CallKind::Index);
+        let name = target.call.as_ref().map_or("(unknown)", |kind| kind.name());
+        let mut browser = None;
+        let call = target.call.map_err(|name| Fault::UnsupportedRequest(name.into())).and_then(|kind| {
+            let params = Params::parse(head.address.query().unwrap_or_default());
+            let call = Call::new(kind, params, body, Arc::clone(&door));
+            if !takes(&call, head.method) {
+                return Err(Fault::UnsupportedMethod { allow: kind.methods().allow() });
+            }
+            browser = Browser::of(&call, head);
+            Ok(call)
+        });
+        Self { kind, name, door, browser, call }
+    }
+
+    /// Runs the call to its end and logs it.
+    pub(super) async fn run(&mut self, shared: &Arc<Shared>) -> Result<Reply, Fault> {
+        let line = Line::new(Arc::clone(&self.door), self.kind, self.name);
+        let call = std::mem::replace(&mut self.call, Err(Fault::Internal("a call was run twice".to_owned())));
+        let call = match call {
+            Ok(call) => call,
+            Err(fault) => return line.end(Err(fault)),
+        };
+        let shared = Arc::clone(shared);
+        let run = async move { line.end(run(&shared, call).await) };
+        if !changes_something(self.kind) {
+            return run.await;
+        }
+        // A client that hangs up must not cut such a call in half.
+        tokio::spawn(run).await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
+    }
+
+    /// Whether a fault can be waited out by a browser that may be trusted.
+    pub(super) fn may_wait(&self, fault: &Fault) -> bool {
+        self.trusted_browser().is_some_and(|browser| browser.may_wait(fault))
+    }
+
+    /// Sends a join that can be waited out to the waiting page.
+    pub(super) fn wait(&self, fault: &Fault, tokens: &Tokens) -> Option<Answer> {
+        let browser = self.trusted_browser().filter(|browser| browser.may_wait(fault))?;
+        Some(self.named(render::redirect(tokens.page_for(&browser.address)?)))
+    }
+
+    /// Writes the answer.
+    pub(super) fn answer(&self, result: Result<Reply, Fault>) -> Answer {
+        let answer = match result {
+            Ok(reply) => render::reply(reply),
+            Err(fault) => {
+                let page = self.trusted_browser().and_then(|browser| browser.fault(&fault));
+                page.unwrap_or_else(|| render::fault(&fault, self.kind))
+            }
+        };
+        self.named(answer)
+    }
+
+    /// Addresses in a query count only once its checksum has held.
+    fn trusted_browser(&self) -> Option<&Browser> {
+        self.browser.as_ref().filter(|_| self.door.trail.is_verified())
+    }
+
+    /// Adds the name of the call to an answer.
+    pub(super) fn named(&self, mut answer: Answer) -> Answer {
+        answer.headers_mut().insert("x-request-id", self.door.request_id.clone());
+        answer
+    }
+}
+
+async fn run(shared: &Shared, call: Call) -> Result<Reply, Fault> {
+    // Held until the answer is there: that is also how a drain knows that nothing is left.
+    let _place = Arc::clone(&shared.calls).try_acquire_owned().map_err(|_| Fault::Overloaded)?;
+    let next = shared.parts.router.route(call.kind);
+    let next = next.ok_or_else(|| Fault::UnsupportedRequest(call.kind.name().into()))?;
+    let mut limit = if call.kind == CallKind::Create { shared.settings.create } else { shared.settings.call };
+    if matches!(call.body, Body::Unread(_)) {
+        limit += shared.settings.body;
+    }
+    let answer = AssertUnwindSafe(next.oneshot(call)).catch_unwind();
+    match tokio::time::timeout(limit, answer).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => Err(Fault::Internal(format!("a stage panicked: {}", text_of(&*panic)))),
+        Err(_) => Err(Fault::Internal(format!("no answer within {} s", limit.as_secs()))),
+    }
+}
+
+fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
+}
+
+/// Whether the call is made with one of its methods. A HEAD is a GET only where looking changes nothing.
+fn takes(call: &Call, method: &Method) -> bool {
+    let looks = match call.kind {
+        CallKind::Index => true,
+        CallKind::Join => call.redirects(),
+        _ => false,
+    };
+    call.kind.methods().contains(method) || (looks && method == Method::HEAD)
+}
+
+fn changes_something(kind: CallKind) -> bool {
+    match kind {
+        CallKind::Create
+        | CallKind::End
+        | CallKind::InsertDocument
+        | CallKind::SendChatMessage
+        | CallKind::PublishRecordings
+        | CallKind::DeleteRecordings
+        | CallKind::UpdateRecordings
+        | CallKind::PutRecordingTextTrack => true,
+        CallKind::Index
+        | CallKind::Join
+        | CallKind::IsMeetingRunning
+        | CallKind::GetMeetingInfo
+        | CallKind::GetMeetings
+        | CallKind::GetSessions
+        | CallKind::GetRecordings
+        | CallKind::GetRecordingTextTracks => false,
+    }
+}
+
+/// The client's name for the call if it can stand in a log, else one of ours.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let fits =
+        |value: &&HeaderValue| (1..=128).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic);
+    headers.get("x-request-id").filter(fits).cloned().unwrap_or_else(|| {
+        let made = uuid::Uuid::now_v7().to_string();
+        HeaderValue::try_from(made).unwrap_or(HeaderValue::from_static("unnamed"))
+    })
+}

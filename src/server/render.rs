@@ -1,0 +1,101 @@
+//! The way out: the only place where a fault becomes something a client reads.
+
+use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::bbb::xml::{ReturnCode, Writer};
+use b3scale_middleware::{Fault, Reply};
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+
+use super::Answer;
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html;charset=utf-8");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain;charset=utf-8");
+
+/// How long a client is asked to stay away from a server that sheds load, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+
+/// What a stage answered.
+pub(super) fn reply(reply: Reply) -> Answer {
+    let mut answer = answer(reply.status, reply.content_type, reply.body);
+    let headers = answer.headers_mut();
+    if let Some(location) = reply.location {
+        headers.insert(header::LOCATION, location);
+    }
+    for cookie in reply.cookies {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+    answer
+}
+
+/// A fault, as BBB writes it.
+pub(super) fn fault(fault: &Fault, kind: CallKind) -> Answer {
+    let document = Writer::response(ReturnCode::Failed)
+        .field("messageKey", fault.message_key(kind))
+        .field("message", &fault.message())
+        .finish();
+    let xml = HeaderValue::from_static("text/xml;charset=utf-8");
+    let mut answer = answer(fault.status(), xml, document);
+    match fault {
+        Fault::UnsupportedMethod { allow } => {
+            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        Fault::Overloaded => {
+            answer.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        _ => {}
+    }
+    answer
+}
+
+/// A redirect that is ours.
+pub(super) fn redirect(location: HeaderValue) -> Answer {
+    reply(Reply::redirect(location))
+}
+
+/// A page for people. `body` is HTML. Nothing is loaded with it and no script may run in it.
+pub(super) fn page(status: StatusCode, title: &str, body: &str) -> Answer {
+    let title = escape(title);
+    let html = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n</head>\n\
+         <body style=\"max-width:36em;margin:4em auto;padding:0 1em;font-family:sans-serif\">\n\
+         <h1>{title}</h1>\n{body}\n</body>\n</html>\n"
+    );
+    let mut answer = answer(status, HTML, html.into());
+    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'");
+    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    answer.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    answer
+}
+
+/// A few words for whoever came to the wrong place.
+pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+    answer(status, TEXT, text.into())
+}
+
+/// Any answer. None may be kept by anybody on its way.
+pub(super) fn answer(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    answer
+}
+
+/// Text as it may stand in HTML, attributes included.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            char => out.push(char),
+        }
+    }
+    out
+}

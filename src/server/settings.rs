@@ -1,0 +1,58 @@
+//! How much a server takes, and for how long.
+
+use std::time::Duration;
+
+/// Limits of the server. A client that stays within them is never cut off.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerSettings {
+    /// How long a connection may rest between two calls.
+    pub idle: Duration,
+    /// How long the head of a call may take from its first byte on.
+    pub head: Duration,
+    /// How long a body may pause.
+    pub body_pause: Duration,
+    /// How long a body may take in all.
+    pub body: Duration,
+    /// How long a client may leave an answer untaken.
+    pub write_pause: Duration,
+    /// How long a call may take, its body apart.
+    pub call: Duration,
+    /// The same for a create, which may try several nodes.
+    pub create: Duration,
+    /// The largest body, in bytes.
+    pub largest_body: usize,
+    /// The largest form, in bytes. A form may be read before its checksum is known.
+    pub largest_form: usize,
+    /// The bytes of all bodies in flight, in KiB.
+    pub bodies_kib: u32,
+    /// The calls in flight.
+    pub calls: u32,
+    /// How long the server goes on taking connections after it has said that it is not ready.
+    pub drain_delay: Duration,
+    /// How long calls in flight may then take.
+    pub grace: Duration,
+    /// How long the waiting page tries again.
+    pub wait: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            idle: seconds(120),
+            head: seconds(5),
+            body_pause: seconds(30),
+            body: seconds(120),
+            write_pause: seconds(30),
+            call: seconds(60),
+            create: seconds(200),
+            largest_body: 50 << 20,
+            largest_form: 2 << 20,
+            bodies_kib: 256 << 10,
+            calls: 10_000,
+            drain_delay: seconds(5),
+            grace: seconds(30),
+            wait: seconds(120),
+        }
+    }
+}

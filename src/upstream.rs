@@ -1,0 +1,224 @@
+//! The way to the nodes: one pooled HTTP client for all of them.
+//!
+//! Towards a node go only the headers named here, whatever a client sent; back come only those a client needs. Every answer is
+//! bounded in time and size. No error text ever holds the query, which is signed.
+
+mod failure;
+mod tls;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use b3scale_middleware::bbb::{CallKind, Media};
+use b3scale_middleware::ports::{NodeRequest, Nodes};
+use b3scale_middleware::{Fault, NodeFailure, Reply};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::header::{self, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector, capture_connection};
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tower::timeout::Timeout;
+use tower::util::{BoxCloneSyncService, MapRequest};
+use tower::{BoxError, ServiceBuilder, ServiceExt};
+use tower_http::decompression::{Decompression, DecompressionBody};
+
+pub use tls::CaFileError;
+
+const ACCEPT: HeaderValue = HeaderValue::from_static("application/xml, text/xml;q=0.9, */*;q=0.1");
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("b3scaled/", env!("CARGO_PKG_VERSION")));
+const XML: HeaderValue = HeaderValue::from_static("application/xml");
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+
+/// A BBB node's nginx closes a connection that has been idle for 65 s. Ours are given up well before.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Limits of the client, and whom it trusts.
+#[derive(Clone, Debug)]
+pub struct UpstreamSettings {
+    /// How long a connection may take, name look-up and TLS included.
+    pub connect: Duration,
+    /// How long the whole answer to a call may take, the connection included.
+    pub answer: Duration,
+    /// The same for a create, in which a node fetches slides and plugins.
+    pub create: Duration,
+    /// The most bytes an answer may have, after decompression.
+    pub largest_answer: usize,
+    /// A PEM file of certificate authorities that are trusted beside those of the system.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for UpstreamSettings {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            answer: Duration::from_secs(15),
+            create: Duration::from_secs(60),
+            largest_answer: 32 << 20,
+            ca_file: None,
+        }
+    }
+}
+
+type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
+type Plain = fn(Request<Full<Bytes>>) -> Request<Full<Bytes>>;
+type Pooled = Decompression<MapRequest<Client<Connector, Full<Bytes>>, Plain>>;
+type Answer = Response<DecompressionBody<Incoming>>;
+
+/// The nodes, asked over HTTP. Clones share one pool of connections.
+#[derive(Clone)]
+pub struct HttpNodes {
+    client: Pooled,
+    settings: Arc<UpstreamSettings>,
+}
+
+impl HttpNodes {
+    /// Makes the client. It connects to nobody yet.
+    ///
+    /// # Errors
+    ///
+    /// [`CaFileError`] when the file of certificate authorities cannot be used.
+    pub fn new(settings: UpstreamSettings) -> Result<Self, CaFileError> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls::client_config(settings.ca_file.as_deref())?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE)
+            .pool_timer(TokioTimer::new())
+            .build(Connector::new(Timeout::new(https, settings.connect)));
+        let plain: Plain = without_accept_encoding;
+        let client = ServiceBuilder::new().map_request(plain).service(client);
+        Ok(Self { client: Decompression::new(client), settings: Arc::new(settings) })
+    }
+
+    /// Sends a request and takes the whole answer in.
+    async fn exchange(&self, request: &NodeRequest) -> Result<Reply, NodeFailure> {
+        let limit = match request.kind {
+            CallKind::Create => self.settings.create,
+            _ => self.settings.answer,
+        };
+        let limit = request.patience.map_or(limit, |patience| patience.min(limit));
+        let mut connection = None;
+        let answer = self.answer(request, &mut connection);
+        match tokio::time::timeout(limit, answer).await {
+            Ok(reply) => reply,
+            Err(_) if connection.as_ref().is_some_and(is_open) => {
+                Err(NodeFailure::Silent { seconds: limit.as_secs_f64().ceil() as u64 })
+            }
+            Err(_) => Err(NodeFailure::Unreachable(format!("none within {} s", limit.as_secs_f32()))),
+        }
+    }
+
+    /// `connection` tells from outside how far the request has come.
+    async fn answer(
+        &self,
+        request: &NodeRequest,
+        connection: &mut Option<CaptureConnection>,
+    ) -> Result<Reply, NodeFailure> {
+        let mut again = can_be_repeated(request.kind);
+        loop {
+            let mut message = message(request)?;
+            *connection = Some(capture_connection(&mut message));
+            match self.client.clone().oneshot(message).boxed().await {
+                Ok(answer) => return self.reply(request.kind, answer).await,
+                // The node may have closed a pooled connection at the moment it was used.
+                Err(error) if again && failure::is_closed(&error) => again = false,
+                Err(error) => return Err(failure::of_client(&error)),
+            }
+        }
+    }
+
+    async fn reply(&self, kind: CallKind, answer: Answer) -> Result<Reply, NodeFailure> {
+        let (head, body) = answer.into_parts();
+        let is_join = kind == CallKind::Join;
+        if head.status != StatusCode::OK && !(is_join && head.status == StatusCode::FOUND) {
+            return Err(NodeFailure::Status(head.status.as_u16()));
+        }
+        let limit = self.settings.largest_answer;
+        let body = Limited::new(body, limit).collect().boxed();
+        let body = body.await.map_err(|error| failure::of_body(&*error, limit))?;
+        let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
+        let content_type = content_type.unwrap_or(HeaderValue::from_static("text/xml;charset=utf-8"));
+        let mut reply = Reply::new(head.status, content_type, body.to_bytes());
+        if is_join {
+            reply.location = head.headers.get(header::LOCATION).cloned();
+            reply.cookies = head.headers.get_all(header::SET_COOKIE).iter().cloned().collect();
+        }
+        Ok(reply)
+    }
+}
+
+impl Nodes for HttpNodes {
+    fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>> {
+        let nodes = self.clone();
+        Box::pin(async move {
+            let backend = request.backend.id;
+            nodes.exchange(&request).await.map_err(|failure| Fault::Node { backend, failure })
+        })
+    }
+}
+
+/// Writes the request. All that a client's request leaves in it is what the stages signed, and its name.
+fn message(request: &NodeRequest) -> Result<Request<Full<Bytes>>, NodeFailure> {
+    let uri = Uri::try_from(format!("{}{}", request.backend.url, request.path_and_query))
+        .map_err(|error| NodeFailure::Unreachable(format!("its URL cannot be called: {error}")))?;
+    let mut message = Request::new(Full::default());
+    *message.uri_mut() = uri;
+    let headers = message.headers_mut();
+    headers.insert(header::ACCEPT, ACCEPT);
+    headers.insert(header::USER_AGENT, USER_AGENT);
+    headers.insert("x-request-id", request.request_id.clone());
+    if let Some(content) = &request.content {
+        headers.insert(header::CONTENT_TYPE, if content.media == Media::Xml { XML } else { FORM });
+        *message.method_mut() = Method::POST;
+        *message.body_mut() = Full::new(content.bytes.clone());
+    }
+    Ok(message)
+}
+
+/// Compressed answers are read, but not asked for: on the way to a node they cost more than they save.
+fn without_accept_encoding(mut message: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+    message.headers_mut().remove(header::ACCEPT_ENCODING);
+    message
+}
+
+fn is_open(connection: &CaptureConnection) -> bool {
+    connection.connection_metadata().is_some()
+}
+
+/// Whether a node that gets the call twice does what it does for one.
+fn can_be_repeated(kind: CallKind) -> bool {
+    match kind {
+        CallKind::Index
+        | CallKind::IsMeetingRunning
+        | CallKind::GetMeetingInfo
+        | CallKind::GetMeetings
+        | CallKind::GetSessions
+        | CallKind::GetRecordings
+        | CallKind::GetRecordingTextTracks => true,
+        CallKind::Create
+        | CallKind::Join
+        | CallKind::End
+        | CallKind::InsertDocument
+        | CallKind::SendChatMessage
+        | CallKind::PublishRecordings
+        | CallKind::DeleteRecordings
+        | CallKind::UpdateRecordings
+        | CallKind::PutRecordingTextTrack => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

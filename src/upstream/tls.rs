@@ -1,0 +1,66 @@
+//! Whom we trust when a node shows its certificate.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tracing::warn;
+
+/// The versions that are still sound.
+const VERSIONS: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+
+/// A file of certificate authorities that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CaFileError {
+    /// It is not there, may not be read, or is no PEM.
+    #[error("the CA file {} cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: pem::Error,
+    },
+    /// What it holds is no certificate.
+    #[error("the CA file {} holds no usable certificate: {reason}", path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The TLS library refuses its own settings.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(#[from] rustls::Error),
+}
+
+/// The roots of the system, and those of the file if there is one.
+pub(super) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, CaFileError> {
+    let mut roots = RootCertStore::empty();
+    let system = rustls_native_certs::load_native_certs();
+    for error in system.errors {
+        warn!(fault = %error, "some certificates of the system cannot be read");
+    }
+    roots.add_parsable_certificates(system.certs);
+    if let Some(path) = ca_file {
+        add_file(&mut roots, path)?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(VERSIONS)?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), CaFileError> {
+    let unreadable = |source| CaFileError::Unreadable { path: path.to_owned(), source };
+    let useless = |reason: String| CaFileError::NoCertificate { path: path.to_owned(), reason };
+    let certificates: Vec<_> =
+        CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)?;
+    if certificates.is_empty() {
+        return Err(useless("there is no CERTIFICATE section in it".to_owned()));
+    }
+    for certificate in certificates {
+        roots.add(certificate).map_err(|error| useless(error.to_string()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! A cluster in memory that never changes, for measuring the pipeline: its ports answer at once, and allocate nothing but
+//! what their signatures ask for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use b3scale_middleware::bbb::{CallKind, ScopedId};
+use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, MeetingState};
+use b3scale_middleware::memory::Memory;
+use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, NewClaim, NodeRequest, Nodes};
+use b3scale_middleware::{Call, Fault, Ports, Reply};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+
+/// What every node answers: to any call, the meeting `m1` as if it had just been made.
+const ANSWER: &str = "<response><returncode>SUCCESS</returncode><running>true</running>\
+    <internalMeetingID>internal-m1</internalMeetingID><createTime>1700000000000</createTime></response>";
+
+/// The frontend `school`, two nodes, and the meetings `m1`, which is live, and `m2`, which is not yet there.
+pub struct Frozen {
+    memory: Memory,
+    world: Arc<World>,
+}
+
+struct World {
+    frontend: Arc<Frontend>,
+    backends: Arc<[Arc<Backend>]>,
+    meetings: HashMap<ScopedId, Arc<Meeting>>,
+    claimed: Arc<Meeting>,
+    reply: Reply,
+}
+
+impl Frozen {
+    /// Builds it.
+    #[expect(clippy::new_without_default, reason = "there is more than one way a cluster could be by default")]
+    pub fn new() -> Self {
+        let memory = Memory::new()
+            .frontend_with("school", |settings| settings.required_tags = ["eu"].iter().collect())
+            .backend("n1", &["eu"])
+            .backend("n2", &["eu"])
+            .meeting("school", "m1", "n1", MeetingState::Live)
+            .meeting("school", "m2", "n2", MeetingState::Claimed);
+        let meeting = |id| memory.meeting_named("school", id).expect("it has been put there");
+        let live = meeting("m1");
+        let world = World {
+            frontend: memory.frontend_named("school"),
+            backends: memory.ports().directory.backends(),
+            claimed: meeting("m2"),
+            meetings: HashMap::from([(live.id.clone(), live)]),
+            reply: Reply::xml(ANSWER.into()),
+        };
+        Self { memory, world: Arc::new(world) }
+    }
+
+    /// The ports that reach into it.
+    pub fn ports(&self) -> Ports {
+        let world = &self.world;
+        Ports { directory: Arc::clone(world) as _, meetings: Arc::clone(world) as _, nodes: Arc::clone(world) as _ }
+    }
+
+    /// A call that comes to a good end here, signed, as it comes in.
+    pub fn call(&self, kind: CallKind) -> Call {
+        let query = match kind {
+            CallKind::Create => "meetingID=m2&name=Lesson&record=true",
+            CallKind::Join => "meetingID=m1&fullName=Ada&role=VIEWER",
+            CallKind::SendChatMessage => "meetingID=m1&message=Hello",
+            _ => "meetingID=m1",
+        };
+        self.memory.call(kind, self.memory.verified(kind, query).params.raw())
+    }
+}
+
+impl Directory for World {
+    fn frontend(&self, key: &str) -> Option<Arc<Frontend>> {
+        (self.frontend.key == key).then(|| Arc::clone(&self.frontend))
+    }
+
+    fn backend(&self, id: BackendId) -> Option<Arc<Backend>> {
+        self.backends.iter().find(|backend| backend.id == id).cloned()
+    }
+
+    fn backends(&self) -> Arc<[Arc<Backend>]> {
+        Arc::clone(&self.backends)
+    }
+}
+
+impl Meetings for World {
+    fn known(&self, id: &ScopedId) -> Option<Arc<Meeting>> {
+        self.meetings.get(id).cloned()
+    }
+
+    fn find<'a>(&'a self, id: &'a ScopedId) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+        ready(Ok(self.known(id))).boxed()
+    }
+
+    fn of_frontend(&self, _: FrontendId) -> Vec<Arc<Meeting>> {
+        self.meetings.values().cloned().collect()
+    }
+
+    fn claim<'a>(&'a self, _: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {
+        ready(Ok(Claim::Won(Arc::clone(&self.claimed)))).boxed()
+    }
+
+    fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+        ready(Ok(self.known(&meeting.id))).boxed()
+    }
+
+    fn move_claim<'a>(
+        &'a self,
+        _: &'a Meeting,
+        _: BackendId,
+        _: bool,
+    ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+        ready(Ok(None)).boxed()
+    }
+
+    fn release<'a>(&'a self, _: &'a Meeting, _: bool) -> BoxFuture<'a, Result<(), Fault>> {
+        ready(Ok(())).boxed()
+    }
+
+    fn record_live<'a>(&'a self, _: &'a Meeting, _: Born) -> BoxFuture<'a, Result<(), Fault>> {
+        ready(Ok(())).boxed()
+    }
+
+    fn record_ending<'a>(&'a self, _: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>> {
+        ready(Ok(())).boxed()
+    }
+
+    fn forget<'a>(&'a self, _: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>> {
+        ready(Ok(())).boxed()
+    }
+}
+
+impl Nodes for World {
+    fn send(&self, _: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>> {
+        ready(Ok(self.reply.clone())).boxed()
+    }
+}
