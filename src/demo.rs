@@ -16,12 +16,12 @@ mod words;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::pin::{Pin, pin};
 use std::process::ExitCode;
-
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use error::DemoError;
 
+use crate::serve::stop_signal;
 use crate::store::private::PrivateCluster;
 use folder::Folder;
 use lesson::Lesson;
@@ -102,11 +102,11 @@ impl From<Verdict> for ExitCode {
 /// [`DemoError`], when the cluster cannot be set up or its server ends by itself.
 pub async fn run(options: DemoOptions) -> Result<Verdict, DemoError> {
     options.check()?;
-    let mut interruption = Interruption::listen().map_err(DemoError::Signals)?;
+    let mut stop = pin!(stop_signal().map_err(DemoError::Signals)?);
     let folder = Folder::open(options.data_dir.as_deref())?;
     // A start of PostgreSQL is not interrupted: what it leaves in the middle would have to be cleared up.
     let database = PrivateCluster::start(folder.path()).await?;
-    let outcome = with_database(&options, &folder, &database, &mut interruption).await;
+    let outcome = with_database(&options, &folder, &database, stop.as_mut()).await;
     database.stop().await;
     outcome
 }
@@ -115,14 +115,14 @@ async fn with_database(
     options: &DemoOptions,
     folder: &Folder,
     database: &PrivateCluster,
-    interruption: &mut Interruption,
+    stop: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<Verdict, DemoError> {
     let scene = Scene::set(options, folder, database).await?;
     let mut report = Report::new(if options.json { Box::new(io::stderr()) } else { Box::new(io::stdout()) });
     let mut server = Server::start(&scene)?;
     let outcome = tokio::select! {
         outcome = perform(options, &scene, &mut server, &mut report) => outcome,
-        () = interruption.comes() => {
+        () = stop => {
             if options.once { Ok(Verdict::Failed) } else { Ok(report.verdict()) }
         }
     };
@@ -149,25 +149,6 @@ async fn perform(
     }
     words::invitation(scene, report)?;
     Err(server.ended().await)
-}
-
-/// Ctrl-C and SIGTERM, from the moment of listening on.
-struct Interruption {
-    ctrl_c: Signal,
-    terminate: Signal,
-}
-
-impl Interruption {
-    fn listen() -> io::Result<Self> {
-        Ok(Self { ctrl_c: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn comes(&mut self) {
-        tokio::select! {
-            _ = self.ctrl_c.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 #[cfg(test)]

@@ -67,7 +67,8 @@ impl<'a> Lesson<'a> {
             report.step(tenant.key, "getMeetings", self.list(tenant).await)?;
             report.step(tenant.key, "getMeetings", self.forge(tenant).await)?;
         }
-        let spread = Spread::of(self.scene, self.scoped());
+        let scoped: Vec<_> = self.meetings.iter().map(|one| (one.tenant.key, one.scoped.as_ref())).collect();
+        let spread = Spread::of(self.scene, &scoped);
         for tenant in &self.scene.tenants {
             report.step(tenant.key, "spread", spread.is_even(tenant))?;
         }
@@ -272,10 +273,6 @@ impl<'a> Lesson<'a> {
 
     fn of_tenant(&self, tenant: &Tenant) -> impl Iterator<Item = &Meeting<'a>> {
         self.meetings.iter().filter(|meeting| meeting.belongs_to(tenant))
-    }
-
-    fn scoped(&self) -> impl Iterator<Item = (&'static str, &str)> + Clone {
-        self.meetings.iter().map(|meeting| (meeting.tenant.key, meeting.scoped.as_ref()))
     }
 
     /// The nodes that have a meeting.

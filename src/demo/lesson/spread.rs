@@ -21,15 +21,15 @@ pub(super) struct Spread {
 
 impl Spread {
     /// Counts `meetings`, each a tenant's key and the id that nodes know.
-    pub(super) fn of<'m>(scene: &Scene, meetings: impl Iterator<Item = (&'static str, &'m str)> + Clone) -> Self {
+    pub(super) fn of(scene: &Scene, meetings: &[(&'static str, &str)]) -> Self {
         let tenants: Vec<_> = scene.tenants.iter().map(|tenant| tenant.key).collect();
         let shares = scene.places.iter().map(|place| {
             let mut share =
                 Share { node: place.name.clone(), tag: place.tag, meetings: vec![0; tenants.len()], people: 0 };
-            for (key, id) in meetings.clone() {
+            for (key, id) in meetings {
                 let Some(view) = place.node.meeting(id) else { continue };
                 share.people += view.attendees.len();
-                let column = tenants.iter().position(|tenant| *tenant == key);
+                let column = tenants.iter().position(|tenant| tenant == key);
                 column.iter().for_each(|column| share.meetings[*column] += 1);
             }
             share
