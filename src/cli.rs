@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use argh::FromArgs;
+use tracing::level_filters::LevelFilter;
 
 use crate::config::{Config, Environment, LogSettings};
+use crate::demo::{self, DemoOptions};
 use crate::node::{Node, NodeOptions};
 use crate::pipeline::Plan;
 use crate::serve::{self, Database};
@@ -43,6 +45,7 @@ enum Command {
     Migrate(MigrateCommand),
     Token(TokenCommand),
     Node(NodeCommand),
+    Demo(DemoCommand),
 }
 
 /// Apply pending migrations and say which.
@@ -74,6 +77,35 @@ struct NodeCommand {
     secret: Option<String>,
 }
 
+/// A whole cluster on this machine: nodes, two frontends, a server, and a lesson played on it.
+///
+/// Afterwards it keeps serving until Ctrl-C, and says where.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "demo")]
+struct DemoCommand {
+    /// end after the lesson: 0, or 1 if a step did not come out as it should
+    #[argh(switch)]
+    once: bool,
+    /// simulated nodes, 2 to 64; default: 4
+    #[argh(option, arg_name = "n", default = "DemoOptions::default().nodes")]
+    nodes: usize,
+    /// meetings of the lesson, 2 to 10000; default: 12
+    #[argh(option, arg_name = "n", default = "DemoOptions::default().meetings")]
+    meetings: usize,
+    /// where the server listens; default: 127.0.0.1:42353
+    #[argh(option, arg_name = "addr", default = "DemoOptions::default().listen")]
+    listen: SocketAddr,
+    /// keep the database and the log in this folder; without it, in a temporary one
+    #[argh(option, arg_name = "dir")]
+    data_dir: Option<PathBuf>,
+    /// when ready, print one JSON object: api, token, frontends, backends; the lesson is then played with --once only
+    #[argh(switch)]
+    json: bool,
+    /// the nodes speak https, with certificates of a private authority
+    #[argh(switch)]
+    https_nodes: bool,
+}
+
 impl B3scaled {
     /// Does what the command line says.
     ///
@@ -84,7 +116,12 @@ impl B3scaled {
             return print(&format!("b3scaled {}\n", env!("CARGO_PKG_VERSION")));
         }
         let environment = Environment::read();
-        telemetry::start_log(LogSettings::read(&environment)?);
+        let mut log = LogSettings::read(&environment)?;
+        if matches!(self.command, Some(Command::Demo(_))) && environment.text("B3SCALE_LOG_LEVEL").is_none() {
+            // What goes well is in the demo's own report.
+            log.level = LevelFilter::WARN;
+        }
+        telemetry::start_log(log);
         environment
             .files
             .iter()
@@ -101,7 +138,15 @@ impl B3scaled {
             Some(Command::Migrate(MigrateCommand {})) => migrate(&config).await,
             Some(Command::Token(command)) => print_token(&config, &command).await,
             Some(Command::Node(command)) => run_node(command).await,
+            Some(Command::Demo(command)) => Ok(demo::run(command.into()).await?.into()),
         }
+    }
+}
+
+impl From<DemoCommand> for DemoOptions {
+    fn from(command: DemoCommand) -> Self {
+        let DemoCommand { once, nodes, meetings, listen, data_dir, json, https_nodes } = command;
+        Self { nodes, meetings, listen, data_dir, once, json, https_nodes }
     }
 }
 
