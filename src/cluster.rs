@@ -8,12 +8,13 @@ mod meetings;
 mod roster;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use b3scale_middleware::Ports;
 use b3scale_middleware::ports::Nodes;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::store::{Store, StoreError};
 use view::View;
@@ -24,7 +25,7 @@ pub const CREATE_LIMIT: Duration = Duration::from_secs(90);
 /// How long memory is trusted while the database is away.
 const TRUST: Duration = Duration::from_secs(600);
 
-/// What this server knows of the cluster, and the tasks that keep it true. Dropping it ends the tasks.
+/// What this server knows of the cluster, and the tasks that keep it true.
 #[derive(Clone)]
 pub struct Cluster(Arc<Inner>);
 
@@ -34,6 +35,7 @@ struct Inner {
     nodes: Arc<dyn Nodes>,
     /// When the database was last known to be there, and how often the backends have been gone through.
     pulse: watch::Sender<Pulse>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +52,8 @@ impl Cluster {
     /// The database cannot be read.
     pub async fn start(store: Store, nodes: Arc<dyn Nodes>) -> Result<Self, StoreError> {
         let pulse = Pulse { database_seen: Instant::now(), database_away: false, rounds: 0 };
-        let inner = Inner { store, view: Arc::new(View::default()), nodes, pulse: watch::Sender::new(pulse) };
+        let (view, pulse) = (Arc::new(View::default()), watch::Sender::new(pulse));
+        let inner = Inner { store, view, nodes, pulse, tasks: Mutex::default() };
         let cluster = Self(Arc::new(inner));
         cluster.load_all().await?;
         cluster.spawn_follower();
@@ -67,12 +70,40 @@ impl Cluster {
         Ports { directory: Arc::<Cluster>::clone(&cluster), meetings: cluster, nodes: Arc::clone(&self.0.nodes) }
     }
 
+    /// Ends the tasks. What is known stays as it is.
+    pub fn stop(&self) {
+        self.tasks().abort_all();
+    }
+
+    /// Waits until what is known is as wanted. Looks again whenever something changes.
+    pub async fn wait_until(&self, mut holds: impl FnMut() -> bool) {
+        loop {
+            let changed = self.0.view.changed.notified();
+            tokio::pin!(changed);
+            // Listens before it looks, so that nothing is missed in between.
+            changed.as_mut().enable();
+            if holds() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Why this server should not be given calls, if there is a reason.
     pub fn distrust(&self) -> Option<String> {
         let pulse = *self.0.pulse.borrow();
         let age = pulse.database_seen.elapsed();
         let stale = pulse.database_away && age > TRUST;
         stale.then(|| format!("the database has been away for {} s", age.as_secs()))
+    }
+
+    /// Starts a task that ends with the cluster.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks().spawn(task);
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_database(&self, there: bool) {

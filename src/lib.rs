@@ -1,10 +1,25 @@
-//! The programs around the pipeline: server, store, nodes and demo.
+//! The programs around the pipeline.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`cli`], [`config`], [`telemetry`], [`token`] | what a program reads, logs and prints |
+//! | [`serve`] | a server, put together |
+//! | [`pipeline`] | `pipeline.toml`, from text to the stack that calls travel through |
+//! | [`server`] | the port: requests into calls, replies and faults into answers |
+//! | [`cluster`] | what this server knows in memory, and how that is kept true |
+//! | [`store`] | PostgreSQL, and the private cluster of the default run |
+//! | [`upstream`] | the HTTP client to the nodes |
+//! | [`node`] | a simulated BBB node |
 
+pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod demo;
 pub mod node;
 pub mod pipeline;
+pub mod serve;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+pub mod token;
 pub mod upstream;

@@ -45,7 +45,7 @@ impl Cluster {
     pub(super) fn spawn_follower(&self) {
         let mut feed = self.0.store.feed();
         let cluster = Arc::downgrade(&self.0);
-        tokio::spawn(async move {
+        self.spawn(async move {
             while let Some(change) = feed.recv().await {
                 let Some(inner) = cluster.upgrade() else { return };
                 let cluster = Cluster(inner);

@@ -38,13 +38,13 @@ struct Report {
 impl Cluster {
     pub(super) fn spawn_health(&self) {
         let cluster = Arc::downgrade(&self.0);
-        tokio::spawn(async move {
+        self.spawn(async move {
             let mut rounds = interval(EVERY);
             rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 rounds.tick().await;
                 let Some(inner) = cluster.upgrade() else { return };
-                Cluster(inner).go_round().await;
+                Cluster(inner).look_round().await;
             }
         });
     }
@@ -54,12 +54,14 @@ impl Cluster {
         for backend in self.0.view.roster().backends().iter() {
             if backend.vitals.node_state() == NodeState::Init && backend.admin_state != AdminState::Init {
                 let (cluster, backend) = (self.clone(), Arc::clone(backend));
+                // Not awaited here, so that a node that stalls does not hold up the news of others.
                 tokio::spawn(async move { cluster.poll(&backend).await });
             }
         }
     }
 
-    async fn go_round(&self) {
+    /// Asks every node how it fares, and clears up after what went wrong.
+    pub async fn look_round(&self) {
         let backends = Arc::clone(self.0.view.roster().backends());
         let asked = backends.iter().filter(|backend| backend.admin_state != AdminState::Init);
         join_all(asked.map(|backend| self.poll(backend))).await;
@@ -110,6 +112,7 @@ impl Cluster {
             }
             _ => {}
         }
+        self.0.view.changed.notify_waiters();
         let seen = NewStatus { node_state: state, last_error, latency, attendees: attendees.unwrap_or_default() };
         if let Err(error) = self.0.store.record_status(backend.id, &seen).await {
             tracing::debug!(backend.id = %backend.id, %error, "A node's state could not be noted");

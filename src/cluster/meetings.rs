@@ -73,17 +73,17 @@ impl Meetings for Cluster {
         async move {
             let deadline = Instant::now() + CREATE_LIMIT;
             loop {
-                let settled = self.0.view.settled.notified();
-                tokio::pin!(settled);
+                let changed = self.0.view.changed.notified();
+                tokio::pin!(changed);
                 // Listens before it looks, so that nothing is missed in between.
-                settled.as_mut().enable();
+                changed.as_mut().enable();
                 match self.known(&meeting.id) {
                     Some(now) if now.state == MeetingState::Claimed => {}
                     now => return Ok(now),
                 }
                 let waited = timeout_at(deadline, async {
                     tokio::select! {
-                        () = settled => {}
+                        () = changed => {}
                         () = sleep(LOOK_AGAIN) => self.look_again(&meeting.id).await,
                     }
                 });

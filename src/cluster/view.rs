@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::{BackendId, Meeting, MeetingState};
+use b3scale_middleware::cluster::{BackendId, Meeting};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use tokio::sync::Notify;
@@ -25,8 +25,8 @@ pub(super) struct View {
     /// Held by whoever replaces the roster, so that no replacement is lost.
     writing: Mutex<()>,
     meetings: DashMap<ScopedId, Slot>,
-    /// Some meeting is no longer merely claimed.
-    pub(super) settled: Notify,
+    /// Something is known that was not.
+    pub(super) changed: Notify,
 }
 
 enum Slot {
@@ -58,6 +58,7 @@ impl View {
             // Meetings may have become known before their backend did.
             self.on_backend(backend.id).iter().for_each(|_| backend.vitals.meeting_added());
         }
+        self.changed.notify_waiters();
     }
 
     pub(super) fn meeting(&self, id: &ScopedId) -> Known {
@@ -103,9 +104,7 @@ impl View {
             },
         };
         self.count(before.as_deref(), Some(&row));
-        if row.state != MeetingState::Claimed {
-            self.settled.notify_waiters();
-        }
+        self.changed.notify_waiters();
         Some(row)
     }
 
@@ -132,7 +131,7 @@ impl View {
             },
         };
         self.count(before.as_deref(), None);
-        self.settled.notify_waiters();
+        self.changed.notify_waiters();
     }
 
     /// The newest version known of a meeting, there or gone.
@@ -169,7 +168,7 @@ impl View {
 #[cfg(test)]
 mod tests {
     use b3scale_middleware::bbb::MeetingId;
-    use b3scale_middleware::cluster::FrontendId;
+    use b3scale_middleware::cluster::{FrontendId, MeetingState};
     use uuid::Uuid;
 
     use super::*;

@@ -26,13 +26,13 @@ impl Line {
     pub(super) fn end(mut self, result: Result<Reply, Fault>) -> Result<Reply, Fault> {
         self.written = true;
         match &result {
-            Ok(reply) => self.answered(outcome(reply)),
+            Ok(reply) => self.answered(outcome(reply), "Call answered"),
             Err(fault) => self.failed(fault),
         }
         result
     }
 
-    fn answered(&self, outcome: &str) {
+    fn answered(&self, outcome: &str, message: &str) {
         info!(
             request.id = self.request_id(),
             frontend.key = self.frontend_key(),
@@ -40,7 +40,7 @@ impl Line {
             backend.id = self.backend(),
             outcome,
             milliseconds = self.milliseconds(),
-            "call answered"
+            "{message}"
         );
     }
 
@@ -59,13 +59,15 @@ impl Line {
                     stage = self.door.trail.raised_by().as_deref(),
                     milliseconds = self.milliseconds(),
                     fault = text,
-                    "call failed"
+                    "Call failed"
                 )
             };
         }
         match blame {
             Blame::Us => line!(error),
-            Blame::Frontend | Blame::Backend => line!(warn),
+            Blame::Backend => line!(warn),
+            // Rooms that do not run are asked for all day; that is nothing to warn of.
+            Blame::Frontend => line!(info),
         }
     }
 
@@ -92,7 +94,7 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         if !self.written {
-            self.answered("abandoned");
+            self.answered("abandoned", "the client hung up");
         }
     }
 }

@@ -10,6 +10,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+/// How long a client may go on sending to a connection that we have closed.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// Counts the starts and ends of calls on one connection: odd while one is being answered.
 #[derive(Debug, Default)]
 pub(super) struct Pulse(AtomicU64);
@@ -45,11 +48,12 @@ pub(super) struct Paced<T> {
     began: Option<(u64, Instant)>,
     reading: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
+    lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> Paced<T> {
     pub(super) fn new(io: T, pulse: Arc<Pulse>, head: Duration, write: Duration) -> Self {
-        Self { io, pulse, head, write, began: None, reading: None, writing: None }
+        Self { io, pulse, head, write, began: None, reading: None, writing: None, lingering: None }
     }
 
     /// Fails when the head that has begun takes too long.
@@ -90,7 +94,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
         let before = buf.filled().len();
         match Pin::new(&mut this.io).poll_read(cx, buf) {
             Poll::Pending => this.poll_head(cx),
-            done => {
+            done @ Poll::Ready(_) => {
                 if buf.filled().len() > before {
                     this.note_bytes();
                 }
@@ -100,7 +104,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let write = Pin::new(&mut this.io).poll_write(cx, buf);
@@ -125,8 +129,21 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
         Pin::new(&mut self.get_mut().io).poll_flush(cx)
     }
 
+    /// Closes our side, and takes in for a while what still comes from the other. A connection that is closed over unread bytes
+    /// is reset, and the client would lose the answer to a call whose body nobody wanted.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+        let timer = this.lingering.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
+        let mut scratch = [0; 8192];
+        while timer.as_mut().poll(cx).is_pending() {
+            let mut buf = ReadBuf::new(&mut scratch);
+            let read = ready!(Pin::new(&mut this.io).poll_read(cx, &mut buf));
+            if read.is_err() || buf.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -67,6 +67,11 @@ impl Store {
         self.rows("answer", "SELECT", &[]).await.map(drop)
     }
 
+    /// Closes the connections that are not in use, and every other once it is given back. Nothing can be asked from then on.
+    pub fn close(&self) {
+        self.pool.close();
+    }
+
     /// Runs a statement. `task` completes "PostgreSQL refused to …".
     pub(super) async fn rows(&self, task: &'static str, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
         let client = self.client().await?;

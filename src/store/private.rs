@@ -85,6 +85,11 @@ impl PrivateCluster {
         &self.url
     }
 
+    /// The same for another of its databases.
+    pub fn url_of(&self, database: &str) -> String {
+        self.url.replacen(&format!("/{}?", server::NAME), &format!("/{database}?"), 1)
+    }
+
     /// Stops the cluster and waits for its end. Open connections are cut.
     pub async fn stop(self) {
         let _ = self.stop.send(());

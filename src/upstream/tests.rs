@@ -152,7 +152,7 @@ async fn a_node_is_sent_the_allowed_headers_and_no_others() {
     let asked = node.asked_last();
     assert_eq!((asked.method(), asked.body().as_ref()), (&Method::POST, &b"<modules/>"[..]));
     assert_eq!(asked.uri(), "/bigbluebutton/api/create?meetingID=m1&checksum=5ec4e7");
-    let mut names: Vec<_> = asked.headers().keys().map(|name| name.as_str()).collect();
+    let mut names: Vec<_> = asked.headers().keys().map(http::HeaderName::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, ["accept", "content-length", "content-type", "host", "user-agent", "x-request-id"]);
     assert_eq!(asked.headers()["content-type"], "application/xml");

@@ -1,7 +1,10 @@
 //! What the tests share.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod cluster;
 mod frozen;
 mod postgres;
 
+pub use cluster::{Answer, ClusterOptions, SECRET, TestCluster};
 pub use frozen::Frozen;
 pub use postgres::{TestDatabase, TestFolder, TestPostgres, postgres};

@@ -1,0 +1,194 @@
+//! The command line of `b3scaled`.
+#![expect(clippy::doc_markdown, reason = "argh prints these comments, and backticks would be printed too")]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use argh::FromArgs;
+use tracing::level_filters::LevelFilter;
+
+use crate::config::{Config, Environment, LogSettings};
+use crate::demo::{self, DemoOptions};
+use crate::node::{Node, NodeOptions};
+use crate::pipeline::Plan;
+use crate::serve::{self, Database};
+use crate::{telemetry, token};
+
+type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+
+/// One BigBlueButton endpoint for many tenants, spread over many nodes.
+///
+/// Without a command: serve. Settings come from the environment; see README.md.
+#[derive(FromArgs, Debug)]
+pub struct B3scaled {
+    /// the pipeline file; without it, B3SCALE_PIPELINE or the one that is compiled in
+    #[argh(option, arg_name = "file")]
+    pipeline: Option<PathBuf>,
+    /// where to listen; without it, B3SCALE_LISTEN_HTTP or 127.0.0.1:42353
+    #[argh(option, arg_name = "addr")]
+    listen: Option<SocketAddr>,
+    /// print the plan of every route and end: 0, or 1 with everything that is wrong
+    #[argh(switch)]
+    check: bool,
+    /// print the version and end
+    #[argh(switch)]
+    version: bool,
+    #[argh(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(FromArgs, Debug)]
+#[argh(subcommand)]
+enum Command {
+    Migrate(MigrateCommand),
+    Token(TokenCommand),
+    Node(NodeCommand),
+    Demo(DemoCommand),
+}
+
+/// Apply pending migrations and say which.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "migrate")]
+struct MigrateCommand {}
+
+/// Print an access token for the REST API.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "token")]
+struct TokenCommand {
+    /// whom the token is for; default: admin
+    #[argh(option, default = "String::from(\"admin\")")]
+    sub: String,
+    /// what it may do, separated by spaces or commas; default: b3scale b3scale:admin
+    #[argh(option, default = "String::from(\"b3scale b3scale:admin\")")]
+    scopes: String,
+}
+
+/// Run one simulated BBB node, for trying things.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "node")]
+struct NodeCommand {
+    /// where to listen; default: 127.0.0.1:8090
+    #[argh(option, arg_name = "addr", default = "SocketAddr::from(([127, 0, 0, 1], 8090))")]
+    listen: SocketAddr,
+    /// what its checksums are made with; without it, one is made and printed
+    #[argh(option)]
+    secret: Option<String>,
+}
+
+/// A whole cluster on this machine: nodes, two frontends, a server, and a lesson played on it.
+///
+/// Afterwards it keeps serving until Ctrl-C, and says where.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "demo")]
+struct DemoCommand {
+    /// end after the lesson: 0, or 1 if a step did not come out as it should
+    #[argh(switch)]
+    once: bool,
+    /// simulated nodes, 2 to 64; default: 4
+    #[argh(option, arg_name = "n", default = "DemoOptions::default().nodes")]
+    nodes: usize,
+    /// meetings of the lesson, 2 to 10000; default: 12
+    #[argh(option, arg_name = "n", default = "DemoOptions::default().meetings")]
+    meetings: usize,
+    /// where the server listens; default: 127.0.0.1:42353
+    #[argh(option, arg_name = "addr", default = "DemoOptions::default().listen")]
+    listen: SocketAddr,
+    /// keep the database and the log in this folder; without it, in a temporary one
+    #[argh(option, arg_name = "dir")]
+    data_dir: Option<PathBuf>,
+    /// when ready, print one JSON object: api, token, frontends, backends; the lesson is then played with --once only
+    #[argh(switch)]
+    json: bool,
+    /// the nodes speak https, with certificates of a private authority
+    #[argh(switch)]
+    https_nodes: bool,
+}
+
+impl B3scaled {
+    /// Does what the command line says.
+    ///
+    /// # Errors
+    /// One line, or for a pipeline file all that is wrong with it.
+    pub async fn run(self) -> Outcome {
+        if self.version {
+            return print(&format!("b3scaled {}\n", env!("CARGO_PKG_VERSION")));
+        }
+        let environment = Environment::read();
+        let mut log = LogSettings::read(&environment)?;
+        if matches!(self.command, Some(Command::Demo(_))) && environment.text("B3SCALE_LOG_LEVEL").is_none() {
+            // What goes well is in the demo's own report.
+            log.level = LevelFilter::WARN;
+        }
+        telemetry::start_log(log);
+        environment
+            .files
+            .iter()
+            .for_each(|file| tracing::info!(file = %file.display(), "Settings have been read from a file"));
+        environment.unknown().for_each(|name| tracing::warn!(name, "No program knows this variable"));
+        let mut config = Config::read(&environment)?;
+        config.pipeline = self.pipeline.or(config.pipeline);
+        config.listen = self.listen.unwrap_or(config.listen);
+        if self.check {
+            return print(&Plan::check(config.pipeline.as_deref())?);
+        }
+        match self.command {
+            None => serve::serve(&config).await.map(|()| ExitCode::SUCCESS).map_err(Into::into),
+            Some(Command::Migrate(MigrateCommand {})) => migrate(&config).await,
+            Some(Command::Token(command)) => print_token(&config, &command).await,
+            Some(Command::Node(command)) => run_node(command).await,
+            Some(Command::Demo(command)) => Ok(demo::run(command.into()).await?.into()),
+        }
+    }
+}
+
+impl From<DemoCommand> for DemoOptions {
+    fn from(command: DemoCommand) -> Self {
+        let DemoCommand { once, nodes, meetings, listen, data_dir, json, https_nodes } = command;
+        Self { nodes, meetings, listen, data_dir, once, json, https_nodes }
+    }
+}
+
+async fn migrate(config: &Config) -> Outcome {
+    let database = Database::open(config).await?;
+    let applied = database.store.migrate().await?;
+    let lines: Vec<String> = applied.iter().map(|migration| format!("applied {migration}\n")).collect();
+    let said = if lines.is_empty() { "nothing to apply\n".to_owned() } else { lines.concat() };
+    database.close().await;
+    print(&said)
+}
+
+async fn print_token(config: &Config, command: &TokenCommand) -> Outcome {
+    let secret = match &config.jwt_secret {
+        Some(secret) => secret.clone(),
+        None => {
+            let database = Database::open(config).await?;
+            database.prepare(config.migrate).await?;
+            let secret = database.jwt_secret(config).await?;
+            database.close().await;
+            secret
+        }
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    print(&format!("{}\n", token::sign(&secret, &command.sub, &command.scopes.replace(',', " "), now)?))
+}
+
+async fn run_node(command: NodeCommand) -> Outcome {
+    let defaults = NodeOptions::default();
+    let secret = command.secret.unwrap_or_else(|| defaults.secret.clone());
+    let node = Node::start(NodeOptions { listen: command.listen, secret, ..defaults }).await?;
+    print(&format!("url    {}\nsecret {}\n", node.url(), node.secret()))?;
+    let stop = serve::stop_signal()?;
+    tokio::select! {
+        () = node.run() => {}
+        () = stop => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command was asked for")]
+fn print(text: &str) -> Outcome {
+    print!("{text}");
+    Ok(ExitCode::SUCCESS)
+}

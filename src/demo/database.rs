@@ -1,0 +1,25 @@
+//! The database of the demo: a fresh one, beside what the folder's cluster may hold already.
+
+use tokio_postgres::{Client, NoTls};
+
+use super::DemoError;
+use crate::store::private::PrivateCluster;
+
+/// Apart from the server's own database, so that a demo in its folder touches nothing of it.
+const NAME: &str = "demo";
+
+/// Makes the database anew and returns its URL.
+pub(super) async fn fresh(cluster: &PrivateCluster) -> Result<String, DemoError> {
+    let (client, connection) = tokio_postgres::connect(cluster.url(), NoTls).await?;
+    let driver = tokio::spawn(connection);
+    let made = make(&client).await;
+    driver.abort();
+    made?;
+    Ok(cluster.url_of(NAME))
+}
+
+async fn make(client: &Client) -> Result<(), tokio_postgres::Error> {
+    // Neither statement may share a transaction with the other.
+    client.batch_execute(&format!("DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")).await?;
+    client.batch_execute(&format!("CREATE DATABASE {NAME}")).await
+}

@@ -1,0 +1,170 @@
+//! The report of a lesson: a line a step, what was expected where something else came, and where the meetings were.
+
+use std::io::{self, Write};
+
+use super::{DemoError, Verdict};
+
+/// What a mismatch shows of an answer at most, in characters.
+const MOST_CHARS: usize = 300;
+
+/// Writes the report as it comes, and counts what did not come out as it should.
+pub(super) struct Report {
+    out: Box<dyn Write + Send>,
+    steps: usize,
+    failed: usize,
+}
+
+/// Something that was expected, and what came instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mismatch {
+    pub(super) expected: String,
+    pub(super) came: String,
+}
+
+impl Report {
+    pub(super) fn new(out: Box<dyn Write + Send>) -> Self {
+        Self { out, steps: 0, failed: 0 }
+    }
+
+    /// A line, or an empty one.
+    pub(super) fn line(&mut self, text: &str) -> Result<(), DemoError> {
+        self.write(&format!("{text}\n"))
+    }
+
+    /// A line of a step: what came of it, or what should have.
+    pub(super) fn step(
+        &mut self,
+        frontend: &str,
+        call: &str,
+        outcome: Result<String, Mismatch>,
+    ) -> Result<(), DemoError> {
+        self.steps += 1;
+        match outcome {
+            Ok(came) => self.line(&format!("  ✓ {frontend:<9} {call:<17} {came}")),
+            Err(Mismatch { expected, came }) => {
+                self.failed += 1;
+                let came = clipped(&came);
+                let margin = " ".repeat(32);
+                self.line(&format!("  ✗ {frontend:<9} {call:<17} expected {expected}\n{margin}came     {came}"))
+            }
+        }
+    }
+
+    /// A table: the first row is its head. Cells that begin with a digit, and their heads, stand to the right.
+    pub(super) fn table(&mut self, rows: &[Vec<String>]) -> Result<(), DemoError> {
+        rows.iter().try_for_each(|row| {
+            let cells = row.iter().enumerate().map(|(place, cell)| {
+                let column = || rows.iter().filter_map(|row| row.get(place));
+                let width = column().map(|cell| cell.chars().count()).max().unwrap_or_default();
+                let is_number = column().nth(1).is_some_and(|cell| cell.starts_with(|c: char| c.is_ascii_digit()));
+                if is_number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+            });
+            let line = cells.collect::<Vec<_>>().join("   ");
+            self.line(format!("  {line}").trim_end())
+        })
+    }
+
+    /// The last line.
+    pub(super) fn summary(&mut self) -> Result<(), DemoError> {
+        let (steps, failed) = (self.steps, self.failed);
+        self.line(&match failed {
+            0 => format!("All {steps} steps came out as they should."),
+            _ => format!("{failed} of {steps} steps did not come out as they should."),
+        })
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        if self.failed == 0 { Verdict::Passed } else { Verdict::Failed }
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), DemoError> {
+        let written = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
+        match written {
+            // Who reads with `head` has seen enough; the lesson and its exit code go on.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.map_err(DemoError::Output),
+        }
+    }
+}
+
+impl Mismatch {
+    /// Checks one thing.
+    pub(super) fn unless(
+        holds: bool,
+        expected: impl Into<String>,
+        came: impl FnOnce() -> String,
+    ) -> Result<(), Mismatch> {
+        if holds { Ok(()) } else { Err(Mismatch { expected: expected.into(), came: came() }) }
+    }
+}
+
+/// One line of bounded length, since what came may be anything.
+fn clipped(text: &str) -> String {
+    let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(MOST_CHARS) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(write: impl FnOnce(&mut Report) -> Result<(), DemoError>) -> (String, Verdict) {
+        let paper = Paper::default();
+        let mut report = Report::new(Box::new(paper.clone()));
+        write(&mut report).unwrap();
+        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        (text, report.verdict())
+    }
+
+    #[test]
+    fn a_step_that_fails_says_what_was_expected_and_what_came() {
+        let (text, verdict) = written(|report| {
+            report.step("school", "create", Ok("lesson-1 → node-1".to_owned()))?;
+            let mismatch = Mismatch { expected: "SUCCESS".to_owned(), came: "HTTP 200,\nFAILED".to_owned() };
+            report.step("ministry", "isMeetingRunning", Err(mismatch))?;
+            report.summary()
+        });
+        assert_eq!(verdict, Verdict::Failed);
+        let expected = "  ✓ school    create            lesson-1 → node-1
+  ✗ ministry  isMeetingRunning  expected SUCCESS
+                                came     HTTP 200, FAILED
+1 of 2 steps did not come out as they should.
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let rows = [row(["node", "tags", "school"]), row(["node-1", "lessons", "3"]), row(["node-10", "office", "12"])];
+        let (text, verdict) = written(|report| report.table(&rows));
+        assert_eq!(verdict, Verdict::Passed);
+        let expected = "  node      tags      school\n  node-1    lessons        3\n  node-10   office        12\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn what_came_is_one_line_of_bounded_length() {
+        assert_eq!(clipped("a\n  b"), "a b");
+        assert_eq!(clipped(&"ü".repeat(5000)).chars().count(), MOST_CHARS + 1);
+    }
+}

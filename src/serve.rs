@@ -1,0 +1,215 @@
+//! Putting a server together: database, cluster, pipeline, port.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cluster::Cluster;
+use crate::config::{Config, Migrate};
+use crate::pipeline::{Pipeline, Plan, ReloadError};
+use crate::server::{Check, MetricsPage, Readiness, Router, Server, ServerParts, ServerSettings};
+use crate::store::private::{self, PrivateCluster, PrivateError};
+use crate::store::{Store, StoreError};
+use crate::telemetry;
+use crate::upstream::{CaFileError, HttpNodes, UpstreamSettings};
+
+/// The name under which the cluster keeps what its tokens are signed with.
+const JWT_SECRET: &str = "jwt-secret";
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The pipeline.
+    #[error("{0}")]
+    Pipeline(#[from] ReloadError),
+    /// The private database.
+    #[error("{0}")]
+    Private(#[from] PrivateError),
+    /// The database.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The schema is not the one this server needs.
+    #[error("the database lacks {0}; run `b3scaled migrate`, or unset B3SCALE_DB_MIGRATE")]
+    Unmigrated(String),
+    /// The certificate authorities of the nodes.
+    #[error("B3SCALE_NODE_CA_FILE: {0}")]
+    CaFile(#[from] CaFileError),
+    /// The address.
+    #[error("cannot listen on {address}: {error}; choose another with --listen or B3SCALE_LISTEN_HTTP")]
+    Listen {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// The system.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+    /// The metrics.
+    #[error("metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+}
+
+/// The database of a program: one by URL, or a private cluster that lives as long as this.
+pub struct Database {
+    /// What is in it.
+    pub store: Store,
+    private: Option<PrivateCluster>,
+}
+
+impl Database {
+    /// Connects to the database, having started it if it is a private one.
+    ///
+    /// # Errors
+    /// It cannot be started or reached.
+    pub async fn open(config: &Config) -> Result<Self, ServeError> {
+        if let Some(url) = &config.db_url {
+            return Ok(Self { store: Store::connect(url, config.db_pool_size).await?, private: None });
+        }
+        let private = PrivateCluster::start(&private::data_dir()?).await?;
+        tracing::info!("B3SCALE_DB_URL is not set: this server keeps a PostgreSQL of its own");
+        Ok(Self { store: Store::connect(private.url(), config.db_pool_size).await?, private: Some(private) })
+    }
+
+    /// Brings the schema up to date, or makes sure that it is.
+    ///
+    /// # Errors
+    /// The database is another program's, or may not be changed and needs to be.
+    pub async fn prepare(&self, migrate: Migrate) -> Result<(), ServeError> {
+        match migrate {
+            Migrate::Auto => {
+                let applied = self.store.migrate().await?;
+                applied.iter().for_each(|migration| tracing::info!(%migration, "A migration has been applied"));
+                Ok(())
+            }
+            Migrate::Manual => match self.store.pending_migrations().await? {
+                pending if pending.is_empty() => Ok(()),
+                pending => Err(ServeError::Unmigrated(pending.join(", "))),
+            },
+        }
+    }
+
+    /// What this cluster's tokens are signed with.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub async fn jwt_secret(&self, config: &Config) -> Result<String, ServeError> {
+        match &config.jwt_secret {
+            Some(secret) => Ok(secret.clone()),
+            None => Ok(self.store.shared_secret(JWT_SECRET).await?),
+        }
+    }
+
+    /// Ends what was started.
+    pub async fn close(self) {
+        self.store.close();
+        if let Some(private) = self.private {
+            private.stop().await;
+        }
+    }
+}
+
+/// A server that has everything it needs and its port, and takes no connection yet.
+pub struct Assembly {
+    /// What it knows.
+    pub cluster: Cluster,
+    /// What calls travel through.
+    pub pipeline: Arc<Pipeline>,
+    /// The port.
+    pub server: Server,
+}
+
+impl Assembly {
+    /// Puts a server together on a database whose schema is up to date. `secret` is what the cluster signs tokens with.
+    ///
+    /// # Errors
+    /// The database cannot be read, a file not used, or the address not had.
+    pub async fn new(
+        config: &Config,
+        store: Store,
+        secret: String,
+        metrics: Option<MetricsPage>,
+    ) -> Result<Self, ServeError> {
+        let upstream = UpstreamSettings { ca_file: config.node_ca_file.clone(), ..UpstreamSettings::default() };
+        let cluster = Cluster::start(store, Arc::new(HttpNodes::new(upstream)?)).await?;
+        let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports())?);
+        let router: Arc<dyn Router> = Arc::<Pipeline>::clone(&pipeline);
+        let readiness = Arc::new(Trusted(cluster.clone()));
+        let parts = ServerParts { router, readiness, metrics, secret: secret.into_bytes() };
+        let listened = Server::bind(config.listen, parts, settings(config)).await;
+        let server = listened.map_err(|error| ServeError::Listen { address: config.listen, error })?;
+        Ok(Self { cluster, pipeline, server })
+    }
+}
+
+/// Serves until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// The server cannot start. One that has started ends only when it is told to.
+pub async fn serve(config: &Config) -> Result<(), ServeError> {
+    // Before anything is started: a broken pipeline is told at once, all of it.
+    Plan::check(config.pipeline.as_deref())?;
+    let handle = telemetry::start_metrics()?;
+    let stop = stop_signal()?;
+    let database = Database::open(config).await?;
+    database.prepare(config.migrate).await?;
+    let secret = database.jwt_secret(config).await?;
+    let metrics = MetricsPage { handle, token: config.metrics_token.clone() };
+    let Assembly { cluster, pipeline, server } =
+        Assembly::new(config, database.store.clone(), secret, Some(metrics)).await?;
+    reload_on_hangup(Arc::clone(&pipeline))?;
+    let file = config.pipeline.as_deref().unwrap_or(Path::new("built in")).display();
+    tracing::info!(listen = %server.local_addr(), pipeline = %file, hash = pipeline.hash(), "b3scaled serves");
+    server.serve(stop).await;
+    cluster.stop();
+    database.close().await;
+    Ok(())
+}
+
+/// Ends with SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// The system does not let us listen for signals.
+pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn reload_on_hangup(pipeline: Arc<Pipeline>) -> std::io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match pipeline.reload() {
+                Ok(hash) => tracing::info!(hash, "The pipeline has been reloaded"),
+                Err(error) => tracing::error!("The pipeline stays as it was:\n{error}"),
+            }
+        }
+    });
+    Ok(())
+}
+
+fn settings(config: &Config) -> ServerSettings {
+    ServerSettings {
+        idle: config.idle_timeout,
+        head: config.header_timeout,
+        write_pause: config.write_timeout,
+        call: config.request_timeout,
+        drain_delay: config.drain_delay,
+        ..ServerSettings::default()
+    }
+}
+
+struct Trusted(Cluster);
+
+impl Readiness for Trusted {
+    fn checks(&self) -> Vec<Check> {
+        vec![Check { name: "pipeline", problem: None }, Check { name: "view", problem: self.0.distrust() }]
+    }
+}

@@ -1,0 +1,81 @@
+//! Going down without losing a call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use b3scale_middleware::Reply;
+use b3scale_middleware::bbb::CallKind;
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use crate::rig::{Answer, Plan, head, school, signed, within};
+
+/// Defect 48 of the original: a server that was stopped dropped its calls.
+#[tokio::test]
+async fn a_call_in_flight_is_answered_before_the_server_goes() {
+    let (started, open) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (starting, opening) = (Arc::clone(&started), Arc::clone(&open));
+    let plan = Plan::new(&school()).route(CallKind::GetMeetings, move |_| {
+        let (starting, opening) = (Arc::clone(&starting), Arc::clone(&opening));
+        async move {
+            starting.notify_one();
+            opening.notified().await;
+            Ok(Reply::xml(Bytes::from_static(b"<response><returncode>SUCCESS</returncode></response>")))
+        }
+    });
+    let rig = plan.serve().await;
+    let mut client = rig.connect().await;
+    client.write_all(head("GET", &signed(CallKind::GetMeetings, ""), "").as_bytes()).await.unwrap();
+    within(started.notified()).await;
+    rig.stop();
+    let address = rig.address;
+    within(async { while TcpStream::connect(address).await.is_ok() {} }).await;
+    open.notify_one();
+    assert!(Answer::whole(&mut client).await.is_success());
+    rig.gone().await;
+}
+
+#[tokio::test]
+async fn the_grace_time_ends_even_if_a_call_does_not() {
+    let started = Arc::new(Notify::new());
+    let starting = Arc::clone(&started);
+    let plan = Plan::new(&school()).settings(|settings| settings.grace = Duration::from_millis(50));
+    let plan = plan.route(CallKind::GetMeetings, move |_| {
+        starting.notify_one();
+        std::future::pending()
+    });
+    let rig = plan.serve().await;
+    let mut client = rig.connect().await;
+    client.write_all(head("GET", &signed(CallKind::GetMeetings, ""), "").as_bytes()).await.unwrap();
+    within(started.notified()).await;
+    rig.stop();
+    rig.gone().await;
+}
+
+/// Clients that do as a load balancer in front does: they ask whether the server is ready before they call it.
+#[tokio::test]
+async fn a_drain_under_load_loses_no_call() {
+    let plan = Plan::new(&school()).settings(|settings| settings.drain_delay = Duration::from_secs(2));
+    let rig = plan.serve().await;
+    let clients = (0..8).map(|client| {
+        let rig = &rig;
+        async move {
+            let mut calls = 0;
+            while rig.get("/health/ready").await.status == 200 {
+                let query = format!("meetingID=m{client}-{calls}&name=x");
+                assert!(rig.get(&signed(CallKind::Create, &query)).await.is_success());
+                calls += 1;
+                if calls == 3 {
+                    rig.stop();
+                }
+            }
+            calls
+        }
+    });
+    let calls = within(join_all(clients)).await;
+    assert!(calls.iter().sum::<i32>() >= 3);
+    rig.gone().await;
+}

@@ -1,0 +1,127 @@
+//! What a browser sees of a join: the node, the waiting page, or an error it can read.
+
+use std::time::Duration;
+
+use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::cluster::MeetingState;
+
+use crate::rig::{Plan, Rig, head, school, signed};
+
+const BROWSER: &str = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n";
+const JOIN: &str = "meetingID=m1&fullName=Ada&role=VIEWER";
+
+#[tokio::test]
+async fn a_join_leads_to_the_node() {
+    let cluster = school().meeting("school", "m1", "n1", MeetingState::Live);
+    let rig = Rig::new(&cluster).await;
+    for method in ["GET", "HEAD"] {
+        let answer = rig.send(head(method, &signed(CallKind::Join, JOIN), "")).await;
+        assert_eq!(answer.status, 302);
+        assert!(answer.header("location").unwrap().starts_with("https://n1.example/bigbluebutton/api/join?"));
+    }
+}
+
+#[tokio::test]
+async fn a_join_waits_until_its_meeting_is_there() {
+    let cluster = school().meeting("school", "m1", "n1", MeetingState::Claimed);
+    let rig = Rig::new(&cluster).await;
+    let sent = rig.get(&signed(CallKind::Join, JOIN)).await;
+    let page = sent.header("location").expect("it is sent to the waiting page");
+    assert!(sent.status == 302 && page.starts_with("/b3s/retry-join/"));
+
+    let waiting = rig.get_with(page, BROWSER).await;
+    assert_eq!((waiting.status, waiting.header("refresh")), (200, Some("2")));
+    assert!(waiting.header("content-type").unwrap().starts_with("text/html"));
+    assert!(waiting.body.contains("tries again"));
+
+    let _ = cluster.meeting("school", "m1", "n1", MeetingState::Live);
+    let joined = rig.get_with(page, BROWSER).await;
+    assert_eq!(joined.status, 302);
+    assert!(joined.header("location").unwrap().starts_with("https://n1.example/"));
+}
+
+/// Defect 21 of the original: the waiting page tried again without an end.
+#[tokio::test]
+async fn a_waiting_page_says_when_the_time_is_over() {
+    let cluster = school().meeting("school", "m1", "n1", MeetingState::Claimed);
+    let rig = Plan::new(&cluster).settings(|settings| settings.wait = Duration::ZERO).serve().await;
+    let join = signed(CallKind::Join, JOIN);
+    let sent = rig.get(&join).await;
+    let over = rig.get(sent.header("location").unwrap()).await;
+    assert_eq!((over.status, over.header("refresh")), (200, None));
+    let link = format!("<a href=\"{}\">", join.replace('&', "&amp;"));
+    assert!(over.body.contains(&link) && over.body.contains("not ready"), "{}", over.body);
+}
+
+/// Defect 11 of the original: what the waiting page leads to was not signed.
+#[tokio::test]
+async fn a_waiting_page_that_we_did_not_make_does_not_exist() {
+    let cluster = school().meeting("school", "m1", "n1", MeetingState::Claimed);
+    let rig = Rig::new(&cluster).await;
+    let sent = rig.get(&signed(CallKind::Join, JOIN)).await;
+    let page = sent.header("location").unwrap();
+    let (start, last) = page.split_at(page.len() - 6);
+    let altered = format!("{start}{}", last.chars().rev().collect::<String>());
+    let key = jsonwebtoken::EncodingKey::from_secret(b"the cluster's secret");
+    let foreign = |algorithm, audience| {
+        let claims = serde_json::json!({"aud": audience, "exp": 4_000_000_000_u64, "url": "https://evil.example/"});
+        jsonwebtoken::encode(&jsonwebtoken::Header::new(algorithm), &claims, &key).unwrap()
+    };
+    for forged in [
+        altered,
+        "/b3s/retry-join/".to_owned(),
+        "/b3s/retry-join/eyJtdGgiOiJHRVQiLCJ1cmwiOiIvYmJiLyJ9".to_owned(),
+        format!("/b3s/retry-join/{}", foreign(jsonwebtoken::Algorithm::HS256, "b3scale-api")),
+        format!("/b3s/retry-join/{}", foreign(jsonwebtoken::Algorithm::HS384, "b3s-retry-join")),
+    ] {
+        let answer = rig.get_with(&forged, BROWSER).await;
+        assert_eq!((answer.status, answer.header("location")), (404, None), "{forged}");
+        assert!(answer.body.contains("does not exist"));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_wants_no_redirect_is_told_to_try_again() {
+    let cluster = school().meeting("school", "m1", "n1", MeetingState::Claimed);
+    let rig = Rig::new(&cluster).await;
+    let answer = rig.get_with(&signed(CallKind::Join, &format!("{JOIN}&redirect=false")), BROWSER).await;
+    assert_eq!((answer.status, answer.failed()), (200, "serverUnavailable"));
+}
+
+#[tokio::test]
+async fn an_error_goes_where_the_frontend_asked_for() {
+    let rig = Rig::new(&school()).await;
+    let both = format!(
+        "{JOIN}&logoutURL=https%3A%2F%2Fold.example%2F&errorRedirectUrl=https%3A%2F%2Fschool.example%2Fe%3Fa%3Db%23c"
+    );
+    let location = rig.get(&signed(CallKind::Join, &both)).await.header("location").unwrap().to_owned();
+    assert!(
+        location.starts_with("https://school.example/e?a=b&errors=%5B%7B%22key%22%3A%22invalidMeetingIdentifier%22")
+    );
+    assert!(location.ends_with("%7D%5D#c"));
+    let fallback = format!("{JOIN}&logoutURL=https%3A%2F%2Fold.example%2F&errorRedirectUrl=javascript%3Aalert(1)");
+    let location = rig.get(&signed(CallKind::Join, &fallback)).await.header("location").unwrap().to_owned();
+    assert!(location.starts_with("https://old.example/?errors="));
+}
+
+#[tokio::test]
+async fn an_unverified_join_never_redirects() {
+    let rig = Rig::new(&school()).await;
+    let query = format!("{JOIN}&errorRedirectUrl=https%3A%2F%2Fevil.example%2F");
+    for checksum in ["", "&checksum=00", "&checksum="] {
+        let target = format!("/bbb/school/bigbluebutton/api/join?{query}{checksum}");
+        let answer = rig.get_with(&target, BROWSER).await;
+        assert_eq!((answer.status, answer.header("location"), answer.failed()), (200, None, "checksumError"));
+    }
+}
+
+#[tokio::test]
+async fn a_browser_reads_a_page_and_a_client_a_document() {
+    let rig = Rig::new(&school()).await;
+    let join = signed(CallKind::Join, JOIN);
+    let page = rig.get_with(&join, BROWSER).await;
+    assert!(page.status == 200 && page.body.contains("<p>A meeting with that ID does not exist</p>"));
+    assert_eq!(rig.get(&join).await.failed(), "invalidMeetingIdentifier");
+    let no_redirect = signed(CallKind::Join, &format!("{JOIN}&redirect=false&logoutURL=https%3A%2F%2Fold.example%2F"));
+    assert_eq!(rig.get_with(&no_redirect, BROWSER).await.failed(), "invalidMeetingIdentifier");
+}

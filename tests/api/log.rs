@@ -1,0 +1,110 @@
+//! One line for each call, and nothing in it that is secret.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::fault::NodeFailure;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
+use tracing::subscriber::DefaultGuard;
+
+use crate::rig::{Plan, Rig, head, school, signed, within};
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("nobody panics while writing").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    /// Catches what is logged on this thread, on which a test and its server run.
+    fn catch() -> (Self, DefaultGuard) {
+        let lines = Self::default();
+        let sink = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || sink.clone()).finish();
+        (lines, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("nobody panics while writing").clone()).expect("a log is text")
+    }
+
+    /// The lines about calls.
+    fn calls(&self) -> Vec<Value> {
+        let lines: Vec<Value> =
+            self.text().lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+        lines.into_iter().filter(|line| line["target"] == "b3scale::server::log").collect()
+    }
+}
+
+#[tokio::test]
+async fn every_call_is_one_line() {
+    let (lines, _guard) = Lines::catch();
+    let cluster = school();
+    let rig = Rig::new(&cluster).await;
+    rig.get_with(&signed(CallKind::Create, "meetingID=m1&name=Ada+Lovelace"), "X-Request-Id: call-1\r\n").await;
+    rig.get("/bbb/%0a%1b[0m/bigbluebutton/api/create?checksum=5ec4e7").await;
+    rig.get("/bbb/school/bigbluebutton/api/hooks/create?checksum=5ec4e7").await;
+    rig.send(head("POST", "/bbb/school/api/join", "Content-Length: 0\r\n")).await;
+    let calls = lines.calls();
+    let told: Vec<_> =
+        calls.iter().map(|line| (line["level"].as_str(), line["call"].as_str(), line["outcome"].as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            (Some("INFO"), Some("create"), Some("success")),
+            (Some("WARN"), Some("create"), Some("checksumError")),
+            (Some("WARN"), Some("(unknown)"), Some("unsupportedRequest")),
+            (Some("WARN"), Some("join"), Some("unsupportedRequest")),
+        ]
+    );
+    assert_eq!(calls[0]["request.id"], "call-1");
+    assert_eq!(calls[0]["frontend.key"], "school");
+    assert_eq!(calls[0]["backend.id"], cluster.backend_id("n1").to_string());
+    assert!(calls[0]["milliseconds"].is_u64());
+    assert_eq!((&calls[1]["frontend.key"], &calls[1]["blame"]), (&"(odd)".into(), &"frontend".into()));
+    for secret in ["5ec4e7", "Lovelace", "checksum="] {
+        assert!(!lines.text().contains(secret), "{secret} is in the log");
+    }
+}
+
+#[tokio::test]
+async fn a_line_says_whose_fault_it_was() {
+    let (lines, _guard) = Lines::catch();
+    let rig = Rig::new(&school().node_fails("n1", NodeFailure::Status(502))).await;
+    let answer = rig.get(&signed(CallKind::Create, "meetingID=m1&name=x")).await;
+    assert_eq!(answer.failed(), "internalError");
+    let calls = lines.calls();
+    assert_eq!(calls.len(), 1);
+    assert_eq!((&calls[0]["level"], &calls[0]["blame"]), (&"WARN".into(), &"backend".into()));
+    assert!(calls[0]["fault"].as_str().is_some_and(|fault| fault.contains("502")));
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_is_a_line_too() {
+    let (lines, _guard) = Lines::catch();
+    let started = Arc::new(Notify::new());
+    let starting = Arc::clone(&started);
+    let plan = Plan::new(&school()).route(CallKind::GetMeetings, move |_| {
+        starting.notify_one();
+        std::future::pending()
+    });
+    let rig = plan.serve().await;
+    let mut client = rig.connect().await;
+    client.write_all(head("GET", &signed(CallKind::GetMeetings, ""), "").as_bytes()).await.unwrap();
+    within(started.notified()).await;
+    client.shutdown().await.unwrap();
+    within(client.read_to_end(&mut Vec::new())).await.unwrap();
+    assert!(matches!(&lines.calls()[..], [line] if line["outcome"] == "abandoned"));
+}

@@ -1,0 +1,16 @@
+//! The BBB endpoint over real sockets: lessons played on simulated nodes and a real database, every way a client may call,
+//! and every way clients and nodes may misbehave.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod bodies;
+mod down;
+mod failures;
+mod frontends;
+mod joins;
+mod lesson;
+mod limits;
+mod log;
+mod rig;
+mod shapes;
+mod status;
+mod waiting;

@@ -1,0 +1,163 @@
+//! Every shape of request that real clients send.
+
+use b3scale_middleware::bbb::CallKind;
+
+use crate::rig::{Rig, checksum, head, school, signed};
+
+#[tokio::test]
+async fn every_path_form_reaches_its_call() {
+    let rig = Rig::new(&school()).await;
+    let query = format!("meetingID=m1&checksum={}", checksum(CallKind::IsMeetingRunning, "meetingID=m1"));
+    for path in [
+        "/bbb/school/bigbluebutton/api/isMeetingRunning",
+        "/bbb/school/bigbluebutton/api//isMeetingRunning",
+        "/bbb/school/bigbluebutton/api/isMeetingRunning/",
+        "/bbb/school/bigbluebutton/isMeetingRunning",
+        "/bbb/school/api/isMeetingRunning",
+        "/bbb/school/isMeetingRunning",
+        "/bbb/sch%6Fol/bigbluebutton/api/isMeetingRunning",
+    ] {
+        assert!(rig.get(&format!("{path}?{query}")).await.is_success(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn every_form_of_the_version_call_is_answered() {
+    let rig = Rig::new(&school()).await;
+    let signed = checksum(CallKind::Index, "");
+    for target in [
+        "/bbb/school".to_owned(),
+        "/bbb/school/".to_owned(),
+        "/bbb/school/bigbluebutton/".to_owned(),
+        "/bbb/school/bigbluebutton/api".to_owned(),
+        "/bbb/school/bigbluebutton/api/".to_owned(),
+        format!("/bbb/school/bigbluebutton/api/?checksum={signed}"),
+        format!("/bbb/school/bigbluebutton/api/?&checksum={signed}"),
+    ] {
+        let answer = rig.get(&target).await;
+        assert!(answer.is_success() && answer.body.contains("<version>2.0</version>"), "{target}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_request_shape_of_real_clients_verifies() {
+    let cluster = school().meeting("school", "m1", "n1", b3scale_middleware::cluster::MeetingState::Live);
+    let rig = Rig::new(&cluster).await;
+    let base = "/bbb/school/bigbluebutton/api";
+    let all = checksum(CallKind::GetMeetings, "");
+    let leading = format!("{base}/getMeetings?&checksum={all}");
+    let first = format!(
+        "{base}/isMeetingRunning?checksum={}&meetingID=m1",
+        checksum(CallKind::IsMeetingRunning, "meetingID=m1")
+    );
+    for target in [
+        format!("{base}/getMeetings?checksum={all}"),
+        leading,
+        first,
+        signed(CallKind::GetMeetings, "meetingID=&recordID="),
+        signed(CallKind::GetMeetings, "random=random"),
+        signed(CallKind::GetMeetings, "meetingID=getMeetings"),
+        signed(CallKind::IsMeetingRunning, "meetingID=m1&api_name=isMeetingRunning"),
+        signed(CallKind::Create, "meetingID=m2&name=A+lesson%20of%2Bspaces+%C3%BC"),
+        signed(CallKind::Create, "meetingID=m3&name=x&record=False&maxParticipants=-1&meta="),
+    ] {
+        let answer = rig.get(&target).await;
+        assert!(answer.is_success(), "{target}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_get_may_name_a_content_type_for_the_body_it_does_not_have() {
+    let rig = Rig::new(&school()).await;
+    for headers in ["Content-Type: application/xml\r\n", "Content-Type: application/json\r\nContent-Length: 0\r\n"] {
+        assert!(rig.get_with(&signed(CallKind::Create, "meetingID=m1&name=x"), headers).await.is_success());
+    }
+}
+
+#[tokio::test]
+async fn raw_bytes_in_the_query_survive_to_the_checksum() {
+    let rig = Rig::new(&school()).await;
+    let answer = rig.get(&signed(CallKind::Create, "meetingID=m[1]|2&name=Grüße[]{}|^\\`")).await;
+    assert!(answer.is_success(), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_query_of_sixty_thousand_bytes_is_taken_and_one_beyond_the_parser_is_414() {
+    let rig = Rig::new(&school()).await;
+    let long = |length| signed(CallKind::Create, &format!("meetingID=m1&name={}", "x".repeat(length)));
+    assert!(rig.get(&long(65_000)).await.is_success());
+    assert_eq!(rig.get(&long(66_000)).await.status, 414);
+}
+
+#[tokio::test]
+async fn what_the_parser_refuses_is_400() {
+    let rig = Rig::new(&school()).await;
+    assert_eq!(rig.get("/bbb/school/bigbluebutton/api/create?name=a b").await.status, 400);
+}
+
+/// Defect 8 of the original: frontend keys could be probed.
+#[tokio::test]
+async fn an_unknown_key_is_answered_like_a_wrong_secret() {
+    let cluster = school().disabled_frontend("closed", "secret");
+    let rig = Rig::new(&cluster).await;
+    let mut answers = Vec::new();
+    for key in ["school", "nobody", "closed", "%00%ff"] {
+        let target = format!("/bbb/{key}/bigbluebutton/api/getMeetings?checksum={}", "0".repeat(40));
+        let mut answer = rig.get_with(&target, "X-Request-Id: same\r\n").await;
+        answer.headers.retain(|(name, _)| name != "date");
+        assert_eq!(answer.failed(), "checksumError");
+        answers.push(format!("{answer:?}"));
+    }
+    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:#?}");
+}
+
+/// Defect 27 of the original: what it did not know was answered with HTTP 500.
+#[tokio::test]
+async fn a_name_that_is_no_call_is_not_supported() {
+    let rig = Rig::new(&school()).await;
+    for name in ["hooks/create", "hooks/list", "getDefaultConfigXML", "Create", "getRecordings"] {
+        let answer = rig.get(&format!("/bbb/school/bigbluebutton/api/{name}?checksum=00")).await;
+        assert_eq!((answer.status, answer.failed()), (200, "unsupportedRequest"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_join_is_not_posted() {
+    let rig = Rig::new(&school()).await;
+    let answer = rig.send(head("POST", &signed(CallKind::Join, "meetingID=m1"), "Content-Length: 0\r\n")).await;
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET")));
+    assert_eq!(answer.failed(), "unsupportedRequest");
+}
+
+#[tokio::test]
+async fn a_head_looks_and_never_creates() {
+    let cluster = school();
+    let rig = Rig::new(&cluster).await;
+    let version = rig.send(head("HEAD", "/bbb/school/bigbluebutton/api/", "")).await;
+    assert_eq!((version.status, version.body.as_str()), (200, ""));
+    for target in
+        [signed(CallKind::Create, "meetingID=m1&name=x"), signed(CallKind::Join, "meetingID=m1&redirect=false")]
+    {
+        assert_eq!(rig.send(head("HEAD", &target, "")).await.status, 405);
+    }
+    assert!(cluster.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_call_keeps_its_name_or_is_given_one() {
+    let rig = Rig::new(&school()).await;
+    let named = rig.get_with("/bbb/school/", "X-Request-Id: mine-1\r\n").await;
+    assert_eq!(named.header("x-request-id"), Some("mine-1"));
+    for odd in ["X-Request-Id: a b\r\n".to_owned(), format!("X-Request-Id: {}\r\n", "x".repeat(129)), String::new()] {
+        let answer = rig.get_with("/bbb/school/", &odd).await;
+        assert_eq!(answer.header("x-request-id").map(str::len), Some(36), "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn no_answer_may_be_kept() {
+    let rig = Rig::new(&school()).await;
+    for target in [signed(CallKind::GetMeetings, ""), "/bbb/school/api/getMeetings".to_owned()] {
+        assert_eq!(rig.get(&target).await.header("cache-control"), Some("no-cache"));
+    }
+}

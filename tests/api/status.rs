@@ -1,0 +1,50 @@
+//! Health and metrics.
+
+use b3scale::server::MetricsPage;
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use crate::rig::{Plan, Rig, head, school};
+
+#[tokio::test]
+async fn a_ready_server_says_so() {
+    let rig = Rig::new(&school()).await;
+    assert_eq!(rig.get("/health/live").await.status, 200);
+    let ready = rig.get("/health/ready").await;
+    assert_eq!(ready.status, 200);
+    assert_eq!(ready.body, r#"{"ready":true,"checks":[{"name":"database"},{"name":"draining"}]}"#);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_ready_says_why() {
+    let rig = Plan::new(&school()).problem("no answer for 10 s").serve().await;
+    let ready = rig.get("/health/ready").await;
+    assert_eq!((ready.status, ready.header("content-type")), (503, Some("application/json")));
+    assert!(ready.body.contains(r#"{"name":"database","problem":"no answer for 10 s"}"#));
+    assert_eq!(rig.get("/health/live").await.status, 200);
+}
+
+/// Defect 9 of the original: metrics were open to everybody.
+#[tokio::test]
+async fn metrics_are_shown_to_those_with_the_token() {
+    let handle = PrometheusBuilder::new().build_recorder().handle();
+    let rig = Plan::new(&school()).metrics(MetricsPage { handle, token: Some("word".to_owned()) }).serve().await;
+    for headers in ["", "Authorization: Bearer wrong\r\n", "Authorization: word\r\n"] {
+        assert_eq!(rig.get_with("/metrics", headers).await.status, 401);
+    }
+    assert_eq!(rig.get_with("/metrics", "Authorization: Bearer word\r\n").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_server_without_metrics_has_no_such_page() {
+    assert_eq!(Rig::new(&school()).await.get("/metrics").await.status, 404);
+}
+
+#[tokio::test]
+async fn everything_else_is_not_there() {
+    let rig = Rig::new(&school()).await;
+    assert_eq!(rig.get("/").await.status, 200);
+    for target in ["/bbb", "/x", "/health", "/b3s/", "/index.php?checksum=1"] {
+        assert_eq!(rig.get(target).await.status, 404, "{target}");
+    }
+    assert_eq!(rig.send(head("POST", "/", "Content-Length: 0\r\n")).await.status, 404);
+}

@@ -1,0 +1,50 @@
+//! A join whose node is not ready yet.
+
+use b3scale::node::Misbehaviour;
+use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::cluster::NodeState;
+use b3scale_support::{ClusterOptions, TestCluster};
+
+async fn lost_node() -> TestCluster {
+    let cluster = TestCluster::with(ClusterOptions { nodes: 1, ..ClusterOptions::default() }).await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    cluster.nodes[0].misbehave(Misbehaviour::CutConnection);
+    for _ in 0..3 {
+        cluster.cluster.look_round().await;
+    }
+    assert_eq!(cluster.node_state(0), NodeState::Error);
+    cluster
+}
+
+#[tokio::test]
+async fn the_waiting_page_leads_to_the_node_once_that_is_ready() {
+    let cluster = lost_node().await;
+    let waiting = cluster.call(CallKind::Join, "meetingID=m1&fullName=Ada&role=VIEWER").await;
+    assert_eq!(waiting.status, 302);
+    let page = waiting.location().to_owned();
+    assert!(page.starts_with("/b3s/retry-join/"), "{page}");
+    let shown = cluster.get(&page, &[("accept", "text/html")]).await;
+    assert_eq!(shown.status, 200);
+    assert!(shown.headers.get("content-type").unwrap().to_str().unwrap().starts_with("text/html"));
+
+    cluster.nodes[0].behave();
+    cluster.cluster.look_round().await;
+    let joined = cluster.get(&page, &[("accept", "text/html")]).await;
+    assert!(joined.location().starts_with(&cluster.nodes[0].url()), "{joined:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_wants_a_document_is_told() {
+    let cluster = lost_node().await;
+    let answer = cluster.call(CallKind::Join, "meetingID=m1&fullName=Ada&role=VIEWER&redirect=false").await;
+    assert_eq!(answer.failed(), "serverUnavailable");
+}
+
+/// Defect 11 of the original: what the waiting page leads to was not signed.
+#[tokio::test]
+async fn a_forged_waiting_page_leads_nowhere() {
+    let cluster = lost_node().await;
+    let forged = cluster.get("/b3s/retry-join/eyJtdGgiOiJHRVQiLCJ1cmwiOiJodHRwczovL2V2aWwuZXhhbXBsZS8ifQ", &[]).await;
+    assert_eq!(forged.status, 404);
+    assert!(!forged.text.contains("evil"));
+}

@@ -1,0 +1,259 @@
+//! A whole cluster for a test: simulated nodes, a database of its own, and a server on a port of its own.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use b3scale::cluster::Cluster;
+use b3scale::config::{Config, Environment};
+use b3scale::node::tls::TestAuthority;
+use b3scale::node::{Node, NodeOptions};
+use b3scale::serve::Assembly;
+use b3scale::store::{NewBackend, NewFrontend};
+use b3scale_middleware::bbb::{self, Algorithm, Algorithms, CallKind, Secret};
+use b3scale_middleware::cluster::{AdminState, Backend, FrontendSettings, NodeState, Tags};
+use b3scale_middleware::ports::Directory;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::sync::oneshot;
+
+use crate::{TestDatabase, TestFolder};
+
+/// The secret of every frontend of a test.
+pub const SECRET: &str = "frontend-secret";
+
+/// Nothing a test waits for takes this long unless it never comes.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What a test wants of its cluster.
+pub struct ClusterOptions {
+    /// How many nodes.
+    pub nodes: usize,
+    /// The tags of each node's backend, as far as the list goes.
+    pub tags: Vec<Vec<&'static str>>,
+    /// Whether the nodes speak https, with certificates of a private authority.
+    pub https: bool,
+    /// What is different about each node.
+    pub node: NodeOptions,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self { nodes: 2, tags: Vec::new(), https: false, node: NodeOptions::default() }
+    }
+}
+
+/// A running cluster.
+pub struct TestCluster {
+    /// The nodes, in the order of their backends.
+    pub nodes: Vec<Node>,
+    /// The backends as the store has them.
+    pub backends: Vec<Backend>,
+    /// The database.
+    pub database: TestDatabase,
+    /// What the server knows.
+    pub cluster: Cluster,
+    address: String,
+    http: Client<HttpConnector, Full<Bytes>>,
+    stop: Option<oneshot::Sender<()>>,
+    _folder: TestFolder,
+}
+
+/// What the server answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub text: String,
+}
+
+impl Answer {
+    /// A child of the document's root.
+    pub fn field(&self, name: &str) -> String {
+        let [text] = bbb::xml::fields(self.text.as_bytes(), [name]).unwrap_or_else(|error| panic!("{error}: {self:?}"));
+        text.unwrap_or_default()
+    }
+
+    /// Where a redirect leads.
+    pub fn location(&self) -> &str {
+        self.headers.get("location").unwrap_or_else(|| panic!("this is no redirect: {self:?}")).to_str().unwrap()
+    }
+
+    /// Panics unless the document says SUCCESS.
+    pub fn success(self) -> Self {
+        assert_eq!(self.field("returncode"), "SUCCESS", "{self:?}");
+        self
+    }
+
+    /// The message key of a document that says FAILED.
+    pub fn failed(&self) -> String {
+        assert_eq!(self.field("returncode"), "FAILED", "{self:?}");
+        assert_eq!(self.status, StatusCode::OK, "{self:?}");
+        assert!(!self.field("message").is_empty(), "{self:?}");
+        self.field("messageKey")
+    }
+}
+
+impl TestCluster {
+    /// Two nodes over http.
+    pub async fn start() -> Self {
+        Self::with(ClusterOptions::default()).await
+    }
+
+    /// A cluster as a test wants it. Its one frontend is `school`; every backend is ready.
+    pub async fn with(options: ClusterOptions) -> Self {
+        let folder = TestFolder::new();
+        let database = TestDatabase::new().await;
+        let authority = options.https.then(|| TestAuthority::new().unwrap());
+        let mut nodes = Vec::new();
+        let mut backends = Vec::new();
+        for number in 0..options.nodes {
+            let tls = authority.as_ref().map(|authority| authority.server_config().unwrap());
+            let node = NodeOptions { tls, secret: format!("node-secret-{number}"), ..options.node.clone() };
+            let node = Node::start(node).await.unwrap();
+            let tags: Tags = options.tags.get(number).into_iter().flatten().collect();
+            let backend = NewBackend {
+                url: node.url(),
+                secret: Secret::new(node.secret()).unwrap(),
+                tags,
+                load_factor: 1.0,
+                admin_state: AdminState::Ready,
+            };
+            backends.push(database.store().record_backend(&backend).await.unwrap());
+            nodes.push(node);
+        }
+        let node_ca_file = authority.as_ref().map(|authority| ca_file(&folder, authority));
+        let config = Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            drain_delay: Duration::ZERO,
+            node_ca_file,
+            ..Config::read(&Environment::default()).unwrap()
+        };
+        let store = database.store().clone();
+        record_frontend(&database, "school", FrontendSettings::default()).await;
+        let assembly = Assembly::new(&config, store, "cluster-secret".to_owned(), None).await.unwrap();
+        let address = assembly.server.local_addr().to_string();
+        let (stop, stopped) = oneshot::channel();
+        tokio::spawn(assembly.server.serve(async move {
+            let _ = stopped.await;
+        }));
+        let http = Client::builder(TokioExecutor::new()).build_http();
+        let cluster = assembly.cluster;
+        Self { nodes, backends, database, cluster, address, http, stop: Some(stop), _folder: folder }
+    }
+
+    /// Adds a frontend, or changes it, and waits until the server knows.
+    pub async fn frontend(&self, key: &str, change: impl FnOnce(&mut FrontendSettings)) {
+        let mut settings = FrontendSettings::default();
+        change(&mut settings);
+        let version = record_frontend(&self.database, key, settings).await;
+        self.until("the server knows the frontend", || {
+            self.cluster.frontend(key).is_some_and(|known| known.version >= version)
+        })
+        .await;
+    }
+
+    /// A signed GET of the frontend `school`.
+    pub async fn call(&self, kind: CallKind, query: &str) -> Answer {
+        self.call_as("school", kind, query).await
+    }
+
+    /// A signed GET of a frontend.
+    pub async fn call_as(&self, key: &str, kind: CallKind, query: &str) -> Answer {
+        self.get(&self.signed(key, kind, query), &[]).await
+    }
+
+    /// A signed POST of the frontend `school`, with the parameters in the query.
+    pub async fn post(&self, kind: CallKind, query: &str, content_type: &str, body: &str) -> Answer {
+        let path = self.signed("school", kind, query);
+        self.request(Method::POST, &path, &[("content-type", content_type)], body).await
+    }
+
+    /// Path and query of a signed call.
+    pub fn signed(&self, key: &str, kind: CallKind, query: &str) -> String {
+        let secret = Secret::new(SECRET).unwrap();
+        let checksum = bbb::sign(Algorithm::Sha1, kind.checksum_name(), query, &secret);
+        let separator = if query.is_empty() { "" } else { "&" };
+        format!("/bbb/{key}/bigbluebutton/api/{}?{query}{separator}checksum={checksum}", kind.checksum_name())
+    }
+
+    /// A GET of any path.
+    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.request(Method::GET, path, headers, "").await
+    }
+
+    /// Any request.
+    pub async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::from(body.to_owned())).unwrap();
+        let answer =
+            tokio::time::timeout(DEADLINE, self.http.request(request)).await.expect("an answer in time").unwrap();
+        let (head, body) = answer.into_parts();
+        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        Answer { status: head.status, headers: head.headers, text }
+    }
+
+    /// The node that has a meeting of a name, by what nodes themselves say.
+    pub fn homes(&self, name: &str) -> Vec<usize> {
+        let has = |node: &Node| node.meetings().iter().any(|meeting| meeting.name == name);
+        (0..self.nodes.len()).filter(|number| has(&self.nodes[*number])).collect()
+    }
+
+    /// How many meetings each node has.
+    pub fn spread(&self) -> BTreeMap<usize, usize> {
+        self.nodes.iter().map(|node| node.meetings().len()).enumerate().collect()
+    }
+
+    /// The state the server sees a node in.
+    pub fn node_state(&self, number: usize) -> NodeState {
+        self.cluster.backend(self.backends[number].id).unwrap().vitals.node_state()
+    }
+
+    /// Waits until something that the server learns by itself holds.
+    pub async fn until(&self, what: &str, holds: impl FnMut() -> bool) {
+        let learned = self.cluster.wait_until(holds);
+        tokio::time::timeout(DEADLINE, learned).await.unwrap_or_else(|_| panic!("never came to pass: {what}"));
+    }
+
+    /// Waits until something holds of a node.
+    pub async fn until_node(&self, number: usize, what: &str, holds: impl FnMut(&b3scale::node::NodeState) -> bool) {
+        let seen = self.nodes[number].wait_until(holds);
+        tokio::time::timeout(DEADLINE, seen).await.unwrap_or_else(|_| panic!("never came to pass: {what}"));
+    }
+}
+
+impl Drop for TestCluster {
+    fn drop(&mut self) {
+        self.cluster.stop();
+        self.stop.take().map(|stop| stop.send(()));
+    }
+}
+
+async fn record_frontend(database: &TestDatabase, key: &str, settings: FrontendSettings) -> i64 {
+    let new = NewFrontend {
+        key: key.to_owned(),
+        secret: Secret::new(SECRET).unwrap(),
+        next_secret: None,
+        algorithms: Algorithms::default(),
+        active: true,
+        settings,
+        account_ref: None,
+    };
+    database.store().record_frontend(&new).await.unwrap().version
+}
+
+fn ca_file(folder: &TestFolder, authority: &TestAuthority) -> PathBuf {
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, authority.pem()).unwrap();
+    path
+}
