@@ -28,10 +28,10 @@ use tower::{Layer, Service};
 use crate::bbb::{CallKind, ScopedId};
 use crate::call::{Call, Reply};
 use crate::cluster::{Backend, Meeting, MeetingState};
-use crate::facts::{Contract, Fact};
+use crate::facts::{Candidates, Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Directory, Meetings, Ports};
-use crate::stage::{Next, Outcome, SetupError, Stage, answer};
+use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `backend-pool`: none.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -50,65 +50,6 @@ impl Stage for BackendPool {
 
     fn layer(self, ports: &Ports) -> Result<BackendPoolLayer, SetupError> {
         Ok(BackendPoolLayer { directory: Arc::clone(&ports.directory), meetings: Arc::clone(&ports.meetings) })
-    }
-}
-
-/// The backends that may take a meeting. The set is only ever narrowed.
-#[derive(Clone, Debug)]
-pub struct Candidates {
-    backends: Vec<Arc<Backend>>,
-    settled: bool,
-    /// Why backends are not among them any more, for the log.
-    refusals: Vec<String>,
-}
-
-impl Candidates {
-    /// Any of these.
-    pub fn among(backends: impl IntoIterator<Item = Arc<Backend>>) -> Self {
-        Self { backends: backends.into_iter().collect(), settled: false, refusals: Vec::new() }
-    }
-
-    /// This one and no other: the meeting is there, or must be.
-    pub fn settled(backend: Arc<Backend>) -> Self {
-        Self { backends: vec![backend], settled: true, refusals: Vec::new() }
-    }
-
-    /// Keeps those that `keep` accepts and notes `why` the others are out. A settled set is left alone.
-    pub fn retain(&mut self, why: &str, mut keep: impl FnMut(&Backend) -> bool) {
-        if self.settled {
-            return;
-        }
-        let before = self.backends.len();
-        self.backends.retain(|backend| keep(backend));
-        let out = before - self.backends.len();
-        if out > 0 {
-            self.refusals.push(format!("{out} of {before} {why}"));
-        }
-    }
-
-    /// The backends that are left.
-    pub fn backends(&self) -> &[Arc<Backend>] {
-        &self.backends
-    }
-
-    /// How many are left.
-    pub fn len(&self) -> usize {
-        self.backends.len()
-    }
-
-    /// Whether none is left.
-    pub fn is_empty(&self) -> bool {
-        self.backends.is_empty()
-    }
-
-    /// Why none is left.
-    pub fn no_backend(&self) -> Fault {
-        let why = if self.refusals.is_empty() { "there are none".to_owned() } else { self.refusals.join(", ") };
-        Fault::NoBackend(why)
-    }
-
-    pub(crate) fn remove(&mut self, tried: &Backend) {
-        self.backends.retain(|backend| backend.id != tried.id);
     }
 }
 
@@ -137,20 +78,15 @@ pub struct BackendPoolService {
 impl Service<Call> for BackendPoolService {
     type Response = Reply;
     type Error = Fault;
-    type Future = Outcome;
+    type Future = StageFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.next.poll_ready(cx)
     }
 
-    fn call(&mut self, mut call: Call) -> Outcome {
-        match self.layer.candidates(&call) {
-            Ok(candidates) => {
-                call.facts.set_candidates(candidates);
-                self.next.pass(call)
-            }
-            Err(fault) => answer(Err(fault)),
-        }
+    fn call(&mut self, mut call: Call) -> StageFuture {
+        let found = self.layer.candidates(&call).map(|candidates| call.facts.set_candidates(candidates));
+        self.next.pass_if(found, call)
     }
 }
 

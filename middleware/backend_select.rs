@@ -23,6 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -31,14 +32,13 @@ use futures_util::future::Either;
 use serde::Deserialize;
 use tower::{Layer, Service, ServiceExt};
 
-use crate::backend_pool::Candidates;
 use crate::bbb::{CallKind, xml};
 use crate::call::{Call, Reply};
 use crate::cluster::{Backend, Meeting, MeetingState, Reservation};
-use crate::facts::{Contract, Fact};
-use crate::fault::{Blame, Fault, NodeFailure};
+use crate::facts::{Candidates, Contract, Fact};
+use crate::fault::{Blame, Fault};
 use crate::ports::{Born, Claim, Directory, Meetings, NewClaim, Ports};
-use crate::stage::{Next, Outcome, SetupError, Stage};
+use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `backend-select`.
 #[derive(Clone, Debug, Deserialize)]
@@ -50,7 +50,7 @@ pub struct BackendSelect {
 
 impl Default for BackendSelect {
     fn default() -> Self {
-        Self { attempts: NonZeroU32::MIN.saturating_add(2) }
+        Self { attempts: const { NonZeroU32::new(3).expect("three is not zero") } }
     }
 }
 
@@ -100,13 +100,13 @@ pub struct BackendSelectService {
 impl Service<Call> for BackendSelectService {
     type Response = Reply;
     type Error = Fault;
-    type Future = Outcome;
+    type Future = StageFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.next.poll_ready(cx)
     }
 
-    fn call(&mut self, call: Call) -> Outcome {
+    fn call(&mut self, call: Call) -> StageFuture {
         let (layer, next) = (self.layer.clone(), self.next.take());
         Either::Right(Box::pin(async move { layer.place(call, next).await }))
     }
@@ -162,7 +162,9 @@ impl BackendSelectLayer {
         mut meeting: Arc<Meeting>,
         mut backend: Arc<Backend>,
     ) -> Result<Reply, Fault> {
-        for left in (0..self.attempts.get()).rev() {
+        let mut left = self.attempts.get();
+        loop {
+            left -= 1;
             let mut attempt = call.clone();
             attempt.choose(Arc::clone(&backend));
             let fault = match next.clone().oneshot(attempt).await {
@@ -172,27 +174,25 @@ impl BackendSelectLayer {
             };
             candidates.remove(&backend);
             let other = if left > 0 && fault.blame() == Blame::Backend { self.choose(&candidates) } else { None };
-            let Some((other, _reservation)) = other else {
+            let Some((other, reservation)) = other else {
                 self.meetings.release(&meeting, fault.sent()).await?;
                 return Err(fault);
             };
             tracing::warn!(backend.id = %backend.id, %fault, "A node failed during a create, the next one is tried");
-            let Some(moved) = self.meetings.move_claim(&meeting, other.id, fault.sent()).await? else {
-                return Err(fault);
-            };
+            let moved = self.meetings.move_claim(&meeting, other.id, fault.sent()).await;
+            drop(reservation);
+            let Some(moved) = moved? else { return Err(fault) };
             (meeting, backend) = (moved, other);
         }
-        Err(Fault::Internal("a create ended without an attempt".to_owned()))
     }
 
     /// Notes what the node made, unless that is what we knew.
     async fn record(&self, meeting: &Meeting, reply: &Reply) -> Result<(), Fault> {
-        let garbled = |what| Fault::Node { backend: meeting.backend, failure: NodeFailure::Garbled(what) };
-        let [internal_id, create_time] = xml::fields(&reply.body, ["internalMeetingID", "createTime"])
-            .map_err(|error| garbled(error.to_string()))?;
+        let garbled = |why: &dyn fmt::Display| Fault::garbled(meeting.backend, why);
+        let [internal_id, create_time] =
+            xml::fields(&reply.body, ["internalMeetingID", "createTime"]).map_err(|error| garbled(&error))?;
         let internal_id = internal_id.filter(|id| !id.is_empty());
-        let internal_id =
-            internal_id.ok_or_else(|| garbled("a created meeting has no internalMeetingID".to_owned()))?;
+        let internal_id = internal_id.ok_or_else(|| garbled(&"a created meeting has no internalMeetingID"))?;
         if meeting.state != MeetingState::Claimed && meeting.internal_id.as_ref() == Some(&internal_id) {
             return Ok(());
         }
@@ -206,6 +206,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::fault::NodeFailure;
     use crate::memory::Memory;
 
     fn school() -> Memory {

@@ -174,10 +174,7 @@ impl Reply {
 
     /// Takes what a node sent for the BBB document that it must be.
     pub fn read(mut self, backend: BackendId) -> Result<Self, Fault> {
-        let outcome = xml::outcome(&self.body).map_err(|error| {
-            let failure = NodeFailure::Garbled(error.to_string());
-            Fault::Node { backend, failure }
-        })?;
+        let outcome = xml::outcome(&self.body).map_err(|error| Fault::garbled(backend, error))?;
         self.outcome = Some(outcome);
         if self.failed_with("checksumError") {
             return Err(Fault::Node { backend, failure: NodeFailure::SecretRefused });

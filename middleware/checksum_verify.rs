@@ -32,7 +32,7 @@ use crate::call::{Body, BodySource, Call, Content, Reply};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::Ports;
-use crate::stage::{Next, Outcome, SetupError, Stage, answer};
+use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `checksum-verify`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -83,13 +83,13 @@ pub struct ChecksumVerifyService {
 impl Service<Call> for ChecksumVerifyService {
     type Response = Reply;
     type Error = Fault;
-    type Future = Outcome;
+    type Future = StageFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.next.poll_ready(cx)
     }
 
-    fn call(&mut self, mut call: Call) -> Outcome {
+    fn call(&mut self, mut call: Call) -> StageFuture {
         let allowed = self.algorithms;
         if let Body::Unread(source) = std::mem::replace(&mut call.body, Body::None) {
             let mut next = self.next.take();
@@ -98,10 +98,8 @@ impl Service<Call> for ChecksumVerifyService {
                 next.call(call).await
             }));
         }
-        match verify(&mut call, None, allowed) {
-            Ok(()) => self.next.pass(call),
-            Err(fault) => answer(Err(fault)),
-        }
+        let made = verify(&mut call, None, allowed);
+        self.next.pass_if(made, call)
     }
 }
 

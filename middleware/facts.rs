@@ -1,14 +1,17 @@
 //! Facts: what stages establish about a call, and the contract by which the plan proves their order.
 
+mod candidates;
+
 use std::fmt;
 use std::sync::Arc;
 
-use crate::backend_pool::Candidates;
+pub use candidates::Candidates;
+
 use crate::bbb::{CallKind, MeetingId, ScopedId};
 use crate::checksum_verify::Verified;
 use crate::cluster::{Backend, Frontend, Meeting};
 use crate::fault::Fault;
-use crate::request_sign::SignedQuery;
+use crate::ports::NodeRequest;
 
 /// The name of something a stage can establish about a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,7 +30,7 @@ pub enum Fact {
     Candidates,
     /// Where the call goes.
     Backend,
-    /// The query as the node will see it, signed with the node's secret.
+    /// The request as the node will see it, signed with the node's secret.
     Signature,
 }
 
@@ -120,7 +123,7 @@ pub struct Facts {
     meeting: Option<Option<Arc<Meeting>>>,
     candidates: Option<Candidates>,
     backend: Option<Arc<Backend>>,
-    signature: Option<SignedQuery>,
+    signature: Option<NodeRequest>,
 }
 
 impl Facts {
@@ -159,8 +162,8 @@ impl Facts {
         self.backend.as_ref().ok_or(Fault::Unestablished(Fact::Backend))
     }
 
-    /// The query as the node will see it.
-    pub fn signature(&self) -> Result<&SignedQuery, Fault> {
+    /// The request as the node will see it.
+    pub fn signature(&self) -> Result<&NodeRequest, Fault> {
         self.signature.as_ref().ok_or(Fault::Unestablished(Fact::Signature))
     }
 
@@ -190,8 +193,8 @@ impl Facts {
     }
 
     /// Fills the slot of [`Fact::Signature`].
-    pub fn set_signature(&mut self, query: SignedQuery) {
-        self.signature = Some(query);
+    pub fn set_signature(&mut self, request: NodeRequest) {
+        self.signature = Some(request);
     }
 
     /// Fills the slot of [`Fact::Backend`]. From outside: [`Call::choose`](crate::Call::choose), which also leaves a trail.

@@ -5,6 +5,7 @@
 //! have got the call.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use http::StatusCode;
 
@@ -139,6 +140,11 @@ impl Blame {
 }
 
 impl Fault {
+    /// A node answered with something that is no BBB document.
+    pub fn garbled(backend: BackendId, why: impl fmt::Display) -> Self {
+        Fault::Node { backend, failure: NodeFailure::Garbled(why.to_string()) }
+    }
+
     /// A parameter refused with BBB's `validationError`.
     pub fn validation(message: impl Into<Cow<'static, str>>) -> Self {
         Fault::InvalidParam { key: "validationError", message: message.into() }

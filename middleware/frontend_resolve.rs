@@ -33,7 +33,7 @@ use crate::cluster::{Frontend, FrontendId, FrontendSettings, Secrets};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Directory, Ports};
-use crate::stage::{Next, Outcome, SetupError, Stage};
+use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `frontend-resolve`: none.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -78,13 +78,13 @@ pub struct FrontendResolveService {
 impl Service<Call> for FrontendResolveService {
     type Response = Reply;
     type Error = Fault;
-    type Future = Outcome;
+    type Future = StageFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.next.poll_ready(cx)
     }
 
-    fn call(&mut self, mut call: Call) -> Outcome {
+    fn call(&mut self, mut call: Call) -> StageFuture {
         let found = self.layer.directory.frontend(&call.door.frontend_key);
         call.facts.set_frontend(found.unwrap_or_else(|| Arc::clone(&self.layer.nobody)));
         self.next.pass(call)

@@ -37,10 +37,9 @@ use crate::bbb::{Algorithm, CallKind, Params, ReturnCode, XmlError, xml};
 use crate::call::{Call, Reply};
 use crate::cluster::{Backend, BackendId};
 use crate::facts::{Contract, Fact};
-use crate::fault::{Fault, NodeFailure};
+use crate::fault::Fault;
 use crate::ports::{NodeRequest, Ports};
-use crate::request_sign::SignedQuery;
-use crate::stage::{Endpoint, Outcome, SetupError, answer};
+use crate::stage::{Endpoint, SetupError, StageFuture, refuse};
 use owner::Owner;
 
 /// Settings of `gather`.
@@ -85,15 +84,15 @@ pub struct GatherService {
 impl Service<Call> for GatherService {
     type Response = Reply;
     type Error = Fault;
-    type Future = Outcome;
+    type Future = StageFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, call: Call) -> Outcome {
+    fn call(&mut self, call: Call) -> StageFuture {
         let Some(list) = List::of(call.kind) else {
-            return answer(Err(Fault::UnsupportedRequest(call.kind.name().into())));
+            return refuse(Fault::UnsupportedRequest(call.kind.name().into()));
         };
         let service = self.clone();
         Either::Right(Box::pin(async move { service.gather(&call, list).await }))
@@ -123,21 +122,15 @@ impl GatherService {
     }
 
     async fn ask(&self, call: &Call, list: &List, owner: &Owner, backend: &Arc<Backend>) -> Result<Vec<Bytes>, Fault> {
-        let signed = SignedQuery::new(call.kind, &Params::default(), None, &backend.secret, self.settings.algorithm);
-        let request = NodeRequest {
-            kind: call.kind,
-            backend: Arc::clone(backend),
-            path_and_query: signed.path_and_query,
-            content: None,
-            request_id: call.door.request_id.clone(),
-            patience: Some(Duration::from_millis(self.settings.patience_ms)),
+        let (params, algorithm) = (Params::default(), self.settings.algorithm);
+        let signed = NodeRequest::signed(call.kind, &params, None, backend, algorithm, &call.door.request_id);
+        let patience = Some(Duration::from_millis(self.settings.patience_ms));
+        let asked = async {
+            let document = self.ports.nodes.ask(NodeRequest { patience, ..signed }).await?;
+            list.own_entries(&document.body, owner, backend.id).map_err(|error| Fault::garbled(backend.id, error))
         };
-        let asked = async { self.ports.nodes.send(request).await?.read(backend.id) };
-        let document = asked.await.inspect_err(|fault| tracing::warn!(%fault, "A node is left out of a list"))?;
-        list.own_entries(&document.body, owner, backend.id).map_err(|error| {
-            let failure = NodeFailure::Garbled(error.to_string());
-            Fault::Node { backend: backend.id, failure }
-        })
+        let left_out = |fault: &Fault| tracing::warn!(backend.id = %backend.id, %fault, "A node is left out of a list");
+        asked.await.inspect_err(left_out)
     }
 }
 
@@ -184,6 +177,7 @@ impl List {
 mod tests {
     use super::*;
     use crate::cluster::MeetingState;
+    use crate::fault::NodeFailure;
     use crate::memory::Memory;
 
     fn meeting(id: &str, more: &str) -> String {

@@ -34,7 +34,7 @@ use crate::cluster::{Meeting, MeetingState};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Directory, Meetings, Ports};
-use crate::stage::{Next, Outcome, SetupError, Stage};
+use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `meeting-lookup`: none.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -83,13 +83,13 @@ pub struct MeetingLookupService {
 impl Service<Call> for MeetingLookupService {
     type Response = Reply;
     type Error = Fault;
-    type Future = Outcome;
+    type Future = StageFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.next.poll_ready(cx)
     }
 
-    fn call(&mut self, call: Call) -> Outcome {
+    fn call(&mut self, call: Call) -> StageFuture {
         let (layer, mut next) = (self.layer.clone(), self.next.take());
         Either::Right(Box::pin(async move {
             let kind = call.kind;

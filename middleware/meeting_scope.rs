@@ -34,7 +34,7 @@ use crate::call::{Call, Reply};
 use crate::facts::{Contract, Fact, Scope};
 use crate::fault::Fault;
 use crate::ports::Ports;
-use crate::stage::{Next, Outcome, SetupError, Stage, answer};
+use crate::stage::{Next, SetupError, Stage, StageFuture, refuse};
 
 /// Settings of `meeting-scope`: none.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -75,16 +75,16 @@ pub struct MeetingScopeService {
 impl Service<Call> for MeetingScopeService {
     type Response = Reply;
     type Error = Fault;
-    type Future = Outcome;
+    type Future = StageFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.next.poll_ready(cx)
     }
 
-    fn call(&mut self, mut call: Call) -> Outcome {
+    fn call(&mut self, mut call: Call) -> StageFuture {
         let scope = match scope(&mut call) {
             Ok(scope) => scope,
-            Err(fault) => return answer(Err(fault)),
+            Err(fault) => return refuse(fault),
         };
         call.facts.set_scope(Arc::clone(&scope));
         let reply = self.next.call(call);

@@ -30,7 +30,7 @@ use crate::call::{Call, Reply};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::Ports;
-use crate::stage::{Next, Outcome, SetupError, Stage, answer};
+use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `meta-frontend`.
 #[derive(Clone, Debug, Deserialize)]
@@ -87,18 +87,15 @@ pub struct MetaFrontendService {
 impl Service<Call> for MetaFrontendService {
     type Response = Reply;
     type Error = Fault;
-    type Future = Outcome;
+    type Future = StageFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.next.poll_ready(cx)
     }
 
-    fn call(&mut self, mut call: Call) -> Outcome {
-        match call.facts.frontend() {
-            Ok(frontend) => call.params.set(&self.name, &frontend.key),
-            Err(fault) => return answer(Err(fault)),
-        }
-        self.next.pass(call)
+    fn call(&mut self, mut call: Call) -> StageFuture {
+        let named = call.facts.frontend().map(|frontend| call.params.set(&self.name, &frontend.key));
+        self.next.pass_if(named, call)
     }
 }
 

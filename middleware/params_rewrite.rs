@@ -33,7 +33,7 @@ use crate::cluster::ParamMap;
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::Ports;
-use crate::stage::{Next, Outcome, SetupError, Stage, answer};
+use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// What nobody may set: the ids are scoped by now, and the checksum is not a parameter.
 const FIXED: [&str; 3] = ["meetingID", "parentMeetingID", "checksum"];
@@ -79,17 +79,15 @@ pub struct ParamsRewriteService {
 impl Service<Call> for ParamsRewriteService {
     type Response = Reply;
     type Error = Fault;
-    type Future = Outcome;
+    type Future = StageFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.next.poll_ready(cx)
     }
 
-    fn call(&mut self, mut call: Call) -> Outcome {
-        match rewrite(&mut call) {
-            Ok(()) => self.next.pass(call),
-            Err(fault) => answer(Err(fault)),
-        }
+    fn call(&mut self, mut call: Call) -> StageFuture {
+        let made = rewrite(&mut call);
+        self.next.pass_if(made, call)
     }
 }
 

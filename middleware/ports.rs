@@ -5,13 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use http::HeaderValue;
+use http::{HeaderValue, Method};
 
-use crate::bbb::{CallKind, ScopedId};
-use crate::call::{Call, Content, Reply};
+use crate::bbb::{self, Algorithm, CallKind, Media, Params, ScopedId};
+use crate::call::{Content, Reply};
 use crate::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting};
 use crate::facts::Scope;
 use crate::fault::Fault;
+
+/// Above this many bytes a query is posted: a BBB node's nginx takes request lines of 8 kB.
+const LONGEST_QUERY: usize = 7000;
+
+/// What a signed query usually has beyond the one that came: the call's name, a scoped id, a longer checksum.
+const ROOM: usize = 256;
 
 /// Everything a stage may ask for.
 #[derive(Clone)]
@@ -117,6 +123,15 @@ pub trait Nodes: Send + Sync {
     fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>>;
 }
 
+impl dyn Nodes {
+    /// Sends a request whose answer must be a BBB document, and reads what that says.
+    pub fn ask(&self, request: NodeRequest) -> impl Future<Output = Result<Reply, Fault>> + Send + use<> {
+        let backend = request.backend.id;
+        let reply = self.send(request);
+        async move { reply.await?.read(backend) }
+    }
+}
+
 /// One request to a node.
 #[derive(Clone)]
 pub struct NodeRequest {
@@ -135,17 +150,33 @@ pub struct NodeRequest {
 }
 
 impl NodeRequest {
-    /// The signed call, to its backend.
-    pub fn of(call: &Call) -> Result<Self, Fault> {
-        let signed = call.facts.signature()?;
-        Ok(Self {
-            kind: call.kind,
-            backend: Arc::clone(call.facts.backend()?),
-            path_and_query: signed.path_and_query.clone(),
-            content: signed.content.clone(),
-            request_id: call.door.request_id.clone(),
-            patience: None,
-        })
+    /// Signs a call for the node of `backend`. A query too long for a node's request line is posted as a form, if nothing
+    /// else is posted.
+    pub fn signed(
+        kind: CallKind,
+        params: &Params,
+        content: Option<Content>,
+        backend: &Arc<Backend>,
+        with: Algorithm,
+        request_id: &HeaderValue,
+    ) -> Self {
+        let call = kind.checksum_name();
+        let mut path_and_query = String::with_capacity(params.raw().len() + ROOM);
+        path_and_query.extend([call, "?"]);
+        params.encode_onto(&mut path_and_query);
+        let query = &path_and_query[call.len() + 1..];
+        let fits = query.len() <= LONGEST_QUERY || content.is_some() || !kind.methods().contains(&Method::POST);
+        let checksum = bbb::sign(with, call, if fits { query } else { "" }, &backend.secret);
+        let (path_and_query, content) = if fits {
+            let separator = if query.is_empty() { "" } else { "&" };
+            path_and_query.extend([separator, "checksum=", &checksum]);
+            (path_and_query, content)
+        } else {
+            let bytes = format!("{query}&checksum={checksum}").into();
+            (call.to_owned(), Some(Content { media: Media::Form, bytes }))
+        };
+        let (backend, request_id) = (Arc::clone(backend), request_id.clone());
+        Self { kind, backend, path_and_query, content, request_id, patience: None }
     }
 }
 

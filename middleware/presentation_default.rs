@@ -33,7 +33,7 @@ use crate::call::{Body, Call, Content, Reply};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::Ports;
-use crate::stage::{Next, Outcome, SetupError, Stage, answer};
+use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `presentation-default`: none; the slides are in each frontend's own settings.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -74,17 +74,15 @@ pub struct PresentationDefaultService {
 impl Service<Call> for PresentationDefaultService {
     type Response = Reply;
     type Error = Fault;
-    type Future = Outcome;
+    type Future = StageFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.next.poll_ready(cx)
     }
 
-    fn call(&mut self, mut call: Call) -> Outcome {
-        match add_slides(&mut call) {
-            Ok(()) => self.next.pass(call),
-            Err(fault) => answer(Err(fault)),
-        }
+    fn call(&mut self, mut call: Call) -> StageFuture {
+        let made = add_slides(&mut call);
+        self.next.pass_if(made, call)
     }
 }
 

@@ -30,8 +30,8 @@ use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
-use crate::ports::{NodeRequest, Nodes, Ports};
-use crate::stage::{Endpoint, Outcome, SetupError, answer};
+use crate::ports::{Nodes, Ports};
+use crate::stage::{Endpoint, SetupError, StageFuture, refuse};
 
 /// Settings of `proxy`: none.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -60,20 +60,17 @@ pub struct ProxyService {
 impl Service<Call> for ProxyService {
     type Response = Reply;
     type Error = Fault;
-    type Future = Outcome;
+    type Future = StageFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, call: Call) -> Outcome {
-        let request = match NodeRequest::of(&call) {
-            Ok(request) => request,
-            Err(fault) => return answer(Err(fault)),
-        };
-        let backend = request.backend.id;
-        let reply = self.nodes.send(request);
-        Either::Right(Box::pin(async move { reply.await?.read(backend) }))
+    fn call(&mut self, call: Call) -> StageFuture {
+        match call.facts.signature() {
+            Ok(request) => Either::Right(Box::pin(self.nodes.ask(request.clone()))),
+            Err(fault) => refuse(fault),
+        }
     }
 }
 

@@ -23,7 +23,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::future::Either;
+use futures_util::future::{Either, ready};
 use http::HeaderValue;
 use serde::Deserialize;
 use tower::Service;
@@ -33,7 +33,7 @@ use crate::call::{Call, Reply};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{NodeRequest, Nodes, Ports};
-use crate::stage::{Endpoint, Outcome, SetupError, answer};
+use crate::stage::{Endpoint, SetupError, StageFuture, refuse};
 
 /// Settings of `redirect`: none.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -62,20 +62,20 @@ pub struct RedirectService {
 impl Service<Call> for RedirectService {
     type Response = Reply;
     type Error = Fault;
-    type Future = Outcome;
+    type Future = StageFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, call: Call) -> Outcome {
-        if call.redirects() {
-            return answer(to_the_node(&call));
-        }
-        let request = match NodeRequest::of(&call) {
-            Ok(request) => request,
-            Err(fault) => return answer(Err(fault)),
+    fn call(&mut self, call: Call) -> StageFuture {
+        let request = match call.facts.signature() {
+            Ok(request) => request.clone(),
+            Err(fault) => return refuse(fault),
         };
+        if call.redirects() {
+            return Either::Left(ready(to_the_node(&request)));
+        }
         let backend = request.backend.id;
         let reply = self.nodes.send(request);
         Either::Right(Box::pin(async move {
@@ -86,10 +86,9 @@ impl Service<Call> for RedirectService {
     }
 }
 
-fn to_the_node(call: &Call) -> Result<Reply, Fault> {
-    let backend = call.facts.backend()?;
-    let address = format!("{}{}", backend.url, call.facts.signature()?.path_and_query);
-    let address = HeaderValue::try_from(address)
+fn to_the_node(request: &NodeRequest) -> Result<Reply, Fault> {
+    let backend = &request.backend;
+    let address = HeaderValue::try_from(format!("{}{}", backend.url, request.path_and_query))
         .map_err(|_| Fault::Internal(format!("the URL of backend {} cannot stand in a header", backend.id)))?;
     Ok(Reply::redirect(address))
 }

@@ -23,22 +23,15 @@
 
 use std::task::{Context, Poll};
 
-use http::Method;
 use serde::Deserialize;
 use tower::{Layer, Service};
 
-use crate::bbb::{self, Algorithm, CallKind, Media, Params, Secret};
-use crate::call::{Body, Call, Content, Reply};
+use crate::bbb::{Algorithm, CallKind};
+use crate::call::{Body, Call, Reply};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
-use crate::ports::Ports;
-use crate::stage::{Next, Outcome, SetupError, Stage, answer};
-
-/// Above this many bytes a query is posted: a BBB node's nginx takes request lines of 8 kB.
-const LONGEST_QUERY: usize = 7000;
-
-/// What a signed query usually has beyond the one that came: the call's name, a scoped id, a longer checksum.
-const ROOM: usize = 256;
+use crate::ports::{NodeRequest, Ports};
+use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `request-sign`.
 #[derive(Clone, Debug, Deserialize)]
@@ -67,35 +60,6 @@ impl Stage for RequestSign {
     }
 }
 
-/// A query as a node will see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignedQuery {
-    /// The call and its query, to be put behind a backend's URL.
-    pub path_and_query: String,
-    /// What is posted, if anything is.
-    pub content: Option<Content>,
-}
-
-impl SignedQuery {
-    /// Signs `params` for the node that has `secret`.
-    pub fn new(kind: CallKind, params: &Params, content: Option<Content>, secret: &Secret, with: Algorithm) -> Self {
-        let call = kind.checksum_name();
-        let mut path_and_query = String::with_capacity(params.raw().len() + ROOM);
-        path_and_query.extend([call, "?"]);
-        params.encode_onto(&mut path_and_query);
-        let query = &path_and_query[call.len() + 1..];
-        if content.is_none() && query.len() > LONGEST_QUERY && kind.methods().contains(&Method::POST) {
-            let checksum = bbb::sign(with, call, "", secret);
-            let bytes = format!("{query}&checksum={checksum}").into();
-            return Self { path_and_query: call.to_owned(), content: Some(Content { media: Media::Form, bytes }) };
-        }
-        let checksum = bbb::sign(with, call, query, secret);
-        let separator = if query.is_empty() { "" } else { "&" };
-        path_and_query.extend([separator, "checksum=", &checksum]);
-        Self { path_and_query, content }
-    }
-}
-
 /// Wraps the rest of the pipeline in [`RequestSignService`].
 #[derive(Clone)]
 pub struct RequestSignLayer {
@@ -120,38 +84,37 @@ pub struct RequestSignService {
 impl Service<Call> for RequestSignService {
     type Response = Reply;
     type Error = Fault;
-    type Future = Outcome;
+    type Future = StageFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.next.poll_ready(cx)
     }
 
-    fn call(&mut self, mut call: Call) -> Outcome {
-        match sign(&mut call, self.algorithm) {
-            Ok(query) => {
-                call.facts.set_signature(query);
-                self.next.pass(call)
-            }
-            Err(fault) => answer(Err(fault)),
-        }
+    fn call(&mut self, mut call: Call) -> StageFuture {
+        let signed = sign(&mut call, self.algorithm);
+        self.next.pass_if(signed, call)
     }
 }
 
-fn sign(call: &mut Call, algorithm: Algorithm) -> Result<SignedQuery, Fault> {
+fn sign(call: &mut Call, algorithm: Algorithm) -> Result<(), Fault> {
     call.facts.checksum()?;
     let content = match std::mem::replace(&mut call.body, Body::None) {
         Body::Read(content) => Some(content),
         Body::None | Body::Unread(_) => None,
     };
-    Ok(SignedQuery::new(call.kind, &call.params, content, &call.facts.backend()?.secret, algorithm))
+    let (backend, request_id) = (call.facts.backend()?, &call.door.request_id);
+    let request = NodeRequest::signed(call.kind, &call.params, content, backend, algorithm, request_id);
+    call.facts.set_signature(request);
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bbb::{self, Media, Params, Secret};
     use crate::memory::Memory;
 
-    async fn signed(kind: CallKind, more: &str, stage: RequestSign) -> SignedQuery {
+    async fn signed(kind: CallKind, more: &str, stage: RequestSign) -> NodeRequest {
         let cluster = Memory::new().frontend("school", "secret").backend("n1", &[]);
         let mut call = cluster.placed(kind, "m1", "n1");
         for (name, value) in Params::parse(more).iter() {

@@ -83,11 +83,11 @@ pub struct Next {
 pub type NextFuture = BoxFuture<'static, Result<Reply, Fault>>;
 
 /// The future of a stage that either answers on the spot or leaves the call to the rest.
-pub type Outcome = Either<Ready<Result<Reply, Fault>>, NextFuture>;
+pub type StageFuture = Either<Ready<Result<Reply, Fault>>, NextFuture>;
 
-/// Ends the call here.
-pub fn answer(result: Result<Reply, Fault>) -> Outcome {
-    Either::Left(ready(result))
+/// Ends the call here, with a fault.
+pub fn refuse(fault: Fault) -> StageFuture {
+    Either::Left(ready(Err(fault)))
 }
 
 impl Next {
@@ -103,8 +103,16 @@ impl Next {
     }
 
     /// Leaves the call to the rest.
-    pub fn pass(&mut self, call: Call) -> Outcome {
+    pub fn pass(&mut self, call: Call) -> StageFuture {
         Either::Right(self.call(call))
+    }
+
+    /// Leaves the call to the rest, unless what a stage has made of it is a fault.
+    pub fn pass_if(&mut self, made: Result<(), Fault>, call: Call) -> StageFuture {
+        match made {
+            Ok(()) => self.pass(call),
+            Err(fault) => refuse(fault),
+        }
     }
 }
 

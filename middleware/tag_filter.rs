@@ -33,7 +33,7 @@ use crate::cluster::Tags;
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::Ports;
-use crate::stage::{Next, Outcome, SetupError, Stage, answer};
+use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `tag-filter`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -93,17 +93,15 @@ pub struct TagFilterService {
 impl Service<Call> for TagFilterService {
     type Response = Reply;
     type Error = Fault;
-    type Future = Outcome;
+    type Future = StageFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.next.poll_ready(cx)
     }
 
-    fn call(&mut self, mut call: Call) -> Outcome {
-        match filter(&mut call, &self.settings) {
-            Ok(()) => self.next.pass(call),
-            Err(fault) => answer(Err(fault)),
-        }
+    fn call(&mut self, mut call: Call) -> StageFuture {
+        let made = filter(&mut call, &self.settings);
+        self.next.pass_if(made, call)
     }
 }
 

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use b3scale_middleware::bbb::{Algorithm, CallKind, Params, xml};
 use b3scale_middleware::cluster::{AdminState, Backend, Meeting, MeetingState, NodeState};
 use b3scale_middleware::ports::{Meetings, NodeRequest};
-use b3scale_middleware::request_sign::SignedQuery;
-use b3scale_middleware::{Fault, NodeFailure, Reply};
+use b3scale_middleware::{Fault, Reply};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::HeaderValue;
@@ -77,7 +76,8 @@ impl Cluster {
         let began = Instant::now();
         let answer = self.ask(backend, CallKind::GetMeetings, &Params::default()).await;
         let latency = began.elapsed();
-        let report = answer.and_then(|reply| Report::read(&reply.body).map_err(|error| garbled(backend, &error)));
+        let report =
+            answer.and_then(|reply| Report::read(&reply.body).map_err(|error| Fault::garbled(backend.id, error)));
         match &report {
             Ok(report) => {
                 backend.vitals.report_attendees(report.attendees);
@@ -158,16 +158,9 @@ impl Cluster {
     }
 
     async fn ask(&self, backend: &Arc<Backend>, kind: CallKind, params: &Params) -> Result<Reply, Fault> {
-        let signed = SignedQuery::new(kind, params, None, &backend.secret, Algorithm::Sha256);
-        let request = NodeRequest {
-            kind,
-            backend: Arc::clone(backend),
-            path_and_query: signed.path_and_query,
-            content: None,
-            request_id: HeaderValue::from_static("b3scaled-health"),
-            patience: Some(PATIENCE),
-        };
-        self.0.nodes.send(request).await?.read(backend.id)
+        let request_id = HeaderValue::from_static("b3scaled-health");
+        let signed = NodeRequest::signed(kind, params, None, backend, Algorithm::Sha256, &request_id);
+        self.0.nodes.ask(NodeRequest { patience: Some(PATIENCE), ..signed }).await
     }
 }
 
@@ -194,10 +187,6 @@ fn count(text: &str) -> u32 {
 
 fn may_have_ended(meeting: &Meeting) -> bool {
     matches!(meeting.state, MeetingState::Live | MeetingState::Ending)
-}
-
-fn garbled(backend: &Backend, error: &xml::XmlError) -> Fault {
-    Fault::Node { backend: backend.id, failure: NodeFailure::Garbled(error.to_string()) }
 }
 
 #[cfg(test)]
