@@ -33,7 +33,7 @@ proof: ## Run what takes more machinery: a short fuzz run of every parser, and t
 
 bench: ## Measure, and print the tables.
 	@tests/install rust
-	cargo bench
+	cargo bench --bench '*'
 
 fuzz: ## Fuzz every parser for FUZZ_SECONDS (300) each.
 	@tests/install rust fuzz

@@ -1,6 +1,6 @@
 //! The server: takes connections, turns requests into calls, and goes down without cutting one off.
 //!
-//! What comes in is decoded in [`calls`], travels through the pipeline, and is written by [`render`], the only way out of a
+//! What comes in is decoded in `calls`, travels through the pipeline, and is written by `render`, the only way out of a
 //! fault. Everything is bounded: heads, bodies, answers, calls at once, and time.
 
 mod body;
@@ -224,8 +224,8 @@ async fn call(shared: &Arc<Shared>, target: Target, request: Request<Incoming>, 
     let address = head.uri.path_and_query().unwrap_or(&none);
     let body = shared.bodies.body(&head.headers, body);
     let head = Head { method: &head.method, address, headers: &head.headers, peer };
-    let mut visit = Visit::new(&head, target, body);
-    let result = visit.run(shared).await;
+    let (visit, call) = Visit::decode(&head, target, body);
+    let result = visit.run(shared, call).await;
     if let Some(answer) = result.as_ref().err().and_then(|fault| visit.wait(fault, &shared.tokens)) {
         return answer;
     }

@@ -5,8 +5,9 @@
 
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::{Call, Fault};
+use http::HeaderValue;
 use http::header::ACCEPT;
-use http::{HeaderMap, HeaderValue};
+use http::uri::PathAndQuery;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 use url::Url;
@@ -14,16 +15,17 @@ use url::Url;
 use super::calls::Head;
 use super::{Answer, render};
 
-/// What is known of whoever makes a join.
+/// Where the frontend may want errors to go, the first that can be used first.
+const ERRORS_TO: [&str; 2] = ["errorRedirectUrl", "logoutURL"];
+
+/// What is known of whoever makes a join. It is read only if the join fails.
 pub(super) struct Browser {
     /// Whether it is to be redirected at all.
     redirects: bool,
-    /// Whether it would rather read HTML than XML.
-    reads_html: bool,
-    /// Where the frontend wants errors to go.
-    errors_to: Option<Url>,
+    accept: Option<HeaderValue>,
+    errors_to: [Option<String>; 2],
     /// Path and query of the join.
-    pub address: String,
+    pub address: PathAndQuery,
 }
 
 impl Browser {
@@ -31,9 +33,9 @@ impl Browser {
     pub(super) fn of(call: &Call, head: &Head<'_>) -> Option<Self> {
         (call.kind == CallKind::Join).then(|| Self {
             redirects: call.redirects(),
-            reads_html: prefers_html(head.headers),
-            errors_to: ["errorRedirectUrl", "logoutURL"].iter().find_map(|name| web_address(call.params.first(name)?)),
-            address: head.address.as_str().to_owned(),
+            accept: head.headers.get(ACCEPT).cloned(),
+            errors_to: ERRORS_TO.map(|name| call.params.first(name).map(str::to_owned)),
+            address: head.address.clone(),
         })
     }
 
@@ -47,11 +49,11 @@ impl Browser {
         if !self.redirects {
             return None;
         }
-        if let Some(url) = &self.errors_to {
-            let location = HeaderValue::try_from(with_error(url.clone(), fault).as_str()).ok()?;
+        if let Some(url) = self.errors_to.iter().flatten().find_map(|text| web_address(text)) {
+            let location = HeaderValue::try_from(with_error(url, fault).as_str()).ok()?;
             return Some(render::redirect(location));
         }
-        self.reads_html.then(|| {
+        prefers_html(self.accept.as_ref()).then(|| {
             let message = render::escape(&fault.message());
             let text = format!("<p>{message}</p>\n<p>Please go back to the page you came from and try again.</p>");
             render::page(fault.status(), "You cannot join this meeting", &text)
@@ -76,8 +78,8 @@ fn with_error(mut url: Url, fault: &Fault) -> Url {
     url
 }
 
-fn prefers_html(headers: &HeaderMap) -> bool {
-    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+fn prefers_html(accept: Option<&HeaderValue>) -> bool {
+    let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let weight = |wanted: &str| {
         let ranges = accept.split(',').map(|range| {
             let mut parts = range.split(';').map(str::trim);
@@ -114,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_browser_prefers_html_and_a_library_does_not() {
-        let prefers = |accept| prefers_html(&[(ACCEPT, HeaderValue::from_static(accept))].into_iter().collect());
+        let prefers = |accept| prefers_html(Some(&HeaderValue::from_static(accept)));
         assert!(prefers("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
         assert!(!prefers("*/*"));
         assert!(!prefers("application/xml, text/html;q=0.5"));

@@ -27,7 +27,7 @@ pub(super) struct Head<'a> {
     pub peer: SocketAddr,
 }
 
-/// A call, decoded, and what its way out must know.
+/// What the way out must know of a call.
 pub(super) struct Visit {
     /// As which the answer is written. A name that is no call is answered as the version call is.
     kind: CallKind,
@@ -35,12 +35,11 @@ pub(super) struct Visit {
     name: &'static str,
     door: Arc<Door>,
     browser: Option<Browser>,
-    call: Result<Call, Fault>,
 }
 
 impl Visit {
-    /// Decodes a call. What is wrong with it is answered like any other fault, so this cannot fail.
-    pub(super) fn new(head: &Head<'_>, target: Target, body: Body) -> Self {
+    /// Decodes a call. What is wrong with it is answered like any other fault.
+    pub(super) fn decode(head: &Head<'_>, target: Target, body: Body) -> (Self, Result<Call, Fault>) {
         let door = Arc::new(Door {
             request_id: request_id(head.headers),
             peer: head.peer,
@@ -60,13 +59,12 @@ impl Visit {
             browser = Browser::of(&call, head);
             Ok(call)
         });
-        Self { kind, name, door, browser, call }
+        (Self { kind, name, door, browser }, call)
     }
 
     /// Runs the call to its end and logs it.
-    pub(super) async fn run(&mut self, shared: &Arc<Shared>) -> Result<Reply, Fault> {
+    pub(super) async fn run(&self, shared: &Arc<Shared>, call: Result<Call, Fault>) -> Result<Reply, Fault> {
         let line = Line::new(Arc::clone(&self.door), self.kind, self.name);
-        let call = std::mem::replace(&mut self.call, Err(Fault::Internal("a call was run twice".to_owned())));
         let call = match call {
             Ok(call) => call,
             Err(fault) => return line.end(Err(fault)),
@@ -88,7 +86,7 @@ impl Visit {
     /// Sends a join that can be waited out to the waiting page.
     pub(super) fn wait(&self, fault: &Fault, tokens: &Tokens) -> Option<Answer> {
         let browser = self.trusted_browser().filter(|browser| browser.may_wait(fault))?;
-        Some(self.named(render::redirect(tokens.page_for(&browser.address)?)))
+        Some(self.named(render::redirect(tokens.page_for(browser.address.as_str())?)))
     }
 
     /// Writes the answer.

@@ -26,7 +26,7 @@ impl Line {
     pub(super) fn end(mut self, result: Result<Reply, Fault>) -> Result<Reply, Fault> {
         self.written = true;
         match &result {
-            Ok(reply) => self.answered(outcome(reply), "call answered"),
+            Ok(reply) => self.answered(outcome(reply), "Call answered"),
             Err(fault) => self.failed(fault),
         }
         result
@@ -59,13 +59,15 @@ impl Line {
                     stage = self.door.trail.raised_by().as_deref(),
                     milliseconds = self.milliseconds(),
                     fault = text,
-                    "call failed"
+                    "Call failed"
                 )
             };
         }
         match blame {
             Blame::Us => line!(error),
-            Blame::Frontend | Blame::Backend => line!(warn),
+            Blame::Backend => line!(warn),
+            // Rooms that do not run are asked for all day; that is nothing to warn of.
+            Blame::Frontend => line!(info),
         }
     }
 

@@ -96,8 +96,8 @@ pub(super) async fn visit(shared: &Arc<Shared>, token: &str, headers: &HeaderMap
         return time_is_over(&address);
     }
     let head = Head { method: &Method::GET, address: &address, headers, peer };
-    let mut visit = Visit::new(&head, target, Body::None);
-    let result = visit.run(shared).await;
+    let (visit, call) = Visit::decode(&head, target, Body::None);
+    let result = visit.run(shared, call).await;
     match &result {
         Err(fault) if visit.may_wait(fault) => visit.named(not_yet()),
         _ => visit.answer(result),

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::rig::{Answer, Plan, head, school, signed, within};
 
+/// Defect 48 of the original: a server that was stopped dropped its calls.
 #[tokio::test]
 async fn a_call_in_flight_is_answered_before_the_server_goes() {
     let (started, open) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

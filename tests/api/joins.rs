@@ -40,6 +40,7 @@ async fn a_join_waits_until_its_meeting_is_there() {
     assert!(joined.header("location").unwrap().starts_with("https://n1.example/"));
 }
 
+/// Defect 21 of the original: the waiting page tried again without an end.
 #[tokio::test]
 async fn a_waiting_page_says_when_the_time_is_over() {
     let cluster = school().meeting("school", "m1", "n1", MeetingState::Claimed);
@@ -52,6 +53,7 @@ async fn a_waiting_page_says_when_the_time_is_over() {
     assert!(over.body.contains(&link) && over.body.contains("not ready"), "{}", over.body);
 }
 
+/// Defect 11 of the original: what the waiting page leads to was not signed.
 #[tokio::test]
 async fn a_waiting_page_that_we_did_not_make_does_not_exist() {
     let cluster = school().meeting("school", "m1", "n1", MeetingState::Claimed);

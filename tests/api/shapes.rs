@@ -111,6 +111,7 @@ async fn an_unknown_key_is_answered_like_a_wrong_secret() {
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:#?}");
 }
 
+/// Defect 27 of the original: what it did not know was answered with HTTP 500.
 #[tokio::test]
 async fn a_name_that_is_no_call_is_not_supported() {
     let rig = Rig::new(&school()).await;

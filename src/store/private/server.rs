@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -34,6 +36,7 @@ const LAST_WORDS: usize = 20;
 pub(super) struct Server {
     child: Child,
     words: JoinHandle<VecDeque<String>>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -82,8 +85,9 @@ impl Server {
         let spawned =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn();
         let mut child = spawned.map_err(|error| PrivateError::System { task: "run postgres", error })?;
-        let words = tokio::spawn(relay(child.stderr.take()));
-        Ok(Self { child, words })
+        let stopping = Arc::new(AtomicBool::new(false));
+        let words = tokio::spawn(relay(child.stderr.take(), Arc::clone(&stopping)));
+        Ok(Self { child, words, stopping })
     }
 
     /// Waits for the end of the server, and says why it came.
@@ -101,6 +105,7 @@ impl Server {
 
     /// Ends the server: in order if it can, at once if it must.
     pub(super) async fn stop(mut self) {
+        self.stopping.store(true, Relaxed);
         for signal in [Signal::INT, Signal::QUIT, Signal::KILL] {
             // There is an id until the child was waited for, so the signal cannot reach anybody else.
             let Some(pid) = self.pid() else { return };
@@ -189,12 +194,14 @@ fn noted_line(cluster: &Path, index: usize) -> Option<String> {
 }
 
 /// Passes what PostgreSQL says to our log, and returns the last of it.
-async fn relay(stderr: Option<ChildStderr>) -> VecDeque<String> {
+async fn relay(stderr: Option<ChildStderr>, stopping: Arc<AtomicBool>) -> VecDeque<String> {
     let mut last = VecDeque::with_capacity(LAST_WORDS);
     let Some(stderr) = stderr else { return last };
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        if ["FATAL:", "PANIC:", "WARNING:"].iter().any(|level| line.contains(level)) {
+        let grave = ["FATAL:", "PANIC:", "WARNING:"].iter().any(|level| line.contains(level));
+        // A server that is told to stop says of every connection that it was fatal.
+        if grave && !stopping.load(Relaxed) {
             tracing::warn!("PostgreSQL says: {line}");
         } else {
             tracing::debug!("PostgreSQL says: {line}");
