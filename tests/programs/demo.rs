@@ -93,7 +93,7 @@ async fn a_demo_that_goes_on_says_how_to_go_on() {
 
 /// The pipeline with no route for join.
 fn without_join(pipeline: &str) -> String {
-    let (before, rest) = pipeline.split_once("[routes.join]").unwrap();
-    let (_, after) = rest.split_once("\n[").unwrap();
+    let (before, rest) = pipeline.split_once("[routes.join]").expect("there is such a route");
+    let (_, after) = rest.split_once("\n[").expect("another follows");
     format!("{before}[{after}")
 }
