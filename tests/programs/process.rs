@@ -28,7 +28,7 @@ pub(crate) async fn output(mut command: Command) -> Output {
     timeout(LIMIT, command.output()).await.expect("it ends").expect("it can be run")
 }
 
-/// A program that goes on, with its standard output to read.
+/// A program that goes on, with its standard output to read. What it says beside that is not for the test.
 pub(crate) struct Running {
     child: Child,
     lines: BufReader<ChildStdout>,
@@ -36,7 +36,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("it can be run");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it can be run");
         let lines = BufReader::new(child.stdout.take().expect("it is piped"));
         Self { child, lines }
     }
