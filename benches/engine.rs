@@ -95,7 +95,7 @@ fn main() {
     let _guard = runtime.enter();
     let metrics = telemetry::start_metrics().expect("no other recorder is there");
     let mut criterion = Criterion::default().configure_from_args();
-    let cluster = Frozen::new();
+    let cluster = Frozen::school();
     ten_stages(&mut criterion, &cluster, &metrics);
     shipped_routes(&mut criterion, &cluster, &metrics);
     criterion.final_summary();

@@ -37,6 +37,9 @@ use crate::stage::{Next, Outcome, SetupError, Stage, answer};
 /// Above this many bytes a query is posted: a BBB node's nginx takes request lines of 8 kB.
 const LONGEST_QUERY: usize = 7000;
 
+/// What a signed query usually has beyond the one that came: the call's name, a scoped id, a longer checksum.
+const ROOM: usize = 256;
+
 /// Settings of `request-sign`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -77,15 +80,19 @@ impl SignedQuery {
     /// Signs `params` for the node that has `secret`.
     pub fn new(kind: CallKind, params: &Params, content: Option<Content>, secret: &Secret, with: Algorithm) -> Self {
         let call = kind.checksum_name();
-        let query = params.encode();
+        let mut path_and_query = String::with_capacity(params.raw().len() + ROOM);
+        path_and_query.extend([call, "?"]);
+        params.encode_onto(&mut path_and_query);
+        let query = &path_and_query[call.len() + 1..];
         if content.is_none() && query.len() > LONGEST_QUERY && kind.methods().contains(&Method::POST) {
             let checksum = bbb::sign(with, call, "", secret);
             let bytes = format!("{query}&checksum={checksum}").into();
             return Self { path_and_query: call.to_owned(), content: Some(Content { media: Media::Form, bytes }) };
         }
-        let checksum = bbb::sign(with, call, &query, secret);
+        let checksum = bbb::sign(with, call, query, secret);
         let separator = if query.is_empty() { "" } else { "&" };
-        Self { path_and_query: format!("{call}?{query}{separator}checksum={checksum}"), content }
+        path_and_query.extend([separator, "checksum=", &checksum]);
+        Self { path_and_query, content }
     }
 }
 

@@ -15,7 +15,7 @@ pub use secret::Secret;
 
 /// Signs a call, in lower-case hex. `query` must be sent exactly as it is given here.
 pub fn sign(algorithm: Algorithm, call: &str, query: &str, secret: &Secret) -> String {
-    Digest::of(algorithm, [call, query, secret.expose()]).to_string()
+    Digest::of(algorithm, [call, query, secret.expose()]).hex()
 }
 
 /// What a checksum may cover, as it was received.
@@ -52,9 +52,10 @@ pub fn verify<'s>(
     mut secrets: impl Iterator<Item = &'s Secret>,
     allowed: Algorithms,
 ) -> Result<(), ChecksumError> {
-    let claim = signed.claim()?;
-    let claimed = Digest::parse(&claim).filter(|digest| allowed.contains(digest.algorithm()));
-    let claimed = claimed.ok_or(ChecksumError::Mismatch)?;
+    let claimed = signed.claim()?;
+    if !allowed.contains(claimed.algorithm()) {
+        return Err(ChecksumError::Mismatch);
+    }
 
     let query = without_checksum(signed.query);
     let form = signed.form.filter(|_| is_empty(query));
@@ -71,7 +72,7 @@ pub fn verify<'s>(
 
 impl Signed<'_> {
     /// The one checksum of the call, wherever it stands.
-    fn claim(&self) -> Result<String, ChecksumError> {
+    fn claim(&self) -> Result<Digest, ChecksumError> {
         let mut claims =
             [Some(self.query), self.form].into_iter().flatten().flat_map(params::items).filter(is_checksum);
         let item = claims.next().ok_or(ChecksumError::Missing)?;
@@ -79,8 +80,11 @@ impl Signed<'_> {
             return Err(ChecksumError::Mismatch);
         }
         let value = item.split_once('=').map_or("", |(_, value)| value);
-        let claim = params::clean(&params::decode(value)).into_owned();
-        if claim.is_empty() { Err(ChecksumError::Missing) } else { Ok(claim) }
+        let decoded = params::decode(value);
+        match params::clean(&decoded).as_ref() {
+            "" => Err(ChecksumError::Missing),
+            claim => Digest::parse(claim).ok_or(ChecksumError::Mismatch),
+        }
     }
 }
 

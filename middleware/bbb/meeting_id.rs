@@ -74,8 +74,10 @@ impl ScopedId {
     pub fn new(frontend_key: &str, id: &MeetingId) -> Self {
         let json = go_json([frontend_key, &id.0, MARK]);
         // Base64 is ASCII: its bytes are its characters.
-        if base64::encoded_len(json.len(), true).is_some_and(|len| len <= MAX_CHARS) {
-            return Self(URL_SAFE.encode(json).into());
+        let mut encoded = [0; MAX_CHARS];
+        let length = URL_SAFE.encode_slice(&json, &mut encoded).ok();
+        if let Some(text) = length.and_then(|length| std::str::from_utf8(&encoded[..length]).ok()) {
+            return Self(text.into());
         }
         let hash: String = Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect();
         Self(format!("{MARK}.{hash}").into())
@@ -105,7 +107,8 @@ impl ScopedId {
 
 /// A JSON array as Go's `encoding/json` writes it, since ids must come out as the original makes them.
 fn go_json(texts: [&str; 3]) -> String {
-    let mut json = String::from("[");
+    let mut json = String::with_capacity(texts.iter().map(|text| text.len() + 3).sum::<usize>() + 2);
+    json.push('[');
     for (index, text) in texts.iter().enumerate() {
         json.push_str(if index == 0 { "\"" } else { ",\"" });
         for char in text.chars() {

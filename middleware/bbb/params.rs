@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -19,15 +20,16 @@ const MAX_PARAMS: usize = 10_000;
 /// Changes touch the decoded parameters only. [`raw`](Self::raw) stays what the client sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
-    raw: String,
-    pairs: Vec<(String, String)>,
+    raw: Arc<str>,
+    /// Shared until it is changed: a call is cloned for each node that is tried.
+    pairs: Arc<Vec<(String, String)>>,
     malformed: Option<String>,
 }
 
 impl Params {
     /// Reads a query as it came, without the leading `?`. Never fails: see [`malformed`](Self::malformed).
     pub fn parse(raw: &str) -> Self {
-        let mut params = Self { raw: raw.to_owned(), ..Self::default() };
+        let mut params = Self { raw: raw.into(), ..Self::default() };
         params.append(raw);
         params
     }
@@ -65,7 +67,8 @@ impl Params {
     /// Gives a parameter this one value, in the place it has or at the end.
     pub fn set(&mut self, name: &str, value: &str) {
         let mut found = false;
-        self.pairs.retain_mut(|(key, held)| {
+        let pairs = Arc::make_mut(&mut self.pairs);
+        pairs.retain_mut(|(key, held)| {
             if key != name {
                 return true;
             }
@@ -73,7 +76,7 @@ impl Params {
             !std::mem::replace(&mut found, true)
         });
         if !found {
-            self.pairs.push((name.to_owned(), value.to_owned()));
+            pairs.push((name.to_owned(), value.to_owned()));
         }
     }
 
@@ -81,39 +84,49 @@ impl Params {
     pub fn set_default(&mut self, name: &str, value: &str) -> bool {
         let absent = self.first(name).is_none();
         if absent {
-            self.pairs.push((name.to_owned(), value.to_owned()));
+            Arc::make_mut(&mut self.pairs).push((name.to_owned(), value.to_owned()));
         }
         absent
     }
 
     /// Removes every value of that name.
     pub fn remove(&mut self, name: &str) {
-        self.pairs.retain(|(key, _)| key != name);
+        Arc::make_mut(&mut self.pairs).retain(|(key, _)| key != name);
     }
 
     /// The parameters in one canonical form, to be signed and sent as it is.
     ///
     /// All but unreserved characters are encoded, a space as `%20`. A `checksum` is never part of it.
     pub fn encode(&self) -> String {
-        let mut query = String::with_capacity(self.raw.len());
-        for (name, value) in self.iter().filter(|(name, _)| *name != "checksum") {
-            let separator = if query.is_empty() { "" } else { "&" };
-            let name = utf8_percent_encode(name, RESERVED);
-            let value = utf8_percent_encode(value, RESERVED);
-            // Writing to a String cannot fail.
-            let _ = write!(query, "{separator}{name}={value}");
-        }
+        let mut query = String::new();
+        self.encode_onto(&mut query);
         query
     }
 
+    /// Puts [`encode`](Self::encode) behind a text.
+    pub fn encode_onto(&self, text: &mut String) {
+        // Enough unless more has to be escaped than the client escaped.
+        let plain: usize = self.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        text.reserve(plain.max(self.raw.len()));
+        let mut separator = "";
+        for (name, value) in self.iter().filter(|(name, _)| *name != "checksum") {
+            let name = utf8_percent_encode(name, RESERVED);
+            let value = utf8_percent_encode(value, RESERVED);
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{separator}{name}={value}");
+            separator = "&";
+        }
+    }
+
     fn append(&mut self, text: &str) {
-        for item in items(text).take(MAX_PARAMS.saturating_sub(self.pairs.len())) {
+        let pairs = Arc::make_mut(&mut self.pairs);
+        for item in items(text).take(MAX_PARAMS.saturating_sub(pairs.len())) {
             let (raw_name, raw_value) = item.split_once('=').unwrap_or((item, ""));
             let name = decode(raw_name).into_owned();
             if self.malformed.is_none() && !(is_well_encoded(raw_name) && is_well_encoded(raw_value)) {
                 self.malformed = Some(name.clone());
             }
-            self.pairs.push((name, decode(raw_value).into_owned()));
+            pairs.push((name, decode(raw_value).into_owned()));
         }
     }
 }
@@ -249,7 +262,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_encoded_is_read_back(pairs in prop::collection::vec((".*", ".*"), 0..8)) {
-            let pairs = pairs.into_iter().filter(|(name, _)| name != "checksum").collect();
+            let pairs = Arc::new(pairs.into_iter().filter(|(name, _)| name != "checksum").collect());
             let params = Params { pairs, ..Params::default() };
             let query = params.encode();
             let back = Params::parse(&query);

@@ -29,13 +29,13 @@ async fn a_join_waits_until_its_meeting_is_there() {
     let page = sent.header("location").expect("it is sent to the waiting page");
     assert!(sent.status == 302 && page.starts_with("/b3s/retry-join/"));
 
-    let waiting = rig.get_with(page, BROWSER).await;
+    let waiting = rig.fetch_with(page, BROWSER).await;
     assert_eq!((waiting.status, waiting.header("refresh")), (200, Some("2")));
     assert!(waiting.header("content-type").unwrap().starts_with("text/html"));
     assert!(waiting.body.contains("tries again"));
 
     let _ = cluster.meeting("school", "m1", "n1", MeetingState::Live);
-    let joined = rig.get_with(page, BROWSER).await;
+    let joined = rig.fetch_with(page, BROWSER).await;
     assert_eq!(joined.status, 302);
     assert!(joined.header("location").unwrap().starts_with("https://n1.example/"));
 }
@@ -74,7 +74,7 @@ async fn a_waiting_page_that_we_did_not_make_does_not_exist() {
         format!("/b3s/retry-join/{}", foreign(jsonwebtoken::Algorithm::HS256, "b3scale-api")),
         format!("/b3s/retry-join/{}", foreign(jsonwebtoken::Algorithm::HS384, "b3s-retry-join")),
     ] {
-        let answer = rig.get_with(&forged, BROWSER).await;
+        let answer = rig.fetch_with(&forged, BROWSER).await;
         assert_eq!((answer.status, answer.header("location")), (404, None), "{forged}");
         assert!(answer.body.contains("does not exist"));
     }
@@ -84,7 +84,7 @@ async fn a_waiting_page_that_we_did_not_make_does_not_exist() {
 async fn a_client_that_wants_no_redirect_is_told_to_try_again() {
     let cluster = school().meeting("school", "m1", "n1", MeetingState::Claimed);
     let rig = Rig::new(&cluster).await;
-    let answer = rig.get_with(&signed(CallKind::Join, &format!("{JOIN}&redirect=false")), BROWSER).await;
+    let answer = rig.fetch_with(&signed(CallKind::Join, &format!("{JOIN}&redirect=false")), BROWSER).await;
     assert_eq!((answer.status, answer.failed()), (200, "serverUnavailable"));
 }
 
@@ -110,7 +110,7 @@ async fn an_unverified_join_never_redirects() {
     let query = format!("{JOIN}&errorRedirectUrl=https%3A%2F%2Fevil.example%2F");
     for checksum in ["", "&checksum=00", "&checksum="] {
         let target = format!("/bbb/school/bigbluebutton/api/join?{query}{checksum}");
-        let answer = rig.get_with(&target, BROWSER).await;
+        let answer = rig.fetch_with(&target, BROWSER).await;
         assert_eq!((answer.status, answer.header("location"), answer.failed()), (200, None, "checksumError"));
     }
 }
@@ -119,9 +119,9 @@ async fn an_unverified_join_never_redirects() {
 async fn a_browser_reads_a_page_and_a_client_a_document() {
     let rig = Rig::new(&school()).await;
     let join = signed(CallKind::Join, JOIN);
-    let page = rig.get_with(&join, BROWSER).await;
+    let page = rig.fetch_with(&join, BROWSER).await;
     assert!(page.status == 200 && page.body.contains("<p>A meeting with that ID does not exist</p>"));
     assert_eq!(rig.get(&join).await.failed(), "invalidMeetingIdentifier");
     let no_redirect = signed(CallKind::Join, &format!("{JOIN}&redirect=false&logoutURL=https%3A%2F%2Fold.example%2F"));
-    assert_eq!(rig.get_with(&no_redirect, BROWSER).await.failed(), "invalidMeetingIdentifier");
+    assert_eq!(rig.fetch_with(&no_redirect, BROWSER).await.failed(), "invalidMeetingIdentifier");
 }

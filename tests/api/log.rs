@@ -53,7 +53,7 @@ async fn every_call_is_one_line() {
     let (lines, _guard) = Lines::catch();
     let cluster = school();
     let rig = Rig::new(&cluster).await;
-    rig.get_with(&signed(CallKind::Create, "meetingID=m1&name=Ada+Lovelace"), "X-Request-Id: call-1\r\n").await;
+    rig.fetch_with(&signed(CallKind::Create, "meetingID=m1&name=Ada+Lovelace"), "X-Request-Id: call-1\r\n").await;
     rig.get("/bbb/%0a%1b[0m/bigbluebutton/api/create?checksum=5ec4e7").await;
     rig.get("/bbb/school/bigbluebutton/api/hooks/create?checksum=5ec4e7").await;
     rig.send(head("POST", "/bbb/school/api/join", "Content-Length: 0\r\n")).await;

@@ -141,11 +141,11 @@ impl Rig {
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
-        self.get_with(target, "").await
+        self.fetch_with(target, "").await
     }
 
     /// `headers` end in a line break each.
-    pub(crate) async fn get_with(&self, target: &str, headers: &str) -> Answer {
+    pub(crate) async fn fetch_with(&self, target: &str, headers: &str) -> Answer {
         self.send(head("GET", target, headers)).await
     }
 

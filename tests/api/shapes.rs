@@ -70,7 +70,7 @@ async fn every_request_shape_of_real_clients_verifies() {
 async fn a_get_may_name_a_content_type_for_the_body_it_does_not_have() {
     let rig = Rig::new(&school()).await;
     for headers in ["Content-Type: application/xml\r\n", "Content-Type: application/json\r\nContent-Length: 0\r\n"] {
-        assert!(rig.get_with(&signed(CallKind::Create, "meetingID=m1&name=x"), headers).await.is_success());
+        assert!(rig.fetch_with(&signed(CallKind::Create, "meetingID=m1&name=x"), headers).await.is_success());
     }
 }
 
@@ -103,7 +103,7 @@ async fn an_unknown_key_is_answered_like_a_wrong_secret() {
     let mut answers = Vec::new();
     for key in ["school", "nobody", "closed", "%00%ff"] {
         let target = format!("/bbb/{key}/bigbluebutton/api/getMeetings?checksum={}", "0".repeat(40));
-        let mut answer = rig.get_with(&target, "X-Request-Id: same\r\n").await;
+        let mut answer = rig.fetch_with(&target, "X-Request-Id: same\r\n").await;
         answer.headers.retain(|(name, _)| name != "date");
         assert_eq!(answer.failed(), "checksumError");
         answers.push(format!("{answer:?}"));
@@ -146,10 +146,10 @@ async fn a_head_looks_and_never_creates() {
 #[tokio::test]
 async fn a_call_keeps_its_name_or_is_given_one() {
     let rig = Rig::new(&school()).await;
-    let named = rig.get_with("/bbb/school/", "X-Request-Id: mine-1\r\n").await;
+    let named = rig.fetch_with("/bbb/school/", "X-Request-Id: mine-1\r\n").await;
     assert_eq!(named.header("x-request-id"), Some("mine-1"));
     for odd in ["X-Request-Id: a b\r\n".to_owned(), format!("X-Request-Id: {}\r\n", "x".repeat(129)), String::new()] {
-        let answer = rig.get_with("/bbb/school/", &odd).await;
+        let answer = rig.fetch_with("/bbb/school/", &odd).await;
         assert_eq!(answer.header("x-request-id").map(str::len), Some(36), "{odd}");
     }
 }

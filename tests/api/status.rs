@@ -29,9 +29,9 @@ async fn metrics_are_shown_to_those_with_the_token() {
     let handle = PrometheusBuilder::new().build_recorder().handle();
     let rig = Plan::new(&school()).metrics(MetricsPage { handle, token: Some("word".to_owned()) }).serve().await;
     for headers in ["", "Authorization: Bearer wrong\r\n", "Authorization: word\r\n"] {
-        assert_eq!(rig.get_with("/metrics", headers).await.status, 401);
+        assert_eq!(rig.fetch_with("/metrics", headers).await.status, 401);
     }
-    assert_eq!(rig.get_with("/metrics", "Authorization: Bearer word\r\n").await.status, 200);
+    assert_eq!(rig.fetch_with("/metrics", "Authorization: Bearer word\r\n").await.status, 200);
 }
 
 #[tokio::test]

@@ -12,10 +12,6 @@ use b3scale_middleware::{Call, Fault, Ports, Reply};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
-/// What every node answers: to any call, the meeting `m1` as if it had just been made.
-const ANSWER: &str = "<response><returncode>SUCCESS</returncode><running>true</running>\
-    <internalMeetingID>internal-m1</internalMeetingID><createTime>1700000000000</createTime></response>";
-
 /// The frontend `school`, two nodes, and the meetings `m1`, which is live, and `m2`, which is not yet there.
 pub struct Frozen {
     memory: Memory,
@@ -31,9 +27,12 @@ struct World {
 }
 
 impl Frozen {
+    /// What every node answers: to any call, the meeting `m1` as if it had just been made.
+    pub const ANSWER: &str = "<response><returncode>SUCCESS</returncode><running>true</running>\
+        <internalMeetingID>internal-m1</internalMeetingID><createTime>1700000000000</createTime></response>";
+
     /// Builds it.
-    #[expect(clippy::new_without_default, reason = "there is more than one way a cluster could be by default")]
-    pub fn new() -> Self {
+    pub fn school() -> Self {
         let memory = Memory::new()
             .frontend_with("school", |settings| settings.required_tags = ["eu"].iter().collect())
             .backend("n1", &["eu"])
@@ -47,7 +46,7 @@ impl Frozen {
             backends: memory.ports().directory.backends(),
             claimed: meeting("m2"),
             meetings: HashMap::from([(live.id.clone(), live)]),
-            reply: Reply::xml(ANSWER.into()),
+            reply: Reply::xml(Self::ANSWER.into()),
         };
         Self { memory, world: Arc::new(world) }
     }
@@ -60,13 +59,23 @@ impl Frozen {
 
     /// A call that comes to a good end here, signed, as it comes in.
     pub fn call(&self, kind: CallKind) -> Call {
+        self.memory.call(kind, self.verified_call(kind).params.raw())
+    }
+
+    /// The same call behind `checksum-verify`.
+    pub fn verified_call(&self, kind: CallKind) -> Call {
         let query = match kind {
             CallKind::Create => "meetingID=m2&name=Lesson&record=true",
             CallKind::Join => "meetingID=m1&fullName=Ada&role=VIEWER",
             CallKind::SendChatMessage => "meetingID=m1&message=Hello",
             _ => "meetingID=m1",
         };
-        self.memory.call(kind, self.memory.verified(kind, query).params.raw())
+        self.memory.verified(kind, query)
+    }
+
+    /// A call of that kind behind `request-sign`.
+    pub fn signed_call(&self, kind: CallKind) -> Call {
+        self.memory.signed(kind, "m1", "n1")
     }
 }
 

@@ -44,8 +44,7 @@ pub fn outcome(xml: &[u8]) -> Result<Outcome, XmlError> {
         is_answer |= path.is(&["response"]);
         OUTCOME.iter().position(|names| path.is(names))
     })?;
-    let [returncode, key, message, error_key, error_message] =
-        texts.map(|text| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()));
+    let [returncode, key, message, error_key, error_message] = texts.map(|text| text.and_then(trimmed));
     let no_answer = |what| XmlError::new(Problem::NotAnAnswer(what), 0);
     if !is_answer {
         return Err(no_answer("its root is not `response`"));
@@ -56,6 +55,15 @@ pub fn outcome(xml: &[u8]) -> Result<Outcome, XmlError> {
         None => return Err(no_answer("it has no `returncode`")),
     };
     Ok(Outcome { returncode, message_key: key.or(error_key), message: message.or(error_message) })
+}
+
+/// The text without white space around it, unless nothing is left.
+fn trimmed(text: String) -> Option<String> {
+    let kept = text.trim();
+    if kept.len() == text.len() {
+        return Some(text).filter(|text| !text.is_empty());
+    }
+    Some(kept.to_owned()).filter(|kept| !kept.is_empty())
 }
 
 /// Checks that a document is well-formed and complete, whatever it says.
