@@ -23,8 +23,9 @@ pub fn start_log(settings: LogSettings) {
     let ours = Targets::new().with_target("b3scale", settings.level).with_target("b3scale_middleware", settings.level);
     let filter = ours.with_default(settings.level.min(LevelFilter::WARN));
     let on_terminal = || if std::io::stderr().is_terminal() { LogFormat::Plain } else { LogFormat::Structured };
+    let colours = std::io::stderr().is_terminal();
     let layer = match settings.format.unwrap_or_else(on_terminal) {
-        LogFormat::Plain => fmt::layer().with_writer(std::io::stderr).with_target(false).boxed(),
+        LogFormat::Plain => fmt::layer().with_ansi(colours).with_writer(std::io::stderr).with_target(false).boxed(),
         LogFormat::Structured => {
             fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(std::io::stderr).boxed()
         }

@@ -133,8 +133,8 @@ impl<'a> Lesson<'a> {
             Mismatch::unless(present == PEOPLE.len(), format!("{} people", PEOPLE.len()), || present.to_string())
         })
         .await?;
-        let meetings = self.of_tenant(tenant).count();
-        Ok(format!("{} people in {meetings} meetings, each on its node", meetings * PEOPLE.len()))
+        let people = self.of_tenant(tenant).count() * PEOPLE.len();
+        Ok(format!("{people} people in {}, each on its node", self.count(tenant)))
     }
 
     /// A join is answered by a redirect to the node, which the browser follows to the client's page.
@@ -157,10 +157,12 @@ impl<'a> Lesson<'a> {
         self.each(tenant, |meeting| async move {
             let answer = self.answer(meeting, CallKind::IsMeetingRunning, &[], "running: true").await?;
             let [running] = answer.fields(["running"]);
-            Mismatch::unless(running.as_deref() == Some("true"), "running: true", || format!("{answer}, {running:?}"))
+            Mismatch::unless(running.as_deref() == Some("true"), "running: true", || {
+                format!("{answer}, running: {}", running.unwrap_or_default())
+            })
         })
         .await?;
-        Ok(format!("true for {} meetings", self.of_tenant(tenant).count()))
+        Ok(format!("true for {}", self.count(tenant)))
     }
 
     async fn info(&'a self, tenant: &Tenant) -> Outcome {
@@ -192,7 +194,7 @@ impl<'a> Lesson<'a> {
             let odd: Vec<_> = listed.symmetric_difference(&wanted).map(|(id, name)| format!("{id} ({name})")).collect();
             format!("{answer}, {} meetings; missing or too many: {}", found.len(), odd.join(", "))
         })?;
-        Ok(format!("{} meetings, none of them another frontend's", found.len()))
+        Ok(format!("{}, and nothing of another frontend", self.count(tenant)))
     }
 
     /// A call that was signed with another secret.
@@ -209,7 +211,7 @@ impl<'a> Lesson<'a> {
     async fn end(&'a self, tenant: &Tenant) -> Outcome {
         self.each(tenant, |meeting| async move { self.answer(meeting, CallKind::End, &[], "SUCCESS").await.map(drop) })
             .await?;
-        Ok(format!("{} meetings asked to end", self.of_tenant(tenant).count()))
+        Ok(format!("{} asked to end", self.count(tenant)))
     }
 
     /// Nodes end meetings a while after they were told to.
@@ -233,7 +235,7 @@ impl<'a> Lesson<'a> {
             }
         })
         .await?;
-        Ok(format!("false for {} meetings, and no node has them", self.of_tenant(tenant).count()))
+        Ok(format!("false for {}, and gone from the nodes", self.count(tenant)))
     }
 
     /// Does the same for every meeting of a tenant; of several that fail the first is told.
@@ -273,6 +275,14 @@ impl<'a> Lesson<'a> {
 
     fn of_tenant(&self, tenant: &Tenant) -> impl Iterator<Item = &Meeting<'a>> {
         self.meetings.iter().filter(|meeting| meeting.belongs_to(tenant))
+    }
+
+    /// How many meetings a tenant has, in words.
+    fn count(&self, tenant: &Tenant) -> String {
+        match self.of_tenant(tenant).count() {
+            1 => "1 meeting".to_owned(),
+            count => format!("{count} meetings"),
+        }
     }
 
     /// The nodes that have a meeting.

@@ -44,6 +44,7 @@ pub(super) struct Tenant {
 pub(super) struct Place {
     pub(super) name: String,
     pub(super) tag: &'static str,
+    pub(super) secret: Secret,
     pub(super) node: Node,
 }
 
@@ -65,11 +66,11 @@ impl Scene {
 
         let jwt_secret = random_secret();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let token = token::sign(&jwt_secret, "demo", "b3scale b3scale:admin", now)?;
+        let token = token::sign(jwt_secret.expose(), "demo", "b3scale b3scale:admin", now)?;
         let mut environment = vec![
             ("B3SCALE_DB_URL", database_url),
             ("B3SCALE_LISTEN_HTTP", listen.to_string()),
-            ("B3SCALE_API_JWT_SECRET", jwt_secret),
+            ("B3SCALE_API_JWT_SECRET", jwt_secret.expose().to_owned()),
             ("B3SCALE_LOG_FORMAT", "plain".to_owned()),
             ("B3SCALE_DRAIN_DELAY", "0".to_owned()),
         ];
@@ -90,7 +91,7 @@ impl Scene {
 impl Tenant {
     fn new(key: &'static str, tag: &'static str, url: &str) -> Self {
         let url = format!("{url}/bbb/{key}/bigbluebutton/api/");
-        Self { key, tag, endpoint: Endpoint { url, secret: secret(&random_secret()) } }
+        Self { key, tag, endpoint: Endpoint { url, secret: random_secret() } }
     }
 }
 
@@ -101,9 +102,11 @@ async fn start_nodes(count: usize, authority: Option<&TestAuthority>) -> Result<
         let name = format!("node-{}", number + 1);
         let (_, tag) = TENANTS[number * TENANTS.len() / count];
         let tls = authority.map(TestAuthority::server_config).transpose()?;
-        let options = NodeOptions { name: name.clone(), secret: random_secret(), tls, ..NodeOptions::default() };
+        let secret = random_secret();
+        let of_node = secret.expose().to_owned();
+        let options = NodeOptions { name: name.clone(), secret: of_node, tls, ..NodeOptions::default() };
         let node = Node::start(options).await.map_err(DemoError::Node)?;
-        places.push(Place { name, tag, node });
+        places.push(Place { name, tag, secret, node });
     }
     Ok(places)
 }
@@ -114,7 +117,7 @@ async fn record(database_url: &str, tenants: &[Tenant], places: &[Place]) -> Res
     for place in places {
         let backend = NewBackend {
             url: place.node.url(),
-            secret: secret(place.node.secret()),
+            secret: place.secret.clone(),
             tags: [place.tag].iter().collect(),
             load_factor: 1.0,
             admin_state: AdminState::Ready,
@@ -158,13 +161,9 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 }
 
 /// From the system's random numbers, as a real secret: the demo may listen beyond the loopback.
-fn random_secret() -> String {
-    [Uuid::new_v4(), Uuid::new_v4()].map(|half| half.simple().to_string()).concat()
-}
-
-fn secret(text: &str) -> Secret {
-    // Empty would be none at all; here it never is.
-    Secret::new(text).unwrap_or_else(|| secret(&random_secret()))
+fn random_secret() -> Secret {
+    let digits = [Uuid::new_v4(), Uuid::new_v4()].map(|half| half.simple().to_string()).concat();
+    Secret::new(&digits).expect("digits are not empty")
 }
 
 #[cfg(test)]

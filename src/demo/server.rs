@@ -36,7 +36,7 @@ impl Server {
     pub(super) fn start(scene: &Scene) -> Result<Self, DemoError> {
         let log = scene.log.clone();
         let file = File::create(&log).map_err(DemoError::file("write the log", &log))?;
-        let mut command = Command::new(env::current_exe().map_err(DemoError::Spawn)?);
+        let mut command = bound(&env::current_exe().map_err(DemoError::Spawn)?);
         for (name, _) in env::vars_os() {
             let ours = name.to_str().filter(|name| name.starts_with("B3SCALE_"));
             if ours.is_some_and(|name| !PASSED_ON.contains(&name)) {
@@ -94,6 +94,17 @@ impl Server {
             let _ = self.child.kill().await;
         }
     }
+}
+
+/// A command that ends with the thread that starts it, even if that is killed, where the system can do that.
+fn bound(program: &Path) -> Command {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let Some(setpriv) = env::split_paths(&path).map(|folder| folder.join("setpriv")).find(|file| file.is_file()) else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(setpriv);
+    command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+    command
 }
 
 /// The last lines of a log, indented.

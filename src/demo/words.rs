@@ -30,7 +30,7 @@ pub(super) fn json(scene: &Scene) -> Result<(), DemoError> {
     let frontends = scene.tenants.iter().map(
         |tenant| json!({ "key": tenant.key, "url": tenant.endpoint.url, "secret": tenant.endpoint.secret.expose() }),
     );
-    let backends = scene.places.iter().map(|place| json!({ "url": place.node.url(), "secret": place.node.secret() }));
+    let backends = scene.places.iter().map(|place| json!({ "url": place.node.url(), "secret": place.secret.expose() }));
     let object = json!({
         "api": scene.url,
         "token": scene.token,

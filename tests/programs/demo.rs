@@ -1,0 +1,99 @@
+//! `b3scaled demo`.
+
+use std::fs;
+
+use b3scale_support::TestFolder;
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::process::{Running, b3scaled, output, still_running};
+
+const PIPELINE: &str = include_str!("../../pipeline.toml");
+
+/// A demo on a free port.
+fn demo(arguments: &[&str]) -> Command {
+    b3scaled(&[&["demo", "--listen", "127.0.0.1:0"], arguments].concat())
+}
+
+#[tokio::test]
+async fn a_lesson_is_played_and_told_as_a_table() {
+    let output = output(demo(&["--once", "--nodes", "3", "--meetings", "6"])).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.ends_with("steps came out as they should.\n") && !text.contains('✗'), "{text}");
+    // Of six meetings the school has three, on two of the nodes; the third node is the ministry's.
+    assert!(text.lines().any(|line| line.split_whitespace().eq(["node-3", "office", "0", "3", "6"])), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+}
+
+#[tokio::test]
+async fn a_pipeline_that_breaks_the_lesson_fails_it() {
+    let folder = TestFolder::new();
+    let file = folder.path().join("pipeline.toml");
+    fs::write(&file, without_join(PIPELINE)).unwrap();
+    let mut command = demo(&["--once", "--nodes", "2", "--meetings", "2"]);
+    command.env("B3SCALE_PIPELINE", &file);
+    let output = output(command).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let mut lines = text.lines().skip_while(|line| !line.contains("✗ school    join"));
+    assert!(lines.next().is_some_and(|line| line.ends_with("expected a redirect to node-1")), "{text}");
+    assert!(lines.next().is_some_and(|line| line.contains("came     lesson-1: HTTP 200, FAILED unsupportedRequest")));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_start_is_quoted() {
+    let mut command = demo(&["--once"]);
+    command.env("B3SCALE_PIPELINE", "/nowhere/pipeline.toml");
+    let output = output(command).await;
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text.contains("the server has ended") && text.contains("/nowhere/pipeline.toml"), "{text}");
+}
+
+#[tokio::test]
+async fn programs_read_one_object_and_nothing_outlives_the_demo() {
+    let folder = TestFolder::new();
+    let mut demo = Running::start(demo(&["--json", "--https-nodes", "--data-dir", folder.path().to_str().unwrap()]));
+    let object: Value = serde_json::from_str(&demo.line().await).unwrap();
+    assert!(object["api"].as_str().unwrap().starts_with("http://127.0.0.1:"));
+    assert_eq!(object["token"].as_str().unwrap().split('.').count(), 3);
+    let entries = |list: &str, name: &str| -> Vec<String> {
+        let list = object[list].as_array().unwrap().iter();
+        list.map(|entry| entry[name].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(entries("frontends", "key"), ["school", "ministry"]);
+    assert!(entries("frontends", "url").iter().all(|url| url.ends_with("/bigbluebutton/api/")));
+    assert_eq!(entries("backends", "secret").len(), 4);
+    assert!(entries("backends", "url").iter().all(|url| url.starts_with("https://127.0.0.1:")));
+
+    let started = demo.descendants();
+    // The server, and PostgreSQL with its own.
+    assert!(started.len() > 2, "{started:?}");
+    assert!(demo.terminate().await, "it ends in order");
+    assert_eq!(demo.line().await, "", "it printed one object and nothing else");
+    assert_eq!(still_running(&started), Vec::<String>::new());
+    assert!(!folder.path().join("pgdata/postmaster.pid").exists());
+    assert!(folder.path().join("server.log").exists(), "a chosen folder is kept");
+}
+
+#[tokio::test]
+async fn a_demo_that_goes_on_says_how_to_go_on() {
+    let mut demo = Running::start(demo(&["--nodes", "2", "--meetings", "2"]));
+    let mut text = String::new();
+    while !text.contains("The server's log is ") {
+        let line = demo.line().await;
+        text.push_str(&line);
+        text.push('\n');
+    }
+    assert!(text.contains("All 20 steps came out as they should."), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("curl 'http") && line.contains("/isMeetingRunning?")), "{text}");
+    assert!(demo.terminate().await, "a lesson that went well and a demo that was ended are no failure");
+}
+
+/// The pipeline with no route for join.
+fn without_join(pipeline: &str) -> String {
+    let (before, rest) = pipeline.split_once("[routes.join]").expect("there is such a route");
+    let (_, after) = rest.split_once("\n[").expect("another follows");
+    format!("{before}[{after}")
+}

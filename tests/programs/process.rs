@@ -1,0 +1,88 @@
+//! A program of ours under test, and the processes it has started.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+/// A run that takes longer hangs: everything but this is measured in seconds.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A `b3scaled` without settings of the environment that the tests run in.
+pub(crate) fn b3scaled(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_b3scaled"));
+    let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("B3SCALE_"));
+    ours.for_each(|name| {
+        command.env_remove(name);
+    });
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Runs a program to its end.
+pub(crate) async fn output(mut command: Command) -> Output {
+    timeout(LIMIT, command.output()).await.expect("it ends").expect("it can be run")
+}
+
+/// A program that goes on, with its standard output to read. What it says beside that is not for the test.
+pub(crate) struct Running {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Running {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it can be run");
+        let lines = BufReader::new(child.stdout.take().expect("it is piped"));
+        Self { child, lines }
+    }
+
+    /// The next line it prints, without its end; empty when it prints no more.
+    pub(crate) async fn line(&mut self) -> String {
+        let mut line = String::new();
+        timeout(LIMIT, self.lines.read_line(&mut line)).await.expect("a line comes").expect("it can be read");
+        line.trim_end().to_owned()
+    }
+
+    /// The processes it has started, and those that they have.
+    pub(crate) fn descendants(&self) -> BTreeSet<u32> {
+        let parents: Vec<(u32, u32)> = processes().filter_map(|pid| Some((pid, parent(pid)?))).collect();
+        let mut found = BTreeSet::new();
+        let mut wanted = vec![self.child.id().expect("it runs")];
+        while let Some(process) = wanted.pop() {
+            let children = parents.iter().filter(|(_, parent)| *parent == process).map(|(child, _)| *child);
+            wanted.extend(children.filter(|child| found.insert(*child)));
+        }
+        found
+    }
+
+    /// Sends SIGTERM and waits for the end; true is exit code 0.
+    pub(crate) async fn terminate(&mut self) -> bool {
+        let pid = self.child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed()));
+        rustix::process::kill_process(pid.expect("it runs"), rustix::process::Signal::TERM).expect("it is ours");
+        timeout(LIMIT, self.child.wait()).await.expect("it ends").expect("it is ours").success()
+    }
+}
+
+/// Those of `processes` that still run. One that was ended and not yet collected does not.
+pub(crate) fn still_running(processes: &BTreeSet<u32>) -> Vec<String> {
+    processes.iter().filter_map(|pid| stat(*pid)).filter(|stat| !stat.contains(") Z ")).collect()
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let folder = fs::read_dir("/proc").expect("this system tells of its processes");
+    folder.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    // The name in brackets may hold anything, brackets and spaces too.
+    stat(pid)?.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+}
+
+fn stat(pid: u32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/stat")).ok()
+}
