@@ -12,7 +12,7 @@ use tracing::level_filters::LevelFilter;
 use crate::config::{Config, Environment, LogSettings};
 use crate::demo::{self, DemoOptions};
 use crate::node::{Node, NodeOptions};
-use crate::pipeline::Plan;
+use crate::pipeline;
 use crate::serve::{self, Database};
 use crate::{telemetry, token};
 
@@ -131,7 +131,7 @@ impl B3scaled {
         config.pipeline = self.pipeline.or(config.pipeline);
         config.listen = self.listen.unwrap_or(config.listen);
         if self.check {
-            return print(&Plan::check(config.pipeline.as_deref())?);
+            return print(&pipeline::check(config.pipeline.as_deref())?);
         }
         match self.command {
             None => serve::serve(&config).await.map(|()| ExitCode::SUCCESS).map_err(Into::into),

@@ -19,8 +19,9 @@ use tokio::task::JoinSet;
 use crate::store::{Store, StoreError};
 use view::View;
 
-/// How long a create may take, its node's answer included. A claim twice as old has been given up by whoever made it.
-pub const CREATE_LIMIT: Duration = Duration::from_secs(90);
+/// How long one attempt of a create may take: 60 s for its node's answer, and our own steps. The next attempt moves the claim
+/// and has as long again. A claim twice as old has been given up by whoever made it.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(90);
 
 /// How long memory is trusted while the database is away.
 const TRUST: Duration = Duration::from_secs(600);
@@ -77,16 +78,7 @@ impl Cluster {
 
     /// Waits until what is known is as wanted. Looks again whenever something changes.
     pub async fn wait_until(&self, mut holds: impl FnMut() -> bool) {
-        loop {
-            let changed = self.0.view.changed.notified();
-            tokio::pin!(changed);
-            // Listens before it looks, so that nothing is missed in between.
-            changed.as_mut().enable();
-            if holds() {
-                return;
-            }
-            changed.await;
-        }
+        self.0.view.until(|| holds().then_some(())).await;
     }
 
     /// Why this server should not be given calls, if there is a reason.
@@ -106,12 +98,15 @@ impl Cluster {
         self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_database(&self, there: bool) {
+    /// Notes whether the database was there for what it was asked.
+    fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        let away = outcome.as_ref().is_err_and(StoreError::is_away);
         self.0.pulse.send_modify(|pulse| {
-            pulse.database_away = !there;
-            if there {
+            pulse.database_away = away;
+            if !away {
                 pulse.database_seen = Instant::now();
             }
         });
+        outcome
     }
 }

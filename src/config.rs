@@ -1,7 +1,7 @@
 //! What the programs read from their environment.
 //!
 //! A value that cannot be used stops the start with one line that names the variable, the value and what is accepted. A
-//! `B3SCALE_` variable that no program knows is a warning. The files of the original are read as it reads them: only if
+//! `B3SCALE_` variable that no program of b3scale knows is a warning. The files of the original are read as it reads them: only if
 //! `B3SCALE_DB_URL` is not set, the later ones winning.
 
 use std::collections::BTreeMap;
@@ -14,8 +14,8 @@ use std::time::Duration;
 /// Where settings may be kept beside the environment.
 const FILES: [&str; 3] = [".env", "/etc/default/b3scale", "/etc/sysconfig/b3scale"];
 
-/// Every variable that one of the programs reads.
-const KNOWN: [&str; 30] = [
+/// Every variable that a program of b3scale knows, this one, one beside it or one of the original.
+const KNOWN: [&str; 29] = [
     "B3SCALE_API_ACCESS_TOKEN",
     "B3SCALE_API_JWT_SECRET",
     "B3SCALE_API_URL",
@@ -45,7 +45,6 @@ const KNOWN: [&str; 30] = [
     "B3SCALE_REVERSE_PROXY_MODE",
     "B3SCALE_TEST_DB_URL",
     "B3SCALE_TEST_REDIS_URL",
-    "BBB_CONFIG",
 ];
 
 /// A value that cannot be used.
@@ -205,7 +204,7 @@ pub struct Config {
     pub metrics_token: Option<String>,
     /// Between not-ready and closing.
     pub drain_delay: Duration,
-    /// The longest a call may take.
+    /// The longest a call may take, but for creates, which try several nodes, and for the time its body takes.
     pub request_timeout: Duration,
     /// The longest its head may take.
     pub header_timeout: Duration,

@@ -10,6 +10,7 @@
 //! | [`store`] | PostgreSQL, and the private cluster of the default run |
 //! | [`upstream`] | the HTTP client to the nodes |
 //! | [`node`] | a simulated BBB node |
+//! | [`demo`] | a whole cluster on this machine that plays a lesson |
 
 pub mod cli;
 pub mod cluster;

@@ -5,7 +5,7 @@
 //! | step | is | can fail because |
 //! |---|---|---|
 //! | [`Document`] | every name with its position in the text | it is no TOML, or not of this shape |
-//! | [`Plan`] | every name found in the catalog, settings read, the order proved by facts | see [`plan`] |
+//! | [`Plan`] | every name found in the catalog, settings read, the order proved by facts | what [`Plan::read`] finds |
 //! | stack | the layers made and put around one another | settings that can be read cannot be used |
 //! | [`Routes`] | a table from call to stack | – |
 //!
@@ -16,11 +16,12 @@ mod check;
 mod document;
 mod live;
 mod observe;
-pub mod plan;
+mod plan;
 mod problem;
 mod routes;
 
-pub use catalog::{Catalog, Role};
+pub use catalog::{Catalog, Entry, Role};
+pub use check::check;
 pub use document::Document;
 pub use live::{Pipeline, ReloadError};
 pub use plan::{Plan, PlannedRoute, Step};

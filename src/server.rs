@@ -126,7 +126,7 @@ impl Server {
             () = shutdown => {}
         }
         shared.draining.store(true, Relaxed);
-        info!("draining: not ready any more");
+        info!("Draining: this server is not ready any more");
         tokio::select! {
             () = accept(&listener, &shared, &graceful, &stopped) => {}
             () = sleep(shared.settings.drain_delay) => {}
@@ -137,10 +137,10 @@ impl Server {
         // Calls whose clients have hung up are finished too.
         let finished = timeout_at(end, shared.calls.acquire_many(shared.settings.calls)).await;
         if closed.is_err() || finished.is_err() {
-            warn!(seconds = shared.settings.grace.as_secs(), "calls were still running at the end of the grace time");
+            warn!(seconds = shared.settings.grace.as_secs(), "Calls were still running at the end of the grace time");
         }
         drop(stop);
-        info!("drained");
+        info!("Drained");
     }
 }
 
@@ -154,7 +154,7 @@ async fn accept(
         match listener.accept().await {
             Ok((stream, peer)) => connection(stream, peer, shared, graceful, stopped.clone()),
             Err(error) => {
-                warn!(fault = %error, "a connection cannot be taken");
+                warn!(%error, "A connection cannot be taken");
                 // Out of file descriptors, most likely: others must be closed first.
                 sleep(Duration::from_millis(50)).await;
             }
@@ -170,7 +170,7 @@ fn connection(
     mut stopped: watch::Receiver<()>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
-        debug!(fault = %error, "a connection cannot be set up");
+        debug!(%error, "A connection cannot be set up");
     }
     let settings = &shared.settings;
     let pulse = Arc::new(Pulse::default());
@@ -190,7 +190,7 @@ fn connection(
     tokio::spawn(async move {
         tokio::select! {
             result = connection => if let Err(error) = result {
-                debug!(fault = %error, "a connection broke");
+                debug!(%error, "A connection broke");
             },
             // The server is gone.
             _ = stopped.changed() => {}

@@ -115,9 +115,9 @@ impl HttpNodes {
         match tokio::time::timeout(limit, answer).await {
             Ok(reply) => reply,
             Err(_) if connection.as_ref().is_some_and(is_open) => {
-                Err(NodeFailure::Silent { seconds: limit.as_secs_f64().ceil() as u64 })
+                Err(NodeFailure::Silent { seconds: limit.as_secs().max(1) })
             }
-            Err(_) => Err(NodeFailure::Unreachable(format!("none within {} s", limit.as_secs_f32()))),
+            Err(_) => Err(NodeFailure::Unreachable(format!("none within {} s", limit.as_secs().max(1)))),
         }
     }
 
@@ -127,10 +127,12 @@ impl HttpNodes {
         request: &NodeRequest,
         connection: &mut Option<CaptureConnection>,
     ) -> Result<Reply, NodeFailure> {
-        let mut again = can_be_repeated(request.kind);
+        // A join that comes twice makes two sessions.
+        let mut again = !request.kind.changes_something() && request.kind != CallKind::Join;
         loop {
             let mut message = message(request)?;
             *connection = Some(capture_connection(&mut message));
+            // Boxed, as below: the client's futures are large, and one of them stands in every call in flight.
             match self.client.clone().oneshot(message).boxed().await {
                 Ok(answer) => return self.reply(request.kind, answer).await,
                 // The node may have closed a pooled connection at the moment it was used.
@@ -196,28 +198,6 @@ fn without_accept_encoding(mut message: Request<Full<Bytes>>) -> Request<Full<By
 
 fn is_open(connection: &CaptureConnection) -> bool {
     connection.connection_metadata().is_some()
-}
-
-/// Whether a node that gets the call twice does what it does for one.
-fn can_be_repeated(kind: CallKind) -> bool {
-    match kind {
-        CallKind::Index
-        | CallKind::IsMeetingRunning
-        | CallKind::GetMeetingInfo
-        | CallKind::GetMeetings
-        | CallKind::GetSessions
-        | CallKind::GetRecordings
-        | CallKind::GetRecordingTextTracks => true,
-        CallKind::Create
-        | CallKind::Join
-        | CallKind::End
-        | CallKind::InsertDocument
-        | CallKind::SendChatMessage
-        | CallKind::PublishRecordings
-        | CallKind::DeleteRecordings
-        | CallKind::UpdateRecordings
-        | CallKind::PutRecordingTextTrack => false,
-    }
 }
 
 #[cfg(test)]

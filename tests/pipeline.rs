@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use b3scale::pipeline::{Catalog, Pipeline, Plan, Problems, Routes, Source};
+use b3scale::pipeline::{self, Catalog, Pipeline, Plan, Problems, Routes, Source};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::MeetingState;
 use b3scale_middleware::memory::Memory;
@@ -29,7 +29,7 @@ fn with(lines: &str) -> String {
 
 #[test]
 fn the_shipped_pipeline_starts() {
-    let shown = Plan::check(None).unwrap();
+    let shown = pipeline::check(None).unwrap();
     insta::assert_snapshot!("check", shown);
 }
 

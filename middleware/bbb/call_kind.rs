@@ -91,6 +91,28 @@ impl CallKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
+    /// Whether the call changes something on a node, so that it must be neither cut in half nor made twice.
+    pub const fn changes_something(self) -> bool {
+        match self {
+            Self::Create
+            | Self::End
+            | Self::InsertDocument
+            | Self::SendChatMessage
+            | Self::PublishRecordings
+            | Self::DeleteRecordings
+            | Self::UpdateRecordings
+            | Self::PutRecordingTextTrack => true,
+            Self::Index
+            | Self::Join
+            | Self::IsMeetingRunning
+            | Self::GetMeetingInfo
+            | Self::GetMeetings
+            | Self::GetSessions
+            | Self::GetRecordings
+            | Self::GetRecordingTextTracks => false,
+        }
+    }
+
     /// The methods BBB 3.0 maps for this call.
     pub const fn methods(self) -> Methods {
         match self {

@@ -14,18 +14,17 @@ impl Cluster {
         // What is unchanged since then and not in the store is gone; what was claimed meanwhile is not.
         let before: HashMap<ScopedId, i64> =
             view.meetings_where(|_| true).iter().map(|meeting| (meeting.id.clone(), meeting.version)).collect();
-        let frontends = store.load_frontends().await?;
-        let backends = store.load_backends().await?;
-        let meetings = store.load_meetings().await?;
+        let frontends = self.noted(store.load_frontends().await)?;
+        let backends = self.noted(store.load_backends().await)?;
+        let meetings = self.noted(store.load_meetings().await)?;
         view.change_roster(|roster| roster.reloaded(frontends, backends));
         let there: HashSet<ScopedId> = meetings.iter().map(|meeting| meeting.id.clone()).collect();
         for meeting in meetings {
-            view.learn(meeting);
+            view.learn(&Arc::new(meeting));
         }
         for (id, version) in before.into_iter().filter(|(id, _)| !there.contains(id)) {
             view.unlearn(&id, version);
         }
-        self.note_database(true);
         Ok(())
     }
 
@@ -33,10 +32,8 @@ impl Cluster {
     pub(super) async fn read_meeting(&self, id: &ScopedId) -> Result<(), StoreError> {
         let Inner { store, view, .. } = &*self.0;
         let before = view.version(id);
-        match store.find_meeting(id).await? {
-            Some(row) => {
-                view.learn(row);
-            }
+        match self.noted(store.find_meeting(id).await)? {
+            Some(row) => view.learn(&Arc::new(row)),
             None => view.unlearn(id, before),
         }
         Ok(())
@@ -52,7 +49,6 @@ impl Cluster {
                 if let Err(error) = cluster.apply(&change).await {
                     // The connection that brought the news is the next to break, and after that everything is loaded.
                     tracing::warn!(%error, ?change, "A change could not be read");
-                    cluster.note_database(!error.is_away());
                 }
             }
         });
@@ -63,11 +59,11 @@ impl Cluster {
         match change {
             Change::Reconnected => self.load_all().await?,
             Change::Frontend(id) => {
-                let row = store.find_frontend(*id).await?;
+                let row = self.noted(store.find_frontend(*id).await)?;
                 view.change_roster(|roster| roster.with_frontend(*id, row));
             }
             Change::Backend(id) => {
-                let row = store.find_backend(*id).await?;
+                let row = self.noted(store.find_backend(*id).await)?;
                 view.change_roster(|roster| roster.with_backend(*id, row));
                 self.poll_new_nodes();
             }

@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use http::HeaderValue;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{CREATE_LIMIT, Cluster, Inner};
+use super::{ATTEMPT_LIMIT, Cluster, Inner};
 use crate::store::{MeetingCopy, NewStatus};
 
 /// Between two rounds.
@@ -114,14 +114,14 @@ impl Cluster {
         }
         self.0.view.changed.notify_waiters();
         let seen = NewStatus { node_state: state, last_error, latency, attendees: attendees.unwrap_or_default() };
-        if let Err(error) = self.0.store.record_status(backend.id, &seen).await {
+        if let Err(error) = self.noted(self.0.store.record_status(backend.id, &seen).await) {
             tracing::debug!(backend.id = %backend.id, %error, "A node's state could not be noted");
         }
     }
 
     async fn reap_claims(&self) {
         let Inner { store, view, .. } = &*self.0;
-        match store.reap_claims(2 * CREATE_LIMIT).await {
+        match self.noted(store.reap_claims(2 * ATTEMPT_LIMIT).await) {
             Ok(reaped) => {
                 for meeting in reaped {
                     tracing::warn!(meeting.id = %meeting.id, "A claim was given up: nobody finished it");
@@ -134,7 +134,7 @@ impl Cluster {
 
     /// Ends meetings on nodes that got a create which was then given up.
     async fn end_copies(&self) {
-        let copies = match self.0.store.load_copies().await {
+        let copies = match self.noted(self.0.store.load_copies().await) {
             Ok(copies) => copies,
             Err(error) => return tracing::debug!(%error, "Copies could not be looked for"),
         };

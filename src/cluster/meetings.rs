@@ -9,10 +9,10 @@ use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meet
 use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, NewClaim};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use super::view::Known;
-use super::{CREATE_LIMIT, Cluster};
+use super::{ATTEMPT_LIMIT, Cluster};
 use crate::store::{self, StoreError};
 
 /// A result is not announced, so a claim of another server is looked at again after this long.
@@ -45,7 +45,7 @@ impl Meetings for Cluster {
             Known::There(meeting) => ready(Ok(Some(meeting))).boxed(),
             Known::Absent => ready(Ok(None)).boxed(),
             Known::Unknown => async move {
-                self.read_meeting(id).await.map_err(|error| self.fault(&error))?;
+                self.read_meeting(id).await.map_err(|error| fault(&error))?;
                 Ok(self.known(id))
             }
             .boxed(),
@@ -61,7 +61,7 @@ impl Meetings for Cluster {
             let scope = claim.scope;
             let claimed =
                 self.0.store.claim_meeting(&scope.scoped, &scope.meeting_id, claim.frontend, claim.backend).await;
-            Ok(match claimed.map_err(|error| self.fault(&error))? {
+            Ok(match self.asked(claimed)? {
                 store::Claim::Won(meeting) => Claim::Won(self.learn(meeting)),
                 store::Claim::Taken(meeting) => Claim::Taken(self.learn(meeting)),
             })
@@ -71,23 +71,21 @@ impl Meetings for Cluster {
 
     fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
         async move {
-            let deadline = Instant::now() + CREATE_LIMIT;
+            let mut attempt = meeting.attempt;
+            let mut deadline = Instant::now() + ATTEMPT_LIMIT;
             loop {
-                let changed = self.0.view.changed.notified();
-                tokio::pin!(changed);
-                // Listens before it looks, so that nothing is missed in between.
-                changed.as_mut().enable();
-                match self.known(&meeting.id) {
-                    Some(now) if now.state == MeetingState::Claimed => {}
-                    now => return Ok(now),
-                }
-                let waited = timeout_at(deadline, async {
-                    tokio::select! {
-                        () = changed => {}
-                        () = sleep(LOOK_AGAIN) => self.look_again(&meeting.id).await,
-                    }
+                let settled = self.0.view.until(|| match self.known(&meeting.id) {
+                    Some(now) if now.state == MeetingState::Claimed => None,
+                    settled_or_gone => Some(settled_or_gone),
                 });
-                if waited.await.is_err() {
+                if let Ok(settled_or_gone) = timeout(LOOK_AGAIN, settled).await {
+                    return Ok(settled_or_gone);
+                }
+                self.look_again(&meeting.id).await;
+                let now = self.known(&meeting.id).map_or(attempt, |now| now.attempt);
+                if now != attempt {
+                    (attempt, deadline) = (now, Instant::now() + ATTEMPT_LIMIT);
+                } else if Instant::now() >= deadline {
                     return Err(Fault::MeetingNotReady);
                 }
             }
@@ -102,7 +100,7 @@ impl Meetings for Cluster {
         sent: bool,
     ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
         async move {
-            let moved = self.0.store.move_claim(meeting, backend, sent).await.map_err(|error| self.fault(&error))?;
+            let moved = self.asked(self.0.store.move_claim(meeting, backend, sent).await)?;
             Ok(moved.map(|moved| self.learn(moved)))
         }
         .boxed()
@@ -110,7 +108,7 @@ impl Meetings for Cluster {
 
     fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, Result<(), Fault>> {
         async move {
-            let released = self.0.store.release_claim(meeting, sent).await.map_err(|error| self.fault(&error))?;
+            let released = self.asked(self.0.store.release_claim(meeting, sent).await)?;
             if released {
                 self.0.view.unlearn(&meeting.id, meeting.version);
             }
@@ -122,7 +120,7 @@ impl Meetings for Cluster {
     fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<(), Fault>> {
         async move {
             let live = self.0.store.record_live(meeting, &born.internal_id, born.create_time).await;
-            match live.map_err(|error| self.fault(&error))? {
+            match self.asked(live)? {
                 Some(live) => {
                     self.learn(live);
                 }
@@ -136,7 +134,7 @@ impl Meetings for Cluster {
 
     fn record_ending<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>> {
         async move {
-            match self.0.store.record_ending(meeting).await {
+            match self.noted(self.0.store.record_ending(meeting).await) {
                 Ok(ending) => {
                     ending.map(|ending| self.learn(ending));
                 }
@@ -150,7 +148,7 @@ impl Meetings for Cluster {
 
     fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>> {
         async move {
-            match self.0.store.forget_meeting(meeting).await {
+            match self.noted(self.0.store.forget_meeting(meeting).await) {
                 Ok(true) => self.0.view.unlearn(&meeting.id, meeting.version),
                 Ok(false) => self.look_again(&meeting.id).await,
                 Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "A meeting's end could not be noted"),
@@ -164,8 +162,9 @@ impl Meetings for Cluster {
 impl Cluster {
     /// Takes a row in that this server has just written, and hands it back as it was written.
     fn learn(&self, row: Meeting) -> Arc<Meeting> {
-        self.0.view.learn(row.clone());
-        Arc::new(row)
+        let row = Arc::new(row);
+        self.0.view.learn(&row);
+        row
     }
 
     async fn look_again(&self, id: &ScopedId) {
@@ -174,8 +173,11 @@ impl Cluster {
         }
     }
 
-    fn fault(&self, error: &StoreError) -> Fault {
-        self.note_database(!error.is_away());
-        if error.is_away() { Fault::StoreAway(error.to_string()) } else { Fault::Internal(error.to_string()) }
+    fn asked<T>(&self, outcome: Result<T, StoreError>) -> Result<T, Fault> {
+        self.noted(outcome).map_err(|error| fault(&error))
     }
+}
+
+fn fault(error: &StoreError) -> Fault {
+    if error.is_away() { Fault::StoreAway(error.to_string()) } else { Fault::Internal(error.to_string()) }
 }

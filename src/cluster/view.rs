@@ -34,6 +34,22 @@ enum Slot {
     Gone { version: i64, since: Instant },
 }
 
+impl Slot {
+    fn version(&self) -> i64 {
+        match self {
+            Slot::There(meeting) => meeting.version,
+            Slot::Gone { version, .. } => *version,
+        }
+    }
+
+    fn meeting(self) -> Option<Arc<Meeting>> {
+        match self {
+            Slot::There(meeting) => Some(meeting),
+            Slot::Gone { .. } => None,
+        }
+    }
+}
+
 /// What memory says of a meeting.
 pub(super) enum Known {
     There(Arc<Meeting>),
@@ -81,31 +97,18 @@ impl View {
         self.meetings_where(|meeting| meeting.backend == backend)
     }
 
-    /// Takes a row in, unless what is known is newer. Returns what is known then.
-    pub(super) fn learn(&self, row: Meeting) -> Option<Arc<Meeting>> {
-        let row = Arc::new(row);
+    /// Takes a row in, unless what is known is newer.
+    pub(super) fn learn(&self, row: &Arc<Meeting>) {
         let before = match self.meetings.entry(row.id.clone()) {
             Entry::Vacant(slot) => {
-                slot.insert(Slot::There(Arc::clone(&row)));
+                slot.insert(Slot::There(Arc::clone(row)));
                 None
             }
-            Entry::Occupied(mut slot) => match slot.get() {
-                Slot::There(known) if known.version >= row.version => return Some(Arc::clone(known)),
-                Slot::Gone { version, .. } if *version >= row.version => return None,
-                Slot::There(known) => {
-                    let known = Arc::clone(known);
-                    slot.insert(Slot::There(Arc::clone(&row)));
-                    Some(known)
-                }
-                Slot::Gone { .. } => {
-                    slot.insert(Slot::There(Arc::clone(&row)));
-                    None
-                }
-            },
+            Entry::Occupied(slot) if slot.get().version() >= row.version => return,
+            Entry::Occupied(mut slot) => slot.insert(Slot::There(Arc::clone(row))).meeting(),
         };
-        self.count(before.as_deref(), Some(&row));
+        self.count(before.as_deref(), Some(row));
         self.changed.notify_waiters();
-        Some(row)
     }
 
     /// The meeting is gone, unless something newer than `version` is known of it.
@@ -116,31 +119,30 @@ impl View {
                 slot.insert(gone);
                 None
             }
-            Entry::Occupied(mut slot) => match slot.get() {
-                Slot::There(known) if known.version > version => return,
-                Slot::There(known) => {
-                    let known = Arc::clone(known);
-                    slot.insert(gone);
-                    Some(known)
-                }
-                Slot::Gone { version: known, .. } => {
-                    let version = version.max(*known);
-                    slot.insert(Slot::Gone { version, since: Instant::now() });
-                    None
-                }
-            },
+            Entry::Occupied(slot) if slot.get().version() > version => return,
+            Entry::Occupied(mut slot) => slot.insert(gone).meeting(),
         };
         self.count(before.as_deref(), None);
         self.changed.notify_waiters();
     }
 
+    /// Waits until `found` finds something. Looks again whenever something changes.
+    pub(super) async fn until<T>(&self, mut found: impl FnMut() -> Option<T>) -> T {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Listens before it looks, so that nothing is missed in between.
+            changed.as_mut().enable();
+            if let Some(found) = found() {
+                return found;
+            }
+            changed.await;
+        }
+    }
+
     /// The newest version known of a meeting, there or gone.
     pub(super) fn version(&self, id: &ScopedId) -> i64 {
-        match self.meetings.get(id).as_deref() {
-            Some(Slot::There(meeting)) => meeting.version,
-            Some(Slot::Gone { version, .. }) => *version,
-            None => 0,
-        }
+        self.meetings.get(id).map_or(0, |slot| slot.version())
     }
 
     /// Drops deletions that nothing can undo any more.
@@ -173,8 +175,8 @@ mod tests {
 
     use super::*;
 
-    fn meeting(version: i64, state: MeetingState) -> Meeting {
-        Meeting {
+    fn meeting(version: i64, state: MeetingState) -> Arc<Meeting> {
+        Arc::new(Meeting {
             id: ScopedId::from_node("m"),
             meeting_id: MeetingId::new("m"),
             frontend: FrontendId(Uuid::nil()),
@@ -183,7 +185,7 @@ mod tests {
             state,
             internal_id: None,
             version,
-        }
+        })
     }
 
     fn known(view: &View) -> Option<i64> {
@@ -196,19 +198,19 @@ mod tests {
     #[test]
     fn an_older_row_never_replaces_a_newer_one() {
         let view = View::default();
-        view.learn(meeting(5, MeetingState::Live));
-        view.learn(meeting(4, MeetingState::Claimed));
+        view.learn(&meeting(5, MeetingState::Live));
+        view.learn(&meeting(4, MeetingState::Claimed));
         assert_eq!(known(&view), Some(5));
     }
 
     #[test]
     fn a_late_read_does_not_undo_a_deletion() {
         let view = View::default();
-        view.learn(meeting(5, MeetingState::Live));
+        view.learn(&meeting(5, MeetingState::Live));
         view.unlearn(&ScopedId::from_node("m"), 5);
-        view.learn(meeting(5, MeetingState::Live));
+        view.learn(&meeting(5, MeetingState::Live));
         assert_eq!(known(&view), None);
-        view.learn(meeting(6, MeetingState::Claimed));
+        view.learn(&meeting(6, MeetingState::Claimed));
         assert_eq!(known(&view), Some(6));
     }
 
@@ -216,7 +218,7 @@ mod tests {
     fn a_late_no_does_not_undo_a_claim() {
         let view = View::default();
         let before = view.version(&ScopedId::from_node("m"));
-        view.learn(meeting(7, MeetingState::Claimed));
+        view.learn(&meeting(7, MeetingState::Claimed));
         view.unlearn(&ScopedId::from_node("m"), before);
         assert_eq!(known(&view), Some(7));
     }

@@ -11,16 +11,18 @@ use super::live::{ReloadError, source};
 use super::plan::{Plan, PlannedRoute};
 use super::routes::Routes;
 
-impl Plan {
-    /// Reads a file, or the pipeline that is compiled in, proves that it would start, and returns its plan as text.
-    pub fn check(file: Option<&Path>) -> Result<String, ReloadError> {
-        let catalog = Catalog::shipped();
-        let source = source(file)?;
-        let plan = Plan::read(&source, &catalog)?;
-        let shown = plan.to_string();
-        let routes = Routes::build(plan, &Memory::new().ports())?;
-        Ok(format!("{shown}{}: {} routes, hash {}\n", source.name, shown.matches("\n\n").count(), routes.hash()))
-    }
+/// Reads a file, or the pipeline that is compiled in, proves that it would start, and returns its plan as text.
+///
+/// The layers are made over ports in memory, which is all that can be had without a cluster and all that they look at.
+///
+/// # Errors
+/// The file cannot be read, or everything that is wrong with it.
+pub fn check(file: Option<&Path>) -> Result<String, ReloadError> {
+    let source = source(file)?;
+    let plan = Plan::read(&source, &Catalog::shipped())?;
+    let (shown, count) = (plan.to_string(), plan.routes().len());
+    let routes = Routes::build(plan, &Memory::new().ports())?;
+    Ok(format!("{shown}{}: {count} routes, hash {}\n", source.name, routes.hash()))
 }
 
 impl fmt::Display for Plan {

@@ -71,7 +71,7 @@ impl Visit {
         };
         let shared = Arc::clone(shared);
         let run = async move { line.end(run(&shared, call).await) };
-        if !changes_something(self.kind) {
+        if !self.kind.changes_something() {
             return run.await;
         }
         // A client that hangs up must not cut such a call in half.
@@ -143,27 +143,6 @@ fn takes(call: &Call, method: &Method) -> bool {
         _ => false,
     };
     call.kind.methods().contains(method) || (looks && method == Method::HEAD)
-}
-
-fn changes_something(kind: CallKind) -> bool {
-    match kind {
-        CallKind::Create
-        | CallKind::End
-        | CallKind::InsertDocument
-        | CallKind::SendChatMessage
-        | CallKind::PublishRecordings
-        | CallKind::DeleteRecordings
-        | CallKind::UpdateRecordings
-        | CallKind::PutRecordingTextTrack => true,
-        CallKind::Index
-        | CallKind::Join
-        | CallKind::IsMeetingRunning
-        | CallKind::GetMeetingInfo
-        | CallKind::GetMeetings
-        | CallKind::GetSessions
-        | CallKind::GetRecordings
-        | CallKind::GetRecordingTextTracks => false,
-    }
 }
 
 /// The client's name for the call if it can stand in a log, else one of ours.

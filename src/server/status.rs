@@ -13,7 +13,7 @@ use super::{Answer, Shared, render};
 /// One thing a ready server must have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What is checked: `pipeline`, `view`, `database`.
+    /// What is checked: `database`, `draining`.
     pub name: &'static str,
     /// Why it does not hold. `None`: it does.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -40,7 +40,7 @@ pub(super) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, CaFi
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in system.errors {
-        warn!(fault = %error, "some certificates of the system cannot be read");
+        warn!(%error, "Some certificates of the system cannot be read");
     }
     roots.add_parsable_certificates(system.certs);
     if let Some(path) = ca_file {

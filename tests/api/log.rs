@@ -64,9 +64,9 @@ async fn every_call_is_one_line() {
         told,
         [
             (Some("INFO"), Some("create"), Some("success")),
-            (Some("WARN"), Some("create"), Some("checksumError")),
-            (Some("WARN"), Some("(unknown)"), Some("unsupportedRequest")),
-            (Some("WARN"), Some("join"), Some("unsupportedRequest")),
+            (Some("INFO"), Some("create"), Some("checksumError")),
+            (Some("INFO"), Some("(unknown)"), Some("unsupportedRequest")),
+            (Some("INFO"), Some("join"), Some("unsupportedRequest")),
         ]
     );
     assert_eq!(calls[0]["request.id"], "call-1");
