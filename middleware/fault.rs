@@ -187,6 +187,9 @@ impl Fault {
             Fault::MeetingNotFound => "A meeting with that ID does not exist",
             Fault::MeetingNotReady => "The server of this meeting is not ready. Please try again in a moment.",
             Fault::NoBackend(_) => "There is no server that can take this meeting.",
+            Fault::Node { failure: NodeFailure::Status(413 | 414), .. } => {
+                "The request is larger than the servers take."
+            }
             Fault::Node { .. } => "The server of this meeting could not answer.",
             Fault::StoreAway(_) => "The meeting cannot be looked up or placed at the moment. Please try again.",
             Fault::Overloaded => "There are too many requests at the moment. Please try again.",
@@ -233,6 +236,7 @@ impl Fault {
             | Fault::InvalidParam { .. }
             | Fault::MeetingNotFound
             | Fault::Refused(_) => Blame::Frontend,
+            Fault::Node { failure: NodeFailure::Status(413 | 414), .. } => Blame::Frontend,
             Fault::MeetingNotReady | Fault::Node { .. } => Blame::Backend,
             Fault::NoBackend(_)
             | Fault::StoreAway(_)
@@ -246,7 +250,8 @@ impl Fault {
     pub fn sent(&self) -> bool {
         match self {
             Fault::Node { failure, .. } => match failure {
-                NodeFailure::Unreachable(_) | NodeFailure::SecretRefused => false,
+                // What a node's web server refuses for its size never reaches BBB.
+                NodeFailure::Unreachable(_) | NodeFailure::SecretRefused | NodeFailure::Status(413 | 414) => false,
                 NodeFailure::Broken(_)
                 | NodeFailure::Silent { .. }
                 | NodeFailure::Status(_)
@@ -291,6 +296,13 @@ mod tests {
         let fault = Fault::Node { backend, failure };
         assert!(!fault.message().contains("node-7"));
         assert!(fault.to_string().contains("node-7"), "the log does say it");
+    }
+
+    #[test]
+    fn a_call_that_is_too_large_for_a_node_is_not_the_nodes_fault() {
+        let failure = NodeFailure::Status(414);
+        let fault = Fault::Node { backend: BackendId(uuid::Uuid::nil()), failure };
+        assert_eq!((fault.blame(), fault.sent()), (Blame::Frontend, false));
     }
 
     #[test]

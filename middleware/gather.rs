@@ -117,6 +117,7 @@ impl GatherService {
         }
         match failed.pop() {
             Some(fault) if failed.len() + 1 == all => Err(fault),
+            None if all == 0 && !backends.is_empty() => Err(Fault::NoBackend("no node answers".to_owned())),
             _ => Ok(Reply::xml(list.document(&entries))),
         }
     }
@@ -127,6 +128,9 @@ impl GatherService {
         let patience = Some(Duration::from_millis(self.settings.patience_ms));
         let asked = async {
             let document = self.ports.nodes.ask(NodeRequest { patience, ..signed }).await?;
+            if !document.is_success() {
+                return Err(Fault::garbled(backend.id, "it refused to list"));
+            }
             list.own_entries(&document.body, owner, backend.id).map_err(|error| Fault::garbled(backend.id, error))
         };
         let left_out = |fault: &Fault| tracing::warn!(backend.id = %backend.id, %fault, "A node is left out of a list");
@@ -254,6 +258,10 @@ mod tests {
         let cluster = school();
         let cluster = cluster.node_fails("n1", NodeFailure::Status(502)).node_fails("n2", NodeFailure::Status(502));
         assert!(matches!(gathered(&cluster, CallKind::GetMeetings).await, Err(Fault::Node { .. })));
+        let refused = cluster.replies("<response><returncode>FAILED</returncode></response>");
+        assert!(gathered(&refused, CallKind::GetMeetings).await.is_err());
+        let lost = refused.node_down("n1").node_down("n2");
+        assert!(matches!(gathered(&lost, CallKind::GetMeetings).await, Err(Fault::NoBackend(_))));
     }
 
     #[tokio::test]

@@ -101,7 +101,7 @@ impl Service<Call> for MeetingLookupService {
             };
             let reply = next.call(call).await?;
             if let Some(meeting) = meeting {
-                layer.heed(kind, &meeting, &reply).await?;
+                layer.heed(kind, &meeting, &reply).await;
             }
             Ok(reply)
         }))
@@ -113,10 +113,11 @@ impl MeetingLookupLayer {
         let id = &call.facts.scope()?.scoped;
         let owner = call.facts.frontend()?.id;
         let meeting = match self.meetings.known(id) {
-            Some(meeting) => Some(meeting),
+            // Results are not announced, so a claim that memory has may long be live.
+            Some(meeting) if meeting.state != MeetingState::Claimed => Some(meeting),
             // The claim of a create finds whatever there is, so nothing is asked twice.
-            None if call.kind == CallKind::Create => None,
-            None => self.meetings.find(id).await?,
+            known if call.kind == CallKind::Create => known,
+            Some(_) | None => self.meetings.find(id).await?,
         };
         Ok(meeting.filter(|meeting| meeting.frontend == owner))
     }
@@ -129,6 +130,9 @@ impl MeetingLookupLayer {
         }
         let meeting = meeting.ok_or(Fault::MeetingNotFound)?;
         let joins = call.kind == CallKind::Join;
+        if meeting.state == MeetingState::Detached && !joins {
+            return Err(Fault::MeetingNotFound);
+        }
         let backend = match self.directory.backend(meeting.backend) {
             Some(backend) => backend,
             None if joins => return Err(Fault::MeetingNotReady),
@@ -143,15 +147,14 @@ impl MeetingLookupLayer {
     }
 
     /// Notes what the node said of the meeting.
-    async fn heed(&self, kind: CallKind, meeting: &Meeting, reply: &Reply) -> Result<(), Fault> {
+    async fn heed(&self, kind: CallKind, meeting: &Meeting, reply: &Reply) {
         if kind == CallKind::End && reply.is_success() {
-            return self.meetings.record_ending(meeting).await;
+            self.meetings.record_ending(meeting).await;
         }
         // A claim is left alone: its create may be on its way to the node.
         if reply.failed_with("notFound") && meeting.state != MeetingState::Claimed {
-            return self.meetings.forget(meeting).await;
+            self.meetings.forget(meeting).await;
         }
-        Ok(())
     }
 }
 
@@ -206,6 +209,14 @@ mod tests {
         assert_eq!(look_up(&claimed, CallKind::Join).await.1, Err(Fault::MeetingNotReady));
         let down = school().meeting("school", "m1", "n1", MeetingState::Live).node_down("n1");
         assert_eq!(look_up(&down, CallKind::Join).await.1, Err(Fault::MeetingNotReady));
+    }
+
+    #[tokio::test]
+    async fn a_meeting_whose_node_is_lost_does_not_run() {
+        let cluster = school().meeting("school", "m1", "n1", MeetingState::Detached);
+        assert!(look_up(&cluster, CallKind::IsMeetingRunning).await.1.is_ok_and(|reply| reply.outcome.is_none()));
+        assert_eq!(look_up(&cluster, CallKind::GetMeetingInfo).await.1, Err(Fault::MeetingNotFound));
+        assert_eq!(look_up(&cluster, CallKind::Join).await.1, Err(Fault::MeetingNotReady));
     }
 
     #[tokio::test]

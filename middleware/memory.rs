@@ -435,29 +435,29 @@ impl Meetings for Memory {
         ready(Ok(Some(state.place(moved)))).boxed()
     }
 
-    fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, Result<(), Fault>> {
+    fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, ()> {
         let mut state = self.state();
         if sent {
             state.copies.push(meeting.backend);
         }
         state.remove(meeting);
-        ready(Ok(())).boxed()
+        ready(()).boxed()
     }
 
-    fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<(), Fault>> {
+    fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<bool, Fault>> {
         let live = Meeting { state: MeetingState::Live, internal_id: Some(born.internal_id), ..meeting.clone() };
         self.state().place(live);
-        ready(Ok(())).boxed()
+        ready(Ok(true)).boxed()
     }
 
-    fn record_ending<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>> {
+    fn record_ending<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()> {
         self.state().place(Meeting { state: MeetingState::Ending, ..meeting.clone() });
-        ready(Ok(())).boxed()
+        ready(()).boxed()
     }
 
-    fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>> {
+    fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()> {
         self.state().remove(meeting);
-        ready(Ok(())).boxed()
+        ready(()).boxed()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::facts::Scope;
 use crate::fault::Fault;
 
 /// Above this many bytes a query is posted: a BBB node's nginx takes request lines of 8 kB.
-const LONGEST_QUERY: usize = 7000;
+pub(crate) const LONGEST_QUERY: usize = 7000;
 
 /// What a signed query usually has beyond the one that came: the call's name, a scoped id, a longer checksum.
 const ROOM: usize = 256;
@@ -75,17 +75,17 @@ pub trait Meetings: Send + Sync {
         sent: bool,
     ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>>;
 
-    /// Gives a claim up. `sent`: its backend may have got the call.
-    fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, Result<(), Fault>>;
+    /// Gives a claim up. `sent`: its backend may have got the call. A claim that cannot be given up now is reaped later.
+    fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, ()>;
 
-    /// Its node runs it.
-    fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<(), Fault>>;
+    /// Its node runs it. `false`: it lives elsewhere by now, and what the node runs is a copy that will be ended.
+    fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<bool, Fault>>;
 
-    /// Its end was accepted.
-    fn record_ending<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>>;
+    /// Its end was accepted. If that cannot be noted, the node's next report says so once more.
+    fn record_ending<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()>;
 
-    /// Its node says that it does not run it.
-    fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>>;
+    /// Its node says that it does not run it. If that cannot be noted, the node's next report says so once more.
+    fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()>;
 }
 
 /// What is claimed, for whom, and where.
@@ -106,6 +106,8 @@ pub enum Claim {
     Won(Arc<Meeting>),
     /// It has a place already.
     Taken(Arc<Meeting>),
+    /// It may not be created on that backend just now: what is left of it there is being ended.
+    Barred,
 }
 
 /// What a node says of a meeting it has just made.
@@ -115,6 +117,18 @@ pub struct Born {
     pub internal_id: String,
     /// Milliseconds since 1970, by the node's clock.
     pub create_time: i64,
+}
+
+impl Born {
+    /// Reads the answer to a create.
+    pub fn read(reply: &Reply, backend: BackendId) -> Result<Self, Fault> {
+        let fields = bbb::xml::fields(&reply.body, ["internalMeetingID", "createTime"]);
+        let [internal_id, create_time] = fields.map_err(|error| Fault::garbled(backend, error))?;
+        let internal_id = internal_id.filter(|id| !id.is_empty());
+        let missing = || Fault::garbled(backend, "a created meeting has no internalMeetingID");
+        let create_time = create_time.and_then(|time| time.trim().parse().ok()).unwrap_or_default();
+        Ok(Self { internal_id: internal_id.ok_or_else(missing)?, create_time })
+    }
 }
 
 /// The way to the nodes.

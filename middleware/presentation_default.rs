@@ -4,7 +4,7 @@
 //! [stages.presentation-default]
 //! ```
 //!
-//! The slides are named in the `<modules>` body of `create`. A body that is there keeps its root and everything else in it.
+//! The slides are named in the `<modules>` body of `create`, or in its parameters where these are too long to leave room for one. A body that is there keeps its root and everything else in it.
 //! A call that brings slides keeps them, unless the frontend's setting says `force`.
 //!
 //! ```
@@ -23,6 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use serde::Deserialize;
@@ -32,7 +33,7 @@ use crate::bbb::{CallKind, Media, xml};
 use crate::call::{Body, Call, Content, Reply};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
-use crate::ports::Ports;
+use crate::ports::{LONGEST_QUERY, Ports};
 use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `presentation-default`: none; the slides are in each frontend's own settings.
@@ -87,7 +88,8 @@ impl Service<Call> for PresentationDefaultService {
 }
 
 fn add_slides(call: &mut Call) -> Result<(), Fault> {
-    let Some(slides) = &call.facts.frontend()?.settings.default_presentation else { return Ok(()) };
+    let frontend = Arc::clone(call.facts.frontend()?);
+    let Some(slides) = &frontend.settings.default_presentation else { return Ok(()) };
     if call.kind != CallKind::Create || slides.url.is_empty() {
         return Ok(());
     }
@@ -95,7 +97,14 @@ fn add_slides(call: &mut Call) -> Result<(), Fault> {
         Body::Read(content) => Some(content.bytes.as_ref()),
         Body::None | Body::Unread(_) => None,
     };
-    let merged = xml::with_presentation(given, &slides.url, filename(&slides.url), slides.force)
+    let name = filename(&slides.url);
+    if given.is_none() && call.params.encode().len() > LONGEST_QUERY {
+        // The query will be posted, so there is no place for a body. BBB has known these parameters since 2.7.2.
+        call.params.set_default("preUploadedPresentation", &slides.url);
+        call.params.set_default("preUploadedPresentationName", name);
+        return Ok(());
+    }
+    let merged = xml::with_presentation(given, &slides.url, name, slides.force)
         .map_err(|error| Fault::UnreadableBody(error.to_string()))?;
     if let Some(bytes) = merged {
         call.body = Body::Read(Content { media: Media::Xml, bytes });
@@ -130,6 +139,18 @@ mod tests {
         let (seen, _) = cluster.through(PresentationDefault {}, call).await;
         let Body::Read(content) = seen.unwrap().body else { panic!("there is a body") };
         String::from_utf8(content.bytes.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn slides_of_a_call_too_long_for_a_body_are_parameters() {
+        let cluster = Memory::new().frontend_with("school", |settings| {
+            let url = "https://files.example/welcome.pdf".to_owned();
+            settings.default_presentation = Some(DefaultPresentation { url, force: false });
+        });
+        let call = cluster.verified(CallKind::Create, &format!("welcome={}", "x".repeat(9000)));
+        let seen = cluster.through(PresentationDefault {}, call).await.0.unwrap();
+        assert!(matches!(seen.body, Body::None));
+        assert_eq!(seen.params.first("preUploadedPresentationName"), Some("welcome.pdf"));
     }
 
     const SLIDES: &str =

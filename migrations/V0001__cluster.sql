@@ -97,6 +97,10 @@ CREATE TABLE meeting_copies (
     backend_id uuid NOT NULL REFERENCES backends ON DELETE CASCADE,
     attempt    integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    -- Until then the meeting may be created on that node again, and is not ended there.
+    spared_until timestamptz,
+    -- Until then an end may be on its way, and the meeting is not created there.
+    ending_until timestamptz,
     PRIMARY KEY (id, backend_id)
 );
 

@@ -5,6 +5,7 @@
 mod follow;
 mod health;
 mod meetings;
+mod pulse;
 mod roster;
 mod view;
 
@@ -15,16 +16,18 @@ use b3scale_middleware::Ports;
 use b3scale_middleware::ports::Nodes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::store::{Store, StoreError};
+use pulse::Pulse;
 use view::View;
 
 /// How long one attempt of a create may take: 60 s for its node's answer, and our own steps. The next attempt moves the claim
 /// and has as long again. A claim twice as old has been given up by whoever made it.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(90);
 
-/// How long memory is trusted while the database is away.
-const TRUST: Duration = Duration::from_secs(600);
+/// How long a start waits for the first round over the nodes.
+const FIRST_ROUND: Duration = Duration::from_secs(1);
 
 /// What this server knows of the cluster, and the tasks that keep it true.
 #[derive(Clone)]
@@ -34,16 +37,8 @@ struct Inner {
     store: Store,
     view: Arc<View>,
     nodes: Arc<dyn Nodes>,
-    /// When the database was last known to be there, and how often the backends have been gone through.
     pulse: watch::Sender<Pulse>,
     tasks: Mutex<JoinSet<()>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Pulse {
-    database_seen: Instant,
-    database_away: bool,
-    rounds: u64,
 }
 
 impl Cluster {
@@ -52,16 +47,15 @@ impl Cluster {
     /// # Errors
     /// The database cannot be read.
     pub async fn start(store: Store, nodes: Arc<dyn Nodes>) -> Result<Self, StoreError> {
-        let pulse = Pulse { database_seen: Instant::now(), database_away: false, rounds: 0 };
-        let (view, pulse) = (Arc::new(View::default()), watch::Sender::new(pulse));
+        let (view, pulse) = (Arc::new(View::default()), watch::Sender::new(Pulse::default()));
         let inner = Inner { store, view, nodes, pulse, tasks: Mutex::default() };
         let cluster = Self(Arc::new(inner));
         cluster.load_all().await?;
         cluster.spawn_follower();
         let mut rounds = cluster.0.pulse.subscribe();
         cluster.spawn_health();
-        // The sender lives as long as the cluster, so this ends with the first round.
-        let _ = rounds.wait_for(|pulse| pulse.rounds > 0).await;
+        // Nodes that answer do so at once. What others are waited for is known from before, or will be told.
+        let _ = timeout(FIRST_ROUND, rounds.wait_for(|pulse| pulse.rounds > 0)).await;
         Ok(cluster)
     }
 
@@ -83,10 +77,7 @@ impl Cluster {
 
     /// Why this server should not be given calls, if there is a reason.
     pub fn distrust(&self) -> Option<String> {
-        let pulse = *self.0.pulse.borrow();
-        let age = pulse.database_seen.elapsed();
-        let stale = pulse.database_away && age > TRUST;
-        stale.then(|| format!("the database has been away for {} s", age.as_secs()))
+        self.0.pulse.borrow().distrust(Instant::now())
     }
 
     /// Starts a task that ends with the cluster.
@@ -100,13 +91,7 @@ impl Cluster {
 
     /// Notes whether the database was there for what it was asked.
     fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
-        let away = outcome.as_ref().is_err_and(StoreError::is_away);
-        self.0.pulse.send_modify(|pulse| {
-            pulse.database_away = away;
-            if !away {
-                pulse.database_seen = Instant::now();
-            }
-        });
+        self.0.pulse.send_if_modified(|pulse| pulse.note(&outcome, Instant::now()));
         outcome
     }
 }

@@ -138,6 +138,11 @@ impl Vitals {
         let _ = self.meetings.fetch_update(Relaxed, Relaxed, |count| count.checked_sub(1));
     }
 
+    /// So many meetings are known to be here.
+    pub fn count_meetings(&self, count: u32) {
+        self.meetings.store(count, Relaxed);
+    }
+
     /// People in the meetings here, as last reported.
     pub fn attendees(&self) -> u32 {
         self.attendees.load(Relaxed)

@@ -2,11 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use b3scale_middleware::bbb::ScopedId;
+use tokio::time::sleep;
 
 use super::{Cluster, Inner};
 use crate::store::{Change, StoreError};
+
+/// Between two tries to load everything.
+const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 
 impl Cluster {
     pub(super) async fn load_all(&self) -> Result<(), StoreError> {
@@ -47,11 +52,19 @@ impl Cluster {
                 let Some(inner) = cluster.upgrade() else { return };
                 let cluster = Cluster(inner);
                 if let Err(error) = cluster.apply(&change).await {
-                    // The connection that brought the news is the next to break, and after that everything is loaded.
-                    tracing::warn!(%error, ?change, "A change could not be read");
+                    tracing::warn!(%error, ?change, "A change could not be read; everything is loaded again");
+                    cluster.load_until_done().await;
                 }
             }
         });
+    }
+
+    /// What is announced meanwhile waits in the feed.
+    async fn load_until_done(&self) {
+        while let Err(error) = self.load_all().await {
+            tracing::warn!(%error, "The cluster could not be loaded, which is tried again");
+            sleep(RELOAD_PAUSE).await;
+        }
     }
 
     async fn apply(&self, change: &Change) -> Result<(), StoreError> {
@@ -65,7 +78,7 @@ impl Cluster {
             Change::Backend(id) => {
                 let row = self.noted(store.find_backend(*id).await)?;
                 view.change_roster(|roster| roster.with_backend(*id, row));
-                self.poll_new_nodes();
+                self.poll_new_node(*id);
             }
             Change::Meeting(id) => self.read_meeting(id).await?,
         }

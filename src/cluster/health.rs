@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use b3scale_middleware::bbb::{Algorithm, CallKind, Params, xml};
-use b3scale_middleware::cluster::{AdminState, Backend, Meeting, MeetingState, NodeState};
+use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Meeting, MeetingState, NodeState};
 use b3scale_middleware::ports::{Meetings, NodeRequest};
 use b3scale_middleware::{Fault, Reply};
-use bytes::Bytes;
 use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use http::HeaderValue;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{ATTEMPT_LIMIT, Cluster, Inner};
-use crate::store::{MeetingCopy, NewStatus};
+use crate::store::{MeetingCopy, NewStatus, StoreError};
 
 /// Between two rounds.
 const EVERY: Duration = Duration::from_secs(10);
@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many answers in a row must be missing before a node that was up is down.
 const MISSING_BEFORE_DOWN: u32 = 3;
+
+/// How many copies are ended at once.
+const COPIES_AT_ONCE: usize = 16;
 
 /// What a node said of itself.
 struct Report {
@@ -48,14 +51,13 @@ impl Cluster {
         });
     }
 
-    /// Asks the nodes that have just become known, without waiting for the next round.
-    pub(super) fn poll_new_nodes(&self) {
-        for backend in self.0.view.roster().backends().iter() {
-            if backend.vitals.node_state() == NodeState::Init && backend.admin_state != AdminState::Init {
-                let (cluster, backend) = (self.clone(), Arc::clone(backend));
-                // Not awaited here, so that a node that stalls does not hold up the news of others.
-                tokio::spawn(async move { cluster.poll(&backend).await });
-            }
+    /// Asks a node that has just become known, without waiting for the next round.
+    pub(super) fn poll_new_node(&self, id: BackendId) {
+        let Some(backend) = self.0.view.roster().backend(id).cloned() else { return };
+        if backend.vitals.node_state() == NodeState::Init && backend.admin_state != AdminState::Init {
+            let cluster = self.clone();
+            // Not awaited here, so that a node that stalls does not hold up the news of others.
+            tokio::spawn(async move { cluster.poll(&backend).await });
         }
     }
 
@@ -68,52 +70,81 @@ impl Cluster {
         self.reap_claims().await;
         self.end_copies().await;
         self.0.view.forget_old_deletions();
+        self.0.view.recount();
     }
 
     async fn poll(&self, backend: &Arc<Backend>) {
         // A meeting that goes live while the node is writing its answer is not in it, and has not ended.
-        let believed = self.0.view.meetings_where(|meeting| meeting.backend == backend.id && may_have_ended(meeting));
+        let believed = self.0.view.meetings_where(|meeting| meeting.backend == backend.id);
         let began = Instant::now();
         let answer = self.ask(backend, CallKind::GetMeetings, &Params::default()).await;
         let latency = began.elapsed();
-        let report =
-            answer.and_then(|reply| Report::read(&reply.body).map_err(|error| Fault::garbled(backend.id, error)));
+        let report = answer.and_then(|reply| Report::read(&reply).map_err(|why| Fault::garbled(backend.id, why)));
         match &report {
             Ok(report) => {
                 backend.vitals.report_attendees(report.attendees);
-                self.forget_ended(&believed, report).await;
+                self.reconcile(&believed, report).await;
             }
             Err(fault) => tracing::debug!(backend.id = %backend.id, %fault, "A node did not report"),
         }
-        self.note(backend, report.map(|report| report.attendees), latency).await;
+        self.note(backend, report.as_ref().err(), latency).await;
     }
 
-    async fn forget_ended(&self, believed: &[Arc<Meeting>], report: &Report) {
-        for meeting in believed.iter().filter(|meeting| !report.meetings.contains(meeting.id.as_ref())) {
-            tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "A meeting has ended");
-            // The port never fails here: what cannot be noted is logged and found again in the next round.
-            let _ = self.forget(meeting).await;
+    /// Takes the node's word for which of its meetings run.
+    async fn reconcile(&self, believed: &[Arc<Meeting>], report: &Report) {
+        for meeting in believed {
+            match (meeting.state, report.meetings.contains(meeting.id.as_ref())) {
+                (MeetingState::Claimed, _) | (MeetingState::Live | MeetingState::Ending, true) => {}
+                (MeetingState::Detached, true) => self.attach(meeting).await,
+                (MeetingState::Live | MeetingState::Ending | MeetingState::Detached, false) => {
+                    tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "A meeting has ended");
+                    self.forget(meeting).await;
+                }
+            }
         }
     }
 
-    async fn note(&self, backend: &Backend, attendees: Result<u32, Fault>, latency: Duration) {
+    /// A node is back and still runs a meeting that was not created elsewhere.
+    async fn attach(&self, meeting: &Meeting) {
+        match self.noted(self.0.store.attach_meeting(meeting).await) {
+            Ok(Some(attached)) => {
+                tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "A meeting is back");
+                self.0.view.learn(&Arc::new(attached));
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "A meeting that is back could not be noted"),
+        }
+    }
+
+    /// A node is lost: its meetings may be created elsewhere.
+    async fn detach(&self, backend: &Backend) {
+        match self.noted(self.0.store.detach_meetings(backend.id).await) {
+            Ok(detached) => detached.into_iter().for_each(|meeting| self.0.view.learn(&Arc::new(meeting))),
+            Err(error) => {
+                tracing::warn!(backend.id = %backend.id, %error, "The meetings of a lost node could not be detached");
+            }
+        }
+    }
+
+    async fn note(&self, backend: &Backend, failed: Option<&Fault>, latency: Duration) {
         let before = backend.vitals.node_state();
-        let state = match &attendees {
-            Ok(_) => backend.vitals.answered(),
-            Err(_) => backend.vitals.missed(MISSING_BEFORE_DOWN),
+        let state = match failed {
+            None => backend.vitals.answered(),
+            Some(_) => backend.vitals.missed(MISSING_BEFORE_DOWN),
         };
-        let last_error = attendees.as_ref().err().map(ToString::to_string);
+        let last_error = failed.map(ToString::to_string);
         match (before, state, &last_error) {
             (NodeState::Init | NodeState::Error, NodeState::Ready, _) => {
                 tracing::info!(backend.id = %backend.id, backend.url = %backend.url, "A node is up");
             }
             (NodeState::Init | NodeState::Ready, NodeState::Error, Some(error)) => {
                 tracing::warn!(backend.id = %backend.id, backend.url = %backend.url, error, "A node is down");
+                self.detach(backend).await;
             }
             _ => {}
         }
         self.0.view.changed.notify_waiters();
-        let seen = NewStatus { node_state: state, last_error, latency, attendees: attendees.unwrap_or_default() };
+        let seen = NewStatus { node_state: state, last_error, latency, attendees: backend.vitals.attendees() };
         if let Err(error) = self.noted(self.0.store.record_status(backend.id, &seen).await) {
             tracing::debug!(backend.id = %backend.id, %error, "A node's state could not be noted");
         }
@@ -138,23 +169,29 @@ impl Cluster {
             Ok(copies) => copies,
             Err(error) => return tracing::debug!(%error, "Copies could not be looked for"),
         };
-        join_all(copies.iter().map(|copy| self.end_copy(copy))).await;
+        stream::iter(&copies).for_each_concurrent(COPIES_AT_ONCE, |copy| self.end_copy(copy)).await;
     }
 
     async fn end_copy(&self, copy: &MeetingCopy) {
-        let Some(backend) = self.0.view.roster().backend(copy.backend).cloned() else { return };
+        let backend = self.0.view.roster().backend(copy.backend).cloned();
+        let Some(backend) = backend.filter(|backend| backend.is_up()) else { return };
+        if let Err(error) = self.try_to_end(copy, &backend).await {
+            tracing::debug!(meeting.id = %copy.id, backend.id = %backend.id, %error, "A copy could not be ended yet");
+        }
+    }
+
+    async fn try_to_end(&self, copy: &MeetingCopy, backend: &Arc<Backend>) -> Result<(), CopyError> {
+        let store = &self.0.store;
+        if !self.noted(store.take_copy(copy).await)? {
+            return Ok(());
+        }
         let mut params = Params::default();
         params.set("meetingID", copy.id.as_ref());
-        let reply = match self.ask(&backend, CallKind::End, &params).await {
-            Ok(reply) => reply,
-            Err(fault) => return tracing::debug!(backend.id = %backend.id, %fault, "A copy could not be ended yet"),
-        };
-        if reply.failed_with("notFound") {
-            match self.0.store.forget_copy(copy).await {
-                Ok(_) => tracing::info!(meeting.id = %copy.id, backend.id = %backend.id, "A copy has been ended"),
-                Err(error) => tracing::debug!(%error, "An ended copy could not be noted"),
-            }
+        let reply = self.ask(backend, CallKind::End, &params).await?;
+        if reply.failed_with("notFound") && self.noted(store.forget_copy(copy, ATTEMPT_LIMIT).await)? {
+            tracing::info!(meeting.id = %copy.id, backend.id = %backend.id, "A copy has been ended");
         }
+        Ok(())
     }
 
     async fn ask(&self, backend: &Arc<Backend>, kind: CallKind, params: &Params) -> Result<Reply, Fault> {
@@ -164,11 +201,27 @@ impl Cluster {
     }
 }
 
+/// Why a copy could not be ended.
+#[derive(Debug, thiserror::Error)]
+enum CopyError {
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Node(#[from] Fault),
+}
+
 impl Report {
-    fn read(document: &Bytes) -> Result<Self, xml::XmlError> {
+    /// Reads a list of meetings. Anything else that a node may say, be it in a document, is no report: nothing ended by it.
+    fn read(reply: &Reply) -> Result<Self, String> {
+        let unreadable = |error: xml::XmlError| error.to_string();
+        if !reply.is_success() || xml::elements(&reply.body, &["response", "meetings"]).map_err(unreadable)?.is_empty()
+        {
+            return Err("it is no list of meetings".to_owned());
+        }
         let mut report = Self { attendees: 0, meetings: HashSet::new() };
-        for meeting in xml::elements(document, &["response", "meetings", "meeting"])? {
-            let [id, people, breakout] = xml::fields(&meeting, ["meetingID", "participantCount", "isBreakout"])?;
+        for meeting in xml::elements(&reply.body, &["response", "meetings", "meeting"]).map_err(unreadable)? {
+            let names = ["meetingID", "participantCount", "isBreakout"];
+            let [id, people, breakout] = xml::fields(&meeting, names).map_err(unreadable)?;
             // Whoever is in a breakout stays in its parent, and is counted there.
             if breakout.as_deref() != Some("true") {
                 report.attendees = report.attendees.saturating_add(people.map_or(0, |people| count(&people)));
@@ -185,22 +238,37 @@ fn count(text: &str) -> u32 {
     digits.parse().unwrap_or_default()
 }
 
-fn may_have_ended(meeting: &Meeting) -> bool {
-    matches!(meeting.state, MeetingState::Live | MeetingState::Ending)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn report(document: &'static str) -> Result<Report, String> {
+        Report::read(&Reply::xml(document.into()).read(BackendId(uuid::Uuid::nil())).unwrap())
+    }
+
+    /// Defect 32 of the original: people in breakouts were counted twice.
     #[test]
     fn a_report_counts_people_once_and_reads_grouped_numbers() {
-        let document = "<response><returncode>SUCCESS</returncode><meetings>\
+        let report = report(
+            "<response><returncode>SUCCESS</returncode><meetings>\
             <meeting><meetingID>a</meetingID><participantCount>1,234</participantCount></meeting>\
             <meeting><meetingID>b</meetingID><participantCount>7</participantCount><isBreakout>true</isBreakout></meeting>\
-            </meetings></response>";
-        let report = Report::read(&document.into()).unwrap();
+            </meetings></response>",
+        );
+        let report = report.unwrap();
         assert_eq!(report.attendees, 1234);
         assert!(report.meetings.contains("b"));
+    }
+
+    /// Defect 35 of the original: an answer that was no list ended every meeting of the node.
+    #[test]
+    fn what_is_no_list_of_meetings_is_no_report() {
+        let empty = "<response><returncode>SUCCESS</returncode><meetings/></response>";
+        assert!(report(empty).is_ok_and(|report| report.meetings.is_empty()));
+        assert!(
+            report("<response><returncode>FAILED</returncode><messageKey>internalError</messageKey></response>")
+                .is_err()
+        );
+        assert!(report("<response><returncode>SUCCESS</returncode><version>2.0</version></response>").is_err());
     }
 }

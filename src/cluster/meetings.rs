@@ -9,7 +9,7 @@ use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meet
 use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, NewClaim};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::view::Known;
 use super::{ATTEMPT_LIMIT, Cluster};
@@ -17,6 +17,9 @@ use crate::store::{self, StoreError};
 
 /// A result is not announced, so a claim of another server is looked at again after this long.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Pauses before a result is written once more while the database is away.
+const TRIES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
 impl Directory for Cluster {
     fn frontend(&self, key: &str) -> Option<Arc<Frontend>> {
@@ -42,9 +45,9 @@ impl Meetings for Cluster {
 
     fn find<'a>(&'a self, id: &'a ScopedId) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
         match self.0.view.meeting(id) {
-            Known::There(meeting) => ready(Ok(Some(meeting))).boxed(),
+            Known::There(meeting) if meeting.state != MeetingState::Claimed => ready(Ok(Some(meeting))).boxed(),
             Known::Absent => ready(Ok(None)).boxed(),
-            Known::Unknown => async move {
+            Known::There(_) | Known::Unknown => async move {
                 self.read_meeting(id).await.map_err(|error| fault(&error))?;
                 Ok(self.known(id))
             }
@@ -64,6 +67,7 @@ impl Meetings for Cluster {
             Ok(match self.asked(claimed)? {
                 store::Claim::Won(meeting) => Claim::Won(self.learn(meeting)),
                 store::Claim::Taken(meeting) => Claim::Taken(self.learn(meeting)),
+                store::Claim::Barred => Claim::Barred,
             })
         }
         .boxed()
@@ -106,54 +110,56 @@ impl Meetings for Cluster {
         .boxed()
     }
 
-    fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, Result<(), Fault>> {
+    fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, ()> {
         async move {
-            let released = self.asked(self.0.store.release_claim(meeting, sent).await)?;
-            if released {
-                self.0.view.unlearn(&meeting.id, meeting.version);
+            match self.noted(self.0.store.release_claim(meeting, sent).await) {
+                Ok(true) => self.0.view.unlearn(&meeting.id, meeting.version),
+                Ok(false) => self.look_again(&meeting.id).await,
+                Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "A claim could not be given up"),
             }
-            Ok(())
         }
         .boxed()
     }
 
-    fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<(), Fault>> {
+    fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<bool, Fault>> {
         async move {
-            let live = self.0.store.record_live(meeting, &born.internal_id, born.create_time).await;
-            match self.asked(live)? {
-                Some(live) => {
-                    self.learn(live);
+            let mut recorded = self.store_live(meeting, &born).await;
+            for pause in TRIES {
+                if !recorded.as_ref().is_err_and(StoreError::is_away) {
+                    break;
                 }
-                // It was reaped or moved meanwhile; whoever did so has noted the copy.
-                None => tracing::warn!(meeting.id = %meeting.id, "A meeting is live that is no longer ours"),
+                // The node runs it: a moment without the database must not cost the meeting.
+                sleep(pause).await;
+                recorded = self.store_live(meeting, &born).await;
             }
-            Ok(())
+            let live = recorded.map_err(|error| fault(&error))?;
+            match &live {
+                Some(live) => self.0.view.learn(&Arc::new(live.clone())),
+                None => tracing::warn!(meeting.id = %meeting.id, "A meeting was made that lives elsewhere by now"),
+            }
+            Ok(live.is_some())
         }
         .boxed()
     }
 
-    fn record_ending<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>> {
+    fn record_ending<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()> {
         async move {
             match self.noted(self.0.store.record_ending(meeting).await) {
-                Ok(ending) => {
-                    ending.map(|ending| self.learn(ending));
-                }
-                // The end was accepted, which is what the frontend asked for; the node's next report says the rest.
+                Ok(Some(ending)) => self.0.view.learn(&Arc::new(ending)),
+                Ok(None) => self.look_again(&meeting.id).await,
                 Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "An end could not be noted"),
             }
-            Ok(())
         }
         .boxed()
     }
 
-    fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>> {
+    fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()> {
         async move {
             match self.noted(self.0.store.forget_meeting(meeting).await) {
                 Ok(true) => self.0.view.unlearn(&meeting.id, meeting.version),
                 Ok(false) => self.look_again(&meeting.id).await,
                 Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "A meeting's end could not be noted"),
             }
-            Ok(())
         }
         .boxed()
     }
@@ -165,6 +171,10 @@ impl Cluster {
         let row = Arc::new(row);
         self.0.view.learn(&row);
         row
+    }
+
+    async fn store_live(&self, meeting: &Meeting, born: &Born) -> Result<Option<Meeting>, StoreError> {
+        self.noted(self.0.store.record_live(meeting, &born.internal_id, born.create_time).await)
     }
 
     async fn look_again(&self, id: &ScopedId) {

@@ -1,5 +1,6 @@
 //! What this server knows: the roster, and the meetings.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -69,11 +70,8 @@ impl View {
         let before = self.roster.load_full();
         let after = Arc::new(change(&before));
         self.roster.store(Arc::clone(&after));
-        let new = after.backends().iter().filter(|backend| before.backend(backend.id).is_none());
-        for backend in new {
-            // Meetings may have become known before their backend did.
-            self.on_backend(backend.id).iter().for_each(|_| backend.vitals.meeting_added());
-        }
+        // Meetings may have become known before their backend did.
+        self.recount();
         self.changed.notify_waiters();
     }
 
@@ -91,10 +89,6 @@ impl View {
             Slot::There(_) | Slot::Gone { .. } => None,
         });
         there.collect()
-    }
-
-    pub(super) fn on_backend(&self, backend: BackendId) -> Vec<Arc<Meeting>> {
-        self.meetings_where(|meeting| meeting.backend == backend)
     }
 
     /// Takes a row in, unless what is known is newer.
@@ -151,6 +145,17 @@ impl View {
             Slot::There(_) => true,
             Slot::Gone { since, .. } => since.elapsed() < DELETION_LASTS,
         });
+    }
+
+    /// Counts the meetings of every backend anew, in case two changes at once were counted in the wrong order.
+    pub(super) fn recount(&self) {
+        let mut counts: HashMap<BackendId, u32> = HashMap::new();
+        for meeting in self.meetings_where(|_| true) {
+            *counts.entry(meeting.backend).or_default() += 1;
+        }
+        for backend in self.roster().backends().iter() {
+            backend.vitals.count_meetings(counts.get(&backend.id).copied().unwrap_or_default());
+        }
     }
 
     fn count(&self, before: Option<&Meeting>, after: Option<&Meeting>) {

@@ -19,16 +19,22 @@ use url::form_urlencoded;
 
 use super::ServerSettings;
 
+/// Room that is made for a body before any of it has come, in bytes at most.
+const FIRST_CAPACITY: usize = 64 << 10;
+
 /// What bodies of this server may take up.
 #[derive(Clone)]
 pub(super) struct Budget {
     kib: Arc<Semaphore>,
+    /// What forms may take up. They may be read before anybody has proved anything, so they never take from the others.
+    forms_kib: Arc<Semaphore>,
     settings: ServerSettings,
 }
 
 impl Budget {
     pub(super) fn new(settings: ServerSettings) -> Self {
-        Self { kib: Arc::new(Semaphore::new(settings.bodies_kib as usize)), settings }
+        let kib = |kib: u32| Arc::new(Semaphore::new(kib as usize));
+        Self { kib: kib(settings.bodies_kib), forms_kib: kib(settings.forms_kib), settings }
     }
 
     /// The body of a request, none of it read. BBB looks at the headers alone to see whether there is one.
@@ -80,19 +86,23 @@ impl BodySource for HttpBody {
 impl HttpBody {
     async fn take(&self) -> Result<Bytes, Fault> {
         let settings = &self.budget.settings;
-        let limit = if self.media() == Media::Form { settings.largest_form } else { settings.largest_body };
+        let (limit, patience, budget) = match self.media() {
+            Media::Form => (settings.largest_form, settings.form, &self.budget.forms_kib),
+            Media::Xml | Media::Multipart | Media::Other => (settings.largest_body, settings.body, &self.budget.kib),
+        };
         if self.length.is_some_and(|length| length > limit) {
             return Err(Fault::BodyTooLarge { limit });
         }
         let incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut incoming = incoming.ok_or_else(|| Fault::Internal("a body was read twice".to_owned()))?;
-        let mut taken = Taken { bytes: Vec::with_capacity(self.length.unwrap_or_default()), space: None };
-        let end = Instant::now() + settings.body;
+        let mut taken =
+            Taken { bytes: Vec::with_capacity(self.length.unwrap_or_default().min(FIRST_CAPACITY)), space: None };
+        let end = Instant::now() + patience;
         while let Some(data) = next_data(&mut incoming, settings.body_pause, end).await? {
             if taken.bytes.len() + data.len() > limit {
                 return Err(Fault::BodyTooLarge { limit });
             }
-            taken.push(&data, &self.budget.kib)?;
+            taken.push(&data, budget)?;
         }
         Ok(Bytes::from_owner(taken))
     }

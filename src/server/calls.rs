@@ -50,7 +50,7 @@ impl Visit {
         let kind = *target.call.as_ref().unwrap_or(&CallKind::Index);
         let name = target.call.as_ref().map_or("(unknown)", |kind| kind.name());
         let mut browser = None;
-        let call = target.call.map_err(|name| Fault::UnsupportedRequest(name.into())).and_then(|kind| {
+        let call = target.call.map_err(|name| Fault::UnsupportedRequest(loggable(&name).into())).and_then(|kind| {
             let params = Params::parse(head.address.query().unwrap_or_default());
             let call = Call::new(kind, params, body, Arc::clone(&door));
             if !takes(&call, head.method) {
@@ -143,6 +143,12 @@ fn takes(call: &Call, method: &Method) -> bool {
         _ => false,
     };
     call.kind.methods().contains(method) || (looks && method == Method::HEAD)
+}
+
+/// The name of a call that we do not have. A client that forgets the question mark puts its whole query there.
+fn loggable(name: &str) -> &str {
+    let usual = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'/';
+    if name.len() <= 64 && name.bytes().all(usual) { name } else { "(odd)" }
 }
 
 /// The client's name for the call if it can stand in a log, else one of ours.

@@ -13,6 +13,8 @@ pub struct ServerSettings {
     pub body_pause: Duration,
     /// How long a body may take in all.
     pub body: Duration,
+    /// How long a form may take in all.
+    pub form: Duration,
     /// How long a client may leave an answer untaken.
     pub write_pause: Duration,
     /// How long a call may take, its body apart.
@@ -23,8 +25,10 @@ pub struct ServerSettings {
     pub largest_body: usize,
     /// The largest form, in bytes. A form may be read before its checksum is known.
     pub largest_form: usize,
-    /// The bytes of all bodies in flight, in KiB.
+    /// The bytes of all bodies in flight but forms, in KiB.
     pub bodies_kib: u32,
+    /// The bytes of all forms in flight, in KiB.
+    pub forms_kib: u32,
     /// The calls in flight.
     pub calls: u32,
     /// How long the server goes on taking connections after it has said that it is not ready.
@@ -43,12 +47,14 @@ impl Default for ServerSettings {
             head: seconds(5),
             body_pause: seconds(30),
             body: seconds(120),
+            form: seconds(15),
             write_pause: seconds(30),
             call: seconds(60),
             create: seconds(200),
             largest_body: 50 << 20,
             largest_form: 2 << 20,
             bodies_kib: 256 << 10,
+            forms_kib: 64 << 10,
             calls: 10_000,
             drain_delay: seconds(5),
             grace: seconds(30),

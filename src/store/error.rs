@@ -11,7 +11,7 @@ use tokio_postgres::error::SqlState;
 pub struct Place(Arc<str>);
 
 impl Place {
-    pub(super) fn new(text: String) -> Self {
+    pub(crate) fn new(text: String) -> Self {
         Self(text.into())
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::{Attempt, BackendId, FrontendId, Meeting};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::rows::{column, readable, word};
 use super::{Store, StoreError};
@@ -21,6 +22,8 @@ pub enum Claim {
     Won(Meeting),
     /// It has a place already.
     Taken(Meeting),
+    /// An end may be on its way to a copy of it on that very backend.
+    Barred,
 }
 
 /// A node that may run a meeting which is elsewhere or gone, and is to be sent an end.
@@ -69,7 +72,8 @@ impl Store {
     }
 
     /// Gives a meeting a place, unless it has one. Of simultaneous claims one wins and the others get the winner's place. A
-    /// detached meeting may be claimed; the node that was lost with it becomes a [`MeetingCopy`].
+    /// detached meeting may be claimed; the node that was lost with it becomes a [`MeetingCopy`]. A copy on that backend is
+    /// spared for as long as the create may take; one that is just being ended bars the claim.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when the frontend or the backend does not exist.
@@ -82,9 +86,14 @@ impl Store {
     ) -> Result<Claim, StoreError> {
         // DO NOTHING would return no row while the rival is uncommitted. The update waits for it, and writes back what is
         // there unless that is detached.
-        let sql = "WITH ticket AS MATERIALIZED (SELECT nextval('versions') AS number), placed AS (
+        let sql = "WITH ticket AS MATERIALIZED (SELECT nextval('versions') AS number),
+            spared AS (
+                UPDATE meeting_copies SET spared_until = now() + interval '3 minutes'
+                WHERE id = $1 AND backend_id = $4 RETURNING ending_until),
+            placed AS (
                 INSERT INTO meetings AS held (id, frontend_id, meeting_id, backend_id, attempt, state, claim, version)
                 SELECT $1, $2, $3, $4, 1, 'claimed', number, number FROM ticket
+                WHERE NOT EXISTS (SELECT FROM spared WHERE ending_until > now())
                 ON CONFLICT (id) DO UPDATE SET (backend_id, attempt, state, internal_id, create_time, claim, claimed_at,
                     updated_at, version) = (
                     SELECT excluded.backend_id, held.attempt + 1, 'claimed', NULL, NULL, excluded.claim, now(),
@@ -96,10 +105,10 @@ impl Store {
             SELECT placed.*, claim = number AS won,
                 CASE WHEN claim = number THEN pg_notify('b3scale', 'meeting:' || id)::text END
             FROM placed, ticket";
-        let row = self
-            .row("claim a meeting", sql, &[&id.as_ref(), &frontend.0, &meeting_id.as_ref(), &backend.0])
-            .await?
-            .ok_or_else(|| StoreError::Row { row: format!("meeting `{id}`"), problem: "it is gone".to_owned() })?;
+        let params: [&(dyn ToSql + Sync); 4] = [&id.as_ref(), &frontend.0, &meeting_id.as_ref(), &backend.0];
+        let Some(row) = self.row("claim a meeting", sql, &params).await? else {
+            return Ok(self.find_meeting(id).await?.map_or(Claim::Barred, Claim::Taken));
+        };
         let claimed = meeting(&row)?;
         Ok(if column(TABLE, &row, "won")? { Claim::Won(claimed) } else { Claim::Taken(claimed) })
     }
@@ -123,27 +132,42 @@ impl Store {
     }
 
     /// The node has answered: the meeting runs. `create_time` is the node's, in milliseconds since 1970. A node may also
-    /// make a meeting anew that it had lost, which then has another internal id. Not announced.
+    /// make a meeting anew that it had lost, which then has another internal id; and a meeting may be made that others have
+    /// given up meanwhile, which is then there again. `None`: it lives elsewhere by now, and this node has a [`MeetingCopy`].
     ///
     /// # Errors
-    /// Any [`StoreError`] of the database.
+    /// [`StoreError::Refused`] when its frontend or backend has been removed.
     pub async fn record_live(
         &self,
         held: &Meeting,
         internal_id: &str,
         create_time: i64,
     ) -> Result<Option<Meeting>, StoreError> {
+        // Only a meeting that is there again is announced: nobody waits for the result of a claim by announcement.
         let sql = "WITH live AS (
-                UPDATE meetings SET state = 'live', internal_id = $4, create_time = $5, updated_at = now(),
-                    version = nextval('versions')
-                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state IN ('claimed', 'live', 'ending') RETURNING *),
+                INSERT INTO meetings AS held (id, backend_id, attempt, internal_id, create_time, frontend_id, meeting_id,
+                    state, claim, version)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, 'live', nextval('versions'), nextval('versions'))
+                ON CONFLICT (id) DO UPDATE SET state = 'live', internal_id = excluded.internal_id,
+                    create_time = excluded.create_time, updated_at = now(), version = excluded.version
+                WHERE held.backend_id = excluded.backend_id AND held.attempt = excluded.attempt
+                RETURNING *, held.xmax = 0 AS again),
             noted AS (
                 INSERT INTO meeting_history (id, internal_id, frontend_id, meeting_id, backend_id)
                 SELECT id, internal_id, frontend_id, meeting_id, backend_id FROM live
-                ON CONFLICT (id, internal_id) DO UPDATE SET backend_id = excluded.backend_id, ended_at = NULL)
-            SELECT * FROM live";
+                ON CONFLICT (id, internal_id) DO UPDATE SET backend_id = excluded.backend_id, ended_at = NULL),
+            adopted AS (
+                DELETE FROM meeting_copies AS copies USING live
+                WHERE copies.id = live.id AND copies.backend_id = live.backend_id),
+            copied AS (
+                INSERT INTO meeting_copies (id, backend_id, attempt)
+                SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT FROM live) ON CONFLICT DO NOTHING)
+            SELECT live.*, CASE WHEN again THEN pg_notify('b3scale', 'meeting:' || id)::text END FROM live";
         let (id, backend, attempt) = compared(held);
-        self.meeting("record a live meeting", sql, &[&id, &backend, &attempt, &internal_id, &create_time]).await
+        let (frontend, meeting_id) = (&held.frontend.0, &held.meeting_id.as_ref());
+        let params: [&(dyn ToSql + Sync); 7] =
+            [&id, &backend, &attempt, &internal_id, &create_time, frontend, meeting_id];
+        self.meeting("record a live meeting", sql, &params).await
     }
 
     /// Gives up a claim. With `sent`, the create may have reached the node, which becomes a [`MeetingCopy`]. `false`: the
@@ -175,20 +199,21 @@ impl Store {
     }
 
     /// The meeting is gone. Its line in the history stays, with the time of its end. `false`: it was not there any more, or
-    /// is being created anew.
+    /// has been created anew.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn forget_meeting(&self, held: &Meeting) -> Result<bool, StoreError> {
         let sql = "WITH gone AS (
                 DELETE FROM meetings WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state <> 'claimed'
+                    AND internal_id IS NOT DISTINCT FROM $4
                 RETURNING id, internal_id),
             ended AS (
                 UPDATE meeting_history AS past SET ended_at = now() FROM gone
                 WHERE past.id = gone.id AND past.internal_id = gone.internal_id)
             SELECT pg_notify('b3scale', 'meeting:' || id)::text FROM gone";
         let (id, backend, attempt) = compared(held);
-        Ok(self.row("forget a meeting", sql, &[&id, &backend, &attempt]).await?.is_some())
+        Ok(self.row("forget a meeting", sql, &[&id, &backend, &attempt, &held.internal_id]).await?.is_some())
     }
 
     /// A backend is lost: its live meetings are detached, and returned.
@@ -238,19 +263,34 @@ impl Store {
     /// Any [`StoreError`] of the database.
     pub async fn load_copies(&self) -> Result<Vec<MeetingCopy>, StoreError> {
         let sql = "SELECT copies.* FROM meeting_copies AS copies LEFT JOIN meetings USING (id)
-            WHERE meetings.id IS NULL OR meetings.state = 'live' AND meetings.backend_id <> copies.backend_id
+            WHERE (meetings.id IS NULL OR meetings.state = 'live' AND meetings.backend_id <> copies.backend_id)
+                AND (spared_until < now()) IS NOT FALSE
             ORDER BY copies.created_at";
         Ok(readable(&self.rows("load the copies", sql, &[]).await?, copy))
     }
 
-    /// The node has said that it does not run the copy. `false`: nobody knew of it any more.
+    /// Takes a copy to end it. For ten seconds the meeting is then not created on its node. `false`: it is being created
+    /// there, or nobody knows of the copy any more.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn forget_copy(&self, copy: &MeetingCopy) -> Result<bool, StoreError> {
-        let sql = "DELETE FROM meeting_copies WHERE id = $1 AND backend_id = $2 AND attempt = $3 RETURNING id";
+    pub async fn take_copy(&self, copy: &MeetingCopy) -> Result<bool, StoreError> {
+        let sql = "UPDATE meeting_copies SET ending_until = now() + interval '10 seconds'
+            WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND (spared_until < now()) IS NOT FALSE RETURNING id";
         let params = (copy.id.as_ref(), copy.backend.0, copy.attempt);
-        Ok(self.row("forget a copy", sql, &[&params.0, &params.1, &params.2]).await?.is_some())
+        Ok(self.row("take a copy", sql, &[&params.0, &params.1, &params.2]).await?.is_some())
+    }
+
+    /// The node has said that it does not run the copy. That is believed once the copy is as old as `settled_after`, before
+    /// which the node may still be at work on its create. `false`: not yet, or nobody knew of it any more.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn forget_copy(&self, copy: &MeetingCopy, settled_after: Duration) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM meeting_copies WHERE id = $1 AND backend_id = $2 AND attempt = $3
+            AND created_at <= now() - make_interval(secs => $4) RETURNING id";
+        let params = (copy.id.as_ref(), copy.backend.0, copy.attempt, settled_after.as_secs_f64());
+        Ok(self.row("forget a copy", sql, &[&params.0, &params.1, &params.2, &params.3]).await?.is_some())
     }
 
     /// The last meeting that ran under that id.

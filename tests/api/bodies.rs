@@ -104,7 +104,7 @@ async fn a_body_above_the_limit_is_refused_however_it_is_announced() {
 
 #[tokio::test]
 async fn bodies_beyond_the_budget_are_turned_away() {
-    let rig = Plan::new(&school()).settings(|settings| settings.bodies_kib = 1).serve().await;
+    let rig = Plan::new(&school()).settings(|settings| settings.forms_kib = 1).serve().await;
     let target = signed(CallKind::Create, "meetingID=m1&name=x");
     let answer = rig.post(&target, FORM, &format!("a={}", "x".repeat(2000))).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")));

@@ -57,6 +57,7 @@ async fn every_call_is_one_line() {
     rig.get("/bbb/%0a%1b[0m/bigbluebutton/api/create?checksum=5ec4e7").await;
     rig.get("/bbb/school/bigbluebutton/api/hooks/create?checksum=5ec4e7").await;
     rig.send(head("POST", "/bbb/school/api/join", "Content-Length: 0\r\n")).await;
+    rig.get("/bbb/school/api/join&fullName=Lovelace&checksum=5ec4e7").await;
     let calls = lines.calls();
     let told: Vec<_> =
         calls.iter().map(|line| (line["level"].as_str(), line["call"].as_str(), line["outcome"].as_str())).collect();
@@ -67,6 +68,7 @@ async fn every_call_is_one_line() {
             (Some("INFO"), Some("create"), Some("checksumError")),
             (Some("INFO"), Some("(unknown)"), Some("unsupportedRequest")),
             (Some("INFO"), Some("join"), Some("unsupportedRequest")),
+            (Some("INFO"), Some("(unknown)"), Some("unsupportedRequest")),
         ]
     );
     assert_eq!(calls[0]["request.id"], "call-1");

@@ -33,7 +33,7 @@ impl Fixture {
     pub(crate) async fn won(&self, name: &str) -> Meeting {
         match self.claim(name, self.a).await {
             Claim::Won(meeting) => meeting,
-            Claim::Taken(meeting) => panic!("taken: {meeting:?}"),
+            lost => panic!("{name} is not ours to create: {lost:?}"),
         }
     }
 

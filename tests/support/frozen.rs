@@ -123,20 +123,20 @@ impl Meetings for World {
         ready(Ok(None)).boxed()
     }
 
-    fn release<'a>(&'a self, _: &'a Meeting, _: bool) -> BoxFuture<'a, Result<(), Fault>> {
-        ready(Ok(())).boxed()
+    fn release<'a>(&'a self, _: &'a Meeting, _: bool) -> BoxFuture<'a, ()> {
+        ready(()).boxed()
     }
 
-    fn record_live<'a>(&'a self, _: &'a Meeting, _: Born) -> BoxFuture<'a, Result<(), Fault>> {
-        ready(Ok(())).boxed()
+    fn record_live<'a>(&'a self, _: &'a Meeting, _: Born) -> BoxFuture<'a, Result<bool, Fault>> {
+        ready(Ok(true)).boxed()
     }
 
-    fn record_ending<'a>(&'a self, _: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>> {
-        ready(Ok(())).boxed()
+    fn record_ending<'a>(&'a self, _: &'a Meeting) -> BoxFuture<'a, ()> {
+        ready(()).boxed()
     }
 
-    fn forget<'a>(&'a self, _: &'a Meeting) -> BoxFuture<'a, Result<(), Fault>> {
-        ready(Ok(())).boxed()
+    fn forget<'a>(&'a self, _: &'a Meeting) -> BoxFuture<'a, ()> {
+        ready(()).boxed()
     }
 }
 

@@ -1,0 +1,66 @@
+//! Whether the database is there, as far as what it was asked tells.
+
+use std::time::{Duration, Instant};
+
+use crate::store::StoreError;
+
+/// How long memory is trusted while the database is away.
+const TRUST: Duration = Duration::from_secs(600);
+
+/// What is known of the database, and how often the backends have been gone through.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pulse {
+    away_since: Option<Instant>,
+    pub(super) rounds: u64,
+}
+
+impl Pulse {
+    /// Notes what came of a statement. Returns whether that is news.
+    pub(super) fn note<T>(&mut self, outcome: &Result<T, StoreError>, now: Instant) -> bool {
+        let before = self.away_since;
+        match outcome {
+            // Every connection is in use: that is said of us, and not of the database.
+            Err(StoreError::Busy { .. }) => {}
+            Err(error) if error.is_away() => _ = self.away_since.get_or_insert(now),
+            Ok(_) | Err(_) => self.away_since = None,
+        }
+        self.away_since.is_some() != before.is_some()
+    }
+
+    /// Why what is in memory is not to be trusted any more, if there is a reason.
+    pub(super) fn distrust(&self, now: Instant) -> Option<String> {
+        let away = now.duration_since(self.away_since?);
+        (away > TRUST).then(|| format!("the database has been away for {} s", away.as_secs()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Place;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn away() -> Result<(), StoreError> {
+        Err(StoreError::Slow { task: "answer", place: Place::new("database `b3scale`".to_owned()), limit: MINUTE })
+    }
+
+    #[test]
+    fn memory_is_trusted_for_a_while_after_the_database_went_away() {
+        let (mut pulse, start) = (Pulse::default(), Instant::now());
+        pulse.note(&Ok(()), start);
+        assert!(pulse.note(&away(), start + 60 * MINUTE), "it went away after an hour");
+        assert!(!pulse.note(&away(), start + 65 * MINUTE), "which is no news");
+        assert_eq!(pulse.distrust(start + 69 * MINUTE), None);
+        assert!(pulse.distrust(start + 71 * MINUTE).is_some());
+        assert!(pulse.note(&Ok(()), start + 72 * MINUTE));
+        assert_eq!(pulse.distrust(start + 72 * MINUTE), None);
+    }
+
+    #[test]
+    fn a_busy_pool_says_nothing_of_the_database() {
+        let (mut pulse, start) = (Pulse::default(), Instant::now());
+        assert!(!pulse.note::<()>(&Err(StoreError::Busy { size: 1 }), start));
+        assert_eq!(pulse.distrust(start + 60 * MINUTE), None);
+    }
+}
