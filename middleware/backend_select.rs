@@ -117,7 +117,9 @@ impl BackendSelectLayer {
     async fn place(&self, mut call: Call, next: Next) -> Result<Reply, Fault> {
         let mut candidates = call.facts.take_candidates()?;
         let known = call.facts.meeting()?.filter(|meeting| meeting.state != MeetingState::Detached).cloned();
-        if let Some(settled) = self.settled(known.as_deref()).await? {
+        if let Some(known) = known
+            && let Some(settled) = self.meetings.settled(&known).await?
+        {
             return self.follow(call, next, &settled).await;
         }
         let scope = Arc::clone(call.facts.scope()?);
@@ -131,7 +133,7 @@ impl BackendSelectLayer {
                 Claim::Won(meeting) => return self.create(call, next, candidates, meeting, backend).await,
                 Claim::Taken(meeting) if meeting.frontend != frontend => return Err(Fault::MeetingNotFound),
                 Claim::Taken(meeting) => {
-                    if let Some(settled) = self.settled(Some(&meeting)).await? {
+                    if let Some(settled) = self.meetings.settled(&meeting).await? {
                         return self.follow(call, next, &settled).await;
                     }
                 }
@@ -141,14 +143,6 @@ impl BackendSelectLayer {
             }
         }
         Err(Fault::MeetingNotReady)
-    }
-
-    /// The meeting once whoever is creating it is done, unless that was in vain.
-    async fn settled(&self, meeting: Option<&Meeting>) -> Result<Option<Arc<Meeting>>, Fault> {
-        match meeting {
-            Some(meeting) => self.meetings.settled(meeting).await,
-            None => Ok(None),
-        }
     }
 
     /// Asks the node that has the meeting.
