@@ -25,7 +25,7 @@ use std::task::{Context, Poll};
 use serde::Deserialize;
 use tower::{Layer, Service};
 
-use crate::bbb::{CallKind, ScopedId};
+use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
 use crate::cluster::{Backend, Meeting, MeetingState};
 use crate::facts::{Candidates, Contract, Fact};
@@ -43,7 +43,7 @@ impl Stage for BackendPool {
     type Layer = BackendPoolLayer;
 
     fn contract(&self, _: CallKind) -> Contract {
-        Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::Meeting])
+        Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::Scope, Fact::Meeting])
             .gives(&[Fact::Candidates])
             .only(&[CallKind::Create])
     }
@@ -95,7 +95,7 @@ impl BackendPoolLayer {
         if let Some(home) = call.facts.meeting()?.and_then(|meeting| self.home(meeting)) {
             return Ok(Candidates::settled(home));
         }
-        if let Some(home) = self.parent(call).and_then(|parent| self.home(&parent)) {
+        if let Some(home) = self.parent(call)?.and_then(|parent| self.home(&parent)) {
             return Ok(Candidates::settled(home));
         }
         let mut candidates = Candidates::among(self.directory.backends().iter().cloned());
@@ -108,18 +108,19 @@ impl BackendPoolLayer {
         (meeting.state != MeetingState::Detached).then(|| self.directory.backend(meeting.backend)).flatten()
     }
 
-    /// The meeting that this one is a breakout of. `meeting-scope` has made its id the one that nodes know.
-    fn parent(&self, call: &Call) -> Option<Arc<Meeting>> {
-        let breakout = call.params.first("isBreakout").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let id = call.params.first("parentMeetingID").filter(|_| breakout)?;
-        let frontend = call.facts.frontend().ok()?.id;
-        self.meetings.known(&ScopedId::from_node(id)).filter(|parent| parent.frontend == frontend)
+    /// The meeting that this one is a breakout of, if it is this frontend's and known.
+    fn parent(&self, call: &Call) -> Result<Option<Arc<Meeting>>, Fault> {
+        let frontend = call.facts.frontend()?.id;
+        let parent = call.facts.scope()?.parent.as_ref().and_then(|parent| self.meetings.known(parent));
+        Ok(parent.filter(|parent| parent.frontend == frontend))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meeting_lookup::MeetingLookup;
+    use crate::meeting_scope::MeetingScope;
     use crate::memory::Memory;
 
     fn school() -> Memory {
@@ -157,9 +158,9 @@ mod tests {
     #[tokio::test]
     async fn a_breakout_goes_where_its_parent_is() {
         let cluster = school().meeting("school", "m1", "n2", MeetingState::Live);
-        let mut call = cluster.looked_up(CallKind::Create, "b1");
-        call.params.set("isBreakout", "true");
-        call.params.set("parentMeetingID", cluster.scope("school", "m1").scoped.as_ref());
+        let query = "meetingID=b1&isBreakout=true&parentMeetingID=m1";
+        let scoped = cluster.behind(MeetingScope {}, cluster.verified(CallKind::Create, query));
+        let call = cluster.behind(MeetingLookup {}, scoped);
         let candidates = pool(&cluster, call).await.unwrap();
         assert_eq!(candidates.backends()[0].id, cluster.backend_id("n2"));
         assert_eq!(candidates.len(), 1);

@@ -102,13 +102,15 @@ impl Contract {
     }
 }
 
-/// The meeting's two ids.
+/// The meeting's two ids, and its parent's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     /// As the tenant says it.
     pub meeting_id: MeetingId,
     /// As nodes know it.
     pub scoped: ScopedId,
+    /// The meeting that it is a breakout of, as nodes know that, where a create names one.
+    pub parent: Option<ScopedId>,
 }
 
 /// The typed slots of a call.

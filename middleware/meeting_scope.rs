@@ -105,13 +105,20 @@ fn scope(call: &mut Call) -> Result<Arc<Scope>, Fault> {
         meeting_id.validate_for_create().map_err(|error| Fault::validation(error.to_string()))?;
     }
     let scoped = ScopedId::new(key, &meeting_id);
-    let parent = call.params.first("parentMeetingID").map(MeetingId::new).filter(|parent| !parent.as_ref().is_empty());
-    let parent = parent.map(|parent| ScopedId::new(key, &parent));
+    let parent = parent(call).map(|parent| ScopedId::new(key, &parent));
     call.params.set("meetingID", scoped.as_ref());
-    if let (CallKind::Create, Some(parent)) = (call.kind, parent) {
+    if let Some(parent) = &parent {
         call.params.set("parentMeetingID", parent.as_ref());
     }
-    Ok(Arc::new(Scope { meeting_id, scoped }))
+    Ok(Arc::new(Scope { meeting_id, scoped, parent }))
+}
+
+/// The meeting that a create makes a breakout of.
+fn parent(call: &Call) -> Option<MeetingId> {
+    let is_true = |value: &str| value.eq_ignore_ascii_case("true");
+    let breakout = call.kind == CallKind::Create && call.params.first("isBreakout").is_some_and(is_true);
+    let named = call.params.first("parentMeetingID").filter(|_| breakout).map(MeetingId::new);
+    named.filter(|parent| !parent.as_ref().is_empty())
 }
 
 /// Lets the tenant read its own id wherever the document has the node's, within a longer text too.

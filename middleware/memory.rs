@@ -246,7 +246,11 @@ impl Memory {
         stage.layer(&self.ports()).expect("the settings of the test can be used").layer(Next::new(rest))
     }
 
-    fn behind<S: Stage>(&self, stage: S, call: Call) -> Call {
+    /// A call as the rest of the pipeline sees it behind one more stage.
+    ///
+    /// # Panics
+    /// The stage does not let it pass.
+    pub fn behind<S: Stage>(&self, stage: S, call: Call) -> Call {
         let before = self.state().replies.created;
         let (seen, reply) = self.through(stage, call).now_or_never().expect("memory answers at once");
         self.state().replies.created = before;
@@ -276,7 +280,7 @@ impl Memory {
     /// The two ids of a meeting.
     pub fn scope(&self, key: &str, id: &str) -> Scope {
         let meeting_id = MeetingId::new(id);
-        Scope { scoped: ScopedId::new(key, &meeting_id), meeting_id }
+        Scope { scoped: ScopedId::new(key, &meeting_id), meeting_id, parent: None }
     }
 
     /// A meeting as the cluster has it now.

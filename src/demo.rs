@@ -22,7 +22,7 @@ use std::process::ExitCode;
 pub use error::DemoError;
 
 use crate::serve::stop_signal;
-use crate::store::private::PrivateCluster;
+use crate::store::private::PrivatePostgres;
 use folder::Folder;
 use lesson::Lesson;
 use report::Report;
@@ -105,7 +105,7 @@ pub async fn run(options: DemoOptions) -> Result<Verdict, DemoError> {
     let mut stop = pin!(stop_signal().map_err(DemoError::Signals)?);
     let folder = Folder::open(options.data_dir.as_deref())?;
     // A start of PostgreSQL is not interrupted: what it leaves in the middle would have to be cleared up.
-    let database = PrivateCluster::start(folder.path()).await?;
+    let database = PrivatePostgres::start(folder.path()).await?;
     let outcome = with_database(&options, &folder, &database, stop.as_mut()).await;
     database.stop().await;
     outcome
@@ -114,7 +114,7 @@ pub async fn run(options: DemoOptions) -> Result<Verdict, DemoError> {
 async fn with_database(
     options: &DemoOptions,
     folder: &Folder,
-    database: &PrivateCluster,
+    database: &PrivatePostgres,
     stop: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<Verdict, DemoError> {
     let scene = Scene::set(options, folder, database).await?;

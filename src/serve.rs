@@ -9,7 +9,7 @@ use crate::cluster::Cluster;
 use crate::config::{Config, Migrate};
 use crate::pipeline::{self, Pipeline, ReloadError};
 use crate::server::{Check, MetricsPage, Readiness, Router, Server, ServerParts, ServerSettings};
-use crate::store::private::{self, PrivateCluster, PrivateError};
+use crate::store::private::{self, PrivateError, PrivatePostgres};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 use crate::upstream::{CaFileError, HttpNodes, UpstreamSettings};
@@ -55,7 +55,7 @@ pub enum ServeError {
 pub struct Database {
     /// What is in it.
     pub store: Store,
-    private: Option<PrivateCluster>,
+    private: Option<PrivatePostgres>,
 }
 
 impl Database {
@@ -67,7 +67,7 @@ impl Database {
         if let Some(url) = &config.db_url {
             return Ok(Self { store: Store::connect(url, config.db_pool_size).await?, private: None });
         }
-        let private = PrivateCluster::start(&private::data_dir()?).await?;
+        let private = PrivatePostgres::start(&private::data_dir()?).await?;
         tracing::info!("B3SCALE_DB_URL is not set: this server keeps a PostgreSQL of its own");
         Ok(Self { store: Store::connect(private.url(), config.db_pool_size).await?, private: Some(private) })
     }

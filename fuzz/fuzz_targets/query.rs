@@ -39,7 +39,7 @@ fn meeting_ids(key: &str, text: &str) {
     assert_eq!(scoped.decode(), pair);
 
     // A node may report anything.
-    if let Some((key, id)) = ScopedId::from_node(text).decode() {
+    if let Some((key, id)) = ScopedId::verbatim(text).decode() {
         assert_eq!(id, MeetingId::new(id.as_ref()));
         assert!(key.len() + id.as_ref().len() < 256);
     }

@@ -83,8 +83,8 @@ impl ScopedId {
         Self(format!("{MARK}.{hash}").into())
     }
 
-    /// Takes an id as a node reported it, which may be one that is not ours.
-    pub fn from_node(text: &str) -> Self {
+    /// Takes an id as a node reported it or as it was kept, which may be one that is not ours. Never what a tenant says.
+    pub fn verbatim(text: &str) -> Self {
         Self(text.into())
     }
 
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn foreign_ids_are_not_decoded() {
         for id in ["", "room", "WyJ", "WyJh", "WyJmZTEiLCJtIDEiLCJvdGhlciJd", "b3scl.00", "WyJmZTEiLCJtIDEiXQ=="] {
-            let id = ScopedId::from_node(id);
+            let id = ScopedId::verbatim(id);
             assert_eq!(id.decode(), None, "{id}");
             assert!(!id.is_hashed(), "{id}");
         }
@@ -264,7 +264,7 @@ mod tests {
     fn ids_are_text_in_json() {
         let id: MeetingId = serde_json::from_str(r#"" a\u0000b ""#).expect("a string");
         assert_eq!(id, MeetingId::new("ab"));
-        assert_eq!(serde_json::to_string(&ScopedId::from_node("x")).expect("a string"), r#""x""#);
+        assert_eq!(serde_json::to_string(&ScopedId::verbatim("x")).expect("a string"), r#""x""#);
     }
 
     proptest! {
@@ -280,9 +280,9 @@ mod tests {
 
         #[test]
         fn what_a_node_reports_never_panics(text in ".{0,60}") {
-            let id = ScopedId::from_node(&text);
+            let id = ScopedId::verbatim(&text);
             let _ = (id.decode(), id.is_hashed());
-            let _ = ScopedId::from_node(&format!("{ENCODED_START}{text}")).decode();
+            let _ = ScopedId::verbatim(&format!("{ENCODED_START}{text}")).decode();
         }
     }
 }

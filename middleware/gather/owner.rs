@@ -23,7 +23,7 @@ impl Owner {
         let mut parents = HashSet::new();
         for entry in entries {
             let [id, internal_id, parent] = xml::fields(&entry, ["meetingID", "internalMeetingID", "parentMeetingID"])?;
-            let Some(id) = id.map(|id| ScopedId::from_node(&id)) else { continue };
+            let Some(id) = id.map(|id| ScopedId::verbatim(&id)) else { continue };
             match (self.tenants_id(&id, backend), parent) {
                 (Verdict::Own(tenants), _) => {
                     parents.extend(internal_id);

@@ -182,7 +182,7 @@ mod tests {
 
     fn meeting(version: i64, state: MeetingState) -> Arc<Meeting> {
         Arc::new(Meeting {
-            id: ScopedId::from_node("m"),
+            id: ScopedId::verbatim("m"),
             meeting_id: MeetingId::new("m"),
             frontend: FrontendId(Uuid::nil()),
             backend: BackendId(Uuid::nil()),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn known(view: &View) -> Option<i64> {
-        match view.meeting(&ScopedId::from_node("m")) {
+        match view.meeting(&ScopedId::verbatim("m")) {
             Known::There(meeting) => Some(meeting.version),
             Known::Absent | Known::Unknown => None,
         }
@@ -212,7 +212,7 @@ mod tests {
     fn a_late_read_does_not_undo_a_deletion() {
         let view = View::default();
         view.learn(&meeting(5, MeetingState::Live));
-        view.unlearn(&ScopedId::from_node("m"), 5);
+        view.unlearn(&ScopedId::verbatim("m"), 5);
         view.learn(&meeting(5, MeetingState::Live));
         assert_eq!(known(&view), None);
         view.learn(&meeting(6, MeetingState::Claimed));
@@ -222,9 +222,9 @@ mod tests {
     #[test]
     fn a_late_no_does_not_undo_a_claim() {
         let view = View::default();
-        let before = view.version(&ScopedId::from_node("m"));
+        let before = view.version(&ScopedId::verbatim("m"));
         view.learn(&meeting(7, MeetingState::Claimed));
-        view.unlearn(&ScopedId::from_node("m"), before);
+        view.unlearn(&ScopedId::verbatim("m"), before);
         assert_eq!(known(&view), Some(7));
     }
 }

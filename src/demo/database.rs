@@ -3,13 +3,13 @@
 use tokio_postgres::{Client, NoTls};
 
 use super::DemoError;
-use crate::store::private::PrivateCluster;
+use crate::store::private::PrivatePostgres;
 
 /// Apart from the server's own database, so that a demo in its folder touches nothing of it.
 const NAME: &str = "demo";
 
 /// Makes the database anew and returns its URL.
-pub(super) async fn fresh(cluster: &PrivateCluster) -> Result<String, DemoError> {
+pub(super) async fn fresh(cluster: &PrivatePostgres) -> Result<String, DemoError> {
     let (client, connection) = tokio_postgres::connect(cluster.url(), NoTls).await?;
     let driver = tokio::spawn(connection);
     let made = make(&client).await;

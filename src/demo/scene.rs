@@ -12,7 +12,7 @@ use super::client::{Client, Endpoint};
 use super::folder::Folder;
 use super::{DemoError, DemoOptions, database};
 use crate::node::{Node, NodeOptions, TestAuthority};
-use crate::store::private::PrivateCluster;
+use crate::store::private::PrivatePostgres;
 use crate::store::{NewBackend, NewFrontend, Store};
 use crate::token;
 
@@ -53,7 +53,7 @@ impl Scene {
     pub(super) async fn set(
         options: &DemoOptions,
         folder: &Folder,
-        cluster: &PrivateCluster,
+        cluster: &PrivatePostgres,
     ) -> Result<Self, DemoError> {
         let authority = options.https_nodes.then(TestAuthority::new).transpose()?;
         let client = Client::new(authority.as_ref())?;

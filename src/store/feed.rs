@@ -40,7 +40,7 @@ impl Change {
         match kind {
             "frontend" => Some(Self::Frontend(FrontendId(id.parse().ok()?))),
             "backend" => Some(Self::Backend(BackendId(id.parse().ok()?))),
-            "meeting" => Some(Self::Meeting(ScopedId::from_node(id))),
+            "meeting" => Some(Self::Meeting(ScopedId::verbatim(id))),
             _ => None,
         }
     }

@@ -321,7 +321,7 @@ fn compared(held: &Meeting) -> (&str, uuid::Uuid, Attempt) {
 
 fn meeting(row: &Row) -> Result<Meeting, StoreError> {
     Ok(Meeting {
-        id: ScopedId::from_node(column(TABLE, row, "id")?),
+        id: ScopedId::verbatim(column(TABLE, row, "id")?),
         meeting_id: MeetingId::new(column(TABLE, row, "meeting_id")?),
         frontend: FrontendId(column(TABLE, row, "frontend_id")?),
         backend: BackendId(column(TABLE, row, "backend_id")?),
@@ -335,7 +335,7 @@ fn meeting(row: &Row) -> Result<Meeting, StoreError> {
 fn copy(row: &Row) -> Result<MeetingCopy, StoreError> {
     const TABLE: &str = "meeting_copies";
     Ok(MeetingCopy {
-        id: ScopedId::from_node(column(TABLE, row, "id")?),
+        id: ScopedId::verbatim(column(TABLE, row, "id")?),
         backend: BackendId(column(TABLE, row, "backend_id")?),
         attempt: column(TABLE, row, "attempt")?,
     })
@@ -344,7 +344,7 @@ fn copy(row: &Row) -> Result<MeetingCopy, StoreError> {
 fn past(row: &Row) -> Result<PastMeeting, StoreError> {
     const TABLE: &str = "meeting_history";
     Ok(PastMeeting {
-        id: ScopedId::from_node(column(TABLE, row, "id")?),
+        id: ScopedId::verbatim(column(TABLE, row, "id")?),
         meeting_id: MeetingId::new(column(TABLE, row, "meeting_id")?),
         frontend: FrontendId(column(TABLE, row, "frontend_id")?),
         backend: BackendId(column(TABLE, row, "backend_id")?),

@@ -50,13 +50,13 @@ pub fn data_dir() -> Result<PathBuf, PrivateError> {
 /// It ends when [`stop`](Self::stop) is called, when this is dropped, and, where `setpriv` is installed, with the process
 /// even if that is killed.
 #[derive(Debug)]
-pub struct PrivateCluster {
+pub struct PrivatePostgres {
     url: String,
     stop: oneshot::Sender<()>,
     stopped: oneshot::Receiver<()>,
 }
 
-impl PrivateCluster {
+impl PrivatePostgres {
     /// Starts the cluster in `data_dir`, and makes it first if need be.
     ///
     /// # Errors

@@ -297,7 +297,7 @@ async fn a_hashed_id_is_read_back_from_the_history() {
     let live = cluster.live(&name).await;
     assert!(live.id.is_hashed());
     cluster.store.forget_meeting(&live).await.unwrap();
-    let id = ScopedId::from_node(live.id.as_ref());
+    let id = ScopedId::verbatim(live.id.as_ref());
     let past = cluster.store.find_history(&id).await.unwrap().expect("it is noted");
     assert_eq!((past.meeting_id, past.frontend), (MeetingId::new(&name), cluster.frontend));
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use b3scale::store::private::PrivateCluster;
+use b3scale::store::private::PrivatePostgres;
 use b3scale::store::{Store, StoreError};
 use b3scale_support::TestFolder;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -58,7 +58,7 @@ impl TlsServer {
     /// Certified for `localhost`, which is also its address, and for no other name.
     async fn start() -> Self {
         let folder = TestFolder::new();
-        PrivateCluster::start(folder.path()).await.expect("it starts").stop().await;
+        PrivatePostgres::start(folder.path()).await.expect("it starts").stop().await;
         let cluster = folder.path().join("pgdata");
         let ca = authority();
         fs::write(folder.path().join("ca.pem"), ca.pem()).expect("the folder is ours");

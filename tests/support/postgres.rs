@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use b3scale::store::Store;
-use b3scale::store::private::PrivateCluster;
+use b3scale::store::private::PrivatePostgres;
 use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 
@@ -18,7 +18,7 @@ const TEMPLATE: &str = "template_b3scale";
 
 /// The cluster of this process. It ends with it, even if it is killed; its folder is removed by a later one.
 pub struct TestPostgres {
-    cluster: PrivateCluster,
+    cluster: PrivatePostgres,
     databases: AtomicU32,
 }
 
@@ -32,7 +32,7 @@ impl TestPostgres {
     async fn start() -> Self {
         remove_abandoned(&std::env::temp_dir());
         let folder = std::env::temp_dir().join(format!("{PREFIX}{}", process::id()));
-        let cluster = PrivateCluster::start(&folder).await.expect("PostgreSQL starts");
+        let cluster = PrivatePostgres::start(&folder).await.expect("PostgreSQL starts");
         let started = Self { cluster, databases: AtomicU32::new(0) };
         started.execute(&format!("CREATE DATABASE {TEMPLATE}")).await;
         let template = Store::connect(&started.url(TEMPLATE), 1).await.expect("the template is there");
