@@ -16,6 +16,9 @@ use crate::pipeline;
 use crate::serve::{self, Database};
 use crate::{telemetry, token};
 
+/// The exit code for a command line that cannot be understood.
+const USAGE: u8 = 2;
+
 type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
 
 /// One BigBlueButton endpoint for many tenants, spread over many nodes.
@@ -107,6 +110,23 @@ struct DemoCommand {
 }
 
 impl B3scaled {
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// What to end with at once, its text having been printed: 0 after help, 2 for a line that cannot be understood.
+    pub fn parse(arguments: &[String]) -> Result<Self, ExitCode> {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let (name, rest) = arguments.split_first().unwrap_or((&"b3scaled", &[]));
+        let name = name.rsplit('/').next().unwrap_or(name);
+        Self::from_args(&[name], rest).map_err(|exit| match exit.status {
+            Ok(()) => print(&format!("{}\n", exit.output)).unwrap_or(ExitCode::FAILURE),
+            Err(()) => {
+                complain(&format!("{}\nRun {name} --help for more information.", exit.output.trim_end()));
+                ExitCode::from(USAGE)
+            }
+        })
+    }
+
     /// Does what the command line says.
     ///
     /// # Errors
@@ -151,7 +171,7 @@ impl From<DemoCommand> for DemoOptions {
 }
 
 async fn migrate(config: &Config) -> Outcome {
-    let database = Database::open(config).await?;
+    let database = Database::open_beside(config).await?;
     let applied = database.store.migrate().await?;
     let lines: Vec<String> = applied.iter().map(|migration| format!("applied {migration}\n")).collect();
     let said = if lines.is_empty() { "nothing to apply\n".to_owned() } else { lines.concat() };
@@ -163,7 +183,7 @@ async fn print_token(config: &Config, command: &TokenCommand) -> Outcome {
     let secret = match &config.jwt_secret {
         Some(secret) => secret.clone(),
         None => {
-            let database = Database::open(config).await?;
+            let database = Database::open_beside(config).await?;
             database.prepare(config.migrate).await?;
             let secret = database.jwt_secret(config).await?;
             database.close().await;
@@ -191,4 +211,10 @@ async fn run_node(command: NodeCommand) -> Outcome {
 fn print(text: &str) -> Outcome {
     print!("{text}");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what went wrong where the log may not have been started.
+#[expect(clippy::print_stderr, reason = "people read this")]
+pub fn complain(why: &str) {
+    eprintln!("{why}");
 }

@@ -72,6 +72,20 @@ impl Database {
         Ok(Self { store: Store::connect(private.url(), config.db_pool_size).await?, private: Some(private) })
     }
 
+    /// The same for a command that may run beside a server: a private database that is in use is joined, not started.
+    ///
+    /// # Errors
+    /// It cannot be started or reached.
+    pub async fn open_beside(config: &Config) -> Result<Self, ServeError> {
+        match Self::open(config).await {
+            Err(ServeError::Private(PrivateError::InUse(folder))) => {
+                let url = private::url_in_use(&folder)?;
+                Ok(Self { store: Store::connect(&url, config.db_pool_size).await?, private: None })
+            }
+            opened => opened,
+        }
+    }
+
     /// Brings the schema up to date, or makes sure that it is.
     ///
     /// # Errors

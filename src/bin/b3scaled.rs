@@ -2,21 +2,17 @@
 
 use std::process::ExitCode;
 
-use b3scale::cli::B3scaled;
+use b3scale::cli::{B3scaled, complain};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: B3scaled = argh::from_env();
-    match arguments.run().await {
-        Ok(code) => code,
-        Err(error) => {
-            fail(&error.to_string());
-            ExitCode::FAILURE
-        }
-    }
-}
-
-#[expect(clippy::print_stderr, reason = "the log may not have been started, and people read this")]
-fn fail(why: &str) {
-    eprintln!("{why}");
+    let line: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let program = match B3scaled::parse(&line) {
+        Ok(program) => program,
+        Err(code) => return code,
+    };
+    program.run().await.unwrap_or_else(|error| {
+        complain(&error.to_string());
+        ExitCode::FAILURE
+    })
 }

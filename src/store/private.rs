@@ -45,6 +45,14 @@ pub fn data_dir() -> Result<PathBuf, PrivateError> {
     state.map(|state| state.join("b3scale")).ok_or(PrivateError::NoHome)
 }
 
+/// The database of the server that has `data_dir` now, for a command beside it.
+///
+/// # Errors
+/// [`PrivateError`] when the folder cannot be looked at.
+pub fn url_in_use(data_dir: &Path) -> Result<String, PrivateError> {
+    Ok(url(&folder::socket_in_use(data_dir)?))
+}
+
 /// A running cluster, watched and restarted by a thread of its own.
 ///
 /// It ends when [`stop`](Self::stop) is called, when this is dropped, and, where `setpriv` is installed, with the process

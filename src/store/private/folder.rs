@@ -45,6 +45,12 @@ impl Folder {
     }
 }
 
+/// The folder of the socket of whoever has `data_dir` now.
+pub(super) fn socket_in_use(data_dir: &Path) -> Result<PathBuf, PrivateError> {
+    let root = fs::canonicalize(data_dir).map_err(PrivateError::file("find", data_dir))?;
+    make_socket_dir(&root, &User::choose()?)
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         // Empty once the server has stopped. In a shared folder it would stay for ever.
