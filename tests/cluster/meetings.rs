@@ -302,7 +302,6 @@ async fn a_hashed_id_is_read_back_from_the_history() {
         .database
         .execute("UPDATE meeting_history SET created_at = now() - interval '1 year', ended_at = created_at")
         .await;
-    cluster.store.reap_claims(Duration::ZERO).await.unwrap();
     let id = ScopedId::verbatim(live.id.as_ref());
     let past = cluster.store.find_history(&id).await.unwrap().expect("it is noted");
     assert_eq!((past.meeting_id, past.frontend), (MeetingId::new(&name), cluster.frontend));
