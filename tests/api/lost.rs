@@ -50,6 +50,7 @@ async fn a_meeting_that_nobody_created_elsewhere_is_back_with_its_node() {
     let (cluster, home) = lost().await;
     let join = "meetingID=m1&fullName=Ada&role=VIEWER";
     assert!(cluster.call(CallKind::Join, join).await.location().starts_with("/b3s/retry-join/"));
+    assert_eq!(cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.failed(), "notFound");
     cluster.nodes[home].behave();
     cluster.cluster.look_round().await;
     let joined = cluster.call(CallKind::Join, join).await;

@@ -10,7 +10,7 @@ use b3scale_support::{ClusterOptions, TestCluster};
 
 /// A cluster that waits for a create as long as it takes here, and not for a minute.
 async fn impatient(nodes: usize) -> TestCluster {
-    let upstream = UpstreamSettings { create: Duration::from_secs(1), ..UpstreamSettings::default() };
+    let upstream = UpstreamSettings { create: Duration::from_secs(2), ..UpstreamSettings::default() };
     TestCluster::with(ClusterOptions { nodes, upstream, ..ClusterOptions::default() }).await
 }
 
