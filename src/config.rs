@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::upstream::UpstreamSettings;
+
 /// Where settings may be kept beside the environment.
 const FILES: [&str; 3] = [".env", "/etc/default/b3scale", "/etc/sysconfig/b3scale"];
 
@@ -198,8 +200,8 @@ pub struct Config {
     pub jwt_secret: Option<String>,
     /// The pipeline file. `None`: the one that is compiled in.
     pub pipeline: Option<PathBuf>,
-    /// Certificate authorities of nodes beside the system's.
-    pub node_ca_file: Option<PathBuf>,
+    /// How nodes are asked, and which of their certificates are trusted.
+    pub upstream: UpstreamSettings,
     /// Wanted of whoever asks for metrics.
     pub metrics_token: Option<String>,
     /// Between not-ready and closing.
@@ -234,7 +236,10 @@ impl Config {
             listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 42353))),
             jwt_secret: text("B3SCALE_API_JWT_SECRET"),
             pipeline: environment.text("B3SCALE_PIPELINE").map(PathBuf::from),
-            node_ca_file: environment.text("B3SCALE_NODE_CA_FILE").map(PathBuf::from),
+            upstream: UpstreamSettings {
+                ca_file: environment.text("B3SCALE_NODE_CA_FILE").map(PathBuf::from),
+                ..UpstreamSettings::default()
+            },
             metrics_token: text("B3SCALE_METRICS_TOKEN"),
             drain_delay: environment.seconds("B3SCALE_DRAIN_DELAY", 5)?,
             request_timeout: environment.seconds("B3SCALE_HTTP_REQUEST_TIMEOUT", 60)?,

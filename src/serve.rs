@@ -12,7 +12,7 @@ use crate::server::{Check, MetricsPage, Readiness, Router, Server, ServerParts, 
 use crate::store::private::{self, PrivateError, PrivatePostgres};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
-use crate::upstream::{CaFileError, HttpNodes, UpstreamSettings};
+use crate::upstream::{CaFileError, HttpNodes};
 
 /// The name under which the cluster keeps what its tokens are signed with.
 const JWT_SECRET: &str = "jwt-secret";
@@ -145,8 +145,8 @@ impl Assembly {
         secret: String,
         metrics: Option<MetricsPage>,
     ) -> Result<Self, ServeError> {
-        let upstream = UpstreamSettings { ca_file: config.node_ca_file.clone(), ..UpstreamSettings::default() };
-        let cluster = Cluster::start(store, Arc::new(HttpNodes::new(upstream)?)).await?;
+        let nodes = Arc::new(HttpNodes::new(config.upstream.clone())?);
+        let cluster = Cluster::start(store, nodes).await?;
         let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports())?);
         let router: Arc<dyn Router> = Arc::<Pipeline>::clone(&pipeline);
         let readiness = Arc::new(Trusted(cluster.clone()));

@@ -34,6 +34,8 @@ pub enum Misbehaviour {
     Empty,
     /// Answers with a well-begun document that never ends. Does nothing.
     EndlessXml,
+    /// Answers with the version document, whatever was asked. Does nothing.
+    Version,
     /// Says that the checksum is wrong. Does nothing.
     WrongChecksum,
     /// Waits so long, then does what was asked and answers well.
@@ -76,6 +78,7 @@ pub(super) async fn play(how: Option<Misbehaviour>, carry_out: impl FnOnce() -> 
         Some(Misbehaviour::BrokenXml) => carry_out().map(|body| body.slice(..body.len() / 2)),
         Some(Misbehaviour::Html) => answers::html(StatusCode::OK, "Welcome to nginx!"),
         Some(Misbehaviour::Empty) => answers::reply(StatusCode::OK, "text/xml;charset=utf-8", ""),
+        Some(Misbehaviour::Version) => answers::index(""),
         Some(Misbehaviour::WrongChecksum) => Failure::key("checksumError", "Checksums do not match").reply(),
         Some(Misbehaviour::Gzip) => compressed(carry_out()),
     };

@@ -113,7 +113,7 @@ async fn a_meeting_that_ended_on_its_node_is_forgotten() {
     assert!(cluster.cluster.of_frontend(frontend(&cluster)).is_empty());
 }
 
-/// Defects 17 and 21 of the original: a meeting that its node had lost was never made again.
+/// Defect 17 of the original: a meeting that its node had lost was deleted as an orphan once it was made again.
 #[tokio::test]
 async fn a_meeting_that_its_node_has_lost_can_be_created_again() {
     let cluster = one_node().await;

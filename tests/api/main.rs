@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod bodies;
+mod counts;
 mod down;
 mod failures;
 mod frontends;
@@ -10,7 +11,10 @@ mod joins;
 mod lesson;
 mod limits;
 mod log;
+mod lost;
 mod rig;
 mod shapes;
+mod signatures;
+mod silent;
 mod status;
 mod waiting;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use b3scale::store::Claim;
+use b3scale::store::{Claim, Store};
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::MeetingState;
 use tokio::task::JoinSet;
@@ -290,6 +290,7 @@ async fn a_claim_on_a_backend_that_was_removed_is_refused() {
     assert!(!error.is_away() && error.to_string().contains("refused to claim a meeting"), "{error}");
 }
 
+/// Defect 19 of the original: what is needed to import a late recording was dropped after seven days.
 #[tokio::test]
 async fn a_hashed_id_is_read_back_from_the_history() {
     let cluster = Fixture::new().await;
@@ -297,7 +298,38 @@ async fn a_hashed_id_is_read_back_from_the_history() {
     let live = cluster.live(&name).await;
     assert!(live.id.is_hashed());
     cluster.store.forget_meeting(&live).await.unwrap();
+    cluster
+        .database
+        .execute("UPDATE meeting_history SET created_at = now() - interval '1 year', ended_at = created_at")
+        .await;
     let id = ScopedId::verbatim(live.id.as_ref());
     let past = cluster.store.find_history(&id).await.unwrap().expect("it is noted");
     assert_eq!((past.meeting_id, past.frontend), (MeetingId::new(&name), cluster.frontend));
+}
+
+/// Defect 34 of the original: what was timed went wrong in any time zone but UTC.
+#[tokio::test]
+async fn the_age_of_a_claim_has_nothing_to_do_with_the_time_zone() {
+    for zone in ["America/New_York", "Asia/Tokyo"] {
+        let mut cluster = Fixture::new().await;
+        let set = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = ''ZONE''', current_database()); END $$";
+        cluster.database.execute(&set.replace("ZONE", zone)).await;
+        cluster.store = Store::connect(cluster.database.url(), 1).await.unwrap();
+        cluster.database.execute(&format!("DO $$ BEGIN ASSERT current_setting('timezone') = '{zone}'; END $$")).await;
+        let fresh = cluster.won("fresh").await;
+        let old = cluster.won("old").await;
+        let age = "UPDATE meetings SET claimed_at = claimed_at - interval '200 seconds' WHERE meeting_id = 'old'";
+        cluster.database.execute(age).await;
+        let reaped = cluster.store.reap_claims(Duration::from_secs(180)).await.unwrap();
+        assert_eq!((reaped, cluster.found("fresh").await), (vec![old], Some(fresh)), "{zone}");
+    }
+}
+
+/// Defect 38 of the original: a meeting that had no internal id yet could not be read.
+#[tokio::test]
+async fn a_meeting_without_an_internal_id_is_loaded() {
+    let cluster = Fixture::new().await;
+    let held = cluster.won("algebra").await;
+    assert_eq!(held.internal_id, None);
+    assert_eq!(cluster.store.load_meetings().await.unwrap(), [held]);
 }

@@ -3,6 +3,7 @@
 use b3scale::store::{Store, StoreError};
 use b3scale_support::TestDatabase;
 
+/// Defect 37 of the original: migrations ran without a lock.
 #[tokio::test]
 async fn of_two_servers_that_start_at_once_one_migrates_and_the_other_waits() {
     let database = TestDatabase::empty().await;
@@ -37,4 +38,25 @@ async fn a_database_that_is_newer_than_the_program_is_refused() {
     database.execute(newer).await;
     let error = database.store().migrate().await.expect_err("its schema is unknown");
     assert!(matches!(error, StoreError::Migration { .. }), "{error}");
+}
+
+/// Defect 37 of the original: each look at the schema opened a connection that nobody closed.
+#[tokio::test]
+async fn looking_at_the_schema_leaves_no_connection_behind() {
+    let database = TestDatabase::new().await;
+    for _ in 0..50 {
+        assert_eq!(database.store().pending_migrations().await.unwrap(), [""; 0]);
+    }
+    // PostgreSQL needs a moment to notice that a client is gone.
+    let settled = "DO $$
+        BEGIN
+            FOR look IN 1..1000 LOOP
+                PERFORM pg_stat_clear_snapshot();
+                EXIT WHEN (SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND pid <> pg_backend_pid()) <= 8;
+                ASSERT look < 1000, 'they stay';
+                PERFORM pg_sleep(0.01);
+            END LOOP;
+        END $$";
+    database.execute(settled).await;
 }

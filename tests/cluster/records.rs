@@ -90,6 +90,18 @@ async fn a_backend_with_meetings_is_not_removed() {
     assert!(!cluster.store.remove_backend(cluster.a).await.unwrap());
 }
 
+/// Defect 38 of the original: the rows of meetings went with their frontend, and the meetings ran on.
+#[tokio::test]
+async fn a_frontend_with_meetings_is_not_removed() {
+    let cluster = Fixture::new().await;
+    let live = cluster.live("algebra").await;
+    let error = cluster.store.remove_frontend(cluster.frontend).await.expect_err("it has a meeting");
+    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("refused to remove a frontend") && said.contains("\"meetings\""), "{said}");
+    assert_eq!(cluster.found("algebra").await, Some(live));
+}
+
 #[tokio::test]
 async fn statuses_are_numbered_without_gaps_however_many_record_them() {
     let cluster = Fixture::new().await;

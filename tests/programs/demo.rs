@@ -6,9 +6,8 @@ use b3scale_support::TestFolder;
 use serde_json::Value;
 use tokio::process::Command;
 
+use super::pipeline::{PIPELINE, without_route};
 use super::process::{Running, b3scaled, output, still_running};
-
-const PIPELINE: &str = include_str!("../../pipeline.toml");
 
 /// A demo on a free port.
 fn demo(arguments: &[&str]) -> Command {
@@ -30,7 +29,7 @@ async fn a_lesson_is_played_and_told_as_a_table() {
 async fn a_pipeline_that_breaks_the_lesson_fails_it() {
     let folder = TestFolder::new();
     let file = folder.path().join("pipeline.toml");
-    fs::write(&file, without_join(PIPELINE)).unwrap();
+    fs::write(&file, without_route(PIPELINE, "join")).unwrap();
     let mut command = demo(&["--once", "--nodes", "2", "--meetings", "2"]);
     command.env("B3SCALE_PIPELINE", &file);
     let output = output(command).await;
@@ -89,11 +88,4 @@ async fn a_demo_that_goes_on_says_how_to_go_on() {
     assert!(text.contains("All 20 steps came out as they should."), "{text}");
     assert!(text.lines().any(|line| line.starts_with("curl 'http") && line.contains("/isMeetingRunning?")), "{text}");
     assert!(demo.terminate().await, "a lesson that went well and a demo that was ended are no failure");
-}
-
-/// The pipeline with no route for join.
-fn without_join(pipeline: &str) -> String {
-    let (before, rest) = pipeline.split_once("[routes.join]").expect("there is such a route");
-    let (_, after) = rest.split_once("\n[").expect("another follows");
-    format!("{before}[{after}")
 }

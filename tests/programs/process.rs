@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::pin::Pin;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 /// A run that takes longer hangs: everything but this is measured in seconds.
@@ -28,17 +30,35 @@ pub(crate) async fn output(mut command: Command) -> Output {
     timeout(LIMIT, command.output()).await.expect("it ends").expect("it can be run")
 }
 
-/// A program that goes on, with its standard output to read. What it says beside that is not for the test.
+/// A program that goes on, with its standard output or its log to read. What it says beside that is not for the test.
 pub(crate) struct Running {
     child: Child,
-    lines: BufReader<ChildStdout>,
+    lines: Pin<Box<dyn AsyncBufRead + Send>>,
 }
 
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it can be run");
-        let lines = BufReader::new(child.stdout.take().expect("it is piped"));
+        let lines = Box::pin(BufReader::new(child.stdout.take().expect("it is piped")));
         Self { child, lines }
+    }
+
+    /// Starts a program whose log is read, which it writes to standard error.
+    pub(crate) fn logging(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it can be run");
+        let lines = Box::pin(BufReader::new(child.stderr.take().expect("it is piped")));
+        Self { child, lines }
+    }
+
+    /// The next line that holds `text`.
+    pub(crate) async fn line_with(&mut self, text: &str) -> String {
+        loop {
+            match self.line().await {
+                line if line.is_empty() => panic!("it ended, or printed an empty line, before it said `{text}`"),
+                line if line.contains(text) => return line,
+                _ => {}
+            }
+        }
     }
 
     /// The next line it prints, without its end; empty when it prints no more.
@@ -60,10 +80,14 @@ impl Running {
         found
     }
 
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        kill_process(pid.expect("it runs"), signal).expect("it is ours");
+    }
+
     /// Sends SIGTERM and waits for the end; true is exit code 0.
     pub(crate) async fn terminate(&mut self) -> bool {
-        let pid = self.child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed()));
-        rustix::process::kill_process(pid.expect("it runs"), rustix::process::Signal::TERM).expect("it is ours");
+        self.signal(Signal::TERM);
         timeout(LIMIT, self.child.wait()).await.expect("it ends").expect("it is ours").success()
     }
 }

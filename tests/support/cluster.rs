@@ -9,7 +9,8 @@ use b3scale::config::{Config, Environment};
 use b3scale::node::tls::TestAuthority;
 use b3scale::node::{Node, NodeOptions};
 use b3scale::serve::Assembly;
-use b3scale::store::{NewBackend, NewFrontend};
+use b3scale::store::{NewBackend, NewFrontend, Store};
+use b3scale::upstream::UpstreamSettings;
 use b3scale_middleware::bbb::{self, Algorithm, Algorithms, CallKind, Secret};
 use b3scale_middleware::cluster::{AdminState, Backend, FrontendSettings, NodeState, Tags};
 use b3scale_middleware::ports::Directory;
@@ -39,11 +40,22 @@ pub struct ClusterOptions {
     pub https: bool,
     /// What is different about each node.
     pub node: NodeOptions,
+    /// How long the server waits for them.
+    pub upstream: UpstreamSettings,
+    /// The server's connections to the database.
+    pub connections: usize,
 }
 
 impl Default for ClusterOptions {
     fn default() -> Self {
-        Self { nodes: 2, tags: Vec::new(), https: false, node: NodeOptions::default() }
+        Self {
+            nodes: 2,
+            tags: Vec::new(),
+            https: false,
+            node: NodeOptions::default(),
+            upstream: UpstreamSettings::default(),
+            connections: 8,
+        }
     }
 }
 
@@ -129,14 +141,16 @@ impl TestCluster {
             backends.push(database.store().record_backend(&backend).await.unwrap());
             nodes.push(node);
         }
-        let node_ca_file = authority.as_ref().map(|authority| ca_file(&folder, authority));
         let config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             drain_delay: Duration::ZERO,
-            node_ca_file,
+            upstream: UpstreamSettings {
+                ca_file: authority.as_ref().map(|authority| ca_file(&folder, authority)),
+                ..options.upstream
+            },
             ..Config::read(&Environment::default()).unwrap()
         };
-        let store = database.store().clone();
+        let store = Store::connect(database.url(), options.connections).await.unwrap();
         record_frontend(&database, "school", FrontendSettings::default()).await;
         let assembly = Assembly::new(&config, store, "cluster-secret".to_owned(), None).await.unwrap();
         let address = assembly.server.local_addr().to_string();

@@ -1,0 +1,113 @@
+//! Nodes that are lost for a while, and what becomes of their meetings.
+
+use b3scale::node::Misbehaviour;
+use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::cluster::NodeState;
+use b3scale_middleware::ports::{Directory as _, Meetings as _};
+use b3scale_support::TestCluster;
+
+/// So many rounds without an answer, and a node is down.
+const ROUNDS_TO_DOWN: usize = 3;
+
+/// A meeting whose node is down. The other of the two nodes is up.
+async fn lost() -> (TestCluster, usize) {
+    let cluster = TestCluster::start().await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    let home = cluster.homes("Lesson")[0];
+    cluster.nodes[home].misbehave(Misbehaviour::CutConnection);
+    for _ in 0..ROUNDS_TO_DOWN {
+        cluster.cluster.look_round().await;
+    }
+    assert_eq!(cluster.node_state(home), NodeState::Error);
+    (cluster, home)
+}
+
+/// Defects 18 and 21 of the original: a node that was lost kept its meetings, and their creates failed for ever.
+#[tokio::test]
+async fn a_meeting_whose_node_is_lost_is_created_elsewhere_and_what_is_left_of_it_ended() {
+    let (cluster, home) = lost().await;
+    let running = cluster.call(CallKind::IsMeetingRunning, "meetingID=m1").await.success();
+    assert_eq!(running.field("running"), "false");
+    assert_eq!(cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.failed(), "notFound");
+    assert_eq!(cluster.call(CallKind::End, "meetingID=m1").await.failed(), "notFound");
+    let list = cluster.call(CallKind::GetMeetings, "").await.success();
+    assert!(!list.text.contains("m1"), "{list:?}");
+
+    let anew = cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    assert_eq!(cluster.homes("Lesson"), [0, 1], "the lost node knows nothing of it");
+    cluster.nodes[home].behave();
+    cluster.cluster.look_round().await;
+    cluster.until_node(home, "the old copy is ended", |node| node.meetings().is_empty()).await;
+    cluster.cluster.look_round().await;
+    let info = cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success();
+    assert_eq!(info.field("internalMeetingID"), anew.field("internalMeetingID"));
+    assert_eq!(cluster.homes("Lesson"), [1 - home]);
+}
+
+/// Defect 18 of the original: a meeting was never given back to the node that reported it.
+#[tokio::test]
+async fn a_meeting_that_nobody_created_elsewhere_is_back_with_its_node() {
+    let (cluster, home) = lost().await;
+    let join = "meetingID=m1&fullName=Ada&role=VIEWER";
+    assert!(cluster.call(CallKind::Join, join).await.location().starts_with("/b3s/retry-join/"));
+    assert_eq!(cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.failed(), "notFound");
+    cluster.nodes[home].behave();
+    cluster.cluster.look_round().await;
+    let joined = cluster.call(CallKind::Join, join).await;
+    assert!(joined.location().starts_with(&cluster.nodes[home].url()), "{joined:?}");
+    cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success();
+}
+
+/// Defect 35 of the original: an answer that could not be read was an empty list, and ended every meeting.
+#[tokio::test]
+async fn an_answer_that_is_no_list_of_meetings_ends_none() {
+    let cluster = TestCluster::start().await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    let node = &cluster.nodes[cluster.homes("Lesson")[0]];
+    let answers = [
+        Misbehaviour::WrongChecksum,
+        Misbehaviour::Version,
+        Misbehaviour::Html,
+        Misbehaviour::Empty,
+        Misbehaviour::BrokenXml,
+        Misbehaviour::HalfBody,
+    ];
+    for answer in answers {
+        node.misbehave_on("getMeetings", answer.clone());
+        cluster.cluster.look_round().await;
+        let rows = cluster.database.store().load_meetings().await.unwrap();
+        assert_eq!(rows.len(), 1, "{answer:?}");
+        node.behave();
+        cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success();
+        cluster.cluster.look_round().await;
+    }
+}
+
+/// Defect 35 of the original: a read that the database cut short looked like the end of a table.
+#[tokio::test]
+async fn a_load_that_is_cut_off_changes_nothing_and_is_made_again() {
+    let cluster = TestCluster::start().await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    // The lock holds the load up at the last of its tables until its connection is ended, too.
+    let cut_off = "DO $$
+        BEGIN
+            LOCK TABLE meetings IN ACCESS EXCLUSIVE MODE;
+            INSERT INTO frontends (id, key, secret) VALUES (gen_random_uuid(), 'late', 'frontend-secret');
+            PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN b3scale'
+                AND datname = current_database();
+            FOR look IN 1..2000 LOOP
+                PERFORM pg_stat_clear_snapshot();
+                PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+                    AND query = 'SELECT * FROM meetings' AND datname = current_database();
+                EXIT WHEN FOUND;
+                ASSERT look < 2000, 'nothing is loaded';
+                PERFORM pg_sleep(0.01);
+            END LOOP;
+        END $$";
+    let school = cluster.cluster.frontend("school").unwrap().id;
+    cluster.database.execute(cut_off).await;
+    // Asked of memory: a call for a meeting that memory does not know would find it in the store.
+    assert_eq!(cluster.cluster.of_frontend(school).len(), 1);
+    cluster.until("everything is loaded again", || cluster.cluster.frontend("late").is_some()).await;
+    assert_eq!(cluster.cluster.of_frontend(school).len(), 1);
+}

@@ -1,0 +1,75 @@
+//! Nodes that take a call and never answer it.
+
+use std::time::Duration;
+
+use b3scale::node::Misbehaviour;
+use b3scale::upstream::UpstreamSettings;
+use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::ports::{Directory as _, Meetings as _};
+use b3scale_support::{ClusterOptions, TestCluster};
+
+/// A cluster that waits for a create as long as it takes here, and not for a minute.
+async fn impatient(nodes: usize) -> TestCluster {
+    let upstream = UpstreamSettings { create: Duration::from_secs(2), ..UpstreamSettings::default() };
+    TestCluster::with(ClusterOptions { nodes, upstream, ..ClusterOptions::default() }).await
+}
+
+fn known_meetings(cluster: &TestCluster) -> usize {
+    let school = cluster.cluster.frontend("school").unwrap().id;
+    cluster.cluster.of_frontend(school).len()
+}
+
+#[tokio::test]
+async fn a_create_that_is_never_answered_is_one_clear_fault_and_leaves_no_half_made_meeting() {
+    let cluster = impatient(1).await;
+    for (number, silence) in [Misbehaviour::Stall, Misbehaviour::StallAfter].into_iter().enumerate() {
+        cluster.nodes[0].misbehave_on("create", silence.clone());
+        let failed = cluster.call(CallKind::Create, &format!("name=Lesson&meetingID=m{number}")).await;
+        assert_eq!(failed.failed(), "internalError", "{silence:?}");
+        assert_eq!(known_meetings(&cluster), 0, "{silence:?}");
+        assert!(cluster.database.store().load_meetings().await.unwrap().is_empty(), "{silence:?}");
+    }
+    assert_eq!(cluster.nodes[0].meetings().len(), 1, "one of them it has made all the same");
+    cluster.nodes[0].behave();
+    cluster.cluster.look_round().await;
+    cluster.until_node(0, "the copy is ended", |node| node.meetings().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_create_that_is_never_answered_goes_to_the_next_node() {
+    for silence in [Misbehaviour::Stall, Misbehaviour::StallAfter] {
+        let cluster = impatient(2).await;
+        cluster.nodes[0].misbehave_on("create", silence.clone());
+        for number in 0..2 {
+            cluster.call(CallKind::Create, &format!("name=Lesson&meetingID=m{number}")).await.success();
+        }
+        // The second was for the node that had none.
+        assert!(cluster.nodes[0].calls().iter().any(|call| call.call == "create"));
+        assert_eq!(cluster.nodes[1].meetings().len(), 2, "{silence:?}");
+        cluster.nodes[0].behave();
+        cluster.cluster.look_round().await;
+        cluster.until_node(0, "the copies are ended", |node| node.meetings().is_empty()).await;
+        assert_eq!((cluster.nodes[1].meetings().len(), known_meetings(&cluster)), (2, 2));
+    }
+}
+
+/// Defect 36 of the original: a transaction stayed open, and held its connection, while a node was waited for.
+#[tokio::test]
+async fn a_node_that_is_waited_for_holds_no_connection_to_the_database() {
+    let options = ClusterOptions { tags: vec![vec!["a"], vec!["b"]], connections: 1, ..ClusterOptions::default() };
+    let cluster = TestCluster::with(options).await;
+    cluster.frontend("school", |settings| settings.required_tags = ["a"].iter().collect()).await;
+    cluster.frontend("college", |settings| settings.required_tags = ["b"].iter().collect()).await;
+    cluster.nodes[0].misbehave_on("create", Misbehaviour::Stall);
+    let other = async {
+        let asked = |node: &b3scale::node::NodeState| node.calls().any(|call| call.call == "create");
+        cluster.until_node(0, "the first node is asked", asked).await;
+        cluster.call_as("college", CallKind::Create, "name=Lecture&meetingID=m1").await.success()
+    };
+    tokio::select! {
+        biased;
+        answer = cluster.call(CallKind::Create, "name=Lesson&meetingID=m1") => panic!("nobody answered: {answer:?}"),
+        _ = other => {}
+    }
+    assert_eq!(cluster.homes("Lecture"), [1]);
+}
