@@ -103,9 +103,10 @@ impl BackendPoolLayer {
         if candidates.is_empty() { Err(candidates.no_backend()) } else { Ok(candidates) }
     }
 
-    /// Where the meeting lives, unless its node is lost.
+    /// Where the meeting lives. One whose node is lost lives nowhere; one that is merely claimed may yet be given up.
     fn home(&self, meeting: &Meeting) -> Option<Arc<Backend>> {
-        (meeting.state != MeetingState::Detached).then(|| self.directory.backend(meeting.backend)).flatten()
+        let lives = matches!(meeting.state, MeetingState::Live | MeetingState::Ending);
+        lives.then(|| self.directory.backend(meeting.backend)).flatten()
     }
 
     /// The meeting that this one is a breakout of, if it is this frontend's and known.

@@ -122,24 +122,25 @@ impl BackendSelectLayer {
         {
             return self.follow(call, next, &settled).await;
         }
-        let scope = Arc::clone(call.facts.scope()?);
-        let frontend = call.facts.frontend()?.id;
+        let (scope, frontend) = (Arc::clone(call.facts.scope()?), call.facts.frontend()?.id);
+        if candidates.is_empty() {
+            return Err(candidates.no_backend());
+        }
         // Whoever had the meeting may give it up while we wait for it. Then it is ours to claim, again and not for ever.
         for _ in 0..self.attempts.get() {
-            let (backend, reservation) = self.lot.draw(&candidates).ok_or_else(|| candidates.no_backend())?;
+            let Some((backend, reservation)) = self.lot.draw(&candidates) else { break };
             let claim = self.meetings.claim(NewClaim { scope: &scope, frontend, backend: backend.id }).await;
             drop(reservation);
             match claim? {
                 Claim::Won(meeting) => return self.create(call, next, candidates, meeting, backend).await,
                 Claim::Taken(meeting) if meeting.frontend != frontend => return Err(Fault::MeetingNotFound),
                 Claim::Taken(meeting) => {
-                    if let Some(settled) = self.meetings.settled(&meeting).await? {
+                    let settled = self.meetings.settled(&meeting).await?;
+                    if let Some(settled) = settled.filter(|settled| settled.state != MeetingState::Detached) {
                         return self.follow(call, next, &settled).await;
                     }
                 }
-                Claim::Barred => {
-                    candidates.retain("are just ending what is left of it", |other| other.id != backend.id);
-                }
+                Claim::Barred => candidates.remove(&backend),
             }
         }
         Err(Fault::MeetingNotReady)
@@ -190,7 +191,10 @@ impl BackendSelectLayer {
             tracing::warn!(backend.id = %backend.id, %fault, "A node failed during a create, the next one is tried");
             let moved = self.meetings.move_claim(&meeting, other.id, fault.sent()).await;
             drop(reservation);
-            let Some(moved) = moved? else { return Err(fault) };
+            let Some(moved) = moved? else {
+                self.meetings.release(&meeting, fault.sent()).await;
+                return Err(fault);
+            };
             (meeting, backend) = (moved, other);
         }
     }

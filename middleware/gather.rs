@@ -35,7 +35,7 @@ use tower::Service;
 
 use crate::bbb::{Algorithm, CallKind, Params, ReturnCode, XmlError, xml};
 use crate::call::{Call, Reply};
-use crate::cluster::{Backend, BackendId};
+use crate::cluster::{AdminState, Backend, BackendId};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{NodeRequest, Ports};
@@ -117,7 +117,9 @@ impl GatherService {
         }
         match failed.pop() {
             Some(fault) if failed.len() + 1 == all => Err(fault),
-            None if all == 0 && !backends.is_empty() => Err(Fault::NoBackend("no node answers".to_owned())),
+            None if all == 0 && backends.iter().any(|backend| backend.admin_state != AdminState::Init) => {
+                Err(Fault::NoBackend("no node answers".to_owned()))
+            }
             _ => Ok(Reply::xml(list.document(&entries))),
         }
     }

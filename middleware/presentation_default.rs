@@ -100,8 +100,10 @@ fn add_slides(call: &mut Call) -> Result<(), Fault> {
     let name = filename(&slides.url);
     if given.is_none() && call.params.encode().len() > LONGEST_QUERY {
         // The query will be posted, so there is no place for a body. BBB has known these parameters since 2.7.2.
-        call.params.set_default("preUploadedPresentation", &slides.url);
-        call.params.set_default("preUploadedPresentationName", name);
+        if slides.force || call.params.first("preUploadedPresentation").is_none() {
+            call.params.set("preUploadedPresentation", &slides.url);
+            call.params.set("preUploadedPresentationName", name);
+        }
         return Ok(());
     }
     let merged = xml::with_presentation(given, &slides.url, name, slides.force)

@@ -132,14 +132,14 @@ CREATE TRIGGER announce_change AFTER INSERT OR UPDATE OR DELETE ON frontends
 CREATE TRIGGER announce_change AFTER INSERT OR UPDATE OR DELETE ON backends
     FOR EACH ROW EXECUTE FUNCTION announce_change('backend');
 
--- A detached meeting that is created elsewhere may still run on the node that was lost. A trigger, because only it sees the
--- place the row had when it was locked.
+-- A detached meeting that is claimed anew may still run on the node that was lost, be it the same. A trigger, because only it
+-- sees the place the row had when it was locked.
 CREATE FUNCTION leave_copy() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO meeting_copies (id, backend_id, attempt) VALUES (OLD.id, OLD.backend_id, OLD.attempt)
-        ON CONFLICT DO NOTHING;
+        ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now();
     RETURN NULL;
 END $$;
 
 CREATE TRIGGER leave_copy AFTER UPDATE ON meetings
-    FOR EACH ROW WHEN (OLD.state = 'detached' AND OLD.backend_id <> NEW.backend_id) EXECUTE FUNCTION leave_copy();
+    FOR EACH ROW WHEN (OLD.state = 'detached' AND NEW.state = 'claimed') EXECUTE FUNCTION leave_copy();

@@ -122,6 +122,11 @@ impl Vitals {
         self.node_state()
     }
 
+    /// How many answers in a row are missing.
+    pub fn missing(&self) -> u32 {
+        self.missed.load(Relaxed)
+    }
+
     /// Meetings known to be here, and those about to be.
     pub fn meetings(&self) -> u32 {
         self.meetings.load(Relaxed) + self.expected.load(Relaxed)

@@ -38,7 +38,13 @@ struct Report {
 }
 
 impl Cluster {
+    /// Two loops, so that copies on a node that hangs hold up nobody's health.
     pub(super) fn spawn_health(&self) {
+        self.every_round(|cluster| async move { cluster.ask_all().await });
+        self.every_round(|cluster| async move { cluster.end_copies().await });
+    }
+
+    fn every_round<F: Future<Output = ()> + Send>(&self, work: impl Fn(Cluster) -> F + Send + 'static) {
         let cluster = Arc::downgrade(&self.0);
         self.spawn(async move {
             let mut rounds = interval(EVERY);
@@ -46,7 +52,7 @@ impl Cluster {
             loop {
                 rounds.tick().await;
                 let Some(inner) = cluster.upgrade() else { return };
-                Cluster(inner).look_round().await;
+                work(Cluster(inner)).await;
             }
         });
     }
@@ -63,12 +69,16 @@ impl Cluster {
 
     /// Asks every node how it fares, and clears up after what went wrong.
     pub async fn look_round(&self) {
+        self.ask_all().await;
+        self.end_copies().await;
+    }
+
+    async fn ask_all(&self) {
         let backends = Arc::clone(self.0.view.roster().backends());
         let asked = backends.iter().filter(|backend| backend.admin_state != AdminState::Init);
         join_all(asked.map(|backend| self.poll(backend))).await;
         self.0.pulse.send_modify(|pulse| pulse.rounds += 1);
         self.reap_claims().await;
-        self.end_copies().await;
         self.0.view.forget_old_deletions();
         self.0.view.recount();
     }
@@ -80,21 +90,24 @@ impl Cluster {
         let answer = self.ask(backend, CallKind::GetMeetings, &Params::default()).await;
         let latency = began.elapsed();
         let report = answer.and_then(|reply| Report::read(&reply).map_err(|why| Fault::garbled(backend.id, why)));
-        match &report {
-            Ok(report) => {
-                backend.vitals.report_attendees(report.attendees);
-                self.reconcile(&believed, report).await;
-            }
-            Err(fault) => tracing::debug!(backend.id = %backend.id, %fault, "A node did not report"),
+        if let Ok(report) = &report {
+            backend.vitals.report_attendees(report.attendees);
         }
         self.note(backend, report.as_ref().err(), latency).await;
+        match &report {
+            Ok(report) => self.reconcile(&believed, report).await,
+            Err(_) if backend.vitals.missing() >= MISSING_BEFORE_DOWN => self.detach(backend).await,
+            Err(fault) => tracing::debug!(backend.id = %backend.id, %fault, "A node did not report"),
+        }
     }
 
     /// Takes the node's word for which of its meetings run.
     async fn reconcile(&self, believed: &[Arc<Meeting>], report: &Report) {
         for meeting in believed {
             match (meeting.state, report.meetings.contains(meeting.id.as_ref())) {
-                (MeetingState::Claimed, _) | (MeetingState::Live | MeetingState::Ending, true) => {}
+                // Results are not announced: another server's create may have come to its end long ago.
+                (MeetingState::Claimed, true) => self.look_again(&meeting.id).await,
+                (MeetingState::Claimed, false) | (MeetingState::Live | MeetingState::Ending, true) => {}
                 (MeetingState::Detached, true) => self.attach(meeting).await,
                 (MeetingState::Live | MeetingState::Ending | MeetingState::Detached, false) => {
                     tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "A meeting has ended");
@@ -116,13 +129,25 @@ impl Cluster {
         }
     }
 
-    /// A node is lost: its meetings may be created elsewhere.
+    /// A node is lost: its meetings may be created elsewhere. Said in every round, since not every one may have been heard.
     async fn detach(&self, backend: &Backend) {
-        match self.noted(self.0.store.detach_meetings(backend.id).await) {
-            Ok(detached) => detached.into_iter().for_each(|meeting| self.0.view.learn(&Arc::new(meeting))),
-            Err(error) => {
-                tracing::warn!(backend.id = %backend.id, %error, "The meetings of a lost node could not be detached");
+        let there = |state| move |meeting: &Meeting| meeting.backend == backend.id && meeting.state == state;
+        let (store, view) = (&self.0.store, &self.0.view);
+        let lost = async {
+            if !view.meetings_where(there(MeetingState::Live)).is_empty() {
+                for detached in self.noted(store.detach_meetings(backend.id).await)? {
+                    view.learn(&Arc::new(detached));
+                }
             }
+            if !view.meetings_where(there(MeetingState::Ending)).is_empty() {
+                for gone in self.noted(store.forget_ending(backend.id).await)? {
+                    view.unlearn(&gone.id, gone.version);
+                }
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = lost.await {
+            tracing::warn!(backend.id = %backend.id, %error, "The meetings of a lost node could not be detached");
         }
     }
 
@@ -139,7 +164,6 @@ impl Cluster {
             }
             (NodeState::Init | NodeState::Ready, NodeState::Error, Some(error)) => {
                 tracing::warn!(backend.id = %backend.id, backend.url = %backend.url, error, "A node is down");
-                self.detach(backend).await;
             }
             _ => {}
         }

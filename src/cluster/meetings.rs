@@ -177,7 +177,7 @@ impl Cluster {
         self.noted(self.0.store.record_live(meeting, &born.internal_id, born.create_time).await)
     }
 
-    async fn look_again(&self, id: &ScopedId) {
+    pub(super) async fn look_again(&self, id: &ScopedId) {
         if let Err(error) = self.read_meeting(id).await {
             tracing::debug!(meeting.id = %id, %error, "A meeting could not be read again");
         }

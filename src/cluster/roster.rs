@@ -77,8 +77,9 @@ impl Roster {
 
     fn adopted(&self, row: Backend) -> Arc<Backend> {
         match self.backends.get(&row.id) {
-            Some(known) => Arc::new(Backend { vitals: Arc::clone(&known.vitals), ..row }),
-            None => Arc::new(row),
+            Some(known) if known.url == row.url => Arc::new(Backend { vitals: Arc::clone(&known.vitals), ..row }),
+            // What was seen at another address says nothing of this one.
+            Some(_) | None => Arc::new(row),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use b3scale_middleware::bbb::{CallKind, Params};
 use b3scale_middleware::call::Trail;
@@ -11,6 +11,7 @@ use b3scale_middleware::{Body, Call, Door, Fault, Reply};
 use futures_util::FutureExt;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
+use tokio::time::timeout;
 use tower::ServiceExt;
 
 use super::browser::Browser;
@@ -69,13 +70,18 @@ impl Visit {
             Ok(call) => call,
             Err(fault) => return line.end(Err(fault)),
         };
-        let shared = Arc::clone(shared);
-        let run = async move { line.end(run(&shared, call).await) };
+        let limit = limit(shared, &call);
+        let late = || Err(Fault::Internal(format!("no answer within {} s", limit.as_secs())));
         if !self.kind.changes_something() {
-            return run.await;
+            return line.end(timeout(limit, run(shared, call)).await.unwrap_or_else(|_| late()));
         }
-        // A client that hangs up must not cut such a call in half.
-        tokio::spawn(run).await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string())))
+        // A client that hangs up or waits too long must not cut such a call in half: all that it waits for is bounded.
+        let shared = Arc::clone(shared);
+        let task = tokio::spawn(async move { line.end(run(&shared, call).await) });
+        match timeout(limit, task).await {
+            Ok(ended) => ended.unwrap_or_else(|error| Err(Fault::Internal(error.to_string()))),
+            Err(_) => late(),
+        }
     }
 
     /// Whether a fault can be waited out by a browser that may be trusted.
@@ -118,16 +124,14 @@ async fn run(shared: &Shared, call: Call) -> Result<Reply, Fault> {
     let _place = Arc::clone(&shared.calls).try_acquire_owned().map_err(|_| Fault::Overloaded)?;
     let next = shared.parts.router.route(call.kind);
     let next = next.ok_or_else(|| Fault::UnsupportedRequest(call.kind.name().into()))?;
-    let mut limit = if call.kind == CallKind::Create { shared.settings.create } else { shared.settings.call };
-    if matches!(call.body, Body::Unread(_)) {
-        limit += shared.settings.body;
-    }
-    let answer = AssertUnwindSafe(next.oneshot(call)).catch_unwind();
-    match tokio::time::timeout(limit, answer).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(panic)) => Err(Fault::Internal(format!("a stage panicked: {}", text_of(&*panic)))),
-        Err(_) => Err(Fault::Internal(format!("no answer within {} s", limit.as_secs()))),
-    }
+    let answer = AssertUnwindSafe(next.oneshot(call)).catch_unwind().await;
+    answer.unwrap_or_else(|panic| Err(Fault::Internal(format!("a stage panicked: {}", text_of(&*panic)))))
+}
+
+/// How long a client waits at most.
+fn limit(shared: &Shared, call: &Call) -> Duration {
+    let limit = if call.kind == CallKind::Create { shared.settings.create } else { shared.settings.call };
+    if matches!(call.body, Body::Unread(_)) { limit + shared.settings.body } else { limit }
 }
 
 fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {

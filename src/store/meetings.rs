@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
-use b3scale_middleware::cluster::{Attempt, BackendId, FrontendId, Meeting};
+use b3scale_middleware::cluster::{Attempt, BackendId, FrontendId, Meeting, MeetingState};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -87,13 +87,15 @@ impl Store {
         // DO NOTHING would return no row while the rival is uncommitted. The update waits for it, and writes back what is
         // there unless that is detached.
         let sql = "WITH ticket AS MATERIALIZED (SELECT nextval('versions') AS number),
+            left_there AS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4),
             spared AS (
                 UPDATE meeting_copies SET spared_until = now() + interval '3 minutes'
-                WHERE id = $1 AND backend_id = $4 RETURNING ending_until),
+                WHERE id = $1 AND backend_id = $4 AND (ending_until > now()) IS NOT TRUE
+                    AND NOT EXISTS (SELECT FROM meetings WHERE id = $1 AND state <> 'detached') RETURNING id),
             placed AS (
                 INSERT INTO meetings AS held (id, frontend_id, meeting_id, backend_id, attempt, state, claim, version)
                 SELECT $1, $2, $3, $4, 1, 'claimed', number, number FROM ticket
-                WHERE NOT EXISTS (SELECT FROM spared WHERE ending_until > now())
+                WHERE NOT EXISTS (SELECT FROM left_there) OR EXISTS (SELECT FROM spared)
                 ON CONFLICT (id) DO UPDATE SET (backend_id, attempt, state, internal_id, create_time, claim, claimed_at,
                     updated_at, version) = (
                     SELECT excluded.backend_id, held.attempt + 1, 'claimed', NULL, NULL, excluded.claim, now(),
@@ -107,25 +109,32 @@ impl Store {
             FROM placed, ticket";
         let params: [&(dyn ToSql + Sync); 4] = [&id.as_ref(), &frontend.0, &meeting_id.as_ref(), &backend.0];
         let Some(row) = self.row("claim a meeting", sql, &params).await? else {
-            return Ok(self.find_meeting(id).await?.map_or(Claim::Barred, Claim::Taken));
+            let placed = self.find_meeting(id).await?.filter(|there| there.state != MeetingState::Detached);
+            return Ok(placed.map_or(Claim::Barred, Claim::Taken));
         };
         let claimed = meeting(&row)?;
         Ok(if column(TABLE, &row, "won")? { Claim::Won(claimed) } else { Claim::Taken(claimed) })
     }
 
     /// Takes a claimed meeting to another backend. With `sent`, the create may have reached the old one, which becomes a
-    /// [`MeetingCopy`].
+    /// [`MeetingCopy`]. `None`: the claim is not ours any more, or what is left of the meeting there is just being ended.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when the backend does not exist.
     pub async fn move_claim(&self, held: &Meeting, to: BackendId, sent: bool) -> Result<Option<Meeting>, StoreError> {
-        let sql = "WITH moved AS (
+        let sql = "WITH left_there AS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4),
+            spared AS (
+                UPDATE meeting_copies SET spared_until = now() + interval '3 minutes'
+                WHERE id = $1 AND backend_id = $4 AND (ending_until > now()) IS NOT TRUE
+                    AND EXISTS (SELECT FROM meetings WHERE id = $1 AND backend_id = $2 AND attempt = $3) RETURNING id),
+            moved AS (
                 UPDATE meetings SET backend_id = $4, attempt = attempt + 1, claimed_at = now(), updated_at = now(),
                     version = nextval('versions')
-                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state = 'claimed' RETURNING *),
+                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state = 'claimed'
+                    AND (NOT EXISTS (SELECT FROM left_there) OR EXISTS (SELECT FROM spared)) RETURNING *),
             copied AS (
                 INSERT INTO meeting_copies (id, backend_id, attempt) SELECT id, $2, $3 FROM moved WHERE $5
-                ON CONFLICT DO NOTHING)
+                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now())
             SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM moved";
         let (id, backend, attempt) = compared(held);
         self.meeting("move a claim", sql, &[&id, &backend, &attempt, &to.0, &sent]).await
@@ -161,7 +170,7 @@ impl Store {
                 WHERE copies.id = live.id AND copies.backend_id = live.backend_id),
             copied AS (
                 INSERT INTO meeting_copies (id, backend_id, attempt)
-                SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT FROM live) ON CONFLICT DO NOTHING)
+                SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT FROM live) ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now())
             SELECT live.*, CASE WHEN again THEN pg_notify('b3scale', 'meeting:' || id)::text END FROM live";
         let (id, backend, attempt) = compared(held);
         let (frontend, meeting_id) = (&held.frontend.0, &held.meeting_id.as_ref());
@@ -181,7 +190,7 @@ impl Store {
                 RETURNING id),
             copied AS (
                 INSERT INTO meeting_copies (id, backend_id, attempt) SELECT id, $2, $3 FROM gone WHERE $4
-                ON CONFLICT DO NOTHING)
+                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now())
             SELECT pg_notify('b3scale', 'meeting:' || id)::text FROM gone";
         let (id, backend, attempt) = compared(held);
         Ok(self.row("release a claim", sql, &[&id, &backend, &attempt, &sent]).await?.is_some())
@@ -193,9 +202,10 @@ impl Store {
     /// Any [`StoreError`] of the database.
     pub async fn record_ending(&self, held: &Meeting) -> Result<Option<Meeting>, StoreError> {
         let sql = "UPDATE meetings SET state = 'ending', updated_at = now(), version = nextval('versions')
-            WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state IN ('live', 'detached') RETURNING *";
+            WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND internal_id IS NOT DISTINCT FROM $4
+                AND state IN ('live', 'detached') RETURNING *";
         let (id, backend, attempt) = compared(held);
-        self.meeting("record an ending meeting", sql, &[&id, &backend, &attempt]).await
+        self.meeting("record an ending meeting", sql, &[&id, &backend, &attempt, &held.internal_id]).await
     }
 
     /// The meeting is gone. Its line in the history stays, with the time of its end. `false`: it was not there any more, or
@@ -214,6 +224,24 @@ impl Store {
             SELECT pg_notify('b3scale', 'meeting:' || id)::text FROM gone";
         let (id, backend, attempt) = compared(held);
         Ok(self.row("forget a meeting", sql, &[&id, &backend, &attempt, &held.internal_id]).await?.is_some())
+    }
+
+    /// A backend is lost with meetings whose end it had accepted: they are gone, and returned. Should it come back with them,
+    /// they are ended as copies.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn forget_ending(&self, backend: BackendId) -> Result<Vec<Meeting>, StoreError> {
+        let sql = "WITH gone AS (
+                DELETE FROM meetings WHERE backend_id = $1 AND state = 'ending' RETURNING *),
+            copied AS (
+                INSERT INTO meeting_copies (id, backend_id, attempt) SELECT id, backend_id, attempt FROM gone
+                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now()),
+            ended AS (
+                UPDATE meeting_history AS past SET ended_at = now() FROM gone
+                WHERE past.id = gone.id AND past.internal_id = gone.internal_id)
+            SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM gone";
+        Ok(readable(&self.rows("forget ending meetings", sql, &[&backend.0]).await?, meeting))
     }
 
     /// A backend is lost: its live meetings are detached, and returned.
@@ -252,7 +280,7 @@ impl Store {
                 RETURNING *),
             copied AS (
                 INSERT INTO meeting_copies (id, backend_id, attempt) SELECT id, backend_id, attempt FROM gone
-                ON CONFLICT DO NOTHING)
+                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now())
             SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM gone";
         Ok(readable(&self.rows("reap claims", sql, &[&older_than.as_secs_f64()]).await?, meeting))
     }
@@ -275,8 +303,11 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn take_copy(&self, copy: &MeetingCopy) -> Result<bool, StoreError> {
-        let sql = "UPDATE meeting_copies SET ending_until = now() + interval '10 seconds'
-            WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND (spared_until < now()) IS NOT FALSE RETURNING id";
+        let sql = "UPDATE meeting_copies AS copies SET ending_until = now() + interval '10 seconds'
+            WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND (spared_until < now()) IS NOT FALSE
+                AND NOT EXISTS (SELECT FROM meetings WHERE meetings.id = copies.id
+                    AND (meetings.state <> 'live' OR meetings.backend_id = copies.backend_id))
+            RETURNING id";
         let params = (copy.id.as_ref(), copy.backend.0, copy.attempt);
         Ok(self.row("take a copy", sql, &[&params.0, &params.1, &params.2]).await?.is_some())
     }

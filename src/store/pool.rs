@@ -5,6 +5,7 @@ use std::time::Duration;
 use deadpool_postgres::{Client, Manager, Object, Pool, PoolError, Runtime};
 use tokio::time::timeout;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use super::error::reason;
@@ -14,6 +15,8 @@ use super::{Place, StoreError};
 
 /// How long a statement may take before its connection is given up.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
+/// How often a statement is run that loses to rivals.
+const RIVALS: u32 = 5;
 /// How long to wait for a free, a new, or a returned connection.
 const POOL_LIMIT: Duration = Duration::from_secs(5);
 
@@ -77,7 +80,14 @@ impl Store {
         let client = self.client().await?;
         let run = async {
             let statement = client.prepare_cached(sql).await?;
-            client.query(&statement, params).await
+            let mut tries = 1..RIVALS;
+            loop {
+                match client.query(&statement, params).await {
+                    // Of two statements that wait for each other PostgreSQL ends one, as if it had never been.
+                    Err(error) if is_rivalry(&error) && tries.next().is_some() => {}
+                    outcome => return outcome,
+                }
+            }
         };
         let outcome = timeout(STATEMENT_LIMIT, run).await;
         let Ok(outcome) = outcome else {
@@ -109,6 +119,12 @@ impl Store {
             other => away(other.to_string()),
         })
     }
+}
+
+fn is_rivalry(error: &tokio_postgres::Error) -> bool {
+    error
+        .code()
+        .is_some_and(|code| [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE].contains(code))
 }
 
 /// A dead network must not hold a connection for the two hours that are the default.

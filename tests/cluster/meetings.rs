@@ -1,5 +1,6 @@
 //! The life of a meeting: each transition, and what comes too late for it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use b3scale::store::{Claim, Store};
@@ -243,13 +244,45 @@ async fn a_detached_meeting_created_elsewhere_leaves_a_copy_and_cannot_come_back
 }
 
 #[tokio::test]
-async fn a_detached_meeting_created_on_its_own_node_leaves_no_copy() {
+async fn a_detached_meeting_created_on_its_own_node_is_a_copy_until_that_answers() {
     let cluster = Fixture::new().await;
     cluster.live("algebra").await;
     cluster.store.detach_meetings(cluster.a).await.unwrap();
     let held = cluster.won("algebra").await;
     assert!(cluster.store.release_claim(&held, false).await.unwrap());
-    assert_eq!(cluster.copies().await, []);
+    assert_eq!(cluster.copies().await, [(scoped("algebra"), cluster.a)], "the node may still run it");
+
+    let again = cluster.won("algebra").await;
+    cluster.store.record_live(&again, "internal", 17).await.unwrap().expect("the claim is ours");
+    assert_eq!(cluster.copies().await, [], "what was a copy is the meeting itself");
+}
+
+#[tokio::test]
+async fn a_lost_backends_ending_meetings_are_gone_and_leave_copies() {
+    let cluster = Fixture::new().await;
+    let live = cluster.live("algebra").await;
+    cluster.store.record_ending(&live).await.unwrap().expect("it runs");
+    assert_eq!(cluster.store.forget_ending(cluster.a).await.unwrap().len(), 1);
+    assert_eq!(cluster.found("algebra").await, None);
+    assert_eq!(cluster.copies().await, [(scoped("algebra"), cluster.a)]);
+}
+
+/// Found by two statements that took their locks in opposite orders.
+#[tokio::test]
+async fn rivals_that_wait_for_each_other_all_come_to_an_end() {
+    let cluster = Arc::new(Fixture::new().await);
+    let mut rivals = JoinSet::new();
+    for _ in 0..4 {
+        let cluster = Arc::clone(&cluster);
+        rivals.spawn(async move {
+            for _ in 0..25 {
+                if let Claim::Won(held) = cluster.claim("algebra", cluster.a).await {
+                    cluster.store.release_claim(&held, true).await.expect("nobody's fault is ours to see");
+                }
+            }
+        });
+    }
+    rivals.join_all().await;
 }
 
 #[tokio::test]
