@@ -112,7 +112,8 @@ impl Meetings for Cluster {
 
     fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, ()> {
         async move {
-            match self.noted(self.0.store.release_claim(meeting, sent).await) {
+            // Whoever wants the meeting would wait for a claim that is left behind until it is reaped.
+            match self.insist(|| self.0.store.release_claim(meeting, sent)).await {
                 Ok(true) => self.0.view.unlearn(&meeting.id, meeting.version),
                 Ok(false) => self.look_again(&meeting.id).await,
                 Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "A claim could not be given up"),
@@ -123,16 +124,9 @@ impl Meetings for Cluster {
 
     fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<bool, Fault>> {
         async move {
-            let mut recorded = self.store_live(meeting, &born).await;
-            for pause in TRIES {
-                if !recorded.as_ref().is_err_and(StoreError::is_away) {
-                    break;
-                }
-                // The node runs it: a moment without the database must not cost the meeting.
-                sleep(pause).await;
-                recorded = self.store_live(meeting, &born).await;
-            }
-            let live = recorded.map_err(|error| fault(&error))?;
+            // The node runs it: a moment without the database must not cost the meeting.
+            let live = || self.0.store.record_live(meeting, &born.internal_id, born.create_time);
+            let live = self.insist(live).await.map_err(|error| fault(&error))?;
             match &live {
                 Some(live) => self.0.view.learn(&Arc::new(live.clone())),
                 None => tracing::warn!(meeting.id = %meeting.id, "A meeting was made that lives elsewhere by now"),
@@ -173,8 +167,20 @@ impl Cluster {
         row
     }
 
-    async fn store_live(&self, meeting: &Meeting, born: &Born) -> Result<Option<Meeting>, StoreError> {
-        self.noted(self.0.store.record_live(meeting, &born.internal_id, born.create_time).await)
+    /// Writes something that must not be lost: tries again while the database is away, and not for ever.
+    async fn insist<T, F>(&self, write: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut written = self.noted(write().await);
+        for pause in TRIES {
+            if !written.as_ref().is_err_and(StoreError::is_away) {
+                break;
+            }
+            sleep(pause).await;
+            written = self.noted(write().await);
+        }
+        written
     }
 
     pub(super) async fn look_again(&self, id: &ScopedId) {
