@@ -23,6 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod create;
 mod lot;
 
 use std::num::NonZeroU32;
@@ -36,9 +37,9 @@ use tower::{Layer, Service, ServiceExt};
 use self::lot::Lot;
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::cluster::{Backend, Meeting, MeetingState};
-use crate::facts::{Candidates, Contract, Fact};
-use crate::fault::{Blame, Fault};
+use crate::cluster::{Meeting, MeetingState};
+use crate::facts::{Contract, Fact};
+use crate::fault::Fault;
 use crate::ports::{Born, Claim, Directory, Meetings, NewClaim, Ports};
 use crate::stage::{Next, SetupError, Stage, StageFuture};
 
@@ -155,65 +156,6 @@ impl BackendSelectLayer {
             self.record(meeting, Born::read(&reply, meeting.backend)?).await?;
         }
         Ok(reply)
-    }
-
-    /// Creates the meeting on the backend it was claimed for, and on others while nodes fail.
-    async fn create(
-        &self,
-        call: Call,
-        next: Next,
-        mut candidates: Candidates,
-        mut meeting: Arc<Meeting>,
-        mut backend: Arc<Backend>,
-    ) -> Result<Reply, Fault> {
-        let mut left = self.attempts.get();
-        loop {
-            left -= 1;
-            let mut attempt = call.clone();
-            attempt.choose(Arc::clone(&backend));
-            let fault = match next.clone().oneshot(attempt).await {
-                Ok(reply) if reply.is_success() => match Born::read(&reply, meeting.backend) {
-                    Ok(born) => return self.settle(&meeting, born).await.map(|()| reply),
-                    Err(fault) => fault,
-                },
-                Ok(refusal) => {
-                    self.meetings.release(&meeting, false).await;
-                    return Ok(refusal);
-                }
-                Err(fault) => fault,
-            };
-            candidates.remove(&backend);
-            let other = if left > 0 && fault.blame() == Blame::Backend { self.lot.draw(&candidates) } else { None };
-            let Some((other, reservation)) = other else {
-                self.meetings.release(&meeting, fault.sent()).await;
-                return Err(fault);
-            };
-            tracing::warn!(backend.id = %backend.id, %fault, "A node failed during a create, the next one is tried");
-            let moved = self.meetings.move_claim(&meeting, other.id, fault.sent()).await;
-            drop(reservation);
-            let Some(moved) = moved? else {
-                self.meetings.release(&meeting, fault.sent()).await;
-                return Err(fault);
-            };
-            (meeting, backend) = (moved, other);
-        }
-    }
-
-    /// Notes what the node made of our claim. What cannot be noted is given up, so that it is ended there.
-    async fn settle(&self, meeting: &Meeting, born: Born) -> Result<(), Fault> {
-        let recorded = self.record(meeting, born).await;
-        if recorded.is_err() {
-            self.meetings.release(meeting, true).await;
-        }
-        recorded
-    }
-
-    /// Notes what the node made, unless that is what we knew.
-    async fn record(&self, meeting: &Meeting, born: Born) -> Result<(), Fault> {
-        if meeting.state != MeetingState::Claimed && meeting.internal_id.as_ref() == Some(&born.internal_id) {
-            return Ok(());
-        }
-        if self.meetings.record_live(meeting, born).await? { Ok(()) } else { Err(Fault::MeetingNotReady) }
     }
 }
 

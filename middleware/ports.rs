@@ -67,7 +67,8 @@ pub trait Meetings: Send + Sync {
     /// Waits until the meeting is no longer merely claimed, within the limit of a create. `None`: the claim was given up.
     fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>>;
 
-    /// Moves a claim to another backend. `sent`: the old one may have got the call. `None`: somebody else has it by now.
+    /// Moves a claim to another backend. `sent`: the old one may have got the call. `None`: somebody else has it by now, or
+    /// what is left of it on that backend is just being ended.
     fn move_claim<'a>(
         &'a self,
         meeting: &'a Meeting,

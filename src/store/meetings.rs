@@ -85,13 +85,15 @@ impl Store {
         backend: BackendId,
     ) -> Result<Claim, StoreError> {
         // DO NOTHING would return no row while the rival is uncommitted. The update waits for it, and writes back what is
-        // there unless that is detached.
+        // there unless that is detached. The meeting is locked before its copies, as everywhere, or two statements could
+        // wait for each other.
         let sql = "WITH ticket AS MATERIALIZED (SELECT nextval('versions') AS number),
+            there AS MATERIALIZED (SELECT state FROM meetings WHERE id = $1 FOR UPDATE),
             left_there AS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4),
             spared AS (
                 UPDATE meeting_copies SET spared_until = now() + interval '3 minutes'
                 WHERE id = $1 AND backend_id = $4 AND (ending_until > now()) IS NOT TRUE
-                    AND NOT EXISTS (SELECT FROM meetings WHERE id = $1 AND state <> 'detached') RETURNING id),
+                    AND NOT EXISTS (SELECT FROM there WHERE state <> 'detached') RETURNING id),
             placed AS (
                 INSERT INTO meetings AS held (id, frontend_id, meeting_id, backend_id, attempt, state, claim, version)
                 SELECT $1, $2, $3, $4, 1, 'claimed', number, number FROM ticket
@@ -122,11 +124,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::Refused`] when the backend does not exist.
     pub async fn move_claim(&self, held: &Meeting, to: BackendId, sent: bool) -> Result<Option<Meeting>, StoreError> {
-        let sql = "WITH left_there AS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4),
+        let sql = "WITH ours AS MATERIALIZED (
+                SELECT FROM meetings
+                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state = 'claimed' FOR UPDATE),
+            left_there AS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4),
             spared AS (
                 UPDATE meeting_copies SET spared_until = now() + interval '3 minutes'
                 WHERE id = $1 AND backend_id = $4 AND (ending_until > now()) IS NOT TRUE
-                    AND EXISTS (SELECT FROM meetings WHERE id = $1 AND backend_id = $2 AND attempt = $3) RETURNING id),
+                    AND EXISTS (SELECT FROM ours) RETURNING id),
             moved AS (
                 UPDATE meetings SET backend_id = $4, attempt = attempt + 1, claimed_at = now(), updated_at = now(),
                     version = nextval('versions')

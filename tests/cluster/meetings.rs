@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use b3scale::store::{Claim, Store};
+use b3scale::store::{Claim, MeetingCopy, Store};
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::MeetingState;
 use tokio::task::JoinSet;
@@ -255,6 +255,57 @@ async fn a_detached_meeting_created_on_its_own_node_is_a_copy_until_that_answers
     let again = cluster.won("algebra").await;
     cluster.store.record_live(&again, "internal", 17).await.unwrap().expect("the claim is ours");
     assert_eq!(cluster.copies().await, [], "what was a copy is the meeting itself");
+}
+
+#[tokio::test]
+async fn a_detached_meeting_is_not_claimed_where_a_copy_of_it_is_being_ended() {
+    let cluster = Fixture::new().await;
+    let first = cluster.won("algebra").await;
+    let second = cluster.store.move_claim(&first, cluster.b, true).await.unwrap().unwrap();
+    cluster.store.record_live(&second, "internal", 1).await.unwrap().unwrap();
+    let copy = cluster.store.load_copies().await.unwrap().remove(0);
+    assert!(cluster.store.take_copy(&copy).await.unwrap());
+    cluster.store.detach_meetings(cluster.b).await.unwrap();
+    assert_eq!(cluster.claim("algebra", cluster.a).await, Claim::Barred, "the lost node is not to be asked instead");
+}
+
+#[tokio::test]
+async fn a_claim_does_not_move_to_where_a_copy_is_being_ended_and_spares_any_other() {
+    let cluster = Fixture::new().await;
+    for (name, ending) in [("taken", true), ("spared", false)] {
+        let first = cluster.won(name).await;
+        assert!(cluster.store.release_claim(&first, true).await.unwrap());
+        let copy = MeetingCopy { id: scoped(name), backend: cluster.a, attempt: 1 };
+        assert!(!ending || cluster.store.take_copy(&copy).await.unwrap());
+        let Claim::Won(held) = cluster.claim(name, cluster.b).await else { panic!("nobody has it") };
+        let moved = cluster.store.move_claim(&held, cluster.a, false).await.unwrap();
+        assert_eq!(moved.is_none(), ending);
+        assert!(!cluster.store.take_copy(&copy).await.unwrap(), "it is being created");
+        assert!(cluster.store.release_claim(&moved.unwrap_or(held), false).await.unwrap());
+        assert_eq!(cluster.store.take_copy(&copy).await.unwrap(), ending, "what was not spared may be ended");
+    }
+}
+
+/// A claim that took the copy first would wait for whoever writes the create's result, and that one for the claim.
+#[tokio::test]
+async fn a_claim_waits_for_the_meeting_before_it_touches_a_copy() {
+    let cluster = Fixture::new().await;
+    let first = cluster.won("algebra").await;
+    assert!(cluster.store.release_claim(&first, true).await.unwrap());
+    cluster.won("algebra").await;
+    let (client, connection) = tokio_postgres::connect(cluster.database.url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute("BEGIN; SELECT FROM meetings FOR UPDATE").await.unwrap();
+    let waits = async {
+        let waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while client.query(waiting, &[]).await.unwrap().is_empty() {
+            // What a transaction sees of the activity stands still unless it is told to look again.
+            client.batch_execute("SELECT pg_stat_clear_snapshot()").await.unwrap();
+        }
+        client.batch_execute("SELECT FROM meeting_copies FOR UPDATE NOWAIT; COMMIT").await.expect("the copy is free");
+    };
+    let (claim, ()) = tokio::join!(cluster.claim("algebra", cluster.a), waits);
+    assert!(matches!(claim, Claim::Taken(_)));
 }
 
 #[tokio::test]

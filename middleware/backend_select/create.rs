@@ -1,0 +1,91 @@
+//! Creating a meeting that is claimed, on one node after the other while they fail.
+
+use std::sync::Arc;
+
+use tower::ServiceExt;
+
+use super::BackendSelectLayer;
+use crate::call::{Call, Reply};
+use crate::cluster::{Backend, Meeting, MeetingState};
+use crate::facts::Candidates;
+use crate::fault::{Blame, Fault};
+use crate::ports::Born;
+use crate::stage::Next;
+
+impl BackendSelectLayer {
+    /// Creates the meeting on the backend it was claimed for, and on others while nodes fail.
+    pub(super) async fn create(
+        &self,
+        call: Call,
+        next: Next,
+        mut candidates: Candidates,
+        mut meeting: Arc<Meeting>,
+        mut backend: Arc<Backend>,
+    ) -> Result<Reply, Fault> {
+        let mut left = self.attempts.get();
+        loop {
+            left -= 1;
+            let mut attempt = call.clone();
+            attempt.choose(Arc::clone(&backend));
+            let fault = match next.clone().oneshot(attempt).await {
+                Ok(reply) if reply.is_success() => match Born::read(&reply, meeting.backend) {
+                    Ok(born) => return self.settle(&meeting, born).await.map(|()| reply),
+                    Err(fault) => fault,
+                },
+                Ok(refusal) => {
+                    self.meetings.release(&meeting, false).await;
+                    return Ok(refusal);
+                }
+                Err(fault) => fault,
+            };
+            candidates.remove(&backend);
+            let another = left > 0 && fault.blame() == Blame::Backend;
+            let moved = if another { self.move_on(&mut candidates, &meeting, &fault).await } else { None };
+            let Some((moved, other)) = moved else {
+                self.meetings.release(&meeting, fault.sent()).await;
+                return Err(fault);
+            };
+            tracing::warn!(backend.id = %backend.id, %fault, "A node failed during a create, the next one is tried");
+            (meeting, backend) = (moved, other);
+        }
+    }
+
+    /// Moves the claim to the next candidate that may have it. `None`: there is none, or the claim cannot be moved.
+    async fn move_on(
+        &self,
+        candidates: &mut Candidates,
+        meeting: &Meeting,
+        fault: &Fault,
+    ) -> Option<(Arc<Meeting>, Arc<Backend>)> {
+        while let Some((other, reservation)) = self.lot.draw(candidates) {
+            let moved = self.meetings.move_claim(meeting, other.id, fault.sent()).await;
+            drop(reservation);
+            match moved {
+                Ok(Some(moved)) => return Some((moved, other)),
+                Ok(None) => candidates.remove(&other),
+                Err(error) => {
+                    tracing::warn!(meeting.id = %meeting.id, %error, "A claim could not be moved");
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// Notes what the node made of our claim. What cannot be noted is given up, so that it is ended there.
+    async fn settle(&self, meeting: &Meeting, born: Born) -> Result<(), Fault> {
+        let recorded = self.record(meeting, born).await;
+        if recorded.is_err() {
+            self.meetings.release(meeting, true).await;
+        }
+        recorded
+    }
+
+    /// Notes what the node made, unless that is what we knew.
+    pub(super) async fn record(&self, meeting: &Meeting, born: Born) -> Result<(), Fault> {
+        if meeting.state != MeetingState::Claimed && meeting.internal_id.as_ref() == Some(&born.internal_id) {
+            return Ok(());
+        }
+        if self.meetings.record_live(meeting, born).await? { Ok(()) } else { Err(Fault::MeetingNotReady) }
+    }
+}
