@@ -3,13 +3,13 @@
 //! Every backend is asked for its meetings at regular times. An answer says that the node is up, how many people are in its
 //! meetings, and which of the meetings we believe in have ended.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use b3scale_middleware::bbb::{Algorithm, CallKind, Params, xml};
 use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Meeting, MeetingState, NodeState};
-use b3scale_middleware::ports::{Meetings, NodeRequest};
+use b3scale_middleware::ports::{Born, Meetings, NodeRequest};
 use b3scale_middleware::{Fault, Reply};
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
@@ -34,7 +34,8 @@ const COPIES_AT_ONCE: usize = 16;
 /// What a node said of itself.
 struct Report {
     attendees: u32,
-    meetings: HashSet<String>,
+    /// By their ids, what the node says of their making.
+    meetings: HashMap<String, Born>,
 }
 
 impl Cluster {
@@ -104,16 +105,27 @@ impl Cluster {
     /// Takes the node's word for which of its meetings run.
     async fn reconcile(&self, believed: &[Arc<Meeting>], report: &Report) {
         for meeting in believed {
-            match (meeting.state, report.meetings.contains(meeting.id.as_ref())) {
+            match (meeting.state, report.meetings.get(meeting.id.as_ref())) {
                 // Results are not announced: another server's create may have come to its end long ago.
-                (MeetingState::Claimed, true) => self.look_again(&meeting.id).await,
-                (MeetingState::Claimed, false) | (MeetingState::Live | MeetingState::Ending, true) => {}
-                (MeetingState::Detached, true) => self.attach(meeting).await,
-                (MeetingState::Live | MeetingState::Ending | MeetingState::Detached, false) => {
+                (MeetingState::Claimed, Some(_)) => self.look_again(&meeting.id).await,
+                (MeetingState::Claimed, None) => {}
+                (MeetingState::Live | MeetingState::Ending, Some(born)) => self.renew(meeting, born).await,
+                (MeetingState::Detached, Some(_)) => self.attach(meeting).await,
+                (MeetingState::Live | MeetingState::Ending | MeetingState::Detached, None) => {
                     tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "A meeting has ended");
                     self.forget(meeting).await;
                 }
             }
+        }
+    }
+
+    /// A node may have made a meeting anew without us reading its answer.
+    async fn renew(&self, meeting: &Meeting, born: &Born) {
+        if born.internal_id.is_empty() || meeting.internal_id.as_ref() == Some(&born.internal_id) {
+            return;
+        }
+        if let Err(fault) = self.record_live(meeting, born.clone()).await {
+            tracing::warn!(meeting.id = %meeting.id, %fault, "A meeting that was made anew could not be noted");
         }
     }
 
@@ -242,15 +254,17 @@ impl Report {
         {
             return Err("it is no list of meetings".to_owned());
         }
-        let mut report = Self { attendees: 0, meetings: HashSet::new() };
+        let mut report = Self { attendees: 0, meetings: HashMap::new() };
         for meeting in xml::elements(&reply.body, &["response", "meetings", "meeting"]).map_err(unreadable)? {
-            let names = ["meetingID", "participantCount", "isBreakout"];
-            let [id, people, breakout] = xml::fields(&meeting, names).map_err(unreadable)?;
+            let names = ["meetingID", "internalMeetingID", "createTime", "participantCount", "isBreakout"];
+            let [id, internal_id, create_time, people, breakout] = xml::fields(&meeting, names).map_err(unreadable)?;
             // Whoever is in a breakout stays in its parent, and is counted there.
             if breakout.as_deref() != Some("true") {
                 report.attendees = report.attendees.saturating_add(people.map_or(0, |people| count(&people)));
             }
-            report.meetings.extend(id);
+            let create_time = create_time.and_then(|time| time.trim().parse().ok()).unwrap_or_default();
+            let born = Born { internal_id: internal_id.unwrap_or_default(), create_time };
+            report.meetings.extend(id.map(|id| (id, born)));
         }
         Ok(report)
     }
@@ -281,7 +295,7 @@ mod tests {
         );
         let report = report.unwrap();
         assert_eq!(report.attendees, 1234);
-        assert!(report.meetings.contains("b"));
+        assert!(report.meetings.contains_key("b"));
     }
 
     /// Defect 35 of the original: an answer that was no list ended every meeting of the node.

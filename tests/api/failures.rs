@@ -126,6 +126,18 @@ async fn a_meeting_that_its_node_has_lost_can_be_created_again() {
 }
 
 #[tokio::test]
+async fn a_meeting_that_its_node_made_anew_unanswered_is_known_by_its_new_internal_id() {
+    let cluster = one_node().await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    cluster.nodes[0].control().forget();
+    cluster.nodes[0].misbehave_once("create", Misbehaviour::CutAfter);
+    assert_eq!(cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.failed(), "internalError");
+    cluster.cluster.look_round().await;
+    let known = cluster.cluster.of_frontend(frontend(&cluster))[0].internal_id.clone();
+    assert_eq!(known, Some(cluster.nodes[0].meetings()[0].internal_id.clone()));
+}
+
+#[tokio::test]
 async fn calls_that_bbb_or_we_do_not_have_are_told_so() {
     let cluster = one_node().await;
     for call in ["nonsense", "hooks/create", "hooks/list", "getRecordings", "CREATE", "getDefaultConfigXML"] {
