@@ -2,6 +2,7 @@
 //!
 //! PostgreSQL is the truth; memory is what calls read. [`Cluster`] implements the ports that stages ask.
 
+mod copies;
 mod follow;
 mod health;
 mod meetings;

@@ -1,4 +1,4 @@
-//! Asking the nodes how they fare, and clearing up after what went wrong.
+//! Asking the nodes how they fare.
 //!
 //! Every backend is asked for its meetings at regular times. An answer says that the node is up, how many people are in its
 //! meetings, and which of the meetings we believe in have ended.
@@ -12,12 +12,11 @@ use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Meeting, Meeti
 use b3scale_middleware::ports::{Born, Meetings, NodeRequest};
 use b3scale_middleware::{Fault, Reply};
 use futures_util::future::join_all;
-use futures_util::{StreamExt, stream};
 use http::HeaderValue;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{ATTEMPT_LIMIT, Cluster, Inner};
-use crate::store::{MeetingCopy, NewStatus, StoreError};
+use crate::store::{NewStatus, StoreError};
 
 /// Between two rounds.
 const EVERY: Duration = Duration::from_secs(10);
@@ -27,9 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many answers in a row must be missing before a node that was up is down.
 const MISSING_BEFORE_DOWN: u32 = 3;
-
-/// How many copies are ended at once.
-const COPIES_AT_ONCE: usize = 16;
 
 /// What a node said of itself.
 struct Report {
@@ -199,51 +195,11 @@ impl Cluster {
         }
     }
 
-    /// Ends meetings on nodes that got a create which was then given up.
-    async fn end_copies(&self) {
-        let copies = match self.noted(self.0.store.load_copies().await) {
-            Ok(copies) => copies,
-            Err(error) => return tracing::debug!(%error, "Copies could not be looked for"),
-        };
-        stream::iter(&copies).for_each_concurrent(COPIES_AT_ONCE, |copy| self.end_copy(copy)).await;
-    }
-
-    async fn end_copy(&self, copy: &MeetingCopy) {
-        let backend = self.0.view.roster().backend(copy.backend).cloned();
-        let Some(backend) = backend.filter(|backend| backend.is_up()) else { return };
-        if let Err(error) = self.try_to_end(copy, &backend).await {
-            tracing::debug!(meeting.id = %copy.id, backend.id = %backend.id, %error, "A copy could not be ended yet");
-        }
-    }
-
-    async fn try_to_end(&self, copy: &MeetingCopy, backend: &Arc<Backend>) -> Result<(), CopyError> {
-        let store = &self.0.store;
-        if !self.noted(store.take_copy(copy).await)? {
-            return Ok(());
-        }
-        let mut params = Params::default();
-        params.set("meetingID", copy.id.as_ref());
-        let reply = self.ask(backend, CallKind::End, &params).await?;
-        if reply.failed_with("notFound") && self.noted(store.forget_copy(copy, ATTEMPT_LIMIT).await)? {
-            tracing::info!(meeting.id = %copy.id, backend.id = %backend.id, "A copy has been ended");
-        }
-        Ok(())
-    }
-
-    async fn ask(&self, backend: &Arc<Backend>, kind: CallKind, params: &Params) -> Result<Reply, Fault> {
+    pub(super) async fn ask(&self, backend: &Arc<Backend>, kind: CallKind, params: &Params) -> Result<Reply, Fault> {
         let request_id = HeaderValue::from_static("b3scaled-health");
         let signed = NodeRequest::signed(kind, params, None, backend, Algorithm::Sha256, &request_id);
         self.0.nodes.ask(NodeRequest { patience: Some(PATIENCE), ..signed }).await
     }
-}
-
-/// Why a copy could not be ended.
-#[derive(Debug, thiserror::Error)]
-enum CopyError {
-    #[error("{0}")]
-    Store(#[from] StoreError),
-    #[error("{0}")]
-    Node(#[from] Fault),
 }
 
 impl Report {
