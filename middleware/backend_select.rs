@@ -37,7 +37,7 @@ use tower::{Layer, Service, ServiceExt};
 use self::lot::Lot;
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::cluster::{Meeting, MeetingState};
+use crate::cluster::Meeting;
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Born, Claim, Directory, Meetings, NewClaim, Ports};
@@ -117,8 +117,7 @@ impl Service<Call> for BackendSelectService {
 impl BackendSelectLayer {
     async fn place(&self, mut call: Call, next: Next) -> Result<Reply, Fault> {
         let mut candidates = call.facts.take_candidates()?;
-        let known = call.facts.meeting()?.filter(|meeting| meeting.state != MeetingState::Detached).cloned();
-        if let Some(known) = known
+        if let Some(known) = call.facts.meeting()?.cloned()
             && let Some(settled) = self.meetings.settled(&known).await?
         {
             return self.follow(call, next, &settled).await;
@@ -136,8 +135,7 @@ impl BackendSelectLayer {
                 Claim::Won(meeting) => return self.create(call, next, candidates, meeting, backend).await,
                 Claim::Taken(meeting) if meeting.frontend != frontend => return Err(Fault::MeetingNotFound),
                 Claim::Taken(meeting) => {
-                    let settled = self.meetings.settled(&meeting).await?;
-                    if let Some(settled) = settled.filter(|settled| settled.state != MeetingState::Detached) {
+                    if let Some(settled) = self.meetings.settled(&meeting).await? {
                         return self.follow(call, next, &settled).await;
                     }
                 }
@@ -162,6 +160,7 @@ impl BackendSelectLayer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::MeetingState;
     use crate::fault::NodeFailure;
     use crate::memory::Memory;
 
@@ -220,6 +219,13 @@ mod tests {
         assert!(cluster.meeting_named("school", "m1").is_none());
         assert_eq!(cluster.meetings_on("n1") + cluster.meetings_on("n2"), 0);
         assert!(cluster.copies().is_empty(), "neither got the call");
+    }
+
+    #[tokio::test]
+    async fn a_meeting_whose_node_is_lost_is_created_elsewhere() {
+        let cluster = school().meeting("school", "m1", "n1", MeetingState::Detached).node_down("n1").replies_created();
+        create(&cluster, "m1").await.unwrap();
+        assert_eq!(cluster.meeting_named("school", "m1").unwrap().backend, cluster.backend_id("n2"));
     }
 
     #[tokio::test]

@@ -422,7 +422,7 @@ impl Meetings for Memory {
     }
 
     fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
-        ready(Ok(self.known(&meeting.id))).boxed()
+        ready(Ok(self.known(&meeting.id).filter(|now| now.state != MeetingState::Detached))).boxed()
     }
 
     fn move_claim<'a>(

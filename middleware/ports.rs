@@ -64,7 +64,8 @@ pub trait Meetings: Send + Sync {
     /// Gives the meeting a place, unless it has one.
     fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>>;
 
-    /// Waits until the meeting is no longer merely claimed, within the limit of a create. `None`: the claim was given up.
+    /// Waits until the meeting is no longer merely claimed, within the limit of a create. `None`: it has no place any more,
+    /// since the claim was given up or its node is lost.
     fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>>;
 
     /// Moves a claim to another backend. `sent`: the old one may have got the call. `None`: somebody else has it by now, or

@@ -80,10 +80,10 @@ impl Meetings for Cluster {
             loop {
                 let settled = self.0.view.until(|| match self.known(&meeting.id) {
                     Some(now) if now.state == MeetingState::Claimed => None,
-                    settled_or_gone => Some(settled_or_gone),
+                    now => Some(now.filter(|now| now.state != MeetingState::Detached)),
                 });
-                if let Ok(settled_or_gone) = timeout(LOOK_AGAIN, settled).await {
-                    return Ok(settled_or_gone);
+                if let Ok(settled) = timeout(LOOK_AGAIN, settled).await {
+                    return Ok(settled);
                 }
                 self.look_again(&meeting.id).await;
                 let now = self.known(&meeting.id).map_or(attempt, |now| now.attempt);
