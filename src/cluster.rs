@@ -36,7 +36,7 @@ pub struct Cluster(Arc<Inner>);
 
 struct Inner {
     store: Store,
-    view: Arc<View>,
+    view: View,
     nodes: Arc<dyn Nodes>,
     pulse: watch::Sender<Pulse>,
     tasks: Mutex<JoinSet<()>>,
@@ -48,14 +48,14 @@ impl Cluster {
     /// # Errors
     /// The database cannot be read.
     pub async fn start(store: Store, nodes: Arc<dyn Nodes>) -> Result<Self, StoreError> {
-        let (view, pulse) = (Arc::new(View::default()), watch::Sender::new(Pulse::default()));
+        let (view, pulse) = (View::default(), watch::Sender::new(Pulse::default()));
         let inner = Inner { store, view, nodes, pulse, tasks: Mutex::default() };
         let cluster = Self(Arc::new(inner));
         cluster.load_all().await?;
         cluster.spawn_follower();
         let mut rounds = cluster.0.pulse.subscribe();
         cluster.spawn_health();
-        // Nodes that answer do so at once. What others are waited for is known from before, or will be told.
+        // Nodes that are well answer at once. One that stalls must not hold up the start: it is down until it answers.
         let _ = timeout(FIRST_ROUND, rounds.wait_for(|pulse| pulse.rounds > 0)).await;
         Ok(cluster)
     }
