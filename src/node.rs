@@ -75,7 +75,8 @@ pub struct NodeOptions {
 #[derive(Debug)]
 pub struct Node {
     shared: Arc<Shared>,
-    serving: JoinHandle<()>,
+    /// `None` after a crash.
+    serving: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What connections, timers and the owner of the node have in common.
@@ -106,7 +107,7 @@ impl Node {
             meetings_changed: Notify::new(),
         });
         let serving = tokio::spawn(http::serve(shared.clone(), listener));
-        Ok(Node { shared, serving })
+        Ok(Node { shared, serving: Mutex::new(Some(serving)) })
     }
 
     /// The address to register: `http(s)://127.0.0.1:port/bigbluebutton/api/`.
@@ -175,19 +176,44 @@ impl Node {
 
     /// Serves until the node ends, which it does only when it is dropped or its task dies.
     pub async fn run(mut self) {
-        let _ = (&mut self.serving).await;
+        if let Some(serving) = self.serving.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            let _ = serving.await;
+        }
     }
 
     /// Closes the port and all connections; the address is free afterwards.
-    pub async fn stop(mut self) {
-        self.serving.abort();
-        let _ = (&mut self.serving).await;
+    pub async fn stop(self) {
+        self.crash().await;
+    }
+
+    /// The power fails: the port and all connections are closed, all meetings are lost.
+    pub async fn crash(&self) {
+        let serving = self.serving().take();
+        if let Some(serving) = serving {
+            serving.abort();
+            let _ = serving.await;
+        }
+        self.control().forget();
+    }
+
+    /// The power is back: serves again at the address it had.
+    ///
+    /// # Errors
+    /// When the address cannot be bound, which it cannot before a crash.
+    pub async fn restart(&self) -> io::Result<()> {
+        let (listener, _) = http::bind(self.address()).await?;
+        *self.serving() = Some(tokio::spawn(http::serve(self.shared.clone(), listener)));
+        Ok(())
+    }
+
+    fn serving(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.serving().iter().for_each(JoinHandle::abort);
     }
 }
 

@@ -120,6 +120,18 @@ async fn a_stopped_node_frees_its_port() {
 }
 
 #[tokio::test]
+async fn after_a_crash_a_node_is_back_at_its_address_without_its_meetings() {
+    let node = node().await;
+    get(&node, "create", DEMO).await;
+    node.crash().await;
+    assert!(TcpStream::connect(node.address()).await.is_err());
+    assert!(node.meetings().is_empty());
+    node.restart().await.expect("the address is free");
+    assert_eq!(get(&node, "getMeetings", "").await.text("messageKey"), Some("noMeetings"));
+    assert!(node.restart().await.is_err(), "it is there already");
+}
+
+#[tokio::test]
 async fn tls_is_trusted_through_the_authority_only() {
     let authority = TestAuthority::new().expect("a key");
     let tls = Some(authority.server_config().expect("a certificate"));
