@@ -80,7 +80,7 @@ struct NodeCommand {
     secret: Option<String>,
 }
 
-/// A whole cluster on this machine: nodes, two frontends, a server, and a lesson played on it.
+/// A whole cluster on this machine: nodes, two frontends, three servers, and a lesson played on it.
 ///
 /// Afterwards it keeps serving until Ctrl-C, and says where.
 #[derive(FromArgs, Debug)]
@@ -95,10 +95,10 @@ struct DemoCommand {
     /// meetings of the lesson, 2 to 10000; default: 12
     #[argh(option, arg_name = "n", default = "DemoOptions::default().meetings")]
     meetings: usize,
-    /// where the server listens; default: 127.0.0.1:42353
+    /// where the first server listens; default: 127.0.0.1:42353
     #[argh(option, arg_name = "addr", default = "DemoOptions::default().listen")]
     listen: SocketAddr,
-    /// keep the database and the log in this folder; without it, in a temporary one
+    /// keep the database and the logs in this folder; without it, in a temporary one
     #[argh(option, arg_name = "dir")]
     data_dir: Option<PathBuf>,
     /// when ready, print one JSON object: api, token, frontends, backends; the lesson is then played with --once only

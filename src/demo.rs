@@ -1,16 +1,19 @@
 //! `b3scaled demo`: a whole cluster on this machine, and a lesson played on it through the real HTTP port.
 //!
-//! This process owns a private PostgreSQL and the simulated nodes; the server is a child process, the same program as in
-//! production, and is spoken to like any other. Nothing of it outlives this process.
+//! This process owns a private PostgreSQL and the simulated nodes; the servers are child processes, the same program as in
+//! production, and are spoken to like any other, through a load balancer as it stands in front of them. Nothing of it
+//! outlives this process.
 
+mod balancer;
 mod client;
 mod database;
 mod error;
 mod folder;
 mod lesson;
+mod ports;
 mod report;
 mod scene;
-mod server;
+mod servers;
 mod words;
 
 use std::io;
@@ -27,7 +30,7 @@ use folder::Folder;
 use lesson::Lesson;
 use report::Report;
 use scene::Scene;
-use server::Server;
+use servers::Servers;
 
 /// What a demo is made of.
 #[derive(Clone, Debug)]
@@ -36,9 +39,9 @@ pub struct DemoOptions {
     pub nodes: usize,
     /// Meetings of the lesson, 2 to 10,000: half of them of each frontend.
     pub meetings: usize,
-    /// Where the server listens; port 0 takes a free one.
+    /// Where the first server listens; port 0 takes a free one. The others take free ones of the loopback.
     pub listen: SocketAddr,
-    /// Keeps the database and the log here. `None`: in a temporary folder, removed at the end.
+    /// Keeps the database and the logs here. `None`: in a temporary folder, removed at the end.
     pub data_dir: Option<PathBuf>,
     /// Ends after the lesson.
     pub once: bool,
@@ -99,7 +102,7 @@ impl From<Verdict> for ExitCode {
 /// Runs the demo until its lesson is over or, without `once`, until Ctrl-C or SIGTERM.
 ///
 /// # Errors
-/// [`DemoError`], when the cluster cannot be set up or its server ends by itself.
+/// [`DemoError`], when the cluster cannot be set up or one of its servers ends by itself.
 pub async fn run(options: DemoOptions) -> Result<Verdict, DemoError> {
     options.check()?;
     let mut stop = pin!(stop_signal().map_err(DemoError::Signals)?);
@@ -117,27 +120,29 @@ async fn with_database(
     database: &PrivatePostgres,
     stop: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<Verdict, DemoError> {
-    let scene = Scene::set(options, folder, database).await?;
+    let mut servers = Servers::plan(options.listen, folder)?;
+    let scene = Scene::set(options, folder, database, servers.urls()).await?;
     let mut report = Report::new(if options.json { Box::new(io::stderr()) } else { Box::new(io::stdout()) });
-    let mut server = Server::start(&scene)?;
     let outcome = tokio::select! {
-        outcome = perform(options, &scene, &mut server, &mut report) => outcome,
+        outcome = perform(options, &scene, folder, &mut servers, &mut report) => outcome,
         () = stop => {
             if options.once { Ok(Verdict::Failed) } else { Ok(report.verdict()) }
         }
     };
-    server.stop().await;
+    servers.stop().await;
     outcome
 }
 
 async fn perform(
     options: &DemoOptions,
     scene: &Scene,
-    server: &mut Server,
+    folder: &Folder,
+    servers: &mut Servers,
     report: &mut Report,
 ) -> Result<Verdict, DemoError> {
-    server.ready(&scene.client).await?;
-    words::introduction(scene, report)?;
+    servers.start(scene)?;
+    servers.ready(scene.balancer.client()).await?;
+    words::introduction(scene, servers, report)?;
     if options.json {
         words::json(scene)?;
     }
@@ -147,8 +152,8 @@ async fn perform(
     if options.once {
         return Ok(report.verdict());
     }
-    words::invitation(scene, report)?;
-    Err(server.ended().await)
+    words::invitation(scene, folder, report)?;
+    Err(servers.ended().await)
 }
 
 #[cfg(test)]

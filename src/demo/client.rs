@@ -55,6 +55,8 @@ pub(super) enum CallError {
     Late,
     #[error("more than {MOST_REDIRECTS} redirects")]
     Redirects,
+    #[error("there is no server to call")]
+    NoServer,
 }
 
 impl Endpoint {

@@ -1,6 +1,7 @@
 //! Why there is no demo.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -55,20 +56,22 @@ pub enum DemoError {
     /// There is no access token.
     #[error("no access token can be signed: {0}")]
     Token(#[from] jsonwebtoken::errors::Error),
-    /// No port is left for the server.
-    #[error("no port on {address} is free for the server: {error}; choose another address with --listen")]
-    NoPort {
+    /// An address is another program's, or not of this machine.
+    #[error("{address} cannot be had: {error}; choose another address with --listen")]
+    Port {
         /// The wanted address.
-        address: std::net::IpAddr,
+        address: SocketAddr,
         /// The system's reason.
         error: io::Error,
     },
-    /// The server's program cannot be run.
-    #[error("the server cannot be started: {0}")]
+    /// The program of the servers cannot be run.
+    #[error("the servers cannot be started: {0}")]
     Spawn(io::Error),
-    /// The server lives and does not become ready.
-    #[error("the server is not ready after {} s: {came}\n{tail}", limit.as_secs())]
+    /// A server lives and does not become ready.
+    #[error("{server} is not ready after {} s: {came}\n{tail}", limit.as_secs())]
     NotReady {
+        /// Its name.
+        server: String,
         /// How long it was waited for.
         limit: Duration,
         /// The last answer of `/health/ready`.
@@ -76,16 +79,18 @@ pub enum DemoError {
         /// The end of its log.
         tail: String,
     },
-    /// The server has ended by itself.
-    #[error("the server has ended ({status})\n{tail}")]
+    /// A server has ended by itself.
+    #[error("{server} has ended ({status})\n{tail}")]
     ServerGone {
+        /// Its name.
+        server: String,
         /// How.
         status: ExitStatus,
         /// The end of its log.
         tail: String,
     },
-    /// The system does not tell how the server fares.
-    #[error("the server cannot be watched: {0}")]
+    /// The system does not tell how a server fares.
+    #[error("the servers cannot be watched: {0}")]
     Watch(io::Error),
     /// Signals cannot be listened to.
     #[error("Ctrl-C and SIGTERM cannot be listened to: {0}")]

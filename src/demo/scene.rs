@@ -1,15 +1,16 @@
-//! The cluster of a demo: its nodes, its frontends, and what the server is told of them.
+//! The cluster of a demo: its nodes, its frontends, and what the servers are told of them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use b3scale_middleware::bbb::{Algorithms, Secret};
 use b3scale_middleware::cluster::{AdminState, FrontendSettings};
 use uuid::Uuid;
 
+use super::balancer::Balancer;
 use super::client::{Client, Endpoint};
 use super::folder::Folder;
+use super::ports::Port;
+use super::servers::SERVERS;
 use super::{DemoError, DemoOptions, database};
 use crate::node::{Node, NodeOptions, TestAuthority};
 use crate::store::private::PrivatePostgres;
@@ -19,15 +20,13 @@ use crate::token;
 /// The frontends, and the tag that each requires of its nodes.
 const TENANTS: [(&str, &str); 2] = [("school", "lessons"), ("ministry", "office")];
 
-/// All there is but the server.
+/// All there is but the servers.
 pub(super) struct Scene {
-    /// Of the server, without a path.
-    pub(super) url: String,
+    /// Of each server, without a path. The first is the one that people and programs are told of.
+    pub(super) urls: [String; SERVERS],
     pub(super) tenants: Vec<Tenant>,
     pub(super) places: Vec<Place>,
-    pub(super) client: Client,
-    /// The server's log.
-    pub(super) log: PathBuf,
+    pub(super) balancer: Balancer,
     /// For the REST API, with all rights.
     pub(super) token: String,
     environment: Vec<(&'static str, String)>,
@@ -37,7 +36,8 @@ pub(super) struct Scene {
 pub(super) struct Tenant {
     pub(super) key: &'static str,
     pub(super) tag: &'static str,
-    pub(super) endpoint: Endpoint,
+    /// At each server.
+    pub(super) endpoints: [Endpoint; SERVERS],
 }
 
 /// A node and what it is for.
@@ -46,6 +46,8 @@ pub(super) struct Place {
     pub(super) tag: &'static str,
     pub(super) secret: Secret,
     pub(super) node: Node,
+    /// The node's, also while that is away.
+    _port: Port,
 }
 
 impl Scene {
@@ -54,22 +56,22 @@ impl Scene {
         options: &DemoOptions,
         folder: &Folder,
         cluster: &PrivatePostgres,
+        urls: [String; SERVERS],
     ) -> Result<Self, DemoError> {
         let authority = options.https_nodes.then(TestAuthority::new).transpose()?;
-        let client = Client::new(authority.as_ref())?;
-        let listen = free_port(options.listen)?;
-        let url = format!("http://{}", reachable(listen));
-        let tenants: Vec<_> = TENANTS.iter().map(|(key, tag)| Tenant::new(key, tag, &url)).collect();
+        let balancer = Balancer::new(Client::new(authority.as_ref())?);
+        let tenants: Vec<_> = TENANTS.iter().map(|(key, tag)| Tenant::new(key, tag, &urls)).collect();
         let places = start_nodes(options.nodes, authority.as_ref()).await?;
         let database_url = database::fresh(cluster).await?;
-        record(&database_url, &tenants, &places).await?;
+        let store = Store::connect(&database_url, 1).await?;
+        record(&store, &tenants, &places).await?;
+        store.close();
 
         let jwt_secret = random_secret();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let token = token::sign(jwt_secret.expose(), "demo", "b3scale b3scale:admin", now)?;
         let mut environment = vec![
             ("B3SCALE_DB_URL", database_url),
-            ("B3SCALE_LISTEN_HTTP", listen.to_string()),
             ("B3SCALE_API_JWT_SECRET", jwt_secret.expose().to_owned()),
             ("B3SCALE_LOG_FORMAT", "plain".to_owned()),
             ("B3SCALE_DRAIN_DELAY", "0".to_owned()),
@@ -79,19 +81,39 @@ impl Scene {
             std::fs::write(&file, authority.pem()).map_err(DemoError::file("write", &file))?;
             environment.push(("B3SCALE_NODE_CA_FILE", file.display().to_string()));
         }
-        Ok(Self { url, tenants, places, client, log: folder.path().join("server.log"), token, environment })
+        Ok(Self { urls, tenants, places, balancer, token, environment })
     }
 
-    /// What the server is configured by.
+    /// What all servers are configured by.
     pub(super) fn environment(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.environment.iter().map(|(name, value)| (*name, value.as_str()))
     }
 }
 
 impl Tenant {
-    fn new(key: &'static str, tag: &'static str, url: &str) -> Self {
-        let url = format!("{url}/bbb/{key}/bigbluebutton/api/");
-        Self { key, tag, endpoint: Endpoint { url, secret: random_secret() } }
+    /// Makes a secret for it, which it has in common with nobody.
+    fn new(key: &'static str, tag: &'static str, urls: &[String; SERVERS]) -> Self {
+        let secret = random_secret();
+        let at = |url| Endpoint { url: format!("{url}/bbb/{key}/bigbluebutton/api/"), secret: secret.clone() };
+        Self { key, tag, endpoints: urls.each_ref().map(at) }
+    }
+
+    /// Where people and programs are told to call.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoints[0]
+    }
+
+    /// As the servers are to know it.
+    fn frontend(&self) -> NewFrontend {
+        NewFrontend {
+            key: self.key.to_owned(),
+            secret: self.endpoint().secret.clone(),
+            next_secret: None,
+            algorithms: Algorithms::default(),
+            active: true,
+            settings: FrontendSettings { required_tags: [self.tag].iter().collect(), ..FrontendSettings::default() },
+            account_ref: None,
+        }
     }
 }
 
@@ -102,17 +124,17 @@ async fn start_nodes(count: usize, authority: Option<&TestAuthority>) -> Result<
         let name = format!("node-{}", number + 1);
         let (_, tag) = TENANTS[number * TENANTS.len() / count];
         let tls = authority.map(TestAuthority::server_config).transpose()?;
+        let port = Port::any()?;
         let secret = random_secret();
-        let of_node = secret.expose().to_owned();
-        let options = NodeOptions { name: name.clone(), secret: of_node, tls, ..NodeOptions::default() };
+        let (listen, of_node) = (port.address(), secret.expose().to_owned());
+        let options = NodeOptions { listen, name: name.clone(), secret: of_node, tls, ..NodeOptions::default() };
         let node = Node::start(options).await.map_err(DemoError::Node)?;
-        places.push(Place { name, tag, secret, node });
+        places.push(Place { name, tag, secret, node, _port: port });
     }
     Ok(places)
 }
 
-async fn record(database_url: &str, tenants: &[Tenant], places: &[Place]) -> Result<(), DemoError> {
-    let store = Store::connect(database_url, 1).await?;
+async fn record(store: &Store, tenants: &[Tenant], places: &[Place]) -> Result<(), DemoError> {
     store.migrate().await?;
     for place in places {
         let backend = NewBackend {
@@ -125,39 +147,9 @@ async fn record(database_url: &str, tenants: &[Tenant], places: &[Place]) -> Res
         store.record_backend(&backend).await?;
     }
     for tenant in tenants {
-        let settings = FrontendSettings { required_tags: [tenant.tag].iter().collect(), ..FrontendSettings::default() };
-        let frontend = NewFrontend {
-            key: tenant.key.to_owned(),
-            secret: tenant.endpoint.secret.clone(),
-            next_secret: None,
-            algorithms: Algorithms::default(),
-            active: true,
-            settings,
-            account_ref: None,
-        };
-        store.record_frontend(&frontend).await?;
+        store.record_frontend(&tenant.frontend()).await?;
     }
-    store.close();
     Ok(())
-}
-
-/// Port 0 becomes a port that is free now. The server takes it a moment later; who comes first in between makes it fail.
-fn free_port(wanted: SocketAddr) -> Result<SocketAddr, DemoError> {
-    if wanted.port() != 0 {
-        return Ok(wanted);
-    }
-    let bound = TcpListener::bind(wanted).and_then(|listener| listener.local_addr());
-    bound.map_err(|error| DemoError::NoPort { address: wanted.ip(), error })
-}
-
-/// How a client of this machine gets to a server that may listen on all addresses.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        other => other,
-    };
-    SocketAddr::new(ip, listen.port())
 }
 
 /// From the system's random numbers, as a real secret: the demo may listen beyond the loopback.
@@ -177,19 +169,5 @@ mod tests {
             let of = |tag| places.iter().filter(|place| place.tag == tag).count();
             assert_eq!((of("lessons"), of("office")), expected);
         }
-    }
-
-    #[test]
-    fn a_server_on_all_addresses_is_reached_on_the_loopback() {
-        let reached = |listen: &str| reachable(listen.parse().unwrap()).to_string();
-        assert_eq!(reached("0.0.0.0:80"), "127.0.0.1:80");
-        assert_eq!(reached("[::]:80"), "[::1]:80");
-        assert_eq!(reached("10.1.2.3:80"), "10.1.2.3:80");
-    }
-
-    #[test]
-    fn port_zero_becomes_a_real_one() {
-        assert_ne!(free_port("127.0.0.1:0".parse().unwrap()).unwrap().port(), 0);
-        assert_eq!(free_port("127.0.0.1:1".parse().unwrap()).unwrap().port(), 1);
     }
 }

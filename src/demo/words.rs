@@ -1,38 +1,44 @@
 //! What the demo says of itself: who is there, what programs need to know, and how to go on by hand.
 
 use std::io::{self, Write};
+use std::iter;
 
 use b3scale_middleware::bbb::CallKind;
 use serde_json::json;
 
 use super::DemoError;
+use super::client::Endpoint;
+use super::folder::Folder;
 use super::report::Report;
 use super::scene::Scene;
+use super::servers::Servers;
 
 /// Who is there.
-pub(super) fn introduction(scene: &Scene, report: &mut Report) -> Result<(), DemoError> {
-    report.line(&format!("b3scale at {}\n", scene.url))?;
-    let head = ["frontend", "requires", "URL"].map(str::to_owned).to_vec();
-    let rows = scene
+pub(super) fn introduction(scene: &Scene, servers: &Servers, report: &mut Report) -> Result<(), DemoError> {
+    report.line(&format!("b3scale at {}\n", scene.urls[0]))?;
+    table(["server", "URL", "log"], servers.rows(), report)?;
+    let tenants = scene
         .tenants
         .iter()
-        .map(|tenant| vec![tenant.key.to_owned(), tenant.tag.to_owned(), tenant.endpoint.url.clone()]);
-    report.table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())?;
-    report.line("")?;
-    let head = ["node", "tags", "URL"].map(str::to_owned).to_vec();
-    let rows = scene.places.iter().map(|place| vec![place.name.clone(), place.tag.to_owned(), place.node.url()]);
-    report.table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())?;
+        .map(|tenant| vec![tenant.key.to_owned(), tenant.tag.to_owned(), tenant.endpoint().url.clone()]);
+    table(["frontend", "requires", "URL"], tenants, report)?;
+    let places = scene.places.iter().map(|place| vec![place.name.clone(), place.tag.to_owned(), place.node.url()]);
+    table(["node", "tags", "URL"], places, report)
+}
+
+fn table(head: [&str; 3], rows: impl Iterator<Item = Vec<String>>, report: &mut Report) -> Result<(), DemoError> {
+    report.table(&iter::once(head.map(str::to_owned).to_vec()).chain(rows).collect::<Vec<_>>())?;
     report.line("")
 }
 
 /// What a program needs to work with the cluster: one object, on standard output.
 pub(super) fn json(scene: &Scene) -> Result<(), DemoError> {
     let frontends = scene.tenants.iter().map(
-        |tenant| json!({ "key": tenant.key, "url": tenant.endpoint.url, "secret": tenant.endpoint.secret.expose() }),
+        |tenant| json!({ "key": tenant.key, "url": tenant.endpoint().url, "secret": tenant.endpoint().secret.expose() }),
     );
     let backends = scene.places.iter().map(|place| json!({ "url": place.node.url(), "secret": place.secret.expose() }));
     let object = json!({
-        "api": scene.url,
+        "api": scene.urls[0],
         "token": scene.token,
         "frontends": frontends.collect::<Vec<_>>(),
         "backends": backends.collect::<Vec<_>>(),
@@ -42,25 +48,21 @@ pub(super) fn json(scene: &Scene) -> Result<(), DemoError> {
 }
 
 /// How to go on by hand.
-pub(super) fn invitation(scene: &Scene, report: &mut Report) -> Result<(), DemoError> {
+pub(super) fn invitation(scene: &Scene, folder: &Folder, report: &mut Report) -> Result<(), DemoError> {
     report.line(
         "\nServing until Ctrl-C. Put URL and secret where a BigBlueButton server's were (Greenlight, Moodle, …):",
     )?;
     for tenant in &scene.tenants {
-        let url = &tenant.endpoint.url;
-        report.line(&format!(
-            "\n  {}\n    URL     {url}\n    secret  {}",
-            tenant.key,
-            tenant.endpoint.secret.expose()
-        ))?;
+        let Endpoint { url, secret } = tenant.endpoint();
+        report.line(&format!("\n  {}\n    URL     {url}\n    secret  {}", tenant.key, secret.expose()))?;
     }
     let Some(tenant) = scene.tenants.first() else { return Ok(()) };
-    let address = |kind, params: &[(&str, &str)]| tenant.endpoint.address(kind, params);
+    let address = |kind, params: &[(&str, &str)]| tenant.endpoint().address(kind, params);
     let id = ("meetingID", "hello");
     let create = address(CallKind::Create, &[id, ("name", "Hello")]);
     let running = address(CallKind::IsMeetingRunning, &[id]);
     let join = address(CallKind::Join, &[id, ("fullName", "Ada"), ("role", "MODERATOR")]);
     report.line("\nTo paste: a meeting, whether it runs, and a link for the browser that joins it:\n")?;
     report.line(&format!("curl '{create}'\ncurl '{running}'\n{join}\n"))?;
-    report.line(&format!("The server's log is {}.", scene.log.display()))
+    report.line(&format!("The logs of the servers are in {}.", folder.path().display()))
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use super::pipeline::{PIPELINE, without_route};
-use super::process::{Running, b3scaled, output, still_running};
+use super::process::{Running, b3scaled, kill, output, servers, still_running};
 
 /// A demo on a free port.
 fn demo(arguments: &[&str]) -> Command {
@@ -47,7 +47,7 @@ async fn a_server_that_does_not_start_is_quoted() {
     let output = output(command).await;
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text.contains("the server has ended") && text.contains("/nowhere/pipeline.toml"), "{text}");
+    assert!(text.contains("server-1 has ended") && text.contains("/nowhere/pipeline.toml"), "{text}");
 }
 
 #[tokio::test]
@@ -67,20 +67,31 @@ async fn programs_read_one_object_and_nothing_outlives_the_demo() {
     assert!(entries("backends", "url").iter().all(|url| url.starts_with("https://127.0.0.1:")));
 
     let started = demo.descendants();
-    // The server, and PostgreSQL with its own.
-    assert!(started.len() > 2, "{started:?}");
+    // And PostgreSQL with its own.
+    assert!(servers(&started).len() == 3 && started.len() > 4, "{started:?}");
     assert!(demo.terminate().await, "it ends in order");
     assert_eq!(demo.line().await, "", "it printed one object and nothing else");
     assert_eq!(still_running(&started), Vec::<String>::new());
     assert!(!folder.path().join("pgdata/postmaster.pid").exists());
-    assert!(folder.path().join("server.log").exists(), "a chosen folder is kept");
+    let logs = ["server-1.log", "server-2.log", "server-3.log"];
+    assert!(logs.iter().all(|log| folder.path().join(log).exists()), "a chosen folder is kept");
+}
+
+#[tokio::test]
+async fn a_demo_ends_if_any_of_its_servers_does() {
+    let mut demo = Running::start(demo(&["--json"]));
+    assert!(!demo.line().await.is_empty(), "it is ready");
+    let started = demo.descendants();
+    kill(*servers(&started).last().unwrap());
+    assert_eq!(demo.end().await.code(), Some(1));
+    assert_eq!(still_running(&started), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_demo_that_goes_on_says_how_to_go_on() {
     let mut demo = Running::start(demo(&["--nodes", "2", "--meetings", "2"]));
     let mut text = String::new();
-    while !text.contains("The server's log is ") {
+    while !text.contains("The logs of the servers are in ") {
         let line = demo.line().await;
         text.push_str(&line);
         text.push('\n');

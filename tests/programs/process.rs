@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::pin::Pin;
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -88,8 +88,25 @@ impl Running {
     /// Sends SIGTERM and waits for the end; true is exit code 0.
     pub(crate) async fn terminate(&mut self) -> bool {
         self.signal(Signal::TERM);
-        timeout(LIMIT, self.child.wait()).await.expect("it ends").expect("it is ours").success()
+        self.end().await.success()
     }
+
+    /// Waits for its end.
+    pub(crate) async fn end(&mut self) -> ExitStatus {
+        timeout(LIMIT, self.child.wait()).await.expect("it ends").expect("it is ours")
+    }
+}
+
+/// Those of `processes` that run `b3scaled`.
+pub(crate) fn servers(processes: &BTreeSet<u32>) -> Vec<u32> {
+    let is_ours = |pid: &u32| stat(*pid).is_some_and(|stat| stat.contains("(b3scaled)"));
+    processes.iter().copied().filter(is_ours).collect()
+}
+
+/// Ends a process without warning.
+pub(crate) fn kill(process: u32) {
+    let pid = Pid::from_raw(process.cast_signed()).expect("zero is no process");
+    kill_process(pid, Signal::KILL).expect("it is ours");
 }
 
 /// Those of `processes` that still run. One that was ended and not yet collected does not.
