@@ -130,6 +130,7 @@ async fn with_database(
         }
     };
     servers.stop().await;
+    scene.store.close();
     outcome
 }
 

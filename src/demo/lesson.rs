@@ -1,5 +1,7 @@
-//! The lesson: what frontends do all day, with a look into the nodes for whether it has arrived where it should.
+//! The lesson: what frontends do all day and what an operator does, with a look into the nodes for whether all has arrived
+//! where it should.
 
+mod drain;
 mod everyday;
 mod spread;
 
@@ -15,6 +17,7 @@ use super::DemoError;
 use super::client::{Answer, CallError};
 use super::report::{Mismatch, Report};
 use super::scene::{Place, Scene, Tenant};
+use super::servers::SERVERS;
 use crate::node::MeetingView;
 use spread::Spread;
 
@@ -32,6 +35,8 @@ pub(super) struct Lesson<'a> {
     scene: &'a Scene,
     /// The meetings of an ordinary day.
     lessons: Vec<Meeting<'a>>,
+    /// Those that begin while a node is drained; none where no node can be spared.
+    extras: Vec<Meeting<'a>>,
 }
 
 struct Meeting<'a> {
@@ -43,23 +48,38 @@ struct Meeting<'a> {
     scoped: ScopedId,
 }
 
+/// A node of a frontend, and its meetings there.
+struct BusyNode<'a> {
+    tenant: &'a Tenant,
+    place: &'a Place,
+    meetings: Roll<'a>,
+}
+
 /// Some of the meetings.
 type Roll<'a> = Vec<&'a Meeting<'a>>;
 
 impl<'a> Lesson<'a> {
-    /// Plans that many meetings, half of them of each frontend.
+    /// Plans that many meetings, half of them of each frontend, and some more for when a node is drained.
     pub(super) fn of(scene: &'a Scene, meetings: usize) -> Self {
-        let tenant = |number: usize| &scene.tenants[number % scene.tenants.len()];
-        let plan = |number| Meeting::new(tenant(number), "lesson", number / scene.tenants.len() + 1);
-        Self { scene, lessons: (0..meetings).map(plan).collect() }
+        let of_both = |word, count| -> Vec<_> {
+            let tenant = |number: usize| &scene.tenants[number % scene.tenants.len()];
+            (0..count).map(|number| Meeting::new(tenant(number), word, number / scene.tenants.len() + 1)).collect()
+        };
+        let extras = |tenant| (1..=2 * SERVERS).map(move |number| Meeting::new(tenant, "extra", number));
+        Self {
+            scene,
+            lessons: of_both("lesson", meetings),
+            extras: scene.tenant_with_a_node_to_spare().into_iter().flat_map(extras).collect(),
+        }
     }
 
     /// Plays it, and reports each step.
     pub(super) async fn play(&'a self, report: &mut Report) -> Result<(), DemoError> {
         self.everyday(report).await?;
         let spread = self.spread(report)?;
+        self.drain(report).await?;
         self.end(report).await?;
-        report.line("\nWhere the meetings were:\n")?;
+        report.line("\nWhere the meetings were before the drain:\n")?;
         report.table(&spread.rows())?;
         report.line("")?;
         report.summary()
@@ -148,6 +168,27 @@ impl<'a> Lesson<'a> {
 
     fn lessons_of(&'a self, tenant: &Tenant) -> Roll<'a> {
         self.lessons.iter().filter(|meeting| meeting.belongs_to(tenant)).collect()
+    }
+
+    /// All meetings there are of a frontend, or have been planned.
+    fn all_of(&'a self, tenant: &Tenant) -> Roll<'a> {
+        self.all().filter(|meeting| meeting.belongs_to(tenant)).collect()
+    }
+
+    fn all(&'a self) -> impl Iterator<Item = &'a Meeting<'a>> {
+        [&self.lessons, &self.extras].into_iter().flatten()
+    }
+
+    /// The node to drain: of a frontend that has others, and the one with the most meetings. `None`: no frontend
+    /// has two.
+    fn busiest(&'a self) -> Option<BusyNode<'a>> {
+        let tenant = self.scene.tenant_with_a_node_to_spare()?;
+        let there = |place: &Place, meeting: &Meeting<'_>| place.node.meeting(meeting.scoped.as_ref()).is_some();
+        let busy = |place| {
+            let meetings = self.all().filter(|meeting| there(place, meeting)).collect();
+            BusyNode { tenant, place, meetings }
+        };
+        self.scene.places_of(tenant).map(busy).max_by_key(|node| node.meetings.len())
     }
 
     /// The nodes that have a meeting.

@@ -27,6 +27,8 @@ pub(super) struct Scene {
     pub(super) tenants: Vec<Tenant>,
     pub(super) places: Vec<Place>,
     pub(super) balancer: Balancer,
+    /// What the servers read, and what an operator changes in it.
+    pub(super) store: Store,
     /// For the REST API, with all rights.
     pub(super) token: String,
     environment: Vec<(&'static str, String)>,
@@ -65,7 +67,6 @@ impl Scene {
         let database_url = database::fresh(cluster).await?;
         let store = Store::connect(&database_url, 1).await?;
         record(&store, &tenants, &places).await?;
-        store.close();
 
         let jwt_secret = random_secret();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -81,7 +82,17 @@ impl Scene {
             std::fs::write(&file, authority.pem()).map_err(DemoError::file("write", &file))?;
             environment.push(("B3SCALE_NODE_CA_FILE", file.display().to_string()));
         }
-        Ok(Self { urls, tenants, places, balancer, token, environment })
+        Ok(Self { urls, tenants, places, balancer, store, token, environment })
+    }
+
+    /// A frontend that has more than one node.
+    pub(super) fn tenant_with_a_node_to_spare(&self) -> Option<&Tenant> {
+        self.tenants.iter().find(|tenant| self.places_of(tenant).count() > 1)
+    }
+
+    /// The nodes that a frontend's meetings may be on.
+    pub(super) fn places_of(&self, tenant: &Tenant) -> impl Iterator<Item = &Place> {
+        self.places.iter().filter(move |place| place.tag == tenant.tag)
     }
 
     /// What all servers are configured by.
@@ -92,7 +103,7 @@ impl Scene {
 
 impl Tenant {
     /// Makes a secret for it, which it has in common with nobody.
-    fn new(key: &'static str, tag: &'static str, urls: &[String; SERVERS]) -> Self {
+    pub(super) fn new(key: &'static str, tag: &'static str, urls: &[String; SERVERS]) -> Self {
         let secret = random_secret();
         let at = |url| Endpoint { url: format!("{url}/bbb/{key}/bigbluebutton/api/"), secret: secret.clone() };
         Self { key, tag, endpoints: urls.each_ref().map(at) }
@@ -104,7 +115,7 @@ impl Tenant {
     }
 
     /// As the servers are to know it.
-    fn frontend(&self) -> NewFrontend {
+    pub(super) fn frontend(&self) -> NewFrontend {
         NewFrontend {
             key: self.key.to_owned(),
             secret: self.endpoint().secret.clone(),

@@ -20,6 +20,8 @@ async fn a_lesson_is_played_and_told_as_a_table() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.ends_with("steps came out as they should.\n") && !text.contains('✗'), "{text}");
+    let told = ["school    drain "];
+    assert!(told.iter().all(|step| text.contains(&format!("  ✓ {step}"))), "{text}");
     // Of six meetings the school has three, on two of the nodes; the third node is the ministry's.
     assert!(text.lines().any(|line| line.split_whitespace().eq(["node-3", "office", "0", "3", "6"])), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
@@ -97,6 +99,7 @@ async fn a_demo_that_goes_on_says_how_to_go_on() {
         text.push('\n');
     }
     assert!(text.contains("All 20 steps came out as they should."), "{text}");
+    assert!(text.contains("no node is drained"), "{text}");
     assert!(text.lines().any(|line| line.starts_with("curl 'http") && line.contains("/isMeetingRunning?")), "{text}");
     assert!(demo.terminate().await, "a lesson that went well and a demo that was ended are no failure");
 }

@@ -33,10 +33,10 @@ impl<'a> Lesson<'a> {
         Ok(())
     }
 
-    /// The end of the day.
+    /// The end of the day: of all there was.
     pub(super) async fn end(&'a self, report: &mut Report) -> Result<(), DemoError> {
         for tenant in &self.scene.tenants {
-            let roll = self.lessons_of(tenant);
+            let roll = self.all_of(tenant);
             report.step(tenant.key, "end", self.ask_to_end(&roll).await)?;
             report.step(tenant.key, "isMeetingRunning", self.is_gone(&roll).await)?;
         }
