@@ -148,7 +148,7 @@ async fn perform(
         words::json(scene)?;
     }
     if options.plays_lesson() {
-        Lesson::of(scene, options.meetings).play(report).await?;
+        Lesson::of(scene, options.meetings).play(servers, report).await?;
     }
     if options.once {
         return Ok(report.verdict());

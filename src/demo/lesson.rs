@@ -1,8 +1,11 @@
-//! The lesson: what frontends do all day and what an operator does, with a look into the nodes for whether all has arrived
-//! where it should.
+//! The lesson: what frontends do all day, what an operator does, and what breaks, with a look into the nodes for whether all
+//! has arrived where it should.
 
+mod class;
 mod drain;
 mod everyday;
+mod node_loss;
+mod server_loss;
 mod spread;
 
 use std::fmt::Display;
@@ -14,11 +17,12 @@ use http::StatusCode;
 use tokio::time::{Instant, sleep};
 
 use super::DemoError;
-use super::client::{Answer, CallError};
+use super::client::{Answer, CallError, Endpoint};
 use super::report::{Mismatch, Report};
 use super::scene::{Place, Scene, Tenant};
-use super::servers::SERVERS;
+use super::servers::{SERVERS, Servers};
 use crate::node::MeetingView;
+use class::Class;
 use spread::Spread;
 
 /// Calls in flight at most.
@@ -37,6 +41,8 @@ pub(super) struct Lesson<'a> {
     lessons: Vec<Meeting<'a>>,
     /// Those that begin while a node is drained; none where no node can be spared.
     extras: Vec<Meeting<'a>>,
+    /// Those that begin while a server is killed.
+    rush: Vec<Meeting<'a>>,
 }
 
 struct Meeting<'a> {
@@ -59,7 +65,7 @@ struct BusyNode<'a> {
 type Roll<'a> = Vec<&'a Meeting<'a>>;
 
 impl<'a> Lesson<'a> {
-    /// Plans that many meetings, half of them of each frontend, and some more for when a node is drained.
+    /// Plans that many meetings, half of them of each frontend, and some more for when things break.
     pub(super) fn of(scene: &'a Scene, meetings: usize) -> Self {
         let of_both = |word, count| -> Vec<_> {
             let tenant = |number: usize| &scene.tenants[number % scene.tenants.len()];
@@ -70,16 +76,27 @@ impl<'a> Lesson<'a> {
             scene,
             lessons: of_both("lesson", meetings),
             extras: scene.tenant_with_a_node_to_spare().into_iter().flat_map(extras).collect(),
+            rush: of_both("rush", 3 * SERVERS),
         }
     }
 
     /// Plays it, and reports each step.
-    pub(super) async fn play(&'a self, report: &mut Report) -> Result<(), DemoError> {
+    pub(super) async fn play(&'a self, servers: &mut Servers, report: &mut Report) -> Result<(), DemoError> {
         self.everyday(report).await?;
         let spread = self.spread(report)?;
         self.drain(report).await?;
+        let mut class = Class::default();
+        let lessons: Roll<'_> = self.lessons.iter().collect();
+        class.during(self, &lessons, self.lose_server(servers, report)).await?;
+        let lost = self.busiest();
+        if let Some(lost) = &lost {
+            let elsewhere: Roll<'_> = lessons.into_iter().filter(|one| !lost.has(one)).collect();
+            class.during(self, &elsewhere, self.lose_node(lost, report)).await?;
+        }
+        report.step("cluster", "meanwhile", class.outcome())?;
+        self.recover(servers, lost.map(|lost| lost.place), report).await?;
         self.end(report).await?;
-        report.line("\nWhere the meetings were before the drain:\n")?;
+        report.line("\nWhere the meetings were before anything was drained or killed:\n")?;
         report.table(&spread.rows())?;
         report.line("")?;
         report.summary()
@@ -122,16 +139,31 @@ impl<'a> Lesson<'a> {
     }
 
     async fn call(&self, meeting: &Meeting<'_>, kind: CallKind, params: &[(&str, &str)]) -> Result<Answer, CallError> {
+        self.call_at(&meeting.tenant.endpoints, meeting, kind, params).await
+    }
+
+    /// Calls for a meeting at some of the servers.
+    async fn call_at(
+        &self,
+        servers: &[Endpoint],
+        meeting: &Meeting<'_>,
+        kind: CallKind,
+        params: &[(&str, &str)],
+    ) -> Result<Answer, CallError> {
         let id = ("meetingID", meeting.id.as_str());
         let name = (kind == CallKind::Create).then_some(("name", meeting.name.as_str()));
         let params: Vec<_> = std::iter::once(id).chain(name).chain(params.iter().copied()).collect();
-        self.scene.balancer.call(&meeting.tenant.endpoints, kind, &params).await
+        self.scene.balancer.call(servers, kind, &params).await
     }
 
-    /// Whether somebody is in a meeting.
     async fn runs(&self, meeting: &Meeting<'_>) -> Result<(), Mismatch> {
+        self.runs_at(&meeting.tenant.endpoints, meeting).await
+    }
+
+    /// Whether somebody is in a meeting, as some of the servers have it.
+    async fn runs_at(&self, servers: &[Endpoint], meeting: &Meeting<'_>) -> Result<(), Mismatch> {
         let wanted = "running: true";
-        let answer = self.call(meeting, CallKind::IsMeetingRunning, &[]).await;
+        let answer = self.call_at(servers, meeting, CallKind::IsMeetingRunning, &[]).await;
         let answer = answer.map_err(|error| mismatch(wanted, error))?;
         let [running] = answer.fields(["running"]);
         Mismatch::unless(answer.succeeded() && running.as_deref() == Some("true"), wanted, || {
@@ -176,10 +208,10 @@ impl<'a> Lesson<'a> {
     }
 
     fn all(&'a self) -> impl Iterator<Item = &'a Meeting<'a>> {
-        [&self.lessons, &self.extras].into_iter().flatten()
+        [&self.lessons, &self.extras, &self.rush].into_iter().flatten()
     }
 
-    /// The node to drain: of a frontend that has others, and the one with the most meetings. `None`: no frontend
+    /// The node to drain or to kill: of a frontend that has others, and the one with the most meetings. `None`: no frontend
     /// has two.
     fn busiest(&'a self) -> Option<BusyNode<'a>> {
         let tenant = self.scene.tenant_with_a_node_to_spare()?;
@@ -220,6 +252,12 @@ impl<'a> Meeting<'a> {
 
     fn belongs_to(&self, tenant: &Tenant) -> bool {
         self.tenant.key == tenant.key
+    }
+}
+
+impl BusyNode<'_> {
+    fn has(&self, meeting: &Meeting<'_>) -> bool {
+        self.meetings.iter().any(|own| own.scoped == meeting.scoped)
     }
 }
 

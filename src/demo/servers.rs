@@ -1,7 +1,7 @@
 //! The servers: child processes of this program, told by their environment what to serve.
 
 use std::env;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::future::pending;
 use std::io::{Read, Seek, SeekFrom};
 use std::net::SocketAddr;
@@ -46,11 +46,12 @@ struct Server {
 }
 
 impl Servers {
-    /// Takes a port for each. The first listens where it was asked for, the others on the loopback.
+    /// Takes a port and makes a log for each. The first listens where it was asked for, the others on the loopback.
     pub(super) fn plan(listen: SocketAddr, folder: &Folder) -> Result<Self, DemoError> {
         let plan = |number: usize, port: Port| {
             let name = format!("server-{number}");
             let log = folder.path().join(format!("{name}.log"));
+            File::create(&log).map_err(DemoError::file("write the log", &log))?;
             Ok::<_, DemoError>(Server { name, port, log, child: None })
         };
         Ok(Self([plan(1, Port::take(listen)?)?, plan(2, Port::any()?)?, plan(3, Port::any()?)?]))
@@ -64,6 +65,10 @@ impl Servers {
     /// What each is called, where it is reached, and what it logs to.
     pub(super) fn rows(&self) -> impl Iterator<Item = Vec<String>> {
         self.0.iter().map(|server| vec![server.name.clone(), server.url(), server.log_name()])
+    }
+
+    pub(super) fn name(&self, number: usize) -> &str {
+        &self.0[number].name
     }
 
     /// Starts all of them.
@@ -84,6 +89,21 @@ impl Servers {
         select_all(self.0.iter_mut().map(|server| server.ended().boxed())).await.0
     }
 
+    /// Ends one without warning, as a machine ends.
+    pub(super) async fn kill(&mut self, number: usize) {
+        if let Some(mut child) = self.0[number].child.take() {
+            let _ = child.kill().await;
+        }
+    }
+
+    /// Starts one again at its port, and waits until it is ready.
+    pub(super) async fn restart(&mut self, number: usize, scene: &Scene) -> Result<(), DemoError> {
+        let server = &mut self.0[number];
+        server.stop().await;
+        server.start(scene)?;
+        server.ready(scene.balancer.client()).await
+    }
+
     /// Ends all of them in order.
     pub(super) async fn stop(&mut self) {
         join_all(self.0.iter_mut().map(Server::stop)).await;
@@ -100,7 +120,9 @@ impl Server {
     }
 
     fn start(&mut self, scene: &Scene) -> Result<(), DemoError> {
-        let log = File::create(&self.log).map_err(DemoError::file("write the log", &self.log))?;
+        // One that is started again goes on in its log.
+        let log = OpenOptions::new().append(true).open(&self.log);
+        let log = log.map_err(DemoError::file("write the log", &self.log))?;
         let mut command = bound(&env::current_exe().map_err(DemoError::Spawn)?);
         for (name, _) in env::vars_os() {
             let ours = name.to_str().filter(|name| name.starts_with("B3SCALE_"));

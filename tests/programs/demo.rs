@@ -20,7 +20,7 @@ async fn a_lesson_is_played_and_told_as_a_table() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.ends_with("steps came out as they should.\n") && !text.contains('✗'), "{text}");
-    let told = ["school    drain "];
+    let told = ["school    drain ", "cluster   kill server ", "cluster   kill node ", "cluster   meanwhile "];
     assert!(told.iter().all(|step| text.contains(&format!("  ✓ {step}"))), "{text}");
     // Of six meetings the school has three, on two of the nodes; the third node is the ministry's.
     assert!(text.lines().any(|line| line.split_whitespace().eq(["node-3", "office", "0", "3", "6"])), "{text}");
@@ -98,8 +98,9 @@ async fn a_demo_that_goes_on_says_how_to_go_on() {
         text.push_str(&line);
         text.push('\n');
     }
-    assert!(text.contains("All 20 steps came out as they should."), "{text}");
-    assert!(text.contains("no node is drained"), "{text}");
+    assert!(text.contains("All 24 steps came out as they should."), "{text}");
+    assert!(text.contains("no node is drained or killed"), "{text}");
+    assert_eq!(servers(&demo.descendants()).len(), 3, "the one that was killed is there again");
     assert!(text.lines().any(|line| line.starts_with("curl 'http") && line.contains("/isMeetingRunning?")), "{text}");
     assert!(demo.terminate().await, "a lesson that went well and a demo that was ended are no failure");
 }

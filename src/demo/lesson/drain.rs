@@ -23,7 +23,7 @@ impl<'a> Lesson<'a> {
     /// Drains a node, and enables it again.
     pub(super) async fn drain(&'a self, report: &mut Report) -> Result<(), DemoError> {
         let Some(BusyNode { tenant, place, meetings }) = self.busiest() else {
-            return report.line("  – no frontend has two nodes, so no node is drained");
+            return report.line("  – no frontend has two nodes, so no node is drained or killed");
         };
         report.step(tenant.key, "drain", self.stop(place, &meetings).await)?;
         report.step(tenant.key, "create", self.create_beside(place).await)?;
@@ -53,7 +53,7 @@ impl<'a> Lesson<'a> {
     }
 
     /// Creates a meeting, which must get a node of its frontend, and not that one.
-    async fn create_away_from(&self, place: &Place, meeting: &Meeting<'_>) -> Result<(), Mismatch> {
+    pub(super) async fn create_away_from(&self, place: &Place, meeting: &Meeting<'_>) -> Result<(), Mismatch> {
         let wanted = format!("a new meeting on a node tagged {}, and not on {}", place.tag, place.name);
         let answer = self.answer(meeting, CallKind::Create, &[], &wanted).await?;
         let (chosen, view) = self.only_place(meeting)?;
@@ -69,19 +69,19 @@ impl<'a> Lesson<'a> {
 
     /// Sets what is wanted of a node, and waits until all servers know.
     async fn want(&self, place: &Place, state: AdminState) -> Result<(), Mismatch> {
-        let store = &self.scene.store;
-        let refused = |error: StoreError| mismatch(format!("{} to be set to {state:?}", place.name), error);
-        for backend in store.load_backends().await.map_err(refused)? {
-            if backend.url == place.node.url() {
-                store.record_admin_state(backend.id, state).await.map_err(refused)?;
-            }
-        }
+        let (store, url) = (&self.scene.store, place.node.url());
+        let wanted = || format!("{} to be set to {state:?}", place.name);
+        let refused = |error: StoreError| mismatch(wanted(), error);
+        let backends = store.load_backends().await.map_err(refused)?;
+        let backend = backends.iter().find(|backend| backend.url == url);
+        let backend = backend.ok_or_else(|| mismatch(wanted(), "no such backend"))?;
+        store.record_admin_state(backend.id, state).await.map_err(refused)?;
         self.heard(SERVERS).await
     }
 
     /// Waits until the first servers have heard of everything until now. They hear of changes in the order in which these
     /// were made, so that whoever knows a frontend that is new knows all that was before it.
-    async fn heard(&self, servers: usize) -> Result<(), Mismatch> {
+    pub(super) async fn heard(&self, servers: usize) -> Result<(), Mismatch> {
         let store = &self.scene.store;
         let refused = |error: StoreError| mismatch("a frontend to be recorded and removed", error);
         let echo = Tenant::new("echo", "", &self.scene.urls);

@@ -85,7 +85,7 @@ impl<'a> Lesson<'a> {
         Ok(format!("{:<10} → {:<8} where it is already (duplicateWarning)", meeting.id, place.name))
     }
 
-    async fn join(&'a self, roll: &[&'a Meeting<'a>]) -> Outcome {
+    pub(super) async fn join(&'a self, roll: &[&'a Meeting<'a>]) -> Outcome {
         self.each(roll, |meeting| self.seat(meeting)).await?;
         Ok(format!("{} people in {}, each on its node", roll.len() * PEOPLE.len(), count(roll)))
     }
@@ -109,7 +109,7 @@ impl<'a> Lesson<'a> {
         Ok("its own id and name, two people, one of them a moderator".to_owned())
     }
 
-    async fn list(&self, tenant: &Tenant, roll: &[&Meeting<'_>]) -> Outcome {
+    pub(super) async fn list(&self, tenant: &Tenant, roll: &[&Meeting<'_>]) -> Outcome {
         let wanted: BTreeSet<_> = roll.iter().map(|one| (one.id.clone(), one.name.clone())).collect();
         let said = || format!("the {} meetings of {} and no other", wanted.len(), tenant.key);
         let answer = self.scene.balancer.call(&tenant.endpoints, CallKind::GetMeetings, &[]).await;

@@ -1,0 +1,76 @@
+//! A server is killed among creates and joins, and the others go on.
+
+use std::slice;
+
+use b3scale_middleware::bbb::CallKind;
+
+use super::super::DemoError;
+use super::super::report::{Mismatch, Report};
+use super::super::scene::Place;
+use super::super::servers::{SERVERS, Servers};
+use super::{Lesson, Meeting, Outcome, PEOPLE, Roll, count, mismatch};
+
+/// The server that is killed: the last, since the first is the one that people and programs are told of.
+pub(super) const KILLED: usize = SERVERS - 1;
+
+impl<'a> Lesson<'a> {
+    /// Kills a server, and looks for what was lost.
+    pub(super) async fn lose_server(&'a self, servers: &mut Servers, report: &mut Report) -> Result<(), DemoError> {
+        report.step("cluster", "kill server", self.rush_and_kill(servers).await)?;
+        report.step("cluster", "isMeetingRunning", self.all_run().await)
+    }
+
+    /// Meetings are created and joined one after the other, and in the middle of it the server is killed, at the very moment
+    /// from which its word counts: it has acknowledged a create, and whoever joins must find the meeting at the others. A
+    /// create that dies with its server is another story: nobody was told of it, and who asks again waits for its claim.
+    async fn rush_and_kill(&'a self, servers: &mut Servers) -> Outcome {
+        for (number, meeting) in self.rush.iter().enumerate() {
+            let last_act = number == self.rush.len() / 2;
+            let endpoints = &meeting.tenant.endpoints[if last_act { KILLED } else { 0 }..];
+            let wanted = || format!("{} to be created", meeting.id);
+            let answer = self.call_at(endpoints, meeting, CallKind::Create, &[]).await;
+            let answer = answer.map_err(|error| mismatch(wanted(), error))?;
+            Mismatch::unless(answer.succeeded(), wanted(), || answer.to_string())?;
+            if last_act {
+                servers.kill(KILLED).await;
+            }
+            self.seat(meeting).await?;
+        }
+        let (creates, joins) = (self.rush.len(), self.rush.len() * PEOPLE.len());
+        Ok(format!("{} in a rush: {creates} creates, {joins} joins, all answered", servers.name(KILLED)))
+    }
+
+    /// No meeting that was acknowledged is lost, whomever one asks.
+    async fn all_run(&'a self) -> Outcome {
+        let all: Roll<'_> = self.all().collect();
+        let runs = async |meeting: &Meeting<'_>| {
+            for endpoint in &meeting.tenant.endpoints[..KILLED] {
+                self.runs_at(slice::from_ref(endpoint), meeting).await?;
+            }
+            self.only_place(meeting).map(drop)
+        };
+        self.each(&all, runs).await?;
+        Ok(format!("true for {} at each server left, each on one node", count(&all)))
+    }
+
+    /// Starts what was killed again.
+    pub(super) async fn recover(
+        &'a self,
+        servers: &mut Servers,
+        lost: Option<&Place>,
+        report: &mut Report,
+    ) -> Result<(), DemoError> {
+        servers.restart(KILLED, self.scene).await?;
+        let server = servers.name(KILLED);
+        let mut back = server.to_owned();
+        if let Some(place) = lost {
+            place.node.restart().await.map_err(DemoError::Node)?;
+            back = format!("{server} and {}", place.name);
+        }
+        let all: Roll<'_> = self.all().collect();
+        let known =
+            self.each(&all, async |meeting| self.runs_at(&meeting.tenant.endpoints[KILLED..], meeting).await).await;
+        let outcome = known.map(|()| format!("{back} again; {server} knows all {}", count(&all)));
+        report.step("cluster", "start", outcome)
+    }
+}
