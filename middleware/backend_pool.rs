@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A meeting that has a place stays there, whatever the stages behind say; so does a breakout with its parent. Any other may
-//! go to every backend that is enabled and whose node answers.
+//! go to every backend that is enabled and whose node answers. Of the others it is noted why not.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -27,7 +27,7 @@ use tower::{Layer, Service};
 
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::cluster::{Backend, Meeting, MeetingState};
+use crate::cluster::{AdminState, Backend, Meeting, MeetingState, NodeState};
 use crate::facts::{Candidates, Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Directory, Meetings, Ports};
@@ -99,8 +99,8 @@ impl BackendPoolLayer {
             return Ok(Candidates::settled(home));
         }
         let mut candidates = Candidates::among(self.directory.backends().iter().cloned());
-        candidates.retain("are not enabled or do not answer", Backend::takes_meetings);
-        if candidates.is_empty() { Err(candidates.no_backend()) } else { Ok(candidates) }
+        candidates.judge(BackendPool::KIND, takes_meetings);
+        candidates.or_none().map(|()| candidates)
     }
 
     /// Where the meeting lives. One whose node is lost lives nowhere; one that is merely claimed may yet be given up.
@@ -112,9 +112,28 @@ impl BackendPoolLayer {
     /// The meeting that this one is a breakout of, if it is this frontend's and known.
     fn parent(&self, call: &Call) -> Result<Option<Arc<Meeting>>, Fault> {
         let frontend = call.facts.frontend()?.id;
-        let parent = call.facts.scope()?.parent.as_ref().and_then(|parent| self.meetings.known(parent));
+        let parent = call.facts.scope()?.parent.as_ref().and_then(|parent| self.meetings.known(parent.as_ref()));
         Ok(parent.filter(|parent| parent.frontend == frontend))
     }
+}
+
+/// Whether new meetings may be placed there, or why not.
+fn takes_meetings(backend: &Backend) -> Result<(), String> {
+    if backend.admin_state != AdminState::Ready {
+        return Err(format!("its admin state is {}", backend.admin_state));
+    }
+    match backend.vitals.health().state {
+        NodeState::Init => return Err("its node has not been asked yet".to_owned()),
+        NodeState::Error => {
+            let error = backend.vitals.last_error().unwrap_or("it answers again, and not for long enough".into());
+            return Err(format!("its node is down: {error}"));
+        }
+        NodeState::Ready => {}
+    }
+    if backend.vitals.circuit.is_open() {
+        return Err("its node has failed several calls in a row".to_owned());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -146,7 +165,7 @@ mod tests {
     async fn a_running_meeting_stays_where_it_is() {
         let cluster = school().meeting("school", "m1", "n2", MeetingState::Live);
         let mut candidates = pool(&cluster, cluster.looked_up(CallKind::Create, "m1")).await.unwrap();
-        candidates.retain("are out", |_| false);
+        candidates.judge("any", |_| Err("it is out".to_owned()));
         assert_eq!(candidates.backends()[0].id, cluster.backend_id("n2"));
     }
 
@@ -169,8 +188,14 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_backend_the_log_says_why() {
-        let cluster = school().node_down("n1").node_down("n2");
-        let fault = pool(&cluster, cluster.looked_up(CallKind::Create, "m1")).await.unwrap_err();
-        assert_eq!(fault, Fault::NoBackend("2 of 2 are not enabled or do not answer".to_owned()));
+        let cluster = school().node_down("n1");
+        let now = std::time::Instant::now();
+        let circuit = &cluster.backend_named("n2").vitals.circuit;
+        while !circuit.is_open() {
+            circuit.admit(now).unwrap().failed(now);
+        }
+        let fault = pool(&cluster, cluster.looked_up(CallKind::Create, "m1")).await.unwrap_err().to_string();
+        assert!(fault.contains("its node is down: connection refused (n1.example)"), "{fault}");
+        assert!(fault.contains("its node has failed several calls in a row (n2.example)"), "{fault}");
     }
 }

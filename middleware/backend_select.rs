@@ -3,12 +3,17 @@
 //! ```toml
 //! [stages.backend-select]
 //! attempts = 3                   # nodes tried for one create before it fails
+//! floor = 15                     # what a meeting counts at least at its start, in attendees
+//! floor-minutes = 15             # … and how long it takes to sink to who is there; 0: it never does
+//! largest-hint = 500             # what `meta_bbb-meeting-size-hint`, which takes the floor's place, counts at most
+//! cpu-weight = 100               # what busy processors count, as far as the node's agent reports them
+//! memory-weight = 50             # the same for a full memory
 //! ```
 //!
-//! The claim counts as load at once, so that meetings that start together spread; equal loads are drawn by lot. One meeting
-//! lives on one node: of simultaneous creates one wins, the others wait for it and then ask its node. A node that fails is
-//! followed by the next candidate, and remembered if it may have got the call. This is the one stage that calls the rest of
-//! the pipeline more than once.
+//! Load is the backend's factor times who is there and who is to be expected. The claim counts at once, so that meetings that
+//! start together spread; equal loads are drawn by lot. One meeting lives on one node: of simultaneous creates one wins, the
+//! others wait for it and then ask its node. A node that fails is followed by the next candidate, and remembered if it may
+//! have got the call. This is the one stage that calls the rest of the pipeline more than once.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -25,22 +30,24 @@
 
 mod create;
 mod lot;
+mod place;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::future::Either;
 use serde::Deserialize;
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service};
 
 use self::lot::Lot;
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::cluster::Meeting;
+use crate::cluster::{LoadModel, MEETING_FLOOR};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
-use crate::ports::{Born, Claim, Directory, Meetings, NewClaim, Ports};
+use crate::ports::{Directory, Meetings, Ports};
 use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `backend-select`.
@@ -49,11 +56,40 @@ use crate::stage::{Next, SetupError, Stage, StageFuture};
 pub struct BackendSelect {
     /// How many nodes are tried for one create.
     pub attempts: NonZeroU32,
+    /// What a meeting counts at least at its start, in attendees.
+    pub floor: u32,
+    /// How long it takes to sink to who is there.
+    pub floor_minutes: u32,
+    /// What a size hint counts at most.
+    pub largest_hint: u32,
+    /// What busy processors count.
+    pub cpu_weight: u32,
+    /// What a full memory counts.
+    pub memory_weight: u32,
 }
 
 impl Default for BackendSelect {
     fn default() -> Self {
-        Self { attempts: const { NonZeroU32::new(3).expect("three is not zero") } }
+        Self {
+            attempts: const { NonZeroU32::new(3).expect("three is not zero") },
+            floor: MEETING_FLOOR,
+            floor_minutes: 15,
+            largest_hint: 500,
+            cpu_weight: 100,
+            memory_weight: 50,
+        }
+    }
+}
+
+impl BackendSelect {
+    fn model(&self) -> LoadModel {
+        LoadModel {
+            floor: self.floor,
+            settles_after: Duration::from_secs(60 * u64::from(self.floor_minutes)),
+            largest_hint: self.largest_hint,
+            cpu_weight: self.cpu_weight.into(),
+            memory_weight: self.memory_weight.into(),
+        }
     }
 }
 
@@ -71,7 +107,8 @@ impl Stage for BackendSelect {
     fn layer(self, ports: &Ports) -> Result<BackendSelectLayer, SetupError> {
         let directory = Arc::clone(&ports.directory);
         let meetings = Arc::clone(&ports.meetings);
-        Ok(BackendSelectLayer { attempts: self.attempts, directory, meetings, lot: Arc::default() })
+        let lot = Arc::new(Lot::new(self.model()));
+        Ok(BackendSelectLayer { attempts: self.attempts, directory, meetings, lot })
     }
 }
 
@@ -114,52 +151,12 @@ impl Service<Call> for BackendSelectService {
     }
 }
 
-impl BackendSelectLayer {
-    async fn place(&self, mut call: Call, next: Next) -> Result<Reply, Fault> {
-        let mut candidates = call.facts.take_candidates()?;
-        if let Some(known) = call.facts.meeting()?.cloned()
-            && let Some(settled) = self.meetings.settled(&known).await?
-        {
-            return self.follow(call, next, &settled).await;
-        }
-        let (scope, frontend) = (Arc::clone(call.facts.scope()?), call.facts.frontend()?.id);
-        if candidates.is_empty() {
-            return Err(candidates.no_backend());
-        }
-        // Whoever had the meeting may give it up while we wait for it. Then it is ours to claim, again and not for ever.
-        for _ in 0..self.attempts.get() {
-            let Some((backend, reservation)) = self.lot.draw(&candidates) else { break };
-            let claim = self.meetings.claim(NewClaim { scope: &scope, frontend, backend: backend.id }).await;
-            drop(reservation);
-            match claim? {
-                Claim::Won(meeting) => return self.create(call, next, candidates, meeting, backend).await,
-                Claim::Taken(meeting) if meeting.frontend != frontend => return Err(Fault::MeetingNotFound),
-                Claim::Taken(meeting) => {
-                    if let Some(settled) = self.meetings.settled(&meeting).await? {
-                        return self.follow(call, next, &settled).await;
-                    }
-                }
-                Claim::Barred => candidates.remove(&backend),
-            }
-        }
-        Err(Fault::MeetingNotReady)
-    }
-
-    /// Asks the node that has the meeting.
-    async fn follow(&self, mut call: Call, next: Next, meeting: &Meeting) -> Result<Reply, Fault> {
-        let gone = || Fault::NoBackend("the backend of the meeting has been removed".to_owned());
-        call.choose(self.directory.backend(meeting.backend).ok_or_else(gone)?);
-        let reply = next.oneshot(call).await?;
-        if reply.is_success() {
-            self.record(meeting, Born::read(&reply, meeting.backend)?).await?;
-        }
-        Ok(reply)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tower::ServiceExt;
+
     use super::*;
+    use crate::call::Rehearsal;
     use crate::cluster::MeetingState;
     use crate::fault::NodeFailure;
     use crate::memory::Memory;
@@ -234,6 +231,37 @@ mod tests {
         assert!(matches!(create(&cluster, "m1").await, Err(Fault::Node { .. })));
         assert!(cluster.meeting_named("school", "m1").is_none(), "no half-made meeting");
         assert_eq!(cluster.copies().len(), 2, "both nodes may have made it");
+    }
+
+    #[tokio::test]
+    async fn the_claim_of_a_server_that_is_gone_is_finished_where_it_stands() {
+        let cluster =
+            school().attendees("n1", 40).meeting("school", "m1", "n1", MeetingState::Claimed).replies_created();
+        create(&cluster, "m1").await.unwrap();
+        let meeting = cluster.meeting_named("school", "m1").unwrap();
+        assert_eq!((meeting.backend, meeting.state), (cluster.backend_id("n1"), MeetingState::Live));
+    }
+
+    #[tokio::test]
+    async fn a_meeting_that_is_to_be_large_counts_as_such_at_once() {
+        let cluster = school().attendees("n1", 40).replies_created();
+        let mut call = cluster.pooled(CallKind::Create, "m1");
+        call.params.set("meta_bbb-meeting-size-hint", "120");
+        cluster.through(BackendSelect::default(), call).await.1.unwrap();
+        assert_eq!((cluster.load("n1"), cluster.load("n2")), (40.0, 120.0));
+    }
+
+    #[tokio::test]
+    async fn a_rehearsal_explains_and_places_nothing() {
+        let cluster = school().attendees("n2", 40).replies_created();
+        let mut call = cluster.pooled(CallKind::Create, "m1");
+        let door = Arc::get_mut(&mut call.door).expect("nobody else has it");
+        door.rehearsal = Some(Rehearsal::default());
+        let door = Arc::clone(&call.door);
+        let (seen, reply) = cluster.through(BackendSelect::default(), call).await;
+        assert!(seen.is_none() && reply.is_ok() && cluster.meeting_named("school", "m1").is_none());
+        let said = door.rehearsal.as_ref().and_then(Rehearsal::placement).unwrap().to_string();
+        assert_eq!(said, "1 × chosen with load 0 (n1.example); 1 × outranked with load 40 (n2.example)");
     }
 
     /// Defect 25 of the original: a node's own refusal was replaced by a generic error.

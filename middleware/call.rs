@@ -12,7 +12,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::bbb::{CallKind, Media, Outcome, Params, xml};
 use crate::cluster::{Backend, BackendId};
-use crate::facts::Facts;
+use crate::facts::{Facts, Placement};
 use crate::fault::{Fault, NodeFailure};
 
 /// One BBB API call on its way through the pipeline.
@@ -90,6 +90,25 @@ pub struct Door {
     pub frontend_key: Box<str>,
     /// What the stages leave behind for the way out.
     pub trail: Trail,
+    /// Set for a create that is only rehearsed: the stages run as ever, and nothing is placed.
+    pub rehearsal: Option<Rehearsal>,
+}
+
+/// Where a rehearsed create leaves what it would have done.
+#[derive(Debug, Default)]
+pub struct Rehearsal(Mutex<Option<Placement>>);
+
+impl Rehearsal {
+    /// Notes what would become of each backend. The call is at its end.
+    pub fn note(&self, placement: Placement) -> Reply {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(placement);
+        Reply::xml(Bytes::new())
+    }
+
+    /// What would become of each backend, once the call has come to its end.
+    pub fn placement(&self) -> Option<Placement> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// What is known of a call when it leaves, whichever way it went.
@@ -153,6 +172,8 @@ pub struct Reply {
     pub outcome: Option<Outcome>,
     /// The document.
     pub body: Bytes,
+    /// What follows it, piece by piece as it lies in memory. A list of thousands of meetings is never put together.
+    pub rest: Vec<Bytes>,
 }
 
 impl Reply {
@@ -169,7 +190,7 @@ impl Reply {
 
     /// A body of some media type.
     pub fn new(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Self {
-        Self { status, content_type, location: None, cookies: Vec::new(), outcome: None, body }
+        Self { status, content_type, location: None, cookies: Vec::new(), outcome: None, body, rest: Vec::new() }
     }
 
     /// Takes what a node sent for the BBB document that it must be.

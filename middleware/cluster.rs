@@ -3,13 +3,19 @@
 //! A leaf. It knows no tower, no SQL and no clock but the one it is handed.
 
 mod backend;
+mod circuit;
 mod frontend;
+mod health;
 mod load;
 mod meeting;
 mod tags;
+mod vitals;
 
-pub use backend::{AdminState, Backend, BackendId, NodeState, Reservation, Vitals};
+pub use backend::{AdminState, Backend, BackendId};
+pub use circuit::{Circuit, Passage};
 pub use frontend::{DefaultPresentation, Frontend, FrontendId, FrontendSettings, ParamMap, Secrets};
-pub use load::{MEETING_FLOOR, load};
-pub use meeting::{Attempt, Meeting, MeetingState};
-pub use tags::Tags;
+pub use health::{AgentReport, Health, NodeState};
+pub use load::{LoadModel, MEETING_FLOOR, Seats};
+pub use meeting::{Attempt, Meeting, MeetingState, Size};
+pub use tags::{TagChoice, Tags};
+pub use vitals::{Reservation, Vitals};

@@ -5,7 +5,7 @@ mod candidates;
 use std::fmt;
 use std::sync::Arc;
 
-pub use candidates::Candidates;
+pub use candidates::{Candidates, Placement, Rank, Standing, Verdict};
 
 use crate::bbb::{CallKind, MeetingId, ScopedId};
 use crate::checksum_verify::Verified;

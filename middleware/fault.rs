@@ -6,12 +6,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use http::StatusCode;
 
 use crate::bbb::CallKind;
 use crate::cluster::BackendId;
-use crate::facts::Fact;
+use crate::facts::{Fact, Placement};
 
 /// Why a call could not be answered as asked. `Display` is for the log; a tenant reads [`Fault::message`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,9 +58,20 @@ pub enum Fault {
     /// The meeting is being made, or its node does not answer: a join may be tried again.
     #[error("the meeting's node is not ready")]
     MeetingNotReady,
-    /// No backend may take the meeting.
+    /// No backend may take the meeting, and why each may not.
     #[error("no backend can take the meeting: {0}")]
-    NoBackend(String),
+    NoBackend(Arc<Placement>),
+    /// None that may take it has one of the tags that the frontend insists on for this meeting.
+    #[error("no backend carries one of the tags `{tags}` that the call insists on: {placement}")]
+    NoTaggedBackend {
+        /// The frontend's own words.
+        tags: Box<str>,
+        /// Why each backend may not take the meeting.
+        placement: Arc<Placement>,
+    },
+    /// No node can be asked for what only nodes know.
+    #[error("no node answers")]
+    NoNode,
     /// A node did not do its part.
     #[error("backend {backend}: {failure}")]
     Node {
@@ -112,9 +124,26 @@ pub enum NodeFailure {
         /// In bytes.
         limit: usize,
     },
+    /// It is left alone for a while: the call never left.
+    #[error("it is not called: {0}")]
+    LeftAlone(&'static str),
     /// It does not accept our checksum: its secret is not the one we have.
     #[error("it refused our checksum; is its secret right?")]
     SecretRefused,
+}
+
+impl NodeFailure {
+    /// Whether the node does not answer at all, whatever it is asked.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            NodeFailure::Unreachable(_) | NodeFailure::Broken(_) | NodeFailure::Silent { .. } => true,
+            NodeFailure::Status(_)
+            | NodeFailure::Garbled(_)
+            | NodeFailure::TooLarge { .. }
+            | NodeFailure::LeftAlone(_)
+            | NodeFailure::SecretRefused => false,
+        }
+    }
 }
 
 /// Whose fault a [`Fault`] is.
@@ -161,7 +190,10 @@ impl Fault {
             Fault::MeetingNotFound if kind == CallKind::Join => "invalidMeetingIdentifier",
             Fault::MeetingNotFound => "notFound",
             Fault::MeetingNotReady => "serverUnavailable",
+            // The key of scalelite, from which the parameter comes.
+            Fault::NoTaggedBackend { .. } => "serverTagUnavailable",
             Fault::NoBackend(_)
+            | Fault::NoNode
             | Fault::Node { .. }
             | Fault::StoreAway(_)
             | Fault::Overloaded
@@ -187,6 +219,10 @@ impl Fault {
             Fault::MeetingNotFound => "A meeting with that ID does not exist",
             Fault::MeetingNotReady => "The server of this meeting is not ready. Please try again in a moment.",
             Fault::NoBackend(_) => "There is no server that can take this meeting.",
+            Fault::NoTaggedBackend { tags, .. } => {
+                return Cow::Owned(format!("There is no available server with the required tag={tags}."));
+            }
+            Fault::NoNode => "There is no server that can answer at the moment.",
             Fault::Node { failure: NodeFailure::Status(413 | 414), .. } => {
                 "The request is larger than the servers take."
             }
@@ -215,6 +251,8 @@ impl Fault {
             | Fault::MeetingNotFound
             | Fault::MeetingNotReady
             | Fault::NoBackend(_)
+            | Fault::NoTaggedBackend { .. }
+            | Fault::NoNode
             | Fault::Node { .. }
             | Fault::StoreAway(_)
             | Fault::Refused(_)
@@ -237,8 +275,9 @@ impl Fault {
             | Fault::MeetingNotFound
             | Fault::Refused(_) => Blame::Frontend,
             Fault::Node { failure: NodeFailure::Status(413 | 414), .. } => Blame::Frontend,
-            Fault::MeetingNotReady | Fault::Node { .. } => Blame::Backend,
+            Fault::MeetingNotReady | Fault::NoNode | Fault::Node { .. } => Blame::Backend,
             Fault::NoBackend(_)
+            | Fault::NoTaggedBackend { .. }
             | Fault::StoreAway(_)
             | Fault::Overloaded
             | Fault::Unestablished(_)
@@ -251,7 +290,10 @@ impl Fault {
         match self {
             Fault::Node { failure, .. } => match failure {
                 // What a node's web server refuses for its size never reaches BBB.
-                NodeFailure::Unreachable(_) | NodeFailure::SecretRefused | NodeFailure::Status(413 | 414) => false,
+                NodeFailure::Unreachable(_)
+                | NodeFailure::LeftAlone(_)
+                | NodeFailure::SecretRefused
+                | NodeFailure::Status(413 | 414) => false,
                 NodeFailure::Broken(_)
                 | NodeFailure::Silent { .. }
                 | NodeFailure::Status(_)
@@ -269,6 +311,8 @@ impl Fault {
             | Fault::MeetingNotFound
             | Fault::MeetingNotReady
             | Fault::NoBackend(_)
+            | Fault::NoTaggedBackend { .. }
+            | Fault::NoNode
             | Fault::StoreAway(_)
             | Fault::Overloaded
             | Fault::Refused(_)

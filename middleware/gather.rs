@@ -118,7 +118,7 @@ impl GatherService {
         match failed.pop() {
             Some(fault) if failed.len() + 1 == all => Err(fault),
             None if all == 0 && backends.iter().any(|backend| backend.admin_state != AdminState::Init) => {
-                Err(Fault::NoBackend("no node answers".to_owned()))
+                Err(Fault::NoNode)
             }
             _ => Ok(Reply::xml(list.document(&entries))),
         }
@@ -263,7 +263,7 @@ mod tests {
         let refused = cluster.replies("<response><returncode>FAILED</returncode></response>");
         assert!(gathered(&refused, CallKind::GetMeetings).await.is_err());
         let lost = refused.node_down("n1").node_down("n2");
-        assert!(matches!(gathered(&lost, CallKind::GetMeetings).await, Err(Fault::NoBackend(_))));
+        assert!(matches!(gathered(&lost, CallKind::GetMeetings).await, Err(Fault::NoNode)));
     }
 
     #[tokio::test]

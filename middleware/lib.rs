@@ -31,6 +31,7 @@ pub mod backend_select;
 pub mod checksum_verify;
 pub mod frontend_resolve;
 pub mod gather;
+pub mod meeting_list;
 pub mod meeting_lookup;
 pub mod meeting_scope;
 pub mod meta_frontend;
@@ -63,6 +64,7 @@ pub fn visit<V: Visitor>(visitor: &mut V) {
     visitor.stage::<request_sign::RequestSign>();
     visitor.endpoint::<proxy::Proxy>();
     visitor.endpoint::<redirect::Redirect>();
+    visitor.endpoint::<meeting_list::MeetingList>();
     visitor.endpoint::<gather::Gather>();
     visitor.endpoint::<answer::Answer>();
     visitor.endpoint::<refuse::Refuse>();

@@ -112,7 +112,7 @@ impl MeetingLookupLayer {
     async fn find(&self, call: &Call) -> Result<Option<Arc<Meeting>>, Fault> {
         let id = &call.facts.scope()?.scoped;
         let owner = call.facts.frontend()?.id;
-        let meeting = match self.meetings.known(id) {
+        let meeting = match self.meetings.known(id.as_ref()) {
             // Results are not announced, so a claim that memory has may long be live.
             Some(meeting) if meeting.state != MeetingState::Claimed => Some(meeting),
             // The claim of a create finds whatever there is, so nothing is asked twice.

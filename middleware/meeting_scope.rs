@@ -6,7 +6,8 @@
 //!
 //! Two tenants may use the same `meetingID`. Behind this stage `meetingID` (and on `create` the `parentMeetingID` of a
 //! breakout) is the [`ScopedId`]; wherever the node writes it, the tenant reads its own id again. `create` refuses the ids
-//! that BBB refuses; other calls never complain, since Greenlight probes with `meetingID=0`.
+//! that BBB refuses; other calls never complain, since Greenlight probes with `meetingID=0`. A breakout that a node made itself
+//! has one id on both sides.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -33,7 +34,7 @@ use crate::bbb::{CallKind, MeetingId, ScopedId, xml};
 use crate::call::{Call, Reply};
 use crate::facts::{Contract, Fact, Scope};
 use crate::fault::Fault;
-use crate::ports::Ports;
+use crate::ports::{Meetings, Ports};
 use crate::stage::{Next, SetupError, Stage, StageFuture, refuse};
 
 /// Settings of `meeting-scope`: none.
@@ -49,26 +50,29 @@ impl Stage for MeetingScope {
         Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::OpenParams]).gives(&[Fact::Scope])
     }
 
-    fn layer(self, _: &Ports) -> Result<MeetingScopeLayer, SetupError> {
-        Ok(MeetingScopeLayer {})
+    fn layer(self, ports: &Ports) -> Result<MeetingScopeLayer, SetupError> {
+        Ok(MeetingScopeLayer { meetings: Arc::clone(&ports.meetings) })
     }
 }
 
 /// Wraps the rest of the pipeline in [`MeetingScopeService`].
 #[derive(Clone)]
-pub struct MeetingScopeLayer {}
+pub struct MeetingScopeLayer {
+    meetings: Arc<dyn Meetings>,
+}
 
 impl Layer<Next> for MeetingScopeLayer {
     type Service = MeetingScopeService;
 
     fn layer(&self, next: Next) -> MeetingScopeService {
-        MeetingScopeService { next }
+        MeetingScopeService { meetings: Arc::clone(&self.meetings), next }
     }
 }
 
 /// See the module's documentation.
 #[derive(Clone)]
 pub struct MeetingScopeService {
+    meetings: Arc<dyn Meetings>,
     next: Next,
 }
 
@@ -82,7 +86,7 @@ impl Service<Call> for MeetingScopeService {
     }
 
     fn call(&mut self, mut call: Call) -> StageFuture {
-        let scope = match scope(&mut call) {
+        let scope = match scope(&mut call, &*self.meetings) {
             Ok(scope) => scope,
             Err(fault) => return refuse(fault),
         };
@@ -93,8 +97,8 @@ impl Service<Call> for MeetingScopeService {
 }
 
 /// Replaces the tenant's ids in the parameters by the ones nodes know.
-fn scope(call: &mut Call) -> Result<Arc<Scope>, Fault> {
-    let key = &call.facts.frontend()?.key;
+fn scope(call: &mut Call, meetings: &dyn Meetings) -> Result<Arc<Scope>, Fault> {
+    let frontend = call.facts.frontend()?;
     let given = call.params.first("meetingID").ok_or_else(|| Fault::validation("Invalid meeting ID"))?;
     let meeting_id = MeetingId::new(given);
     if meeting_id.as_ref().is_empty() {
@@ -104,8 +108,10 @@ fn scope(call: &mut Call) -> Result<Arc<Scope>, Fault> {
     if call.kind == CallKind::Create {
         meeting_id.validate_for_create().map_err(|error| Fault::validation(error.to_string()))?;
     }
-    let scoped = ScopedId::new(key, &meeting_id);
-    let parent = parent(call).map(|parent| ScopedId::new(key, &parent));
+    let native = meetings.known(meeting_id.as_ref()).filter(|known| known.is_native() && known.frontend == frontend.id);
+    let scoped = native.filter(|_| call.kind != CallKind::Create).map(|native| native.id.clone());
+    let scoped = scoped.unwrap_or_else(|| ScopedId::new(&frontend.key, &meeting_id));
+    let parent = parent(call).map(|parent| ScopedId::new(&frontend.key, &parent));
     call.params.set("meetingID", scoped.as_ref());
     if let Some(parent) = &parent {
         call.params.set("parentMeetingID", parent.as_ref());
@@ -190,6 +196,26 @@ mod tests {
         let body = String::from_utf8(reply.unwrap().body.to_vec()).unwrap();
         assert!(body.contains("<meetingID>m 1</meetingID>"));
         assert!(body.contains("The meeting \"m 1\" is here.") || body.contains("The meeting &quot;m 1&quot; is here."));
+    }
+
+    #[tokio::test]
+    async fn a_breakout_that_its_node_made_has_one_id_and_is_its_frontends_own() {
+        let cluster = Memory::new().frontend("fe1", "secret").frontend("fe2", "secret").backend("n1", &[]);
+        for (owner, expected) in [("fe1", "room-1"), ("fe2", "WyJmZTEiLCJyb29tLTEiLCJiM3NjbCJd")] {
+            let cluster = cluster.clone().breakout(owner, "room-1", "n1");
+            let call = cluster.verified(CallKind::End, "meetingID=room-1");
+            let (seen, _) = cluster.through(MeetingScope {}, call).await;
+            assert_eq!(seen.unwrap().params.first("meetingID"), Some(expected), "it is of {owner}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_reaches_a_meeting_by_the_id_that_nodes_know() {
+        let cluster = Memory::new().frontend("fe1", "secret").backend("n1", &[]);
+        let cluster = cluster.meeting("fe1", "m 1", "n1", crate::cluster::MeetingState::Live);
+        let call = cluster.verified(CallKind::End, &format!("meetingID={SCOPED}"));
+        let (seen, _) = cluster.through(MeetingScope {}, call).await;
+        assert_ne!(seen.unwrap().params.first("meetingID"), Some(SCOPED));
     }
 
     #[tokio::test]

@@ -2,12 +2,13 @@
 //!
 //! Calls are prepared by the real stages, so a test of one stage starts from what the stages before it really leave.
 
+mod meetings;
 mod waiting;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -21,14 +22,15 @@ use crate::bbb::{self, Algorithm, Algorithms, CallKind, MeetingId, Params, Scope
 use crate::call::{Body, Call, Door, Reply, Trail};
 use crate::checksum_verify::ChecksumVerify;
 use crate::cluster::{
-    AdminState, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Meeting, MeetingState, Secrets, Vitals,
+    AdminState, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Health, LoadModel, Meeting, MeetingState,
+    Seats, Secrets, Size, Vitals,
 };
 use crate::facts::Scope;
 use crate::fault::{Fault, NodeFailure};
 use crate::frontend_resolve::FrontendResolve;
 use crate::meeting_lookup::MeetingLookup;
 use crate::meeting_scope::MeetingScope;
-use crate::ports::{Born, Claim, Directory, Meetings, NewClaim, NodeRequest, Nodes, Ports};
+use crate::ports::{Directory, Meetings, NodeRequest, Nodes, Ports};
 use crate::request_sign::RequestSign;
 use crate::stage::{Endpoint, Next, Stage};
 
@@ -81,7 +83,7 @@ impl Memory {
     /// Adds a backend at `https://<name>.example/…` whose node is up, with the secret `secret-of-<name>`.
     pub fn backend(self, name: &str, tags: &[&str]) -> Self {
         let vitals = Arc::new(Vitals::default());
-        vitals.answered();
+        vitals.see(Health::default().answered(), None);
         let backend = Backend {
             id: BackendId(Uuid::new_v4()),
             url: format!("https://{name}.example/bigbluebutton/api/"),
@@ -99,29 +101,35 @@ impl Memory {
     /// Adds a meeting, live ones with the internal id `internal-<id>`.
     pub fn meeting(self, key: &str, id: &str, backend: &str, state: MeetingState) -> Self {
         let scope = self.scope(key, id);
-        let meeting = Meeting {
-            id: scope.scoped.clone(),
-            meeting_id: scope.meeting_id.clone(),
-            frontend: self.frontend_named(key).id,
-            backend: self.backend_id(backend),
-            attempt: 1,
-            state,
-            internal_id: (state != MeetingState::Claimed).then(|| format!("internal-{id}")),
-            version: 1,
-        };
-        self.state().place(meeting);
+        let internal_id = (state != MeetingState::Claimed).then(|| format!("internal-{id}"));
+        let meeting = claimed(&scope, self.frontend_named(key).id, self.backend_id(backend), Size::default());
+        self.state().place(Meeting { state, internal_id, ..meeting });
+        self
+    }
+
+    /// Adds a breakout that its node has made by itself.
+    pub fn breakout(self, key: &str, id: &str, backend: &str) -> Self {
+        let scope = Scope { scoped: ScopedId::verbatim(id), ..self.scope(key, id) };
+        let size = Size { breakout: true, ..Size::default() };
+        let meeting = claimed(&scope, self.frontend_named(key).id, self.backend_id(backend), size);
+        self.state().place(Meeting {
+            state: MeetingState::Live,
+            internal_id: Some(format!("internal-{id}")),
+            ..meeting
+        });
         self
     }
 
     /// A backend's node stops answering its health check.
     pub fn node_down(self, name: &str) -> Self {
-        self.backend_named(name).vitals.missed(1);
+        let down = Health::default().missed().missed().missed();
+        self.backend_named(name).vitals.see(down, Some("connection refused"));
         self
     }
 
-    /// A backend's node reports people.
+    /// A backend's node reports a meeting of people that is none of ours.
     pub fn attendees(self, name: &str, count: u32) -> Self {
-        self.backend_named(name).vitals.report_attendees(count);
+        self.backend_named(name).vitals.seat_all(HashMap::new(), count);
         self
     }
 
@@ -173,6 +181,7 @@ impl Memory {
             arrival: Instant::now(),
             frontend_key: key,
             trail: Trail::default(),
+            rehearsal: None,
         };
         Call::new(kind, Params::parse(query), Body::None, Arc::new(door))
     }
@@ -285,12 +294,17 @@ impl Memory {
 
     /// A meeting as the cluster has it now.
     pub fn meeting_named(&self, key: &str, id: &str) -> Option<Arc<Meeting>> {
-        self.known(&self.scope(key, id).scoped)
+        self.known(self.scope(key, id).scoped.as_ref())
     }
 
     /// How many meetings have their place on a backend, by its own count.
     pub fn meetings_on(&self, name: &str) -> u32 {
         self.backend_named(name).vitals.meetings()
+    }
+
+    /// The load of a backend by the default model, in whole attendees.
+    pub fn load(&self, name: &str) -> f64 {
+        self.backend_named(name).load(&LoadModel::default(), Instant::now()).round()
     }
 
     /// The nodes that may have got a create that was then given up.
@@ -359,10 +373,10 @@ impl State {
         let meeting = Arc::new(meeting);
         let before = self.meetings.insert(meeting.id.clone(), Arc::clone(&meeting));
         if let Some(vitals) = before.and_then(|before| self.vitals(before.backend)) {
-            vitals.meeting_removed();
+            vitals.unseat(&meeting.id);
         }
         if let Some(vitals) = self.vitals(meeting.backend) {
-            vitals.meeting_added();
+            vitals.seat(&meeting.id, Seats { size: meeting.size, attendees: 0, since: Instant::now() });
         }
         meeting
     }
@@ -370,8 +384,25 @@ impl State {
     fn remove(&mut self, meeting: &Meeting) {
         let removed = self.meetings.remove(&meeting.id);
         if let Some(vitals) = removed.and_then(|removed| self.vitals(removed.backend)) {
-            vitals.meeting_removed();
+            vitals.unseat(&meeting.id);
         }
+    }
+}
+
+/// A claim that has just been made.
+fn claimed(scope: &Scope, frontend: FrontendId, backend: BackendId, size: Size) -> Meeting {
+    Meeting {
+        id: scope.scoped.clone(),
+        meeting_id: scope.meeting_id.clone(),
+        frontend,
+        backend,
+        attempt: 1,
+        state: MeetingState::Claimed,
+        internal_id: None,
+        size,
+        placed_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        entry: None,
+        version: 1,
     }
 }
 
@@ -386,82 +417,6 @@ impl Directory for Memory {
 
     fn backends(&self) -> Arc<[Arc<Backend>]> {
         self.state().backends.iter().map(|(_, backend)| Arc::clone(backend)).collect()
-    }
-}
-
-impl Meetings for Memory {
-    fn known(&self, id: &ScopedId) -> Option<Arc<Meeting>> {
-        self.state().meetings.get(id).cloned()
-    }
-
-    fn find<'a>(&'a self, id: &'a ScopedId) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
-        ready(Ok(self.known(id))).boxed()
-    }
-
-    fn of_frontend(&self, frontend: FrontendId) -> Vec<Arc<Meeting>> {
-        self.state().meetings.values().filter(|meeting| meeting.frontend == frontend).cloned().collect()
-    }
-
-    fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {
-        let mut state = self.state();
-        let there = state.meetings.get(&claim.scope.scoped).filter(|there| there.state != MeetingState::Detached);
-        if let Some(there) = there {
-            return ready(Ok(Claim::Taken(Arc::clone(there)))).boxed();
-        }
-        let meeting = Meeting {
-            id: claim.scope.scoped.clone(),
-            meeting_id: claim.scope.meeting_id.clone(),
-            frontend: claim.frontend,
-            backend: claim.backend,
-            attempt: 1,
-            state: MeetingState::Claimed,
-            internal_id: None,
-            version: 1,
-        };
-        ready(Ok(Claim::Won(state.place(meeting)))).boxed()
-    }
-
-    fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
-        ready(Ok(self.known(&meeting.id).filter(|now| now.state != MeetingState::Detached))).boxed()
-    }
-
-    fn move_claim<'a>(
-        &'a self,
-        meeting: &'a Meeting,
-        backend: BackendId,
-        sent: bool,
-    ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
-        let mut state = self.state();
-        if sent {
-            state.copies.push(meeting.backend);
-        }
-        let moved = Meeting { backend, attempt: meeting.attempt + 1, ..meeting.clone() };
-        ready(Ok(Some(state.place(moved)))).boxed()
-    }
-
-    fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, ()> {
-        let mut state = self.state();
-        if sent {
-            state.copies.push(meeting.backend);
-        }
-        state.remove(meeting);
-        ready(()).boxed()
-    }
-
-    fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<bool, Fault>> {
-        let live = Meeting { state: MeetingState::Live, internal_id: Some(born.internal_id), ..meeting.clone() };
-        self.state().place(live);
-        ready(Ok(true)).boxed()
-    }
-
-    fn record_ending<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()> {
-        self.state().place(Meeting { state: MeetingState::Ending, ..meeting.clone() });
-        ready(()).boxed()
-    }
-
-    fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()> {
-        self.state().remove(meeting);
-        ready(()).boxed()
     }
 }
 

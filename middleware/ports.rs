@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method};
 
 use crate::bbb::{self, Algorithm, CallKind, Media, Params, ScopedId};
 use crate::call::{Content, Reply};
-use crate::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting};
+use crate::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, Size};
 use crate::facts::Scope;
 use crate::fault::Fault;
 
@@ -52,8 +53,8 @@ pub trait Directory: Send + Sync {
 ///
 /// A step names the [`Meeting`] as the caller knows it and is taken only if backend and attempt still are what it says.
 pub trait Meetings: Send + Sync {
-    /// The meeting if memory has it.
-    fn known(&self, id: &ScopedId) -> Option<Arc<Meeting>>;
+    /// The meeting that nodes know by that id, if memory has it.
+    fn known(&self, id: &str) -> Option<Arc<Meeting>>;
 
     /// The meeting wherever it is known; asks the store for one that memory does not have.
     fn find<'a>(&'a self, id: &'a ScopedId) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>>;
@@ -61,12 +62,14 @@ pub trait Meetings: Send + Sync {
     /// The meetings of one frontend that memory has.
     fn of_frontend(&self, frontend: FrontendId) -> Vec<Arc<Meeting>>;
 
+    /// What a list says of each running meeting of one frontend: `meeting` elements under the frontend's own ids.
+    fn listed(&self, frontend: FrontendId) -> Vec<Bytes>;
+
     /// Gives the meeting a place, unless it has one.
     fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>>;
 
-    /// Waits until the meeting is no longer merely claimed, within the limit of a create. `None`: it has no place any more,
-    /// since the claim was given up or its node is lost.
-    fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>>;
+    /// Waits until the meeting is no longer merely claimed, within the limit of a create.
+    fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Settled, Fault>>;
 
     /// Moves a claim to another backend. `sent`: the old one may have got the call. `None`: somebody else has it by now, or
     /// what is left of it on that backend is just being ended.
@@ -99,6 +102,8 @@ pub struct NewClaim<'a> {
     pub frontend: FrontendId,
     /// Where it is to live.
     pub backend: BackendId,
+    /// How large it is to be.
+    pub size: Size,
 }
 
 /// What became of a claim.
@@ -108,8 +113,19 @@ pub enum Claim {
     Won(Arc<Meeting>),
     /// It has a place already.
     Taken(Arc<Meeting>),
-    /// It may not be created on that backend just now: what is left of it there is being ended.
+    /// It may not be created on that backend just now: what is left of it there is being ended, or the backend was removed.
     Barred,
+}
+
+/// What has become of a meeting that somebody else had claimed.
+#[derive(Clone, Debug)]
+pub enum Settled {
+    /// It runs.
+    Placed(Arc<Meeting>),
+    /// It has no place any more: the claim was given up, or its node is lost.
+    Vacant,
+    /// The server that had claimed it is gone, and its claim is the caller's to finish where it stands.
+    Inherited(Arc<Meeting>),
 }
 
 /// What a node says of a meeting it has just made.
@@ -119,17 +135,20 @@ pub struct Born {
     pub internal_id: String,
     /// Milliseconds since 1970, by the node's clock.
     pub create_time: i64,
+    /// What a list says of it until its node reports it. `None`: the node has reported it.
+    pub entry: Option<Bytes>,
 }
 
 impl Born {
-    /// Reads the answer to a create.
-    pub fn read(reply: &Reply, backend: BackendId) -> Result<Self, Fault> {
+    /// Reads the answer to a create with those parameters.
+    pub fn read(reply: &Reply, backend: BackendId, params: &Params) -> Result<Self, Fault> {
         let fields = bbb::xml::fields(&reply.body, ["internalMeetingID", "createTime"]);
         let [internal_id, create_time] = fields.map_err(|error| Fault::garbled(backend, error))?;
         let internal_id = internal_id.filter(|id| !id.is_empty());
         let missing = || Fault::garbled(backend, "a created meeting has no internalMeetingID");
         let create_time = create_time.and_then(|time| time.trim().parse().ok()).unwrap_or_default();
-        Ok(Self { internal_id: internal_id.ok_or_else(missing)?, create_time })
+        let entry = bbb::xml::entry_of_create(&reply.body, params).map_err(|error| Fault::garbled(backend, error))?;
+        Ok(Self { internal_id: internal_id.ok_or_else(missing)?, create_time, entry: Some(entry) })
     }
 }
 

@@ -1,11 +1,14 @@
-//! `tag-filter`: keeps the backends that carry the tags the frontend requires.
+//! `tag-filter`: keeps the backends that carry the tags which the frontend requires, and of them those it chooses.
 //!
 //! ```toml
 //! [stages.tag-filter]
 //! tags = []                      # required of every frontend's meetings, beside the frontend's own `required_tags`
 //! when-empty = "fail"            # or "ignore": rather a backend without the tags than none
+//! choice = "meta_server-tag"     # the parameter by which a frontend chooses for one meeting; "": none
 //! ```
 //!
+//! A choice is scalelite's: `gpu;fast;none!` is a backend with one of these tags or without any, and because of the `!` no
+//! meeting at all where there is none. Without the `!` it is a wish. A frontend that has `allowed_tags` chooses among those.
 //! A meeting that runs stays where it is, whatever the tags say by now.
 //!
 //! ```
@@ -29,20 +32,28 @@ use tower::{Layer, Service};
 
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::cluster::Tags;
-use crate::facts::{Contract, Fact};
+use crate::cluster::{TagChoice, Tags};
+use crate::facts::{Candidates, Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::Ports;
 use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `tag-filter`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TagFilter {
     /// Tags required beside the frontend's own.
     pub tags: Tags,
     /// What to do when no backend carries the tags.
     pub when_empty: WhenEmpty,
+    /// The parameter by which a frontend chooses for one meeting. Empty: none.
+    pub choice: String,
+}
+
+impl Default for TagFilter {
+    fn default() -> Self {
+        Self { tags: Tags::default(), when_empty: WhenEmpty::Fail, choice: "meta_server-tag".to_owned() }
+    }
 }
 
 /// What to do when no backend carries the tags.
@@ -107,14 +118,41 @@ impl Service<Call> for TagFilterService {
 
 fn filter(call: &mut Call, settings: &TagFilter) -> Result<(), Fault> {
     let frontend = Arc::clone(call.facts.frontend()?);
+    let chosen = call.params.first(&settings.choice).filter(|_| !settings.choice.is_empty());
+    let choice = chosen.and_then(|text| TagChoice::read(text, frontend.settings.allowed_tags.as_ref()));
     let required = &frontend.settings.required_tags;
     let candidates = call.facts.candidates_mut()?;
+
     let mut kept = candidates.clone();
-    kept.retain("lack a required tag", |backend| backend.tags.cover(required) && backend.tags.cover(&settings.tags));
-    match (kept.is_empty(), settings.when_empty) {
-        (false, _) => *candidates = kept,
-        (true, WhenEmpty::Ignore) => {}
-        (true, WhenEmpty::Fail) => return Err(kept.no_backend()),
+    kept.judge(TagFilter::KIND, |backend| {
+        let missing = backend.tags.missing(required).or_else(|| backend.tags.missing(&settings.tags));
+        missing.map_or(Ok(()), |tag| Err(format!("it lacks the tag `{tag}`")))
+    });
+    match settings.when_empty {
+        WhenEmpty::Fail => kept.or_none()?,
+        WhenEmpty::Ignore if kept.is_empty() => return Ok(()),
+        WhenEmpty::Ignore => {}
+    }
+    if let Some(choice) = choice {
+        choose(&mut kept, &choice, required)?;
+    }
+    *candidates = kept;
+    Ok(())
+}
+
+fn choose(candidates: &mut Candidates, choice: &TagChoice, bound: &Tags) -> Result<(), Fault> {
+    let mut kept = candidates.clone();
+    kept.judge(TagFilter::KIND, |backend| {
+        let accepted = choice.accepts(&backend.tags, bound);
+        if accepted { Ok(()) } else { Err(format!("it is none of the chosen `{}`", choice.words())) }
+    });
+    match kept.or_none() {
+        Ok(()) => *candidates = kept,
+        Err(Fault::NoBackend(placement)) if choice.required => {
+            return Err(Fault::NoTaggedBackend { tags: choice.words().into(), placement });
+        }
+        // A wish that nobody can grant.
+        Err(_) => {}
     }
     Ok(())
 }
@@ -148,8 +186,8 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_match_there_is_no_backend() {
-        let fault = kept(&cluster(&["us"]), TagFilter::default()).await;
-        assert_eq!(fault, Err(Fault::NoBackend("2 of 2 lack a required tag".to_owned())));
+        let fault = kept(&cluster(&["us"]), TagFilter::default()).await.unwrap_err().to_string();
+        assert!(fault.ends_with("2 × tag-filter: it lacks the tag `us` (eu.example, gpu.example)"), "{fault}");
     }
 
     #[tokio::test]
@@ -162,5 +200,33 @@ mod tests {
     async fn an_instance_can_ask_for_tags_of_its_own() {
         let stage = TagFilter { tags: ["gpu"].iter().collect(), ..TagFilter::default() };
         assert_eq!(kept(&cluster(&[]), stage).await, Ok(1));
+    }
+
+    /// The hosts that are left when a frontend bound to `eu` chooses.
+    async fn chosen(choice: &str) -> Result<Vec<String>, Fault> {
+        let cluster = cluster(&["eu"]).backend("us", &["us"]);
+        let mut call = cluster.pooled(CallKind::Create, "m1");
+        call.params.set("meta_server-tag", choice);
+        let (seen, reply) = cluster.through(TagFilter::default(), call).await;
+        match seen {
+            Some(mut call) => {
+                Ok(call.facts.candidates_mut()?.backends().iter().map(|one| one.host().to_owned()).collect())
+            }
+            None => Err(reply.unwrap_err()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_frontend_chooses_among_what_it_may_have() {
+        assert_eq!(chosen("gpu").await.unwrap(), ["gpu.example"]);
+        assert_eq!(chosen("none!").await.unwrap(), ["eu.example"], "it is bound to that tag anyway");
+        assert_eq!(chosen("us").await.unwrap(), ["eu.example", "gpu.example"], "a wish that cannot be granted");
+    }
+
+    #[tokio::test]
+    async fn a_choice_that_is_insisted_on_and_cannot_be_had_is_named_to_the_tenant() {
+        let fault = chosen("us;vip!").await.unwrap_err();
+        assert_eq!(fault.message_key(CallKind::Create), "serverTagUnavailable");
+        assert_eq!(fault.message(), "There is no available server with the required tag=us;vip.");
     }
 }

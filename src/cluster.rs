@@ -1,25 +1,38 @@
 //! The living cluster: what this server knows in memory, how it keeps that true, and what it does in the background.
 //!
-//! PostgreSQL is the truth; memory is what calls read. [`Cluster`] implements the ports that stages ask.
+//! PostgreSQL is the truth; memory is what calls read. [`Cluster`] implements the ports that stages ask. Work that some server
+//! has to do, and not every one (asking a node, ending copies, a command), is taken through PostgreSQL: whoever takes it has it
+//! until its lease ends, and then anybody may.
 
+mod background;
+mod commands;
 mod copies;
 mod follow;
+mod guard;
 mod health;
 mod meetings;
 mod pulse;
+mod reconcile;
+mod report;
 mod roster;
 mod view;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use b3scale_middleware::Ports;
+use b3scale_middleware::bbb::ScopedId;
+use b3scale_middleware::cluster::BackendId;
 use b3scale_middleware::ports::Nodes;
-use tokio::sync::watch;
+use b3scale_middleware::{Fault, Ports};
+use dashmap::DashMap;
+use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use uuid::Uuid;
 
-use crate::store::{Store, StoreError};
+use crate::store::{NewServer, Store, StoreError};
+use guard::Guard;
 use pulse::Pulse;
 use view::View;
 
@@ -27,7 +40,7 @@ use view::View;
 /// and has as long again. A claim twice as old has been given up by whoever made it.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(90);
 
-/// How long a start waits for the first round over the nodes.
+/// How long a start waits for nodes that nobody has asked yet.
 const FIRST_ROUND: Duration = Duration::from_secs(1);
 
 /// What this server knows of the cluster, and the tasks that keep it true.
@@ -35,35 +48,61 @@ const FIRST_ROUND: Duration = Duration::from_secs(1);
 pub struct Cluster(Arc<Inner>);
 
 struct Inner {
+    /// This server, as it introduces itself. The id is made anew with each start.
+    id: Uuid,
+    introduction: Mutex<NewServer>,
     store: Store,
     view: View,
     nodes: Arc<dyn Nodes>,
     pulse: watch::Sender<Pulse>,
+    /// How much is known of what was seen of each node.
+    seqs: Mutex<HashMap<BackendId, i64>>,
+    /// Look-ups that are under way, shared by all who want the same.
+    look_ups: DashMap<ScopedId, Arc<OnceCell<Result<(), Fault>>>>,
+    /// A command has been announced.
+    commands: Notify,
     tasks: Mutex<JoinSet<()>>,
 }
 
 impl Cluster {
-    /// Loads everything, starts following, and asks every node once.
+    /// Loads everything, starts following, and asks every node that nobody has asked yet.
     ///
     /// # Errors
     /// The database cannot be read.
     pub async fn start(store: Store, nodes: Arc<dyn Nodes>) -> Result<Self, StoreError> {
-        let (view, pulse) = (View::default(), watch::Sender::new(Pulse::default()));
-        let inner = Inner { store, view, nodes, pulse, tasks: Mutex::default() };
-        let cluster = Self(Arc::new(inner));
+        let id = Uuid::new_v4();
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let introduction = NewServer { id, address: String::new(), version, pipeline_hash: String::new() };
+        let cluster = Self(Arc::new(Inner {
+            id,
+            introduction: Mutex::new(introduction),
+            store,
+            view: View::default(),
+            nodes,
+            pulse: watch::Sender::new(Pulse::default()),
+            seqs: Mutex::default(),
+            look_ups: DashMap::new(),
+            commands: Notify::new(),
+            tasks: Mutex::default(),
+        }));
         cluster.load_all().await?;
         cluster.spawn_follower();
-        let mut rounds = cluster.0.pulse.subscribe();
-        cluster.spawn_health();
+        cluster.spawn_background();
         // Nodes that are well answer at once. One that stalls must not hold up the start: it is down until it answers.
-        let _ = timeout(FIRST_ROUND, rounds.wait_for(|pulse| pulse.rounds > 0)).await;
+        let _ = timeout(FIRST_ROUND, cluster.wait_until(|| cluster.every_node_is_seen())).await;
         Ok(cluster)
     }
 
     /// The ports that stages ask.
     pub fn ports(&self) -> Ports {
         let cluster = Arc::new(self.clone());
-        Ports { directory: Arc::<Cluster>::clone(&cluster), meetings: cluster, nodes: Arc::clone(&self.0.nodes) }
+        Ports { directory: Arc::<Cluster>::clone(&cluster), meetings: cluster, nodes: Arc::new(Guard::of(&self.0)) }
+    }
+
+    /// Tells the other servers where this one listens and which pipeline it runs.
+    pub fn introduce(&self, address: String, pipeline_hash: String) {
+        let mut introduction = self.0.introduction.lock().unwrap_or_else(PoisonError::into_inner);
+        (introduction.address, introduction.pipeline_hash) = (address, pipeline_hash);
     }
 
     /// Ends the tasks. What is known stays as it is.
@@ -71,19 +110,34 @@ impl Cluster {
         self.tasks().abort_all();
     }
 
+    /// Takes leave of the other servers, once nothing is under way here any more.
+    pub async fn leave(&self) {
+        if let Err(error) = self.0.store.leave(self.0.id).await {
+            tracing::debug!(%error, "The other servers could not be told that this one goes");
+        }
+    }
+
     /// Waits until what is known is as wanted. Looks again whenever something changes.
     pub async fn wait_until(&self, mut holds: impl FnMut() -> bool) {
         self.0.view.until(|| holds().then_some(())).await;
     }
 
-    /// Why this server should not be given calls, if there is a reason.
+    /// Why the database is not to be counted on any more, if there is a reason.
+    pub fn absence(&self) -> Option<String> {
+        self.0.pulse.borrow().absence(Instant::now())
+    }
+
+    /// Why what is in memory is not to be trusted any more, if there is a reason.
     pub fn distrust(&self) -> Option<String> {
         self.0.pulse.borrow().distrust(Instant::now())
     }
 
-    /// Starts a task that ends with the cluster.
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks().spawn(task);
+    fn introduction(&self) -> NewServer {
+        self.0.introduction.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn seqs(&self) -> MutexGuard<'_, HashMap<BackendId, i64>> {
+        self.0.seqs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {

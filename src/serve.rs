@@ -1,5 +1,6 @@
 //! Putting a server together: database, cluster, pipeline, port.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ pub enum ServeError {
     #[error("cannot listen on {address}: {error}; choose another with --listen or B3SCALE_LISTEN_HTTP")]
     Listen {
         /// Where.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// Why not.
         error: std::io::Error,
     },
@@ -153,6 +154,7 @@ impl Assembly {
         let parts = ServerParts { router, readiness, metrics, secret: secret.into_bytes() };
         let listened = Server::bind(config.listen, parts, settings(config)).await;
         let server = listened.map_err(|error| ServeError::Listen { address: config.listen, error })?;
+        cluster.introduce(server.local_addr().to_string(), pipeline.hash().to_string());
         Ok(Self { cluster, pipeline, server })
     }
 }
@@ -172,11 +174,12 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
     let metrics = MetricsPage { handle, token: config.metrics_token.clone() };
     let Assembly { cluster, pipeline, server } =
         Assembly::new(config, database.store.clone(), secret, Some(metrics)).await?;
-    reload_on_hangup(Arc::clone(&pipeline))?;
+    reload_on_hangup(Arc::clone(&pipeline), cluster.clone(), server.local_addr())?;
     let file = config.pipeline.as_deref().unwrap_or(Path::new("built in")).display();
     tracing::info!(listen = %server.local_addr(), pipeline = %file, hash = pipeline.hash(), "b3scaled serves");
     server.serve(stop).await;
     cluster.stop();
+    cluster.leave().await;
     database.close().await;
     Ok(())
 }
@@ -196,12 +199,15 @@ pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn reload_on_hangup(pipeline: Arc<Pipeline>) -> std::io::Result<()> {
+fn reload_on_hangup(pipeline: Arc<Pipeline>, cluster: Cluster, address: SocketAddr) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             match pipeline.reload() {
-                Ok(hash) => tracing::info!(hash, "The pipeline has been reloaded"),
+                Ok(hash) => {
+                    tracing::info!(hash, "The pipeline has been reloaded");
+                    cluster.introduce(address.to_string(), hash.to_string());
+                }
                 Err(error) => tracing::error!("The pipeline stays as it was:\n{error}"),
             }
         }
@@ -225,6 +231,6 @@ struct Trusted(Cluster);
 impl Readiness for Trusted {
     fn checks(&self) -> Vec<Check> {
         // Without a pipeline and a view there is no server that could be asked.
-        vec![Check { name: "database", problem: self.0.distrust() }]
+        vec![Check { name: "database", problem: self.0.absence() }, Check { name: "view", problem: self.0.distrust() }]
     }
 }

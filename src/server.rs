@@ -8,6 +8,7 @@ mod browser;
 mod calls;
 mod log;
 mod pace;
+mod pieces;
 mod render;
 mod settings;
 mod status;
@@ -23,10 +24,8 @@ use std::time::Duration;
 
 use b3scale_middleware::Next;
 use b3scale_middleware::bbb::CallKind;
-use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -40,6 +39,7 @@ use tracing::{debug, info, warn};
 use body::Budget;
 use calls::{Head, Visit};
 use pace::{Paced, Pulse};
+use pieces::Pieces;
 pub use settings::ServerSettings;
 pub use status::{Check, MetricsPage, Readiness};
 use target::Target;
@@ -47,7 +47,7 @@ use waiting::Tokens;
 
 use crate::pipeline::Pipeline;
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Pieces>;
 
 /// Where the routes come from. They may change between two calls.
 pub trait Router: Send + Sync + 'static {

@@ -4,21 +4,28 @@
 //! disagree exactly one is right; `None` or `false` means that the other was.
 
 mod backends;
+mod commands;
+mod duties;
 mod error;
 mod feed;
 mod frontends;
 mod meetings;
 mod migrations;
+mod polls;
 mod pool;
 pub mod private;
 mod rows;
+mod servers;
 mod settings;
 mod tls;
 mod url;
 
-pub use backends::{BackendStatus, NewBackend, NewStatus};
+pub use backends::NewBackend;
+pub use commands::{Command, CommandState};
 pub use error::{Place, StoreError};
 pub use feed::{Change, Feed};
 pub use frontends::NewFrontend;
-pub use meetings::{Claim, MeetingCopy, PastMeeting};
+pub use meetings::{Claim, MeetingCopy, NewMeeting, PastMeeting, Release};
+pub use polls::{BackendStatus, Poll, PollOutcome};
 pub use pool::Store;
+pub use servers::{NewServer, ServerRow};

@@ -6,14 +6,16 @@
 //!
 //! Two things are measured alone and taken off, since they grow with what they are given and not with the route: what the
 //! endpoint allocates when it gets the same call directly, and what it takes to read a node's document once more, which
-//! `backend-select` does to learn the meeting's internal id and `meeting-scope` to put the tenant's own id back.
+//! `backend-select` does to learn the meeting's internal id and to write what lists say of it, and `meeting-scope` to put the
+//! tenant's own id back.
 //! What is left is the stages' own, and the engine's between them. The document here does not name the meeting: one that
 //! does is written anew, which costs by how often it does.
 
 use b3scale::pipeline::{Catalog, Pipeline, Plan, PlannedRoute, Routes, Source};
 use b3scale_middleware::answer::Answer;
-use b3scale_middleware::bbb::{CallKind, xml};
+use b3scale_middleware::bbb::{CallKind, Params, xml};
 use b3scale_middleware::gather::Gather;
+use b3scale_middleware::meeting_list::MeetingList;
 use b3scale_middleware::proxy::Proxy;
 use b3scale_middleware::redirect::Redirect;
 use b3scale_middleware::stage::Link;
@@ -52,6 +54,7 @@ fn of_endpoint(route: &PlannedRoute, cluster: &Frozen) -> u64 {
     let kind = route.call;
     match route.steps.last().expect("a route has an end").kind {
         Answer::KIND => direct(Answer::default(), cluster, || cluster.call(kind)),
+        MeetingList::KIND => direct(MeetingList {}, cluster, || cluster.verified_call(kind)),
         Gather::KIND => direct(Gather::default(), cluster, || cluster.verified_call(kind)),
         Proxy::KIND => direct(Proxy {}, cluster, || cluster.signed_call(kind)),
         Redirect::KIND => direct(Redirect {}, cluster, || cluster.signed_call(kind)),
@@ -71,7 +74,11 @@ fn of_documents(route: &PlannedRoute) -> u64 {
     let document = bytes::Bytes::from(Frozen::ANSWER);
     let mut count = 0;
     if has("backend-select") {
-        let read = || assert!(xml::fields(&document, ["internalMeetingID", "createTime"]).is_ok());
+        let params = Params::parse(Frozen::CREATE);
+        let read = || {
+            assert!(xml::fields(&document, ["internalMeetingID", "createTime"]).is_ok());
+            assert!(xml::entry_of_create(&document, &params).is_ok());
+        };
         count += allocation_counter::measure(read).count_total;
     }
     if has("meeting-scope") && has("proxy") {

@@ -5,30 +5,27 @@ use std::sync::Arc;
 use tower::ServiceExt;
 
 use super::BackendSelectLayer;
-use crate::call::{Call, Reply};
+use super::place::Creation;
+use crate::call::Reply;
 use crate::cluster::{Backend, Meeting, MeetingState};
-use crate::facts::Candidates;
 use crate::fault::{Blame, Fault};
 use crate::ports::Born;
-use crate::stage::Next;
 
 impl BackendSelectLayer {
     /// Creates the meeting on the backend it was claimed for, and on others while nodes fail.
     pub(super) async fn create(
         &self,
-        call: Call,
-        next: Next,
-        mut candidates: Candidates,
+        mut creation: Creation,
         mut meeting: Arc<Meeting>,
         mut backend: Arc<Backend>,
     ) -> Result<Reply, Fault> {
         let mut left = self.attempts.get();
         loop {
             left -= 1;
-            let mut attempt = call.clone();
+            let mut attempt = creation.call.clone();
             attempt.choose(Arc::clone(&backend));
-            let fault = match next.clone().oneshot(attempt).await {
-                Ok(reply) if reply.is_success() => match Born::read(&reply, meeting.backend) {
+            let fault = match creation.next.clone().oneshot(attempt).await {
+                Ok(reply) if reply.is_success() => match Born::read(&reply, meeting.backend, &creation.call.params) {
                     Ok(born) => return self.settle(&meeting, born).await.map(|()| reply),
                     Err(fault) => fault,
                 },
@@ -38,9 +35,9 @@ impl BackendSelectLayer {
                 }
                 Err(fault) => fault,
             };
-            candidates.remove(&backend);
+            creation.leave_out(&backend, || fault.to_string());
             let another = left > 0 && fault.blame() == Blame::Backend;
-            let moved = if another { self.move_on(&mut candidates, &meeting, &fault).await } else { None };
+            let moved = if another { self.move_on(&mut creation, &meeting, &fault).await } else { None };
             let Some((moved, other)) = moved else {
                 self.meetings.release(&meeting, fault.sent()).await;
                 return Err(fault);
@@ -53,16 +50,16 @@ impl BackendSelectLayer {
     /// Moves the claim to the next candidate that may have it. `None`: there is none, or the claim cannot be moved.
     async fn move_on(
         &self,
-        candidates: &mut Candidates,
+        creation: &mut Creation,
         meeting: &Meeting,
         fault: &Fault,
     ) -> Option<(Arc<Meeting>, Arc<Backend>)> {
-        while let Some((other, reservation)) = self.lot.draw(candidates) {
+        while let Some((other, reservation)) = self.lot.draw(&creation.candidates, &meeting.id, creation.size) {
             let moved = self.meetings.move_claim(meeting, other.id, fault.sent()).await;
             drop(reservation);
             match moved {
                 Ok(Some(moved)) => return Some((moved, other)),
-                Ok(None) => candidates.remove(&other),
+                Ok(None) => creation.leave_out(&other, || "the claim could not be moved there".to_owned()),
                 Err(error) => {
                     tracing::warn!(meeting.id = %meeting.id, %error, "A claim could not be moved");
                     return None;

@@ -1,26 +1,54 @@
 //! Choosing among candidates.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use crate::cluster::{Backend, Reservation};
-use crate::facts::Candidates;
+use crate::bbb::ScopedId;
+use crate::cluster::{Backend, LoadModel, Reservation, Seats, Size};
+use crate::facts::{Candidates, Rank};
 
 /// Draws the least loaded candidate, and among equals by lot.
-#[derive(Default)]
 pub(super) struct Lot {
+    model: LoadModel,
     /// Held from the choice to the reservation, so that no two calls see the same load.
     rng: Mutex<fastrand::Rng>,
 }
 
 impl Lot {
-    /// The least loaded candidate, and a place on it that is held until the claim itself counts.
-    pub(super) fn draw(&self, candidates: &Candidates) -> Option<(Arc<Backend>, Reservation)> {
+    pub(super) fn new(model: LoadModel) -> Self {
+        Self { model, rng: Mutex::default() }
+    }
+
+    pub(super) fn model(&self) -> &LoadModel {
+        &self.model
+    }
+
+    /// The best candidate, and a place on it for the meeting that is held until the claim itself counts.
+    pub(super) fn draw(
+        &self,
+        candidates: &Candidates,
+        id: &ScopedId,
+        size: Size,
+    ) -> Option<(Arc<Backend>, Reservation)> {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-        let least = candidates.backends().iter().map(|backend| backend.load()).min_by(f64::total_cmp)?;
-        let equals = || candidates.backends().iter().filter(|backend| backend.load() <= least);
-        let drawn = rng.usize(..equals().count().max(1));
-        let chosen = equals().nth(drawn)?;
-        Some((Arc::clone(chosen), chosen.vitals.reserve()))
+        let now = Instant::now();
+        let mut best: Option<(Rank, &Arc<Backend>)> = None;
+        let mut equals = 0;
+        for backend in candidates.backends() {
+            let rank = Rank::of(backend, &self.model, now);
+            match best {
+                Some((least, _)) if rank > least => continue,
+                Some((least, _)) if rank == least => equals += 1,
+                _ => equals = 1,
+            }
+            // Each of so many equals has been the best with the same chance.
+            if rng.usize(..equals) == 0 {
+                best = Some((rank, backend));
+            }
+        }
+        let (_, chosen) = best?;
+        let seats = Seats { size, attendees: 0, since: now };
+        Some((Arc::clone(chosen), chosen.vitals.reserve(id, seats)))
     }
 }
 
@@ -35,6 +63,14 @@ mod tests {
         Candidates::among(["n1", "n2"].map(|name| cluster.backend_named(name)))
     }
 
+    fn lot() -> Lot {
+        Lot::new(LoadModel::default())
+    }
+
+    fn draw(lot: &Lot, cluster: &Memory, number: usize) -> Option<(Arc<Backend>, Reservation)> {
+        lot.draw(&candidates(cluster), &ScopedId::verbatim(&number.to_string()), Size::default())
+    }
+
     fn two() -> Memory {
         Memory::new().backend("n1", &[]).backend("n2", &[])
     }
@@ -42,22 +78,22 @@ mod tests {
     #[test]
     fn the_least_loaded_is_drawn() {
         let cluster = two().attendees("n1", 40);
-        let (chosen, _reservation) = Lot::default().draw(&candidates(&cluster)).unwrap();
+        let (chosen, _reservation) = draw(&lot(), &cluster, 0).unwrap();
         assert_eq!(chosen.id, cluster.backend_id("n2"));
     }
 
     #[test]
     fn equals_are_drawn_by_lot() {
-        let (lot, cluster) = (Lot::default(), two());
-        let drawn = (0..64).filter_map(|_| lot.draw(&candidates(&cluster)));
+        let (lot, cluster) = (lot(), two());
+        let drawn = (0..64).filter_map(|number| draw(&lot, &cluster, number));
         let drawn: HashSet<_> = drawn.map(|(backend, _reservation)| backend.id).collect();
         assert_eq!(drawn.len(), 2);
     }
 
     #[test]
     fn a_place_that_is_held_counts_for_the_next_draw() {
-        let (lot, cluster) = (Lot::default(), two());
-        let held: Vec<_> = (0..10).filter_map(|_| lot.draw(&candidates(&cluster))).collect();
+        let (lot, cluster) = (lot(), two());
+        let held: Vec<_> = (0..10).filter_map(|number| draw(&lot, &cluster, number)).collect();
         assert_eq!((cluster.meetings_on("n1"), cluster.meetings_on("n2")), (5, 5));
         drop(held);
         assert_eq!((cluster.meetings_on("n1"), cluster.meetings_on("n2")), (0, 0));
@@ -65,6 +101,6 @@ mod tests {
 
     #[test]
     fn without_candidates_nothing_is_drawn() {
-        assert!(Lot::default().draw(&Candidates::among([])).is_none());
+        assert!(lot().draw(&Candidates::among([]), &ScopedId::verbatim("m"), Size::default()).is_none());
     }
 }

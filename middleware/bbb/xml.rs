@@ -3,6 +3,7 @@
 //! Documents are never read into structs: what a future BBB adds passes through, byte for byte. Whatever is read here
 //! must be a whole, well-formed document without a DOCTYPE, at most [`MAX_DEPTH`] elements deep.
 
+mod entry;
 mod error;
 mod events;
 mod presentation;
@@ -10,6 +11,7 @@ mod read;
 mod rewrite;
 mod writer;
 
+pub use entry::entry_of_create;
 pub use error::{Problem, XmlError};
 pub use events::{MAX_DEPTH, Path};
 pub use presentation::with_presentation;

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Tags, load};
+use super::{LoadModel, NodeState, Tags, Vitals};
 use crate::bbb::Secret;
 
 /// The identity of a [`Backend`] in the store.
@@ -43,19 +43,20 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// Whether new meetings may be placed here.
-    pub fn takes_meetings(&self) -> bool {
-        self.admin_state == AdminState::Ready && self.is_up()
-    }
-
     /// Whether the node answers.
     pub fn is_up(&self) -> bool {
-        self.vitals.node_state() == NodeState::Ready
+        self.vitals.health().state == NodeState::Ready
     }
 
-    /// What new meetings are placed by: the lower, the sooner. See [`load()`].
-    pub fn load(&self) -> f64 {
-        load(self.load_factor, self.vitals.meetings(), self.vitals.attendees())
+    /// What new meetings are placed by: the lower, the sooner. In attendees of a node whose factor is 1.
+    pub fn load(&self, model: &LoadModel, now: Instant) -> f64 {
+        self.load_factor * self.vitals.load(model, now)
+    }
+
+    /// How the node is called where its URL would say too much: its host and port.
+    pub fn host(&self) -> &str {
+        let (_, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
+        rest.split('/').next().unwrap_or(rest)
     }
 }
 
@@ -73,144 +74,13 @@ pub enum AdminState {
     Decommissioned,
 }
 
-/// What we have seen of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[repr(u8)]
-pub enum NodeState {
-    /// Not asked yet.
-    Init = 0,
-    /// It answers.
-    Ready = 1,
-    /// It does not, or not as a BBB node would.
-    Error = 2,
-}
-
-/// The moving figures of a backend. They belong to the backend, not to a snapshot of its settings, and change without a lock.
-#[derive(Debug, Default)]
-pub struct Vitals {
-    node_state: AtomicU8,
-    missed: AtomicU32,
-    meetings: AtomicU32,
-    expected: AtomicU32,
-    attendees: AtomicU32,
-}
-
-impl Vitals {
-    /// What we have seen of the node.
-    pub fn node_state(&self) -> NodeState {
-        match self.node_state.load(Relaxed) {
-            0 => NodeState::Init,
-            1 => NodeState::Ready,
-            _ => NodeState::Error,
-        }
-    }
-
-    /// The node answered. Returns its state, which is ready.
-    pub fn answered(&self) -> NodeState {
-        self.missed.store(0, Relaxed);
-        self.node_state.store(NodeState::Ready as u8, Relaxed);
-        NodeState::Ready
-    }
-
-    /// The node did not answer. One that was up is down once `limit` answers in a row are missing. Returns its state.
-    pub fn missed(&self, limit: u32) -> NodeState {
-        let missed = self.missed.fetch_add(1, Relaxed).saturating_add(1);
-        if missed >= limit || self.node_state() == NodeState::Init {
-            self.node_state.store(NodeState::Error as u8, Relaxed);
-        }
-        self.node_state()
-    }
-
-    /// How many answers in a row are missing.
-    pub fn missing(&self) -> u32 {
-        self.missed.load(Relaxed)
-    }
-
-    /// Meetings known to be here, and those about to be.
-    pub fn meetings(&self) -> u32 {
-        self.meetings.load(Relaxed) + self.expected.load(Relaxed)
-    }
-
-    /// A meeting was placed here.
-    pub fn meeting_added(&self) {
-        self.meetings.fetch_add(1, Relaxed);
-    }
-
-    /// A meeting left.
-    pub fn meeting_removed(&self) {
-        // Never below zero: a wrapped counter would bar the node for good.
-        let _ = self.meetings.fetch_update(Relaxed, Relaxed, |count| count.checked_sub(1));
-    }
-
-    /// So many meetings are known to be here.
-    pub fn count_meetings(&self, count: u32) {
-        self.meetings.store(count, Relaxed);
-    }
-
-    /// People in the meetings here, as last reported.
-    pub fn attendees(&self) -> u32 {
-        self.attendees.load(Relaxed)
-    }
-
-    /// Notes how many people the node reported.
-    pub fn report_attendees(&self, count: u32) {
-        self.attendees.store(count, Relaxed);
-    }
-
-    /// Counts a meeting that is about to be placed here until the returned [`Reservation`] is dropped.
-    pub fn reserve(self: &Arc<Self>) -> Reservation {
-        self.expected.fetch_add(1, Relaxed);
-        Reservation(Arc::clone(self))
-    }
-}
-
-/// A place held on a backend between the choice and the moment the meeting itself is counted.
-#[derive(Debug)]
-pub struct Reservation(Arc<Vitals>);
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.0.expected.fetch_sub(1, Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reservation_counts_until_it_is_dropped() {
-        let vitals = Arc::new(Vitals::default());
-        let held = vitals.reserve();
-        assert_eq!(vitals.meetings(), 1);
-        vitals.meeting_added();
-        drop(held);
-        assert_eq!(vitals.meetings(), 1);
-    }
-
-    #[test]
-    fn a_single_slow_answer_never_takes_a_node_out() {
-        let vitals = Vitals::default();
-        vitals.answered();
-        assert_eq!(vitals.missed(3), NodeState::Ready);
-        vitals.answered();
-        assert_eq!(
-            [vitals.missed(3), vitals.missed(3), vitals.missed(3)],
-            [NodeState::Ready, NodeState::Ready, NodeState::Error]
-        );
-        assert_eq!(vitals.answered(), NodeState::Ready);
-    }
-
-    #[test]
-    fn a_node_that_never_answered_is_down_at_once() {
-        assert_eq!(Vitals::default().missed(3), NodeState::Error);
-    }
-
-    #[test]
-    fn the_count_of_meetings_never_wraps() {
-        let vitals = Vitals::default();
-        vitals.meeting_removed();
-        assert_eq!(vitals.meetings(), 0);
+impl fmt::Display for AdminState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AdminState::Init => "init",
+            AdminState::Ready => "ready",
+            AdminState::Stopped => "stopped",
+            AdminState::Decommissioned => "decommissioned",
+        })
     }
 }

@@ -65,6 +65,9 @@ impl Secrets {
 pub struct FrontendSettings {
     /// Only backends that carry all of these take this frontend's meetings.
     pub required_tags: Tags,
+    /// The tags that it may choose among with `meta_server-tag`. `None`: any. Not known to the original.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_tags: Option<Tags>,
     /// Slides for meetings that bring none.
     pub default_presentation: Option<DefaultPresentation>,
     /// Parameters of `create` where the call has none.

@@ -1,9 +1,12 @@
 //! A meeting and where it lives.
 
+use std::time::SystemTime;
+
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{BackendId, FrontendId};
-use crate::bbb::{MeetingId, ScopedId};
+use crate::bbb::{MeetingId, Params, ScopedId};
 
 /// How often a meeting has been given a place. A write that names an older attempt comes too late.
 pub type Attempt = i32;
@@ -25,8 +28,21 @@ pub struct Meeting {
     pub state: MeetingState,
     /// The node's own id of it, once it is live.
     pub internal_id: Option<String>,
+    /// How large it is to be.
+    pub size: Size,
+    /// When it was given its place, by the clock of the store.
+    pub placed_at: SystemTime,
+    /// What a list says of it until its node has reported it: a `meeting` element under the node's ids.
+    pub entry: Option<Bytes>,
     /// The row's version; memory only ever takes a newer one.
     pub version: i64,
+}
+
+impl Meeting {
+    /// Whether its node made it by itself, as nodes make breakouts: then it has one id on both sides.
+    pub fn is_native(&self) -> bool {
+        self.id.as_ref() == self.meeting_id.as_ref()
+    }
 }
 
 /// How far a meeting has come. `ARCHITECTURE.md` has the table of what leads from one to the next.
@@ -41,4 +57,50 @@ pub enum MeetingState {
     Ending,
     /// Its node is lost.
     Detached,
+}
+
+/// What is known of the size of a meeting before anybody is in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// How many people the frontend expects.
+    pub hint: Option<u32>,
+    /// How many people it takes.
+    pub limit: Option<u32>,
+    /// Whether it is a breakout, whose people are in its parent, too.
+    pub breakout: bool,
+}
+
+impl Size {
+    /// Reads what a create says: `meta_bbb-meeting-size-hint`, `maxParticipants` (0 and less: no limit) and `isBreakout`.
+    pub fn of_create(params: &Params) -> Self {
+        let number = |name| params.first(name).and_then(|value| value.trim().parse::<u32>().ok());
+        Self {
+            hint: number("meta_bbb-meeting-size-hint"),
+            limit: number("maxParticipants").filter(|limit| *limit > 0),
+            breakout: params.first("isBreakout").is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(query: &str) -> Size {
+        Size::of_create(&Params::parse(query))
+    }
+
+    #[test]
+    fn a_create_says_how_large_its_meeting_is_to_be() {
+        let said = size("meta_bbb-meeting-size-hint=120&maxParticipants=150&isBreakout=TRUE");
+        assert_eq!(said, Size { hint: Some(120), limit: Some(150), breakout: true });
+    }
+
+    #[test]
+    fn what_is_no_size_says_nothing() {
+        for query in ["", "maxParticipants=0", "maxParticipants=-1", "meta_bbb-meeting-size-hint=many", "isBreakout=1"]
+        {
+            assert_eq!(size(query), Size::default(), "{query}");
+        }
+    }
 }

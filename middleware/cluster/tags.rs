@@ -15,6 +15,16 @@ impl Tags {
         required.0.is_subset(&self.0)
     }
 
+    /// The first of `required`, in alphabetical order, that is not among these.
+    pub fn missing<'r>(&self, required: &'r Tags) -> Option<&'r str> {
+        required.iter().find(|tag| !self.contains(tag))
+    }
+
+    /// Whether that tag is among these.
+    pub fn contains(&self, tag: &str) -> bool {
+        self.0.contains(tag)
+    }
+
     /// Whether there is no tag at all.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -39,6 +49,46 @@ impl From<Option<Vec<String>>> for Tags {
     }
 }
 
+/// What a frontend chooses for one meeting with scalelite's `meta_server-tag`: `a;b;none!`.
+///
+/// Any of the tags will do. `none` stands for a backend without a tag, and `!` at the end says that it must be one of these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagChoice {
+    tags: Tags,
+    untagged: bool,
+    /// Whether there is to be no meeting where none of the choices can be had.
+    pub required: bool,
+}
+
+impl TagChoice {
+    /// Reads a choice, as far as it is among the tags that are `allowed`. `None`: nothing was chosen.
+    pub fn read(text: &str, allowed: Option<&Tags>) -> Option<Self> {
+        let text = text.trim();
+        let (words, required) = text.strip_suffix('!').map_or((text, false), |words| (words, true));
+        let words: Tags = words.split(';').collect();
+        if words.is_empty() {
+            return None;
+        }
+        let untagged = words.contains(UNTAGGED);
+        let may = |tag: &&str| *tag != UNTAGGED && allowed.is_none_or(|allowed| allowed.contains(tag));
+        Some(Self { tags: words.iter().filter(may).collect(), untagged, required })
+    }
+
+    /// Whether a backend is one of the choices. Tags that the frontend is bound to anyway do not make it a tagged one.
+    pub fn accepts(&self, tags: &Tags, bound: &Tags) -> bool {
+        self.tags.iter().any(|tag| tags.contains(tag)) || (self.untagged && tags.iter().all(|tag| bound.contains(tag)))
+    }
+
+    /// The words, as a tenant may read them again.
+    pub fn words(&self) -> String {
+        let untagged = self.untagged.then_some(UNTAGGED);
+        self.tags.iter().chain(untagged).collect::<Vec<_>>().join(";")
+    }
+}
+
+/// The word for a backend without a tag.
+const UNTAGGED: &str = "none";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +112,43 @@ mod tests {
     fn null_is_no_tags() {
         let read: Tags = serde_json::from_str("null").expect("null is accepted");
         assert!(read.is_empty());
+    }
+
+    #[test]
+    fn a_tag_that_is_missing_can_be_named() {
+        assert_eq!(tags(&["eu"]).missing(&tags(&["eu", "gpu"])), Some("gpu"));
+        assert_eq!(tags(&["eu"]).missing(&tags(&[])), None);
+    }
+
+    #[test]
+    fn any_of_the_chosen_tags_will_do() {
+        let choice = TagChoice::read("gpu; fast", None).expect("something is chosen");
+        assert!(choice.accepts(&tags(&["fast", "eu"]), &tags(&[])) && !choice.accepts(&tags(&["eu"]), &tags(&[])));
+        assert!(!choice.required);
+    }
+
+    #[test]
+    fn a_choice_may_be_a_backend_without_a_tag() {
+        let choice = TagChoice::read("gpu;none!", None).expect("something is chosen");
+        assert!(
+            choice.required && choice.accepts(&tags(&[]), &tags(&[])) && !choice.accepts(&tags(&["eu"]), &tags(&[]))
+        );
+        assert!(choice.accepts(&tags(&["eu"]), &tags(&["eu"])), "the frontend is bound to that one anyway");
+        assert_eq!(choice.words(), "gpu;none");
+    }
+
+    #[test]
+    fn only_tags_that_are_allowed_are_chosen() {
+        let choice = TagChoice::read("gpu;vip!", Some(&tags(&["gpu"]))).expect("something is chosen");
+        assert!(!choice.accepts(&tags(&["vip"]), &tags(&[])) && choice.accepts(&tags(&["gpu"]), &tags(&[])));
+        let nothing = TagChoice::read("vip!", Some(&tags(&[]))).expect("something is chosen");
+        assert!(!nothing.accepts(&tags(&["vip"]), &tags(&[])) && nothing.required);
+    }
+
+    #[test]
+    fn no_words_are_no_choice() {
+        for text in ["", " ", "!", ";!"] {
+            assert_eq!(TagChoice::read(text, None), None, "{text}");
+        }
     }
 }

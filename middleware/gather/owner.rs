@@ -38,7 +38,7 @@ impl Owner {
     }
 
     fn tenants_id(&self, id: &ScopedId, backend: BackendId) -> Verdict {
-        match (self.meetings.known(id), id.decode()) {
+        match (self.meetings.known(id.as_ref()), id.decode()) {
             (Some(meeting), _) if self.owns(&meeting) && meeting.backend != backend => Verdict::Elsewhere,
             (Some(meeting), _) if self.owns(&meeting) => Verdict::Own(meeting.meeting_id.to_string()),
             (None, Some((key, meeting_id))) if key == self.frontend.key => Verdict::Own(meeting_id.to_string()),

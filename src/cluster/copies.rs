@@ -26,12 +26,10 @@ enum CopyError {
 
 impl Cluster {
     /// Ends what can be ended of them.
-    pub(super) async fn end_copies(&self) {
-        let copies = match self.noted(self.0.store.load_copies().await) {
-            Ok(copies) => copies,
-            Err(error) => return tracing::debug!(%error, "Copies could not be looked for"),
-        };
+    pub(super) async fn end_copies(&self) -> Result<(), StoreError> {
+        let copies = self.0.store.load_copies().await?;
         stream::iter(&copies).for_each_concurrent(COPIES_AT_ONCE, |copy| self.end_copy(copy)).await;
+        Ok(())
     }
 
     async fn end_copy(&self, copy: &MeetingCopy) {

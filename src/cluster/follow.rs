@@ -1,10 +1,12 @@
-//! Keeping memory true: load everything, then read again what is announced.
+//! Keeping memory true: load everything, then read again what is announced, and follow what is not.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use b3scale_middleware::bbb::ScopedId;
+use b3scale_middleware::cluster::{BackendId, MeetingState};
+use metrics::counter;
 use tokio::time::sleep;
 
 use super::{Cluster, Inner};
@@ -13,12 +15,24 @@ use crate::store::{Change, StoreError};
 /// Between two tries to load everything.
 const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 
+/// Announcements that are read with one statement, if so many wait.
+const MOST_AT_ONCE: usize = 512;
+
+/// Between two looks at what is not announced: how the nodes fare, and what has become of claims.
+const FOLLOW_PAUSE: Duration = Duration::from_secs(1);
+
+/// Between two announcements by which this server makes sure that it hears any.
+const ECHO_PAUSE: Duration = Duration::from_secs(5);
+
 impl Cluster {
     pub(super) async fn load_all(&self) -> Result<(), StoreError> {
         let Inner { store, view, .. } = &*self.0;
+        counter!("b3scale_view_reloads_total").increment(1);
+        let began = Instant::now();
         // What is unchanged since then and not in the store is gone; what was claimed meanwhile is not.
         let before: HashMap<ScopedId, i64> =
             view.meetings_where(|_| true).iter().map(|meeting| (meeting.id.clone(), meeting.version)).collect();
+        view.set_clock(self.noted(store.beat(&self.introduction()).await)?);
         let frontends = self.noted(store.load_frontends().await)?;
         let backends = self.noted(store.load_backends().await)?;
         let meetings = self.noted(store.load_meetings().await)?;
@@ -30,16 +44,26 @@ impl Cluster {
         for (id, version) in before.into_iter().filter(|(id, _)| !there.contains(id)) {
             view.unlearn(&id, version);
         }
-        Ok(())
+        self.0.pulse.send_modify(|pulse| pulse.prove(began));
+        self.follow_statuses().await
     }
 
     /// Reads one meeting again.
     pub(super) async fn read_meeting(&self, id: &ScopedId) -> Result<(), StoreError> {
+        self.read_meetings(std::slice::from_ref(id)).await
+    }
+
+    /// Reads some meetings again, with one statement.
+    async fn read_meetings(&self, ids: &[ScopedId]) -> Result<(), StoreError> {
         let Inner { store, view, .. } = &*self.0;
-        let before = view.version(id);
-        match self.noted(store.find_meeting(id).await)? {
-            Some(row) => view.learn(&Arc::new(row)),
-            None => view.unlearn(id, before),
+        let mut missing: HashMap<&str, i64> = ids.iter().map(|id| (id.as_ref(), view.version(id))).collect();
+        let names: Vec<&str> = missing.keys().copied().collect();
+        for row in self.noted(store.find_meetings(&names).await)? {
+            missing.remove(row.id.as_ref());
+            view.learn(&Arc::new(row));
+        }
+        for (id, version) in missing {
+            view.unlearn(&ScopedId::verbatim(id), version);
         }
         Ok(())
     }
@@ -48,13 +72,22 @@ impl Cluster {
         let mut feed = self.0.store.feed();
         let cluster = Arc::downgrade(&self.0);
         self.spawn(async move {
-            while let Some(change) = feed.recv().await {
+            let mut changes = Vec::new();
+            while feed.recv_many(&mut changes, MOST_AT_ONCE).await > 0 {
                 let Some(inner) = cluster.upgrade() else { return };
                 let cluster = Cluster(inner);
-                if let Err(error) = cluster.apply(&change).await {
-                    tracing::warn!(%error, ?change, "A change could not be read; everything is loaded again");
+                if let Err(error) = cluster.apply(&changes).await {
+                    tracing::warn!(%error, "What was announced could not be read; everything is loaded again");
                     cluster.load_until_done().await;
                 }
+                changes.clear();
+            }
+        });
+        self.every(FOLLOW_PAUSE, |cluster| async move { cluster.follow().await });
+        self.every(ECHO_PAUSE, |cluster| async move {
+            let announced = cluster.noted(cluster.0.store.echo(cluster.0.id).await);
+            if let Err(error) = announced {
+                tracing::debug!(%error, "No echo could be announced");
             }
         });
     }
@@ -67,10 +100,28 @@ impl Cluster {
         }
     }
 
-    async fn apply(&self, change: &Change) -> Result<(), StoreError> {
+    async fn apply(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let began = Instant::now();
+        // Everything is read after all of these were announced.
+        if changes.contains(&Change::Reconnected) {
+            return self.load_all().await;
+        }
+        let meetings: HashSet<&ScopedId> = changes
+            .iter()
+            .filter_map(|change| if let Change::Meeting(id) = change { Some(id) } else { None })
+            .collect();
+        if !meetings.is_empty() {
+            self.read_meetings(&meetings.into_iter().cloned().collect::<Vec<_>>()).await?;
+        }
+        for change in changes {
+            self.apply_one(change, began).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply_one(&self, change: &Change, began: Instant) -> Result<(), StoreError> {
         let Inner { store, view, .. } = &*self.0;
         match change {
-            Change::Reconnected => self.load_all().await?,
             Change::Frontend(id) => {
                 let row = self.noted(store.find_frontend(*id).await)?;
                 view.change_roster(|roster| roster.with_frontend(*id, row));
@@ -78,9 +129,32 @@ impl Cluster {
             Change::Backend(id) => {
                 let row = self.noted(store.find_backend(*id).await)?;
                 view.change_roster(|roster| roster.with_backend(*id, row));
-                self.poll_new_node(*id);
             }
-            Change::Meeting(id) => self.read_meeting(id).await?,
+            Change::Command(_) => self.0.commands.notify_one(),
+            Change::Echo(id) if *id == self.0.id => self.0.pulse.send_modify(|pulse| pulse.prove(began)),
+            Change::Reconnected | Change::Meeting(_) | Change::Echo(_) => {}
+        }
+        Ok(())
+    }
+
+    /// What is not announced: how the nodes fare, and what has become of the claims of others.
+    async fn follow(&self) {
+        let claims = self.0.view.meetings_where(|meeting| meeting.state == MeetingState::Claimed);
+        let claims: Vec<_> = claims.iter().map(|meeting| meeting.id.clone()).collect();
+        let read = async {
+            self.follow_statuses().await?;
+            if claims.is_empty() { Ok(()) } else { self.read_meetings(&claims).await }
+        };
+        if let Err(error) = read.await {
+            tracing::debug!(%error, "What is not announced could not be followed");
+        }
+    }
+
+    /// Takes in what any server has seen of the nodes since the last look.
+    pub(super) async fn follow_statuses(&self) -> Result<(), StoreError> {
+        let known: Vec<(BackendId, i64)> = self.seqs().iter().map(|(id, seq)| (*id, *seq)).collect();
+        for status in self.noted(self.0.store.statuses_since(&known).await)? {
+            self.take_status(status).await;
         }
         Ok(())
     }

@@ -1,16 +1,18 @@
-//! What this server knows: the roster, and the meetings.
+//! What this server knows: the roster, the meetings, and what the nodes last said of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::{BackendId, Meeting};
+use b3scale_middleware::cluster::{Backend, BackendId, Meeting, Seats};
+use bytes::Bytes;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use tokio::sync::Notify;
 
+use super::report::{Report, under_tenants_id};
 use super::roster::Roster;
 
 /// How long the "no" of a look-up is kept, unless the id is announced before.
@@ -26,6 +28,11 @@ pub(super) struct View {
     /// Held by whoever replaces the roster, so that no replacement is lost.
     writing: Mutex<()>,
     meetings: DashMap<ScopedId, Slot>,
+    reports: DashMap<BackendId, Arc<Report>>,
+    /// When this server last asked a node without the database's leave.
+    asked: DashMap<BackendId, Instant>,
+    /// What the store's clock said, and when.
+    clock: Mutex<Option<(SystemTime, Instant)>>,
     /// Something is known that was not.
     pub(super) changed: Notify,
 }
@@ -75,7 +82,7 @@ impl View {
         self.changed.notify_waiters();
     }
 
-    pub(super) fn meeting(&self, id: &ScopedId) -> Known {
+    pub(super) fn meeting(&self, id: &str) -> Known {
         match self.meetings.get(id).as_deref() {
             Some(Slot::There(meeting)) => Known::There(Arc::clone(meeting)),
             Some(Slot::Gone { since, .. }) if since.elapsed() < NO_LASTS => Known::Absent,
@@ -101,7 +108,7 @@ impl View {
             Entry::Occupied(slot) if slot.get().version() >= row.version => return,
             Entry::Occupied(mut slot) => slot.insert(Slot::There(Arc::clone(row))).meeting(),
         };
-        self.count(before.as_deref(), Some(row));
+        self.seat(before.as_deref(), Some(row));
         self.changed.notify_waiters();
     }
 
@@ -116,7 +123,7 @@ impl View {
             Entry::Occupied(slot) if slot.get().version() > version => return,
             Entry::Occupied(mut slot) => slot.insert(gone).meeting(),
         };
-        self.count(before.as_deref(), None);
+        self.seat(before.as_deref(), None);
         self.changed.notify_waiters();
     }
 
@@ -147,28 +154,105 @@ impl View {
         });
     }
 
-    /// Counts the meetings of every backend anew, in case two changes at once were counted in the wrong order.
-    pub(super) fn recount(&self) {
-        let mut counts: HashMap<BackendId, u32> = HashMap::new();
-        for meeting in self.meetings_where(|_| true) {
-            *counts.entry(meeting.backend).or_default() += 1;
+    /// Takes in what a node said, unless something newer is known.
+    pub(super) fn take_report(&self, backend: &Backend, report: Report) -> Arc<Report> {
+        let mut kept = self.reports.entry(backend.id).or_insert_with(|| Arc::new(Report::empty(report.asked_at)));
+        if kept.asked_at <= report.asked_at {
+            *kept = Arc::new(report);
         }
-        for backend in self.roster().backends().iter() {
-            backend.vitals.count_meetings(counts.get(&backend.id).copied().unwrap_or_default());
+        let newest = Arc::clone(&kept);
+        drop(kept);
+        self.seat_all(backend, &self.meetings_where(|meeting| meeting.backend == backend.id));
+        newest
+    }
+
+    /// What a list says of a meeting: what its node reported of this very meeting, else what its create made.
+    pub(super) fn entry(&self, meeting: &Meeting) -> Option<Bytes> {
+        let report = self.reports.get(&meeting.backend).map(|report| Arc::clone(&report));
+        let reported = report.as_ref().and_then(|report| report.meetings.get(&meeting.id));
+        let reported = reported.filter(|one| Some(&one.born.internal_id) == meeting.internal_id.as_ref());
+        match reported.map(|one| &one.entry).or(meeting.entry.as_ref()) {
+            // The one that was reported stands under the tenant's id already, if that can be read off the node's.
+            Some(entry) if reported.is_some() && !meeting.id.is_hashed() => Some(entry.clone()),
+            Some(entry) => under_tenants_id(entry, &meeting.id, meeting.meeting_id.as_ref()).ok(),
+            None => None,
         }
     }
 
-    fn count(&self, before: Option<&Meeting>, after: Option<&Meeting>) {
+    /// What was reported of a backend holds no more.
+    pub(super) fn forget_report(&self, backend: &Backend) {
+        self.reports.remove(&backend.id);
+        self.seat_all(backend, &self.meetings_where(|meeting| meeting.backend == backend.id));
+    }
+
+    /// Whether a node was not asked for that long. From now on it was.
+    pub(super) fn is_due(&self, backend: BackendId, pause: Duration) -> bool {
+        let now = Instant::now();
+        let before = self.asked.get(&backend).map(|asked| *asked);
+        let due = before.is_none_or(|before| now.saturating_duration_since(before) >= pause);
+        if due {
+            self.asked.insert(backend, now);
+        }
+        due
+    }
+
+    /// The last report of every backend is of no use any more that is not on the roster.
+    pub(super) fn forget_old_reports(&self) {
         let roster = self.roster();
-        if before.map(|meeting| meeting.backend) == after.map(|meeting| meeting.backend) {
-            return;
+        self.reports.retain(|id, _| roster.backend(*id).is_some());
+    }
+
+    /// Notes what the store's clock says.
+    pub(super) fn set_clock(&self, now: SystemTime) {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Instant::now()));
+    }
+
+    /// Counts who is on every backend anew.
+    pub(super) fn recount(&self) {
+        let mut homes: HashMap<BackendId, Vec<Arc<Meeting>>> = HashMap::new();
+        for meeting in self.meetings_where(|_| true) {
+            homes.entry(meeting.backend).or_default().push(meeting);
         }
-        if let Some(backend) = before.and_then(|meeting| roster.backend(meeting.backend)) {
-            backend.vitals.meeting_removed();
+        for backend in self.roster().backends().iter() {
+            self.seat_all(backend, homes.get(&backend.id).map_or(&[], Vec::as_slice));
         }
-        if let Some(backend) = after.and_then(|meeting| roster.backend(meeting.backend)) {
-            backend.vitals.meeting_added();
+    }
+
+    fn seat_all(&self, backend: &Backend, meetings: &[Arc<Meeting>]) {
+        let report = self.reports.get(&backend.id).map(|report| Arc::clone(&report));
+        let own: HashMap<_, _> =
+            meetings.iter().map(|one| (one.id.clone(), self.seats(one, report.as_deref()))).collect();
+        let of_others = report.iter().flat_map(|report| &report.meetings);
+        let of_others = of_others.filter(|(id, reported)| !reported.breakout && !own.contains_key(*id));
+        let strangers = of_others.map(|(_, reported)| reported.attendees).fold(0, u32::saturating_add);
+        backend.vitals.seat_all(own, strangers);
+    }
+
+    /// Seats a meeting where it is now, and nowhere else.
+    fn seat(&self, before: Option<&Meeting>, after: Option<&Meeting>) {
+        let roster = self.roster();
+        let left = before.filter(|before| after.is_none_or(|after| after.backend != before.backend));
+        if let Some((left, backend)) = left.and_then(|left| Some((left, roster.backend(left.backend)?))) {
+            backend.vitals.unseat(&left.id);
         }
+        if let Some((there, backend)) = after.and_then(|there| Some((there, roster.backend(there.backend)?))) {
+            let report = self.reports.get(&there.backend).map(|report| Arc::clone(&report));
+            backend.vitals.seat(&there.id, self.seats(there, report.as_deref()));
+        }
+    }
+
+    fn seats(&self, meeting: &Meeting, report: Option<&Report>) -> Seats {
+        let reported = report.and_then(|report| report.meetings.get(&meeting.id));
+        let attendees = reported.map_or(0, |reported| reported.attendees);
+        Seats { size: meeting.size, attendees, since: self.instant_of(meeting.placed_at) }
+    }
+
+    /// A time of the store's clock by ours. Never in the future.
+    fn instant_of(&self, time: SystemTime) -> Instant {
+        let now = Instant::now();
+        let Some((said, at)) = *self.clock.lock().unwrap_or_else(PoisonError::into_inner) else { return now };
+        let age = (said + at.elapsed()).duration_since(time).unwrap_or_default();
+        now.checked_sub(age).unwrap_or(now)
     }
 }
 
@@ -189,12 +273,15 @@ mod tests {
             attempt: 1,
             state,
             internal_id: None,
+            size: b3scale_middleware::cluster::Size::default(),
+            placed_at: SystemTime::UNIX_EPOCH,
+            entry: None,
             version,
         })
     }
 
     fn known(view: &View) -> Option<i64> {
-        match view.meeting(&ScopedId::verbatim("m")) {
+        match view.meeting("m") {
             Known::There(meeting) => Some(meeting.version),
             Known::Absent | Known::Unknown => None,
         }

@@ -47,6 +47,7 @@ impl Visit {
             arrival: Instant::now(),
             frontend_key: target.frontend_key.into(),
             trail: Trail::default(),
+            rehearsal: None,
         });
         let kind = *target.call.as_ref().unwrap_or(&CallKind::Index);
         let name = target.call.as_ref().map_or("(unknown)", |kind| kind.name());

@@ -6,9 +6,9 @@ use b3scale_middleware::{Fault, Reply};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
-use http_body_util::Full;
 
 use super::Answer;
+use super::pieces::Pieces;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html;charset=utf-8");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain;charset=utf-8");
@@ -18,7 +18,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 /// What a stage answered.
 pub(super) fn reply(reply: Reply) -> Answer {
-    let mut answer = answer(reply.status, reply.content_type, reply.body);
+    let mut answer = pieces(reply.status, reply.content_type, Pieces::new(reply.body, reply.rest));
     let headers = answer.headers_mut();
     if let Some(location) = reply.location {
         headers.insert(header::LOCATION, location);
@@ -77,7 +77,11 @@ pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
 
 /// Any answer. None may be kept by anybody on its way.
 pub(super) fn answer(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
+    pieces(status, content_type, Pieces::new(body, Vec::new()))
+}
+
+fn pieces(status: StatusCode, content_type: HeaderValue, body: Pieces) -> Answer {
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

@@ -6,9 +6,10 @@ use std::time::Duration;
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{BackendId, FrontendId};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::tls::TlsStream;
 use tokio_postgres::{AsyncMessage, Connection, Socket};
+use uuid::Uuid;
 
 use super::{Store, StoreError};
 
@@ -16,6 +17,8 @@ use super::{Store, StoreError};
 const CAPACITY: usize = 1024;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a feed may bring nothing.
+const LONGEST_SILENCE: Duration = Duration::from_secs(20);
 
 /// Changes in the order of their commits. Dropping it ends the connection.
 pub type Feed = mpsc::Receiver<Change>;
@@ -31,6 +34,10 @@ pub enum Change {
     Backend(BackendId),
     /// A meeting was placed, moved, or is gone.
     Meeting(ScopedId),
+    /// Somebody asked for something to be done.
+    Command(Uuid),
+    /// A server has made sure that it hears what is announced: everything before this has been told.
+    Echo(Uuid),
 }
 
 impl Change {
@@ -41,12 +48,23 @@ impl Change {
             "frontend" => Some(Self::Frontend(FrontendId(id.parse().ok()?))),
             "backend" => Some(Self::Backend(BackendId(id.parse().ok()?))),
             "meeting" => Some(Self::Meeting(ScopedId::verbatim(id))),
+            "command" => Some(Self::Command(id.parse().ok()?)),
+            "echo" => Some(Self::Echo(id.parse().ok()?)),
             _ => None,
         }
     }
 }
 
 impl Store {
+    /// Announces an [`Change::Echo`] to every server.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn echo(&self, server: Uuid) -> Result<(), StoreError> {
+        let sql = "SELECT pg_notify('b3scale', 'echo:' || $1::text)::text";
+        self.rows("announce an echo", sql, &[&server.to_string()]).await.map(drop)
+    }
+
     /// Starts listening. The first thing to come is [`Change::Reconnected`]; so it is after every lost connection, which is
     /// made anew with growing pauses of at most two seconds.
     pub fn feed(&self) -> Feed {
@@ -99,11 +117,13 @@ async fn forward<T: TlsStream + Unpin>(
     mut connection: Connection<Socket, T>,
     changes: &mpsc::Sender<Change>,
 ) -> Result<(), tokio_postgres::Error> {
-    while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+    loop {
+        // Echoes come every few seconds. A connection that brings none is dead, or leads to something that does not listen.
+        let message = timeout(LONGEST_SILENCE, poll_fn(|context| connection.poll_message(context))).await;
+        let Ok(Some(message)) = message else { return Ok(()) };
         let AsyncMessage::Notification(announcement) = message? else { continue };
         if let Some(change) = Change::parse(announcement.payload()) {
             let _ = changes.send(change).await;
         }
     }
-    Ok(())
 }

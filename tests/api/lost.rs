@@ -9,17 +9,24 @@ use b3scale_support::TestCluster;
 /// So many rounds without an answer, and a node is down.
 const ROUNDS_TO_DOWN: usize = 3;
 
+/// So many rounds with an answer, and it is up again.
+const ROUNDS_TO_UP: usize = 2;
+
 /// A meeting whose node is down. The other of the two nodes is up.
 async fn lost() -> (TestCluster, usize) {
     let cluster = TestCluster::start().await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     let home = cluster.homes("Lesson")[0];
     cluster.nodes[home].misbehave(Misbehaviour::CutConnection);
-    for _ in 0..ROUNDS_TO_DOWN {
-        cluster.cluster.look_round().await;
-    }
+    look_round(&cluster, ROUNDS_TO_DOWN).await;
     assert_eq!(cluster.node_state(home), NodeState::Error);
     (cluster, home)
+}
+
+async fn look_round(cluster: &TestCluster, times: usize) {
+    for _ in 0..times {
+        cluster.cluster.look_round().await;
+    }
 }
 
 /// Defects 18 and 21 of the original: a node that was lost kept its meetings, and their creates failed for ever.
@@ -36,7 +43,7 @@ async fn a_meeting_whose_node_is_lost_is_created_elsewhere_and_what_is_left_of_i
     let anew = cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     assert_eq!(cluster.homes("Lesson"), [0, 1], "the lost node knows nothing of it");
     cluster.nodes[home].behave();
-    cluster.cluster.look_round().await;
+    look_round(&cluster, ROUNDS_TO_UP).await;
     cluster.until_node(home, "the old copy is ended", |node| node.meetings().is_empty()).await;
     cluster.cluster.look_round().await;
     let info = cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success();
@@ -52,7 +59,7 @@ async fn a_meeting_that_nobody_created_elsewhere_is_back_with_its_node() {
     assert!(cluster.call(CallKind::Join, join).await.location().starts_with("/b3s/retry-join/"));
     assert_eq!(cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.failed(), "notFound");
     cluster.nodes[home].behave();
-    cluster.cluster.look_round().await;
+    look_round(&cluster, ROUNDS_TO_UP).await;
     let joined = cluster.call(CallKind::Join, join).await;
     assert!(joined.location().starts_with(&cluster.nodes[home].url()), "{joined:?}");
     cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success();

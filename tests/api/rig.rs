@@ -72,6 +72,7 @@ impl Plan {
 
     /// Starts it.
     pub(crate) async fn serve(self) -> Rig {
+        b3scale_support::hear();
         let pipeline = Pipeline::load(None, self.cluster.ports()).expect("the shipped pipeline is right");
         let parts = ServerParts {
             router: Arc::new(Table { pipeline, routes: self.routes }),

@@ -6,7 +6,8 @@ use b3scale::store::{Change, Feed};
 use b3scale_support::TestDatabase;
 use tokio::time::timeout;
 
-use crate::fixture::{Fixture, new_backend, new_frontend};
+use crate::fixture::{Fixture, born, new_backend, new_frontend};
+use crate::polls::answered;
 
 async fn next(feed: &mut Feed) -> Change {
     let change = timeout(Duration::from_secs(20), feed.recv()).await;
@@ -61,14 +62,14 @@ async fn meetings_are_announced_when_routing_changes_and_not_for_results() {
     assert_eq!(announced(&cluster, &mut feed).await, [], "taken");
     let moved = cluster.store.move_claim(&held, cluster.b, false).await.unwrap().unwrap();
     assert_eq!(announced(&cluster, &mut feed).await, once, "moved");
-    let live = cluster.store.record_live(&moved, "internal", 1).await.unwrap().unwrap();
+    let live = cluster.store.record_live(&moved, &born("internal", 1)).await.unwrap().unwrap();
     assert_eq!(announced(&cluster, &mut feed).await, [], "live");
     let ending = cluster.store.record_ending(&live).await.unwrap().unwrap();
     assert_eq!(announced(&cluster, &mut feed).await, [], "ending");
     cluster.store.forget_meeting(&ending).await.unwrap();
     assert_eq!(announced(&cluster, &mut feed).await, once, "gone");
     let held = cluster.won("algebra").await;
-    cluster.store.release_claim(&held, false).await.unwrap();
+    cluster.released(&held, false).await;
     assert_eq!(announced(&cluster, &mut feed).await, [once.clone(), once].concat(), "claimed and released");
 }
 
@@ -77,13 +78,9 @@ async fn the_moving_figures_are_not_announced() {
     let cluster = Fixture::new().await;
     let mut feed = cluster.store.feed();
     assert_eq!(next(&mut feed).await, Change::Reconnected);
-    let seen = b3scale::store::NewStatus {
-        node_state: b3scale_middleware::cluster::NodeState::Ready,
-        last_error: None,
-        latency: Duration::ZERO,
-        attendees: 1,
-    };
-    cluster.store.record_status(cluster.a, &seen).await.unwrap();
+    let poll = cluster.store.take_polls(1, Duration::from_secs(60)).await.unwrap().remove(0);
+    cluster.store.record_poll(&poll, &answered(&poll)).await.unwrap().expect("it is ours");
+    cluster.store.record_heartbeat(cluster.a, 0.5, 0.5).await.unwrap();
     assert_eq!(announced(&cluster, &mut feed).await, []);
 }
 
@@ -105,6 +102,9 @@ async fn announcements_of_newer_versions_are_passed_over() {
     let cluster = Fixture::new().await;
     let mut feed = cluster.store.feed();
     assert_eq!(next(&mut feed).await, Change::Reconnected);
+    let server = uuid::Uuid::from_u128(7);
+    cluster.store.echo(server).await.unwrap();
+    assert_eq!(next(&mut feed).await, Change::Echo(server));
     for payload in ["", "pipeline", "recording:x", "frontend:not-an-id"] {
         cluster.database.execute(&format!("SELECT pg_notify('b3scale', '{payload}')")).await;
     }

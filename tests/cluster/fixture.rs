@@ -1,9 +1,14 @@
 //! A database with a frontend, two backends, and short ways to say what the tests do.
 
-use b3scale::store::{Claim, NewBackend, NewFrontend, Store};
+use b3scale::store::{Claim, NewBackend, NewFrontend, NewMeeting, Release, Store};
 use b3scale_middleware::bbb::{Algorithms, MeetingId, ScopedId, Secret};
-use b3scale_middleware::cluster::{AdminState, BackendId, FrontendId, FrontendSettings, Meeting};
+use b3scale_middleware::cluster::{AdminState, BackendId, FrontendId, FrontendSettings, Meeting, Size};
+use b3scale_middleware::ports::Born;
 use b3scale_support::TestDatabase;
+use uuid::Uuid;
+
+/// The server that makes the claims of the tests. It has never said that it is there.
+pub(crate) const SERVER: Uuid = Uuid::from_u128(1);
 
 pub(crate) struct Fixture {
     pub(crate) database: TestDatabase,
@@ -24,9 +29,29 @@ impl Fixture {
     }
 
     pub(crate) async fn claim(&self, name: &str, backend: BackendId) -> Claim {
-        let id = MeetingId::new(name);
-        let claim = self.store.claim_meeting(&scoped(name), &id, self.frontend, backend).await;
+        self.claim_for(SERVER, name, backend).await
+    }
+
+    /// The same by another server.
+    pub(crate) async fn claim_for(&self, server: Uuid, name: &str, backend: BackendId) -> Claim {
+        let (id, meeting_id) = (scoped(name), MeetingId::new(name));
+        let claim = self.store.claim_meeting(self.new_meeting(&id, &meeting_id, backend), server).await;
         claim.expect("the claim is answered")
+    }
+
+    /// A meeting of the frontend that is to get its place on `backend`.
+    pub(crate) fn new_meeting<'a>(
+        &self,
+        id: &'a ScopedId,
+        meeting_id: &'a MeetingId,
+        backend: BackendId,
+    ) -> NewMeeting<'a> {
+        NewMeeting { id, meeting_id, frontend: self.frontend, backend, size: Size::default() }
+    }
+
+    /// Gives a claim up. `false`: it was not ours any more.
+    pub(crate) async fn released(&self, held: &Meeting, sent: bool) -> bool {
+        self.store.release_claim(held, sent).await.expect("the release is answered") != Release::NotOurs
     }
 
     /// A claim that is won, on backend a.
@@ -40,7 +65,7 @@ impl Fixture {
     /// A meeting that runs on backend a.
     pub(crate) async fn live(&self, name: &str) -> Meeting {
         let held = self.won(name).await;
-        let live = self.store.record_live(&held, &format!("internal-{name}"), 1_700_000_000_000).await;
+        let live = self.store.record_live(&held, &born(&format!("internal-{name}"), 1_700_000_000_000)).await;
         live.expect("the record is answered").expect("the claim is ours")
     }
 
@@ -53,6 +78,11 @@ impl Fixture {
         let copies = self.store.load_copies().await.expect("the copies are loaded");
         copies.into_iter().map(|copy| (copy.id, copy.backend)).collect()
     }
+}
+
+/// What a node says of a meeting it has made.
+pub(crate) fn born(internal_id: &str, create_time: i64) -> Born {
+    Born { internal_id: internal_id.to_owned(), create_time, entry: None }
 }
 
 pub(crate) fn scoped(name: &str) -> ScopedId {

@@ -1,9 +1,11 @@
 //! The cluster as it is kept: the store on a real PostgreSQL.
 
+mod commands;
 mod feed;
 mod fixture;
 mod meetings;
 mod migrations;
+mod polls;
 mod private;
 mod records;
 mod tls;

@@ -1,10 +1,8 @@
 //! Frontends, backends and settings: what is recorded is what is loaded.
 
-use std::time::Duration;
-
-use b3scale::store::{NewStatus, StoreError};
+use b3scale::store::StoreError;
 use b3scale_middleware::bbb::{Algorithm, Secret};
-use b3scale_middleware::cluster::{AdminState, BackendId, DefaultPresentation, NodeState};
+use b3scale_middleware::cluster::{AdminState, DefaultPresentation};
 use b3scale_support::TestDatabase;
 use tokio::task::JoinSet;
 
@@ -81,13 +79,19 @@ async fn a_value_that_breaks_a_rule_is_refused_without_quoting_the_row() {
 }
 
 #[tokio::test]
-async fn a_backend_with_meetings_is_not_removed() {
+async fn a_decommissioned_backend_goes_when_its_last_meeting_has_ended() {
     let cluster = Fixture::new().await;
     let live = cluster.live("algebra").await;
-    assert!(matches!(cluster.store.remove_backend(cluster.a).await, Err(StoreError::Refused { .. })));
-    cluster.store.forget_meeting(&live).await.unwrap();
-    assert!(cluster.store.remove_backend(cluster.a).await.unwrap());
-    assert!(!cluster.store.remove_backend(cluster.a).await.unwrap());
+    cluster.store.record_admin_state(cluster.b, AdminState::Stopped).await.unwrap();
+    cluster.store.record_admin_state(cluster.a, AdminState::Decommissioned).await.unwrap();
+    assert_eq!(cluster.store.remove_decommissioned().await.unwrap(), []);
+    cluster.store.detach_meetings(cluster.a).await.unwrap();
+    assert_eq!(cluster.store.remove_decommissioned().await.unwrap(), [], "its node may come back with it");
+    let detached = cluster.found("algebra").await.unwrap();
+    cluster.store.attach_meeting(&detached).await.unwrap().expect("it is back");
+    assert!(cluster.store.forget_meeting(&live).await.unwrap());
+    assert_eq!(cluster.store.remove_decommissioned().await.unwrap(), [cluster.a]);
+    assert_eq!(cluster.store.load_backends().await.unwrap().len(), 1, "one that is merely stopped stays");
 }
 
 /// Defect 38 of the original: the rows of meetings went with their frontend, and the meetings ran on.
@@ -100,43 +104,6 @@ async fn a_frontend_with_meetings_is_not_removed() {
     let said = error.to_string();
     assert!(said.contains("refused to remove a frontend") && said.contains("\"meetings\""), "{said}");
     assert_eq!(cluster.found("algebra").await, Some(live));
-}
-
-#[tokio::test]
-async fn statuses_are_numbered_without_gaps_however_many_record_them() {
-    let cluster = Fixture::new().await;
-    let seen = NewStatus {
-        node_state: NodeState::Ready,
-        last_error: None,
-        latency: Duration::from_micros(1500),
-        attendees: 7,
-    };
-    let mut records = JoinSet::new();
-    for _ in 0..20 {
-        let (store, backend, seen) = (cluster.store.clone(), cluster.a, seen.clone());
-        records.spawn(async move { store.record_status(backend, &seen).await.unwrap().expect("it is there") });
-    }
-    let mut numbers = records.join_all().await;
-    numbers.sort_unstable();
-    assert_eq!(numbers, (1..=20).collect::<Vec<i64>>());
-    let status = cluster.store.load_statuses().await.unwrap().remove(0);
-    assert_eq!((status.backend, status.seq, status.seen), (cluster.a, 20, seen));
-    assert!(status.age.is_some());
-}
-
-#[tokio::test]
-async fn an_error_keeps_the_time_of_the_last_answer_and_a_removed_backend_has_no_status() {
-    let cluster = Fixture::new().await;
-    let failed = NewStatus {
-        node_state: NodeState::Error,
-        last_error: Some("timeout".to_owned()),
-        latency: Duration::ZERO,
-        attendees: 0,
-    };
-    cluster.store.record_status(cluster.a, &failed).await.unwrap();
-    assert_eq!(cluster.store.load_statuses().await.unwrap()[0].age, None);
-    let nobody = BackendId(uuid::Uuid::nil());
-    assert_eq!(cluster.store.record_status(nobody, &failed).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::sync::oneshot;
 
-use crate::{TestDatabase, TestFolder};
+use crate::{TestDatabase, TestFolder, hear};
 
 /// The secret of every frontend of a test.
 pub const SECRET: &str = "frontend-secret";
@@ -121,6 +121,7 @@ impl TestCluster {
 
     /// A cluster as a test wants it. Its one frontend is `school`; every backend is ready.
     pub async fn with(options: ClusterOptions) -> Self {
+        hear();
         let folder = TestFolder::new();
         let database = TestDatabase::new().await;
         let authority = options.https.then(|| TestAuthority::new().unwrap());
@@ -230,7 +231,7 @@ impl TestCluster {
 
     /// The state the server sees a node in.
     pub fn node_state(&self, number: usize) -> NodeState {
-        self.cluster.backend(self.backends[number].id).unwrap().vitals.node_state()
+        self.cluster.backend(self.backends[number].id).unwrap().vitals.health().state
     }
 
     /// Waits until something that the server learns by itself holds.

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use b3scale_middleware::bbb::{CallKind, ScopedId};
 use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, MeetingState};
 use b3scale_middleware::memory::Memory;
-use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, NewClaim, NodeRequest, Nodes};
+use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, NewClaim, NodeRequest, Nodes, Settled};
 use b3scale_middleware::{Call, Fault, Ports, Reply};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
@@ -30,6 +31,9 @@ impl Frozen {
     /// What every node answers: to any call, the meeting `m1` as if it had just been made.
     pub const ANSWER: &str = "<response><returncode>SUCCESS</returncode><running>true</running>\
         <internalMeetingID>internal-m1</internalMeetingID><createTime>1700000000000</createTime></response>";
+
+    /// The parameters of its create.
+    pub const CREATE: &str = "meetingID=m2&name=Lesson&record=true";
 
     /// Builds it.
     pub fn school() -> Self {
@@ -65,7 +69,7 @@ impl Frozen {
     /// The same call behind `checksum-verify`.
     pub fn verified_call(&self, kind: CallKind) -> Call {
         let query = match kind {
-            CallKind::Create => "meetingID=m2&name=Lesson&record=true",
+            CallKind::Create => Self::CREATE,
             CallKind::Join => "meetingID=m1&fullName=Ada&role=VIEWER",
             CallKind::SendChatMessage => "meetingID=m1&message=Hello",
             _ => "meetingID=m1",
@@ -94,24 +98,28 @@ impl Directory for World {
 }
 
 impl Meetings for World {
-    fn known(&self, id: &ScopedId) -> Option<Arc<Meeting>> {
+    fn known(&self, id: &str) -> Option<Arc<Meeting>> {
         self.meetings.get(id).cloned()
     }
 
     fn find<'a>(&'a self, id: &'a ScopedId) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
-        ready(Ok(self.known(id))).boxed()
+        ready(Ok(self.known(id.as_ref()))).boxed()
     }
 
     fn of_frontend(&self, _: FrontendId) -> Vec<Arc<Meeting>> {
         self.meetings.values().cloned().collect()
     }
 
+    fn listed(&self, _: FrontendId) -> Vec<Bytes> {
+        vec![Bytes::from_static(b"<meeting><meetingID>m1</meetingID></meeting>")]
+    }
+
     fn claim<'a>(&'a self, _: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {
         ready(Ok(Claim::Won(Arc::clone(&self.claimed)))).boxed()
     }
 
-    fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
-        ready(Ok(self.known(&meeting.id))).boxed()
+    fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Settled, Fault>> {
+        ready(Ok(self.known(meeting.id.as_ref()).map_or(Settled::Vacant, Settled::Placed))).boxed()
     }
 
     fn move_claim<'a>(

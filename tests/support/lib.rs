@@ -3,8 +3,10 @@
 
 mod cluster;
 mod frozen;
+mod hearing;
 mod postgres;
 
 pub use cluster::{Answer, ClusterOptions, SECRET, TestCluster};
 pub use frozen::Frozen;
+pub use hearing::hear;
 pub use postgres::{TestDatabase, TestFolder, TestPostgres, postgres};

@@ -34,13 +34,20 @@ pub struct Writer {
 impl Writer {
     /// Starts an answer with its return code.
     pub fn response(returncode: ReturnCode) -> Self {
-        let root = Self { out: Vec::new(), open: Vec::new() };
-        root.open("response").field("returncode", &returncode.to_string())
+        Self::element("response").field("returncode", &returncode.to_string())
+    }
+
+    /// Starts an element that is to stand in an answer.
+    pub fn element(name: &str) -> Self {
+        Self { out: Vec::new(), open: Vec::new() }.open(name)
     }
 
     /// Adds an element with text. Characters that XML 1.0 forbids are dropped.
-    pub fn field(self, name: &str, text: &str) -> Self {
-        self.open(name).raw(escape(text).as_bytes()).close()
+    pub fn field(mut self, name: &str, text: &str) -> Self {
+        self.tag("<", name);
+        self = self.raw(escape(text).as_bytes());
+        self.tag("</", name);
+        self
     }
 
     /// Starts an element that holds what follows until it is closed.

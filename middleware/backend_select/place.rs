@@ -1,0 +1,96 @@
+//! Giving a meeting its place: following it where it is, or claiming the best there is.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tower::ServiceExt;
+
+use super::{BackendSelect, BackendSelectLayer};
+use crate::call::{Call, Reply};
+use crate::cluster::{Backend, Meeting, Size};
+use crate::facts::Candidates;
+use crate::fault::Fault;
+use crate::ports::{Born, Claim, NewClaim, Settled};
+use crate::stage::{Next, Stage};
+
+impl BackendSelectLayer {
+    /// Finds the meeting's place, or gives it one, and sends the create there.
+    pub(super) async fn place(&self, mut call: Call, next: Next) -> Result<Reply, Fault> {
+        let candidates = call.facts.take_candidates()?;
+        if let Some(rehearsal) = &call.door.rehearsal {
+            return Ok(rehearsal.note(candidates.placement(self.lot.model(), Instant::now())));
+        }
+        let mut known = call.facts.meeting()?.cloned();
+        let mut creation = Creation { size: Size::of_create(&call.params), call, next, candidates };
+        // Whoever has the meeting may give it up while we wait for it. Then it is ours to claim, again and not for ever.
+        for _ in 0..=self.attempts.get() {
+            if let Some(meeting) = known.take() {
+                match self.meetings.settled(&meeting).await? {
+                    Settled::Placed(settled) => return self.follow(creation, &settled).await,
+                    Settled::Inherited(claim) => return self.inherit(creation, claim).await,
+                    Settled::Vacant => {}
+                }
+            }
+            let Some((backend, claim)) = self.claim(&creation).await? else {
+                creation.candidates.or_none()?;
+                break;
+            };
+            match claim {
+                Claim::Won(meeting) => return self.create(creation, meeting, backend).await,
+                Claim::Taken(meeting) if meeting.frontend != creation.call.facts.frontend()?.id => {
+                    return Err(Fault::MeetingNotFound);
+                }
+                Claim::Taken(meeting) => known = Some(meeting),
+                Claim::Barred => {
+                    creation.leave_out(&backend, || "an older meeting is just being ended there".to_owned());
+                }
+            }
+        }
+        Err(Fault::MeetingNotReady)
+    }
+
+    /// Claims the best place there is. `None`: there is none.
+    async fn claim(&self, creation: &Creation) -> Result<Option<(Arc<Backend>, Claim)>, Fault> {
+        let scope = creation.call.facts.scope()?;
+        let frontend = creation.call.facts.frontend()?.id;
+        let Some((backend, reservation)) = self.lot.draw(&creation.candidates, &scope.scoped, creation.size) else {
+            return Ok(None);
+        };
+        let new = NewClaim { scope, frontend, backend: backend.id, size: creation.size };
+        let claim = self.meetings.claim(new).await;
+        drop(reservation);
+        Ok(Some((backend, claim?)))
+    }
+
+    /// Asks the node that has the meeting.
+    async fn follow(&self, mut creation: Creation, meeting: &Meeting) -> Result<Reply, Fault> {
+        let backend = self.directory.backend(meeting.backend).ok_or(Fault::MeetingNotReady)?;
+        creation.call.choose(backend);
+        let params = creation.call.params.clone();
+        let reply = creation.next.oneshot(creation.call).await?;
+        if reply.is_success() {
+            self.record(meeting, Born::read(&reply, meeting.backend, &params)?).await?;
+        }
+        Ok(reply)
+    }
+
+    /// Goes on with the claim of a server that is gone. Its node may have made the meeting already, and then says so.
+    async fn inherit(&self, creation: Creation, claim: Arc<Meeting>) -> Result<Reply, Fault> {
+        let backend = self.directory.backend(claim.backend).ok_or(Fault::MeetingNotReady)?;
+        self.create(creation, claim, backend).await
+    }
+}
+
+/// A create on its way to a node.
+pub(super) struct Creation {
+    pub(super) call: Call,
+    pub(super) next: Next,
+    pub(super) candidates: Candidates,
+    pub(super) size: Size,
+}
+
+impl Creation {
+    pub(super) fn leave_out(&mut self, backend: &Backend, reason: impl FnOnce() -> String) {
+        self.candidates.remove(BackendSelect::KIND, backend, reason);
+    }
+}

@@ -1,0 +1,144 @@
+//! How a node fares, from one answer to the next.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+/// How many answers in a row must be missing before a node that was up is down. A single slow answer never takes it out.
+const DOWN_AFTER: u32 = 3;
+
+/// How many answers in a row bring a node back that was down.
+const UP_AFTER: u32 = 2;
+
+/// How old an agent's heartbeat may be, as in the original.
+const AGENT_ALIVE: Duration = Duration::from_secs(5);
+
+/// What we have seen of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeState {
+    /// Not asked yet.
+    #[default]
+    Init,
+    /// It answers.
+    Ready,
+    /// It does not, or not as a BBB node would.
+    Error,
+}
+
+/// The state of a node, and what speaks for another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Its state.
+    pub state: NodeState,
+    /// Answers missing in a row.
+    pub misses: u32,
+    /// Answers that came in a row.
+    pub answers: u32,
+}
+
+impl Health {
+    /// The node answered. One that was down is up after a few answers; one that was never asked is up at once.
+    #[must_use]
+    pub fn answered(self) -> Self {
+        let answers = self.answers.saturating_add(1);
+        let is_back = self.state != NodeState::Error || answers >= UP_AFTER;
+        let state = if is_back { NodeState::Ready } else { NodeState::Error };
+        Self { state, misses: 0, answers }
+    }
+
+    /// The node did not answer. One that was up is down after a few misses; one that never answered is down at once.
+    #[must_use]
+    pub fn missed(self) -> Self {
+        let misses = self.misses.saturating_add(1);
+        let stays = self.state == NodeState::Ready && misses < DOWN_AFTER;
+        let state = if stays { NodeState::Ready } else { NodeState::Error };
+        Self { state, misses, answers: 0 }
+    }
+
+    /// Whether the next answer may change the state, so that it should not be waited for long.
+    pub fn is_in_doubt(&self) -> bool {
+        match self.state {
+            NodeState::Init => true,
+            NodeState::Ready => self.misses > 0,
+            NodeState::Error => self.answers > 0,
+        }
+    }
+
+    /// Whether the node is down beyond doubt, so that its meetings may be created elsewhere.
+    pub fn is_lost(&self) -> bool {
+        self.state == NodeState::Error && self.misses >= DOWN_AFTER
+    }
+}
+
+/// What the agent on a node last said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AgentReport {
+    /// When it said so.
+    pub heartbeat: Instant,
+    /// How busy the processors are, from 0 to 1.
+    pub cpu: f32,
+    /// How full the memory is, from 0 to 1.
+    pub memory: f32,
+}
+
+impl AgentReport {
+    /// How long the agent has been silent, if that is too long.
+    pub fn silence(&self, now: Instant) -> Option<Duration> {
+        let age = now.saturating_duration_since(self.heartbeat);
+        (age > AGENT_ALIVE).then_some(age)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(mut health: Health, answers: &[bool]) -> Health {
+        for answered in answers {
+            health = if *answered { health.answered() } else { health.missed() };
+        }
+        health
+    }
+
+    fn up() -> Health {
+        Health::default().answered()
+    }
+
+    #[test]
+    fn a_single_slow_answer_never_takes_a_node_out() {
+        assert_eq!(after(up(), &[false, true, false, false, true, false]).state, NodeState::Ready);
+        let down = after(up(), &[false, false, false]);
+        assert_eq!((down.state, down.is_lost()), (NodeState::Error, true));
+    }
+
+    #[test]
+    fn a_single_answer_does_not_bring_a_node_back() {
+        let down = after(up(), &[false, false, false]);
+        assert_eq!(after(down, &[true, false, true]).state, NodeState::Error);
+        assert_eq!(after(down, &[true, true]).state, NodeState::Ready);
+    }
+
+    #[test]
+    fn a_node_that_never_answered_is_down_at_once_and_up_at_once() {
+        let never = Health::default().missed();
+        assert_eq!((never.state, never.is_lost()), (NodeState::Error, false));
+        assert_eq!(up().state, NodeState::Ready);
+    }
+
+    #[test]
+    fn in_doubt_the_node_is_asked_again_soon() {
+        assert!(!up().is_in_doubt());
+        assert!(up().missed().is_in_doubt());
+        let down = after(up(), &[false, false, false]);
+        assert!(!down.is_in_doubt());
+        assert!(down.answered().is_in_doubt());
+    }
+
+    #[test]
+    fn an_agent_may_be_silent_for_a_few_seconds() {
+        let report = AgentReport { heartbeat: Instant::now(), cpu: 0.0, memory: 0.0 };
+        assert_eq!(report.silence(report.heartbeat + Duration::from_secs(5)), None);
+        assert_eq!(report.silence(report.heartbeat + Duration::from_secs(9)), Some(Duration::from_secs(9)));
+    }
+}

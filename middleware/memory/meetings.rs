@@ -1,0 +1,93 @@
+//! Meetings in memory, and the steps of their lives.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+
+use super::{Memory, claimed};
+use crate::bbb::ScopedId;
+use crate::cluster::{BackendId, FrontendId, Meeting, MeetingState};
+use crate::fault::Fault;
+use crate::ports::{Born, Claim, Meetings, NewClaim, Settled};
+
+impl Meetings for Memory {
+    fn known(&self, id: &str) -> Option<Arc<Meeting>> {
+        self.state().meetings.get(id).cloned()
+    }
+
+    fn find<'a>(&'a self, id: &'a ScopedId) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+        ready(Ok(self.known(id.as_ref()))).boxed()
+    }
+
+    fn of_frontend(&self, frontend: FrontendId) -> Vec<Arc<Meeting>> {
+        self.state().meetings.values().filter(|meeting| meeting.frontend == frontend).cloned().collect()
+    }
+
+    fn listed(&self, frontend: FrontendId) -> Vec<Bytes> {
+        let own = self.of_frontend(frontend).into_iter().filter(|meeting| meeting.state == MeetingState::Live);
+        let entry = |id: &str| format!("<meeting><meetingID>{id}</meetingID></meeting>").into();
+        own.map(|meeting| entry(meeting.meeting_id.as_ref())).collect()
+    }
+
+    fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {
+        let mut state = self.state();
+        let there = state.meetings.get(&claim.scope.scoped).filter(|there| there.state != MeetingState::Detached);
+        if let Some(there) = there {
+            return ready(Ok(Claim::Taken(Arc::clone(there)))).boxed();
+        }
+        let meeting = claimed(claim.scope, claim.frontend, claim.backend, claim.size);
+        ready(Ok(Claim::Won(state.place(meeting)))).boxed()
+    }
+
+    fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Settled, Fault>> {
+        let there = self.known(meeting.id.as_ref()).filter(|now| now.state != MeetingState::Detached);
+        let inherited = there.as_ref().is_some_and(|there| there.state == MeetingState::Claimed);
+        let settled = match there {
+            Some(claim) if inherited => Settled::Inherited(claim),
+            Some(placed) => Settled::Placed(placed),
+            None => Settled::Vacant,
+        };
+        ready(Ok(settled)).boxed()
+    }
+
+    fn move_claim<'a>(
+        &'a self,
+        meeting: &'a Meeting,
+        backend: BackendId,
+        sent: bool,
+    ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+        let mut state = self.state();
+        if sent {
+            state.copies.push(meeting.backend);
+        }
+        let moved = Meeting { backend, attempt: meeting.attempt + 1, ..meeting.clone() };
+        ready(Ok(Some(state.place(moved)))).boxed()
+    }
+
+    fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, ()> {
+        let mut state = self.state();
+        if sent {
+            state.copies.push(meeting.backend);
+        }
+        state.remove(meeting);
+        ready(()).boxed()
+    }
+
+    fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<bool, Fault>> {
+        let live = Meeting { state: MeetingState::Live, internal_id: Some(born.internal_id), ..meeting.clone() };
+        self.state().place(live);
+        ready(Ok(true)).boxed()
+    }
+
+    fn record_ending<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()> {
+        self.state().place(Meeting { state: MeetingState::Ending, ..meeting.clone() });
+        ready(()).boxed()
+    }
+
+    fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()> {
+        self.state().remove(meeting);
+        ready(()).boxed()
+    }
+}

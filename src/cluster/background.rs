@@ -1,0 +1,112 @@
+//! What a server does by itself: its own beat, and its share of what some server has to do.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use metrics::gauge;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{ATTEMPT_LIMIT, Cluster, Inner};
+use crate::store::StoreError;
+
+/// Between two signs of life.
+const BEAT_PAUSE: Duration = Duration::from_secs(2);
+
+/// Between two looks for nodes that are to be asked.
+const POLL_PAUSE: Duration = Duration::from_millis(500);
+
+/// Between two rounds of the duties that go on all the time.
+const DUTY_PAUSE: Duration = Duration::from_secs(2);
+
+/// Between two clean-ups.
+const GARBAGE_PAUSE: Duration = Duration::from_secs(600);
+
+impl Cluster {
+    pub(super) fn spawn_background(&self) {
+        self.every(BEAT_PAUSE, |cluster| async move { cluster.beat().await });
+        // Loops of their own, so that copies on a node that hangs hold up nobody's health.
+        self.every(POLL_PAUSE, |cluster| async move { cluster.ask_due().await });
+        self.every(DUTY_PAUSE, |cluster| async move {
+            cluster.duty("end-copies", DUTY_PAUSE, async |cluster| cluster.end_copies().await).await;
+        });
+        self.every(DUTY_PAUSE, |cluster| async move { cluster.clear_up().await });
+        self.spawn_commands();
+    }
+
+    /// Does `work` again and again, with pauses in between, for as long as the cluster lives.
+    pub(super) fn every<F>(&self, pause: Duration, work: impl Fn(Cluster) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let cluster = Arc::downgrade(&self.0);
+        self.spawn(async move {
+            let mut rounds = interval(pause);
+            rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                rounds.tick().await;
+                let Some(inner) = cluster.upgrade() else { return };
+                work(Cluster(inner)).await;
+            }
+        });
+    }
+
+    /// Starts a task that ends with the cluster.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    async fn beat(&self) {
+        let Inner { store, view, pulse, .. } = &*self.0;
+        if let Ok(now) = self.noted(store.beat(&self.introduction()).await) {
+            view.set_clock(now);
+        }
+        view.forget_old_deletions();
+        view.forget_old_reports();
+        if let Some(age) = pulse.borrow().age(Instant::now()) {
+            gauge!("b3scale_view_age_seconds").set(age.as_secs_f64());
+        }
+    }
+
+    /// Clears up after what went wrong, and after operators.
+    async fn clear_up(&self) {
+        self.duty("clear-up", DUTY_PAUSE, async |cluster| {
+            cluster.reap_claims().await?;
+            for id in cluster.0.store.remove_decommissioned().await? {
+                tracing::info!(backend.id = %id, "A decommissioned backend is removed: its last meeting has ended");
+            }
+            Ok(())
+        })
+        .await;
+        self.duty("collect-garbage", GARBAGE_PAUSE, async |cluster| cluster.0.store.collect_garbage().await).await;
+    }
+
+    /// Does what one server has to do, if no other has done it in the same time.
+    async fn duty(&self, name: &'static str, every: Duration, work: impl AsyncFnOnce(&Self) -> Result<(), StoreError>) {
+        let done = async { if self.0.store.take_duty(name, every).await? { work(self).await } else { Ok(()) } };
+        if let Err(error) = self.noted(done.await) {
+            tracing::debug!(%error, duty = name, "A duty could not be done");
+        }
+    }
+
+    async fn reap_claims(&self) -> Result<(), StoreError> {
+        for meeting in self.0.store.reap_claims(2 * ATTEMPT_LIMIT).await? {
+            tracing::warn!(meeting.id = %meeting.id, "A claim was given up: nobody finished it");
+            self.0.view.unlearn(&meeting.id, meeting.version);
+        }
+        Ok(())
+    }
+
+    /// Asks every node how it fares, whoever else may be about to, and clears up after what went wrong.
+    pub async fn look_round(&self) {
+        self.ask_all().await;
+        let cleared = async {
+            self.end_copies().await?;
+            self.reap_claims().await
+        };
+        if let Err(error) = self.noted(cleared.await) {
+            tracing::debug!(%error, "It could not be cleared up");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Doing what somebody asked for: the commands of the queue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use b3scale_middleware::bbb::{CallKind, Params, ScopedId};
+use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Meeting, MeetingState};
+use b3scale_middleware::ports::Meetings as _;
+use futures_util::{StreamExt, stream};
+use serde_json::Value;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::{Cluster, Inner};
+use crate::store::Command;
+
+/// How long a command is waited for that was not announced, or not heard of.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a server may take for a command before another one tries.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// Meetings that are ended at once.
+const ENDS_AT_ONCE: usize = 16;
+
+/// What became of a command: its result, or why it could not be done.
+type Outcome = Result<Value, String>;
+
+impl Cluster {
+    pub(super) fn spawn_commands(&self) {
+        let cluster = Arc::downgrade(&self.0);
+        self.spawn(async move {
+            while let Some(inner) = cluster.upgrade() {
+                let cluster = Cluster(inner);
+                cluster.obey().await;
+                let _ = timeout(PAUSE, cluster.0.commands.notified()).await;
+            }
+        });
+    }
+
+    /// Does what is to be done, one command after the other, until there is none.
+    async fn obey(&self) {
+        let Inner { store, .. } = &*self.0;
+        while let Ok(Some(command)) = self.noted(store.take_command(LEASE).await) {
+            let outcome = timeout(LEASE, self.carry_out(&command)).await;
+            let outcome = outcome.unwrap_or_else(|_| Err("timedout".to_owned()));
+            match &outcome {
+                Ok(_) => tracing::info!(command.id = %command.id, action = command.action, "A command was carried out"),
+                Err(error) => {
+                    tracing::warn!(command.id = %command.id, action = command.action, error, "A command failed");
+                }
+            }
+            if let Err(error) = self.noted(store.finish_command(&command, outcome).await) {
+                tracing::warn!(command.id = %command.id, %error, "What became of a command could not be noted");
+            }
+        }
+    }
+
+    /// The actions of the original.
+    async fn carry_out(&self, command: &Command) -> Outcome {
+        let param = |name| param(command, name);
+        match command.action.as_str() {
+            "end_all_meetings" => self.end_all_meetings(backend_id(param("BackendID")?)?).await,
+            "update_node_state" => self.update_node_state(backend_id(param("ID")?)?).await,
+            "decommission_backend" => self.decommission(backend_id(param("id")?)?).await,
+            "update_meeting_state" => self.update_meeting_state(&ScopedId::verbatim(param("ID")?)).await,
+            "collect_garbage" => {
+                let collected = self.noted(self.0.store.collect_garbage().await);
+                collected.map(|()| Value::Bool(true)).map_err(|error| error.to_string())
+            }
+            other => Err(format!("there is no action `{other}`")),
+        }
+    }
+
+    /// Ends every meeting of a backend. It is down to the node when each is gone.
+    async fn end_all_meetings(&self, id: BackendId) -> Outcome {
+        let backend = self.backend_or_error(id)?;
+        let meetings = self.0.view.meetings_where(|meeting| meeting.backend == id);
+        let count = meetings.len();
+        let ends = stream::iter(meetings).map(|meeting| self.end(Arc::clone(&backend), meeting));
+        let ended: Vec<_> = ends.buffer_unordered(ENDS_AT_ONCE).collect().await;
+        let failed: Vec<String> = ended.into_iter().filter_map(Result::err).collect();
+        match failed.first() {
+            None => Ok(Value::Bool(true)),
+            Some(first) => Err(format!("{} of {} meetings could not be ended: {first}", failed.len(), count)),
+        }
+    }
+
+    async fn end(&self, backend: Arc<Backend>, meeting: Arc<Meeting>) -> Result<(), String> {
+        if meeting.state == MeetingState::Detached {
+            return Ok(());
+        }
+        let mut params = Params::default();
+        params.set("meetingID", meeting.id.as_ref());
+        let reply = self.ask(&backend, CallKind::End, &params).await.map_err(|fault| fault.to_string())?;
+        if reply.is_success() {
+            self.record_ending(&meeting).await;
+            return Ok(());
+        }
+        if reply.failed_with("notFound") {
+            if meeting.state != MeetingState::Claimed {
+                self.forget(&meeting).await;
+            }
+            return Ok(());
+        }
+        Err(format!("the node of {} refused its end", meeting.id))
+    }
+
+    async fn update_node_state(&self, id: BackendId) -> Outcome {
+        let backend = self.backend_or_error(id)?;
+        self.ask_now(id).await;
+        match backend.vitals.last_error() {
+            None => Ok(Value::Bool(true)),
+            Some(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The result says whether the backend is gone already.
+    async fn decommission(&self, id: BackendId) -> Outcome {
+        let Inner { store, .. } = &*self.0;
+        let decommissioned = async {
+            if store.record_admin_state(id, AdminState::Decommissioned).await?.is_none() {
+                return Ok(None);
+            }
+            Ok(Some(store.remove_decommissioned().await?.contains(&id)))
+        };
+        let decommissioned = self.noted(decommissioned.await).map_err(|error| error.to_string())?;
+        decommissioned.map(Value::Bool).ok_or_else(|| format!("there is no backend {id}"))
+    }
+
+    /// Asks the node of a meeting whether it still runs it.
+    async fn update_meeting_state(&self, id: &ScopedId) -> Outcome {
+        let found = self.find(id).await.map_err(|fault| fault.to_string())?;
+        let meeting = found.ok_or_else(|| format!("there is no meeting {id}"))?;
+        let backend = self.backend_or_error(meeting.backend)?;
+        let mut params = Params::default();
+        params.set("meetingID", id.as_ref());
+        let reply = self.ask(&backend, CallKind::GetMeetingInfo, &params).await.map_err(|fault| fault.to_string())?;
+        if reply.failed_with("notFound") && meeting.state != MeetingState::Claimed {
+            self.forget(&meeting).await;
+        }
+        Ok(Value::Bool(true))
+    }
+
+    fn backend_or_error(&self, id: BackendId) -> Result<Arc<Backend>, String> {
+        let backend = self.0.view.roster().backend(id).cloned();
+        backend.ok_or_else(|| format!("there is no backend {id}"))
+    }
+}
+
+fn param<'c>(command: &'c Command, name: &str) -> Result<&'c str, String> {
+    let param = command.params.as_ref().and_then(|params| params.get(name)?.as_str());
+    param.ok_or_else(|| format!("`{}` needs the parameter `{name}`, a text", command.action))
+}
+
+fn backend_id(text: &str) -> Result<BackendId, String> {
+    text.parse::<Uuid>().map(BackendId).map_err(|_| format!("`{text}` is no id of a backend"))
+}

@@ -1,0 +1,73 @@
+//! The way to the nodes through their circuits: a node that does not answer holds no calls.
+
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use b3scale_middleware::cluster::{Backend, Passage};
+use b3scale_middleware::ports::{NodeRequest, Nodes};
+use b3scale_middleware::{Fault, NodeFailure, Reply};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+
+use super::{Cluster, Inner};
+
+/// Sends what a backend's circuit lets through. Health checks go past it: they are how a circuit closes again.
+pub(super) struct Guard {
+    nodes: Arc<dyn Nodes>,
+    cluster: Weak<Inner>,
+}
+
+impl Guard {
+    pub(super) fn of(cluster: &Arc<Inner>) -> Self {
+        Self { nodes: Arc::clone(&cluster.nodes), cluster: Arc::downgrade(cluster) }
+    }
+}
+
+impl Nodes for Guard {
+    fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>> {
+        let backend = Arc::clone(&request.backend);
+        let passage = match backend.vitals.circuit.admit(Instant::now()) {
+            Ok(passage) => passage,
+            Err(why) => {
+                let failure = NodeFailure::LeftAlone(why);
+                return ready(Err(Fault::Node { backend: backend.id, failure })).boxed();
+            }
+        };
+        let reply = self.nodes.send(request);
+        let cluster = self.cluster.clone();
+        async move {
+            let reply = reply.await;
+            if has_opened(passage, &reply) {
+                tracing::warn!(backend.id = %backend.id, backend.url = %backend.url, "A node is left alone for a while");
+                if let Some(inner) = cluster.upgrade() {
+                    Cluster(inner).suspect(&backend);
+                }
+            }
+            reply
+        }
+        .boxed()
+    }
+}
+
+/// Tells the circuit what became of a call. Returns whether that has opened it.
+fn has_opened(passage: Passage, reply: &Result<Reply, Fault>) -> bool {
+    match reply {
+        Err(Fault::Node { failure, .. }) if failure.is_silence() => passage.failed(Instant::now()),
+        _ => {
+            passage.answered();
+            false
+        }
+    }
+}
+
+impl Cluster {
+    /// Lets a node be asked at once that may have failed.
+    fn suspect(&self, backend: &Backend) {
+        let (cluster, id) = (self.clone(), backend.id);
+        self.spawn(async move {
+            if let Err(error) = cluster.noted(cluster.0.store.hasten_poll(id).await) {
+                tracing::debug!(backend.id = %id, %error, "A suspect could not be reported");
+            }
+        });
+    }
+}

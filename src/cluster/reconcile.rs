@@ -1,0 +1,161 @@
+//! Taking a node's word for which meetings it runs.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use b3scale_middleware::bbb::{MeetingId, ScopedId};
+use b3scale_middleware::cluster::{Backend, FrontendId, Meeting, MeetingState, Size};
+use b3scale_middleware::ports::{Born, Meetings};
+
+use super::report::{Report, Reported};
+use super::view::Known;
+use super::{Cluster, Inner};
+use crate::store::{NewMeeting, StoreError};
+
+impl Cluster {
+    /// Brings what is believed of a node's meetings in line with what it runs. `believed` is from before it was asked.
+    pub(super) async fn reconcile(&self, backend: &Arc<Backend>, believed: &[Arc<Meeting>], report: &Report) {
+        for meeting in believed {
+            match (meeting.state, report.meetings.get(&meeting.id)) {
+                // Results are not announced: another server's create may have come to its end long ago.
+                (MeetingState::Claimed, Some(_)) => self.look_again(&meeting.id).await,
+                (MeetingState::Claimed, None) => {}
+                (MeetingState::Live | MeetingState::Ending, Some(reported)) => {
+                    self.renew(meeting, &reported.born).await;
+                }
+                (MeetingState::Detached, Some(_)) => self.attach(meeting).await,
+                (MeetingState::Live | MeetingState::Ending | MeetingState::Detached, None) => {
+                    tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "A meeting has ended");
+                    self.forget(meeting).await;
+                }
+            }
+        }
+        let believed: HashSet<&ScopedId> = believed.iter().map(|meeting| &meeting.id).collect();
+        let unknown = || report.meetings.iter().filter(|(id, _)| !believed.contains(id));
+        // Breakouts last, since what they belong to may be as unknown.
+        for breakouts in [false, true] {
+            for (id, reported) in unknown().filter(|(_, reported)| reported.breakout == breakouts) {
+                self.meet_stranger(backend, id, reported, report).await;
+            }
+        }
+    }
+
+    /// A node may have made a meeting anew without us reading its answer.
+    async fn renew(&self, meeting: &Meeting, born: &Born) {
+        if born.internal_id.is_empty() || meeting.internal_id.as_ref() == Some(&born.internal_id) {
+            return;
+        }
+        if let Err(fault) = self.record_live(meeting, born.clone()).await {
+            tracing::warn!(meeting.id = %meeting.id, %fault, "A meeting that was made anew could not be noted");
+        }
+    }
+
+    /// A node is back and still runs a meeting that was not created elsewhere.
+    async fn attach(&self, meeting: &Meeting) {
+        match self.noted(self.0.store.attach_meeting(meeting).await) {
+            Ok(Some(attached)) => {
+                tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "A meeting is back with its node");
+                self.0.view.learn(&Arc::new(attached));
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "A meeting that is back could not be noted"),
+        }
+    }
+
+    /// A node runs a meeting that is not believed to be there.
+    async fn meet_stranger(&self, backend: &Backend, id: &ScopedId, reported: &Reported, report: &Report) {
+        let Inner { store, view, .. } = &*self.0;
+        let met = match view.meeting(id.as_ref()) {
+            // It came to be known while the node was asked.
+            Known::There(known) if known.backend == backend.id => Ok(()),
+            Known::There(known) if known.state == MeetingState::Live => {
+                self.noted(store.record_stray(id, backend.id).await).map(drop)
+            }
+            Known::There(known) if known.state == MeetingState::Detached => {
+                let size = Size { breakout: reported.breakout, ..Size::default() };
+                let (frontend, meeting_id) = (known.frontend, known.meeting_id.clone());
+                self.adopt(
+                    NewMeeting { id, meeting_id: &meeting_id, frontend, backend: backend.id, size },
+                    reported,
+                    report,
+                )
+                .await
+            }
+            Known::There(_) => Ok(()),
+            Known::Absent | Known::Unknown => self.adopt_unknown(backend, id, reported, report).await,
+        };
+        if let Err(error) = met {
+            tracing::warn!(meeting.id = %id, backend.id = %backend.id, %error, "An unknown meeting could not be noted");
+        }
+    }
+
+    async fn adopt_unknown(
+        &self,
+        backend: &Backend,
+        id: &ScopedId,
+        reported: &Reported,
+        report: &Report,
+    ) -> Result<(), StoreError> {
+        let owner = match reported.parent.as_deref() {
+            Some(parent) => self.owner_of_breakout(id, parent, report),
+            None => self.owner(id, reported).await?,
+        };
+        // It may be anybody's: somebody else may use the node, too.
+        let Some((frontend, meeting_id)) = owner else { return Ok(()) };
+        let size = Size { breakout: reported.breakout, ..Size::default() };
+        let new = NewMeeting { id, meeting_id: &meeting_id, frontend, backend: backend.id, size };
+        self.adopt(new, reported, report).await
+    }
+
+    async fn adopt(&self, new: NewMeeting<'_>, reported: &Reported, report: &Report) -> Result<(), StoreError> {
+        let adopted = self.noted(self.0.store.adopt_meeting(new, &reported.born, report.asked_at).await)?;
+        if let Some(adopted) = adopted {
+            tracing::info!(meeting.id = %adopted.id, backend.id = %adopted.backend, "A meeting was found on its node");
+            self.0.view.learn(&Arc::new(adopted));
+        }
+        Ok(())
+    }
+
+    /// Whose a meeting is, by its id, by what ran under that id before, or by its metadata.
+    async fn owner(&self, id: &ScopedId, reported: &Reported) -> Result<Option<(FrontendId, MeetingId)>, StoreError> {
+        let of_key = |key: &str| self.0.view.roster().frontend(key).map(|frontend| frontend.id);
+        if let Some((key, meeting_id)) = id.decode() {
+            return Ok(of_key(&key).map(|frontend| (frontend, meeting_id)));
+        }
+        if id.is_hashed() {
+            let past = self.noted(self.0.store.find_history(id).await)?;
+            return Ok(past.map(|past| (past.frontend, past.meeting_id)));
+        }
+        let frontend = reported.frontend_key().and_then(|key| of_key(&key));
+        Ok(frontend.map(|frontend| (frontend, MeetingId::new(id.as_ref()))))
+    }
+
+    /// A breakout that the node made by itself is its parent's frontend's, and has one id on both sides.
+    fn owner_of_breakout(&self, id: &ScopedId, parent: &str, report: &Report) -> Option<(FrontendId, MeetingId)> {
+        let (parent, _) = report.meetings.iter().find(|(_, one)| one.born.internal_id == parent)?;
+        let parent = self.known(parent.as_ref())?;
+        Some((parent.frontend, id.decode().map_or_else(|| MeetingId::new(id.as_ref()), |(_, meeting_id)| meeting_id)))
+    }
+
+    /// A node is lost: its meetings may be created elsewhere. Said after every poll, since not every one may have been heard.
+    pub(super) async fn detach(&self, backend: &Backend) {
+        let there = |state| move |meeting: &Meeting| meeting.backend == backend.id && meeting.state == state;
+        let Inner { store, view, .. } = &*self.0;
+        let lost = async {
+            if !view.meetings_where(there(MeetingState::Live)).is_empty() {
+                for detached in self.noted(store.detach_meetings(backend.id).await)? {
+                    view.learn(&Arc::new(detached));
+                }
+            }
+            if !view.meetings_where(there(MeetingState::Ending)).is_empty() {
+                for gone in self.noted(store.forget_ending(backend.id).await)? {
+                    view.unlearn(&gone.id, gone.version);
+                }
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = lost.await {
+            tracing::warn!(backend.id = %backend.id, %error, "The meetings of a lost node could not be detached");
+        }
+    }
+}

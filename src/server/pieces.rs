@@ -1,0 +1,63 @@
+//! The body of an answer: what there is of it, piece by piece.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+
+/// A body of pieces that lie in memory. They are sent as they are: a list of thousands of meetings is never put together.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    pieces: VecDeque<Bytes>,
+    left: u64,
+}
+
+impl Pieces {
+    pub(super) fn new(first: Bytes, rest: Vec<Bytes>) -> Self {
+        let mut pieces = VecDeque::from(rest);
+        pieces.push_front(first);
+        pieces.retain(|piece| !piece.is_empty());
+        let left = pieces.iter().map(|piece| piece.len() as u64).sum();
+        Self { pieces, left }
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = self.pieces.pop_front();
+        self.left -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_left_is_known_to_the_byte() {
+        let piece = Bytes::from_static;
+        let mut body = Pieces::new(piece(b"<a>"), vec![piece(b""), piece(b"<b/>"), piece(b"</a>")]);
+        assert_eq!(body.size_hint().exact(), Some(11));
+        let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!((&first[..], body.size_hint().exact()), (&b"<a>"[..], Some(8)));
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "<b/></a>");
+        assert!(Pieces::new(Bytes::new(), Vec::new()).is_end_stream());
+    }
+}

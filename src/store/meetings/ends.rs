@@ -1,0 +1,100 @@
+//! How meetings end, are lost, and come back.
+
+use std::time::Duration;
+
+use b3scale_middleware::cluster::{BackendId, Meeting};
+
+use super::{compared, meeting};
+use crate::store::rows::readable;
+use crate::store::{Store, StoreError};
+
+impl Store {
+    /// The node has accepted the meeting's end. Not announced.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn record_ending(&self, held: &Meeting) -> Result<Option<Meeting>, StoreError> {
+        let sql = "UPDATE meetings SET state = 'ending', updated_at = now(), version = nextval('versions')
+            WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND internal_id IS NOT DISTINCT FROM $4
+                AND state IN ('live', 'detached') RETURNING *";
+        let (id, backend, attempt) = compared(held);
+        self.meeting("record an ending meeting", sql, &[&id, &backend, &attempt, &held.internal_id]).await
+    }
+
+    /// The meeting is gone. Its line in the history stays, with the time of its end. `false`: it was not there any more, or
+    /// has been created anew.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn forget_meeting(&self, held: &Meeting) -> Result<bool, StoreError> {
+        let sql = "WITH gone AS (
+                DELETE FROM meetings WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state <> 'claimed'
+                    AND internal_id IS NOT DISTINCT FROM $4
+                RETURNING id, internal_id),
+            ended AS (
+                UPDATE meeting_history AS past SET ended_at = now() FROM gone
+                WHERE past.id = gone.id AND past.internal_id = gone.internal_id)
+            SELECT pg_notify('b3scale', 'meeting:' || id)::text FROM gone";
+        let (id, backend, attempt) = compared(held);
+        Ok(self.row("forget a meeting", sql, &[&id, &backend, &attempt, &held.internal_id]).await?.is_some())
+    }
+
+    /// A backend is lost with meetings whose end it had accepted: they are gone, and returned. Should it come back with them,
+    /// they are ended as copies.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn forget_ending(&self, backend: BackendId) -> Result<Vec<Meeting>, StoreError> {
+        let sql = "WITH gone AS (
+                DELETE FROM meetings WHERE backend_id = $1 AND state = 'ending' RETURNING *),
+            copied AS (
+                INSERT INTO meeting_copies (id, backend_id, attempt) SELECT id, backend_id, attempt FROM gone
+                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now()),
+            ended AS (
+                UPDATE meeting_history AS past SET ended_at = now() FROM gone
+                WHERE past.id = gone.id AND past.internal_id = gone.internal_id)
+            SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM gone";
+        Ok(readable(&self.rows("forget ending meetings", sql, &[&backend.0]).await?, meeting))
+    }
+
+    /// A backend is lost: its live meetings are detached, and returned.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn detach_meetings(&self, backend: BackendId) -> Result<Vec<Meeting>, StoreError> {
+        let sql = "WITH detached AS (
+                UPDATE meetings SET state = 'detached', updated_at = now(), version = nextval('versions')
+                WHERE backend_id = $1 AND state = 'live' RETURNING *)
+            SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM detached";
+        Ok(readable(&self.rows("detach a backend's meetings", sql, &[&backend.0]).await?, meeting))
+    }
+
+    /// A lost backend is back and still runs the meeting, and nobody has created it elsewhere.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn attach_meeting(&self, held: &Meeting) -> Result<Option<Meeting>, StoreError> {
+        let sql = "WITH attached AS (
+                UPDATE meetings SET state = 'live', updated_at = now(), version = nextval('versions')
+                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state = 'detached' RETURNING *)
+            SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM attached";
+        let (id, backend, attempt) = compared(held);
+        self.meeting("attach a meeting", sql, &[&id, &backend, &attempt]).await
+    }
+
+    /// Gives up claims that nobody finished, and returns them. Whether their creates were sent is unknown, so each leaves a
+    /// [`MeetingCopy`].
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn reap_claims(&self, older_than: Duration) -> Result<Vec<Meeting>, StoreError> {
+        let sql = "WITH gone AS (
+                DELETE FROM meetings WHERE state = 'claimed' AND claimed_at < now() - make_interval(secs => $1)
+                RETURNING *),
+            copied AS (
+                INSERT INTO meeting_copies (id, backend_id, attempt) SELECT id, backend_id, attempt FROM gone
+                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now())
+            SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM gone";
+        Ok(readable(&self.rows("reap claims", sql, &[&older_than.as_secs_f64()]).await?, meeting))
+    }
+}

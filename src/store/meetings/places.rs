@@ -1,0 +1,292 @@
+//! How meetings get their places: claimed, moved, inherited, given up, live, adopted.
+
+use std::time::SystemTime;
+
+use b3scale_middleware::bbb::{MeetingId, ScopedId};
+use b3scale_middleware::cluster::{BackendId, FrontendId, Meeting, MeetingState, Size};
+use b3scale_middleware::ports::Born;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::{TABLE, compared, meeting};
+use crate::store::rows::column;
+use crate::store::{Store, StoreError};
+
+/// A meeting that is to get a place.
+#[derive(Clone, Copy, Debug)]
+pub struct NewMeeting<'a> {
+    /// The id its node is to know it by.
+    pub id: &'a ScopedId,
+    /// The id its frontend knows it by.
+    pub meeting_id: &'a MeetingId,
+    /// Whose it is.
+    pub frontend: FrontendId,
+    /// Where it is to live.
+    pub backend: BackendId,
+    /// How large it is to be.
+    pub size: Size,
+}
+
+/// What came of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The meeting is ours to create.
+    Won(Meeting),
+    /// It has a place already.
+    Taken(Meeting),
+    /// An end may be on its way to a copy of it on that very backend, or the backend was removed.
+    Barred,
+}
+
+/// What came of giving a claim up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// The meeting is gone.
+    Gone,
+    /// It is detached again, as it was before.
+    Detached(Meeting),
+    /// The claim was not ours any more.
+    NotOurs,
+}
+
+impl Store {
+    /// Gives a meeting a place, unless it has one. Of simultaneous claims one wins and the others get the winner's place. A
+    /// detached meeting may be claimed; the node that was lost with it becomes a [`MeetingCopy`](super::MeetingCopy). A copy
+    /// on that backend is spared for as long as the create may take; one that is just being ended bars the claim.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when the frontend does not exist.
+    pub async fn claim_meeting(&self, new: NewMeeting<'_>, server: Uuid) -> Result<Claim, StoreError> {
+        // DO NOTHING would return no row while the rival is uncommitted. The update waits for it, and writes back what is
+        // there unless that is detached. The meeting is locked before its copies, as everywhere, or two statements could
+        // wait for each other.
+        let sql = "WITH ticket AS MATERIALIZED (SELECT nextval('versions') AS number),
+            place AS MATERIALIZED (SELECT FROM backends WHERE id = $4 FOR KEY SHARE),
+            there AS MATERIALIZED (SELECT state FROM meetings WHERE id = $1 FOR UPDATE),
+            left_there AS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4),
+            spared AS (
+                UPDATE meeting_copies SET spared_until = now() + interval '3 minutes'
+                WHERE id = $1 AND backend_id = $4 AND (ending_until > now()) IS NOT TRUE
+                    AND NOT EXISTS (SELECT FROM there WHERE state <> 'detached') RETURNING id),
+            placed AS (
+                INSERT INTO meetings AS held (id, frontend_id, meeting_id, backend_id, attempt, state, size_hint,
+                    size_limit, breakout, claimed_by, claim, version)
+                SELECT $1, $2, $3, $4, 1, 'claimed', $5, $6, $7, $8, number, number FROM ticket, place
+                WHERE NOT EXISTS (SELECT FROM left_there) OR EXISTS (SELECT FROM spared)
+                ON CONFLICT (id) DO UPDATE SET (backend_id, attempt, state, internal_id, create_time, entry, size_hint,
+                    size_limit, breakout, claimed_by, claim, claimed_at, updated_at, version) = (
+                    SELECT excluded.backend_id, held.attempt + 1, 'claimed', NULL, NULL, NULL, excluded.size_hint,
+                        excluded.size_limit, excluded.breakout, excluded.claimed_by, excluded.claim, now(), now(),
+                        nextval('versions') WHERE held.state = 'detached'
+                    UNION ALL
+                    SELECT held.backend_id, held.attempt, held.state, held.internal_id, held.create_time, held.entry,
+                        held.size_hint, held.size_limit, held.breakout, held.claimed_by, held.claim, held.claimed_at,
+                        held.updated_at, held.version WHERE held.state <> 'detached')
+                RETURNING *)
+            SELECT placed.*, claim = number AS won,
+                CASE WHEN claim = number THEN pg_notify('b3scale', 'meeting:' || id)::text END
+            FROM placed, ticket";
+        let (hint, limit) = (bounded(new.size.hint), bounded(new.size.limit));
+        let params: [&(dyn ToSql + Sync); 8] = [
+            &new.id.as_ref(),
+            &new.frontend.0,
+            &new.meeting_id.as_ref(),
+            &new.backend.0,
+            &hint,
+            &limit,
+            &new.size.breakout,
+            &server,
+        ];
+        let Some(row) = self.row("claim a meeting", sql, &params).await? else {
+            let placed = self.find_meeting(new.id).await?.filter(|there| there.state != MeetingState::Detached);
+            return Ok(placed.map_or(Claim::Barred, Claim::Taken));
+        };
+        let claimed = meeting(&row)?;
+        Ok(if column(TABLE, &row, "won")? { Claim::Won(claimed) } else { Claim::Taken(claimed) })
+    }
+
+    /// Takes a claimed meeting to another backend. With `sent`, the create may have reached the old one, which becomes a
+    /// [`MeetingCopy`](super::MeetingCopy). `None`: the claim is not ours any more, what is left of the meeting there is just
+    /// being ended, or that backend was removed.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn move_claim(&self, held: &Meeting, to: BackendId, sent: bool) -> Result<Option<Meeting>, StoreError> {
+        let sql = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $4 FOR KEY SHARE),
+            ours AS MATERIALIZED (
+                SELECT FROM meetings
+                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state = 'claimed' FOR UPDATE),
+            left_there AS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4),
+            spared AS (
+                UPDATE meeting_copies SET spared_until = now() + interval '3 minutes'
+                WHERE id = $1 AND backend_id = $4 AND (ending_until > now()) IS NOT TRUE
+                    AND EXISTS (SELECT FROM ours) RETURNING id),
+            moved AS (
+                UPDATE meetings SET backend_id = $4, attempt = attempt + 1, claimed_at = now(), updated_at = now(),
+                    version = nextval('versions')
+                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state = 'claimed' AND EXISTS (SELECT FROM place)
+                    AND (NOT EXISTS (SELECT FROM left_there) OR EXISTS (SELECT FROM spared)) RETURNING *),
+            copied AS (
+                INSERT INTO meeting_copies (id, backend_id, attempt)
+                SELECT id, $2, $3 FROM moved WHERE $5
+                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now())
+            SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM moved";
+        let (id, backend, attempt) = compared(held);
+        self.meeting("move a claim", sql, &[&id, &backend, &attempt, &to.0, &sent]).await
+    }
+
+    /// Takes over the claim of a server that is gone, where it stands. `None`: its server is there, or the claim is not what
+    /// it was.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn inherit_claim(&self, held: &Meeting, server: Uuid) -> Result<Option<Meeting>, StoreError> {
+        let sql = "WITH inherited AS (
+                UPDATE meetings SET attempt = attempt + 1, claimed_by = $4, claimed_at = now(), updated_at = now(),
+                    claim = nextval('versions'), version = nextval('versions')
+                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state = 'claimed' AND claimed_by <> $4
+                    AND NOT EXISTS (SELECT FROM servers
+                        WHERE servers.id = claimed_by AND beat > now() - interval '10 seconds') RETURNING *)
+            SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM inherited";
+        let (id, backend, attempt) = compared(held);
+        self.meeting("inherit a claim", sql, &[&id, &backend, &attempt, &server]).await
+    }
+
+    /// The node has answered: the meeting runs. A node may also make a meeting anew that it had lost, which then has another
+    /// internal id; and a meeting may be made that others have given up meanwhile, which is then there again. `None`: it lives
+    /// elsewhere by now, and this node has a [`MeetingCopy`](super::MeetingCopy), or its backend was removed.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when its frontend has been removed.
+    pub async fn record_live(&self, held: &Meeting, born: &Born) -> Result<Option<Meeting>, StoreError> {
+        // Only a meeting that is there again is announced: nobody waits for the result of a claim by announcement.
+        let sql = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $2 FOR KEY SHARE),
+            live AS (
+                INSERT INTO meetings AS held (id, backend_id, attempt, internal_id, create_time, frontend_id, meeting_id,
+                    entry, size_hint, size_limit, breakout, state, claim, version)
+                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'live', nextval('versions'), nextval('versions')
+                FROM place
+                ON CONFLICT (id) DO UPDATE SET state = 'live', internal_id = excluded.internal_id,
+                    create_time = excluded.create_time, entry = excluded.entry, updated_at = now(),
+                    version = excluded.version
+                WHERE held.backend_id = excluded.backend_id AND held.attempt = excluded.attempt
+                RETURNING *, held.xmax = 0 AS again),
+            noted AS (
+                INSERT INTO meeting_history (id, internal_id, frontend_id, meeting_id, backend_id)
+                SELECT id, internal_id, frontend_id, meeting_id, backend_id FROM live
+                ON CONFLICT (id, internal_id) DO UPDATE SET backend_id = excluded.backend_id, ended_at = NULL),
+            adopted AS (
+                DELETE FROM meeting_copies AS copies USING live
+                WHERE copies.id = live.id AND copies.backend_id = live.backend_id),
+            copied AS (
+                INSERT INTO meeting_copies (id, backend_id, attempt) SELECT $1, $2, $3 FROM place
+                WHERE NOT EXISTS (SELECT FROM live)
+                    AND NOT EXISTS (SELECT FROM meetings WHERE id = $1 AND backend_id = $2)
+                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now())
+            SELECT live.*, CASE WHEN again THEN pg_notify('b3scale', 'meeting:' || id)::text END FROM live";
+        let (id, backend, attempt) = compared(held);
+        let entry = born.entry.as_deref().map(String::from_utf8_lossy);
+        let (hint, limit) = (bounded(held.size.hint), bounded(held.size.limit));
+        let params: [&(dyn ToSql + Sync); 11] = [
+            &id,
+            &backend,
+            &attempt,
+            &born.internal_id,
+            &born.create_time,
+            &held.frontend.0,
+            &held.meeting_id.as_ref(),
+            &entry,
+            &hint,
+            &limit,
+            &held.size.breakout,
+        ];
+        self.meeting("record a live meeting", sql, &params).await
+    }
+
+    /// Gives up a claim. With `sent`, the create may have reached the node, which becomes a
+    /// [`MeetingCopy`](super::MeetingCopy). A meeting that was detached when it was claimed is detached again.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn release_claim(&self, held: &Meeting, sent: bool) -> Result<Release, StoreError> {
+        let sql = "WITH ours AS MATERIALIZED (
+                SELECT id FROM meetings
+                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state = 'claimed' FOR UPDATE),
+            before AS MATERIALIZED (
+                SELECT copies.* FROM meeting_copies AS copies JOIN ours USING (id)
+                WHERE internal_id IS NOT NULL AND NOT ($4 AND backend_id = $2)
+                ORDER BY created_at DESC LIMIT 1 FOR UPDATE OF copies),
+            restored AS (
+                UPDATE meetings SET state = 'detached', backend_id = before.backend_id, attempt = meetings.attempt + 1,
+                    internal_id = before.internal_id, create_time = before.create_time, updated_at = now(),
+                    version = nextval('versions')
+                FROM before WHERE meetings.id = before.id RETURNING meetings.*),
+            gone AS (
+                DELETE FROM meetings USING ours WHERE meetings.id = ours.id AND NOT EXISTS (SELECT FROM before)
+                RETURNING meetings.id),
+            dropped AS (
+                DELETE FROM meeting_copies AS copies USING restored
+                WHERE copies.id = restored.id AND copies.backend_id = restored.backend_id),
+            copied AS (
+                INSERT INTO meeting_copies (id, backend_id, attempt)
+                SELECT id, $2, $3 FROM ours WHERE $4
+                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now())
+            SELECT restored.*, pg_notify('b3scale', 'meeting:' || ours.id)::text
+            FROM ours LEFT JOIN restored ON restored.id = ours.id";
+        let (id, backend, attempt) = compared(held);
+        let Some(row) = self.row("release a claim", sql, &[&id, &backend, &attempt, &sent]).await? else {
+            return Ok(Release::NotOurs);
+        };
+        let is_restored = column::<Option<&str>>(TABLE, &row, "id")?.is_some();
+        Ok(if is_restored { Release::Detached(meeting(&row)?) } else { Release::Gone })
+    }
+
+    /// A node runs a meeting that nobody knows: it is its frontend's, and lives there. So is a detached one that lost its
+    /// backend for good and shows up at another. `None`: it is a copy, or it is known after all, or it ended after `asked_at`,
+    /// before which the node said nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when its frontend has been removed.
+    pub async fn adopt_meeting(
+        &self,
+        new: NewMeeting<'_>,
+        born: &Born,
+        asked_at: SystemTime,
+    ) -> Result<Option<Meeting>, StoreError> {
+        let sql = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $4 FOR KEY SHARE),
+            adopted AS (
+                INSERT INTO meetings AS held (id, frontend_id, meeting_id, backend_id, attempt, state, internal_id,
+                    create_time, breakout, claim, claimed_at, version)
+                SELECT $1, $2, $3, $4, 1, 'live', $5, $6, $7, nextval('versions'),
+                    CASE WHEN $6::int8 > 0 THEN least(now(), to_timestamp($6::int8 / 1000.0)) ELSE now() END, nextval('versions')
+                FROM place
+                WHERE NOT EXISTS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4)
+                    AND NOT EXISTS (
+                        SELECT FROM meeting_history WHERE id = $1 AND internal_id = $5 AND ended_at >= $8)
+                ON CONFLICT (id) DO UPDATE SET backend_id = excluded.backend_id, attempt = held.attempt + 1,
+                    state = 'live', updated_at = now(), version = excluded.version
+                WHERE held.state = 'detached' AND held.internal_id = excluded.internal_id
+                RETURNING *),
+            noted AS (
+                INSERT INTO meeting_history (id, internal_id, frontend_id, meeting_id, backend_id)
+                SELECT id, internal_id, frontend_id, meeting_id, backend_id FROM adopted
+                ON CONFLICT (id, internal_id) DO UPDATE SET backend_id = excluded.backend_id, ended_at = NULL)
+            SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM adopted";
+        let params: [&(dyn ToSql + Sync); 8] = [
+            &new.id.as_ref(),
+            &new.frontend.0,
+            &new.meeting_id.as_ref(),
+            &new.backend.0,
+            &born.internal_id,
+            &born.create_time,
+            &new.size.breakout,
+            &asked_at,
+        ];
+        self.meeting("adopt a meeting", sql, &params).await
+    }
+}
+
+/// A count as its column takes it.
+fn bounded(count: Option<u32>) -> Option<i32> {
+    count.map(|count| i32::try_from(count).unwrap_or(i32::MAX))
+}

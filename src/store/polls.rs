@@ -1,0 +1,222 @@
+//! The table of moving figures: who asks which node, and what the nodes said.
+//!
+//! Nothing in it is announced. Servers follow each backend's `seq`, which counts without gaps under the row's lock.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use b3scale_middleware::cluster::{AgentReport, BackendId, Health};
+use bytes::Bytes;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::rows::{column, readable, spelling, word};
+use super::{Store, StoreError};
+
+const TABLE: &str = "backend_status";
+
+/// A node that is to be asked, by whoever holds this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Poll {
+    /// Whose node.
+    pub backend: BackendId,
+    /// How it fared so far.
+    pub health: Health,
+    /// When it was taken, by the database's clock: nothing that the node says is older.
+    pub asked_at: SystemTime,
+    /// Of the node's last report.
+    pub digest: Option<Vec<u8>>,
+    lease: i64,
+}
+
+/// What came of a poll.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PollOutcome<'a> {
+    /// How the node fares now.
+    pub health: Health,
+    /// Why it is not well.
+    pub last_error: Option<&'a str>,
+    /// How long its answer took.
+    pub latency: Duration,
+    /// People in its meetings.
+    pub attendees: u32,
+    /// The report and its digest, if there is one and it is another than the last.
+    pub report: Option<(&'a [u8], &'a [u8])>,
+    /// Until it is asked again.
+    pub next: Duration,
+}
+
+/// The last thing any server saw of a node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BackendStatus {
+    /// The node's backend.
+    pub backend: BackendId,
+    /// How it fares.
+    pub health: Health,
+    /// Why it is not well.
+    pub last_error: Option<String>,
+    /// How long its last answer took.
+    pub latency: Duration,
+    /// People in its meetings.
+    pub attendees: u32,
+    /// How long ago it answered, by the database's clock. `None`: never.
+    pub age: Option<Duration>,
+    /// What its agent says, if it has one.
+    pub agent: Option<AgentReport>,
+    /// When it was asked for its last report.
+    pub asked_at: Option<SystemTime>,
+    /// The report, if it is news to whoever asked. Empty: what was reported before holds no more.
+    pub report: Option<Bytes>,
+    /// Counts the records of this backend without gaps.
+    pub seq: i64,
+}
+
+impl Store {
+    /// Takes nodes that it is time to ask, at most `most`. For as long as `lease` no other server takes them. Those that are
+    /// not enabled and have no meetings are left alone.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn take_polls(&self, most: u32, lease: Duration) -> Result<Vec<Poll>, StoreError> {
+        let sql = "WITH due AS (
+                SELECT backend_id FROM backend_status AS status JOIN backends ON backends.id = backend_id
+                WHERE poll_due <= now() AND (admin_state <> 'init'
+                    OR EXISTS (SELECT FROM meetings WHERE meetings.backend_id = status.backend_id))
+                ORDER BY poll_due LIMIT $1 FOR UPDATE OF status SKIP LOCKED)
+            UPDATE backend_status AS status
+            SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2)
+            FROM due WHERE status.backend_id = due.backend_id
+            RETURNING status.backend_id, node_state, misses, answers, report_digest, lease, now() AS asked_at";
+        let rows = self.rows("take polls", sql, &[&i64::from(most), &lease.as_secs_f64()]).await?;
+        Ok(readable(&rows, poll))
+    }
+
+    /// Takes one node, whoever may be asking it: that one's result then comes too late.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn take_poll(&self, id: BackendId, lease: Duration) -> Result<Option<Poll>, StoreError> {
+        let sql = "UPDATE backend_status SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2)
+            WHERE backend_id = $1
+            RETURNING backend_id, node_state, misses, answers, report_digest, lease, now() AS asked_at";
+        let row = self.row("take a poll", sql, &[&id.0, &lease.as_secs_f64()]).await?;
+        row.as_ref().map(poll).transpose()
+    }
+
+    /// Lets a node be asked now that is suspected of having failed, by whichever server is free.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn hasten_poll(&self, id: BackendId) -> Result<(), StoreError> {
+        let sql = "UPDATE backend_status SET poll_due = now() WHERE backend_id = $1 AND misses = 0";
+        self.rows("hasten a poll", sql, &[&id.0]).await.map(drop)
+    }
+
+    /// Notes what came of a poll and returns the number of this record. `None`: another server has taken the node meanwhile,
+    /// or the backend was removed.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn record_poll(&self, poll: &Poll, outcome: &PollOutcome<'_>) -> Result<Option<i64>, StoreError> {
+        // The row's lock is what makes seq gapless: a second server waits here for the first one's commit.
+        let sql = "UPDATE backend_status SET node_state = $3, misses = $4, answers = $5, last_error = $6,
+                latency_ns = $7, attendees = $8, seq = seq + 1, poll_due = now() + make_interval(secs => $9),
+                synced_at = CASE WHEN $5 > 0 THEN now() ELSE synced_at END,
+                asked_at = CASE WHEN $5 > 0 THEN $10 ELSE asked_at END,
+                report = coalesce($11, report), report_digest = coalesce($12, report_digest),
+                report_seq = CASE WHEN $11::bytea IS NULL THEN report_seq ELSE seq + 1 END
+            WHERE backend_id = $1 AND lease = $2 RETURNING seq";
+        let Health { state, misses, answers } = outcome.health;
+        let count = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
+        let latency = i64::try_from(outcome.latency.as_nanos()).unwrap_or(i64::MAX);
+        let (report, digest) = outcome.report.unzip();
+        let (state, next) = (spelling(state), outcome.next.as_secs_f64());
+        let (misses, answers, attendees) = (count(misses), count(answers), count(outcome.attendees));
+        let params: [&(dyn ToSql + Sync); 12] = [
+            &poll.backend.0,
+            &poll.lease,
+            &state,
+            &misses,
+            &answers,
+            &outcome.last_error,
+            &latency,
+            &attendees,
+            &next,
+            &poll.asked_at,
+            &report,
+            &digest,
+        ];
+        let row = self.row("record a poll", sql, &params).await?;
+        row.map(|row| column(TABLE, &row, "seq")).transpose()
+    }
+
+    /// Notes what an agent says of its node: how busy its processors are and how full its memory is, from 0 to 1.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] for a figure that is not within these bounds.
+    pub async fn record_heartbeat(&self, id: BackendId, cpu: f32, memory: f32) -> Result<bool, StoreError> {
+        let sql = "UPDATE backend_status SET heartbeat = now(), cpu = $2, memory = $3, seq = seq + 1
+            WHERE backend_id = $1 RETURNING seq";
+        Ok(self.row("record a heartbeat", sql, &[&id.0, &cpu, &memory]).await?.is_some())
+    }
+
+    /// What was seen of every node of which more has been seen than what is known: pairs of a backend and its `seq`.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn statuses_since(&self, known: &[(BackendId, i64)]) -> Result<Vec<BackendStatus>, StoreError> {
+        let sql =
+            "SELECT backend_id, node_state, misses, answers, last_error, latency_ns, attendees, status.seq, asked_at,
+                cpu, memory, extract(epoch FROM now() - synced_at)::float8 AS age,
+                extract(epoch FROM now() - heartbeat)::float8 AS silence,
+                CASE WHEN report_seq > coalesce(known.seq, 0) THEN coalesce(report, '') END AS news
+            FROM backend_status AS status
+            LEFT JOIN unnest($1::uuid[], $2::int8[]) AS known (id, seq) ON known.id = backend_id
+            WHERE status.seq > coalesce(known.seq, 0)";
+        let (ids, seqs): (Vec<_>, Vec<_>) = known.iter().map(|(id, seq)| (id.0, *seq)).unzip();
+        Ok(readable(&self.rows("follow the backends' status", sql, &[&ids, &seqs]).await?, status))
+    }
+}
+
+fn poll(row: &Row) -> Result<Poll, StoreError> {
+    Ok(Poll {
+        backend: BackendId(column(TABLE, row, "backend_id")?),
+        health: health(row)?,
+        asked_at: column(TABLE, row, "asked_at")?,
+        digest: column(TABLE, row, "report_digest")?,
+        lease: column(TABLE, row, "lease")?,
+    })
+}
+
+fn health(row: &Row) -> Result<Health, StoreError> {
+    let count = |name| column::<i32>(TABLE, row, name).map(i32::unsigned_abs);
+    Ok(Health { state: word(TABLE, row, "node_state")?, misses: count("misses")?, answers: count("answers")? })
+}
+
+fn status(row: &Row) -> Result<BackendStatus, StoreError> {
+    let latency: i64 = column(TABLE, row, "latency_ns")?;
+    let attendees: i32 = column(TABLE, row, "attendees")?;
+    Ok(BackendStatus {
+        backend: BackendId(column(TABLE, row, "backend_id")?),
+        health: health(row)?,
+        last_error: column(TABLE, row, "last_error")?,
+        latency: Duration::from_nanos(latency.unsigned_abs()),
+        attendees: attendees.unsigned_abs(),
+        age: column::<Option<f64>>(TABLE, row, "age")?.map(seconds),
+        agent: agent(row)?,
+        asked_at: column(TABLE, row, "asked_at")?,
+        report: column::<Option<Vec<u8>>>(TABLE, row, "news")?.map(Bytes::from),
+        seq: column(TABLE, row, "seq")?,
+    })
+}
+
+fn agent(row: &Row) -> Result<Option<AgentReport>, StoreError> {
+    let Some(silence) = column::<Option<f64>>(TABLE, row, "silence")?.map(seconds) else { return Ok(None) };
+    let now = Instant::now();
+    let figure = |name| Ok::<f32, StoreError>(column::<Option<f32>>(TABLE, row, name)?.unwrap_or_default());
+    let heartbeat = now.checked_sub(silence).unwrap_or(now);
+    Ok(Some(AgentReport { heartbeat, cpu: figure("cpu")?, memory: figure("memory")? }))
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
+}

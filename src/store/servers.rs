@@ -1,0 +1,77 @@
+//! The table of servers: who is there to finish what was begun.
+
+use std::time::{Duration, SystemTime};
+
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::rows::{column, readable};
+use super::{Store, StoreError};
+
+const TABLE: &str = "servers";
+
+/// A server as it introduces itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewServer {
+    /// Made anew with each start.
+    pub id: Uuid,
+    /// Where it listens.
+    pub address: String,
+    /// Of the program.
+    pub version: String,
+    /// Of the pipeline that it runs.
+    pub pipeline_hash: String,
+}
+
+/// A server of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerRow {
+    /// What it said of itself.
+    pub server: NewServer,
+    /// How long ago its last beat was, by the database's clock.
+    pub age: Duration,
+}
+
+impl Store {
+    /// Notes that a server is there. Returns the database's time.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn beat(&self, server: &NewServer) -> Result<SystemTime, StoreError> {
+        let sql = "INSERT INTO servers (id, address, version, pipeline_hash) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (id) DO UPDATE SET address = excluded.address, pipeline_hash = excluded.pipeline_hash,
+                beat = now() RETURNING beat";
+        let NewServer { id, address, version, pipeline_hash } = server;
+        let row = self.row("note a server's beat", sql, &[id, address, version, pipeline_hash]).await?;
+        let gone = || StoreError::Row { row: format!("server {id}"), problem: "it is gone".to_owned() };
+        column(TABLE, &row.ok_or_else(gone)?, "beat")
+    }
+
+    /// A server goes, having finished what it began.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn leave(&self, id: Uuid) -> Result<(), StoreError> {
+        self.rows("take leave", "DELETE FROM servers WHERE id = $1", &[&id]).await.map(drop)
+    }
+
+    /// The servers that are there, and those that were of late.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn load_servers(&self) -> Result<Vec<ServerRow>, StoreError> {
+        let sql = "SELECT *, extract(epoch FROM now() - beat)::float8 AS age FROM servers ORDER BY started_at";
+        Ok(readable(&self.rows("load the servers", sql, &[]).await?, server))
+    }
+}
+
+fn server(row: &Row) -> Result<ServerRow, StoreError> {
+    let age: f64 = column(TABLE, row, "age")?;
+    let server = NewServer {
+        id: column(TABLE, row, "id")?,
+        address: column(TABLE, row, "address")?,
+        version: column(TABLE, row, "version")?,
+        pipeline_hash: column(TABLE, row, "pipeline_hash")?,
+    };
+    Ok(ServerRow { server, age: Duration::try_from_secs_f64(age.max(0.0)).unwrap_or(Duration::MAX) })
+}
