@@ -45,8 +45,10 @@ impl Cluster {
         if born.internal_id.is_empty() || meeting.internal_id.as_ref() == Some(&born.internal_id) {
             return;
         }
-        if let Err(fault) = self.record_live(meeting, born.clone()).await {
-            tracing::warn!(meeting.id = %meeting.id, %fault, "A meeting that was made anew could not be noted");
+        match self.noted(self.0.store.renew_meeting(meeting, born).await) {
+            Ok(Some(renewed)) => self.0.view.learn(&Arc::new(renewed)),
+            Ok(None) => self.look_again(&meeting.id).await,
+            Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "A meeting made anew could not be noted"),
         }
     }
 

@@ -28,6 +28,8 @@ pub(super) struct View {
     /// Held by whoever replaces the roster, so that no replacement is lost.
     writing: Mutex<()>,
     meetings: DashMap<ScopedId, Slot>,
+    /// Held from a change of the meetings to its count, so that no two changes are counted in the wrong order.
+    seating: Mutex<()>,
     reports: DashMap<BackendId, Arc<Report>>,
     /// When this server last asked a node without the database's leave.
     asked: DashMap<BackendId, Instant>,
@@ -100,6 +102,7 @@ impl View {
 
     /// Takes a row in, unless what is known is newer.
     pub(super) fn learn(&self, row: &Arc<Meeting>) {
+        let seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match self.meetings.entry(row.id.clone()) {
             Entry::Vacant(slot) => {
                 slot.insert(Slot::There(Arc::clone(row)));
@@ -109,11 +112,13 @@ impl View {
             Entry::Occupied(mut slot) => slot.insert(Slot::There(Arc::clone(row))).meeting(),
         };
         self.seat(before.as_deref(), Some(row));
+        drop(seating);
         self.changed.notify_waiters();
     }
 
     /// The meeting is gone, unless something newer than `version` is known of it.
     pub(super) fn unlearn(&self, id: &ScopedId, version: i64) {
+        let seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = Slot::Gone { version, since: Instant::now() };
         let before = match self.meetings.entry(id.clone()) {
             Entry::Vacant(slot) => {
@@ -124,6 +129,7 @@ impl View {
             Entry::Occupied(mut slot) => slot.insert(gone).meeting(),
         };
         self.seat(before.as_deref(), None);
+        drop(seating);
         self.changed.notify_waiters();
     }
 
@@ -162,7 +168,7 @@ impl View {
         }
         let newest = Arc::clone(&kept);
         drop(kept);
-        self.seat_all(backend, &self.meetings_where(|meeting| meeting.backend == backend.id));
+        self.recount_one(backend);
         newest
     }
 
@@ -182,7 +188,7 @@ impl View {
     /// What was reported of a backend holds no more.
     pub(super) fn forget_report(&self, backend: &Backend) {
         self.reports.remove(&backend.id);
-        self.seat_all(backend, &self.meetings_where(|meeting| meeting.backend == backend.id));
+        self.recount_one(backend);
     }
 
     /// Whether a node was not asked for that long. From now on it was.
@@ -208,7 +214,8 @@ impl View {
     }
 
     /// Counts who is on every backend anew.
-    pub(super) fn recount(&self) {
+    fn recount(&self) {
+        let _seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
         let mut homes: HashMap<BackendId, Vec<Arc<Meeting>>> = HashMap::new();
         for meeting in self.meetings_where(|_| true) {
             homes.entry(meeting.backend).or_default().push(meeting);
@@ -216,6 +223,11 @@ impl View {
         for backend in self.roster().backends().iter() {
             self.seat_all(backend, homes.get(&backend.id).map_or(&[], Vec::as_slice));
         }
+    }
+
+    fn recount_one(&self, backend: &Backend) {
+        let _seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
+        self.seat_all(backend, &self.meetings_where(|meeting| meeting.backend == backend.id));
     }
 
     fn seat_all(&self, backend: &Backend, meetings: &[Arc<Meeting>]) {

@@ -466,6 +466,19 @@ async fn a_meeting_whose_backend_was_removed_is_adopted_by_the_one_that_has_its_
     assert_eq!((adopted.backend, adopted.state, adopted.attempt), (cluster.b, MeetingState::Live, live.attempt + 1));
 }
 
+/// Found by a report that was read after the meeting in it had ended.
+#[tokio::test]
+async fn a_late_report_of_a_meeting_made_anew_does_not_bring_it_back() {
+    let cluster = Fixture::new().await;
+    let first = cluster.live("algebra").await;
+    let renewed = cluster.store.renew_meeting(&first, &born("second", 18)).await.unwrap().expect("it is what it was");
+    assert_eq!(renewed.internal_id.as_deref(), Some("second"));
+    assert_eq!(cluster.store.renew_meeting(&first, &born("third", 19)).await.unwrap(), None);
+    assert!(cluster.store.forget_meeting(&renewed).await.unwrap());
+    assert_eq!(cluster.store.renew_meeting(&renewed, &born("third", 19)).await.unwrap(), None);
+    assert_eq!(cluster.found("algebra").await, None);
+}
+
 #[tokio::test]
 async fn what_runs_where_it_should_not_is_a_copy() {
     let cluster = Fixture::new().await;

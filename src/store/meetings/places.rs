@@ -203,6 +203,28 @@ impl Store {
         self.meeting("record a live meeting", sql, &params).await
     }
 
+    /// The node reports that it has made a meeting anew, under another internal id, without anybody having read its answer.
+    /// `None`: it is not what it was, and has perhaps ended since.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn renew_meeting(&self, held: &Meeting, born: &Born) -> Result<Option<Meeting>, StoreError> {
+        let sql = "WITH renewed AS (
+                UPDATE meetings SET state = 'live', internal_id = $5, create_time = $6, entry = NULL, updated_at = now(),
+                    version = nextval('versions')
+                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state IN ('live', 'ending')
+                    AND internal_id IS NOT DISTINCT FROM $4 RETURNING *),
+            noted AS (
+                INSERT INTO meeting_history (id, internal_id, frontend_id, meeting_id, backend_id)
+                SELECT id, internal_id, frontend_id, meeting_id, backend_id FROM renewed
+                ON CONFLICT (id, internal_id) DO UPDATE SET backend_id = excluded.backend_id, ended_at = NULL)
+            SELECT * FROM renewed";
+        let (id, backend, attempt) = compared(held);
+        let params: [&(dyn ToSql + Sync); 6] =
+            [&id, &backend, &attempt, &held.internal_id, &born.internal_id, &born.create_time];
+        self.meeting("renew a meeting", sql, &params).await
+    }
+
     /// Gives up a claim. With `sent`, the create may have reached the node, which becomes a
     /// [`MeetingCopy`](super::MeetingCopy). A meeting that was detached when it was claimed is detached again.
     ///
