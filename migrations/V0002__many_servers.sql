@@ -126,4 +126,4 @@ CREATE TABLE commands (
 
 CREATE INDEX commands_open ON commands (seq) WHERE state IN ('requested', 'running');
 
-CREATE TRIGGER announce_change AFTER INSERT ON commands FOR EACH ROW EXECUTE FUNCTION announce_change('command');
+CREATE TRIGGER announce_change AFTER INSERT OR UPDATE OF state ON commands FOR EACH ROW EXECUTE FUNCTION announce_change('command');

@@ -14,6 +14,7 @@
 mod catalog;
 mod check;
 mod document;
+mod explain;
 mod live;
 mod observe;
 mod plan;

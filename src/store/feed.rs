@@ -34,7 +34,7 @@ pub enum Change {
     Backend(BackendId),
     /// A meeting was placed, moved, or is gone.
     Meeting(ScopedId),
-    /// Somebody asked for something to be done.
+    /// Somebody asked for something to be done, or it has come a step further.
     Command(Uuid),
     /// A server has made sure that it hears what is announced: everything before this has been told.
     Echo(Uuid),

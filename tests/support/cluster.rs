@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use b3scale::cluster::Cluster;
 use b3scale::config::{Config, Environment};
 use b3scale::node::tls::TestAuthority;
 use b3scale::node::{Node, NodeOptions};
+use b3scale::pipeline::Pipeline;
 use b3scale::serve::Assembly;
 use b3scale::store::{NewBackend, NewFrontend, Store};
 use b3scale::upstream::UpstreamSettings;
@@ -69,6 +71,8 @@ pub struct TestCluster {
     pub database: TestDatabase,
     /// What the server knows.
     pub cluster: Cluster,
+    /// What its calls travel through.
+    pub pipeline: Arc<Pipeline>,
     address: String,
     http: Client<HttpConnector, Full<Bytes>>,
     stop: Option<oneshot::Sender<()>>,
@@ -156,12 +160,12 @@ impl TestCluster {
         let assembly = Assembly::new(&config, store, "cluster-secret".to_owned(), None).await.unwrap();
         let address = assembly.server.local_addr().to_string();
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(assembly.server.serve(async move {
+        let Assembly { cluster, pipeline, server } = assembly;
+        tokio::spawn(server.serve(async move {
             let _ = stopped.await;
         }));
         let http = Client::builder(TokioExecutor::new()).build_http();
-        let cluster = assembly.cluster;
-        Self { nodes, backends, database, cluster, address, http, stop: Some(stop), _folder: folder }
+        Self { nodes, backends, database, cluster, pipeline, address, http, stop: Some(stop), _folder: folder }
     }
 
     /// Adds a frontend, or changes it, and waits until the server knows.
@@ -227,6 +231,12 @@ impl TestCluster {
     /// How many meetings each node has.
     pub fn spread(&self) -> BTreeMap<usize, usize> {
         self.nodes.iter().map(|node| node.meetings().len()).enumerate().collect()
+    }
+
+    /// What another server of the same cluster knows. It has no port, and asks no node unless it takes one.
+    pub async fn another_server(&self) -> Cluster {
+        let store = Store::connect(self.database.url(), 4).await.unwrap();
+        Cluster::start(store, self.cluster.ports().nodes).await.unwrap()
     }
 
     /// The state the server sees a node in.
