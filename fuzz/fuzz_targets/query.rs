@@ -2,6 +2,7 @@
 #![no_main]
 
 use b3scale_middleware::bbb::{MeetingId, Params, ScopedId, clean};
+use b3scale_middleware::cluster::{TagChoice, Tags};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &str| {
@@ -29,7 +30,16 @@ fuzz_target!(|input: &str| {
 
     assert_eq!(clean(&clean(input)), clean(input));
     meeting_ids(query, form);
+    choices(query);
 });
+
+fn choices(text: &str) {
+    let Some(choice) = TagChoice::read(text, None) else { return };
+    let again = TagChoice::read(&format!("{}!", choice.words()), None).expect("there are words");
+    assert!(again.required && again.words() == choice.words());
+    let allowed = TagChoice::read(text, Some(&Tags::default())).expect("it was said all the same");
+    assert!(allowed.words().is_empty() || allowed.words() == "none");
+}
 
 fn meeting_ids(key: &str, text: &str) {
     let id = MeetingId::new(text);

@@ -19,6 +19,9 @@ fuzz_target!(|input: &[u8]| {
     }
     let _ = xml::outcome(&document);
     xml::fields(&document, ["returncode", "a"]).expect("well-formed");
+    let params = b3scale_middleware::bbb::Params::parse("name=%3C&meta_a=%26&meta_%3C=1");
+    let entry = xml::entry_of_create(&document, &params).expect("well-formed");
+    xml::well_formed(&entry).expect("an entry of a list is well-formed");
     rewriting(&document);
     slides(&document);
 });

@@ -208,9 +208,25 @@ impl TestCluster {
         self.request(Method::GET, path, headers, "").await
     }
 
+    /// A GET of any path of another server.
+    pub async fn get_from(&self, address: &str, path: &str) -> Answer {
+        self.request_to(address, Method::GET, path, &[], "").await
+    }
+
     /// Any request.
     pub async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        self.request_to(&self.address, method, path, headers, body).await
+    }
+
+    async fn request_to(
+        &self,
+        address: &str,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("http://{address}{path}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

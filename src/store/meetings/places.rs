@@ -49,6 +49,66 @@ pub enum Release {
     NotOurs,
 }
 
+/// How a claim is made: one of the two statements of a create.
+//
+// DO NOTHING would return no row while the rival is uncommitted. The update waits for it, and writes back what is
+// there unless that is detached. The meeting is locked before its copies, as everywhere, or two statements could
+// wait for each other.
+pub const CLAIM: &str = "WITH ticket AS MATERIALIZED (SELECT nextval('versions') AS number),
+    place AS MATERIALIZED (SELECT FROM backends WHERE id = $4 FOR KEY SHARE),
+    there AS MATERIALIZED (SELECT state FROM meetings WHERE id = $1 FOR UPDATE),
+    left_there AS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4),
+    spared AS (
+        UPDATE meeting_copies SET spared_until = now() + interval '3 minutes'
+        WHERE id = $1 AND backend_id = $4 AND (ending_until > now()) IS NOT TRUE
+            AND NOT EXISTS (SELECT FROM there WHERE state <> 'detached') RETURNING id),
+    placed AS (
+        INSERT INTO meetings AS held (id, frontend_id, meeting_id, backend_id, attempt, state, size_hint,
+            size_limit, breakout, claimed_by, claim, version)
+        SELECT $1, $2, $3, $4, 1, 'claimed', $5, $6, $7, $8, number, number FROM ticket, place
+        WHERE NOT EXISTS (SELECT FROM left_there) OR EXISTS (SELECT FROM spared)
+        ON CONFLICT (id) DO UPDATE SET (backend_id, attempt, state, internal_id, create_time, entry, size_hint,
+            size_limit, breakout, claimed_by, claim, claimed_at, updated_at, version) = (
+            SELECT excluded.backend_id, held.attempt + 1, 'claimed', NULL, NULL, NULL, excluded.size_hint,
+                excluded.size_limit, excluded.breakout, excluded.claimed_by, excluded.claim, now(), now(),
+                nextval('versions') WHERE held.state = 'detached'
+            UNION ALL
+            SELECT held.backend_id, held.attempt, held.state, held.internal_id, held.create_time, held.entry,
+                held.size_hint, held.size_limit, held.breakout, held.claimed_by, held.claim, held.claimed_at,
+                held.updated_at, held.version WHERE held.state <> 'detached')
+        RETURNING *)
+    SELECT placed.*, claim = number AS won,
+        CASE WHEN claim = number THEN pg_notify('b3scale', 'meeting:' || id)::text END
+    FROM placed, ticket";
+
+/// How the result of a create is noted: the other one.
+//
+// Only a meeting that is there again is announced: nobody waits for the result of a claim by announcement.
+pub const LIVE: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $2 FOR KEY SHARE),
+    live AS (
+        INSERT INTO meetings AS held (id, backend_id, attempt, internal_id, create_time, frontend_id, meeting_id,
+            entry, size_hint, size_limit, breakout, state, claim, version)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'live', nextval('versions'), nextval('versions')
+        FROM place
+        ON CONFLICT (id) DO UPDATE SET state = 'live', internal_id = excluded.internal_id,
+            create_time = excluded.create_time, entry = excluded.entry, updated_at = now(),
+            version = excluded.version
+        WHERE held.backend_id = excluded.backend_id AND held.attempt = excluded.attempt
+        RETURNING *, held.xmax = 0 AS again),
+    noted AS (
+        INSERT INTO meeting_history (id, internal_id, frontend_id, meeting_id, backend_id)
+        SELECT id, internal_id, frontend_id, meeting_id, backend_id FROM live
+        ON CONFLICT (id, internal_id) DO UPDATE SET backend_id = excluded.backend_id, ended_at = NULL),
+    adopted AS (
+        DELETE FROM meeting_copies AS copies USING live
+        WHERE copies.id = live.id AND copies.backend_id = live.backend_id),
+    copied AS (
+        INSERT INTO meeting_copies (id, backend_id, attempt) SELECT $1, $2, $3 FROM place
+        WHERE NOT EXISTS (SELECT FROM live)
+            AND NOT EXISTS (SELECT FROM meetings WHERE id = $1 AND backend_id = $2)
+        ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now())
+    SELECT live.*, CASE WHEN again THEN pg_notify('b3scale', 'meeting:' || id)::text END FROM live";
+
 impl Store {
     /// Gives a meeting a place, unless it has one. Of simultaneous claims one wins and the others get the winner's place. A
     /// detached meeting may be claimed; the node that was lost with it becomes a [`MeetingCopy`](super::MeetingCopy). A copy
@@ -57,35 +117,6 @@ impl Store {
     /// # Errors
     /// [`StoreError::Refused`] when the frontend does not exist.
     pub async fn claim_meeting(&self, new: NewMeeting<'_>, server: Uuid) -> Result<Claim, StoreError> {
-        // DO NOTHING would return no row while the rival is uncommitted. The update waits for it, and writes back what is
-        // there unless that is detached. The meeting is locked before its copies, as everywhere, or two statements could
-        // wait for each other.
-        let sql = "WITH ticket AS MATERIALIZED (SELECT nextval('versions') AS number),
-            place AS MATERIALIZED (SELECT FROM backends WHERE id = $4 FOR KEY SHARE),
-            there AS MATERIALIZED (SELECT state FROM meetings WHERE id = $1 FOR UPDATE),
-            left_there AS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4),
-            spared AS (
-                UPDATE meeting_copies SET spared_until = now() + interval '3 minutes'
-                WHERE id = $1 AND backend_id = $4 AND (ending_until > now()) IS NOT TRUE
-                    AND NOT EXISTS (SELECT FROM there WHERE state <> 'detached') RETURNING id),
-            placed AS (
-                INSERT INTO meetings AS held (id, frontend_id, meeting_id, backend_id, attempt, state, size_hint,
-                    size_limit, breakout, claimed_by, claim, version)
-                SELECT $1, $2, $3, $4, 1, 'claimed', $5, $6, $7, $8, number, number FROM ticket, place
-                WHERE NOT EXISTS (SELECT FROM left_there) OR EXISTS (SELECT FROM spared)
-                ON CONFLICT (id) DO UPDATE SET (backend_id, attempt, state, internal_id, create_time, entry, size_hint,
-                    size_limit, breakout, claimed_by, claim, claimed_at, updated_at, version) = (
-                    SELECT excluded.backend_id, held.attempt + 1, 'claimed', NULL, NULL, NULL, excluded.size_hint,
-                        excluded.size_limit, excluded.breakout, excluded.claimed_by, excluded.claim, now(), now(),
-                        nextval('versions') WHERE held.state = 'detached'
-                    UNION ALL
-                    SELECT held.backend_id, held.attempt, held.state, held.internal_id, held.create_time, held.entry,
-                        held.size_hint, held.size_limit, held.breakout, held.claimed_by, held.claim, held.claimed_at,
-                        held.updated_at, held.version WHERE held.state <> 'detached')
-                RETURNING *)
-            SELECT placed.*, claim = number AS won,
-                CASE WHEN claim = number THEN pg_notify('b3scale', 'meeting:' || id)::text END
-            FROM placed, ticket";
         let (hint, limit) = (bounded(new.size.hint), bounded(new.size.limit));
         let params: [&(dyn ToSql + Sync); 8] = [
             &new.id.as_ref(),
@@ -97,7 +128,7 @@ impl Store {
             &new.size.breakout,
             &server,
         ];
-        let Some(row) = self.row("claim a meeting", sql, &params).await? else {
+        let Some(row) = self.row("claim a meeting", CLAIM, &params).await? else {
             let placed = self.find_meeting(new.id).await?.filter(|there| there.state != MeetingState::Detached);
             return Ok(placed.map_or(Claim::Barred, Claim::Taken));
         };
@@ -159,31 +190,6 @@ impl Store {
     /// # Errors
     /// [`StoreError::Refused`] when its frontend has been removed.
     pub async fn record_live(&self, held: &Meeting, born: &Born) -> Result<Option<Meeting>, StoreError> {
-        // Only a meeting that is there again is announced: nobody waits for the result of a claim by announcement.
-        let sql = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $2 FOR KEY SHARE),
-            live AS (
-                INSERT INTO meetings AS held (id, backend_id, attempt, internal_id, create_time, frontend_id, meeting_id,
-                    entry, size_hint, size_limit, breakout, state, claim, version)
-                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'live', nextval('versions'), nextval('versions')
-                FROM place
-                ON CONFLICT (id) DO UPDATE SET state = 'live', internal_id = excluded.internal_id,
-                    create_time = excluded.create_time, entry = excluded.entry, updated_at = now(),
-                    version = excluded.version
-                WHERE held.backend_id = excluded.backend_id AND held.attempt = excluded.attempt
-                RETURNING *, held.xmax = 0 AS again),
-            noted AS (
-                INSERT INTO meeting_history (id, internal_id, frontend_id, meeting_id, backend_id)
-                SELECT id, internal_id, frontend_id, meeting_id, backend_id FROM live
-                ON CONFLICT (id, internal_id) DO UPDATE SET backend_id = excluded.backend_id, ended_at = NULL),
-            adopted AS (
-                DELETE FROM meeting_copies AS copies USING live
-                WHERE copies.id = live.id AND copies.backend_id = live.backend_id),
-            copied AS (
-                INSERT INTO meeting_copies (id, backend_id, attempt) SELECT $1, $2, $3 FROM place
-                WHERE NOT EXISTS (SELECT FROM live)
-                    AND NOT EXISTS (SELECT FROM meetings WHERE id = $1 AND backend_id = $2)
-                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now())
-            SELECT live.*, CASE WHEN again THEN pg_notify('b3scale', 'meeting:' || id)::text END FROM live";
         let (id, backend, attempt) = compared(held);
         let entry = born.entry.as_deref().map(String::from_utf8_lossy);
         let (hint, limit) = (bounded(held.size.hint), bounded(held.size.limit));
@@ -200,7 +206,7 @@ impl Store {
             &limit,
             &held.size.breakout,
         ];
-        self.meeting("record a live meeting", sql, &params).await
+        self.meeting("record a live meeting", LIVE, &params).await
     }
 
     /// The node reports that it has made a meeting anew, under another internal id, without anybody having read its answer.
