@@ -49,7 +49,7 @@ async fn creates() {
     let cluster = TestCluster::with(options).await;
     warm_up(&cluster).await;
     let ours = creates_a_second(&cluster).await;
-    let theirs = pgbench(&cluster);
+    let theirs = pgbench(&cluster).await;
     println!("\ncreates a second, {CLIENTS} clients");
     println!("  {:<44}{ours:>10.0}", "through b3scale, to a simulated node and back");
     let Some(theirs) = theirs else { return println!("  pgbench is not installed: nothing to compare with") };
@@ -84,16 +84,16 @@ async fn creates_a_second(cluster: &TestCluster) -> f64 {
 }
 
 /// Transactions a second of pgbench, each a claim and its result. `None`: it is not installed.
-fn pgbench(cluster: &TestCluster) -> Option<f64> {
+async fn pgbench(cluster: &TestCluster) -> Option<f64> {
     let program = program("pgbench")?;
     let folder = TestFolder::new();
     let script = folder.path().join("create.sql");
-    let frontend = cluster.cluster.frontend("school").expect("it is there").id.0;
-    let backend = cluster.backends[0].id.0;
-    let entry = cluster.cluster.listed(b3scale_middleware::cluster::FrontendId(frontend));
+    let frontend = cluster.cluster.frontend("school").expect("it is there").id;
+    let backend = cluster.backends[0].id;
+    let entry = cluster.cluster.listed(frontend).await;
     let entry = String::from_utf8_lossy(entry.first().expect("meetings run")).into_owned();
     let values: [(&str, String); 6] = [
-        ("frontend", frontend.to_string()),
+        ("frontend", frontend.0.to_string()),
         ("backend", backend.to_string()),
         ("server", Uuid::new_v4().to_string()),
         ("entry", entry),

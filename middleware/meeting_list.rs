@@ -20,11 +20,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use serde::Deserialize;
 use tower::Service;
 
@@ -33,7 +33,7 @@ use crate::call::{Call, Reply};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Meetings, Ports};
-use crate::stage::{Endpoint, SetupError};
+use crate::stage::{Endpoint, SetupError, StageFuture, refuse};
 
 /// What stands before the first meeting, and behind the last.
 const BEFORE: &[u8] = b"<response><returncode>SUCCESS</returncode><meetings>";
@@ -66,15 +66,19 @@ pub struct MeetingListService {
 impl Service<Call> for MeetingListService {
     type Response = Reply;
     type Error = Fault;
-    type Future = Ready<Result<Reply, Fault>>;
+    type Future = StageFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, call: Call) -> Self::Future {
-        let frontend = call.facts.frontend().map(|frontend| frontend.id);
-        ready(frontend.map(|frontend| list(self.meetings.listed(frontend))))
+    fn call(&mut self, call: Call) -> StageFuture {
+        let frontend = match call.facts.frontend() {
+            Ok(frontend) => frontend.id,
+            Err(fault) => return refuse(fault),
+        };
+        let meetings = Arc::clone(&self.meetings);
+        Either::Right(Box::pin(async move { Ok(list(meetings.listed(frontend).await)) }))
     }
 }
 

@@ -113,10 +113,12 @@ impl MeetingLookupLayer {
         let id = &call.facts.scope()?.scoped;
         let owner = call.facts.frontend()?.id;
         let meeting = match self.meetings.known(id.as_ref()) {
-            // Results are not announced, so a claim that memory has may long be live.
-            Some(meeting) if meeting.state != MeetingState::Claimed => Some(meeting),
             // The claim of a create finds whatever there is, so nothing is asked twice.
             known if call.kind == CallKind::Create => known,
+            // Results are not announced, so a claim that memory has may long be live; and a meeting whose node is lost may
+            // have been created elsewhere a moment ago, by somebody who now sends people there.
+            Some(meeting) if meeting.is_settling() && call.kind == CallKind::Join => self.meetings.find(id).await?,
+            Some(meeting) if meeting.state != MeetingState::Claimed => Some(meeting),
             Some(_) | None => self.meetings.find(id).await?,
         };
         Ok(meeting.filter(|meeting| meeting.frontend == owner))
@@ -138,8 +140,7 @@ impl MeetingLookupLayer {
             None if joins => return Err(Fault::MeetingNotReady),
             None => return Err(Fault::MeetingNotFound),
         };
-        let settling = matches!(meeting.state, MeetingState::Claimed | MeetingState::Detached);
-        if joins && (settling || !backend.is_up()) {
+        if joins && (meeting.is_settling() || !backend.is_up()) {
             return Err(Fault::MeetingNotReady);
         }
         call.choose(backend);

@@ -62,8 +62,9 @@ pub trait Meetings: Send + Sync {
     /// The meetings of one frontend that memory has.
     fn of_frontend(&self, frontend: FrontendId) -> Vec<Arc<Meeting>>;
 
-    /// What a list says of each running meeting of one frontend: `meeting` elements under the frontend's own ids.
-    fn listed(&self, frontend: FrontendId) -> Vec<Bytes>;
+    /// What a list says of each running meeting of one frontend: `meeting` elements under the frontend's own ids. Asks the
+    /// store only for what has become of claims that memory has.
+    fn listed(&self, frontend: FrontendId) -> BoxFuture<'_, Vec<Bytes>>;
 
     /// Gives the meeting a place, unless it has one.
     fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>>;

@@ -43,6 +43,11 @@ impl Meeting {
     pub fn is_native(&self) -> bool {
         self.id.as_ref() == self.meeting_id.as_ref()
     }
+
+    /// Whether it has no node that runs it, and may have one at any moment.
+    pub fn is_settling(&self) -> bool {
+        matches!(self.state, MeetingState::Claimed | MeetingState::Detached)
+    }
 }
 
 /// How far a meeting has come. `ARCHITECTURE.md` has the table of what leads from one to the next.

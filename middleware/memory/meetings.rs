@@ -25,10 +25,10 @@ impl Meetings for Memory {
         self.state().meetings.values().filter(|meeting| meeting.frontend == frontend).cloned().collect()
     }
 
-    fn listed(&self, frontend: FrontendId) -> Vec<Bytes> {
+    fn listed(&self, frontend: FrontendId) -> BoxFuture<'_, Vec<Bytes>> {
         let own = self.of_frontend(frontend).into_iter().filter(|meeting| meeting.state == MeetingState::Live);
         let entry = |id: &str| format!("<meeting><meetingID>{id}</meetingID></meeting>").into();
-        own.map(|meeting| entry(meeting.meeting_id.as_ref())).collect()
+        ready(own.map(|meeting| entry(meeting.meeting_id.as_ref())).collect()).boxed()
     }
 
     fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {

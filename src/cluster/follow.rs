@@ -54,7 +54,7 @@ impl Cluster {
     }
 
     /// Reads some meetings again, with one statement.
-    async fn read_meetings(&self, ids: &[ScopedId]) -> Result<(), StoreError> {
+    pub(super) async fn read_meetings(&self, ids: &[ScopedId]) -> Result<(), StoreError> {
         let Inner { store, view, .. } = &*self.0;
         let mut missing: HashMap<&str, i64> = ids.iter().map(|id| (id.as_ref(), view.version(id))).collect();
         let names: Vec<&str> = missing.keys().copied().collect();

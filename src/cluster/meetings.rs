@@ -53,7 +53,7 @@ impl Meetings for Cluster {
 
     fn find<'a>(&'a self, id: &'a ScopedId) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
         match self.0.view.meeting(id.as_ref()) {
-            Known::There(meeting) if meeting.state != MeetingState::Claimed => ready(Ok(Some(meeting))).boxed(),
+            Known::There(meeting) if !meeting.is_settling() => ready(Ok(Some(meeting))).boxed(),
             Known::Absent => ready(Ok(None)).boxed(),
             Known::There(_) | Known::Unknown => async move {
                 self.look_up(id).await?;
@@ -67,10 +67,20 @@ impl Meetings for Cluster {
         self.0.view.meetings_where(|meeting| meeting.frontend == frontend)
     }
 
-    fn listed(&self, frontend: FrontendId) -> Vec<Bytes> {
-        let mut own = self.0.view.meetings_where(|one| one.frontend == frontend && one.state == MeetingState::Live);
-        own.sort_unstable_by_key(|meeting| meeting.placed_at);
-        own.iter().filter_map(|meeting| self.0.view.entry(meeting)).collect()
+    fn listed(&self, frontend: FrontendId) -> BoxFuture<'_, Vec<Bytes>> {
+        let of = move |state| move |one: &Meeting| one.frontend == frontend && one.state == state;
+        async move {
+            // Results are not announced, and whoever lists wants to see what it has just created at another server.
+            let claims = self.0.view.meetings_where(of(MeetingState::Claimed));
+            if !claims.is_empty() {
+                let claims: Vec<_> = claims.iter().map(|claim| claim.id.clone()).collect();
+                let _ = timeout(LOOK_UP_LIMIT, self.read_meetings(&claims)).await;
+            }
+            let mut own = self.0.view.meetings_where(of(MeetingState::Live));
+            own.sort_unstable_by_key(|meeting| meeting.placed_at);
+            own.iter().filter_map(|meeting| self.0.view.entry(meeting)).collect()
+        }
+        .boxed()
     }
 
     fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {

@@ -44,7 +44,7 @@ async fn what_one_server_sees_of_a_node_another_knows_without_asking() {
     other.wait_until(|| backend.vitals.attendees() == 1).await;
 
     let school = other.frontend("school").unwrap().id;
-    let listed = other.listed(school);
+    let listed = other.listed(school).await;
     let listed = String::from_utf8(listed.concat()).unwrap();
     assert!(listed.contains("<meetingID>m1</meetingID>") && listed.contains("<fullName>Ada</fullName>"), "{listed}");
     other.stop();
@@ -60,8 +60,9 @@ async fn a_meeting_is_listed_before_its_node_has_reported_it_and_by_every_server
         assert!(list.text.contains(text), "{text}: {list:?}");
     }
     let school = other.frontend("school").unwrap().id;
-    // The claim is announced, its result is not: it is looked at again.
-    other.wait_until(|| other.listed(school).len() == 1).await;
+    // The claim is announced, its result is not.
+    other.wait_until(|| other.known(scoped("m1").as_ref()).is_some()).await;
+    assert_eq!(other.listed(school).await.len(), 1);
     cluster.call(CallKind::End, "meetingID=m1").await.success();
     let list = cluster.call(CallKind::GetMeetings, "").await.success();
     assert!(list.text.contains("noMeetings"), "what was ended is not listed, though its node takes a moment: {list:?}");

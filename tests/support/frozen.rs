@@ -110,8 +110,8 @@ impl Meetings for World {
         self.meetings.values().cloned().collect()
     }
 
-    fn listed(&self, _: FrontendId) -> Vec<Bytes> {
-        vec![Bytes::from_static(b"<meeting><meetingID>m1</meetingID></meeting>")]
+    fn listed(&self, _: FrontendId) -> BoxFuture<'_, Vec<Bytes>> {
+        ready(vec![Bytes::from_static(b"<meeting><meetingID>m1</meetingID></meeting>")]).boxed()
     }
 
     fn claim<'a>(&'a self, _: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {
