@@ -9,7 +9,7 @@
 //! | module | is |
 //! |---|---|
 //! | [`bbb`] | the BBB protocol: parameters, checksums, documents, meeting ids |
-//! | [`cluster`] | the domain: frontends, backends, meetings, load |
+//! | [`cluster`] | the domain: frontends, backends, meetings, load, health |
 //! | [`stage`], [`call`], [`facts`], [`fault`], [`ports`] | the contract |
 //! | [`memory`] | ports in memory, for tests, examples and benches |
 //! | everything else | one stage or endpoint each, named as in `pipeline.toml` |
