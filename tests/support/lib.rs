@@ -4,7 +4,9 @@
 mod cluster;
 mod frozen;
 mod postgres;
+mod program;
 
 pub use cluster::{Answer, ClusterOptions, SECRET, TestCluster};
 pub use frozen::Frozen;
 pub use postgres::{TestDatabase, TestFolder, TestPostgres, postgres};
+pub use program::{Running, output, program, still_running};
