@@ -1,7 +1,5 @@
 //! Calls as a frontend makes them, and what is answered.
 
-use std::time::Duration;
-
 use b3scale_middleware::bbb::{self, Algorithm, CallKind, Secret};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -10,26 +8,10 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
+use crate::within;
+
 /// The secret of every frontend of a test.
 pub const SECRET: &str = "frontend-secret";
-
-/// Nothing a test waits for takes this long unless it never comes.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-/// Fails a test that would hang.
-pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
-    tokio::time::timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("never came to pass: {what}"))
-}
-
-/// Asks for something, by calls that are made as fast as they are answered, until it is so.
-pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let asking = async {
-        while !is_so().await {
-            tokio::task::yield_now().await;
-        }
-    };
-    within(what, asking).await;
-}
 
 /// Path and query of a signed call.
 pub fn signed(key: &str, kind: CallKind, query: &str) -> String {
@@ -83,7 +65,7 @@ impl Answer {
 }
 
 /// Why nothing was answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Unanswered {
     /// Nobody took the connection: the call never left.
     Refused,
@@ -114,7 +96,7 @@ impl Http {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::from(body.to_owned())).unwrap();
-        within("an answer", self.exchange(request)).await
+        within(&format!("an answer to {path}"), self.exchange(request)).await
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, Unanswered> {

@@ -18,7 +18,7 @@ use http::Method;
 use tokio::sync::oneshot;
 
 use crate::client::Http;
-use crate::records::{homes, record_node};
+use crate::records::record_node;
 use crate::{Answer, TestDatabase, TestFolder, new_frontend, signed, within};
 
 /// What a test wants of its cluster.
@@ -153,7 +153,8 @@ impl TestCluster {
 
     /// The nodes that have a meeting of a name, by what nodes themselves say.
     pub fn homes(&self, name: &str) -> Vec<usize> {
-        homes(&self.nodes, name)
+        let has = |node: &Node| node.meetings().iter().any(|meeting| meeting.name == name);
+        (0..self.nodes.len()).filter(|number| has(&self.nodes[*number])).collect()
     }
 
     /// How many meetings each node has.

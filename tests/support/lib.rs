@@ -1,12 +1,18 @@
 //! What the tests share.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod client;
 mod cluster;
 mod frozen;
 mod postgres;
 mod program;
+mod records;
+mod wait;
 
-pub use cluster::{Answer, ClusterOptions, SECRET, TestCluster};
+pub use client::{Answer, SECRET, Unanswered, signed};
+pub use cluster::{ClusterOptions, TestCluster};
 pub use frozen::Frozen;
 pub use postgres::{TestDatabase, TestFolder, TestPostgres, postgres};
 pub use program::{Running, output, program, still_running};
+pub use records::new_frontend;
+pub use wait::{eventually, within};

@@ -33,9 +33,3 @@ pub(crate) async fn record_node(store: &Store, options: NodeOptions, tags: Tags)
     let backend = store.record_backend(&backend).await.unwrap();
     (node, backend)
 }
-
-/// The nodes that have a meeting of a name, by what nodes themselves say.
-pub(crate) fn homes(nodes: &[Node], name: &str) -> Vec<usize> {
-    let has = |node: &Node| node.meetings().iter().any(|meeting| meeting.name == name);
-    (0..nodes.len()).filter(|number| has(&nodes[*number])).collect()
-}
