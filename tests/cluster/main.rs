@@ -6,4 +6,5 @@ mod meetings;
 mod migrations;
 mod private;
 mod records;
+mod relay;
 mod tls;

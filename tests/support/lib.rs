@@ -7,7 +7,9 @@ mod frozen;
 mod postgres;
 mod program;
 mod records;
+mod relay;
 mod wait;
+mod wire;
 
 pub use client::{Answer, SECRET, Unanswered, signed};
 pub use cluster::{ClusterOptions, TestCluster};
@@ -15,4 +17,6 @@ pub use frozen::Frozen;
 pub use postgres::{TestDatabase, TestFolder, TestPostgres, postgres};
 pub use program::{Running, output, program, still_running};
 pub use records::new_frontend;
+pub use relay::{Mark, Relay};
 pub use wait::{eventually, within};
+pub use wire::RoundTrip;
