@@ -7,4 +7,5 @@ mod migrations;
 mod private;
 mod records;
 mod relay;
+mod survival;
 mod tls;

@@ -8,6 +8,7 @@ mod postgres;
 mod program;
 mod records;
 mod relay;
+mod servers;
 mod wait;
 mod wire;
 
@@ -15,8 +16,9 @@ pub use client::{Answer, SECRET, Unanswered, signed};
 pub use cluster::{ClusterOptions, TestCluster};
 pub use frozen::Frozen;
 pub use postgres::{TestDatabase, TestFolder, TestPostgres, postgres};
-pub use program::{Running, output, program, still_running};
+pub use program::{Log, Running, output, program, still_running};
 pub use records::new_frontend;
 pub use relay::{Mark, Relay};
+pub use servers::{Servers, ServersOptions};
 pub use wait::{eventually, within};
 pub use wire::RoundTrip;

@@ -1,6 +1,6 @@
 //! A program of ours under test, and the processes it has started.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs;
 use std::pin::Pin;
 use std::process::{Output, Stdio};
@@ -9,10 +9,14 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// A run that takes longer hangs: everything but this is measured in seconds.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// Lines of a log that are kept.
+const LAST_WORDS: usize = 300;
 
 /// A program without settings of the environment that the tests run in. Only tests of the package know where its programs
 /// are: `env!("CARGO_BIN_EXE_b3scaled")`.
@@ -70,6 +74,22 @@ impl Running {
         line.trim_end().to_owned()
     }
 
+    /// Reads on in the background, so that the program never waits for its reader. There are no lines for others then.
+    pub fn keep_reading(&mut self) -> Log {
+        let lines: Pin<Box<dyn AsyncBufRead + Send>> = Box::pin(tokio::io::empty());
+        let mut lines = std::mem::replace(&mut self.lines, lines).lines();
+        let (last_words, log) = watch::channel(VecDeque::new());
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                last_words.send_modify(|words| {
+                    words.push_back(line);
+                    words.drain(..words.len().saturating_sub(LAST_WORDS));
+                });
+            }
+        });
+        Log(log)
+    }
+
     /// The processes it has started, and those that they have.
     pub fn descendants(&self) -> BTreeSet<u32> {
         let parents: Vec<(u32, u32)> = processes().filter_map(|pid| Some((pid, parent(pid)?))).collect();
@@ -91,7 +111,32 @@ impl Running {
     /// Sends SIGTERM and waits for the end; true is exit code 0.
     pub async fn terminate(&mut self) -> bool {
         self.signal(Signal::TERM);
+        self.ended().await
+    }
+
+    /// Waits for the end; true is exit code 0.
+    pub async fn ended(&mut self) -> bool {
         timeout(LIMIT, self.child.wait()).await.expect("it ends").expect("it is ours").success()
+    }
+}
+
+/// The last lines of a program's log.
+#[derive(Clone)]
+pub struct Log(watch::Receiver<VecDeque<String>>);
+
+impl Log {
+    /// A line that holds `text`: the first that is still there, or else the first to come.
+    pub async fn line_with(&self, text: &str) -> String {
+        let find = |words: &VecDeque<String>| words.iter().find(|line| line.contains(text)).cloned();
+        let mut log = self.0.clone();
+        let found = timeout(LIMIT, log.wait_for(|words| find(words).is_some())).await.expect("a line comes");
+        let found = found.map(|words| find(&words).expect("it is what was waited for"));
+        found.unwrap_or_else(|_| panic!("it ended before it said `{text}`:\n{}", self.last_words()))
+    }
+
+    /// All that is kept of it.
+    pub fn last_words(&self) -> String {
+        self.0.borrow().iter().map(|line| format!("{line}\n")).collect()
     }
 }
 

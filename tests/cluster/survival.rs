@@ -1,0 +1,7 @@
+//! Bad luck, tried for real: three servers, each a process of its own, on one PostgreSQL, and what befalls them.
+
+mod calls;
+mod placement;
+
+/// The server, as it was built with these tests.
+const B3SCALED: &str = env!("CARGO_BIN_EXE_b3scaled");
