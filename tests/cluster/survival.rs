@@ -1,6 +1,7 @@
 //! Bad luck, tried for real: three servers, each a process of its own, on one PostgreSQL, and what befalls them.
 
 mod calls;
+mod counts;
 mod placement;
 
 /// The server, as it was built with these tests.

@@ -1,7 +1,7 @@
 //! What frontends ask of a server, in few words.
 
 use b3scale_middleware::bbb::CallKind;
-use b3scale_support::Servers;
+use b3scale_support::{Answer, Servers};
 
 pub(crate) fn creation(meeting: &str) -> String {
     format!("name=Lesson&meetingID={meeting}")
@@ -11,4 +11,25 @@ pub(crate) fn creation(meeting: &str) -> String {
 pub(crate) async fn create(servers: &Servers, server: usize, meeting: &str) -> String {
     let created = servers.call(server, CallKind::Create, &creation(meeting)).await;
     created.success().field("internalMeetingID")
+}
+
+pub(crate) async fn running(servers: &Servers, server: usize, meeting: &str) -> Answer {
+    servers.call(server, CallKind::IsMeetingRunning, &format!("meetingID={meeting}")).await
+}
+
+pub(crate) async fn info(servers: &Servers, server: usize, meeting: &str) -> Answer {
+    servers.call(server, CallKind::GetMeetingInfo, &format!("meetingID={meeting}")).await
+}
+
+pub(crate) fn joining(meeting: &str) -> String {
+    format!("meetingID={meeting}&fullName=Ada&role=VIEWER")
+}
+
+pub(crate) async fn join(servers: &Servers, server: usize, meeting: &str) -> Answer {
+    servers.call(server, CallKind::Join, &joining(meeting)).await
+}
+
+/// Whether a join leads to a node, and not to the waiting page.
+pub(crate) fn leads_to_node(joined: &Answer) -> bool {
+    joined.status.is_redirection() && joined.location().starts_with("http://127.0.0.1:")
 }
