@@ -2,7 +2,9 @@
 
 mod calls;
 mod counts;
+mod cut_off;
 mod placement;
+mod postgres;
 
 /// The server, as it was built with these tests.
 const B3SCALED: &str = env!("CARGO_BIN_EXE_b3scaled");
