@@ -1,8 +1,10 @@
 //! Bad luck, tried for real: three servers, each a process of its own, on one PostgreSQL, and what befalls them.
 
+mod absent;
 mod calls;
 mod counts;
 mod cut_off;
+mod misbehaving;
 mod placement;
 mod postgres;
 

@@ -1,6 +1,7 @@
 //! What frontends ask of a server, in few words.
 
 use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::cluster::Meeting;
 use b3scale_support::{Answer, Servers};
 
 pub(crate) fn creation(meeting: &str) -> String {
@@ -38,4 +39,15 @@ pub(crate) async fn join(servers: &Servers, server: usize, meeting: &str) -> Ans
 /// Whether a join leads to a node, and not to the waiting page.
 pub(crate) fn leads_to_node(joined: &Answer) -> bool {
     joined.status.is_redirection() && joined.location().starts_with("http://127.0.0.1:")
+}
+
+/// The meetings of the store.
+pub(crate) async fn rows(servers: &Servers) -> Vec<Meeting> {
+    servers.store.load_meetings().await.expect("the meetings are loaded")
+}
+
+/// The number of the node that has a meeting, by the store.
+pub(crate) fn home(servers: &Servers, meeting: &Meeting) -> usize {
+    let home = servers.backends.iter().position(|backend| backend.id == meeting.backend);
+    home.expect("it is one of the nodes")
 }
