@@ -7,6 +7,7 @@ mod cut_off;
 mod misbehaving;
 mod placement;
 mod postgres;
+mod restarted;
 
 /// The server, as it was built with these tests.
 const B3SCALED: &str = env!("CARGO_BIN_EXE_b3scaled");
