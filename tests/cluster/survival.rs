@@ -4,6 +4,7 @@ mod absent;
 mod calls;
 mod counts;
 mod cut_off;
+mod killed;
 mod misbehaving;
 mod placement;
 mod postgres;
