@@ -88,3 +88,18 @@ async fn a_server_whose_way_to_postgresql_is_cut_serves_what_it_knows_and_learns
 async fn a_server_whose_way_to_postgresql_stalls_serves_what_it_knows_and_learns_the_rest_later() {
     survive(Relay::stall).await;
 }
+
+/// The claim was on its way, and arrives when the way is healed and its server has long given it up.
+#[tokio::test]
+async fn a_create_that_was_refused_because_the_way_stalled_can_be_repeated() {
+    let servers = Servers::start(B3SCALED, ServersOptions { connections: 1, ..Default::default() }).await;
+    // The statement is prepared then, and goes out in one piece.
+    create(&servers, LONELY, "before").await;
+    servers.relays[LONELY].stall();
+    refuses_creates(&servers, LONELY).await;
+    servers.relays[LONELY].heal();
+    for server in 0..servers.count() {
+        let repeated = async || servers.call(server, CallKind::Create, &creation("refused0")).await.is_success();
+        eventually("the create comes to its end", repeated).await;
+    }
+}
