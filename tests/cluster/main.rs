@@ -8,4 +8,6 @@ mod migrations;
 mod polls;
 mod private;
 mod records;
+mod relay;
+mod survival;
 mod tls;

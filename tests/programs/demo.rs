@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use b3scale_support::TestFolder;
+use b3scale_support::{Running, TestFolder, kill, output, servers, still_running};
 use serde_json::Value;
 use tokio::process::Command;
 
+use super::b3scaled;
 use super::pipeline::{PIPELINE, without_route};
-use super::process::{Running, b3scaled, kill, output, servers, still_running};
 
 /// A demo on a free port.
 fn demo(arguments: &[&str]) -> Command {

@@ -2,4 +2,10 @@
 
 mod demo;
 mod pipeline;
-mod process;
+
+use tokio::process::Command;
+
+/// A `b3scaled` without settings of the environment that the tests run in.
+fn b3scaled(arguments: &[&str]) -> Command {
+    b3scale_support::program(env!("CARGO_BIN_EXE_b3scaled"), arguments)
+}

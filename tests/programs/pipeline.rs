@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use b3scale_support::{TestDatabase, TestFolder};
+use b3scale_support::{Running, TestDatabase, TestFolder, output};
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::process::{Running, b3scaled, output};
+use super::b3scaled;
 
 /// The pipeline that is shipped.
 pub(crate) const PIPELINE: &str = include_str!("../../pipeline.toml");

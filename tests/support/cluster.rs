@@ -11,26 +11,17 @@ use b3scale::node::tls::TestAuthority;
 use b3scale::node::{Node, NodeOptions};
 use b3scale::pipeline::Pipeline;
 use b3scale::serve::Assembly;
-use b3scale::store::{NewBackend, NewFrontend, Store};
+use b3scale::store::Store;
 use b3scale::upstream::UpstreamSettings;
-use b3scale_middleware::bbb::{self, Algorithm, Algorithms, CallKind, Secret};
-use b3scale_middleware::cluster::{AdminState, Backend, FrontendSettings, NodeState, Tags};
+use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::cluster::{Backend, FrontendSettings, NodeState};
 use b3scale_middleware::ports::Directory;
-use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http::Method;
 use tokio::sync::oneshot;
 
-use crate::{TestDatabase, TestFolder, hear};
-
-/// The secret of every frontend of a test.
-pub const SECRET: &str = "frontend-secret";
-
-/// Nothing a test waits for takes this long unless it never comes.
-const DEADLINE: Duration = Duration::from_secs(30);
+use crate::client::Http;
+use crate::records::record_node;
+use crate::{Answer, TestDatabase, TestFolder, hear, new_frontend, signed, within};
 
 /// What a test wants of its cluster.
 pub struct ClusterOptions {
@@ -74,47 +65,9 @@ pub struct TestCluster {
     /// What its calls travel through.
     pub pipeline: Arc<Pipeline>,
     address: String,
-    http: Client<HttpConnector, Full<Bytes>>,
+    http: Http,
     stop: Option<oneshot::Sender<()>>,
     _folder: TestFolder,
-}
-
-/// What the server answered.
-#[derive(Debug)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body.
-    pub text: String,
-}
-
-impl Answer {
-    /// A child of the document's root.
-    pub fn field(&self, name: &str) -> String {
-        let [text] = bbb::xml::fields(self.text.as_bytes(), [name]).unwrap_or_else(|error| panic!("{error}: {self:?}"));
-        text.unwrap_or_default()
-    }
-
-    /// Where a redirect leads.
-    pub fn location(&self) -> &str {
-        self.headers.get("location").unwrap_or_else(|| panic!("this is no redirect: {self:?}")).to_str().unwrap()
-    }
-
-    /// Panics unless the document says SUCCESS.
-    pub fn success(self) -> Self {
-        assert_eq!(self.field("returncode"), "SUCCESS", "{self:?}");
-        self
-    }
-
-    /// The message key of a document that says FAILED.
-    pub fn failed(&self) -> String {
-        assert_eq!(self.field("returncode"), "FAILED", "{self:?}");
-        assert_eq!(self.status, StatusCode::OK, "{self:?}");
-        assert!(!self.field("message").is_empty(), "{self:?}");
-        self.field("messageKey")
-    }
 }
 
 impl TestCluster {
@@ -134,16 +87,9 @@ impl TestCluster {
         for number in 0..options.nodes {
             let tls = authority.as_ref().map(|authority| authority.server_config().unwrap());
             let node = NodeOptions { tls, secret: format!("node-secret-{number}"), ..options.node.clone() };
-            let node = Node::start(node).await.unwrap();
-            let tags: Tags = options.tags.get(number).into_iter().flatten().collect();
-            let backend = NewBackend {
-                url: node.url(),
-                secret: Secret::new(node.secret()).unwrap(),
-                tags,
-                load_factor: 1.0,
-                admin_state: AdminState::Ready,
-            };
-            backends.push(database.store().record_backend(&backend).await.unwrap());
+            let tags = options.tags.get(number).into_iter().flatten().collect();
+            let (node, backend) = record_node(database.store(), node, tags).await;
+            backends.push(backend);
             nodes.push(node);
         }
         let config = Config {
@@ -156,7 +102,7 @@ impl TestCluster {
             ..Config::read(&Environment::default()).unwrap()
         };
         let store = Store::connect(database.url(), options.connections).await.unwrap();
-        record_frontend(&database, "school", FrontendSettings::default()).await;
+        database.store().record_frontend(&new_frontend("school")).await.unwrap();
         let assembly = Assembly::new(&config, store, "cluster-secret".to_owned(), None).await.unwrap();
         let address = assembly.server.local_addr().to_string();
         let (stop, stopped) = oneshot::channel();
@@ -164,15 +110,15 @@ impl TestCluster {
         tokio::spawn(server.serve(async move {
             let _ = stopped.await;
         }));
-        let http = Client::builder(TokioExecutor::new()).build_http();
+        let http = Http::new();
         Self { nodes, backends, database, cluster, pipeline, address, http, stop: Some(stop), _folder: folder }
     }
 
     /// Adds a frontend, or changes it, and waits until the server knows.
     pub async fn frontend(&self, key: &str, change: impl FnOnce(&mut FrontendSettings)) {
-        let mut settings = FrontendSettings::default();
-        change(&mut settings);
-        let version = record_frontend(&self.database, key, settings).await;
+        let mut frontend = new_frontend(key);
+        change(&mut frontend.settings);
+        let version = self.database.store().record_frontend(&frontend).await.unwrap().version;
         self.until("the server knows the frontend", || {
             self.cluster.frontend(key).is_some_and(|known| known.version >= version)
         })
@@ -197,10 +143,7 @@ impl TestCluster {
 
     /// Path and query of a signed call.
     pub fn signed(&self, key: &str, kind: CallKind, query: &str) -> String {
-        let secret = Secret::new(SECRET).unwrap();
-        let checksum = bbb::sign(Algorithm::Sha1, kind.checksum_name(), query, &secret);
-        let separator = if query.is_empty() { "" } else { "&" };
-        format!("/bbb/{key}/bigbluebutton/api/{}?{query}{separator}checksum={checksum}", kind.checksum_name())
+        signed(key, kind, query)
     }
 
     /// A GET of any path.
@@ -226,19 +169,11 @@ impl TestCluster {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(format!("http://{address}{path}"));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::from(body.to_owned())).unwrap();
-        let answer =
-            tokio::time::timeout(DEADLINE, self.http.request(request)).await.expect("an answer in time").unwrap();
-        let (head, body) = answer.into_parts();
-        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-        Answer { status: head.status, headers: head.headers, text }
+        let answer = self.http.request(address, method, path, headers, body).await;
+        answer.unwrap_or_else(|why| panic!("the server does not answer: {why:?}"))
     }
 
-    /// The node that has a meeting of a name, by what nodes themselves say.
+    /// The nodes that have a meeting of a name, by what nodes themselves say.
     pub fn homes(&self, name: &str) -> Vec<usize> {
         let has = |node: &Node| node.meetings().iter().any(|meeting| meeting.name == name);
         (0..self.nodes.len()).filter(|number| has(&self.nodes[*number])).collect()
@@ -262,14 +197,12 @@ impl TestCluster {
 
     /// Waits until something that the server learns by itself holds.
     pub async fn until(&self, what: &str, holds: impl FnMut() -> bool) {
-        let learned = self.cluster.wait_until(holds);
-        tokio::time::timeout(DEADLINE, learned).await.unwrap_or_else(|_| panic!("never came to pass: {what}"));
+        within(what, self.cluster.wait_until(holds)).await;
     }
 
     /// Waits until something holds of a node.
     pub async fn until_node(&self, number: usize, what: &str, holds: impl FnMut(&b3scale::node::NodeState) -> bool) {
-        let seen = self.nodes[number].wait_until(holds);
-        tokio::time::timeout(DEADLINE, seen).await.unwrap_or_else(|_| panic!("never came to pass: {what}"));
+        within(what, self.nodes[number].wait_until(holds)).await;
     }
 }
 
@@ -278,19 +211,6 @@ impl Drop for TestCluster {
         self.cluster.stop();
         self.stop.take().map(|stop| stop.send(()));
     }
-}
-
-async fn record_frontend(database: &TestDatabase, key: &str, settings: FrontendSettings) -> i64 {
-    let new = NewFrontend {
-        key: key.to_owned(),
-        secret: Secret::new(SECRET).unwrap(),
-        next_secret: None,
-        algorithms: Algorithms::default(),
-        active: true,
-        settings,
-        account_ref: None,
-    };
-    database.store().record_frontend(&new).await.unwrap().version
 }
 
 fn ca_file(folder: &TestFolder, authority: &TestAuthority) -> PathBuf {

@@ -1,12 +1,26 @@
 //! What the tests share.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod client;
 mod cluster;
 mod frozen;
 mod hearing;
 mod postgres;
+mod program;
+mod records;
+mod relay;
+mod servers;
+mod wait;
+mod wire;
 
-pub use cluster::{Answer, ClusterOptions, SECRET, TestCluster};
+pub use client::{Answer, SECRET, Unanswered, signed};
+pub use cluster::{ClusterOptions, TestCluster};
 pub use frozen::Frozen;
 pub use hearing::hear;
 pub use postgres::{TestDatabase, TestFolder, TestPostgres, postgres};
+pub use program::{Log, Running, kill, output, program, servers, still_running};
+pub use records::new_frontend;
+pub use relay::{Mark, Relay};
+pub use servers::{Servers, ServersOptions};
+pub use wait::{eventually, within};
+pub use wire::RoundTrip;

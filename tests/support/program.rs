@@ -1,6 +1,6 @@
 //! A program of ours under test, and the processes it has started.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs;
 use std::pin::Pin;
 use std::process::{ExitStatus, Output, Stdio};
@@ -9,14 +9,19 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// A run that takes longer hangs: everything but this is measured in seconds.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A `b3scaled` without settings of the environment that the tests run in.
-pub(crate) fn b3scaled(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_b3scaled"));
+/// Lines of a log that are kept.
+const LAST_WORDS: usize = 300;
+
+/// A program without settings of the environment that the tests run in. Only tests of the package know where its programs
+/// are: `env!("CARGO_BIN_EXE_b3scaled")`.
+pub fn program(path: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(path);
     let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("B3SCALE_"));
     ours.for_each(|name| {
         command.env_remove(name);
@@ -26,32 +31,33 @@ pub(crate) fn b3scaled(arguments: &[&str]) -> Command {
 }
 
 /// Runs a program to its end.
-pub(crate) async fn output(mut command: Command) -> Output {
+pub async fn output(mut command: Command) -> Output {
     timeout(LIMIT, command.output()).await.expect("it ends").expect("it can be run")
 }
 
 /// A program that goes on, with its standard output or its log to read. What it says beside that is not for the test.
-pub(crate) struct Running {
+pub struct Running {
     child: Child,
     lines: Pin<Box<dyn AsyncBufRead + Send>>,
 }
 
 impl Running {
-    pub(crate) fn start(mut command: Command) -> Self {
+    /// Starts a program whose standard output is read.
+    pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it can be run");
         let lines = Box::pin(BufReader::new(child.stdout.take().expect("it is piped")));
         Self { child, lines }
     }
 
     /// Starts a program whose log is read, which it writes to standard error.
-    pub(crate) fn logging(mut command: Command) -> Self {
+    pub fn logging(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it can be run");
         let lines = Box::pin(BufReader::new(child.stderr.take().expect("it is piped")));
         Self { child, lines }
     }
 
     /// The next line that holds `text`.
-    pub(crate) async fn line_with(&mut self, text: &str) -> String {
+    pub async fn line_with(&mut self, text: &str) -> String {
         loop {
             match self.line().await {
                 line if line.is_empty() => panic!("it ended, or printed an empty line, before it said `{text}`"),
@@ -62,14 +68,30 @@ impl Running {
     }
 
     /// The next line it prints, without its end; empty when it prints no more.
-    pub(crate) async fn line(&mut self) -> String {
+    pub async fn line(&mut self) -> String {
         let mut line = String::new();
         timeout(LIMIT, self.lines.read_line(&mut line)).await.expect("a line comes").expect("it can be read");
         line.trim_end().to_owned()
     }
 
+    /// Reads on in the background, so that the program never waits for its reader. There are no lines for others then.
+    pub fn keep_reading(&mut self) -> Log {
+        let lines: Pin<Box<dyn AsyncBufRead + Send>> = Box::pin(tokio::io::empty());
+        let mut lines = std::mem::replace(&mut self.lines, lines).lines();
+        let (last_words, log) = watch::channel(VecDeque::new());
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                last_words.send_modify(|words| {
+                    words.push_back(line);
+                    words.drain(..words.len().saturating_sub(LAST_WORDS));
+                });
+            }
+        });
+        Log(log)
+    }
+
     /// The processes it has started, and those that they have.
-    pub(crate) fn descendants(&self) -> BTreeSet<u32> {
+    pub fn descendants(&self) -> BTreeSet<u32> {
         let parents: Vec<(u32, u32)> = processes().filter_map(|pid| Some((pid, parent(pid)?))).collect();
         let mut found = BTreeSet::new();
         let mut wanted = vec![self.child.id().expect("it runs")];
@@ -80,37 +102,63 @@ impl Running {
         found
     }
 
-    pub(crate) fn signal(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
         let pid = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
         kill_process(pid.expect("it runs"), signal).expect("it is ours");
     }
 
     /// Sends SIGTERM and waits for the end; true is exit code 0.
-    pub(crate) async fn terminate(&mut self) -> bool {
+    pub async fn terminate(&mut self) -> bool {
         self.signal(Signal::TERM);
+        self.ended().await
+    }
+
+    /// Waits for the end; true is exit code 0.
+    pub async fn ended(&mut self) -> bool {
         self.end().await.success()
     }
 
     /// Waits for its end.
-    pub(crate) async fn end(&mut self) -> ExitStatus {
+    pub async fn end(&mut self) -> ExitStatus {
         timeout(LIMIT, self.child.wait()).await.expect("it ends").expect("it is ours")
     }
 }
 
 /// Those of `processes` that run `b3scaled`.
-pub(crate) fn servers(processes: &BTreeSet<u32>) -> Vec<u32> {
+pub fn servers(processes: &BTreeSet<u32>) -> Vec<u32> {
     let is_ours = |pid: &u32| stat(*pid).is_some_and(|stat| stat.contains("(b3scaled)"));
     processes.iter().copied().filter(is_ours).collect()
 }
 
 /// Ends a process without warning.
-pub(crate) fn kill(process: u32) {
+pub fn kill(process: u32) {
     let pid = Pid::from_raw(process.cast_signed()).expect("zero is no process");
     kill_process(pid, Signal::KILL).expect("it is ours");
 }
 
+/// The last lines of a program's log.
+#[derive(Clone)]
+pub struct Log(watch::Receiver<VecDeque<String>>);
+
+impl Log {
+    /// A line that holds `text`: the first that is still there, or else the first to come.
+    pub async fn line_with(&self, text: &str) -> String {
+        let find = |words: &VecDeque<String>| words.iter().find(|line| line.contains(text)).cloned();
+        let mut log = self.0.clone();
+        let found = timeout(LIMIT, log.wait_for(|words| find(words).is_some())).await.expect("a line comes");
+        let found = found.map(|words| find(&words).expect("it is what was waited for"));
+        found.unwrap_or_else(|_| panic!("it ended before it said `{text}`:\n{}", self.last_words()))
+    }
+
+    /// All that is kept of it.
+    pub fn last_words(&self) -> String {
+        self.0.borrow().iter().map(|line| format!("{line}\n")).collect()
+    }
+}
+
 /// Those of `processes` that still run. One that was ended and not yet collected does not.
-pub(crate) fn still_running(processes: &BTreeSet<u32>) -> Vec<String> {
+pub fn still_running(processes: &BTreeSet<u32>) -> Vec<String> {
     processes.iter().filter_map(|pid| stat(*pid)).filter(|stat| !stat.contains(") Z ")).collect()
 }
 

@@ -1,0 +1,14 @@
+//! Bad luck, tried for real: three servers, each a process of its own, on one PostgreSQL, and what befalls them.
+
+mod absent;
+mod calls;
+mod counts;
+mod cut_off;
+mod killed;
+mod misbehaving;
+mod placement;
+mod postgres;
+mod restarted;
+
+/// The server, as it was built with these tests.
+const B3SCALED: &str = env!("CARGO_BIN_EXE_b3scaled");

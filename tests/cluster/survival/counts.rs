@@ -1,0 +1,107 @@
+//! How often a call waits for PostgreSQL, counted on the wire.
+
+use b3scale::store::{Change, Feed};
+use b3scale_middleware::bbb::CallKind;
+use b3scale_support::{Mark, RoundTrip, Servers, ServersOptions, new_frontend, within};
+
+use super::B3SCALED;
+use super::calls::{create, info, join, leads_to_node, running};
+
+/// What servers ask from time to time, whether or not they are called.
+const PERIODIC: [&str; 8] = [
+    "backend_status",
+    "INSERT INTO servers",
+    "INSERT INTO duties",
+    "UPDATE commands",
+    "pg_notify('b3scale', 'echo:'",
+    "AND claimed_at < now()",
+    "SELECT copies.* FROM meeting_copies",
+    "DELETE FROM backends",
+];
+
+/// What a server reads because it was announced or may have changed, whoever has done that.
+const FOLLOWING: [&str; 2] = ["SELECT * FROM meetings WHERE id = ANY($1)", "SELECT * FROM frontends WHERE id = $1"];
+
+const CREATES: usize = 5;
+
+/// Servers with one connection each, on which every statement of a create is prepared.
+async fn warm(servers: usize, nodes: usize) -> Servers {
+    let servers =
+        Servers::start(B3SCALED, ServersOptions { servers, nodes, connections: 1, ..Default::default() }).await;
+    for server in 0..servers.count() {
+        create(&servers, server, &format!("warm{server}")).await;
+    }
+    servers.followed().await;
+    servers
+}
+
+/// What a server asked since then and not from time to time. To prepare a statement takes a trip, too, but only once.
+fn asked(servers: &Servers, server: usize, mark: Mark) -> Vec<RoundTrip> {
+    let trips = servers.relays[server].since(mark).into_iter();
+    let periodic = |trip: &RoundTrip| PERIODIC.iter().any(|sql| trip.sql.contains(sql));
+    trips.filter(|trip| !trip.only_prepares && !periodic(trip)).collect()
+}
+
+/// Counts the announcements of meetings until now.
+async fn announced(servers: &Servers, feed: &mut Feed) -> usize {
+    let last = servers.store.record_frontend(&new_frontend("last")).await.expect("a frontend").id;
+    let mut meetings = 0;
+    loop {
+        match within("an announcement", feed.recv()).await.expect("the feed goes on") {
+            Change::Frontend(id) if id == last => return meetings,
+            Change::Meeting(_) => meetings += 1,
+            _ => {}
+        }
+    }
+}
+
+/// How often one server waits in creates that are made there one after the other, and how much that announces.
+async fn cost(servers: &Servers, creates: usize) -> (usize, usize) {
+    let mut feed = servers.store.feed();
+    assert_eq!(feed.recv().await, Some(Change::Reconnected));
+    let mark = servers.relays[0].mark();
+    for number in 0..creates {
+        create(servers, 0, &format!("m{number}")).await;
+    }
+    let announced = announced(servers, &mut feed).await;
+    servers.followed().await;
+    let own = asked(servers, 0, mark).into_iter().filter(|trip| !FOLLOWING.contains(&&*trip.sql));
+    (own.count(), announced)
+}
+
+#[tokio::test]
+async fn calls_for_what_a_server_knows_never_wait_for_the_database() {
+    let servers = warm(2, 2).await;
+    for server in 0..servers.count() {
+        // Whoever did not make them looks them up the first time: what came of their creates is not announced.
+        for meeting in ["warm0", "warm1"] {
+            info(&servers, server, meeting).await.success();
+        }
+        let mark = servers.relays[server].mark();
+        assert!(leads_to_node(&join(&servers, server, "warm0").await));
+        running(&servers, server, "warm0").await.success();
+        info(&servers, server, "warm0").await.success();
+        let list = servers.call(server, CallKind::GetMeetings, "").await.success();
+        assert!(list.text.contains("warm0"), "{list:?}");
+        let nobody = servers.call_as("nobody", server, CallKind::GetMeetings, "").await;
+        let forged = "/bbb/school/bigbluebutton/api/isMeetingRunning?meetingID=warm0&checksum=00";
+        let forged = servers.fetch(server, forged).await.expect("an answer");
+        assert_eq!([nobody.failed(), forged.failed()], ["checksumError", "checksumError"]);
+        assert_eq!(asked(&servers, server, mark), []);
+    }
+}
+
+#[tokio::test]
+async fn a_create_waits_twice_for_the_database_and_announces_once() {
+    let servers = warm(1, 2).await;
+    assert_eq!(cost(&servers, CREATES).await, (2 * CREATES, CREATES));
+}
+
+#[tokio::test]
+async fn a_node_that_fails_costs_a_create_one_wait_more() {
+    let mut servers = warm(1, 2).await;
+    let empty = servers.nodes.iter().position(|node| node.meetings().is_empty()).expect("there is one meeting");
+    // The least loaded node is the one that is asked first.
+    servers.nodes.swap_remove(empty).stop().await;
+    assert_eq!(cost(&servers, 1).await, (3, 2));
+}
