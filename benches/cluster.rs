@@ -100,7 +100,7 @@ async fn pgbench(cluster: &TestCluster) -> Option<f64> {
         ("none", "30".to_owned()),
         ("breakout", "false".to_owned()),
     ];
-    let claim = ["id", "frontend", "id", "backend", "none", "none", "breakout", "server"];
+    let claim = ["id", "frontend", "id", "backend", "none", "none", "breakout", "server", "id"];
     let live = ["id", "backend", "one", "id", "one", "frontend", "id", "entry", "none", "none", "breakout"];
     let mut text =
         "\\set number :number + 1\n\\set id (:client_id + 1) * 100000000 + :number\n\\set one 1\n".to_owned();

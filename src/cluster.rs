@@ -59,6 +59,8 @@ struct Inner {
     seqs: Mutex<HashMap<BackendId, i64>>,
     /// Look-ups that are under way, shared by all who want the same.
     look_ups: DashMap<ScopedId, Arc<OnceCell<Result<(), Fault>>>>,
+    /// Claims of which it is not known whether they were made, by their numbers, and since when.
+    doubtful: Mutex<Vec<(i64, Instant)>>,
     /// A command has been announced.
     commands: Notify,
     tasks: Mutex<JoinSet<()>>,
@@ -82,6 +84,7 @@ impl Cluster {
             pulse: watch::Sender::new(Pulse::default()),
             seqs: Mutex::default(),
             look_ups: DashMap::new(),
+            doubtful: Mutex::default(),
             commands: Notify::new(),
             tasks: Mutex::default(),
         }));

@@ -1,8 +1,9 @@
 //! What a server does by itself: its own beat, and its share of what some server has to do.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use b3scale_middleware::ports::Meetings as _;
 use metrics::gauge;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -18,6 +19,9 @@ const POLL_PAUSE: Duration = Duration::from_millis(500);
 /// Between two rounds of the duties that go on all the time.
 const DUTY_PAUSE: Duration = Duration::from_secs(2);
 
+/// The most claims that are doubted at a time. Any more are left to be reaped.
+const MOST_DOUBTFUL: usize = 10_000;
+
 /// Between two clean-ups.
 const GARBAGE_PAUSE: Duration = Duration::from_secs(600);
 
@@ -30,6 +34,7 @@ impl Cluster {
             cluster.duty("end-copies", DUTY_PAUSE, async |cluster| cluster.end_copies().await).await;
         });
         self.every(DUTY_PAUSE, |cluster| async move { cluster.clear_up().await });
+        self.every(DUTY_PAUSE, |cluster| async move { cluster.withdraw_claims().await });
         self.spawn_commands();
     }
 
@@ -87,6 +92,35 @@ impl Cluster {
         let done = async { if self.0.store.take_duty(name, every).await? { work(self).await } else { Ok(()) } };
         if let Err(error) = self.noted(done.await) {
             tracing::debug!(%error, duty = name, "A duty could not be done");
+        }
+    }
+
+    /// A claim came to no answer, and may yet be made: by a statement that is on its way, or whose answer was lost.
+    pub(super) fn doubt(&self, claim: i64) {
+        let mut doubtful = self.0.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+        if doubtful.len() < MOST_DOUBTFUL {
+            doubtful.push((claim, Instant::now()));
+        }
+    }
+
+    /// Gives up claims that were made and that nobody knows of, or whoever wants their meetings would wait for nobody.
+    async fn withdraw_claims(&self) {
+        let numbers: Vec<i64> = {
+            let mut doubtful = self.0.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+            doubtful.retain(|(_, since)| since.elapsed() < 2 * ATTEMPT_LIMIT);
+            doubtful.iter().map(|(number, _)| *number).collect()
+        };
+        if numbers.is_empty() {
+            return;
+        }
+        match self.noted(self.0.store.find_claims(&numbers).await) {
+            Ok(made) => {
+                for claim in made {
+                    tracing::warn!(meeting.id = %claim.id, "A claim is given up that was made after all");
+                    self.release(&claim, false).await;
+                }
+            }
+            Err(error) => tracing::debug!(%error, "Claims of which nobody knows could not be looked for"),
         }
     }
 

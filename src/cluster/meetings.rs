@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::view::Known;
 use super::{ATTEMPT_LIMIT, Cluster};
-use crate::store::{self, NewMeeting, Release, StoreError};
+use crate::store::{self, NewMeeting, Release, StoreError, Ticket};
 
 /// A result is not announced, so a claim of another server is looked at again after this long.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -87,7 +87,12 @@ impl Meetings for Cluster {
         async move {
             let NewClaim { scope, frontend, backend, size } = claim;
             let new = NewMeeting { id: &scope.scoped, meeting_id: &scope.meeting_id, frontend, backend, size };
-            Ok(match self.asked(self.0.store.claim_meeting(new, self.0.id).await)? {
+            let ticket = Ticket::draw(self.0.id);
+            let claimed = self.0.store.claim_meeting(new, ticket).await;
+            if claimed.is_err() {
+                self.doubt(ticket.number);
+            }
+            Ok(match self.asked(claimed)? {
                 store::Claim::Won(meeting) => Claim::Won(self.learn(meeting)),
                 store::Claim::Taken(meeting) => Claim::Taken(self.learn(meeting)),
                 store::Claim::Barred => Claim::Barred,

@@ -16,7 +16,7 @@ use super::rows::{column, readable, word};
 use super::{Store, StoreError};
 
 pub use copies::MeetingCopy;
-pub use places::{CLAIM, Claim, LIVE, NewMeeting, Release};
+pub use places::{CLAIM, Claim, LIVE, NewMeeting, Release, Ticket};
 
 const TABLE: &str = "meetings";
 

@@ -1,6 +1,6 @@
 //! A database with a frontend, two backends, and short ways to say what the tests do.
 
-use b3scale::store::{Claim, NewBackend, NewFrontend, NewMeeting, Release, Store};
+use b3scale::store::{Claim, NewBackend, NewFrontend, NewMeeting, Release, Store, Ticket};
 use b3scale_middleware::bbb::{Algorithms, MeetingId, ScopedId, Secret};
 use b3scale_middleware::cluster::{AdminState, BackendId, FrontendId, FrontendSettings, Meeting, Size};
 use b3scale_middleware::ports::Born;
@@ -35,7 +35,7 @@ impl Fixture {
     /// The same by another server.
     pub(crate) async fn claim_for(&self, server: Uuid, name: &str, backend: BackendId) -> Claim {
         let (id, meeting_id) = (scoped(name), MeetingId::new(name));
-        let claim = self.store.claim_meeting(self.new_meeting(&id, &meeting_id, backend), server).await;
+        let claim = self.store.claim_meeting(self.new_meeting(&id, &meeting_id, backend), Ticket::draw(server)).await;
         claim.expect("the claim is answered")
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use b3scale::store::{Claim, MeetingCopy, NewServer, Release, Store};
+use b3scale::store::{Claim, MeetingCopy, NewServer, Release, Store, Ticket};
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::MeetingState;
 use tokio::task::JoinSet;
@@ -409,6 +409,17 @@ async fn the_claim_of_a_server_that_is_gone_is_inherited_once() {
     assert_eq!(cluster.store.record_live(&held, &born("late", 1)).await.unwrap(), None);
     cluster.store.record_live(&inherited, &born("internal", 1)).await.unwrap().expect("the claim is ours");
     assert_eq!(cluster.copies().await, [], "it was always the same node");
+}
+
+#[tokio::test]
+async fn a_claim_of_which_nobody_knows_is_found_by_its_number() {
+    let cluster = Fixture::new().await;
+    let (id, name, ticket) = (scoped("algebra"), MeetingId::new("algebra"), Ticket::draw(Uuid::from_u128(2)));
+    let claim = cluster.store.claim_meeting(cluster.new_meeting(&id, &name, cluster.a), ticket).await.unwrap();
+    let Claim::Won(held) = claim else { panic!("nobody has it") };
+    assert_eq!(cluster.store.find_claims(&[ticket.number, -1]).await.unwrap(), [held.clone()]);
+    cluster.store.record_live(&held, &born("internal", 1)).await.unwrap().expect("the claim is ours");
+    assert_eq!(cluster.store.find_claims(&[ticket.number]).await.unwrap(), [], "it has come to its end");
 }
 
 #[tokio::test]

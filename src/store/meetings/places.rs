@@ -9,7 +9,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::{TABLE, compared, meeting};
-use crate::store::rows::column;
+use crate::store::rows::{column, readable};
 use crate::store::{Store, StoreError};
 
 /// A meeting that is to get a place.
@@ -25,6 +25,22 @@ pub struct NewMeeting<'a> {
     pub backend: BackendId,
     /// How large it is to be.
     pub size: Size,
+}
+
+/// By what a claim is known: of many, the one that finds its own number in the row has won.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// The server that makes the claim.
+    pub server: Uuid,
+    /// Nobody else's.
+    pub number: i64,
+}
+
+impl Ticket {
+    /// A new one.
+    pub fn draw(server: Uuid) -> Self {
+        Self { server, number: fastrand::i64(1..) }
+    }
 }
 
 /// What came of a claim.
@@ -54,8 +70,7 @@ pub enum Release {
 // DO NOTHING would return no row while the rival is uncommitted. The update waits for it, and writes back what is
 // there unless that is detached. The meeting is locked before its copies, as everywhere, or two statements could
 // wait for each other.
-pub const CLAIM: &str = "WITH ticket AS MATERIALIZED (SELECT nextval('versions') AS number),
-    place AS MATERIALIZED (SELECT FROM backends WHERE id = $4 FOR KEY SHARE),
+pub const CLAIM: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $4 FOR KEY SHARE),
     there AS MATERIALIZED (SELECT state FROM meetings WHERE id = $1 FOR UPDATE),
     left_there AS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4),
     spared AS (
@@ -65,7 +80,7 @@ pub const CLAIM: &str = "WITH ticket AS MATERIALIZED (SELECT nextval('versions')
     placed AS (
         INSERT INTO meetings AS held (id, frontend_id, meeting_id, backend_id, attempt, state, size_hint,
             size_limit, breakout, claimed_by, claim, version)
-        SELECT $1, $2, $3, $4, 1, 'claimed', $5, $6, $7, $8, number, number FROM ticket, place
+        SELECT $1, $2, $3, $4, 1, 'claimed', $5, $6, $7, $8, $9, nextval('versions') FROM place
         WHERE NOT EXISTS (SELECT FROM left_there) OR EXISTS (SELECT FROM spared)
         ON CONFLICT (id) DO UPDATE SET (backend_id, attempt, state, internal_id, create_time, entry, size_hint,
             size_limit, breakout, claimed_by, claim, claimed_at, updated_at, version) = (
@@ -77,9 +92,8 @@ pub const CLAIM: &str = "WITH ticket AS MATERIALIZED (SELECT nextval('versions')
                 held.size_hint, held.size_limit, held.breakout, held.claimed_by, held.claim, held.claimed_at,
                 held.updated_at, held.version WHERE held.state <> 'detached')
         RETURNING *)
-    SELECT placed.*, claim = number AS won,
-        CASE WHEN claim = number THEN pg_notify('b3scale', 'meeting:' || id)::text END
-    FROM placed, ticket";
+    SELECT *, claim = $9 AS won, CASE WHEN claim = $9 THEN pg_notify('b3scale', 'meeting:' || id)::text END
+    FROM placed";
 
 /// How the result of a create is noted: the other one.
 //
@@ -116,9 +130,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Refused`] when the frontend does not exist.
-    pub async fn claim_meeting(&self, new: NewMeeting<'_>, server: Uuid) -> Result<Claim, StoreError> {
+    pub async fn claim_meeting(&self, new: NewMeeting<'_>, ticket: Ticket) -> Result<Claim, StoreError> {
         let (hint, limit) = (bounded(new.size.hint), bounded(new.size.limit));
-        let params: [&(dyn ToSql + Sync); 8] = [
+        let params: [&(dyn ToSql + Sync); 9] = [
             &new.id.as_ref(),
             &new.frontend.0,
             &new.meeting_id.as_ref(),
@@ -126,7 +140,8 @@ impl Store {
             &hint,
             &limit,
             &new.size.breakout,
-            &server,
+            &ticket.server,
+            &ticket.number,
         ];
         let Some(row) = self.row("claim a meeting", CLAIM, &params).await? else {
             let placed = self.find_meeting(new.id).await?.filter(|there| there.state != MeetingState::Detached);
@@ -134,6 +149,15 @@ impl Store {
         };
         let claimed = meeting(&row)?;
         Ok(if column(TABLE, &row, "won")? { Claim::Won(claimed) } else { Claim::Taken(claimed) })
+    }
+
+    /// Those of several claims that hold their meetings, by their numbers.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn find_claims(&self, numbers: &[i64]) -> Result<Vec<Meeting>, StoreError> {
+        let sql = "SELECT * FROM meetings WHERE state = 'claimed' AND claim = ANY($1)";
+        Ok(readable(&self.rows("find some claims", sql, &[&numbers]).await?, meeting))
     }
 
     /// Takes a claimed meeting to another backend. With `sent`, the create may have reached the old one, which becomes a

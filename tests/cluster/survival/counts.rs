@@ -8,7 +8,8 @@ use super::B3SCALED;
 use super::calls::{create, info, join, leads_to_node, running};
 
 /// What servers ask from time to time, whether or not they are called.
-const PERIODIC: [&str; 8] = [
+const PERIODIC: [&str; 9] = [
+    "AND claim = ANY($1)",
     "backend_status",
     "INSERT INTO servers",
     "INSERT INTO duties",
