@@ -417,7 +417,7 @@ async fn a_claim_of_which_nobody_knows_is_found_by_its_number() {
     let (id, name, ticket) = (scoped("algebra"), MeetingId::new("algebra"), Ticket::draw(Uuid::from_u128(2)));
     let claim = cluster.store.claim_meeting(cluster.new_meeting(&id, &name, cluster.a), ticket).await.unwrap();
     let Claim::Won(held) = claim else { panic!("nobody has it") };
-    assert_eq!(cluster.store.find_claims(&[ticket.number, -1]).await.unwrap(), [held.clone()]);
+    assert_eq!(cluster.store.find_claims(&[ticket.number, -1]).await.unwrap(), std::slice::from_ref(&held));
     cluster.store.record_live(&held, &born("internal", 1)).await.unwrap().expect("the claim is ours");
     assert_eq!(cluster.store.find_claims(&[ticket.number]).await.unwrap(), [], "it has come to its end");
 }

@@ -83,7 +83,7 @@ impl Store {
     }
 
     /// Gives up claims that nobody finished, and returns them. Whether their creates were sent is unknown, so each leaves a
-    /// [`MeetingCopy`].
+    /// [`MeetingCopy`](super::MeetingCopy).
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
