@@ -156,7 +156,7 @@ async fn lists() {
     // In turn, so that whatever else the machine does is done to both.
     for _ in 0..20 {
         ours.push(timed(|| cluster.call(CallKind::GetMeetings, "")).await);
-        theirs.push(timed(|| cluster.get_from(&plain.address, "/bbb/x/api/getMeetings")).await);
+        theirs.push(timed(|| cluster.fetch_from(&plain.address, "/bbb/x/api/getMeetings")).await);
     }
     let (ours, theirs) = (median(ours), median(theirs));
     let megabytes = document.len() as f64 / f64::from(1 << 20);

@@ -152,7 +152,7 @@ impl TestCluster {
     }
 
     /// A GET of any path of another server.
-    pub async fn get_from(&self, address: &str, path: &str) -> Answer {
+    pub async fn fetch_from(&self, address: &str, path: &str) -> Answer {
         self.request_to(address, Method::GET, path, &[], "").await
     }
 
