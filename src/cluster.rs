@@ -41,7 +41,7 @@ use view::View;
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(90);
 
 /// How long a start waits for nodes that nobody has asked yet.
-const FIRST_ROUND: Duration = Duration::from_secs(1);
+const FIRST_ROUND: Duration = Duration::from_secs(5);
 
 /// What this server knows of the cluster, and the tasks that keep it true.
 #[derive(Clone)]

@@ -1,9 +1,11 @@
 //! What a server does by itself: its own beat, and its share of what some server has to do.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use b3scale_middleware::ports::Meetings as _;
+use futures_util::FutureExt;
 use metrics::gauge;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -50,7 +52,10 @@ impl Cluster {
             loop {
                 rounds.tick().await;
                 let Some(inner) = cluster.upgrade() else { return };
-                work(Cluster(inner)).await;
+                // One round that goes wrong in a way nobody has thought of must not be the last.
+                if AssertUnwindSafe(work(Cluster(inner))).catch_unwind().await.is_err() {
+                    tracing::error!("Work in the background panicked; this is a defect of b3scale");
+                }
             }
         });
     }

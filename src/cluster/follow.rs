@@ -39,12 +39,13 @@ impl Cluster {
         view.change_roster(|roster| roster.reloaded(frontends, backends));
         let there: HashSet<ScopedId> = meetings.iter().map(|meeting| meeting.id.clone()).collect();
         for meeting in meetings {
-            view.learn(&Arc::new(meeting));
+            view.learn_again(&Arc::new(meeting), &before);
         }
         for (id, version) in before.into_iter().filter(|(id, _)| !there.contains(id)) {
             view.unlearn(&id, version);
         }
         self.0.pulse.send_modify(|pulse| pulse.prove(began));
+        self.seqs().clear();
         self.follow_statuses().await
     }
 
@@ -126,14 +127,18 @@ impl Cluster {
                 let row = self.noted(store.find_frontend(*id).await)?;
                 view.change_roster(|roster| roster.with_frontend(*id, row));
             }
-            Change::Backend(id) => {
-                let row = self.noted(store.find_backend(*id).await)?;
-                view.change_roster(|roster| roster.with_backend(*id, row));
-            }
+            Change::Backend(id) => self.read_backend(*id).await?,
             Change::Command(_) => self.0.commands.notify_one(),
             Change::Echo(id) if *id == self.0.id => self.0.pulse.send_modify(|pulse| pulse.prove(began)),
             Change::Reconnected | Change::Meeting(_) | Change::Echo(_) => {}
         }
+        Ok(())
+    }
+
+    /// Reads one backend again.
+    pub(super) async fn read_backend(&self, id: BackendId) -> Result<(), StoreError> {
+        let row = self.noted(self.0.store.find_backend(id).await)?;
+        self.0.view.change_roster(|roster| roster.with_backend(id, row));
         Ok(())
     }
 

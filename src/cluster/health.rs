@@ -78,7 +78,7 @@ impl Cluster {
     }
 
     async fn poll(&self, poll: &Poll) {
-        let Some(backend) = self.0.view.roster().backend(poll.backend).cloned() else { return };
+        let Some(backend) = self.backend_of(poll).await else { return };
         // A meeting that goes live while the node is writing its answer is not in it, and has not ended.
         let believed = self.0.view.meetings_where(|meeting| meeting.backend == backend.id);
         let answer = self.answer(&backend, poll.asked_at).await;
@@ -87,6 +87,16 @@ impl Cluster {
             Ok(false) => {}
             Err(error) => tracing::debug!(backend.id = %backend.id, %error, "How a node fares could not be noted"),
         }
+    }
+
+    /// A backend that was recorded a moment ago may be taken to be asked before its announcement is read.
+    async fn backend_of(&self, poll: &Poll) -> Option<Arc<Backend>> {
+        if self.0.view.roster().backend(poll.backend).is_none()
+            && let Err(error) = self.read_backend(poll.backend).await
+        {
+            tracing::debug!(backend.id = %poll.backend, %error, "A backend could not be read");
+        }
+        self.0.view.roster().backend(poll.backend).cloned()
     }
 
     async fn answer(&self, backend: &Arc<Backend>, asked_at: SystemTime) -> Answer {

@@ -116,6 +116,17 @@ impl View {
         self.changed.notify_waiters();
     }
 
+    /// Takes a row of a full load in. It counts even if it is older than what was known `before`: then the database has gone
+    /// back, as one does that is restored or whose standby took over.
+    pub(super) fn learn_again(&self, row: &Arc<Meeting>, before: &HashMap<ScopedId, i64>) {
+        let known = before.get(&row.id).copied().filter(|known| *known > row.version);
+        if known.is_some_and(|known| known == self.version(&row.id)) {
+            self.unlearn(&row.id, i64::MAX);
+            self.meetings.remove(&row.id);
+        }
+        self.learn(row);
+    }
+
     /// The meeting is gone, unless something newer than `version` is known of it.
     pub(super) fn unlearn(&self, id: &ScopedId, version: i64) {
         let seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,10 +213,11 @@ impl View {
         due
     }
 
-    /// The last report of every backend is of no use any more that is not on the roster.
+    /// What is kept of backends is of no use any more once they are not on the roster.
     pub(super) fn forget_old_reports(&self) {
         let roster = self.roster();
         self.reports.retain(|id, _| roster.backend(*id).is_some());
+        self.asked.retain(|id, _| roster.backend(*id).is_some());
     }
 
     /// Notes what the store's clock says.
@@ -316,6 +328,18 @@ mod tests {
         assert_eq!(known(&view), None);
         view.learn(&meeting(6, MeetingState::Claimed));
         assert_eq!(known(&view), Some(6));
+    }
+
+    #[test]
+    fn a_full_load_believes_a_database_that_has_gone_back_and_not_over_what_is_new() {
+        let view = View::default();
+        let before = HashMap::from([(ScopedId::verbatim("m"), 5)]);
+        view.learn(&meeting(5, MeetingState::Live));
+        view.learn_again(&meeting(4, MeetingState::Claimed), &before);
+        assert_eq!(known(&view), Some(4));
+        view.learn(&meeting(7, MeetingState::Live));
+        view.learn_again(&meeting(4, MeetingState::Claimed), &before);
+        assert_eq!(known(&view), Some(7), "it came while everything was loaded");
     }
 
     #[test]
