@@ -1,6 +1,7 @@
 //! The schema: brought up to date once, by whoever comes first.
 
 use b3scale::store::{Store, StoreError};
+use b3scale_middleware::cluster::MeetingState;
 use b3scale_support::TestDatabase;
 
 /// Defect 37 of the original: migrations ran without a lock.
@@ -59,4 +60,37 @@ async fn looking_at_the_schema_leaves_no_connection_behind() {
             END LOOP;
         END $$";
     database.execute(settled).await;
+}
+
+/// A cluster of one server that is to become one of many.
+#[tokio::test]
+async fn what_there_is_stays_when_a_cluster_is_brought_up_to_date() {
+    let database = TestDatabase::empty().await;
+    database.execute(include_str!("../../migrations/V0001__cluster.sql")).await;
+    let before =
+        "INSERT INTO frontends (id, key, secret) VALUES ('00000000-0000-0000-0000-000000000001', 'school', 's');
+        INSERT INTO backends (id, url, secret, admin_state) VALUES
+            ('00000000-0000-0000-0000-00000000000a', 'https://a.example/', 's', 'ready'),
+            ('00000000-0000-0000-0000-00000000000b', 'https://b.example/', 's', 'ready');
+        INSERT INTO backend_status (backend_id, node_state, latency_ns, attendees, seq)
+            VALUES ('00000000-0000-0000-0000-00000000000a', 'ready', 1, 7, 41);
+        INSERT INTO meetings (id, frontend_id, meeting_id, backend_id, attempt, state, internal_id, claim, version)
+            VALUES ('m', '00000000-0000-0000-0000-000000000001', 'm', '00000000-0000-0000-0000-00000000000a', 1,
+                'live', 'internal', 1, 1);";
+    database.execute(before).await;
+    database.execute(include_str!("../../migrations/V0002__many_servers.sql")).await;
+    let store = database.store();
+    let meetings = store.load_meetings().await.unwrap();
+    assert_eq!(
+        meetings.iter().map(|one| (one.state, one.entry.clone())).collect::<Vec<_>>(),
+        [(MeetingState::Live, None)]
+    );
+    let mut statuses = store.statuses_since(&[]).await.unwrap();
+    statuses.sort_by_key(|status| status.backend);
+    assert_eq!(statuses.iter().map(|status| (status.attendees, status.seq)).collect::<Vec<_>>(), [(7, 41), (0, 1)]);
+    assert_eq!(
+        store.take_polls(10, std::time::Duration::from_secs(60)).await.unwrap().len(),
+        2,
+        "both are asked at once"
+    );
 }
