@@ -102,7 +102,7 @@ async fn pgbench(cluster: &TestCluster) -> Option<f64> {
         ("breakout", "false".to_owned()),
     ];
     let claim = ["id", "frontend", "id", "backend", "none", "none", "breakout", "server", "id"];
-    let live = ["id", "backend", "one", "id", "one", "frontend", "id", "entry", "none", "none", "breakout"];
+    let live = ["id", "backend", "one", "id", "one", "frontend", "id", "entry", "none", "none", "breakout", "id"];
     let mut text =
         "\\set number :number + 1\n\\set id (:client_id + 1) * 100000000 + :number\n\\set one 1\n".to_owned();
     for (sql, names) in [(CLAIM, &claim[..]), (LIVE, &live[..])] {

@@ -22,6 +22,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures_util::future::Either;
 use serde::Deserialize;
 use tower::{Layer, Service};
 
@@ -85,17 +86,27 @@ impl Service<Call> for BackendPoolService {
     }
 
     fn call(&mut self, mut call: Call) -> StageFuture {
-        let found = self.layer.candidates(&call).map(|candidates| call.facts.set_candidates(candidates));
-        self.next.pass_if(found, call)
+        let of_breakout = call.facts.scope().is_ok_and(|scope| scope.parent.is_some());
+        if !of_breakout {
+            let found = self.layer.candidates(&call, None).map(|candidates| call.facts.set_candidates(candidates));
+            return self.next.pass_if(found, call);
+        }
+        let (layer, mut next) = (self.layer.clone(), self.next.take());
+        Either::Right(Box::pin(async move {
+            let parent = layer.parent(&call).await?;
+            let candidates = layer.candidates(&call, parent.as_deref())?;
+            call.facts.set_candidates(candidates);
+            next.call(call).await
+        }))
     }
 }
 
 impl BackendPoolLayer {
-    fn candidates(&self, call: &Call) -> Result<Candidates, Fault> {
+    fn candidates(&self, call: &Call, parent: Option<&Meeting>) -> Result<Candidates, Fault> {
         if let Some(home) = call.facts.meeting()?.and_then(|meeting| self.home(meeting)) {
             return Ok(Candidates::settled(home));
         }
-        if let Some(home) = self.parent(call)?.and_then(|parent| self.home(&parent)) {
+        if let Some(home) = parent.and_then(|parent| self.home(parent)) {
             return Ok(Candidates::settled(home));
         }
         let mut candidates = Candidates::among(self.directory.backends().iter().cloned());
@@ -109,11 +120,14 @@ impl BackendPoolLayer {
         lives.then(|| self.directory.backend(meeting.backend)).flatten()
     }
 
-    /// The meeting that this one is a breakout of, if it is this frontend's and known.
-    fn parent(&self, call: &Call) -> Result<Option<Arc<Meeting>>, Fault> {
+    /// The meeting that this one is a breakout of, if it is this frontend's and known. It may have been created at another
+    /// server a moment ago, so memory is not all there is to ask.
+    async fn parent(&self, call: &Call) -> Result<Option<Arc<Meeting>>, Fault> {
         let frontend = call.facts.frontend()?.id;
-        let parent = call.facts.scope()?.parent.as_ref().and_then(|parent| self.meetings.known(parent.as_ref()));
-        Ok(parent.filter(|parent| parent.frontend == frontend))
+        let Some(parent) = &call.facts.scope()?.parent else { return Ok(None) };
+        let known = self.meetings.known(parent.as_ref()).filter(|known| !known.is_settling());
+        let found = if known.is_some() { known } else { self.meetings.find(parent).await? };
+        Ok(found.filter(|parent| parent.frontend == frontend))
     }
 }
 

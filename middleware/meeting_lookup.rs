@@ -135,7 +135,8 @@ impl MeetingLookupLayer {
         if meeting.state == MeetingState::Detached && !joins {
             return Err(Fault::MeetingNotFound);
         }
-        let backend = match self.directory.backend(meeting.backend) {
+        // A node that is lost while nothing can be written down has lost its meetings all the same.
+        let backend = match self.directory.backend(meeting.backend).filter(|backend| !backend.is_lost()) {
             Some(backend) => backend,
             None if joins => return Err(Fault::MeetingNotReady),
             None => return Err(Fault::MeetingNotFound),
@@ -218,6 +219,13 @@ mod tests {
         assert!(look_up(&cluster, CallKind::IsMeetingRunning).await.1.is_ok_and(|reply| reply.outcome.is_none()));
         assert_eq!(look_up(&cluster, CallKind::GetMeetingInfo).await.1, Err(Fault::MeetingNotFound));
         assert_eq!(look_up(&cluster, CallKind::Join).await.1, Err(Fault::MeetingNotReady));
+    }
+
+    #[tokio::test]
+    async fn a_meeting_whose_node_is_lost_does_not_run_although_nobody_could_write_that_down() {
+        let cluster = school().meeting("school", "m1", "n1", MeetingState::Live).node_down("n1");
+        assert!(look_up(&cluster, CallKind::IsMeetingRunning).await.1.is_ok_and(|reply| reply.outcome.is_none()));
+        assert_eq!(look_up(&cluster, CallKind::End).await.1, Err(Fault::MeetingNotFound));
     }
 
     #[tokio::test]

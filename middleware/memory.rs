@@ -397,6 +397,7 @@ fn claimed(scope: &Scope, frontend: FrontendId, backend: BackendId, size: Size) 
         frontend,
         backend,
         attempt: 1,
+        claim: 1,
         state: MeetingState::Claimed,
         internal_id: None,
         size,

@@ -72,14 +72,13 @@ pub trait Meetings: Send + Sync {
     /// Waits until the meeting is no longer merely claimed, within the limit of a create.
     fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Settled, Fault>>;
 
-    /// Moves a claim to another backend. `sent`: the old one may have got the call. `None`: somebody else has it by now, or
-    /// what is left of it on that backend is just being ended.
+    /// Moves a claim to another backend. `sent`: the old one may have got the call.
     fn move_claim<'a>(
         &'a self,
         meeting: &'a Meeting,
         backend: BackendId,
         sent: bool,
-    ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>>;
+    ) -> BoxFuture<'a, Result<Move, Fault>>;
 
     /// Gives a claim up. `sent`: its backend may have got the call. A claim that cannot be given up now is reaped later.
     fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, ()>;
@@ -116,6 +115,17 @@ pub enum Claim {
     Taken(Arc<Meeting>),
     /// It may not be created on that backend just now: what is left of it there is being ended, or the backend was removed.
     Barred,
+}
+
+/// What became of moving a claim.
+#[derive(Clone, Debug)]
+pub enum Move {
+    /// The meeting has its place there.
+    Moved(Arc<Meeting>),
+    /// It may not be created on that backend just now: what is left of it there is being ended, or the backend was removed.
+    Barred,
+    /// Somebody else has it by now.
+    NotOurs,
 }
 
 /// What has become of a meeting that somebody else had claimed.

@@ -130,7 +130,7 @@ fn filter(call: &mut Call, settings: &TagFilter) -> Result<(), Fault> {
     });
     match settings.when_empty {
         WhenEmpty::Fail => kept.or_none()?,
-        WhenEmpty::Ignore if kept.is_empty() => return Ok(()),
+        WhenEmpty::Ignore if kept.is_empty() => kept = candidates.clone(),
         WhenEmpty::Ignore => {}
     }
     if let Some(choice) = choice {

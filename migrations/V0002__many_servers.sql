@@ -39,6 +39,7 @@ BEGIN
         VALUES (OLD.id, OLD.backend_id, OLD.attempt, OLD.internal_id, OLD.create_time)
         ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now(),
             internal_id = excluded.internal_id, create_time = excluded.create_time;
+    UPDATE meeting_history SET ended_at = now() WHERE id = OLD.id AND internal_id = OLD.internal_id;
     RETURN NULL;
 END $$;
 

@@ -17,7 +17,7 @@ mod report;
 mod roster;
 mod view;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -58,12 +58,24 @@ struct Inner {
     /// How much is known of what was seen of each node.
     seqs: Mutex<HashMap<BackendId, i64>>,
     /// Look-ups that are under way, shared by all who want the same.
-    look_ups: DashMap<ScopedId, Arc<OnceCell<Result<(), Fault>>>>,
-    /// Claims of which it is not known whether they were made, by their numbers, and since when.
-    doubtful: Mutex<Vec<(i64, Instant)>>,
+    look_ups: DashMap<ScopedId, LookUp>,
+    doubtful: Mutex<Vec<Doubt>>,
+    /// When the echoes were announced that have not come back.
+    echoes: Mutex<VecDeque<Instant>>,
     /// A command has been announced.
     commands: Notify,
     tasks: Mutex<JoinSet<()>>,
+}
+
+/// A look-up that is under way.
+type LookUp = Arc<OnceCell<Result<(), Fault>>>;
+
+/// A claim that nobody of this server works on, or will once it is made: a statement about it came to no answer.
+struct Doubt {
+    claim: i64,
+    /// Whether its node may have got the create.
+    sent: bool,
+    since: Instant,
 }
 
 impl Cluster {
@@ -85,6 +97,7 @@ impl Cluster {
             seqs: Mutex::default(),
             look_ups: DashMap::new(),
             doubtful: Mutex::default(),
+            echoes: Mutex::default(),
             commands: Notify::new(),
             tasks: Mutex::default(),
         }));
@@ -141,6 +154,10 @@ impl Cluster {
 
     fn seqs(&self) -> MutexGuard<'_, HashMap<BackendId, i64>> {
         self.0.seqs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn echoes(&self) -> MutexGuard<'_, VecDeque<Instant>> {
+        self.0.echoes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {

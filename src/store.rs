@@ -25,7 +25,7 @@ pub use commands::{Command, CommandState};
 pub use error::{Place, StoreError};
 pub use feed::{Change, Feed};
 pub use frontends::NewFrontend;
-pub use meetings::{CLAIM, Claim, LIVE, MeetingCopy, NewMeeting, PastMeeting, Release, Ticket};
+pub use meetings::{CLAIM, Claim, LIVE, MeetingCopy, Move, NewMeeting, PastMeeting, Release, Ticket};
 pub use polls::{BackendStatus, Poll, PollOutcome};
 pub use pool::Store;
 pub use servers::{NewServer, ServerRow};

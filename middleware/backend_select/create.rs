@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tower::ServiceExt;
 
 use super::BackendSelectLayer;
-use super::place::Creation;
+use super::place::{BARRED, Creation};
 use crate::call::Reply;
 use crate::cluster::{Backend, Meeting, MeetingState};
 use crate::fault::{Blame, Fault};
-use crate::ports::Born;
+use crate::ports::{Born, Move};
 
 impl BackendSelectLayer {
     /// Creates the meeting on the backend it was claimed for, and on others while nodes fail.
@@ -58,8 +58,9 @@ impl BackendSelectLayer {
             let moved = self.meetings.move_claim(meeting, other.id, fault.sent()).await;
             drop(reservation);
             match moved {
-                Ok(Some(moved)) => return Some((moved, other)),
-                Ok(None) => creation.leave_out(&other, || "the claim could not be moved there".to_owned()),
+                Ok(Move::Moved(moved)) => return Some((moved, other)),
+                Ok(Move::Barred) => creation.leave_out(&other, || BARRED.to_owned()),
+                Ok(Move::NotOurs) => return None,
                 Err(error) => {
                     tracing::warn!(meeting.id = %meeting.id, %error, "A claim could not be moved");
                     return None;

@@ -42,7 +42,7 @@ impl BackendSelectLayer {
                 }
                 Claim::Taken(meeting) => known = Some(meeting),
                 Claim::Barred => {
-                    creation.leave_out(&backend, || "an older meeting is just being ended there".to_owned());
+                    creation.leave_out(&backend, || BARRED.to_owned());
                 }
             }
         }
@@ -76,10 +76,16 @@ impl BackendSelectLayer {
 
     /// Goes on with the claim of a server that is gone. Its node may have made the meeting already, and then says so.
     async fn inherit(&self, creation: Creation, claim: Arc<Meeting>) -> Result<Reply, Fault> {
-        let backend = self.directory.backend(claim.backend).ok_or(Fault::MeetingNotReady)?;
+        let Some(backend) = self.directory.backend(claim.backend) else {
+            self.meetings.release(&claim, true).await;
+            return Err(Fault::MeetingNotReady);
+        };
         self.create(creation, claim, backend).await
     }
 }
+
+/// Why a backend cannot have the claim.
+pub(super) const BARRED: &str = "an older meeting of that id is just being ended there, or the backend was removed";
 
 /// A create on its way to a node.
 pub(super) struct Creation {

@@ -48,6 +48,11 @@ impl Backend {
         self.vitals.health().state == NodeState::Ready
     }
 
+    /// Whether the node is down beyond doubt: what runs there is not to be counted on.
+    pub fn is_lost(&self) -> bool {
+        self.vitals.health().is_lost()
+    }
+
     /// What new meetings are placed by: the lower, the sooner. In attendees of a node whose factor is 1.
     pub fn load(&self, model: &LoadModel, now: Instant) -> f64 {
         self.load_factor * self.vitals.load(model, now)

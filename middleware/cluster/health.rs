@@ -38,11 +38,12 @@ pub struct Health {
 }
 
 impl Health {
-    /// The node answered. One that was down is up after a few answers; one that was never asked is up at once.
+    /// The node answered. One that was lost is up after a few answers; one that was not is up at once.
     #[must_use]
     pub fn answered(self) -> Self {
         let answers = self.answers.saturating_add(1);
-        let is_back = self.state != NodeState::Error || answers >= UP_AFTER;
+        let was_lost = self.state == NodeState::Error && (self.answers > 0 || self.is_lost());
+        let is_back = !was_lost || answers >= UP_AFTER;
         let state = if is_back { NodeState::Ready } else { NodeState::Error };
         Self { state, misses: 0, answers }
     }
@@ -50,7 +51,9 @@ impl Health {
     /// The node did not answer. One that was up is down after a few misses; one that never answered is down at once.
     #[must_use]
     pub fn missed(self) -> Self {
-        let misses = self.misses.saturating_add(1);
+        // One that was about to be up again is as lost as before.
+        let was_lost = self.state == NodeState::Error && self.answers > 0;
+        let misses = if was_lost { DOWN_AFTER } else { self.misses.saturating_add(1) };
         let stays = self.state == NodeState::Ready && misses < DOWN_AFTER;
         let state = if stays { NodeState::Ready } else { NodeState::Error };
         Self { state, misses, answers: 0 }
@@ -61,7 +64,7 @@ impl Health {
         match self.state {
             NodeState::Init => true,
             NodeState::Ready => self.misses > 0,
-            NodeState::Error => self.answers > 0,
+            NodeState::Error => !self.is_lost(),
         }
     }
 
@@ -123,13 +126,14 @@ mod tests {
     fn a_node_that_never_answered_is_down_at_once_and_up_at_once() {
         let never = Health::default().missed();
         assert_eq!((never.state, never.is_lost()), (NodeState::Error, false));
-        assert_eq!(up().state, NodeState::Ready);
+        assert_eq!((up().state, never.answered().state), (NodeState::Ready, NodeState::Ready));
+        assert_eq!(never.missed().missed().answered().state, NodeState::Error, "by then it is lost");
     }
 
     #[test]
     fn in_doubt_the_node_is_asked_again_soon() {
         assert!(!up().is_in_doubt());
-        assert!(up().missed().is_in_doubt());
+        assert!(up().missed().is_in_doubt() && Health::default().missed().is_in_doubt());
         let down = after(up(), &[false, false, false]);
         assert!(!down.is_in_doubt());
         assert!(down.answered().is_in_doubt());

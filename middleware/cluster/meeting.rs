@@ -24,6 +24,8 @@ pub struct Meeting {
     pub backend: BackendId,
     /// Counts its places; see [`Attempt`].
     pub attempt: Attempt,
+    /// The number of the claim by which it got its place: no other meeting, before or after it, has the same.
+    pub claim: i64,
     /// How far it has come.
     pub state: MeetingState,
     /// The node's own id of it, once it is live.

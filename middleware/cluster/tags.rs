@@ -54,6 +54,8 @@ impl From<Option<Vec<String>>> for Tags {
 /// Any of the tags will do. `none` stands for a backend without a tag, and `!` at the end says that it must be one of these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagChoice {
+    /// The frontend's own words, those that are not allowed included.
+    said: String,
     tags: Tags,
     untagged: bool,
     /// Whether there is to be no meeting where none of the choices can be had.
@@ -71,7 +73,8 @@ impl TagChoice {
         }
         let untagged = words.contains(UNTAGGED);
         let may = |tag: &&str| *tag != UNTAGGED && allowed.is_none_or(|allowed| allowed.contains(tag));
-        Some(Self { tags: words.iter().filter(may).collect(), untagged, required })
+        let said = words.iter().collect::<Vec<_>>().join(";");
+        Some(Self { said, tags: words.iter().filter(may).collect(), untagged, required })
     }
 
     /// Whether a backend is one of the choices. Tags that the frontend is bound to anyway do not make it a tagged one.
@@ -79,10 +82,9 @@ impl TagChoice {
         self.tags.iter().any(|tag| tags.contains(tag)) || (self.untagged && tags.iter().all(|tag| bound.contains(tag)))
     }
 
-    /// The words, as a tenant may read them again.
-    pub fn words(&self) -> String {
-        let untagged = self.untagged.then_some(UNTAGGED);
-        self.tags.iter().chain(untagged).collect::<Vec<_>>().join(";")
+    /// The frontend's own words, those that it may not choose included.
+    pub fn words(&self) -> &str {
+        &self.said
     }
 }
 

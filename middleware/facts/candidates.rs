@@ -9,7 +9,7 @@ use crate::cluster::{Backend, BackendId, LoadModel};
 use crate::fault::Fault;
 
 /// How many backends are named with one reason.
-const NAMED: usize = 5;
+const NAMED: usize = 20;
 
 /// The backends that may take a meeting. The set is only ever narrowed.
 #[derive(Clone, Debug)]
@@ -120,7 +120,8 @@ impl Candidates {
         let best = ranks.iter().min().copied();
         let left = self.backends.iter().zip(&ranks).map(|(backend, rank)| {
             let load = backend.load(model, now);
-            let because = rank.silent.then(|| "its agent is silent".to_owned());
+            let silence = backend.vitals.agent().and_then(|agent| agent.silence(now)).filter(|_| rank.silent);
+            let because = silence.map(|silence| format!("its agent has been silent for {} s", silence.as_secs()));
             let chosen = Some(*rank) == best;
             let standing = if chosen { Standing::Chosen { load } } else { Standing::Outranked { load, because } };
             Verdict::new(backend, standing)
@@ -230,6 +231,6 @@ mod tests {
         let rank = |name| Rank::of(&cluster.backend_named(name), &LoadModel::default(), now);
         assert!(rank("n2") < rank("n3") && rank("n3") < rank("n1"));
         let said = candidates.placement(&LoadModel::default(), now).to_string();
-        assert!(said.contains("its agent is silent (n1.example)"), "{said}");
+        assert!(said.contains("its agent has been silent for 60 s (n1.example)"), "{said}");
     }
 }

@@ -10,7 +10,7 @@ use super::{Memory, claimed};
 use crate::bbb::ScopedId;
 use crate::cluster::{BackendId, FrontendId, Meeting, MeetingState};
 use crate::fault::Fault;
-use crate::ports::{Born, Claim, Meetings, NewClaim, Settled};
+use crate::ports::{Born, Claim, Meetings, Move, NewClaim, Settled};
 
 impl Meetings for Memory {
     fn known(&self, id: &str) -> Option<Arc<Meeting>> {
@@ -57,13 +57,13 @@ impl Meetings for Memory {
         meeting: &'a Meeting,
         backend: BackendId,
         sent: bool,
-    ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+    ) -> BoxFuture<'a, Result<Move, Fault>> {
         let mut state = self.state();
         if sent {
             state.copies.push(meeting.backend);
         }
         let moved = Meeting { backend, attempt: meeting.attempt + 1, ..meeting.clone() };
-        ready(Ok(Some(state.place(moved)))).boxed()
+        ready(Ok(Move::Moved(state.place(moved)))).boxed()
     }
 
     fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, ()> {

@@ -1,5 +1,6 @@
 //! What a server does by itself: its own beat, and its share of what some server has to do.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,8 +10,8 @@ use futures_util::FutureExt;
 use metrics::gauge;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{ATTEMPT_LIMIT, Cluster, Inner};
-use crate::store::StoreError;
+use super::{ATTEMPT_LIMIT, Cluster, Doubt, Inner};
+use crate::store::{Release, StoreError};
 
 /// Between two signs of life.
 const BEAT_PAUSE: Duration = Duration::from_secs(2);
@@ -100,29 +101,32 @@ impl Cluster {
         }
     }
 
-    /// A claim came to no answer, and may yet be made: by a statement that is on its way, or whose answer was lost.
-    pub(super) fn doubt(&self, claim: i64) {
+    /// A statement about a claim came to no answer. It may be carried out all the same, now or in a while, and then nobody here
+    /// knows of the claim.
+    pub(super) fn doubt(&self, claim: i64, sent: bool) {
         let mut doubtful = self.0.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
         if doubtful.len() < MOST_DOUBTFUL {
-            doubtful.push((claim, Instant::now()));
+            doubtful.push(Doubt { claim, sent, since: Instant::now() });
         }
     }
 
     /// Gives up claims that were made and that nobody knows of, or whoever wants their meetings would wait for nobody.
     async fn withdraw_claims(&self) {
-        let numbers: Vec<i64> = {
+        let doubts: HashMap<i64, bool> = {
             let mut doubtful = self.0.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
-            doubtful.retain(|(_, since)| since.elapsed() < 2 * ATTEMPT_LIMIT);
-            doubtful.iter().map(|(number, _)| *number).collect()
+            doubtful.retain(|doubt| doubt.since.elapsed() < 2 * ATTEMPT_LIMIT);
+            doubtful.iter().map(|doubt| (doubt.claim, doubt.sent)).collect()
         };
-        if numbers.is_empty() {
+        if doubts.is_empty() {
             return;
         }
+        let numbers: Vec<i64> = doubts.keys().copied().collect();
         match self.noted(self.0.store.find_claims(&numbers).await) {
             Ok(made) => {
                 for claim in made {
-                    tracing::warn!(meeting.id = %claim.id, "A claim is given up that was made after all");
-                    self.release(&claim, false).await;
+                    tracing::warn!(meeting.id = %claim.id, "A claim is given up that nobody works on");
+                    let sent = doubts.get(&claim.claim).copied().unwrap_or(true);
+                    self.release(&claim, sent).await;
                 }
             }
             Err(error) => tracing::debug!(%error, "Claims of which nobody knows could not be looked for"),
@@ -130,9 +134,13 @@ impl Cluster {
     }
 
     async fn reap_claims(&self) -> Result<(), StoreError> {
-        for meeting in self.0.store.reap_claims(2 * ATTEMPT_LIMIT).await? {
-            tracing::warn!(meeting.id = %meeting.id, "A claim was given up: nobody finished it");
-            self.0.view.unlearn(&meeting.id, meeting.version);
+        for (claim, release) in self.0.store.reap_claims(2 * ATTEMPT_LIMIT).await? {
+            tracing::warn!(meeting.id = %claim.id, "A claim was given up: nobody finished it");
+            match release {
+                Release::Gone => self.0.view.unlearn(&claim.id, claim.version),
+                Release::Detached(detached) => self.0.view.learn(&Arc::new(detached)),
+                Release::NotOurs => {}
+            }
         }
         Ok(())
     }

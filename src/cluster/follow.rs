@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{BackendId, MeetingState};
-use metrics::counter;
+use metrics::{counter, gauge};
 use tokio::time::sleep;
 
 use super::{Cluster, Inner};
@@ -45,13 +45,21 @@ impl Cluster {
             view.unlearn(&id, version);
         }
         self.0.pulse.send_modify(|pulse| pulse.prove(began));
+        // Those that were announced to a connection that is gone are never heard.
+        self.echoes().clear();
         self.seqs().clear();
         self.follow_statuses().await
     }
 
     /// Reads one meeting again.
     pub(super) async fn read_meeting(&self, id: &ScopedId) -> Result<(), StoreError> {
-        self.read_meetings(std::slice::from_ref(id)).await
+        let Inner { store, view, .. } = &*self.0;
+        let before = view.version(id);
+        match self.noted(store.find_meeting(id).await)? {
+            Some(row) => view.learn(&Arc::new(row)),
+            None => view.unlearn(id, before),
+        }
+        Ok(())
     }
 
     /// Reads some meetings again, with one statement.
@@ -85,12 +93,16 @@ impl Cluster {
             }
         });
         self.every(FOLLOW_PAUSE, |cluster| async move { cluster.follow().await });
-        self.every(ECHO_PAUSE, |cluster| async move {
-            let announced = cluster.noted(cluster.0.store.echo(cluster.0.id).await);
-            if let Err(error) = announced {
-                tracing::debug!(%error, "No echo could be announced");
-            }
-        });
+        self.every(ECHO_PAUSE, |cluster| async move { cluster.announce_echo().await });
+    }
+
+    /// Whatever is announced before an echo is in memory once that is heard.
+    async fn announce_echo(&self) {
+        let began = Instant::now();
+        match self.noted(self.0.store.echo(self.0.id).await) {
+            Ok(()) => self.echoes().push_back(began),
+            Err(error) => tracing::debug!(%error, "No echo could be announced"),
+        }
     }
 
     /// What is announced meanwhile waits in the feed.
@@ -102,7 +114,6 @@ impl Cluster {
     }
 
     async fn apply(&self, changes: &[Change]) -> Result<(), StoreError> {
-        let began = Instant::now();
         // Everything is read after all of these were announced.
         if changes.contains(&Change::Reconnected) {
             return self.load_all().await;
@@ -115,12 +126,12 @@ impl Cluster {
             self.read_meetings(&meetings.into_iter().cloned().collect::<Vec<_>>()).await?;
         }
         for change in changes {
-            self.apply_one(change, began).await?;
+            self.apply_one(change).await?;
         }
         Ok(())
     }
 
-    async fn apply_one(&self, change: &Change, began: Instant) -> Result<(), StoreError> {
+    async fn apply_one(&self, change: &Change) -> Result<(), StoreError> {
         let Inner { store, view, .. } = &*self.0;
         match change {
             Change::Frontend(id) => {
@@ -129,7 +140,11 @@ impl Cluster {
             }
             Change::Backend(id) => self.read_backend(*id).await?,
             Change::Command(_) => self.0.commands.notify_one(),
-            Change::Echo(id) if *id == self.0.id => self.0.pulse.send_modify(|pulse| pulse.prove(began)),
+            Change::Echo(id) if *id == self.0.id => {
+                if let Some(announced) = self.echoes().pop_front() {
+                    self.0.pulse.send_modify(|pulse| pulse.prove(announced));
+                }
+            }
             Change::Reconnected | Change::Meeting(_) | Change::Echo(_) => {}
         }
         Ok(())
@@ -138,6 +153,9 @@ impl Cluster {
     /// Reads one backend again.
     pub(super) async fn read_backend(&self, id: BackendId) -> Result<(), StoreError> {
         let row = self.noted(self.0.store.find_backend(id).await)?;
+        if let Some(removed) = self.0.view.roster().backend(id).filter(|_| row.is_none()) {
+            gauge!("b3scale_backend_up", "backend" => removed.host().to_owned()).set(0.0);
+        }
         self.0.view.change_roster(|roster| roster.with_backend(id, row));
         Ok(())
     }

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant, SystemTime};
 use b3scale_middleware::bbb::{Algorithm, CallKind, Params};
 use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Health, Meeting, NodeState};
 use b3scale_middleware::ports::NodeRequest;
-use b3scale_middleware::{Fault, Reply};
+use b3scale_middleware::{Fault, NodeFailure, Reply};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::HeaderValue;
+use metrics::gauge;
 use sha2::{Digest, Sha256};
 
 use super::report::Report;
@@ -41,7 +42,7 @@ const MOST_AT_ONCE: u32 = 64;
 /// What a node said, and how long that took.
 struct Answer {
     /// The document and what is in it.
-    said: Result<(Bytes, Report), Fault>,
+    said: Result<(Bytes, Report), String>,
     latency: Duration,
 }
 
@@ -50,6 +51,8 @@ impl Cluster {
     pub(super) async fn ask_due(&self) {
         match self.noted(self.0.store.take_polls(MOST_AT_ONCE, LEASE).await) {
             Ok(polls) => polls.into_iter().for_each(|poll| self.spawn_poll(poll)),
+            // That all connections are in use says nothing of the others.
+            Err(StoreError::Busy { .. }) => {}
             Err(error) if error.is_away() => self.ask_alone(),
             Err(error) => tracing::error!(%error, "The nodes could not be asked how they fare"),
         }
@@ -62,30 +65,39 @@ impl Cluster {
         join_all(asked.map(|backend| self.ask_now(backend.id))).await;
     }
 
-    /// Asks one node now, whoever may be asking it, and waits. `false`: there is no such backend.
-    pub(super) async fn ask_now(&self, id: BackendId) -> bool {
+    /// Asks one node now, whoever may be asking it, and waits.
+    ///
+    /// # Errors
+    /// Why it did not answer, or could not be asked.
+    pub(super) async fn ask_now(&self, id: BackendId) -> Result<(), String> {
         match self.noted(self.0.store.take_poll(id, LEASE).await) {
             Ok(Some(poll)) => self.poll(&poll).await,
-            Ok(None) => return false,
-            Err(error) => tracing::debug!(backend.id = %id, %error, "A node could not be taken to be asked"),
+            Ok(None) => Err(format!("there is no backend {id}")),
+            Err(error) => Err(error.to_string()),
         }
-        true
     }
 
     fn spawn_poll(&self, poll: Poll) {
         let cluster = self.clone();
-        self.spawn(async move { cluster.poll(&poll).await });
+        self.spawn(async move { drop(cluster.poll(&poll).await) });
     }
 
-    async fn poll(&self, poll: &Poll) {
-        let Some(backend) = self.backend_of(poll).await else { return };
+    async fn poll(&self, poll: &Poll) -> Result<(), String> {
+        let backend = self.backend_of(poll).await.ok_or_else(|| format!("there is no backend {}", poll.backend))?;
         // A meeting that goes live while the node is writing its answer is not in it, and has not ended.
         let believed = self.0.view.meetings_where(|meeting| meeting.backend == backend.id);
         let answer = self.answer(&backend, poll.asked_at).await;
+        let said = answer.said.as_ref().map(drop).map_err(String::clone);
         match self.noted(self.record(&backend, poll, &answer).await) {
-            Ok(true) => self.act_on(&backend, poll.health, answer, &believed).await,
-            Ok(false) => {}
-            Err(error) => tracing::debug!(backend.id = %backend.id, %error, "How a node fares could not be noted"),
+            Ok(true) => {
+                self.act_on(&backend, poll.health, answer, &believed).await;
+                said
+            }
+            Ok(false) => Err("another server has asked it meanwhile".to_owned()),
+            Err(error) => {
+                tracing::debug!(backend.id = %backend.id, %error, "How a node fares could not be noted");
+                Err(error.to_string())
+            }
         }
     }
 
@@ -104,23 +116,25 @@ impl Cluster {
         let reply = self.ask(backend, CallKind::GetMeetings, &Params::default()).await;
         let latency = began.elapsed();
         let said = match reply {
-            Ok(reply) => read(reply.body, asked_at).await.map_err(|why| Fault::garbled(backend.id, why)),
-            Err(fault) => Err(fault),
+            Ok(reply) => read(reply.body, asked_at).await.map_err(|why| NodeFailure::Garbled(why).to_string()),
+            // Which node it is, is said beside it.
+            Err(Fault::Node { failure, .. }) => Err(failure.to_string()),
+            Err(fault) => Err(fault.to_string()),
         };
-        Answer { said, latency }
+        Answer { said: said.map_err(|error| error.replace(char::is_control, " ")), latency }
     }
 
     /// Writes down what came of a poll, and takes it in. `false`: it comes too late.
     async fn record(&self, backend: &Backend, poll: &Poll, answer: &Answer) -> Result<bool, StoreError> {
         let health = next(poll.health, answer);
-        let error = answer.said.as_ref().err().map(ToString::to_string);
+        let error = answer.said.as_ref().err().map(String::as_str);
         let said = answer.said.as_ref().ok();
         let digest = said.map(|(document, _)| Sha256::digest(document).to_vec());
         let news = said.zip(digest.as_deref()).filter(|_| digest != poll.digest);
         let agent = backend.vitals.agent().filter(|agent| agent.silence(Instant::now()).is_none());
         let outcome = PollOutcome {
             health,
-            last_error: error.as_deref(),
+            last_error: error,
             latency: answer.latency,
             attendees: said.map_or_else(|| backend.vitals.attendees(), |(_, report)| report.attendees()),
             report: news.map(|((document, _), digest)| (&document[..], digest)),
@@ -131,7 +145,7 @@ impl Cluster {
             },
         };
         let Some(seq) = self.0.store.record_poll(poll, &outcome).await? else { return Ok(false) };
-        self.see(backend, health, error.as_deref());
+        self.see(backend, health, error);
         // With a gap, the status in between says more than this, such as what the agent said.
         let mut seqs = self.seqs();
         let known = seqs.entry(backend.id).or_default();
@@ -150,7 +164,7 @@ impl Cluster {
                 self.reconcile(backend, believed, &report).await;
             }
             Err(_) if lost => self.detach(backend).await,
-            Err(fault) => tracing::debug!(backend.id = %backend.id, %fault, "A node did not report"),
+            Err(error) => tracing::debug!(backend.id = %backend.id, error, "A node did not report"),
         }
     }
 
@@ -184,6 +198,7 @@ impl Cluster {
     /// Notes how a node fares, and says so when that is another state than before.
     fn see(&self, backend: &Backend, health: Health, error: Option<&str>) {
         let before = backend.vitals.see(health, error);
+        gauge!("b3scale_backend_up", "backend" => backend.host().to_owned()).set(f64::from(backend.is_up()));
         let (id, url) = (backend.id, &backend.url);
         match (before, health.state) {
             (NodeState::Init | NodeState::Error, NodeState::Ready) => {
@@ -205,8 +220,8 @@ impl Cluster {
                 let (cluster, backend) = (self.clone(), Arc::clone(backend));
                 self.spawn(async move {
                     let answer = cluster.answer(&backend, SystemTime::now()).await;
-                    let error = answer.said.as_ref().err().map(ToString::to_string);
-                    cluster.see(&backend, next(backend.vitals.health(), &answer), error.as_deref());
+                    let error = answer.said.as_ref().err().map(String::as_str);
+                    cluster.see(&backend, next(backend.vitals.health(), &answer), error);
                 });
             }
         }

@@ -6,15 +6,16 @@ use std::time::Duration;
 use b3scale_middleware::Fault;
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, MeetingState};
-use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, NewClaim, Settled};
+use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, Move, NewClaim, Settled};
 use bytes::Bytes;
+use dashmap::DashMap;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use metrics::counter;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::view::Known;
-use super::{ATTEMPT_LIMIT, Cluster};
+use super::{ATTEMPT_LIMIT, Cluster, LookUp};
 use crate::store::{self, NewMeeting, Release, StoreError, Ticket};
 
 /// A result is not announced, so a claim of another server is looked at again after this long.
@@ -25,6 +26,9 @@ const LOOKS_BEFORE_INHERITANCE: u32 = 4;
 
 /// How long a call waits for the store to tell of a meeting that memory does not have.
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a list waits for what has become of claims.
+const LIST_LIMIT: Duration = Duration::from_secs(1);
 
 /// Pauses before a result is written once more while the database is away.
 const TRIES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
@@ -72,11 +76,14 @@ impl Meetings for Cluster {
         async move {
             // Results are not announced, and whoever lists wants to see what it has just created at another server.
             let claims = self.0.view.meetings_where(of(MeetingState::Claimed));
-            if !claims.is_empty() {
+            if !claims.is_empty() && !self.0.pulse.borrow().is_away() {
                 let claims: Vec<_> = claims.iter().map(|claim| claim.id.clone()).collect();
-                let _ = timeout(LOOK_UP_LIMIT, self.read_meetings(&claims)).await;
+                let _ = timeout(LIST_LIMIT, self.read_meetings(&claims)).await;
             }
+            let roster = self.0.view.roster();
+            let is_lost = |one: &Meeting| roster.backend(one.backend).is_none_or(|backend| backend.is_lost());
             let mut own = self.0.view.meetings_where(of(MeetingState::Live));
+            own.retain(|meeting| !is_lost(meeting));
             own.sort_unstable_by_key(|meeting| meeting.placed_at);
             own.iter().filter_map(|meeting| self.0.view.entry(meeting)).collect()
         }
@@ -90,7 +97,7 @@ impl Meetings for Cluster {
             let ticket = Ticket::draw(self.0.id);
             let claimed = self.0.store.claim_meeting(new, ticket).await;
             if claimed.is_err() {
-                self.doubt(ticket.number);
+                self.doubt(ticket.number, false);
             }
             Ok(match self.asked(claimed)? {
                 store::Claim::Won(meeting) => Claim::Won(self.learn(meeting)),
@@ -110,10 +117,17 @@ impl Meetings for Cluster {
         meeting: &'a Meeting,
         backend: BackendId,
         sent: bool,
-    ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+    ) -> BoxFuture<'a, Result<Move, Fault>> {
         async move {
-            let moved = self.asked(self.0.store.move_claim(meeting, backend, sent).await)?;
-            Ok(moved.map(|moved| self.learn(moved)))
+            let moved = self.0.store.move_claim(meeting, backend, sent).await;
+            if moved.is_err() {
+                self.doubt(meeting.claim, true);
+            }
+            Ok(match self.asked(moved)? {
+                store::Move::Moved(moved) => Move::Moved(self.learn(moved)),
+                store::Move::Barred => Move::Barred,
+                store::Move::NotOurs => Move::NotOurs,
+            })
         }
         .boxed()
     }
@@ -125,7 +139,10 @@ impl Meetings for Cluster {
                 Ok(Release::Gone) => self.0.view.unlearn(&meeting.id, meeting.version),
                 Ok(Release::Detached(detached)) => drop(self.learn(detached)),
                 Ok(Release::NotOurs) => self.look_again(&meeting.id).await,
-                Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "A claim could not be given up"),
+                Err(error) => {
+                    tracing::warn!(meeting.id = %meeting.id, %error, "A claim could not be given up, which is tried again");
+                    self.doubt(meeting.claim, sent);
+                }
             }
         }
         .boxed()
@@ -172,6 +189,7 @@ impl Cluster {
     /// Reads a meeting that memory does not have, or not as it is by now. Whoever wants the same meanwhile waits for the same
     /// look.
     async fn look_up(&self, id: &ScopedId) -> Result<(), Fault> {
+        let _under_way = UnderWay { look_ups: &self.0.look_ups, id };
         let look_up = Arc::clone(&self.0.look_ups.entry(id.clone()).or_default());
         let look = || async {
             let read = timeout(LOOK_UP_LIMIT, self.read_meeting(id)).await;
@@ -206,13 +224,12 @@ impl Cluster {
             if let Ok(settled) = timeout(LOOK_AGAIN, settled).await {
                 return Ok(settled);
             }
-            self.look_again(&meeting.id).await;
+            let _ = self.look_up(&meeting.id).await;
             let Some(now) = self.known(meeting.id.as_ref()) else { continue };
             if looks % LOOKS_BEFORE_INHERITANCE == 0
-                && let Ok(Some(inherited)) = self.noted(self.0.store.inherit_claim(&now, self.0.id).await)
+                && let Some(inherited) = self.inherit(&now).await
             {
-                tracing::warn!(meeting.id = %now.id, "A create is finished whose server is gone");
-                return Ok(Settled::Inherited(self.learn(inherited)));
+                return Ok(Settled::Inherited(inherited));
             }
             if now.attempt != attempt {
                 (attempt, deadline) = (now.attempt, Instant::now() + ATTEMPT_LIMIT);
@@ -221,6 +238,22 @@ impl Cluster {
             }
         }
         Err(Fault::MeetingNotReady)
+    }
+
+    /// Takes over the claim of a server that is gone.
+    async fn inherit(&self, claim: &Meeting) -> Option<Arc<Meeting>> {
+        let ticket = Ticket::draw(self.0.id);
+        match self.noted(self.0.store.inherit_claim(claim, ticket).await) {
+            Ok(inherited) => {
+                let inherited = inherited.map(|inherited| self.learn(inherited))?;
+                tracing::warn!(meeting.id = %inherited.id, "A create is finished whose server is gone");
+                Some(inherited)
+            }
+            Err(_) => {
+                self.doubt(ticket.number, true);
+                None
+            }
+        }
     }
 
     /// Takes a row in that this server has just written, and hands it back as it was written.
@@ -254,6 +287,18 @@ impl Cluster {
 
     fn asked<T>(&self, outcome: Result<T, StoreError>) -> Result<T, Fault> {
         self.noted(outcome).map_err(|error| fault(&error))
+    }
+}
+
+/// Sees to it that a look-up which everybody has given up is not kept.
+struct UnderWay<'a> {
+    look_ups: &'a DashMap<ScopedId, LookUp>,
+    id: &'a ScopedId,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.look_ups.remove_if(self.id, |_, look_up| Arc::strong_count(look_up) == 1);
     }
 }
 

@@ -28,6 +28,11 @@ impl Pulse {
         self.away_since.is_some() != before.is_some()
     }
 
+    /// Whether the last statement found no database.
+    pub(super) fn is_away(&self) -> bool {
+        self.away_since.is_some()
+    }
+
     /// Everything that had been announced by `then` is in memory.
     pub(super) fn prove(&mut self, then: Instant) {
         self.proved = self.proved.max(Some(then));

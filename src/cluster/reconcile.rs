@@ -141,18 +141,18 @@ impl Cluster {
 
     /// A node is lost: its meetings may be created elsewhere. Said after every poll, since not every one may have been heard.
     pub(super) async fn detach(&self, backend: &Backend) {
-        let there = |state| move |meeting: &Meeting| meeting.backend == backend.id && meeting.state == state;
         let Inner { store, view, .. } = &*self.0;
+        // That a meeting is ending is not announced: what is live in memory may be that by now.
+        let runs = |meeting: &Meeting| matches!(meeting.state, MeetingState::Live | MeetingState::Ending);
+        if view.meetings_where(|meeting| meeting.backend == backend.id && runs(meeting)).is_empty() {
+            return;
+        }
         let lost = async {
-            if !view.meetings_where(there(MeetingState::Live)).is_empty() {
-                for detached in self.noted(store.detach_meetings(backend.id).await)? {
-                    view.learn(&Arc::new(detached));
-                }
+            for detached in self.noted(store.detach_meetings(backend.id).await)? {
+                view.learn(&Arc::new(detached));
             }
-            if !view.meetings_where(there(MeetingState::Ending)).is_empty() {
-                for gone in self.noted(store.forget_ending(backend.id).await)? {
-                    view.unlearn(&gone.id, gone.version);
-                }
+            for gone in self.noted(store.forget_ending(backend.id).await)? {
+                view.unlearn(&gone.id, gone.version);
             }
             Ok::<_, StoreError>(())
         };

@@ -295,6 +295,7 @@ mod tests {
             frontend: FrontendId(Uuid::nil()),
             backend: BackendId(Uuid::nil()),
             attempt: 1,
+            claim: 1,
             state,
             internal_id: None,
             size: b3scale_middleware::cluster::Size::default(),

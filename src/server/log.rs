@@ -7,7 +7,7 @@ use b3scale_middleware::{Blame, Door, Fault, Reply};
 use tracing::{error, info, warn};
 
 /// The longest text of a fault that is written, in characters.
-const LONGEST_FAULT: usize = 500;
+const LONGEST_FAULT: usize = 4000;
 
 /// The line of one call. One that is dropped unwritten belongs to a client that hung up.
 pub(super) struct Line {

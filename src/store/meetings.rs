@@ -16,7 +16,7 @@ use super::rows::{column, readable, word};
 use super::{Store, StoreError};
 
 pub use copies::MeetingCopy;
-pub use places::{CLAIM, Claim, LIVE, NewMeeting, Release, Ticket};
+pub use places::{CLAIM, Claim, LIVE, Move, NewMeeting, Release, Ticket};
 
 const TABLE: &str = "meetings";
 
@@ -98,6 +98,7 @@ fn meeting(row: &Row) -> Result<Meeting, StoreError> {
         frontend: FrontendId(column(TABLE, row, "frontend_id")?),
         backend: BackendId(column(TABLE, row, "backend_id")?),
         attempt: column(TABLE, row, "attempt")?,
+        claim: column(TABLE, row, "claim")?,
         state: word(TABLE, row, "state")?,
         internal_id: column(TABLE, row, "internal_id")?,
         size: Size {

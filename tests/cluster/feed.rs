@@ -60,7 +60,7 @@ async fn meetings_are_announced_when_routing_changes_and_not_for_results() {
     assert_eq!(announced(&cluster, &mut feed).await, once, "claimed");
     cluster.claim("algebra", cluster.b).await;
     assert_eq!(announced(&cluster, &mut feed).await, [], "taken");
-    let moved = cluster.store.move_claim(&held, cluster.b, false).await.unwrap().unwrap();
+    let moved = cluster.moved(&held, cluster.b, false).await.unwrap();
     assert_eq!(announced(&cluster, &mut feed).await, once, "moved");
     let live = cluster.store.record_live(&moved, &born("internal", 1)).await.unwrap().unwrap();
     assert_eq!(announced(&cluster, &mut feed).await, [], "live");

@@ -1,6 +1,6 @@
 //! A database with a frontend, two backends, and short ways to say what the tests do.
 
-use b3scale::store::{Claim, NewBackend, NewFrontend, NewMeeting, Release, Store, Ticket};
+use b3scale::store::{Claim, Move, NewBackend, NewFrontend, NewMeeting, Release, Store, Ticket};
 use b3scale_middleware::bbb::{Algorithms, MeetingId, ScopedId, Secret};
 use b3scale_middleware::cluster::{AdminState, BackendId, FrontendId, FrontendSettings, Meeting, Size};
 use b3scale_middleware::ports::Born;
@@ -47,6 +47,14 @@ impl Fixture {
         backend: BackendId,
     ) -> NewMeeting<'a> {
         NewMeeting { id, meeting_id, frontend: self.frontend, backend, size: Size::default() }
+    }
+
+    /// A claim that is moved. `None`: it could not be.
+    pub(crate) async fn moved(&self, held: &Meeting, to: BackendId, sent: bool) -> Option<Meeting> {
+        match self.store.move_claim(held, to, sent).await.expect("the move is answered") {
+            Move::Moved(moved) => Some(moved),
+            Move::Barred | Move::NotOurs => None,
+        }
     }
 
     /// Gives a claim up. `false`: it was not ours any more.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use b3scale::store::{Claim, MeetingCopy, NewServer, Release, Store, Ticket};
+use b3scale::store::{Claim, MeetingCopy, Move, NewServer, Release, Store, Ticket};
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::MeetingState;
 use tokio::task::JoinSet;
@@ -46,10 +46,10 @@ async fn of_fifty_simultaneous_claims_one_wins_and_the_others_see_its_place() {
 async fn a_claim_moves_and_leaves_a_copy_if_the_call_was_sent() {
     let cluster = Fixture::new().await;
     let first = cluster.won("algebra").await;
-    let second = cluster.store.move_claim(&first, cluster.b, true).await.unwrap().expect("the claim is ours");
+    let second = cluster.moved(&first, cluster.b, true).await.expect("the claim is ours");
     assert_eq!((second.backend, second.attempt, second.state), (cluster.b, 2, MeetingState::Claimed));
     assert!(second.version > first.version);
-    let third = cluster.store.move_claim(&second, cluster.a, false).await.unwrap().expect("the claim is ours");
+    let third = cluster.moved(&second, cluster.a, false).await.expect("the claim is ours");
     cluster.store.record_live(&third, &born("internal", 1)).await.unwrap().expect("the claim is ours");
     assert_eq!(cluster.copies().await, [], "the meeting itself runs where its copy was");
 }
@@ -58,7 +58,7 @@ async fn a_claim_moves_and_leaves_a_copy_if_the_call_was_sent() {
 async fn a_copy_is_ended_only_while_its_meeting_is_live_elsewhere_or_gone() {
     let cluster = Fixture::new().await;
     let first = cluster.won("algebra").await;
-    let second = cluster.store.move_claim(&first, cluster.b, true).await.unwrap().unwrap();
+    let second = cluster.moved(&first, cluster.b, true).await.unwrap();
     assert_eq!(cluster.copies().await, [], "the claim may yet move back");
     let live = cluster.store.record_live(&second, &born("internal", 1)).await.unwrap().unwrap();
     assert_eq!(cluster.copies().await, [(scoped("algebra"), cluster.a)]);
@@ -74,9 +74,9 @@ async fn a_copy_is_ended_only_while_its_meeting_is_live_elsewhere_or_gone() {
 async fn what_belongs_to_an_older_attempt_comes_too_late() {
     let cluster = Fixture::new().await;
     let stale = cluster.won("algebra").await;
-    let held = cluster.store.move_claim(&stale, cluster.b, false).await.unwrap().unwrap();
+    let held = cluster.moved(&stale, cluster.b, false).await.unwrap();
     assert_eq!(cluster.store.record_live(&stale, &born("late", 1)).await.unwrap(), None);
-    assert_eq!(cluster.store.move_claim(&stale, cluster.a, true).await.unwrap(), None);
+    assert_eq!(cluster.moved(&stale, cluster.a, true).await, None);
     assert!(!cluster.released(&stale, true).await);
     assert_eq!(cluster.store.find_history(&scoped("algebra")).await.unwrap(), None);
     assert_eq!(cluster.found("algebra").await, Some(held.clone()));
@@ -175,7 +175,7 @@ async fn a_live_meeting_is_not_a_claim_that_can_be_given_up() {
     let cluster = Fixture::new().await;
     let live = cluster.live("algebra").await;
     assert!(!cluster.released(&live, true).await);
-    assert_eq!(cluster.store.move_claim(&live, cluster.b, true).await.unwrap(), None);
+    assert_eq!(cluster.moved(&live, cluster.b, true).await, None);
     assert_eq!(cluster.store.reap_claims(Duration::ZERO).await.unwrap(), []);
     assert_eq!(cluster.found("algebra").await, Some(live));
 }
@@ -260,7 +260,7 @@ async fn a_detached_meeting_created_on_its_own_node_is_a_copy_until_that_answers
 async fn a_detached_meeting_is_not_claimed_where_a_copy_of_it_is_being_ended() {
     let cluster = Fixture::new().await;
     let first = cluster.won("algebra").await;
-    let second = cluster.store.move_claim(&first, cluster.b, true).await.unwrap().unwrap();
+    let second = cluster.moved(&first, cluster.b, true).await.unwrap();
     cluster.store.record_live(&second, &born("internal", 1)).await.unwrap().unwrap();
     let copy = cluster.store.load_copies().await.unwrap().remove(0);
     assert!(cluster.store.take_copy(&copy).await.unwrap());
@@ -277,7 +277,7 @@ async fn a_claim_does_not_move_to_where_a_copy_is_being_ended_and_spares_any_oth
         let copy = MeetingCopy { id: scoped(name), backend: cluster.a, attempt: 1 };
         assert!(!ending || cluster.store.take_copy(&copy).await.unwrap());
         let Claim::Won(held) = cluster.claim(name, cluster.b).await else { panic!("nobody has it") };
-        let moved = cluster.store.move_claim(&held, cluster.a, false).await.unwrap();
+        let moved = cluster.moved(&held, cluster.a, false).await;
         assert_eq!(moved.is_none(), ending);
         assert!(!cluster.store.take_copy(&copy).await.unwrap(), "it is being created");
         assert!(cluster.released(&moved.unwrap_or(held), false).await);
@@ -358,7 +358,7 @@ async fn claims_that_nobody_finished_are_reaped() {
     let age = "UPDATE meetings SET claimed_at = now() - interval '2 minutes' WHERE meeting_id = 'old'";
     cluster.database.execute(age).await;
     let reaped = cluster.store.reap_claims(Duration::from_secs(60)).await.unwrap();
-    assert_eq!(reaped.iter().map(|claim| &claim.id).collect::<Vec<_>>(), [&old.id]);
+    assert_eq!(reaped.iter().map(|(claim, _)| &claim.id).collect::<Vec<_>>(), [&old.id]);
     assert_eq!(cluster.store.load_meetings().await.unwrap(), [fresh]);
     assert_eq!(cluster.copies().await, [(old.id, cluster.a)], "its create may have been sent");
 }
@@ -369,7 +369,7 @@ async fn a_claim_on_a_backend_that_was_removed_is_for_the_next_candidate() {
     assert!(cluster.store.remove_backend(cluster.b).await.unwrap());
     assert_eq!(cluster.claim("algebra", cluster.b).await, Claim::Barred);
     let held = cluster.won("algebra").await;
-    assert_eq!(cluster.store.move_claim(&held, cluster.b, false).await.unwrap(), None);
+    assert_eq!(cluster.moved(&held, cluster.b, false).await, None);
     assert_eq!(cluster.found("algebra").await, Some(held));
 }
 
@@ -398,17 +398,63 @@ async fn the_claim_of_a_server_that_is_gone_is_inherited_once() {
         cluster.store.beat(&NewServer { id, address: text(), version: text(), pipeline_hash: text() }).await.unwrap();
     }
     let Claim::Won(held) = cluster.claim_for(gone, "algebra", cluster.a).await else { panic!("nobody has it") };
-    assert_eq!(cluster.store.inherit_claim(&held, heir).await.unwrap(), None, "its server is there");
-    assert_eq!(cluster.store.inherit_claim(&held, gone).await.unwrap(), None, "nobody inherits from itself");
+    assert_eq!(cluster.store.inherit_claim(&held, Ticket::draw(heir)).await.unwrap(), None, "its server is there");
+    assert_eq!(
+        cluster.store.inherit_claim(&held, Ticket::draw(gone)).await.unwrap(),
+        None,
+        "nobody inherits from itself"
+    );
     let silence =
         "UPDATE servers SET beat = beat - interval '11 seconds' WHERE id = '00000000-0000-0000-0000-000000000002'";
     cluster.database.execute(silence).await;
-    let inherited = cluster.store.inherit_claim(&held, heir).await.unwrap().expect("its server is gone");
+    let inherited = cluster.store.inherit_claim(&held, Ticket::draw(heir)).await.unwrap().expect("its server is gone");
     assert_eq!((inherited.backend, inherited.attempt), (held.backend, held.attempt + 1));
-    assert_eq!(cluster.store.inherit_claim(&held, heir).await.unwrap(), None, "it is another attempt by now");
+    assert_eq!(
+        cluster.store.inherit_claim(&held, Ticket::draw(heir)).await.unwrap(),
+        None,
+        "it is another attempt by now"
+    );
     assert_eq!(cluster.store.record_live(&held, &born("late", 1)).await.unwrap(), None);
     cluster.store.record_live(&inherited, &born("internal", 1)).await.unwrap().expect("the claim is ours");
     assert_eq!(cluster.copies().await, [], "it was always the same node");
+}
+
+/// Found by a release whose answer was lost and which was tried again when another server had the meeting.
+#[tokio::test]
+async fn what_belongs_to_an_earlier_claim_does_nothing_to_a_later_one() {
+    let cluster = Fixture::new().await;
+    let earlier = cluster.won("algebra").await;
+    assert!(cluster.released(&earlier, false).await);
+    let later = cluster.won("algebra").await;
+    assert_eq!((later.backend, later.attempt), (earlier.backend, earlier.attempt));
+    assert!(!cluster.released(&earlier, false).await);
+    assert_eq!(cluster.store.move_claim(&earlier, cluster.b, true).await.unwrap(), Move::NotOurs);
+    assert_eq!(cluster.found("algebra").await, Some(later));
+}
+
+/// Found by a create that came to nothing a day after the lost meeting had been created elsewhere, and had ended.
+#[tokio::test]
+async fn what_was_created_elsewhere_is_not_detached_again() {
+    let cluster = Fixture::new().await;
+    cluster.live("algebra").await;
+    cluster.store.detach_meetings(cluster.a).await.unwrap();
+    let Claim::Won(anew) = cluster.claim("algebra", cluster.b).await else { panic!("a detached meeting is free") };
+    let live = cluster.store.record_live(&anew, &born("anew", 2)).await.unwrap().expect("the claim is ours");
+    assert!(cluster.store.forget_meeting(&live).await.unwrap());
+    let Claim::Won(later) = cluster.claim("algebra", cluster.b).await else { panic!("nobody has it") };
+    assert_eq!(cluster.store.release_claim(&later, false).await.unwrap(), Release::Gone);
+    assert_eq!(cluster.copies().await, [(scoped("algebra"), cluster.a)], "that is what is left of the first one");
+}
+
+#[tokio::test]
+async fn a_claim_that_nobody_finished_leaves_a_lost_meeting_as_it_was() {
+    let cluster = Fixture::new().await;
+    let live = cluster.live("algebra").await;
+    cluster.store.detach_meetings(cluster.a).await.unwrap();
+    assert!(matches!(cluster.claim("algebra", cluster.b).await, Claim::Won(_)));
+    cluster.store.reap_claims(Duration::ZERO).await.unwrap();
+    let back = cluster.found("algebra").await.expect("its node may come back");
+    assert_eq!((back.state, back.backend, back.internal_id), (MeetingState::Detached, cluster.a, live.internal_id));
 }
 
 #[tokio::test]
@@ -531,7 +577,7 @@ async fn the_age_of_a_claim_has_nothing_to_do_with_the_time_zone() {
         let age = "UPDATE meetings SET claimed_at = claimed_at - interval '200 seconds' WHERE meeting_id = 'old'";
         cluster.database.execute(age).await;
         let reaped = cluster.store.reap_claims(Duration::from_secs(180)).await.unwrap();
-        assert_eq!(reaped.iter().map(|claim| &claim.id).collect::<Vec<_>>(), [&old.id], "{zone}");
+        assert_eq!(reaped.iter().map(|(claim, _)| &claim.id).collect::<Vec<_>>(), [&old.id], "{zone}");
         assert_eq!(cluster.found("fresh").await, Some(fresh), "{zone}");
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use b3scale_middleware::bbb::{CallKind, ScopedId};
 use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, MeetingState};
 use b3scale_middleware::memory::Memory;
-use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, NewClaim, NodeRequest, Nodes, Settled};
+use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, Move, NewClaim, NodeRequest, Nodes, Settled};
 use b3scale_middleware::{Call, Fault, Ports, Reply};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -122,13 +122,8 @@ impl Meetings for World {
         ready(Ok(self.known(meeting.id.as_ref()).map_or(Settled::Vacant, Settled::Placed))).boxed()
     }
 
-    fn move_claim<'a>(
-        &'a self,
-        _: &'a Meeting,
-        _: BackendId,
-        _: bool,
-    ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
-        ready(Ok(None)).boxed()
+    fn move_claim<'a>(&'a self, _: &'a Meeting, _: BackendId, _: bool) -> BoxFuture<'a, Result<Move, Fault>> {
+        ready(Ok(Move::NotOurs)).boxed()
     }
 
     fn release<'a>(&'a self, _: &'a Meeting, _: bool) -> BoxFuture<'a, ()> {

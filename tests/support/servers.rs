@@ -85,7 +85,9 @@ impl Servers {
             processes.push(Process::ready(running, log).await);
         }
         let (connections, http) = (options.connections, Http::new());
-        Self { nodes, backends, relays, store, processes, program, connections, http, _database: None }
+        let servers = Self { nodes, backends, relays, store, processes, program, connections, http, _database: None };
+        servers.see_all_nodes().await;
+        servers
     }
 
     /// How many servers there are, those that were killed included.
@@ -161,6 +163,18 @@ impl Servers {
         for server in 0..self.count() {
             let knows = async || self.call_as(&key, server, CallKind::GetMeetings, "").await.is_success();
             eventually("every server has read what was announced", knows).await;
+        }
+    }
+
+    /// Waits until every server sees every node up.
+    async fn see_all_nodes(&self) {
+        for server in 0..self.count() {
+            let sees = async || {
+                let metrics = self.fetch(server, "/metrics").await.expect("an answer").text;
+                let up = |line: &&str| line.starts_with("b3scale_backend_up{") && line.ends_with(" 1");
+                metrics.lines().filter(up).count() == self.nodes.len()
+            };
+            eventually("a server sees every node up", sees).await;
         }
     }
 

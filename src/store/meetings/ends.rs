@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use b3scale_middleware::cluster::{BackendId, Meeting};
+use tokio_postgres::types::ToSql;
 
-use super::{compared, meeting};
+use super::{Release, compared, meeting};
 use crate::store::rows::readable;
 use crate::store::{Store, StoreError};
 
@@ -15,10 +16,10 @@ impl Store {
     /// Any [`StoreError`] of the database.
     pub async fn record_ending(&self, held: &Meeting) -> Result<Option<Meeting>, StoreError> {
         let sql = "UPDATE meetings SET state = 'ending', updated_at = now(), version = nextval('versions')
-            WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND internal_id IS NOT DISTINCT FROM $4
+            WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $5 AND internal_id IS NOT DISTINCT FROM $4
                 AND state IN ('live', 'detached') RETURNING *";
         let (id, backend, attempt) = compared(held);
-        self.meeting("record an ending meeting", sql, &[&id, &backend, &attempt, &held.internal_id]).await
+        self.meeting("record an ending meeting", sql, &[&id, &backend, &attempt, &held.internal_id, &held.claim]).await
     }
 
     /// The meeting is gone. Its line in the history stays, with the time of its end. `false`: it was not there any more, or
@@ -28,15 +29,16 @@ impl Store {
     /// Any [`StoreError`] of the database.
     pub async fn forget_meeting(&self, held: &Meeting) -> Result<bool, StoreError> {
         let sql = "WITH gone AS (
-                DELETE FROM meetings WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state <> 'claimed'
-                    AND internal_id IS NOT DISTINCT FROM $4
+                DELETE FROM meetings WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $5
+                    AND state <> 'claimed' AND internal_id IS NOT DISTINCT FROM $4
                 RETURNING id, internal_id),
             ended AS (
                 UPDATE meeting_history AS past SET ended_at = now() FROM gone
                 WHERE past.id = gone.id AND past.internal_id = gone.internal_id)
             SELECT pg_notify('b3scale', 'meeting:' || id)::text FROM gone";
         let (id, backend, attempt) = compared(held);
-        Ok(self.row("forget a meeting", sql, &[&id, &backend, &attempt, &held.internal_id]).await?.is_some())
+        let params: [&(dyn ToSql + Sync); 5] = [&id, &backend, &attempt, &held.internal_id, &held.claim];
+        Ok(self.row("forget a meeting", sql, &params).await?.is_some())
     }
 
     /// A backend is lost with meetings whose end it had accepted: they are gone, and returned. Should it come back with them,
@@ -76,25 +78,28 @@ impl Store {
     pub async fn attach_meeting(&self, held: &Meeting) -> Result<Option<Meeting>, StoreError> {
         let sql = "WITH attached AS (
                 UPDATE meetings SET state = 'live', updated_at = now(), version = nextval('versions')
-                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state = 'detached' RETURNING *)
+                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $4 AND state = 'detached' RETURNING *),
+            noted AS (
+                UPDATE meeting_history AS past SET ended_at = NULL FROM attached
+                WHERE past.id = attached.id AND past.internal_id = attached.internal_id)
             SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM attached";
         let (id, backend, attempt) = compared(held);
-        self.meeting("attach a meeting", sql, &[&id, &backend, &attempt]).await
+        self.meeting("attach a meeting", sql, &[&id, &backend, &attempt, &held.claim]).await
     }
 
-    /// Gives up claims that nobody finished, and returns them. Whether their creates were sent is unknown, so each leaves a
-    /// [`MeetingCopy`](super::MeetingCopy).
+    /// Gives up claims that nobody finished, and returns them with what became of them. Whether their creates were sent is
+    /// unknown, so each leaves a [`MeetingCopy`](super::MeetingCopy).
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn reap_claims(&self, older_than: Duration) -> Result<Vec<Meeting>, StoreError> {
-        let sql = "WITH gone AS (
-                DELETE FROM meetings WHERE state = 'claimed' AND claimed_at < now() - make_interval(secs => $1)
-                RETURNING *),
-            copied AS (
-                INSERT INTO meeting_copies (id, backend_id, attempt) SELECT id, backend_id, attempt FROM gone
-                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now())
-            SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM gone";
-        Ok(readable(&self.rows("reap claims", sql, &[&older_than.as_secs_f64()]).await?, meeting))
+    pub async fn reap_claims(&self, older_than: Duration) -> Result<Vec<(Meeting, Release)>, StoreError> {
+        let sql = "SELECT * FROM meetings WHERE state = 'claimed' AND claimed_at < now() - make_interval(secs => $1)";
+        let old = readable(&self.rows("look for old claims", sql, &[&older_than.as_secs_f64()]).await?, meeting);
+        let mut reaped = Vec::new();
+        for claim in old {
+            let release = self.release_claim(&claim, true).await?;
+            reaped.push((claim, release));
+        }
+        Ok(reaped)
     }
 }

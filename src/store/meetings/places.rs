@@ -54,6 +54,17 @@ pub enum Claim {
     Barred,
 }
 
+/// What came of moving a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// The meeting has its place there.
+    Moved(Meeting),
+    /// What is left of it there is just being ended, or that backend was removed.
+    Barred,
+    /// The claim was not ours any more.
+    NotOurs,
+}
+
 /// What came of giving a claim up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Release {
@@ -97,17 +108,18 @@ pub const CLAIM: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE 
 
 /// How the result of a create is noted: the other one.
 //
-// Only a meeting that is there again is announced: nobody waits for the result of a claim by announcement.
+// Only a meeting that is there again, or was made anew, is announced: nobody waits for the result of a claim by announcement.
+// What was detached when it was claimed is a mere copy from now on.
 pub const LIVE: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $2 FOR KEY SHARE),
+    before AS MATERIALIZED (SELECT FROM meetings WHERE id = $1 AND state <> 'claimed'),
     live AS (
         INSERT INTO meetings AS held (id, backend_id, attempt, internal_id, create_time, frontend_id, meeting_id,
             entry, size_hint, size_limit, breakout, state, claim, version)
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'live', nextval('versions'), nextval('versions')
-        FROM place
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'live', $12, nextval('versions') FROM place
         ON CONFLICT (id) DO UPDATE SET state = 'live', internal_id = excluded.internal_id,
             create_time = excluded.create_time, entry = excluded.entry, updated_at = now(),
             version = excluded.version
-        WHERE held.backend_id = excluded.backend_id AND held.attempt = excluded.attempt
+        WHERE held.backend_id = excluded.backend_id AND held.attempt = excluded.attempt AND held.claim = excluded.claim
         RETURNING *, held.xmax = 0 AS again),
     noted AS (
         INSERT INTO meeting_history (id, internal_id, frontend_id, meeting_id, backend_id)
@@ -116,12 +128,16 @@ pub const LIVE: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE i
     adopted AS (
         DELETE FROM meeting_copies AS copies USING live
         WHERE copies.id = live.id AND copies.backend_id = live.backend_id),
+    settled AS (
+        UPDATE meeting_copies AS copies SET internal_id = NULL, create_time = NULL FROM live
+        WHERE copies.id = live.id AND copies.backend_id <> live.backend_id AND copies.internal_id IS NOT NULL),
     copied AS (
         INSERT INTO meeting_copies (id, backend_id, attempt) SELECT $1, $2, $3 FROM place
         WHERE NOT EXISTS (SELECT FROM live)
             AND NOT EXISTS (SELECT FROM meetings WHERE id = $1 AND backend_id = $2)
         ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now())
-    SELECT live.*, CASE WHEN again THEN pg_notify('b3scale', 'meeting:' || id)::text END FROM live";
+    SELECT live.*, CASE WHEN again OR EXISTS (SELECT FROM before)
+        THEN pg_notify('b3scale', 'meeting:' || id)::text END FROM live";
 
 impl Store {
     /// Gives a meeting a place, unless it has one. Of simultaneous claims one wins and the others get the winner's place. A
@@ -161,16 +177,15 @@ impl Store {
     }
 
     /// Takes a claimed meeting to another backend. With `sent`, the create may have reached the old one, which becomes a
-    /// [`MeetingCopy`](super::MeetingCopy). `None`: the claim is not ours any more, what is left of the meeting there is just
-    /// being ended, or that backend was removed.
+    /// [`MeetingCopy`](super::MeetingCopy).
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn move_claim(&self, held: &Meeting, to: BackendId, sent: bool) -> Result<Option<Meeting>, StoreError> {
+    pub async fn move_claim(&self, held: &Meeting, to: BackendId, sent: bool) -> Result<Move, StoreError> {
         let sql = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $4 FOR KEY SHARE),
             ours AS MATERIALIZED (
-                SELECT FROM meetings
-                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state = 'claimed' FOR UPDATE),
+                SELECT id FROM meetings WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $6
+                    AND state = 'claimed' FOR UPDATE),
             left_there AS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4),
             spared AS (
                 UPDATE meeting_copies SET spared_until = now() + interval '3 minutes'
@@ -179,15 +194,19 @@ impl Store {
             moved AS (
                 UPDATE meetings SET backend_id = $4, attempt = attempt + 1, claimed_at = now(), updated_at = now(),
                     version = nextval('versions')
-                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state = 'claimed' AND EXISTS (SELECT FROM place)
+                WHERE id IN (SELECT id FROM ours) AND EXISTS (SELECT FROM place)
                     AND (NOT EXISTS (SELECT FROM left_there) OR EXISTS (SELECT FROM spared)) RETURNING *),
             copied AS (
                 INSERT INTO meeting_copies (id, backend_id, attempt)
                 SELECT id, $2, $3 FROM moved WHERE $5
                 ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now())
-            SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM moved";
+            SELECT moved.*, CASE WHEN moved.id IS NOT NULL THEN pg_notify('b3scale', 'meeting:' || moved.id)::text END
+            FROM ours LEFT JOIN moved ON moved.id = ours.id";
         let (id, backend, attempt) = compared(held);
-        self.meeting("move a claim", sql, &[&id, &backend, &attempt, &to.0, &sent]).await
+        let params: [&(dyn ToSql + Sync); 6] = [&id, &backend, &attempt, &to.0, &sent, &held.claim];
+        let Some(row) = self.row("move a claim", sql, &params).await? else { return Ok(Move::NotOurs) };
+        let is_moved = column::<Option<&str>>(TABLE, &row, "id")?.is_some();
+        Ok(if is_moved { Move::Moved(meeting(&row)?) } else { Move::Barred })
     }
 
     /// Takes over the claim of a server that is gone, where it stands. `None`: its server is there, or the claim is not what
@@ -195,16 +214,18 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn inherit_claim(&self, held: &Meeting, server: Uuid) -> Result<Option<Meeting>, StoreError> {
+    pub async fn inherit_claim(&self, held: &Meeting, ticket: Ticket) -> Result<Option<Meeting>, StoreError> {
         let sql = "WITH inherited AS (
                 UPDATE meetings SET attempt = attempt + 1, claimed_by = $4, claimed_at = now(), updated_at = now(),
-                    claim = nextval('versions'), version = nextval('versions')
-                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state = 'claimed' AND claimed_by <> $4
+                    claim = $5, version = nextval('versions')
+                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $6 AND state = 'claimed'
+                    AND claimed_by <> $4
                     AND NOT EXISTS (SELECT FROM servers
                         WHERE servers.id = claimed_by AND beat > now() - interval '10 seconds') RETURNING *)
             SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM inherited";
         let (id, backend, attempt) = compared(held);
-        self.meeting("inherit a claim", sql, &[&id, &backend, &attempt, &server]).await
+        let params: [&(dyn ToSql + Sync); 6] = [&id, &backend, &attempt, &ticket.server, &ticket.number, &held.claim];
+        self.meeting("inherit a claim", sql, &params).await
     }
 
     /// The node has answered: the meeting runs. A node may also make a meeting anew that it had lost, which then has another
@@ -217,7 +238,7 @@ impl Store {
         let (id, backend, attempt) = compared(held);
         let entry = born.entry.as_deref().map(String::from_utf8_lossy);
         let (hint, limit) = (bounded(held.size.hint), bounded(held.size.limit));
-        let params: [&(dyn ToSql + Sync); 11] = [
+        let params: [&(dyn ToSql + Sync); 12] = [
             &id,
             &backend,
             &attempt,
@@ -229,6 +250,7 @@ impl Store {
             &hint,
             &limit,
             &held.size.breakout,
+            &held.claim,
         ];
         self.meeting("record a live meeting", LIVE, &params).await
     }
@@ -242,16 +264,19 @@ impl Store {
         let sql = "WITH renewed AS (
                 UPDATE meetings SET state = 'live', internal_id = $5, create_time = $6, entry = NULL, updated_at = now(),
                     version = nextval('versions')
-                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state IN ('live', 'ending')
+                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $7 AND state IN ('live', 'ending')
                     AND internal_id IS NOT DISTINCT FROM $4 RETURNING *),
+            ended AS (
+                UPDATE meeting_history AS past SET ended_at = now() FROM renewed
+                WHERE past.id = renewed.id AND past.internal_id = $4),
             noted AS (
                 INSERT INTO meeting_history (id, internal_id, frontend_id, meeting_id, backend_id)
                 SELECT id, internal_id, frontend_id, meeting_id, backend_id FROM renewed
                 ON CONFLICT (id, internal_id) DO UPDATE SET backend_id = excluded.backend_id, ended_at = NULL)
-            SELECT * FROM renewed";
+            SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM renewed";
         let (id, backend, attempt) = compared(held);
-        let params: [&(dyn ToSql + Sync); 6] =
-            [&id, &backend, &attempt, &held.internal_id, &born.internal_id, &born.create_time];
+        let params: [&(dyn ToSql + Sync); 7] =
+            [&id, &backend, &attempt, &held.internal_id, &born.internal_id, &born.create_time, &held.claim];
         self.meeting("renew a meeting", sql, &params).await
     }
 
@@ -262,8 +287,8 @@ impl Store {
     /// Any [`StoreError`] of the database.
     pub async fn release_claim(&self, held: &Meeting, sent: bool) -> Result<Release, StoreError> {
         let sql = "WITH ours AS MATERIALIZED (
-                SELECT id FROM meetings
-                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND state = 'claimed' FOR UPDATE),
+                SELECT id FROM meetings WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $5
+                    AND state = 'claimed' FOR UPDATE),
             before AS MATERIALIZED (
                 SELECT copies.* FROM meeting_copies AS copies JOIN ours USING (id)
                 WHERE internal_id IS NOT NULL AND NOT ($4 AND backend_id = $2)
@@ -286,7 +311,8 @@ impl Store {
             SELECT restored.*, pg_notify('b3scale', 'meeting:' || ours.id)::text
             FROM ours LEFT JOIN restored ON restored.id = ours.id";
         let (id, backend, attempt) = compared(held);
-        let Some(row) = self.row("release a claim", sql, &[&id, &backend, &attempt, &sent]).await? else {
+        let params: [&(dyn ToSql + Sync); 5] = [&id, &backend, &attempt, &sent, &held.claim];
+        let Some(row) = self.row("release a claim", sql, &params).await? else {
             return Ok(Release::NotOurs);
         };
         let is_restored = column::<Option<&str>>(TABLE, &row, "id")?.is_some();

@@ -1,5 +1,8 @@
 //! One server does not come to PostgreSQL, while the others do.
 
+use std::time::Duration;
+
+use b3scale::node::{Misbehaviour, NodeState};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_support::{Relay, Servers, ServersOptions, eventually, new_frontend};
 
@@ -87,6 +90,28 @@ async fn a_server_whose_way_to_postgresql_is_cut_serves_what_it_knows_and_learns
 #[tokio::test]
 async fn a_server_whose_way_to_postgresql_stalls_serves_what_it_knows_and_learns_the_rest_later() {
     survive(Relay::stall).await;
+}
+
+/// Its node has made the meeting, and nobody could write that down.
+#[tokio::test]
+async fn a_create_whose_result_could_not_be_noted_can_be_repeated_everywhere() {
+    let servers = Servers::start(B3SCALED, ServersOptions { nodes: 1, ..Default::default() }).await;
+    servers.nodes[0].misbehave_once("create", Misbehaviour::Slow(Duration::from_millis(500)));
+    let cut = async {
+        let asked = |node: &NodeState| node.calls().any(|call| call.call == "create");
+        servers.until_node(0, "the node is at work", asked).await;
+        servers.relays[LONELY].cut();
+    };
+    let query = creation("unnoted");
+    let (answer, ()) = tokio::join!(servers.call(LONELY, CallKind::Create, &query), cut);
+    assert!(!answer.failed().is_empty(), "nothing was acknowledged that nobody knows of");
+    servers.relays[LONELY].heal();
+    for server in 0..servers.count() {
+        let repeated = async || servers.call(server, CallKind::Create, &query).await.is_success();
+        eventually("the create comes to its end", repeated).await;
+    }
+    let alone = |node: &NodeState| node.meetings().len() == 1;
+    servers.until_node(0, "there is one meeting of that id", alone).await;
 }
 
 /// The claim was on its way, and arrives when the way is healed and its server has long given it up.
