@@ -98,10 +98,11 @@ impl Cluster {
 
     /// Whatever is announced before an echo is in memory once that is heard.
     async fn announce_echo(&self) {
-        let began = Instant::now();
-        match self.noted(self.0.store.echo(self.0.id).await) {
-            Ok(()) => self.echoes().push_back(began),
-            Err(error) => tracing::debug!(%error, "No echo could be announced"),
+        // Before it is announced, since it may be heard before the announcement is answered.
+        self.echoes().push_back(Instant::now());
+        if let Err(error) = self.noted(self.0.store.echo(self.0.id).await) {
+            self.echoes().pop_back();
+            tracing::debug!(%error, "No echo could be announced");
         }
     }
 

@@ -51,7 +51,7 @@ impl<'a> Lesson<'a> {
 
     async fn create_elsewhere(&'a self, BusyNode { place, meetings, .. }: &BusyNode<'a>) -> Outcome {
         self.each(meetings, async |meeting| self.create_away_from(place, meeting).await).await?;
-        // A server that has not heard yet believes the meeting lost, and sends whoever joins to the waiting page.
+        // A server that has not heard yet believes the meeting lost, and does not list it.
         self.heard(KILLED).await?;
         Ok(format!("{} anew, each on another node tagged {}", count(meetings), place.tag))
     }
