@@ -50,7 +50,9 @@ impl Cluster {
         let reply = self.ask(backend, CallKind::End, &params).await?;
         if reply.failed_with("notFound") && self.noted(store.forget_copy(copy, ATTEMPT_LIMIT).await)? {
             tracing::info!(meeting.id = %copy.id, backend.id = %backend.id, "A copy has been ended");
+            return Ok(());
         }
-        Ok(())
+        // An end that was not answered may yet be carried out: then the copy stays taken for as long as that may take.
+        Ok(self.noted(store.rest_copy(copy).await)?)
     }
 }

@@ -148,6 +148,20 @@ async fn a_meeting_is_not_created_where_a_copy_of_it_is_being_ended() {
     assert!(matches!(cluster.claim("algebra", cluster.b).await, Claim::Won(_)));
 }
 
+/// Found by a cluster with one node, in which a room could not be created for as long as a copy of it was watched.
+#[tokio::test]
+async fn between_two_ends_of_a_copy_its_meeting_can_be_created_there() {
+    let cluster = Fixture::new().await;
+    let held = cluster.won("algebra").await;
+    assert!(cluster.released(&held, true).await);
+    let copy = cluster.store.load_copies().await.unwrap().remove(0);
+    assert!(cluster.store.take_copy(&copy).await.unwrap());
+    assert_eq!(cluster.claim("algebra", cluster.a).await, Claim::Barred);
+    cluster.store.rest_copy(&copy).await.unwrap();
+    assert!(!cluster.store.take_copy(&copy).await.unwrap(), "it is left alone for a moment");
+    assert!(matches!(cluster.claim("algebra", cluster.a).await, Claim::Won(_)));
+}
+
 #[tokio::test]
 async fn a_node_that_may_still_be_at_work_is_not_believed_that_it_has_no_copy() {
     let cluster = Fixture::new().await;

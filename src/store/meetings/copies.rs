@@ -62,6 +62,19 @@ impl Store {
         Ok(self.row("forget a copy", sql, &[&params.0, &params.1, &params.2, &params.3]).await?.is_some())
     }
 
+    /// The end of a copy has been answered. For ten seconds it is left alone, so that whoever wants the meeting can create it on
+    /// that node again: there may be no other.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn rest_copy(&self, copy: &MeetingCopy) -> Result<(), StoreError> {
+        let sql = "UPDATE meeting_copies SET ending_until = NULL,
+                spared_until = greatest(spared_until, now() + interval '10 seconds')
+            WHERE id = $1 AND backend_id = $2 AND attempt = $3";
+        let params = (copy.id.as_ref(), copy.backend.0, copy.attempt);
+        self.rows("let a copy rest", sql, &[&params.0, &params.1, &params.2]).await.map(drop)
+    }
+
     /// A node runs a meeting that lives elsewhere, and nobody knows how it came there: it is a copy.
     ///
     /// # Errors
