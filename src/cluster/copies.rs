@@ -1,6 +1,6 @@
 //! Copies: meetings that may be left on a node which got a create that was then given up, or was lost with them.
 //!
-//! Each is sent an end until its node says that it has none.
+//! Each is sent an end until its node says that it has none. In between, its meeting can be created there again.
 
 use std::sync::Arc;
 
