@@ -8,6 +8,7 @@
 //! | [`server`] | the port: requests into calls, replies and faults into answers |
 //! | [`cluster`] | what this server knows in memory, and how that is kept true |
 //! | [`store`] | PostgreSQL, and the private cluster of the default run |
+//! | [`rest`] | the bodies of the REST API |
 //! | [`upstream`] | the HTTP client to the nodes |
 //! | [`node`] | a simulated BBB node |
 //! | [`demo`] | a whole cluster on this machine that plays a lesson |
@@ -18,6 +19,7 @@ pub mod config;
 pub mod demo;
 pub mod node;
 pub mod pipeline;
+pub mod rest;
 pub mod serve;
 pub mod server;
 pub mod store;

@@ -1,0 +1,29 @@
+//! The bodies of the REST API, as the server writes them and the command line reads them.
+//!
+//! Names, cases and orders are those of the original b3scale, whose tools read them: nothing is ever left out, absent is `null`.
+//! What the original does not have says so. Times are UTC, in RFC 3339.
+
+mod backend;
+mod command;
+mod frontend;
+mod insight;
+mod meeting;
+mod problem;
+mod state;
+mod status;
+
+pub use backend::{AdminState, Backend, BackendSettings, NodeKeys, NodeState};
+pub use command::{Command, CommandState, Heartbeat, NewCommand, RpcReply, RpcRequest, RpcStatus};
+pub use frontend::{
+    AttendeesLimit, DefaultPresentation, Frontend, FrontendKeys, FrontendSettings, Params, RecordingSettings,
+    Visibility,
+};
+pub use insight::{
+    BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, Verdict,
+};
+pub use meeting::{Attendee, Breakout, Meeting, MeetingInfo, MeetingStage};
+pub use problem::Problem;
+pub use state::{
+    Change, ChangeKind, HistoryRow, ImportedMeeting, StateBackend, StateChanges, StateDocument, StateFrontend, VERSION,
+};
+pub use status::{Migration, SchemaStatus, Status};

@@ -1,0 +1,94 @@
+//! Backends.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Our record of a node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Backend {
+    /// Identity, given by the server.
+    pub id: Uuid,
+    /// What was seen of the node.
+    pub node_state: NodeState,
+    /// What is wanted of it.
+    pub admin_state: AdminState,
+    /// When its agent was last heard of; `2000-01-01T00:00:00Z`: never.
+    #[serde(with = "time::serde::rfc3339")]
+    pub agent_heartbeat: OffsetDateTime,
+    /// The subject of its agent's token.
+    pub agent_ref: Option<String>,
+    /// Why the node is not well.
+    pub last_error: Option<String>,
+    /// How long its last answer took, in nanoseconds, 2147483647 at most: tools keep it in 32 bits.
+    pub latency: i64,
+    /// Meetings that have their place there.
+    pub meetings_count: u32,
+    /// People in them.
+    pub attendees_count: u32,
+    /// How much a unit of load counts there: 2.0 is a node half as strong as one at 1.0.
+    pub load_factor: f64,
+    /// Where the node is and what its checksums are made with.
+    pub bbb: NodeKeys,
+    /// What frontends may ask for.
+    pub settings: BackendSettings,
+    /// When it was added.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it was last changed.
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+    /// When its node last answered; `0001-01-01T00:00:00Z`: never.
+    #[serde(with = "time::serde::rfc3339")]
+    pub synced_at: OffsetDateTime,
+}
+
+/// Where a node is and what its checksums are made with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeKeys {
+    /// The base URL of its API, ending in a slash: `https://node.example/bigbluebutton/api/`.
+    pub host: String,
+    /// What its checksums are made with.
+    pub secret: String,
+}
+
+/// What frontends may ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct BackendSettings {
+    /// The backend's tags, never `null`.
+    pub tags: Vec<String>,
+}
+
+/// What was seen of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeState {
+    /// It was not asked yet.
+    Init,
+    /// It answers.
+    Ready,
+    /// It does not, or not as a BBB node would.
+    Error,
+    /// Not written by this server, and kept because the original has it.
+    Stopped,
+    /// Not written by this server, and kept because the original has it.
+    Decommissioned,
+}
+
+/// What is wanted of a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AdminState {
+    /// It is registered and not yet enabled.
+    Init,
+    /// It takes new meetings.
+    Ready,
+    /// It keeps its meetings and takes no new ones.
+    Stopped,
+    /// It is removed once its last meeting has ended.
+    Decommissioned,
+    /// It has just been removed.
+    Destroyed,
+}

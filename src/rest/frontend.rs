@@ -1,0 +1,115 @@
+//! Frontends.
+
+use std::collections::BTreeMap;
+
+use b3scale_middleware::bbb::Algorithm;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Names and values of call parameters. An empty value is none.
+pub type Params = BTreeMap<String, String>;
+
+/// A tenant's registered client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Frontend {
+    /// Identity, given by the server.
+    pub id: Uuid,
+    /// One that is not active is answered as if it did not exist.
+    pub active: bool,
+    /// How it is known and what it signs with.
+    pub bbb: FrontendKeys,
+    /// What is done to its calls.
+    pub settings: FrontendSettings,
+    /// The customer it belongs to, in another system. Tokens without `b3scale:admin` see only those of their subject.
+    pub account_ref: Option<String>,
+    /// When it was added.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it was last changed.
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+}
+
+/// How a frontend is known and what it signs with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FrontendKeys {
+    /// The segment of the URL that names it.
+    pub key: String,
+    /// What its checksums are made with.
+    pub secret: String,
+    /// Valid beside the first one while the frontend is moved to it. Not known to the original.
+    #[serde(default)]
+    pub next_secret: Option<String>,
+    /// The checksum algorithms it may use. `null`: all. Not known to the original.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["sha256", "sha512"]))]
+    pub checksum_algorithms: Option<Vec<Algorithm>>,
+}
+
+/// What is done to a frontend's calls.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct FrontendSettings {
+    /// Only backends that carry all of these take its meetings.
+    pub required_tags: Option<Vec<String>>,
+    /// Slides for meetings that bring none.
+    pub default_presentation: Option<DefaultPresentation>,
+    /// How many people may be in its meetings.
+    pub attendees_limit: Option<AttendeesLimit>,
+    /// Parameters of `create` where the call has none.
+    pub create_default_params: Params,
+    /// Parameters of `create` whatever the call has.
+    pub create_override_params: Params,
+    /// Parameters of `join` where the call has none.
+    pub join_default_params: Params,
+    /// Parameters of `join` whatever the call has.
+    pub join_override_params: Params,
+    /// What becomes of its recordings.
+    pub recordings: Option<RecordingSettings>,
+    /// The tags that it may choose among with `meta_server-tag`. `null`: any. Not known to the original.
+    pub allowed_tags: Option<Vec<String>>,
+}
+
+/// Slides that meetings start with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct DefaultPresentation {
+    /// Where a node fetches them. Empty: none.
+    pub url: String,
+    /// Use them even when the call brings slides of its own.
+    pub force: bool,
+}
+
+/// How many people may be in a frontend's meetings at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct AttendeesLimit {
+    /// So many. 0: any number.
+    pub limit: u32,
+}
+
+/// What becomes of a frontend's recordings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct RecordingSettings {
+    /// Who may see them, whatever the meeting says.
+    pub visibility_override: Option<Visibility>,
+}
+
+/// Who may see a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Visibility {
+    /// Nobody.
+    Unpublished,
+    /// Whoever has the link.
+    Published,
+    /// Whom the frontend lets.
+    Protected,
+    /// Everybody: it is listed.
+    Public,
+    /// It is listed for everybody, and opened for whom the frontend lets.
+    PublicProtected,
+}

@@ -1,0 +1,136 @@
+//! What the original does not have: the whole cluster at a glance, why a meeting goes where it goes, the pipeline.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{AdminState, NodeState};
+
+/// The whole cluster at a glance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ClusterReport {
+    /// The servers, the oldest first.
+    pub servers: Vec<Server>,
+    /// The backends by their URL.
+    pub backends: Vec<BackendReport>,
+    /// The frontends by their key.
+    pub frontends: Vec<FrontendReport>,
+}
+
+/// A server of the cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Server {
+    /// Made anew with each start.
+    pub id: Uuid,
+    /// Where it listens.
+    pub address: String,
+    /// Of the program.
+    pub version: String,
+    /// Of the pipeline that it runs.
+    pub pipeline_hash: String,
+    /// When it was started.
+    #[serde(with = "time::serde::rfc3339")]
+    pub started_at: OffsetDateTime,
+    /// Seconds since it was last heard of.
+    pub beat_age: f64,
+    /// Whether it is counted on: one that is silent for too long is gone.
+    pub alive: bool,
+    /// Whether it is the one that was asked.
+    pub answering: bool,
+    /// What the one that was asked lacks to be ready; of the others it is not known.
+    pub problems: Vec<String>,
+}
+
+/// A backend, how its node fares, and whether it is used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BackendReport {
+    /// Identity.
+    pub id: Uuid,
+    /// The base URL of its API.
+    pub host: String,
+    /// What is wanted of it.
+    pub admin_state: AdminState,
+    /// What was seen of the node.
+    pub node_state: NodeState,
+    /// Why it takes no new meetings. `null`: it takes them.
+    pub reason: Option<String>,
+    /// Seconds since its agent was last heard of. `null`: it has none.
+    pub heartbeat_age: Option<f64>,
+    /// What new meetings are placed by: the lower, the sooner.
+    pub load: f64,
+    /// Meetings that have their place there.
+    pub meetings: u32,
+    /// People in them.
+    pub attendees: u32,
+    /// How long its last answer took, in nanoseconds.
+    pub latency: i64,
+    /// Its tags.
+    pub tags: Vec<String>,
+}
+
+/// A frontend and what it has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FrontendReport {
+    /// Identity.
+    pub id: Uuid,
+    /// Its key.
+    pub key: String,
+    /// Whether it is served.
+    pub active: bool,
+    /// Its meetings.
+    pub meetings: u32,
+    /// People in them.
+    pub attendees: u32,
+}
+
+/// Why a meeting would be placed where it would.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Explanation {
+    /// The key of the frontend that would create it.
+    pub frontend: String,
+    /// The URL of the backend that would take it. `null`: none would.
+    pub chosen: Option<String>,
+    /// Every backend, those that could take it first.
+    pub candidates: Vec<Candidate>,
+}
+
+/// A backend that was considered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Candidate {
+    /// Identity.
+    pub id: Uuid,
+    /// The base URL of its API.
+    pub host: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// The stage that left it out.
+    pub stage: Option<String>,
+    /// Its load, where it came to that.
+    pub load: Option<f64>,
+}
+
+/// What became of a backend that was considered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It would take the meeting.
+    Chosen,
+    /// It could, and another would.
+    Outranked,
+    /// A stage left it out.
+    Refused,
+}
+
+/// The pipeline that a server runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PipelineReport {
+    /// Of its text. Servers that run the same say the same.
+    pub hash: String,
+    /// The file it was read from. `null`: the one that is compiled in.
+    pub file: Option<String>,
+    /// The plan of every route, as `b3scaled --check` prints it.
+    pub plan: String,
+}

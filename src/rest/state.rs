@@ -1,0 +1,176 @@
+//! The cluster's configuration as one document, to be kept, read, changed and put back.
+//!
+//! Not known to the original.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{AdminState, FrontendSettings};
+
+/// The version of the documents that this program writes and reads.
+pub const VERSION: u32 = 1;
+
+/// Frontends and backends as one document.
+///
+/// A frontend is known by its key, a backend by its host. What an entry does not say is set to its default, so that the
+/// document alone decides what is there. Entries that are missing from it are left alone, unless they are to be deleted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StateDocument {
+    /// Always 1.
+    pub version: u32,
+    /// The frontends by their key.
+    #[serde(default)]
+    pub frontends: Vec<StateFrontend>,
+    /// The backends by their host.
+    #[serde(default)]
+    pub backends: Vec<StateBackend>,
+    /// Running meetings that are brought over from another system, and never exported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub meetings: Vec<ImportedMeeting>,
+    /// Meetings that ran in another system, whose recordings may still come. Never exported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<HistoryRow>,
+}
+
+/// A frontend of a [`StateDocument`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StateFrontend {
+    /// The segment of the URL that names it.
+    pub key: String,
+    /// What its checksums are made with.
+    pub secret: String,
+    /// Valid beside the first one while the frontend is moved to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_secret: Option<String>,
+    /// The checksum algorithms it may use. Missing: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum_algorithms: Option<Vec<String>>,
+    /// One that is not active is answered as if it did not exist.
+    #[serde(default = "yes")]
+    pub active: bool,
+    /// The customer it belongs to, in another system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_ref: Option<String>,
+    /// What is done to its calls.
+    #[serde(default)]
+    pub settings: FrontendSettings,
+    /// The identity it brings from another system. Kept if it is new here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+    /// When it was added there.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    pub created_at: Option<OffsetDateTime>,
+}
+
+/// A backend of a [`StateDocument`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StateBackend {
+    /// The base URL of its API, ending in a slash.
+    pub host: String,
+    /// What the node's checksums are made with.
+    pub secret: String,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// How much a unit of load counts there.
+    #[serde(default = "one")]
+    pub load_factor: f64,
+    /// What is wanted of it.
+    #[serde(default = "ready")]
+    pub admin_state: AdminState,
+    /// The subject of its agent's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_ref: Option<String>,
+    /// The identity it brings from another system. Kept if it is new here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+    /// When it was added there.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    pub created_at: Option<OffsetDateTime>,
+}
+
+/// A running meeting that is brought over from another system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedMeeting {
+    /// The id its node knows it by.
+    pub id: String,
+    /// The id its frontend knows it by.
+    pub meeting_id: String,
+    /// The key of its frontend.
+    pub frontend: String,
+    /// The host of its backend.
+    pub backend: String,
+    /// The node's own id of it, if it is known.
+    #[serde(default)]
+    pub internal_id: Option<String>,
+    /// The node's time of its creation, in milliseconds since 1970.
+    #[serde(default)]
+    pub create_time: Option<i64>,
+}
+
+/// A meeting that ran in another system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HistoryRow {
+    /// The id its node knew it by.
+    pub id: String,
+    /// The id its frontend knew it by.
+    pub meeting_id: String,
+    /// The key of its frontend.
+    pub frontend: String,
+    /// When it was last seen there.
+    #[serde(with = "time::serde::rfc3339")]
+    pub seen_at: OffsetDateTime,
+}
+
+/// What putting a document back changes, or would.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StateChanges {
+    /// Whether it was done. `false`: it was only asked for.
+    pub applied: bool,
+    /// Everything that differs, in the order of the document. Empty: nothing.
+    pub changes: Vec<Change>,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Change {
+    /// What is done.
+    pub kind: ChangeKind,
+    /// `frontend`, `backend`, `meeting` or `history`.
+    pub what: String,
+    /// Its key, host or id.
+    pub name: String,
+    /// What changes in it, a line each, as `settings.required_tags: ["a"] → ["a","b"]`. Secrets are not shown.
+    pub details: Vec<String>,
+}
+
+/// What is done with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// It is added.
+    Add,
+    /// It is changed.
+    Change,
+    /// It is deleted.
+    Delete,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn ready() -> AdminState {
+    AdminState::Ready
+}
