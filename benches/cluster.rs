@@ -206,7 +206,8 @@ impl Plain {
     async fn serving(document: Bytes) -> Self {
         let answer = Next::new(service_fn(move |_| std::future::ready(Ok(Reply::xml(document.clone())))));
         let router = Arc::new(Document(HashMap::from([(CallKind::GetMeetings, answer)])));
-        let parts = ServerParts { router, readiness: Arc::new(Always), metrics: None, secret: b"secret".to_vec() };
+        let parts =
+            ServerParts { router, readiness: Arc::new(Always), api: None, metrics: None, secret: b"secret".to_vec() };
         let server = Server::bind(([127, 0, 0, 1], 0).into(), parts, ServerSettings::default()).await.expect("a port");
         let address = server.local_addr().to_string();
         tokio::spawn(server.serve(std::future::pending()));

@@ -28,7 +28,7 @@ use tower::{Layer, Service};
 
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::cluster::{AdminState, Backend, Meeting, MeetingState, NodeState};
+use crate::cluster::{Backend, Meeting, MeetingState};
 use crate::facts::{Candidates, Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Directory, Meetings, Ports};
@@ -110,7 +110,7 @@ impl BackendPoolLayer {
             return Ok(Candidates::settled(home));
         }
         let mut candidates = Candidates::among(self.directory.backends().iter().cloned());
-        candidates.judge(BackendPool::KIND, takes_meetings);
+        candidates.judge(BackendPool::KIND, Backend::takes_meetings);
         candidates.or_none().map(|()| candidates)
     }
 
@@ -129,25 +129,6 @@ impl BackendPoolLayer {
         let found = if known.is_some() { known } else { self.meetings.find(parent).await? };
         Ok(found.filter(|parent| parent.frontend == frontend))
     }
-}
-
-/// Whether new meetings may be placed there, or why not.
-fn takes_meetings(backend: &Backend) -> Result<(), String> {
-    if backend.admin_state != AdminState::Ready {
-        return Err(format!("its admin state is {}", backend.admin_state));
-    }
-    match backend.vitals.health().state {
-        NodeState::Init => return Err("its node has not been asked yet".to_owned()),
-        NodeState::Error => {
-            let error = backend.vitals.last_error().unwrap_or("it answers again, and not for long enough".into());
-            return Err(format!("its node is down: {error}"));
-        }
-        NodeState::Ready => {}
-    }
-    if backend.vitals.circuit.is_open() {
-        return Err("its node has failed several calls in a row".to_owned());
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 -- ended where it runs, as a copy of a meeting is.
 CREATE FUNCTION end_with_frontend() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    -- Whoever is placing a meeting of it holds its row, and is waited for. Whoever comes later finds it gone.
+    PERFORM FROM frontends WHERE id = OLD.id FOR UPDATE;
     PERFORM pg_notify('b3scale', 'meeting:' || id) FROM meetings WHERE frontend_id = OLD.id;
     INSERT INTO meeting_copies (id, backend_id, attempt)
         SELECT id, backend_id, attempt FROM meetings WHERE frontend_id = OLD.id

@@ -10,6 +10,7 @@ mod copies;
 mod follow;
 mod guard;
 mod health;
+mod insight;
 mod meetings;
 mod pulse;
 mod reconcile;
@@ -64,6 +65,8 @@ struct Inner {
     echoes: Mutex<VecDeque<Instant>>,
     /// A command has been announced.
     commands: Notify,
+    /// A reload of the pipeline has been announced.
+    reloads: Notify,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -99,6 +102,7 @@ impl Cluster {
             doubtful: Mutex::default(),
             echoes: Mutex::default(),
             commands: Notify::new(),
+            reloads: Notify::new(),
             tasks: Mutex::default(),
         }));
         cluster.load_all().await?;

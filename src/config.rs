@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
+
+use http::HeaderValue;
 
 use crate::upstream::UpstreamSettings;
 
@@ -17,8 +19,10 @@ use crate::upstream::UpstreamSettings;
 const FILES: [&str; 3] = [".env", "/etc/default/b3scale", "/etc/sysconfig/b3scale"];
 
 /// Every variable that a program of b3scale knows, this one, one beside it or one of the original.
-const KNOWN: [&str; 29] = [
+const KNOWN: [&str; 33] = [
     "B3SCALE_API_ACCESS_TOKEN",
+    "B3SCALE_API_CA_FILE",
+    "B3SCALE_API_CORS_ORIGINS",
     "B3SCALE_API_JWT_SECRET",
     "B3SCALE_API_URL",
     "B3SCALE_CMD_WORKER_POOL_SIZE",
@@ -47,6 +51,8 @@ const KNOWN: [&str; 29] = [
     "B3SCALE_REVERSE_PROXY_MODE",
     "B3SCALE_TEST_DB_URL",
     "B3SCALE_TEST_REDIS_URL",
+    "B3SCALE_TRUSTED_PROXIES",
+    "B3SCALE_YES",
 ];
 
 /// A value that cannot be used.
@@ -100,6 +106,14 @@ impl Environment {
         let refused =
             |error: T::Err| ConfigError { name, value: value.to_owned(), wanted: format!("{error}; {wanted}") };
         value.trim().parse().map(Some).map_err(refused)
+    }
+
+    fn list<T: FromStr<Err: Display>>(&self, name: &'static str, wanted: &str) -> Result<Vec<T>, ConfigError> {
+        let Some(value) = self.text(name) else { return Ok(Vec::new()) };
+        let refused =
+            |error: T::Err| ConfigError { name, value: value.to_owned(), wanted: format!("{error}; {wanted}") };
+        let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
+        items.map(|item| item.parse().map_err(refused)).collect()
     }
 
     fn seconds(&self, name: &'static str, default: u64) -> Result<Duration, ConfigError> {
@@ -198,6 +212,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What tokens are signed with. `None`: the secret that the cluster shares.
     pub jwt_secret: Option<String>,
+    /// Proxies whose word is taken for where a request of the REST API comes from, beside those on this machine.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// The origins of pages that may use the REST API in a browser; `*` for any. None: no page may.
+    pub cors_origins: Vec<HeaderValue>,
     /// The pipeline file. `None`: the one that is compiled in.
     pub pipeline: Option<PathBuf>,
     /// How nodes are asked, and which of their certificates are trusted.
@@ -235,6 +253,12 @@ impl Config {
             )?,
             listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 42353))),
             jwt_secret: text("B3SCALE_API_JWT_SECRET"),
+            trusted_proxies: environment
+                .list("B3SCALE_TRUSTED_PROXIES", "addresses with commas in between are wanted")?,
+            cors_origins: environment.list(
+                "B3SCALE_API_CORS_ORIGINS",
+                "origins such as https://admin.example with commas in between are wanted, or *",
+            )?,
             pipeline: environment.text("B3SCALE_PIPELINE").map(PathBuf::from),
             upstream: UpstreamSettings {
                 ca_file: environment.text("B3SCALE_NODE_CA_FILE").map(PathBuf::from),

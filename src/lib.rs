@@ -5,6 +5,7 @@
 //! | [`cli`], [`config`], [`telemetry`], [`token`] | what a program reads, logs and prints |
 //! | [`serve`] | a server, put together |
 //! | [`pipeline`] | `pipeline.toml`, from text to the stack that calls travel through |
+//! | [`admin`] | the REST API |
 //! | [`server`] | the port: requests into calls, replies and faults into answers |
 //! | [`cluster`] | what this server knows in memory, and how that is kept true |
 //! | [`store`] | PostgreSQL, and the private cluster of the default run |
@@ -13,6 +14,7 @@
 //! | [`node`] | a simulated BBB node |
 //! | [`demo`] | a whole cluster on this machine that plays a lesson |
 
+pub mod admin;
 pub mod cli;
 pub mod cluster;
 pub mod config;

@@ -12,16 +12,16 @@ mod problem;
 mod state;
 mod status;
 
-pub use backend::{AdminState, Backend, BackendSettings, NodeKeys, NodeState};
+pub use backend::{AdminState, Backend, BackendChange, BackendSettings, NodeKeys, NodeKeysChange, NodeState};
 pub use command::{Command, CommandState, Heartbeat, NewCommand, RpcReply, RpcRequest, RpcStatus};
 pub use frontend::{
-    AttendeesLimit, DefaultPresentation, Frontend, FrontendKeys, FrontendSettings, Params, RecordingSettings,
-    Visibility,
+    AttendeesLimit, DefaultPresentation, Frontend, FrontendChange, FrontendKeys, FrontendKeysChange, FrontendSettings,
+    Params, RecordingSettings, Visibility,
 };
 pub use insight::{
     BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, Verdict,
 };
-pub use meeting::{Attendee, Breakout, Meeting, MeetingInfo, MeetingStage};
+pub use meeting::{Attendee, Breakout, Meeting, MeetingChange, MeetingInfo, MeetingStage};
 pub use problem::Problem;
 pub use state::{
     Change, ChangeKind, HistoryRow, ImportedMeeting, StateBackend, StateChanges, StateDocument, StateFrontend, VERSION,

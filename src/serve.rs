@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::admin::{AdminParts, Api};
 use crate::cluster::Cluster;
 use crate::config::{Config, Migrate};
 use crate::pipeline::{self, Pipeline, ReloadError};
@@ -147,11 +148,20 @@ impl Assembly {
         metrics: Option<MetricsPage>,
     ) -> Result<Self, ServeError> {
         let nodes = Arc::new(HttpNodes::new(config.upstream.clone())?);
-        let cluster = Cluster::start(store, nodes).await?;
+        let cluster = Cluster::start(store.clone(), nodes).await?;
         let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports())?);
         let router: Arc<dyn Router> = Arc::<Pipeline>::clone(&pipeline);
-        let readiness = Arc::new(Trusted(cluster.clone()));
-        let parts = ServerParts { router, readiness, metrics, secret: secret.into_bytes() };
+        let readiness: Arc<dyn Readiness> = Arc::new(Trusted(cluster.clone()));
+        let api = Api::new(AdminParts {
+            cluster: cluster.clone(),
+            store,
+            pipeline: Arc::clone(&pipeline),
+            readiness: Arc::clone(&readiness),
+            secret: secret.clone(),
+            proxies: config.trusted_proxies.clone(),
+            cors: config.cors_origins.clone(),
+        });
+        let parts = ServerParts { router, readiness, api: Some(api), metrics, secret: secret.into_bytes() };
         let listened = Server::bind(config.listen, parts, settings(config)).await;
         let server = listened.map_err(|error| ServeError::Listen { address: config.listen, error })?;
         cluster.introduce(server.local_addr().to_string(), pipeline.hash().to_string());
@@ -174,7 +184,7 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
     let metrics = MetricsPage { handle, token: config.metrics_token.clone() };
     let Assembly { cluster, pipeline, server } =
         Assembly::new(config, database.store.clone(), secret, Some(metrics)).await?;
-    reload_on_hangup(Arc::clone(&pipeline), cluster.clone(), server.local_addr())?;
+    reload_on_demand(Arc::clone(&pipeline), cluster.clone(), server.local_addr())?;
     let file = config.pipeline.as_deref().unwrap_or(Path::new("built in")).display();
     tracing::info!(listen = %server.local_addr(), pipeline = %file, hash = pipeline.hash(), "b3scaled serves");
     server.serve(stop).await;
@@ -199,14 +209,19 @@ pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn reload_on_hangup(pipeline: Arc<Pipeline>, cluster: Cluster, address: SocketAddr) -> std::io::Result<()> {
+/// Reads the pipeline again on SIGHUP, and when some server was asked to let every server do so.
+fn reload_on_demand(pipeline: Arc<Pipeline>, cluster: Cluster, address: SocketAddr) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
+        loop {
+            tokio::select! {
+                signal = hangup.recv() => if signal.is_none() { return },
+                () = cluster.reloads().notified() => {}
+            }
             match pipeline.reload() {
                 Ok(hash) => {
                     tracing::info!(hash, "The pipeline has been reloaded");
-                    cluster.introduce(address.to_string(), hash.to_string());
+                    cluster.introduce(address.to_string(), hash);
                 }
                 Err(error) => tracing::error!("The pipeline stays as it was:\n{error}"),
             }

@@ -26,6 +26,7 @@ use b3scale_middleware::Next;
 use b3scale_middleware::bbb::CallKind;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
+use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -45,9 +46,12 @@ pub use status::{Check, MetricsPage, Readiness};
 use target::Target;
 use waiting::Tokens;
 
+use crate::admin::Api;
 use crate::pipeline::Pipeline;
 
+/// What goes out: a BBB answer in pieces, or one of the REST API.
 type Answer = Response<Pieces>;
+type AnyAnswer = Response<Either<Pieces, axum::body::Body>>;
 
 /// Where the routes come from. They may change between two calls.
 pub trait Router: Send + Sync + 'static {
@@ -68,6 +72,8 @@ pub struct ServerParts {
     pub router: Arc<dyn Router>,
     /// Whether calls can be taken.
     pub readiness: Arc<dyn Readiness>,
+    /// The REST API. `None`: there is none.
+    pub api: Option<Api>,
     /// What `/metrics` shows. `None`: there is no such page.
     pub metrics: Option<MetricsPage>,
     /// The secret that all servers of the cluster sign waiting pages with.
@@ -183,7 +189,7 @@ fn connection(
         let (shared, in_call) = (Arc::clone(&shared), pulse.call());
         async move {
             let _in_call = in_call;
-            Ok::<_, Infallible>(answer(&shared, request, peer).await)
+            Ok::<_, Infallible>(respond(&shared, request, peer).await)
         }
     });
     let connection = graceful.watch(http.serve_connection(TokioIo::new(io), service));
@@ -196,6 +202,13 @@ fn connection(
             _ = stopped.changed() => {}
         }
     });
+}
+
+async fn respond(shared: &Arc<Shared>, request: Request<Incoming>, peer: SocketAddr) -> AnyAnswer {
+    match &shared.parts.api {
+        Some(api) if Api::owns(request.uri().path()) => api.answer(request, peer).await.map(Either::Right),
+        Some(_) | None => answer(shared, request, peer).await.map(Either::Left),
+    }
 }
 
 async fn answer(shared: &Arc<Shared>, request: Request<Incoming>, peer: SocketAddr) -> Answer {

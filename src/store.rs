@@ -20,12 +20,14 @@ mod settings;
 mod tls;
 mod url;
 
-pub use backends::NewBackend;
+pub use backends::{BackendFilter, NewBackend};
 pub use commands::{Command, CommandState};
 pub use error::{Place, StoreError};
 pub use feed::{Change, Feed};
-pub use frontends::NewFrontend;
-pub use meetings::{CLAIM, Claim, LIVE, MeetingCopy, Move, NewMeeting, PastMeeting, Release, Ticket};
+pub use frontends::{FrontendFilter, NewFrontend};
+pub use meetings::{
+    CLAIM, Claim, LIVE, MeetingCopy, MeetingEntry, MeetingFilter, Move, NewMeeting, PastMeeting, Release, Ticket,
+};
 pub use polls::{BackendStatus, Poll, PollOutcome};
 pub use pool::Store;
 pub use servers::{NewServer, ServerRow};

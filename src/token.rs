@@ -1,39 +1,109 @@
 //! Access tokens for the REST API: JWT HS384, as the original's tools make and take them.
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use serde::Serialize;
+use std::fmt;
+
+use jsonwebtoken::errors::Error;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-#[derive(Serialize)]
-struct Claims<'a> {
-    scope: &'a str,
-    sub: &'a str,
-    iat: u64,
-    jti: Uuid,
+/// What a token says of whoever has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// What it is for: words with spaces in between.
+    #[serde(default)]
+    pub scope: String,
+    /// Whose it is.
+    #[serde(default)]
+    pub sub: String,
+    /// When it was made, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iat: Option<serde_json::Number>,
+    /// Its own name.
+    #[serde(default)]
+    pub jti: String,
 }
 
 /// Signs a token that does not expire. `now` is in seconds since 1970.
 ///
 /// # Errors
 /// The secret cannot be used as a key.
-pub fn sign(secret: &str, sub: &str, scope: &str, now: u64) -> Result<String, jsonwebtoken::errors::Error> {
-    let claims = Claims { scope, sub, iat: now, jti: Uuid::new_v4() };
+pub fn sign(secret: &str, sub: &str, scope: &str, now: u64) -> Result<String, Error> {
+    let jti = Uuid::new_v4().to_string();
+    let claims = Claims { scope: scope.to_owned(), sub: sub.to_owned(), iat: Some(now.into()), jti };
     jsonwebtoken::encode(&Header::new(Algorithm::HS384), &claims, &EncodingKey::from_secret(secret.as_bytes()))
+}
+
+/// Reads tokens that were signed with one secret.
+pub struct Tokens {
+    key: DecodingKey,
+    validation: Validation,
+}
+
+impl Tokens {
+    /// Those that were signed with that secret.
+    pub fn of(secret: &str) -> Self {
+        let mut validation = Validation::new(Algorithm::HS384);
+        // The tools of the original make tokens that never expire. One that says when, does.
+        validation.required_spec_claims.clear();
+        validation.validate_nbf = true;
+        validation.validate_aud = false;
+        validation.leeway = 0;
+        Self { key: DecodingKey::from_secret(secret.as_bytes()), validation }
+    }
+
+    /// What a token says.
+    ///
+    /// # Errors
+    /// It was not signed with our secret by HS384, has expired, is not valid yet, or is none.
+    pub fn read(&self, token: &str) -> Result<Claims, Error> {
+        Ok(jsonwebtoken::decode(token, &self.key, &self.validation)?.claims)
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    fn encoded(algorithm: Algorithm, claims: &Value, secret: &str) -> String {
+        jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+    }
 
     #[test]
     fn a_token_carries_scope_and_subject_and_the_header_of_the_original() {
         let token = sign("secret", "admin", "b3scale b3scale:admin", 1_700_000_000).unwrap();
         assert_eq!(jsonwebtoken::decode_header(&token).unwrap().alg, Algorithm::HS384);
-        let mut validation = jsonwebtoken::Validation::new(Algorithm::HS384);
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        let key = jsonwebtoken::DecodingKey::from_secret(b"secret");
-        let read = jsonwebtoken::decode::<serde_json::Value>(&token, &key, &validation).unwrap().claims;
-        assert_eq!((read["sub"].as_str(), read["scope"].as_str()), (Some("admin"), Some("b3scale b3scale:admin")));
+        let claims = Tokens::of("secret").read(&token).unwrap();
+        assert_eq!((&*claims.sub, &*claims.scope), ("admin", "b3scale b3scale:admin"));
+        assert!(!claims.jti.is_empty());
+    }
+
+    #[test]
+    fn a_token_without_an_end_holds_and_one_past_its_end_does_not() {
+        let read = |claims: Value| Tokens::of("secret").read(&encoded(Algorithm::HS384, &claims, "secret"));
+        assert_eq!(read(json!({"sub": "x", "scope": "b3scale"})).unwrap().sub, "x");
+        assert!(read(json!({"sub": "x", "iat": 32_503_680_000_u64})).is_ok(), "it was made in the future");
+        assert!(read(json!({"sub": "x", "exp": 1_700_000_000})).is_err());
+        assert!(read(json!({"sub": "x", "nbf": 32_503_680_000_u64})).is_err());
+    }
+
+    /// Defect 3 of the original: tokens of every algorithm were taken somewhere.
+    #[test]
+    fn other_algorithms_and_secrets_do_not_hold() {
+        let claims = json!({"sub": "x", "scope": "b3scale:admin"});
+        for algorithm in [Algorithm::HS256, Algorithm::HS512] {
+            assert!(Tokens::of("secret").read(&encoded(algorithm, &claims, "secret")).is_err());
+        }
+        assert!(Tokens::of("secret").read(&encoded(Algorithm::HS384, &claims, "other")).is_err());
+        let unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJ4In0.";
+        assert!(Tokens::of("secret").read(unsigned).is_err() && Tokens::of("secret").read("nonsense").is_err());
     }
 }

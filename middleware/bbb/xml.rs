@@ -15,6 +15,6 @@ pub use entry::entry_of_create;
 pub use error::{Problem, XmlError};
 pub use events::{MAX_DEPTH, Path};
 pub use presentation::with_presentation;
-pub use read::{Outcome, elements, fields, outcome, well_formed};
+pub use read::{Outcome, children, elements, fields, outcome, well_formed};
 pub use rewrite::rewrite;
 pub use writer::{ReturnCode, Writer};

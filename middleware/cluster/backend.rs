@@ -53,6 +53,28 @@ impl Backend {
         self.vitals.health().is_lost()
     }
 
+    /// Whether new meetings may be placed there.
+    ///
+    /// # Errors
+    /// Why not, in words that follow its name.
+    pub fn takes_meetings(&self) -> Result<(), String> {
+        if self.admin_state != AdminState::Ready {
+            return Err(format!("its admin state is {}", self.admin_state));
+        }
+        match self.vitals.health().state {
+            NodeState::Init => return Err("its node has not been asked yet".to_owned()),
+            NodeState::Error => {
+                let error = self.vitals.last_error().unwrap_or("it answers again, and not for long enough".into());
+                return Err(format!("its node is down: {error}"));
+            }
+            NodeState::Ready => {}
+        }
+        if self.vitals.circuit.is_open() {
+            return Err("its node has failed several calls in a row".to_owned());
+        }
+        Ok(())
+    }
+
     /// What new meetings are placed by: the lower, the sooner. In attendees of a node whose factor is 1.
     pub fn load(&self, model: &LoadModel, now: Instant) -> f64 {
         self.load_factor * self.vitals.load(model, now)

@@ -59,11 +59,12 @@ impl Cluster {
         }
     }
 
-    /// The actions of the original.
+    /// The actions of the original, and `end_meeting`.
     async fn carry_out(&self, command: &Command) -> Outcome {
         let param = |name| param(command, name);
         match command.action.as_str() {
             "end_all_meetings" => self.end_all_meetings(backend_id(param("BackendID")?)?).await,
+            "end_meeting" => self.end_meeting(&ScopedId::verbatim(param("ID")?)).await,
             "update_node_state" => self.update_node_state(backend_id(param("ID")?)?).await,
             "decommission_backend" => self.decommission(backend_id(param("id")?)?).await,
             "update_meeting_state" => self.update_meeting_state(&ScopedId::verbatim(param("ID")?)).await,
@@ -87,6 +88,13 @@ impl Cluster {
             None => Ok(Value::Bool(true)),
             Some(first) => Err(format!("{} of {} meetings could not be ended: {first}", failed.len(), count)),
         }
+    }
+
+    /// Ends one meeting, wherever it is.
+    async fn end_meeting(&self, id: &ScopedId) -> Outcome {
+        let meeting = self.meeting_or_error(id).await?;
+        let backend = self.backend_or_error(meeting.backend)?;
+        self.end(backend, meeting).await.map(|()| Value::Bool(true))
     }
 
     async fn end(&self, backend: Arc<Backend>, meeting: Arc<Meeting>) -> Result<(), String> {
@@ -128,8 +136,7 @@ impl Cluster {
 
     /// Asks the node of a meeting whether it still runs it.
     async fn update_meeting_state(&self, id: &ScopedId) -> Outcome {
-        let found = self.find(id).await.map_err(|fault| fault.to_string())?;
-        let meeting = found.ok_or_else(|| format!("there is no meeting {id}"))?;
+        let meeting = self.meeting_or_error(id).await?;
         let backend = self.backend_or_error(meeting.backend)?;
         let mut params = Params::default();
         params.set("meetingID", id.as_ref());
@@ -138,6 +145,11 @@ impl Cluster {
             self.forget(&meeting).await;
         }
         Ok(Value::Bool(true))
+    }
+
+    async fn meeting_or_error(&self, id: &ScopedId) -> Result<Arc<Meeting>, String> {
+        let found = self.find(id).await.map_err(|fault| fault.to_string())?;
+        found.ok_or_else(|| format!("there is no meeting {id}"))
     }
 
     fn backend_or_error(&self, id: BackendId) -> Result<Arc<Backend>, String> {

@@ -141,6 +141,7 @@ impl Cluster {
             }
             Change::Backend(id) => self.read_backend(*id).await?,
             Change::Command(_) => self.0.commands.notify_one(),
+            Change::Pipeline => self.0.reloads.notify_one(),
             Change::Echo(id) if *id == self.0.id => {
                 if let Some(announced) = self.echoes().pop_front() {
                     self.0.pulse.send_modify(|pulse| pulse.prove(announced));

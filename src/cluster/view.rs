@@ -183,6 +183,12 @@ impl View {
         newest
     }
 
+    /// People in a meeting, as its node last said.
+    pub(super) fn attendees(&self, meeting: &Meeting) -> u32 {
+        let report = self.reports.get(&meeting.backend).map(|report| Arc::clone(&report));
+        report.and_then(|report| Some(report.meetings.get(&meeting.id)?.attendees)).unwrap_or_default()
+    }
+
     /// What a list says of a meeting: what its node reported of this very meeting, else what its create made.
     pub(super) fn entry(&self, meeting: &Meeting) -> Option<Bytes> {
         let report = self.reports.get(&meeting.backend).map(|report| Arc::clone(&report));

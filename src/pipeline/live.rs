@@ -63,6 +63,16 @@ impl Pipeline {
         self.routes.load().route(call)
     }
 
+    /// The plan of what runs now, as `--check` prints it.
+    pub fn plan(&self) -> String {
+        self.routes.load().plan().to_owned()
+    }
+
+    /// The file that it is read from. `None`: the one that is compiled in.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// The hash of what runs now.
     pub fn hash(&self) -> String {
         self.routes.load().hash().to_owned()

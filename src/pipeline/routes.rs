@@ -11,6 +11,7 @@ use super::problem::{Problem, Problems};
 #[derive(Debug)]
 pub struct Routes {
     stacks: [Option<Next>; CallKind::COUNT],
+    plan: String,
     hash: String,
 }
 
@@ -19,18 +20,24 @@ impl Routes {
     pub fn build(plan: Plan, ports: &Ports) -> Result<Routes, Problems> {
         let mut problems = Problems::new(plan.source.clone());
         let mut stacks = [const { None }; CallKind::COUNT];
+        let shown = plan.to_string();
         for route in plan.routes {
             let place = route.call.index();
             stacks[place] = stack(route, ports, &mut problems);
         }
         let digest = Sha256::digest(plan.source.text.as_bytes());
         let hash = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-        problems.or(Routes { stacks, hash })
+        problems.or(Routes { stacks, plan: shown, hash })
     }
 
     /// The stack of a call, if the pipeline has a route for it.
     pub fn route(&self, call: CallKind) -> Option<Next> {
         self.stacks[call.index()].clone()
+    }
+
+    /// The plan that these routes were made of, as `--check` prints it.
+    pub fn plan(&self) -> &str {
+        &self.plan
     }
 
     /// Names the text that these routes were made from: servers with the same hash run the same pipeline.

@@ -1,6 +1,6 @@
 //! Backends.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -58,7 +58,12 @@ pub struct NodeKeys {
 #[serde(default)]
 pub struct BackendSettings {
     /// The backend's tags, never `null`.
+    #[serde(deserialize_with = "null_is_empty")]
     pub tags: Vec<String>,
+}
+
+fn null_is_empty<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or_default())
 }
 
 /// What was seen of a node.
@@ -91,4 +96,32 @@ pub enum AdminState {
     Decommissioned,
     /// It has just been removed.
     Destroyed,
+}
+
+/// What is to be changed about a backend. What is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BackendChange {
+    /// Needed with both when a backend is added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bbb: Option<NodeKeysChange>,
+    /// What frontends may ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<BackendSettings>,
+    /// `ready` if it is not said when a backend is added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_state: Option<AdminState>,
+    /// 1 if it is not said when a backend is added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_factor: Option<f64>,
+}
+
+/// What is to be changed about where a node is. What is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct NodeKeysChange {
+    /// The base URL of its API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// What its checksums are made with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
 }

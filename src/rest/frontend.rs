@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use b3scale_middleware::bbb::Algorithm;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -59,17 +59,33 @@ pub struct FrontendSettings {
     /// How many people may be in its meetings.
     pub attendees_limit: Option<AttendeesLimit>,
     /// Parameters of `create` where the call has none.
+    #[serde(deserialize_with = "null_is_empty")]
     pub create_default_params: Params,
     /// Parameters of `create` whatever the call has.
+    #[serde(deserialize_with = "null_is_empty")]
     pub create_override_params: Params,
     /// Parameters of `join` where the call has none.
+    #[serde(deserialize_with = "null_is_empty")]
     pub join_default_params: Params,
     /// Parameters of `join` whatever the call has.
+    #[serde(deserialize_with = "null_is_empty")]
     pub join_override_params: Params,
     /// What becomes of its recordings.
     pub recordings: Option<RecordingSettings>,
     /// The tags that it may choose among with `meta_server-tag`. `null`: any. Not known to the original.
     pub allowed_tags: Option<Vec<String>>,
+}
+
+impl FrontendSettings {
+    /// All of its parameters.
+    pub fn params_mut(&mut self) -> [&mut Params; 4] {
+        [
+            &mut self.create_default_params,
+            &mut self.create_override_params,
+            &mut self.join_default_params,
+            &mut self.join_override_params,
+        ]
+    }
 }
 
 /// Slides that meetings start with.
@@ -112,4 +128,43 @@ pub enum Visibility {
     Public,
     /// It is listed for everybody, and opened for whom the frontend lets.
     PublicProtected,
+}
+
+fn null_is_empty<'de, D: Deserializer<'de>>(value: D) -> Result<Params, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or_default())
+}
+
+/// What is to be changed about a frontend. What is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FrontendChange {
+    /// Needed with a `key` and a `secret` when a frontend is added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bbb: Option<FrontendKeysChange>,
+    /// True if it is not said when a frontend is added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active: Option<bool>,
+    /// Merged: maps name by name, where an empty text takes a name away; lists are replaced; `null` clears.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<FrontendSettings>,
+    /// For the scope `b3scale:admin` only. `null` clears it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_ref: Option<String>,
+}
+
+/// What is to be changed about how a frontend is known. What is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FrontendKeysChange {
+    /// It cannot be changed while meetings run under the old one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What its checksums are made with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// `null` or empty ends the change to another secret. Not known to the original.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_secret: Option<String>,
+    /// `null`: all of them. Not known to the original.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["sha256", "sha512"]))]
+    pub checksum_algorithms: Option<Vec<Algorithm>>,
 }

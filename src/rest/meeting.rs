@@ -149,3 +149,11 @@ pub struct Breakout {
     /// Whether people choose it themselves.
     pub free_join: bool,
 }
+
+/// What is to be said of a meeting until its node is heard of again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MeetingChange {
+    /// Merged; what is left out stays.
+    #[serde(default)]
+    pub meeting: Option<MeetingInfo>,
+}

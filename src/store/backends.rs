@@ -1,5 +1,7 @@
 //! The table of backends: what an operator set.
 
+mod entries;
+
 use std::sync::Arc;
 
 use b3scale_middleware::bbb::Secret;
@@ -9,6 +11,8 @@ use uuid::Uuid;
 
 use super::rows::{column, readable, spelling, unreadable, word};
 use super::{Store, StoreError};
+
+pub use entries::BackendFilter;
 
 const TABLE: &str = "backends";
 

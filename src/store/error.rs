@@ -62,6 +62,14 @@ pub enum StoreError {
         /// The five characters of the SQL standard.
         code: String,
     },
+    /// What must be unique is there already.
+    #[error("PostgreSQL refused to {task}: `{rule}` would be broken")]
+    Taken {
+        /// What it was asked to do.
+        task: &'static str,
+        /// The name of the rule.
+        rule: String,
+    },
     /// A row holds what no program of ours writes.
     #[error("{row} cannot be read: {problem}")]
     Row {
@@ -97,6 +105,9 @@ impl StoreError {
 
     pub(super) fn from_postgres(task: &'static str, place: &Place, error: &tokio_postgres::Error) -> Self {
         match error.as_db_error() {
+            Some(refusal) if *refusal.code() == SqlState::UNIQUE_VIOLATION => {
+                Self::Taken { task, rule: refusal.constraint().unwrap_or_default().to_owned() }
+            }
             Some(refusal) if !is_passing(refusal.code()) => {
                 let code = refusal.code().code().to_owned();
                 Self::Refused { task, message: refusal.message().to_owned(), code }

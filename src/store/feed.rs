@@ -36,6 +36,8 @@ pub enum Change {
     Meeting(ScopedId),
     /// Somebody asked for something to be done, or it has come a step further.
     Command(Uuid),
+    /// Every server is to read its pipeline again.
+    Pipeline,
     /// A server has made sure that it hears what is announced: everything before this has been told.
     Echo(Uuid),
 }
@@ -49,6 +51,7 @@ impl Change {
             "backend" => Some(Self::Backend(BackendId(id.parse().ok()?))),
             "meeting" => Some(Self::Meeting(ScopedId::verbatim(id))),
             "command" => Some(Self::Command(id.parse().ok()?)),
+            "pipeline" => Some(Self::Pipeline),
             "echo" => Some(Self::Echo(id.parse().ok()?)),
             _ => None,
         }
@@ -63,6 +66,14 @@ impl Store {
     pub async fn echo(&self, server: Uuid) -> Result<(), StoreError> {
         let sql = "SELECT pg_notify('b3scale', 'echo:' || $1::text)::text";
         self.rows("announce an echo", sql, &[&server.to_string()]).await.map(drop)
+    }
+
+    /// Announces a [`Change::Pipeline`] to every server.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn announce_pipeline(&self) -> Result<(), StoreError> {
+        self.rows("announce a pipeline", "SELECT pg_notify('b3scale', 'pipeline:reload')::text", &[]).await.map(drop)
     }
 
     /// Starts listening. The first thing to come is [`Change::Reconnected`]; so it is after every lost connection, which is

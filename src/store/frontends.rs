@@ -1,5 +1,7 @@
 //! The table of frontends.
 
+mod entries;
+
 use b3scale_middleware::bbb::{Algorithms, Secret};
 use b3scale_middleware::cluster::{Frontend, FrontendId, FrontendSettings, Secrets};
 use tokio_postgres::Row;
@@ -8,6 +10,8 @@ use uuid::Uuid;
 
 use super::rows::{column, readable, unreadable};
 use super::{Store, StoreError};
+
+pub use entries::FrontendFilter;
 
 const TABLE: &str = "frontends";
 
@@ -84,10 +88,10 @@ impl Store {
         frontend(&row.ok_or_else(gone)?)
     }
 
-    /// Removes a frontend. `false`: there was none.
+    /// Removes a frontend, whose meetings end. `false`: there was none.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] while it has meetings.
+    /// Any [`StoreError`] of the database.
     pub async fn remove_frontend(&self, id: FrontendId) -> Result<bool, StoreError> {
         let sql = "DELETE FROM frontends WHERE id = $1 RETURNING id";
         Ok(self.row("remove a frontend", sql, &[&id.0]).await?.is_some())

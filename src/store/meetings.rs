@@ -5,6 +5,7 @@
 
 mod copies;
 mod ends;
+mod entries;
 mod places;
 
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
@@ -16,6 +17,7 @@ use super::rows::{column, readable, word};
 use super::{Store, StoreError};
 
 pub use copies::MeetingCopy;
+pub use entries::{MeetingEntry, MeetingFilter};
 pub use places::{CLAIM, Claim, LIVE, Move, NewMeeting, Release, Ticket};
 
 const TABLE: &str = "meetings";

@@ -1,5 +1,7 @@
 //! Bringing the schema up to date, by one server at a time.
 
+mod schema;
+
 use std::time::Duration;
 
 use refinery::{Migration, Runner};

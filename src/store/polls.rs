@@ -149,14 +149,21 @@ impl Store {
         row.map(|row| column(TABLE, &row, "seq")).transpose()
     }
 
-    /// Notes what an agent says of its node: how busy its processors are and how full its memory is, from 0 to 1.
+    /// Notes that an agent is there and, if it says so, how busy the processors of its node are and how full its memory is,
+    /// from 0 to 1. Returns the database's time. `None`: the backend is gone.
     ///
     /// # Errors
     /// [`StoreError::Refused`] for a figure that is not within these bounds.
-    pub async fn record_heartbeat(&self, id: BackendId, cpu: f32, memory: f32) -> Result<bool, StoreError> {
+    pub async fn record_heartbeat(
+        &self,
+        id: BackendId,
+        figures: Option<(f32, f32)>,
+    ) -> Result<Option<SystemTime>, StoreError> {
         let sql = "UPDATE backend_status SET heartbeat = now(), cpu = $2, memory = $3, seq = seq + 1
-            WHERE backend_id = $1 RETURNING seq";
-        Ok(self.row("record a heartbeat", sql, &[&id.0, &cpu, &memory]).await?.is_some())
+            WHERE backend_id = $1 RETURNING heartbeat";
+        let (cpu, memory) = figures.unzip();
+        let row = self.row("record a heartbeat", sql, &[&id.0, &cpu, &memory]).await?;
+        row.map(|row| column(TABLE, &row, "heartbeat")).transpose()
     }
 
     /// What was seen of every node of which more has been seen than what is known: pairs of a backend and its `seq`.

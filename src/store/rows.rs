@@ -1,7 +1,10 @@
 //! From rows to the domain, one column at a time.
 
+use std::time::SystemTime;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
@@ -17,6 +20,11 @@ pub(super) fn word<T: DeserializeOwned>(table: &str, row: &Row, name: &str) -> R
     let text: &str = column(table, row, name)?;
     let word = serde_json::from_value(text.into());
     word.map_err(|_| unreadable(table, row, &format!("{name} is `{text}`")))
+}
+
+/// A time as the REST API writes it.
+pub(super) fn time(table: &str, row: &Row, name: &str) -> Result<OffsetDateTime, StoreError> {
+    Ok(column::<SystemTime>(table, row, name)?.into())
 }
 
 /// The word for a state, as the tables spell it.

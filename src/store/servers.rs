@@ -28,6 +28,8 @@ pub struct NewServer {
 pub struct ServerRow {
     /// What it said of itself.
     pub server: NewServer,
+    /// When it was started.
+    pub started_at: SystemTime,
     /// How long ago its last beat was, by the database's clock.
     pub age: Duration,
 }
@@ -73,5 +75,6 @@ fn server(row: &Row) -> Result<ServerRow, StoreError> {
         version: column(TABLE, row, "version")?,
         pipeline_hash: column(TABLE, row, "pipeline_hash")?,
     };
-    Ok(ServerRow { server, age: Duration::try_from_secs_f64(age.max(0.0)).unwrap_or(Duration::MAX) })
+    let started_at = column(TABLE, row, "started_at")?;
+    Ok(ServerRow { server, started_at, age: Duration::try_from_secs_f64(age.max(0.0)).unwrap_or(Duration::MAX) })
 }

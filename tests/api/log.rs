@@ -12,8 +12,9 @@ use tracing::subscriber::DefaultGuard;
 
 use crate::rig::{Plan, Rig, head, school, signed, within};
 
+/// What is logged.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -28,7 +29,7 @@ impl Write for Lines {
 
 impl Lines {
     /// Catches what is logged on this thread, on which a test and its server run.
-    fn catch() -> (Self, DefaultGuard) {
+    pub(crate) fn catch() -> (Self, DefaultGuard) {
         let lines = Self::default();
         let sink = lines.clone();
         let subscriber =
@@ -36,7 +37,7 @@ impl Lines {
         (lines, tracing::subscriber::set_default(subscriber))
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().expect("nobody panics while writing").clone()).expect("a log is text")
     }
 

@@ -14,6 +14,7 @@ mod limits;
 mod log;
 mod lost;
 mod placement;
+mod rest;
 mod rig;
 mod servers;
 mod shapes;

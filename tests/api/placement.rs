@@ -87,8 +87,8 @@ async fn a_disabled_frontend_is_not_explained() {
 async fn a_node_whose_agent_says_that_it_is_busy_is_for_later() {
     let cluster = TestCluster::start().await;
     let (busy, idle) = (cluster.backends[0].id, cluster.backends[1].id);
-    cluster.database.store().record_heartbeat(busy, 0.9, 0.5).await.unwrap();
-    cluster.database.store().record_heartbeat(idle, 0.1, 0.5).await.unwrap();
+    cluster.database.store().record_heartbeat(busy, Some((0.9, 0.5))).await.unwrap();
+    cluster.database.store().record_heartbeat(idle, Some((0.1, 0.5))).await.unwrap();
     let heard = |id: &BackendId| cluster.cluster.backend(*id).is_some_and(|backend| backend.vitals.agent().is_some());
     cluster.until("both agents are heard", || [busy, idle].iter().all(heard)).await;
     for number in 0..3 {

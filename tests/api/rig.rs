@@ -75,6 +75,7 @@ impl Plan {
         b3scale_support::hear();
         let pipeline = Pipeline::load(None, self.cluster.ports()).expect("the shipped pipeline is right");
         let parts = ServerParts {
+            api: None,
             router: Arc::new(Table { pipeline, routes: self.routes }),
             readiness: Arc::new(Said(self.problem)),
             metrics: self.metrics,

@@ -80,7 +80,7 @@ async fn the_moving_figures_are_not_announced() {
     assert_eq!(next(&mut feed).await, Change::Reconnected);
     let poll = cluster.store.take_polls(1, Duration::from_secs(60)).await.unwrap().remove(0);
     cluster.store.record_poll(&poll, &answered(&poll)).await.unwrap().expect("it is ours");
-    cluster.store.record_heartbeat(cluster.a, 0.5, 0.5).await.unwrap();
+    cluster.store.record_heartbeat(cluster.a, Some((0.5, 0.5))).await.unwrap();
     assert_eq!(announced(&cluster, &mut feed).await, []);
 }
 

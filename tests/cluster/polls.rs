@@ -89,7 +89,7 @@ async fn what_is_seen_is_followed_without_gaps_and_a_report_only_while_it_is_new
     assert_eq!((second.report.as_deref(), second.asked_at), (Some(&b"<response/>"[..]), Some(poll.asked_at)));
     assert!(second.age.is_some() && second.latency == Duration::from_micros(1500));
 
-    assert!(cluster.store.record_heartbeat(cluster.a, 0.25, 0.5).await.unwrap());
+    assert!(cluster.store.record_heartbeat(cluster.a, Some((0.25, 0.5))).await.unwrap().is_some());
     let third = follow(2).await.expect("the agent has spoken");
     let agent = third.agent.expect("there is one");
     assert_eq!((agent.cpu, agent.memory, third.seq, third.report), (0.25, 0.5, 3, None));

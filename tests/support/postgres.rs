@@ -88,6 +88,21 @@ impl TestDatabase {
         &self.store
     }
 
+    /// How many connections it has.
+    pub async fn connections(&self) -> i64 {
+        let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.expect("it takes connections");
+        let driver = tokio::spawn(connection);
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()";
+        let count = client.query_one(sql, &[]).await.expect("it can be asked").get(0);
+        driver.abort();
+        count
+    }
+
+    /// Takes the database away from whoever uses it.
+    pub async fn vanish(&self) {
+        postgres().await.execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+    }
+
     /// Runs plain SQL, as an operator might.
     pub async fn execute(&self, sql: &str) {
         run(&self.url, sql).await.expect("the statement runs");

@@ -107,6 +107,31 @@ pub fn elements(xml: &Bytes, path: &[&str]) -> Result<Vec<Bytes>, XmlError> {
     Ok(found)
 }
 
+/// The name and the text of each child of the elements at that path. What is within a child is no text of it.
+///
+/// # Errors
+///
+/// The document is not well-formed and complete.
+pub fn children(xml: &[u8], path: &[&str]) -> Result<Vec<(String, String)>, XmlError> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut events = Events::new(xml)?;
+    while let Some(event) = events.next()? {
+        let Some((name, _)) = events.path().names().split_last().filter(|(_, parent)| *parent == path) else {
+            continue;
+        };
+        match event {
+            Event::Open => found.push(((*name).to_owned(), String::new())),
+            Event::Text(text) => {
+                if let Some((_, said)) = found.last_mut() {
+                    said.push_str(&text);
+                }
+            }
+            Event::Close => {}
+        }
+    }
+    Ok(found)
+}
+
 /// The text of the first element that `place` gives each index to.
 fn first_texts<const N: usize>(
     xml: &[u8],
@@ -140,6 +165,14 @@ mod tests {
 
     fn problem(xml: &str) -> Problem {
         outcome(xml.as_bytes()).expect_err(xml).problem().clone()
+    }
+
+    #[test]
+    fn children_are_read_with_their_names_and_without_what_is_in_them() {
+        let xml = b"<a><b>no</b><m><x>1</x><y/><x>a<z>no</z>&amp;b</x></m></a>";
+        let read = children(xml, &["a", "m"]).expect("well-formed");
+        let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        assert_eq!(read, [pair("x", "1"), pair("y", ""), pair("x", "a&b")]);
     }
 
     #[test]

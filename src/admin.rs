@@ -1,0 +1,168 @@
+//! The REST API: `/api/v1`, as the tools of the original b3scale know it, and more.
+//!
+//! Who asks is settled first ([`access`]): a token that holds, then a scope that the route wants, which is in the type of its
+//! handler's argument. Then the body is read by its shape ([`shape`]), merged over what is there, checked, and kept with a
+//! comparison of versions, so that of two changes at once none is lost. What went wrong is a [`problem::Problem`]; every change
+//! leaves an audit line. The routes and their OpenAPI document are made from the same list.
+
+mod access;
+mod agent;
+mod backends;
+mod body;
+mod commands;
+mod docs;
+mod failures;
+mod frontends;
+mod insight;
+mod meetings;
+mod problem;
+mod reply;
+mod shape;
+mod status;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, Method, Request, header};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+use tower::ServiceExt;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::cluster::Cluster;
+use crate::pipeline::Pipeline;
+use crate::server::Readiness;
+use crate::store::Store;
+use crate::token::Tokens;
+use failures::Failures;
+use problem::Problem;
+
+pub use docs::openapi;
+
+/// How often a change is tried that others change in the same moment.
+const RIVALS: usize = 20;
+
+/// How long a request may take, its body included.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What the REST API is put together from.
+pub struct AdminParts {
+    /// What this server knows.
+    pub cluster: Cluster,
+    /// What is kept.
+    pub store: Store,
+    /// What calls travel through.
+    pub pipeline: Arc<Pipeline>,
+    /// Whether this server can take calls.
+    pub readiness: Arc<dyn Readiness>,
+    /// What tokens are signed with.
+    pub secret: String,
+    /// Whose word is taken for where a request comes from, beside this machine's own.
+    pub proxies: Vec<IpAddr>,
+    /// The pages that may use the API in a browser: their origins, or `*` for any.
+    pub cors: Vec<HeaderValue>,
+}
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Admin(Arc<Inner>);
+
+struct Inner {
+    cluster: Cluster,
+    store: Store,
+    pipeline: Arc<Pipeline>,
+    readiness: Arc<dyn Readiness>,
+    tokens: Tokens,
+    failures: Failures,
+    proxies: Vec<IpAddr>,
+}
+
+/// The REST API, ready to be asked.
+#[derive(Clone)]
+pub struct Api(Router);
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    /// Puts it together.
+    pub fn new(parts: AdminParts) -> Self {
+        let AdminParts { cluster, store, pipeline, readiness, secret, proxies, cors } = parts;
+        let tokens = Tokens::of(&secret);
+        let inner = Inner { cluster, store, pipeline, readiness, tokens, failures: Failures::default(), proxies };
+        let admin = Admin(Arc::new(inner));
+        let (router, _) = routes().split_for_parts();
+        let router = router
+            .fallback(nothing)
+            .method_not_allowed_fallback(nothing)
+            .layer(from_fn_with_state(admin.clone(), access::admit))
+            .with_state(admin)
+            .merge(docs::pages());
+        Self(if cors.is_empty() { router } else { router.layer(cors_layer(cors)) })
+    }
+
+    /// Whether a path is one of the REST API's.
+    pub fn owns(path: &str) -> bool {
+        ["/api/v1", docs::PATH]
+            .iter()
+            .any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    }
+
+    /// Answers a request that came from `peer`.
+    pub async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        match timeout(LIMIT, self.0.clone().oneshot(request)).await {
+            Ok(answer) => answer.unwrap_or_else(|never: Infallible| match never {}),
+            Err(_) => Problem::Unavailable.into_response(),
+        }
+    }
+}
+
+/// Every route that needs a token, with its part of the OpenAPI document.
+fn routes() -> OpenApiRouter<Admin> {
+    OpenApiRouter::with_openapi(docs::head())
+        .routes(routes!(status::root))
+        .routes(routes!(status::status))
+        .routes(routes!(status::migrate))
+        .routes(routes!(frontends::list, frontends::add))
+        .routes(routes!(frontends::show, frontends::change, frontends::remove))
+        .routes(routes!(backends::list, backends::add))
+        .routes(routes!(backends::show, backends::change, backends::remove))
+        .routes(routes!(meetings::list))
+        .routes(routes!(meetings::show, meetings::change, meetings::remove))
+        .routes(routes!(commands::list, commands::add))
+        .routes(routes!(commands::show))
+        .routes(routes!(agent::backend))
+        .routes(routes!(agent::heartbeat))
+        .routes(routes!(agent::rpc))
+        .routes(routes!(insight::cluster))
+        .routes(routes!(insight::explain))
+        .routes(routes!(insight::pipeline))
+        .routes(routes!(insight::reload))
+}
+
+/// The original knows no 405: what is not there is not there.
+async fn nothing() -> Problem {
+    Problem::NotFound
+}
+
+fn cors_layer(origins: Vec<HeaderValue>) -> CorsLayer {
+    let any = origins.iter().any(|origin| origin == "*");
+    CorsLayer::new()
+        .allow_origin(if any { AllowOrigin::any() } else { AllowOrigin::list(origins) })
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+}

@@ -1,0 +1,174 @@
+//! Who asks: the token, what it may do, and where it comes from.
+
+use std::marker::PhantomData;
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+use tracing::{info, warn};
+
+use super::Admin;
+use super::problem::Problem;
+use crate::token::Claims;
+
+/// What a token may be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// A customer, who sees the frontends with its account reference.
+    User,
+    /// Operators.
+    Admin,
+    /// The agent on a node.
+    Node,
+}
+
+impl Scope {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Scope::User => "b3scale",
+            Scope::Admin => "b3scale:admin",
+            Scope::Node => "b3scale:node",
+        }
+    }
+}
+
+/// What a request needs: any of its scopes, in the order in which a refusal names them.
+pub(super) trait Rule {
+    const SCOPES: &'static [Scope];
+}
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $rule:ident = [$($scope:ident),*];)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $rule;
+
+        impl Rule for $rule {
+            const SCOPES: &'static [Scope] = &[$(Scope::$scope),*];
+        }
+    )*};
+}
+
+rules! {
+    /// Whoever has a token.
+    Anyone = [];
+    /// Operators.
+    Admins = [Admin];
+    /// Operators, and customers for what is theirs.
+    Users = [Admin, User];
+    /// Operators, and agents for what is theirs.
+    Nodes = [Admin, Node];
+    /// Agents.
+    Agents = [Node];
+}
+
+/// Whoever asks, having a scope that the rule wants.
+pub(super) struct Caller<R> {
+    identity: Identity,
+    rule: PhantomData<R>,
+}
+
+/// A token that holds, and where it came from.
+#[derive(Clone, Debug)]
+struct Identity {
+    claims: Claims,
+    address: IpAddr,
+}
+
+impl Identity {
+    fn has(&self, scope: Scope) -> bool {
+        self.claims.scope.split_whitespace().any(|word| word == scope.name())
+    }
+}
+
+impl<R> Caller<R> {
+    /// The subject of the token.
+    pub(super) fn subject(&self) -> &str {
+        &self.identity.claims.sub
+    }
+
+    /// Whether everything may be seen. That wins over whatever else the token is for.
+    pub(super) fn is_admin(&self) -> bool {
+        self.identity.has(Scope::Admin)
+    }
+
+    /// Notes for the record what was done, to what, by whom, and from where.
+    pub(super) fn audit(&self, what: &str, name: &str) {
+        let Identity { claims, address } = &self.identity;
+        info!(audit.who = claims.sub, audit.token = claims.jti, audit.from = %address, audit.of = name, "Audit: {what}");
+    }
+}
+
+impl<R: Rule> FromRequestParts<Admin> for Caller<R> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Admin) -> Result<Self, Problem> {
+        let identity = parts.extensions.get::<Identity>().cloned().ok_or(Problem::NoToken)?;
+        if R::SCOPES.is_empty() || R::SCOPES.iter().any(|scope| identity.has(*scope)) {
+            return Ok(Self { identity, rule: PhantomData });
+        }
+        Err(Problem::Scope(R::SCOPES))
+    }
+}
+
+/// Lets nobody in without a token that holds.
+pub(super) async fn admit(State(admin): State<Admin>, mut request: Request, next: Next) -> Response {
+    let address = admin.address_of(&request);
+    let claims = match bearer(request.headers()) {
+        None => Err(Problem::NoToken),
+        Some(token) => admin.claims(token, address),
+    };
+    match claims {
+        Ok(claims) => {
+            request.extensions_mut().insert(Identity { claims, address });
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+impl Admin {
+    fn claims(&self, token: &str, address: IpAddr) -> Result<Claims, Problem> {
+        match self.0.tokens.read(token) {
+            Ok(claims) => Ok(claims),
+            Err(_) if self.0.failures.too_many(address) => Err(Problem::TooManyBadTokens),
+            Err(error) => {
+                // One line of one form for each, so that fail2ban can read it.
+                warn!(client.address = %address, reason = %error, "Invalid token for the REST API");
+                Err(Problem::BadToken)
+            }
+        }
+    }
+
+    /// Where a request comes from: of one that a trusted proxy passes on, what that says of it.
+    fn address_of(&self, request: &Request) -> IpAddr {
+        let peer = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
+        let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0])).to_canonical();
+        let trusted = |address: &IpAddr| address.is_loopback() || self.0.proxies.contains(address);
+        if !trusted(&peer) {
+            return peer;
+        }
+        // Each proxy adds whom it heard it from at the end. What stands before the last one that is not ours may be invented.
+        let lines = request.headers().get_all("x-forwarded-for").iter().rev();
+        let hops = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.rsplit(','));
+        let hops = hops.map_while(|hop| hop.trim().parse::<IpAddr>().ok()).map(|hop| hop.to_canonical());
+        let mut nearest = peer;
+        for hop in hops {
+            nearest = hop;
+            if !trusted(&hop) {
+                break;
+            }
+        }
+        nearest
+    }
+}
+
+/// The token of the header, whose scheme may be written in any case.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION).map(HeaderValue::to_str)?.ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()).filter(|token| !token.is_empty())
+}

@@ -1,0 +1,142 @@
+//! What agents of the original say: that they are there, and that something has changed on their node.
+//!
+//! They say of each event that it happened, in any order. So nothing is counted by it: the node is asked soon, and what it
+//! says counts.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use b3scale_middleware::cluster::BackendId;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Admin;
+use super::access::{Agents, Caller};
+use super::body::{Given, Shaped};
+use super::problem::Problem;
+use super::reply::{Reply, json};
+use super::shape::Shape;
+use crate::rest::{Backend, Heartbeat, RpcReply, RpcRequest, RpcStatus};
+
+/// How long a meeting is waited for that an agent speaks of. It is created in the same moment, and the agent waits as long.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What an agent may say.
+pub(super) struct Form;
+
+impl Shaped for Form {
+    const SHAPE: &'static Shape = &Shape::Object(&[("action", Shape::Text), ("payload", Shape::Any)]);
+}
+
+/// Show the backend of the agent.
+#[utoipa::path(get, path = "/api/v1/agent/backend", tag = "agents",
+    responses((status = OK, description = "The backend", body = Backend)))]
+pub(super) async fn backend(State(admin): State<Admin>, who: Caller<Agents>) -> Result<Reply<Backend>, Problem> {
+    let found = admin.0.store.backend_of_agent(who.subject()).await?;
+    found.map(Reply).ok_or(Problem::NotFound)
+}
+
+/// Say that the agent is there.
+#[utoipa::path(post, path = "/api/v1/agent/heartbeat", tag = "agents",
+    responses((status = OK, description = "When it was heard of", body = Heartbeat)))]
+pub(super) async fn heartbeat(State(admin): State<Admin>, who: Caller<Agents>) -> Result<Reply<Heartbeat>, Problem> {
+    let backend = admin.0.store.backend_of_agent(who.subject()).await?.ok_or(Problem::NotFound)?;
+    let heard = admin.0.store.record_heartbeat(BackendId(backend.id), None).await?.ok_or(Problem::NotFound)?;
+    Ok(Reply(Heartbeat { backend_id: backend.id, heartbeat: heard.into() }))
+}
+
+/// Say that something has changed on the node.
+#[utoipa::path(post, path = "/api/v1/agent/rpc", tag = "agents", request_body = RpcRequest,
+    responses((status = OK, description = "Whether it was understood", body = RpcReply),
+        (status = BAD_REQUEST, description = "What came is no request", body = RpcReply)))]
+pub(super) async fn rpc(
+    State(admin): State<Admin>,
+    who: Caller<Agents>,
+    given: Result<Given<Form>, Problem>,
+) -> Result<Response, Problem> {
+    let given = match given {
+        Ok(given) => given.said,
+        Err(Problem::Body(why)) => return Ok(json(StatusCode::BAD_REQUEST, &failed(&why))),
+        Err(problem) => return Err(problem),
+    };
+    let backend = admin.backend_of(who.subject()).await?;
+    let said = match Event::read(given["action"].as_str().unwrap_or_default(), &given["payload"]) {
+        Ok(event) => event,
+        Err(why) => return Ok(Reply(failed(&why)).into_response()),
+    };
+    let reply = match admin.0.cluster.meeting_of_node(backend, &said.internal_meeting_id, PATIENCE).await {
+        None => failed("context deadline exceeded"),
+        Some(_) => {
+            admin.0.cluster.hasten(backend).await?;
+            RpcReply { status: RpcStatus::Ok, result: Value::Null }
+        }
+    };
+    Ok(Reply(reply).into_response())
+}
+
+fn failed(why: &str) -> RpcReply {
+    RpcReply { status: RpcStatus::Error, result: why.into() }
+}
+
+/// Something that happened to a meeting. What it was is for the node to say.
+#[derive(Debug, Deserialize)]
+struct Event {
+    internal_meeting_id: String,
+}
+
+impl Event {
+    /// Reads what an agent says: a JSON object, or the same as base64, as the original's agent has it.
+    fn read(action: &str, payload: &Value) -> Result<Self, String> {
+        const ACTIONS: [&str; 4] =
+            ["meeting_state_reset", "meeting_set_running", "meeting_add_attendee", "meeting_remove_attendee"];
+        if !ACTIONS.contains(&action) {
+            // In the spelling of the original, which its tools may know.
+            return Err("the requsted RPC action is unknown".to_owned());
+        }
+        let read = match payload {
+            Value::Null => return Err("unexpected end of JSON input".to_owned()),
+            Value::String(text) if text.is_empty() => return Err("unexpected end of JSON input".to_owned()),
+            Value::String(text) => {
+                let json = STANDARD.decode(text).map_err(|error| format!("the payload is no base64: {error}"))?;
+                serde_json::from_slice(&json)
+            }
+            object => Self::deserialize(object),
+        };
+        read.map_err(|error| format!("the payload cannot be read: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(action: &str, payload: &Value) -> Result<String, String> {
+        Event::read(action, payload).map(|event| event.internal_meeting_id)
+    }
+
+    #[test]
+    fn a_payload_is_an_object_or_the_same_as_base64() {
+        let object = json!({"internal_meeting_id": "m-1", "attendee": null});
+        let text = Value::from(STANDARD.encode(object.to_string()));
+        for payload in [object, text] {
+            assert_eq!(read("meeting_add_attendee", &payload).as_deref(), Ok("m-1"));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_in_the_words_of_the_original() {
+        assert_eq!(read("bogus", &json!({})), Err("the requsted RPC action is unknown".to_owned()));
+        for payload in [json!(null), json!("")] {
+            assert_eq!(read("meeting_set_running", &payload), Err("unexpected end of JSON input".to_owned()));
+        }
+        for payload in [json!("%"), json!("e30="), json!({}), json!(7), json!({"internal_meeting_id": 7})] {
+            assert!(read("meeting_set_running", &payload).is_err(), "{payload}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Backends.
+
+mod form;
+
+use axum::extract::State;
+use b3scale_middleware::cluster::{AdminState as Wanted, BackendId};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::access::{Admins, Caller, Nodes};
+use super::body::{Asked, Given, Id, is_yes};
+use super::problem::Problem;
+use super::reply::Reply;
+use super::{Admin, RIVALS};
+use crate::rest::{AdminState, Backend, BackendChange};
+use crate::store::BackendFilter;
+use form::Form;
+pub(super) use form::with_slash;
+
+/// Which backends.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// The one with that URL.
+    host: Option<String>,
+    /// Those whose URL holds that text, in which `%` and `_` stand for others.
+    #[serde(rename = "host__like")]
+    host_like: Option<String>,
+    /// The same, whatever the case.
+    #[serde(rename = "host__ilike")]
+    host_ilike: Option<String>,
+}
+
+/// How to remove a backend.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct How {
+    /// `yes`, `true` or `1`: now, whatever runs there. Else it is removed when its last meeting has ended.
+    force: Option<String>,
+}
+
+/// List the backends.
+#[utoipa::path(get, path = "/api/v1/backends", tag = "backends", params(Which),
+    responses((status = OK, description = "The backends by their host", body = Vec<Backend>)))]
+pub(super) async fn list(
+    State(admin): State<Admin>,
+    _: Caller<Admins>,
+    Asked(which): Asked<Which>,
+) -> Result<Reply<Vec<Backend>>, Problem> {
+    let Which { host, host_like, host_ilike } = which;
+    let filter = BackendFilter { host: host.as_deref().map(with_slash), host_like, host_ilike };
+    Ok(Reply(admin.0.store.backend_entries(&filter).await?))
+}
+
+/// Add a backend. With the scope `b3scale:node` alone it is the token's own.
+#[utoipa::path(post, path = "/api/v1/backends", tag = "backends", request_body = BackendChange,
+    responses((status = OK, description = "The new backend", body = Backend)))]
+pub(super) async fn add(
+    State(admin): State<Admin>,
+    who: Caller<Nodes>,
+    given: Given<Form>,
+) -> Result<Reply<Backend>, Problem> {
+    let agent_ref = (!who.is_admin()).then(|| who.subject().to_owned());
+    let new = form::filled(given.said, agent_ref)?;
+    admin.0.store.add_backend(&new).await?;
+    who.audit("a backend was added", &new.bbb.host);
+    Ok(Reply(find(&admin, &who, new.id).await?.0))
+}
+
+/// Show a backend.
+#[utoipa::path(get, path = "/api/v1/backends/{id}", tag = "backends", params(("id" = Uuid, Path)),
+    responses((status = OK, description = "The backend", body = Backend)))]
+pub(super) async fn show(
+    State(admin): State<Admin>,
+    who: Caller<Nodes>,
+    Id(id): Id,
+) -> Result<Reply<Backend>, Problem> {
+    Ok(Reply(find(&admin, &who, id).await?.0))
+}
+
+/// Change a backend.
+#[utoipa::path(patch, path = "/api/v1/backends/{id}", tag = "backends", params(("id" = Uuid, Path)),
+    request_body = BackendChange,
+    responses((status = OK, description = "The backend as it is now", body = Backend)))]
+pub(super) async fn change(
+    State(admin): State<Admin>,
+    who: Caller<Nodes>,
+    Id(id): Id,
+    given: Given<Form>,
+) -> Result<Reply<Backend>, Problem> {
+    for _ in 0..RIVALS {
+        let (there, version) = find(&admin, &who, id).await?;
+        let changed = form::changed(&there, given.said.clone())?;
+        if admin.0.store.change_backend(&changed, version).await? {
+            who.audit("a backend was changed", &changed.bbb.host);
+            return Ok(Reply(find(&admin, &who, id).await?.0));
+        }
+    }
+    Err(Problem::Unavailable)
+}
+
+/// Remove a backend: when its last meeting has ended or, by force, now. Its meetings go on there, and may be created anew.
+#[utoipa::path(delete, path = "/api/v1/backends/{id}", tag = "backends", params(("id" = Uuid, Path), How),
+    responses((status = OK, description = "The backend as it is now", body = Backend)))]
+pub(super) async fn remove(
+    State(admin): State<Admin>,
+    who: Caller<Admins>,
+    Id(id): Id,
+    Asked(how): Asked<How>,
+) -> Result<Reply<Backend>, Problem> {
+    let store = &admin.0.store;
+    let (mut backend, _) = store.backend_entry(BackendId(id)).await?.ok_or(Problem::NotFound)?;
+    if is_yes(how.force.as_deref()) {
+        if !store.remove_backend(BackendId(id)).await? {
+            return Err(Problem::NotFound);
+        }
+        who.audit("a backend was removed", &backend.bbb.host);
+        backend.admin_state = AdminState::Destroyed;
+        return Ok(Reply(backend));
+    }
+    store.record_admin_state(BackendId(id), Wanted::Decommissioned).await?.ok_or(Problem::NotFound)?;
+    who.audit("a backend was decommissioned", &backend.bbb.host);
+    backend.admin_state = AdminState::Decommissioned;
+    Ok(Reply(backend))
+}
+
+/// A backend that whoever asks may see, and the version of its row.
+///
+/// Defect 47 of the original: an operator's token that was an agent's, too, saw only what is the agent's.
+async fn find(admin: &Admin, who: &Caller<Nodes>, id: Uuid) -> Result<(Backend, i64), Problem> {
+    let found = admin.0.store.backend_entry(BackendId(id)).await?;
+    let may_see = |backend: &Backend| who.is_admin() || backend.agent_ref.as_deref() == Some(who.subject());
+    found.filter(|(backend, _)| may_see(backend)).ok_or(Problem::NotFound)
+}

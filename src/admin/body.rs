@@ -1,0 +1,119 @@
+//! What comes with a request: a body of a known shape, a query, an id in the path.
+
+use std::error::Error;
+use std::marker::PhantomData;
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, header};
+use http_body_util::LengthLimitError;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Admin;
+use super::problem::Problem;
+use super::shape::Shape;
+
+/// The largest body, in bytes.
+const LARGEST: usize = 1 << 20;
+
+/// The largest document of a whole cluster, in bytes.
+const LARGEST_STATE: usize = 32 << 20;
+
+/// A body whose shape is known.
+pub(super) trait Shaped {
+    const SHAPE: &'static Shape;
+}
+
+/// A body of a known shape, with the keys spelt as they are known. One that is empty says nothing.
+pub(super) struct Given<S> {
+    /// What it says.
+    pub(super) said: Value,
+    shape: PhantomData<S>,
+}
+
+impl<S: Shaped> FromRequest<Admin> for Given<S> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &Admin) -> Result<Self, Problem> {
+        let body = json(request, LARGEST).await?;
+        let read = if body.is_empty() { Ok(Value::Object(serde_json::Map::new())) } else { S::SHAPE.read(&body) };
+        Ok(Self { said: read.map_err(Problem::Body)?, shape: PhantomData })
+    }
+}
+
+/// A document of a whole cluster, which is read strictly.
+pub(super) struct Document<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Admin> for Document<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &Admin) -> Result<Self, Problem> {
+        let body = json(request, LARGEST_STATE).await?;
+        let read = serde_json::from_slice(&body);
+        read.map(Self).map_err(|error| Problem::Body(format!("the document cannot be read: {error}")))
+    }
+}
+
+/// The bytes of a body that says it is JSON. An empty one need not say so.
+async fn json(request: Request, largest: usize) -> Result<axum::body::Bytes, Problem> {
+    let is_json = is_json(request.headers());
+    let read = axum::body::to_bytes(request.into_body(), largest).await;
+    let body = read.map_err(|error| {
+        let too_large = error.source().is_some_and(|source| source.is::<LengthLimitError>());
+        if too_large { Problem::TooLarge } else { Problem::BadRequest }
+    })?;
+    if body.is_empty() || is_json { Ok(body) } else { Err(Problem::MediaType) }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str);
+    let media = media.and_then(Result::ok).and_then(|media| media.split(';').next());
+    media.is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The parameters of the query.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Admin> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Admin) -> Result<Self, Problem> {
+        // PostgreSQL has no such character in its texts.
+        if parts.uri.query().is_some_and(|query| query.contains("%00")) {
+            return Err(Problem::BadRequest);
+        }
+        Query::try_from_uri(&parts.uri).map(|Query(asked)| Self(asked)).map_err(|_| Problem::BadRequest)
+    }
+}
+
+/// A UUID in the path. What is none is the id of nothing.
+pub(super) struct Id(pub(super) Uuid);
+
+impl FromRequestParts<Admin> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, Problem> {
+        let Name(name) = Name::from_request_parts(parts, admin).await?;
+        name.parse().map(Self).map_err(|_| Problem::NotFound)
+    }
+}
+
+/// A name in the path.
+pub(super) struct Name(pub(super) String);
+
+impl FromRequestParts<Admin> for Name {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, admin).await;
+        let name = path.map(|Path(name)| name).ok().filter(|name| !name.contains('\0'));
+        name.map(Self).ok_or(Problem::NotFound)
+    }
+}
+
+/// Whether a parameter of the query means yes, as the original reads it.
+pub(super) fn is_yes(text: Option<&str>) -> bool {
+    text.is_some_and(|text| ["yes", "true", "1"].iter().any(|yes| text.trim().eq_ignore_ascii_case(yes)))
+}

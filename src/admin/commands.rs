@@ -1,0 +1,82 @@
+//! Commands: what is asked for here and done by whichever server comes first.
+
+use axum::extract::State;
+use serde_json::Value;
+
+use super::Admin;
+use super::access::{Admins, Caller};
+use super::body::{Given, Id, Shaped};
+use super::problem::Problem;
+use super::reply::{Accepted, Reply};
+use super::shape::Shape;
+use crate::rest::{Command, CommandState, NewCommand};
+use crate::store;
+
+/// What may be asked for, and the name of its parameter.
+const ACTIONS: [(&str, &str); 2] = [("end_all_meetings", "BackendID"), ("end_meeting", "ID")];
+
+/// What may be said of a command.
+pub(super) struct Form;
+
+impl Shaped for Form {
+    const SHAPE: &'static Shape = &Shape::Object(&[("action", Shape::Text), ("params", Shape::Any)]);
+}
+
+/// List the commands of late, those that are done included.
+#[utoipa::path(get, path = "/api/v1/commands", tag = "commands",
+    responses((status = OK, description = "The commands in the order of the requests", body = Vec<Command>)))]
+pub(super) async fn list(State(admin): State<Admin>, _: Caller<Admins>) -> Result<Reply<Vec<Command>>, Problem> {
+    Ok(Reply(admin.0.store.load_commands().await?.into_iter().map(Command::from).collect()))
+}
+
+/// Ask for something to be done: `end_all_meetings` with `BackendID`, or `end_meeting` with `ID`.
+#[utoipa::path(post, path = "/api/v1/commands", tag = "commands", request_body = NewCommand,
+    responses((status = ACCEPTED, description = "The command, to be asked for again", body = Command)))]
+pub(super) async fn add(
+    State(admin): State<Admin>,
+    who: Caller<Admins>,
+    given: Given<Form>,
+) -> Result<Accepted<Command>, Problem> {
+    let action = given.said["action"].as_str().unwrap_or_default();
+    let Some((_, param)) = ACTIONS.iter().find(|(known, _)| *known == action) else {
+        let why = if action.is_empty() { "this field is required" } else { "this action is not allowed" };
+        return Err(Problem::field("action", why));
+    };
+    if !given.said["params"][param].is_string() {
+        return Err(Problem::field(&format!("params.{param}"), "this field is required"));
+    }
+    let params: &Value = &given.said["params"];
+    let command = admin.0.store.record_command(action, Some(params)).await?;
+    who.audit("a command was given", &format!("{action} {}", params[param]));
+    Ok(Accepted(command.into()))
+}
+
+/// Show a command.
+#[utoipa::path(get, path = "/api/v1/commands/{id}", tag = "commands", params(("id" = Uuid, Path)),
+    responses((status = OK, description = "The command", body = Command)))]
+pub(super) async fn show(State(admin): State<Admin>, _: Caller<Admins>, Id(id): Id) -> Result<Reply<Command>, Problem> {
+    let found = admin.0.store.find_command(id).await?;
+    Ok(Reply(found.ok_or(Problem::NotFound)?.into()))
+}
+
+impl From<store::Command> for Command {
+    fn from(row: store::Command) -> Self {
+        Self {
+            id: row.id,
+            seq: row.seq,
+            state: match row.state {
+                store::CommandState::Requested => CommandState::Requested,
+                store::CommandState::Running => CommandState::Running,
+                store::CommandState::Success => CommandState::Success,
+                store::CommandState::Error => CommandState::Error,
+            },
+            action: row.action,
+            params: row.params,
+            result: row.result,
+            deadline: row.deadline.into(),
+            started_at: row.started_at.map(Into::into),
+            stopped_at: row.stopped_at.map(Into::into),
+            created_at: row.created_at.into(),
+        }
+    }
+}

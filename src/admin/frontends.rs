@@ -1,0 +1,122 @@
+//! Frontends.
+
+mod form;
+
+use axum::extract::State;
+use b3scale_middleware::cluster::FrontendId;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::access::{Admins, Caller, Users};
+use super::body::{Asked, Given, Id};
+use super::problem::Problem;
+use super::reply::Reply;
+use super::{Admin, RIVALS};
+use crate::rest::{Frontend, FrontendChange};
+use crate::store::FrontendFilter;
+use form::Form;
+
+/// Which frontends.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// Those of that customer.
+    account_ref: Option<String>,
+    /// The one with that key.
+    key: Option<String>,
+    /// Those whose key holds that text, in which `%` and `_` stand for others.
+    #[serde(rename = "key__like")]
+    key_like: Option<String>,
+}
+
+/// List frontends. A token without `b3scale:admin` sees those whose `account_ref` is its subject.
+#[utoipa::path(get, path = "/api/v1/frontends", tag = "frontends", params(Which),
+    responses((status = OK, description = "The frontends by their key", body = Vec<Frontend>)))]
+pub(super) async fn list(
+    State(admin): State<Admin>,
+    who: Caller<Users>,
+    Asked(which): Asked<Which>,
+) -> Result<Reply<Vec<Frontend>>, Problem> {
+    let Which { account_ref, key, key_like } = which;
+    let filter = FrontendFilter { account_ref, key, key_like };
+    let mut frontends = admin.0.store.frontend_entries(&filter).await?;
+    frontends.retain(|frontend| may_see(&who, frontend));
+    Ok(Reply(frontends))
+}
+
+/// Add a frontend.
+#[utoipa::path(post, path = "/api/v1/frontends", tag = "frontends", request_body = FrontendChange,
+    responses((status = OK, description = "The new frontend", body = Frontend)))]
+pub(super) async fn add(
+    State(admin): State<Admin>,
+    who: Caller<Admins>,
+    given: Given<Form>,
+) -> Result<Reply<Frontend>, Problem> {
+    let added = admin.0.store.add_frontend(&form::filled(given.said)?).await?;
+    who.audit("a frontend was added", &added.bbb.key);
+    Ok(Reply(added))
+}
+
+/// Show a frontend.
+#[utoipa::path(get, path = "/api/v1/frontends/{id}", tag = "frontends", params(("id" = Uuid, Path)),
+    responses((status = OK, description = "The frontend", body = Frontend)))]
+pub(super) async fn show(
+    State(admin): State<Admin>,
+    who: Caller<Users>,
+    Id(id): Id,
+) -> Result<Reply<Frontend>, Problem> {
+    Ok(Reply(find(&admin, &who, id).await?.0))
+}
+
+/// Change a frontend.
+#[utoipa::path(patch, path = "/api/v1/frontends/{id}", tag = "frontends", params(("id" = Uuid, Path)),
+    request_body = FrontendChange,
+    responses((status = OK, description = "The frontend as it is now", body = Frontend)))]
+pub(super) async fn change(
+    State(admin): State<Admin>,
+    who: Caller<Users>,
+    Id(id): Id,
+    given: Given<Form>,
+) -> Result<Reply<Frontend>, Problem> {
+    // Defect 12 of the original: of two changes at once one was lost. Here the later one is made anew on what the first left.
+    for _ in 0..RIVALS {
+        let (there, version) = find(&admin, &who, id).await?;
+        let changed = form::changed(&there, given.said.clone(), who.is_admin())?;
+        if let Some(changed) = admin.0.store.change_frontend(&changed, version).await? {
+            who.audit("a frontend was changed", &changed.bbb.key);
+            return Ok(Reply(changed));
+        }
+        if changed.bbb.key != there.bbb.key && find(&admin, &who, id).await?.1 == version {
+            let why = "meetings run under the old key: change it when they have ended, or end them first";
+            return Err(Problem::Conflict(why.to_owned()));
+        }
+    }
+    Err(Problem::Unavailable)
+}
+
+/// Remove a frontend. Its meetings are ended.
+#[utoipa::path(delete, path = "/api/v1/frontends/{id}", tag = "frontends", params(("id" = Uuid, Path)),
+    responses((status = OK, description = "The frontend as it was, and not active any more", body = Frontend)))]
+pub(super) async fn remove(
+    State(admin): State<Admin>,
+    who: Caller<Admins>,
+    Id(id): Id,
+) -> Result<Reply<Frontend>, Problem> {
+    let (mut frontend, _) = admin.0.store.frontend_entry(FrontendId(id)).await?.ok_or(Problem::NotFound)?;
+    frontend.active = false;
+    if !admin.0.store.remove_frontend(FrontendId(id)).await? {
+        return Err(Problem::NotFound);
+    }
+    who.audit("a frontend was removed", &frontend.bbb.key);
+    Ok(Reply(frontend))
+}
+
+/// A frontend that whoever asks may see, and the version of its row.
+async fn find(admin: &Admin, who: &Caller<Users>, id: Uuid) -> Result<(Frontend, i64), Problem> {
+    let found = admin.0.store.frontend_entry(FrontendId(id)).await?;
+    found.filter(|(frontend, _)| may_see(who, frontend)).ok_or(Problem::NotFound)
+}
+
+fn may_see(who: &Caller<Users>, frontend: &Frontend) -> bool {
+    who.is_admin() || frontend.account_ref.as_deref() == Some(who.subject())
+}

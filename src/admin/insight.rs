@@ -1,0 +1,157 @@
+//! The whole cluster at a glance, why a meeting goes where it goes, and the pipeline.
+
+use std::time::Instant;
+
+use axum::extract::{RawQuery, State};
+use b3scale_middleware::bbb::Params;
+use b3scale_middleware::cluster::{BackendId, FrontendId, LoadModel};
+use b3scale_middleware::facts::{self, Placement, Standing};
+use b3scale_middleware::ports::{Directory as _, Meetings as _};
+use serde::Deserialize;
+
+use super::Admin;
+use super::access::{Admins, Caller};
+use super::body::Asked;
+use super::problem::Problem;
+use super::reply::Reply;
+use crate::rest::{
+    Backend, BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, Verdict,
+};
+use crate::store::{BackendFilter, FrontendFilter};
+
+/// A server that has been silent for longer, in seconds, is gone.
+const SILENCE: f64 = 10.0;
+
+/// Show every server, backend and frontend, and why a backend takes no new meetings.
+#[utoipa::path(get, path = "/api/v1/cluster", tag = "cluster",
+    responses((status = OK, description = "The cluster, as the server that answers sees it", body = ClusterReport)))]
+pub(super) async fn cluster(State(admin): State<Admin>, _: Caller<Admins>) -> Result<Reply<ClusterReport>, Problem> {
+    let servers = admin.0.store.load_servers().await?;
+    let checks = admin.0.readiness.checks().into_iter();
+    let problems: Vec<String> =
+        checks.filter_map(|check| Some(format!("{}: {}", check.name, check.problem?))).collect();
+    let mine = admin.0.cluster.server_id();
+    let servers = servers.into_iter().map(|row| Server {
+        id: row.server.id,
+        address: row.server.address,
+        version: row.server.version,
+        pipeline_hash: row.server.pipeline_hash,
+        started_at: row.started_at.into(),
+        beat_age: row.age.as_secs_f64(),
+        alive: row.age.as_secs_f64() < SILENCE,
+        answering: row.server.id == mine,
+        problems: if row.server.id == mine { problems.clone() } else { Vec::new() },
+    });
+    let entries = admin.0.store.backend_entries(&BackendFilter::default()).await?;
+    let backends = entries.into_iter().map(|entry| admin.reported(entry)).collect();
+    let frontends = admin.0.store.frontend_entries(&FrontendFilter::default()).await?;
+    let frontends = frontends.into_iter().map(|frontend| {
+        let meetings = admin.0.cluster.of_frontend(FrontendId(frontend.id));
+        FrontendReport {
+            id: frontend.id,
+            key: frontend.bbb.key,
+            active: frontend.active,
+            meetings: u32::try_from(meetings.len()).unwrap_or(u32::MAX),
+            attendees: meetings.iter().map(|meeting| admin.0.cluster.attendees(meeting)).fold(0, u32::saturating_add),
+        }
+    });
+    Ok(Reply(ClusterReport { servers: servers.collect(), backends, frontends: frontends.collect() }))
+}
+
+impl Admin {
+    fn reported(&self, entry: Backend) -> BackendReport {
+        let now = Instant::now();
+        let known = self.0.cluster.backend(BackendId(entry.id));
+        let agent = known.as_ref().and_then(|backend| backend.vitals.agent());
+        let reason = match &known {
+            Some(backend) => backend.takes_meetings().err(),
+            None => Some("this server does not know it yet".to_owned()),
+        };
+        BackendReport {
+            id: entry.id,
+            host: entry.bbb.host,
+            admin_state: entry.admin_state,
+            node_state: entry.node_state,
+            reason,
+            heartbeat_age: agent.map(|agent| now.saturating_duration_since(agent.heartbeat).as_secs_f64()),
+            load: known.as_ref().map_or(0.0, |backend| backend.load(&LoadModel::default(), now)),
+            meetings: entry.meetings_count,
+            attendees: entry.attendees_count,
+            latency: entry.latency,
+            tags: entry.settings.tags,
+        }
+    }
+}
+
+/// For whom a meeting would be created. Every other parameter is one of the create.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Imagined {
+    /// The key of the frontend.
+    frontend: String,
+}
+
+/// Explain where a meeting would be created now, and why not elsewhere. Nothing is placed.
+#[utoipa::path(get, path = "/api/v1/explain/create", tag = "cluster", params(Imagined),
+    responses((status = OK, description = "What would become of each backend", body = Explanation)))]
+pub(super) async fn explain(
+    State(admin): State<Admin>,
+    _: Caller<Admins>,
+    Asked(imagined): Asked<Imagined>,
+    RawQuery(query): RawQuery,
+) -> Result<Reply<Explanation>, Problem> {
+    let frontend = admin.0.cluster.frontend(&imagined.frontend).ok_or(Problem::NotFound)?;
+    let params = Params::parse(query.as_deref().unwrap_or_default());
+    let params: Vec<(&str, &str)> = params.iter().filter(|(name, _)| *name != "frontend").collect();
+    let explained = admin.0.pipeline.explain(&frontend, &params).await;
+    let Placement(verdicts) = explained.map_err(|fault| Problem::Conflict(format!("such a create fails: {fault}")))?;
+    let mut candidates: Vec<Candidate> = verdicts.into_iter().map(|verdict| admin.candidate(verdict)).collect();
+    candidates.sort_by_key(|candidate| (candidate.verdict, candidate.host.clone()));
+    let chosen = candidates.iter().find(|candidate| candidate.verdict == Verdict::Chosen);
+    let chosen = chosen.map(|candidate| candidate.host.clone());
+    Ok(Reply(Explanation { frontend: frontend.key.clone(), chosen, candidates }))
+}
+
+impl Admin {
+    fn candidate(&self, judged: facts::Verdict) -> Candidate {
+        let backend = self.0.cluster.backend(judged.backend);
+        let host = backend.map_or(judged.host, |backend| backend.url.clone());
+        let (verdict, reason, stage, load) = match judged.standing {
+            Standing::Chosen { load } => (Verdict::Chosen, "it has the lowest load".to_owned(), None, Some(load)),
+            Standing::Outranked { load, because } => (
+                Verdict::Outranked,
+                because.unwrap_or_else(|| "another one has less load".to_owned()),
+                None,
+                Some(load),
+            ),
+            Standing::Refused { stage, reason } => (Verdict::Refused, reason, Some(stage.to_owned()), None),
+        };
+        Candidate { id: judged.backend.0, host, verdict, reason, stage, load }
+    }
+}
+
+/// Show the pipeline that the server runs.
+#[utoipa::path(get, path = "/api/v1/pipeline", tag = "pipeline",
+    responses((status = OK, description = "The pipeline", body = PipelineReport)))]
+pub(super) async fn pipeline(State(admin): State<Admin>, _: Caller<Admins>) -> Reply<PipelineReport> {
+    Reply(admin.pipeline_report())
+}
+
+/// Let every server read its pipeline again. One that finds its file wrong goes on with what it has.
+#[utoipa::path(post, path = "/api/v1/pipeline/reload", tag = "pipeline",
+    responses((status = OK, description = "The pipeline that the server runs now", body = PipelineReport),
+        (status = CONFLICT, description = "Everything that is wrong with the file", body = crate::rest::Problem)))]
+pub(super) async fn reload(State(admin): State<Admin>, who: Caller<Admins>) -> Result<Reply<PipelineReport>, Problem> {
+    let hash = admin.0.pipeline.reload().map_err(|error| Problem::Conflict(error.to_string()))?;
+    admin.0.store.announce_pipeline().await?;
+    who.audit("the pipeline was reloaded", &hash);
+    Ok(Reply(admin.pipeline_report()))
+}
+
+impl Admin {
+    fn pipeline_report(&self) -> PipelineReport {
+        let pipeline = &self.0.pipeline;
+        let file = pipeline.file().map(|file| file.display().to_string());
+        PipelineReport { hash: pipeline.hash(), file, plan: pipeline.plan() }
+    }
+}

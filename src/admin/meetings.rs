@@ -1,0 +1,168 @@
+//! Meetings: where they are, and what their nodes say of them.
+
+mod info;
+
+use axum::extract::State;
+use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::cluster::{BackendId, FrontendId, MeetingState};
+use b3scale_middleware::ports::Meetings as _;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::access::{Admins, Caller, Nodes};
+use super::body::{Asked, Given, Name, is_yes};
+use super::problem::Problem;
+use super::reply::Reply;
+use super::{Admin, RIVALS};
+use crate::rest::{Meeting, MeetingChange, MeetingStage};
+use crate::store::{BackendFilter, FrontendFilter, MeetingEntry, MeetingFilter};
+use info::Form;
+
+/// Which meetings. One of these must be said.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// Those on that backend.
+    backend_id: Option<String>,
+    /// Those on the backend with that URL.
+    backend_host: Option<String>,
+    /// Those of that frontend. Not known to the original.
+    frontend_key: Option<String>,
+    /// `yes`, `true` or `1`: every one. Not known to the original.
+    all: Option<String>,
+}
+
+/// List meetings.
+#[utoipa::path(get, path = "/api/v1/meetings", tag = "meetings", params(Which),
+    responses((status = OK, description = "The meetings in the order in which they were placed", body = Vec<Meeting>)))]
+pub(super) async fn list(
+    State(admin): State<Admin>,
+    _: Caller<Admins>,
+    Asked(which): Asked<Which>,
+) -> Result<Reply<Vec<Meeting>>, Problem> {
+    let backend = admin.backend_named(which.backend_id.as_deref(), which.backend_host.as_deref()).await?;
+    let frontend = match &which.frontend_key {
+        None => None,
+        Some(key) => Some(admin.frontend_with(key).await?),
+    };
+    if backend.is_none() && frontend.is_none() && !is_yes(which.all.as_deref()) {
+        return Err(Problem::BadRequest);
+    }
+    let filter = MeetingFilter { backend, frontend, ..MeetingFilter::default() };
+    let entries = admin.0.store.meeting_entries(filter).await?;
+    Ok(Reply(entries.iter().map(|entry| admin.shown(entry)).collect()))
+}
+
+/// Show a meeting, by the id its node knows it by, or by `internal:` and the node's own id of it.
+#[utoipa::path(get, path = "/api/v1/meetings/{id}", tag = "meetings", params(("id" = String, Path)),
+    responses((status = OK, description = "The meeting", body = Meeting)))]
+pub(super) async fn show(
+    State(admin): State<Admin>,
+    who: Caller<Nodes>,
+    Name(id): Name,
+) -> Result<Reply<Meeting>, Problem> {
+    Ok(Reply(admin.shown(&find(&admin, &who, &id).await?)))
+}
+
+/// Set something of a meeting, which holds until its node is heard of again.
+#[utoipa::path(patch, path = "/api/v1/meetings/{id}", tag = "meetings", params(("id" = String, Path)),
+    request_body = MeetingChange,
+    responses((status = OK, description = "The meeting as it is now", body = Meeting)))]
+pub(super) async fn change(
+    State(admin): State<Admin>,
+    who: Caller<Nodes>,
+    Name(id): Name,
+    given: Given<Form>,
+) -> Result<Reply<Meeting>, Problem> {
+    let mut given = given.said;
+    let said = given["meeting"].take();
+    if said.is_null() {
+        return Ok(Reply(admin.shown(&find(&admin, &who, &id).await?)));
+    }
+    // Defect 12 of the original: of two changes at once one was lost.
+    for _ in 0..RIVALS {
+        let entry = find(&admin, &who, &id).await?;
+        let patch = info::changed(&admin.shown(&entry).meeting, said.clone())?;
+        if admin.0.store.patch_meeting(&entry, &patch).await? {
+            who.audit("a meeting was changed", entry.meeting.id.as_ref());
+            return Ok(Reply(admin.shown(&find(&admin, &who, &id).await?)));
+        }
+    }
+    Err(Problem::Unavailable)
+}
+
+/// Forget a meeting that has ended. One that its node still runs is found again.
+#[utoipa::path(delete, path = "/api/v1/meetings/{id}", tag = "meetings", params(("id" = String, Path)),
+    responses((status = OK, description = "The meeting as it was", body = Meeting)))]
+pub(super) async fn remove(
+    State(admin): State<Admin>,
+    who: Caller<Nodes>,
+    Name(id): Name,
+) -> Result<Reply<Meeting>, Problem> {
+    let entry = find(&admin, &who, &id).await?;
+    let shown = admin.shown(&entry);
+    if entry.meeting.state == MeetingState::Claimed {
+        let why = format!("the meeting is just being created: its `{}` has not been answered yet", CallKind::Create);
+        return Err(Problem::Conflict(why));
+    }
+    admin.0.cluster.forget(&entry.meeting).await;
+    who.audit("a meeting was forgotten", entry.meeting.id.as_ref());
+    Ok(Reply(shown))
+}
+
+/// A meeting that whoever asks may see: an agent, those of its own backend.
+async fn find(admin: &Admin, who: &Caller<Nodes>, id: &str) -> Result<MeetingEntry, Problem> {
+    let own = if who.is_admin() { None } else { Some(admin.backend_of(who.subject()).await?) };
+    let (id, internal_id) = id.strip_prefix("internal:").map_or((Some(id), None), |internal| (None, Some(internal)));
+    let filter = MeetingFilter { backend: own, id, internal_id, ..MeetingFilter::default() };
+    admin.0.store.meeting_entries(filter).await?.into_iter().next().ok_or(Problem::NotFound)
+}
+
+impl Admin {
+    /// The backend of an agent.
+    pub(super) async fn backend_of(&self, agent_ref: &str) -> Result<BackendId, Problem> {
+        let found = self.0.store.backend_of_agent(agent_ref).await?;
+        found.map(|backend| BackendId(backend.id)).ok_or(Problem::Forbidden)
+    }
+
+    /// The backend that is named by its id, its URL, or both. `None`: neither is said.
+    async fn backend_named(&self, id: Option<&str>, host: Option<&str>) -> Result<Option<BackendId>, Problem> {
+        if id.is_none() && host.is_none() {
+            return Ok(None);
+        }
+        let id = id.map(|id| id.trim().parse::<Uuid>()).transpose().map_err(|_| Problem::NotFound)?;
+        let filter = BackendFilter { host: host.map(super::backends::with_slash), ..BackendFilter::default() };
+        let found = self.0.store.backend_entries(&filter).await?;
+        let found = found.into_iter().find(|backend| id.is_none_or(|id| backend.id == id));
+        found.map(|backend| Some(BackendId(backend.id))).ok_or(Problem::NotFound)
+    }
+
+    async fn frontend_with(&self, key: &str) -> Result<FrontendId, Problem> {
+        let filter = FrontendFilter { key: Some(key.to_owned()), ..FrontendFilter::default() };
+        let found = self.0.store.frontend_entries(&filter).await?.into_iter().next();
+        found.map(|frontend| FrontendId(frontend.id)).ok_or(Problem::NotFound)
+    }
+
+    /// A meeting as the REST API shows it.
+    fn shown(&self, entry: &MeetingEntry) -> Meeting {
+        let meeting = &entry.meeting;
+        let created_at = meeting.placed_at.into();
+        Meeting {
+            id: meeting.id.to_string(),
+            internal_id: meeting.internal_id.clone().unwrap_or_default(),
+            meeting: info::read(meeting, self.0.cluster.reported(meeting).as_ref(), entry.patch.as_ref()),
+            frontend_id: Some(meeting.frontend.0),
+            backend_id: Some(meeting.backend.0),
+            created_at,
+            updated_at: entry.updated_at,
+            synced_at: entry.synced_at.unwrap_or(created_at),
+            state: match meeting.state {
+                MeetingState::Claimed => MeetingStage::Claimed,
+                MeetingState::Live => MeetingStage::Live,
+                MeetingState::Ending => MeetingStage::Ending,
+                MeetingState::Detached => MeetingStage::Detached,
+            },
+            frontend_meeting_id: meeting.meeting_id.to_string(),
+        }
+    }
+}

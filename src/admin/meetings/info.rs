@@ -1,0 +1,164 @@
+//! What a node says of a meeting, from its XML into the spelling of the original.
+
+use std::collections::BTreeMap;
+
+use b3scale_middleware::bbb::xml;
+use b3scale_middleware::cluster::Meeting;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::admin::body::Shaped;
+use crate::admin::problem::Problem;
+use crate::admin::shape::Shape;
+use crate::rest::{Attendee, Breakout, MeetingInfo};
+
+static ATTENDEE: Shape = Shape::Object(&[
+    ("UserID", Shape::Text),
+    ("InternalUserID", Shape::Text),
+    ("FullName", Shape::Text),
+    ("Role", Shape::Text),
+    ("IsPresenter", Shape::Flag),
+    ("IsListeningOnly", Shape::Flag),
+    ("HasJoinedVoice", Shape::Flag),
+    ("HasVideo", Shape::Flag),
+    ("ClientType", Shape::Text),
+]);
+
+static BREAKOUT: Shape =
+    Shape::Object(&[("ParentMeetingID", Shape::Text), ("Sequence", Shape::Whole), ("FreeJoin", Shape::Flag)]);
+
+/// What may be said of a meeting. Its ids are its own.
+static INFO: Shape = Shape::Object(&[
+    ("MeetingName", Shape::Text),
+    ("CreateTime", Shape::Whole),
+    ("CreateDate", Shape::Text),
+    ("VoiceBridge", Shape::Text),
+    ("DialNumber", Shape::Text),
+    ("AttendeePW", Shape::Text),
+    ("ModeratorPW", Shape::Text),
+    ("Running", Shape::Flag),
+    ("Duration", Shape::Whole),
+    ("Recording", Shape::Flag),
+    ("HasBeenForciblyEnded", Shape::Flag),
+    ("StartTime", Shape::Whole),
+    ("EndTime", Shape::Whole),
+    ("ParticipantCount", Shape::Whole),
+    ("ListenerCount", Shape::Whole),
+    ("VoiceParticipantCount", Shape::Whole),
+    ("VideoCount", Shape::Whole),
+    ("MaxUsers", Shape::Whole),
+    ("ModeratorCount", Shape::Whole),
+    ("IsBreakout", Shape::Flag),
+    ("Metadata", Shape::Texts),
+    ("Attendees", Shape::List(&ATTENDEE)),
+    ("BreakoutRooms", Shape::List(&Shape::Text)),
+    ("Breakout", Shape::Optional(&BREAKOUT)),
+]);
+
+/// The body of a change.
+pub(in crate::admin) struct Form;
+
+impl Shaped for Form {
+    const SHAPE: &'static Shape = &Shape::Object(&[("meeting", Shape::Optional(&INFO))]);
+}
+
+/// What there is of a meeting, with what is said put over it.
+pub(super) fn changed(there: &MeetingInfo, said: Value) -> Result<Value, Problem> {
+    let mut changed = serde_json::to_value(there).map_err(|_| Problem::Internal)?;
+    INFO.merge(&mut changed, said);
+    // What cannot be read back is not kept.
+    MeetingInfo::deserialize(&changed).map_err(|error| Problem::Body(error.to_string()))?;
+    Ok(changed)
+}
+
+/// What is known of a meeting: what its node said or, if that is younger, what was set.
+pub(super) fn read(meeting: &Meeting, entry: Option<&Bytes>, patch: Option<&Value>) -> MeetingInfo {
+    let set = patch.and_then(|patch| MeetingInfo::deserialize(patch).ok());
+    MeetingInfo {
+        meeting_id: meeting.id.to_string(),
+        internal_meeting_id: meeting.internal_id.clone().unwrap_or_default(),
+        ..set.unwrap_or_else(|| entry.map(of_entry).unwrap_or_default())
+    }
+}
+
+/// What an entry of a list says. It has been read before, so that whatever cannot be read here is nothing.
+fn of_entry(entry: &Bytes) -> MeetingInfo {
+    let said = Said::of(entry, &["meeting"]);
+    MeetingInfo {
+        meeting_name: said.text("meetingName"),
+        create_time: said.number("createTime"),
+        create_date: said.text("createDate"),
+        voice_bridge: said.text("voiceBridge"),
+        dial_number: said.text("dialNumber"),
+        attendee_pw: said.text("attendeePW"),
+        moderator_pw: said.text("moderatorPW"),
+        running: said.flag("running"),
+        duration: said.number("duration"),
+        recording: said.flag("recording"),
+        has_been_forcibly_ended: said.flag("hasBeenForciblyEnded"),
+        start_time: said.number("startTime"),
+        end_time: said.number("endTime"),
+        participant_count: said.number("participantCount"),
+        listener_count: said.number("listenerCount"),
+        voice_participant_count: said.number("voiceParticipantCount"),
+        video_count: said.number("videoCount"),
+        max_users: said.number("maxUsers"),
+        moderator_count: said.number("moderatorCount"),
+        is_breakout: said.flag("isBreakout"),
+        metadata: Some(Said::of(entry, &["meeting", "metadata"]).0),
+        attendees: Some(inner(entry, &["meeting", "attendees", "attendee"]).iter().map(attendee).collect()),
+        breakout_rooms: Some(rooms(entry)),
+        breakout: said.flag("isBreakout").then(|| Breakout {
+            parent_meeting_id: said.text("parentMeetingID"),
+            sequence: said.number("sequence"),
+            free_join: said.flag("freeJoin"),
+        }),
+        ..MeetingInfo::default()
+    }
+}
+
+fn attendee(entry: &Bytes) -> Attendee {
+    let said = Said::of(entry, &["attendee"]);
+    Attendee {
+        user_id: said.text("userID"),
+        internal_user_id: said.text("internalUserID"),
+        full_name: said.text("fullName"),
+        role: said.text("role"),
+        is_presenter: said.flag("isPresenter"),
+        is_listening_only: said.flag("isListeningOnly"),
+        has_joined_voice: said.flag("hasJoinedVoice"),
+        has_video: said.flag("hasVideo"),
+        client_type: said.text("clientType"),
+    }
+}
+
+fn rooms(entry: &Bytes) -> Vec<String> {
+    let rooms = xml::children(entry, &["meeting", "breakoutRooms"]).unwrap_or_default();
+    rooms.into_iter().map(|(_, room)| room).collect()
+}
+
+fn inner(entry: &Bytes, path: &[&str]) -> Vec<Bytes> {
+    xml::elements(entry, path).unwrap_or_default()
+}
+
+/// The children of an element and their texts.
+struct Said(BTreeMap<String, String>);
+
+impl Said {
+    fn of(entry: &Bytes, path: &[&str]) -> Self {
+        Self(xml::children(entry, path).unwrap_or_default().into_iter().collect())
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.0.get(name).cloned().unwrap_or_default()
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|text| text.trim() == "true")
+    }
+
+    fn number(&self, name: &str) -> i64 {
+        self.0.get(name).and_then(|text| text.trim().replace(',', "").parse().ok()).unwrap_or_default()
+    }
+}

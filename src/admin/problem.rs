@@ -1,0 +1,151 @@
+//! What is said of a request that is not granted: the statuses and bodies of the original, and where that has only a 500, one
+//! that says what is wrong.
+
+use std::collections::BTreeMap;
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use tracing::error;
+
+use super::access::Scope;
+use super::reply::json;
+use crate::rest;
+use crate::store::StoreError;
+
+/// What is wrong with each field, by its path.
+pub(super) type Fields = BTreeMap<String, Vec<String>>;
+
+/// Why a request is not granted.
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// There is no token.
+    NoToken,
+    /// The token is not ours, has expired, or is none.
+    BadToken,
+    /// Too many bad tokens came from there.
+    TooManyBadTokens,
+    /// The token may not do this: it has none of these scopes.
+    Scope(&'static [Scope]),
+    /// Whoever asks may not.
+    Forbidden,
+    /// There is no such thing, or it is not theirs.
+    NotFound,
+    /// The request says too little, or nothing that could be understood.
+    BadRequest,
+    /// The body cannot be read.
+    Body(String),
+    /// Fields of the body cannot be used.
+    Fields(Fields),
+    /// What the body is, is not read here.
+    MediaType,
+    /// The body is too large.
+    TooLarge,
+    /// It contradicts what is there.
+    Conflict(String),
+    /// It could not be done in time, or the database cannot be asked now.
+    Unavailable,
+    /// It is our fault.
+    Internal,
+}
+
+impl Problem {
+    /// One field cannot be used.
+    pub(super) fn field(path: &str, why: &str) -> Self {
+        Self::Fields(BTreeMap::from([(path.to_owned(), vec![why.to_owned()])]))
+    }
+
+    /// What is wrong with fields: each place with whether it is, and why.
+    pub(super) fn of_fields<'a>(checks: impl IntoIterator<Item = (&'a str, bool, &'a str)>) -> Result<(), Self> {
+        let mut fields = Fields::new();
+        for (place, _, why) in checks.into_iter().filter(|(_, wrong, _)| *wrong) {
+            fields.entry(place.to_owned()).or_default().push(why.to_owned());
+        }
+        if fields.is_empty() { Ok(()) } else { Err(Self::Fields(fields)) }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Problem::NoToken | Problem::BadToken => StatusCode::UNAUTHORIZED,
+            Problem::TooManyBadTokens => StatusCode::TOO_MANY_REQUESTS,
+            Problem::Scope(_) | Problem::Forbidden => StatusCode::FORBIDDEN,
+            Problem::NotFound => StatusCode::NOT_FOUND,
+            Problem::BadRequest | Problem::Body(_) | Problem::Fields(_) => StatusCode::BAD_REQUEST,
+            Problem::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Problem::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Problem::Conflict(_) => StatusCode::CONFLICT,
+            Problem::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn body(self) -> rest::Problem {
+        let says = |message: &str| rest::Problem { message: message.to_owned(), ..rest::Problem::default() };
+        match self {
+            Problem::NoToken => says("missing or malformed jwt"),
+            Problem::BadToken => says("invalid or expired jwt"),
+            Problem::TooManyBadTokens => says("too many invalid tokens; try again in a minute"),
+            Problem::Scope(scopes) => {
+                let names: Vec<_> = scopes.iter().map(|scope| scope.name()).collect();
+                says(&format!("{} scope required", names.join(", ")))
+            }
+            Problem::Forbidden => says("Forbidden"),
+            Problem::NotFound => says("Not Found"),
+            Problem::BadRequest => says("Bad Request"),
+            Problem::Body(why) => says(&why),
+            Problem::Fields(fields) => {
+                let error = Some("validation_error".to_owned());
+                rest::Problem { error, fields, message: "validation failed with input".to_owned() }
+            }
+            Problem::MediaType => says("Unsupported Media Type"),
+            Problem::TooLarge => says("Request Entity Too Large"),
+            Problem::Conflict(why) => {
+                rest::Problem { error: Some("conflict".to_owned()), message: why, ..rest::Problem::default() }
+            }
+            Problem::Unavailable => says("Service Unavailable"),
+            Problem::Internal => says("Internal Server Error"),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, bearer) = (self.status(), matches!(self, Problem::NoToken | Problem::BadToken));
+        let later = matches!(self, Problem::TooManyBadTokens | Problem::Unavailable);
+        let mut response = json(status, &self.body());
+        let headers = response.headers_mut();
+        if bearer {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if later {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Taken { rule, .. } => Self::Conflict(taken(rule)),
+            error if error.is_away() => {
+                error!(%error, "The REST API cannot ask the database");
+                Self::Unavailable
+            }
+            error => {
+                error!(%error, "The REST API failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+/// What is to be unique, by the names of the tables' rules.
+fn taken(rule: &str) -> String {
+    let what = match rule {
+        "frontends_key_key" => "a frontend with this key exists already",
+        "backends_url_key" => "a backend with this host exists already",
+        "backends_agent_ref_key" => "another backend has this agent_ref",
+        _ => "this exists already",
+    };
+    what.to_owned()
+}

@@ -1,0 +1,46 @@
+//! Who is asked, who asks, and the schema of the database.
+
+use axum::extract::State;
+
+use super::Admin;
+use super::access::{Admins, Anyone, Caller};
+use super::problem::Problem;
+use super::reply::Reply;
+use crate::rest::{SchemaStatus, Status};
+
+/// Named by whoever builds a release.
+const BUILD: &str = match option_env!("B3SCALE_BUILD") {
+    Some(build) => build,
+    None => "source",
+};
+
+/// Show who answers and what the token may do.
+#[utoipa::path(get, path = "/api/v1", tag = "status",
+    responses((status = OK, description = "The server and the token", body = Status)))]
+pub(super) async fn root(admin: State<Admin>, who: Caller<Anyone>) -> Reply<Status> {
+    status(admin, who).await
+}
+
+/// Show who answers and what the token may do.
+#[utoipa::path(get, path = "/api/v1/status", tag = "status",
+    responses((status = OK, description = "The server and the token", body = Status)))]
+pub(super) async fn status(State(admin): State<Admin>, who: Caller<Anyone>) -> Reply<Status> {
+    Reply(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        build: BUILD.to_owned(),
+        api: "v1".to_owned(),
+        account_ref: who.subject().to_owned(),
+        is_admin: who.is_admin(),
+        database: admin.0.store.schema_status().await,
+    })
+}
+
+/// Apply the migrations that are missing.
+#[utoipa::path(post, path = "/api/v1/ctrl/migrate", tag = "status",
+    responses((status = OK, description = "The schema as it is now", body = SchemaStatus)))]
+pub(super) async fn migrate(State(admin): State<Admin>, who: Caller<Admins>) -> Result<Reply<SchemaStatus>, Problem> {
+    for migration in admin.0.store.migrate().await? {
+        who.audit("a migration was applied", &migration);
+    }
+    Ok(Reply(admin.0.store.schema_status().await))
+}

@@ -1,0 +1,122 @@
+//! Backends as the REST API shows them: what an operator set, and what was seen of the node.
+
+use std::time::SystemTime;
+
+use b3scale_middleware::cluster::BackendId;
+use time::OffsetDateTime;
+use time::macros::datetime;
+use tokio_postgres::Row;
+
+use super::TABLE;
+use crate::rest::{Backend, BackendSettings, NodeKeys};
+use crate::store::pool::Params;
+use crate::store::rows::{column, readable, spelling, time, word};
+use crate::store::{Store, StoreError};
+
+/// What the original shows of an agent that was never heard of.
+const NO_HEARTBEAT: OffsetDateTime = datetime!(2000-01-01 00:00 UTC);
+
+/// What Go shows of a time that is not set.
+const NEVER: OffsetDateTime = datetime!(0001-01-01 00:00 UTC);
+
+/// The largest latency, in nanoseconds: tools keep it in 32 bits.
+const LONGEST_LATENCY: i64 = i32::MAX as i64;
+
+/// Which backends. By default all.
+#[derive(Clone, Debug, Default)]
+pub struct BackendFilter {
+    /// The one with that URL.
+    pub host: Option<String>,
+    /// Those whose URL holds that text, in which `%` and `_` stand for others.
+    pub host_like: Option<String>,
+    /// The same, whatever the case.
+    pub host_ilike: Option<String>,
+}
+
+/// Everything of a backend. Attendees that a node reports are those of all its meetings, ours or not.
+const ENTRY: &str = "SELECT backends.*, node_state, last_error, latency_ns, attendees, synced_at, heartbeat,
+        (SELECT count(*) FROM meetings WHERE backend_id = backends.id AND state <> 'detached') AS meetings
+    FROM backends LEFT JOIN backend_status ON backend_id = backends.id";
+
+impl Store {
+    /// Backends by their URL.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn backend_entries(&self, filter: &BackendFilter) -> Result<Vec<Backend>, StoreError> {
+        let sql = format!(
+            "{ENTRY} WHERE ($1::text IS NULL OR url = $1) AND ($2::text IS NULL OR url LIKE '%' || $2 || '%')
+                AND ($3::text IS NULL OR url ILIKE '%' || $3 || '%') ORDER BY url"
+        );
+        let BackendFilter { host, host_like, host_ilike } = filter;
+        Ok(readable(&self.rows("list backends", &sql, &[host, host_like, host_ilike]).await?, entry))
+    }
+
+    /// One backend, and the version of its row.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn backend_entry(&self, id: BackendId) -> Result<Option<(Backend, i64)>, StoreError> {
+        let row = self.row("find a backend", &format!("{ENTRY} WHERE backends.id = $1"), &[&id.0]).await?;
+        row.map(|row| Ok((entry(&row)?, column(TABLE, &row, "version")?))).transpose()
+    }
+
+    /// The backend of an agent.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn backend_of_agent(&self, agent_ref: &str) -> Result<Option<Backend>, StoreError> {
+        let row = self.row("find an agent's backend", &format!("{ENTRY} WHERE agent_ref = $1"), &[&agent_ref]).await?;
+        row.as_ref().map(entry).transpose()
+    }
+
+    /// Adds a backend under its id.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] when its URL or its agent's name is in use.
+    pub async fn add_backend(&self, new: &Backend) -> Result<(), StoreError> {
+        let sql = "INSERT INTO backends (id, url, secret, tags, load_factor, admin_state, agent_ref)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let NodeKeys { host, secret } = &new.bbb;
+        let (tags, state) = (&new.settings.tags, spelling(new.admin_state));
+        let params: Params<'_> = &[&new.id, host, secret, tags, &new.load_factor, &state, &new.agent_ref];
+        self.rows("add a backend", sql, params).await.map(drop)
+    }
+
+    /// Changes a backend whose row still has that version. `false`: it has another by now, or is gone.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] when its new URL is in use.
+    pub async fn change_backend(&self, changed: &Backend, version: i64) -> Result<bool, StoreError> {
+        let sql = "UPDATE backends SET url = $2, secret = $3, tags = $4, load_factor = $5, admin_state = $6
+            WHERE id = $1 AND version = $7 RETURNING id";
+        let NodeKeys { host, secret } = &changed.bbb;
+        let (tags, state) = (&changed.settings.tags, spelling(changed.admin_state));
+        let params: Params<'_> = &[&changed.id, host, secret, tags, &changed.load_factor, &state, &version];
+        Ok(self.row("change a backend", sql, params).await?.is_some())
+    }
+}
+
+fn entry(row: &Row) -> Result<Backend, StoreError> {
+    let count = |name| column::<Option<i32>>(TABLE, row, name).map(|count| count.unwrap_or_default().unsigned_abs());
+    let seen = |name| Ok::<_, StoreError>(column::<Option<SystemTime>>(TABLE, row, name)?.map(Into::into));
+    let meetings: i64 = column(TABLE, row, "meetings")?;
+    let latency: i64 = column::<Option<i64>>(TABLE, row, "latency_ns")?.unwrap_or_default();
+    Ok(Backend {
+        id: column(TABLE, row, "id")?,
+        node_state: word(TABLE, row, "node_state")?,
+        admin_state: word(TABLE, row, "admin_state")?,
+        agent_heartbeat: seen("heartbeat")?.unwrap_or(NO_HEARTBEAT),
+        agent_ref: column(TABLE, row, "agent_ref")?,
+        last_error: column(TABLE, row, "last_error")?,
+        latency: latency.clamp(0, LONGEST_LATENCY),
+        meetings_count: u32::try_from(meetings).unwrap_or(u32::MAX),
+        attendees_count: count("attendees")?,
+        load_factor: column(TABLE, row, "load_factor")?,
+        bbb: NodeKeys { host: column(TABLE, row, "url")?, secret: column(TABLE, row, "secret")? },
+        settings: BackendSettings { tags: column(TABLE, row, "tags")? },
+        created_at: time(TABLE, row, "created_at")?,
+        updated_at: time(TABLE, row, "updated_at")?,
+        synced_at: seen("synced_at")?.unwrap_or(NEVER),
+    })
+}

@@ -1,0 +1,54 @@
+//! The cluster at a glance, why a meeting goes where it goes, and the pipeline.
+
+use b3scale_middleware::ports::Directory as _;
+use b3scale_support::{ClusterOptions, TestCluster};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+async fn tagged() -> TestCluster {
+    TestCluster::with(ClusterOptions { tags: vec![vec!["eu"], vec![]], ..ClusterOptions::default() }).await
+}
+
+#[tokio::test]
+async fn the_cluster_is_seen_at_a_glance() {
+    let cluster = TestCluster::start().await;
+    let (stopped, path) = (cluster.backends[1].id, format!("/backends/{}", cluster.backends[1].id));
+    cluster.operator().patch(&path, &json!({"admin_state": "stopped"})).await.granted();
+    cluster.until("the server knows", || cluster.cluster.backend(stopped).unwrap().takes_meetings().is_err()).await;
+    let report = cluster.operator().fetch("/cluster").await.granted();
+    let server = &report["servers"][0];
+    assert_eq!((&server["alive"], &server["answering"], &server["problems"]), (&json!(true), &json!(true), &json!([])));
+    let backends = report["backends"].as_array().unwrap();
+    let reason = |id: Value| backends.iter().find(|one| one["id"] == id).unwrap()["reason"].clone();
+    assert_eq!(reason(json!(cluster.backends[0].id)), Value::Null);
+    assert_eq!(reason(json!(stopped)), "its admin state is stopped");
+    assert_eq!(
+        report["frontends"][0],
+        json!({"id": report["frontends"][0]["id"], "key": "school", "active": true, "meetings": 0, "attendees": 0})
+    );
+}
+
+#[tokio::test]
+async fn a_placement_is_explained_and_nothing_is_placed() {
+    let cluster = tagged().await;
+    cluster.frontend("school", |settings| settings.required_tags = ["eu"].iter().collect()).await;
+    let explained = cluster.operator().fetch("/explain/create?frontend=school&name=x").await.granted();
+    assert_eq!(explained["chosen"], json!(cluster.backends[0].url));
+    let refused = &explained["candidates"][1];
+    assert_eq!((&refused["verdict"], &refused["stage"]), (&json!("refused"), &json!("tag-filter")));
+    assert!(refused["reason"].as_str().unwrap().contains("eu"), "{refused}");
+    assert!(cluster.database.store().load_meetings().await.unwrap().is_empty());
+    for (query, status) in [("", StatusCode::BAD_REQUEST), ("?frontend=nobody", StatusCode::NOT_FOUND)] {
+        assert_eq!(cluster.operator().fetch(&format!("/explain/create{query}")).await.status, status);
+    }
+    let odd = cluster.operator().fetch("/explain/create?frontend=school&meetingID=a,b").await;
+    assert_eq!(odd.status, StatusCode::CONFLICT, "{odd:?}");
+}
+
+#[tokio::test]
+async fn the_pipeline_is_shown_and_read_again() {
+    let cluster = TestCluster::start().await;
+    let shown = cluster.operator().fetch("/pipeline").await.granted();
+    assert!(shown["plan"].as_str().unwrap().contains("create\n  frontend-resolve"), "{shown}");
+    assert_eq!(cluster.operator().post("/pipeline/reload", &json!({})).await.granted(), shown);
+}

@@ -1,0 +1,101 @@
+//! Requests of the REST API as tools make them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use b3scale::token;
+use http::Method;
+use serde_json::Value;
+
+use crate::{Answer, TestCluster};
+
+/// What the servers of tests sign tokens with.
+pub const JWT_SECRET: &str = "cluster-secret";
+
+/// A token for that subject.
+pub fn token(sub: &str, scope: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    token::sign(JWT_SECRET, sub, scope, now).unwrap()
+}
+
+/// Somebody with a token, or without one.
+pub struct Tool<'c> {
+    cluster: &'c TestCluster,
+    token: Option<String>,
+}
+
+impl TestCluster {
+    /// Somebody with a token.
+    pub fn tool(&self, sub: &str, scope: &str) -> Tool<'_> {
+        Tool { cluster: self, token: Some(token(sub, scope)) }
+    }
+
+    /// An operator.
+    pub fn operator(&self) -> Tool<'_> {
+        self.tool("operator", "b3scale b3scale:admin")
+    }
+
+    /// The agent of a node.
+    pub fn agent(&self, sub: &str) -> Tool<'_> {
+        self.tool(sub, "b3scale:node")
+    }
+
+    /// Somebody without a token.
+    pub fn stranger(&self) -> Tool<'_> {
+        Tool { cluster: self, token: None }
+    }
+
+    /// Somebody with what may be no token.
+    pub fn impostor(&self, token: &str) -> Tool<'_> {
+        Tool { cluster: self, token: Some(token.to_owned()) }
+    }
+}
+
+impl Tool<'_> {
+    /// A request, with a body as it stands.
+    pub async fn send(&self, method: Method, path: &str, content_type: &str, body: &str) -> Answer {
+        let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
+        let mut headers = vec![("content-type", content_type)];
+        headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
+        self.cluster.request(method, &format!("/api/v1{path}"), &headers, body).await
+    }
+
+    /// A GET.
+    pub async fn fetch(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, "application/json", "").await
+    }
+
+    /// A POST of JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, "application/json", &body.to_string()).await
+    }
+
+    /// A PATCH with JSON.
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::PATCH, path, "application/json", &body.to_string()).await
+    }
+
+    /// A DELETE.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, "application/json", "").await
+    }
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The body as JSON, of a request that was granted.
+    pub fn granted(&self) -> Value {
+        assert!(self.status.is_success(), "{self:?}");
+        self.json()
+    }
+
+    /// The status and the body of a request that was not.
+    pub fn refused(&self) -> (u16, &str) {
+        assert!(!self.status.is_success(), "{self:?}");
+        assert_eq!(self.headers["content-type"], "application/json");
+        (self.status.as_u16(), self.text.trim_end_matches('\n'))
+    }
+}
