@@ -7,7 +7,8 @@
 //! Two tenants may use the same `meetingID`. Behind this stage `meetingID` (and on `create` the `parentMeetingID` of a
 //! breakout) is the [`ScopedId`]; wherever the node writes it, the tenant reads its own id again. `create` refuses the ids
 //! that BBB refuses; other calls never complain, since Greenlight probes with `meetingID=0`. A breakout that a node made itself
-//! has one id on both sides.
+//! has one id on both sides, and so has a meeting that was brought over from scalelite while it ran: to create that again is to
+//! ask for the same meeting.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -108,10 +109,15 @@ fn scope(call: &mut Call, meetings: &dyn Meetings) -> Result<Arc<Scope>, Fault> 
     if call.kind == CallKind::Create {
         meeting_id.validate_for_create().map_err(|error| Fault::validation(error.to_string()))?;
     }
-    let native = meetings.known(meeting_id.as_ref()).filter(|known| known.is_native() && known.frontend == frontend.id);
-    let scoped = native.filter(|_| call.kind != CallKind::Create).map(|native| native.id.clone());
-    let scoped = scoped.unwrap_or_else(|| ScopedId::new(&frontend.key, &meeting_id));
-    let parent = parent(call).map(|parent| ScopedId::new(&frontend.key, &parent));
+    let creates = call.kind == CallKind::Create;
+    let on_nodes = |id: &MeetingId| {
+        let native = meetings.known(id.as_ref()).filter(|known| known.is_native() && known.frontend == frontend.id);
+        // A frontend does not create what a node made by itself.
+        let meant = native.filter(|native| !(creates && native.size.breakout));
+        meant.map_or_else(|| ScopedId::new(&frontend.key, id), |native| native.id.clone())
+    };
+    let scoped = on_nodes(&meeting_id);
+    let parent = parent(call).as_ref().map(on_nodes);
     call.params.set("meetingID", scoped.as_ref());
     if let Some(parent) = &parent {
         call.params.set("parentMeetingID", parent.as_ref());
@@ -207,6 +213,22 @@ mod tests {
             let (seen, _) = cluster.through(MeetingScope {}, call).await;
             assert_eq!(seen.unwrap().params.first("meetingID"), Some(expected), "it is of {owner}");
         }
+    }
+
+    /// A frontend creates before each join. Under another id the class would be split in two.
+    #[tokio::test]
+    async fn a_meeting_that_was_brought_over_is_created_again_under_its_one_id() {
+        let cluster = Memory::new().frontend("fe1", "secret").backend("n1", &[]);
+        let cluster = cluster.native("fe1", "class", "n1").breakout("fe1", "room-1", "n1");
+        let on_node = async |query| {
+            let (seen, _) = cluster.through(MeetingScope {}, cluster.verified(CallKind::Create, query)).await;
+            let params = seen.unwrap().params;
+            (params.first("meetingID").map(str::to_owned), params.first("parentMeetingID").map(str::to_owned))
+        };
+        assert_eq!(on_node("meetingID=class").await, (Some("class".to_owned()), None));
+        let scoped = ScopedId::new("fe1", &MeetingId::new("room-1")).to_string();
+        let child = on_node("meetingID=room-1&isBreakout=true&parentMeetingID=class").await;
+        assert_eq!(child, (Some(scoped), Some("class".to_owned())), "a node's own breakout is not what is created");
     }
 
     #[tokio::test]

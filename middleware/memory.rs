@@ -109,14 +109,19 @@ impl Memory {
 
     /// Adds a breakout that its node has made by itself.
     pub fn breakout(self, key: &str, id: &str, backend: &str) -> Self {
+        self.of_one_id(key, id, backend, Size { breakout: true, ..Size::default() })
+    }
+
+    /// Adds a meeting that was brought over from a system that passes the tenants' ids on.
+    pub fn native(self, key: &str, id: &str, backend: &str) -> Self {
+        self.of_one_id(key, id, backend, Size::default())
+    }
+
+    fn of_one_id(self, key: &str, id: &str, backend: &str, size: Size) -> Self {
         let scope = Scope { scoped: ScopedId::verbatim(id), ..self.scope(key, id) };
-        let size = Size { breakout: true, ..Size::default() };
         let meeting = claimed(&scope, self.frontend_named(key).id, self.backend_id(backend), size);
-        self.state().place(Meeting {
-            state: MeetingState::Live,
-            internal_id: Some(format!("internal-{id}")),
-            ..meeting
-        });
+        let internal_id = Some(format!("internal-{id}"));
+        self.state().place(Meeting { state: MeetingState::Live, internal_id, ..meeting });
         self
     }
 

@@ -41,7 +41,8 @@ pub struct Meeting {
 }
 
 impl Meeting {
-    /// Whether its node made it by itself, as nodes make breakouts: then it has one id on both sides.
+    /// Whether it has one id on both sides: its node made it by itself, as nodes make breakouts, or it comes from a system that
+    /// passes the tenants' ids on.
     pub fn is_native(&self) -> bool {
         self.id.as_ref() == self.meeting_id.as_ref()
     }
