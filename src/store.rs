@@ -17,7 +17,9 @@ pub mod private;
 mod rows;
 mod servers;
 mod settings;
+mod state;
 mod tls;
+mod transaction;
 mod url;
 
 pub use backends::{BackendFilter, NewBackend};
@@ -31,3 +33,4 @@ pub use meetings::{
 pub use polls::{BackendStatus, Poll, PollOutcome};
 pub use pool::Store;
 pub use servers::{NewServer, ServerRow};
+pub use state::{ImportOptions, StateError};

@@ -112,6 +112,9 @@ pub struct ImportedMeeting {
     /// The node's time of its creation, in milliseconds since 1970.
     #[serde(default)]
     pub create_time: Option<i64>,
+    /// Whether it is a breakout of another one.
+    #[serde(default)]
+    pub breakout: bool,
 }
 
 /// A meeting that ran in another system.

@@ -31,9 +31,9 @@ pub struct PastMeeting {
     pub meeting_id: MeetingId,
     /// Whose it was.
     pub frontend: FrontendId,
-    /// Where it ran.
-    pub backend: BackendId,
-    /// The node's own id of it.
+    /// Where it ran. None: in another system, which did not say.
+    pub backend: Option<BackendId>,
+    /// The node's own id of it, or nothing if that is not known.
     pub internal_id: String,
     /// Whether it has ended.
     pub ended: bool,
@@ -120,7 +120,7 @@ fn past(row: &Row) -> Result<PastMeeting, StoreError> {
         id: ScopedId::verbatim(column(TABLE, row, "id")?),
         meeting_id: MeetingId::new(column(TABLE, row, "meeting_id")?),
         frontend: FrontendId(column(TABLE, row, "frontend_id")?),
-        backend: BackendId(column(TABLE, row, "backend_id")?),
+        backend: column::<Option<_>>(TABLE, row, "backend_id")?.map(BackendId),
         internal_id: column(TABLE, row, "internal_id")?,
         ended: column(TABLE, row, "ended")?,
     })

@@ -14,9 +14,9 @@ use super::url::Target;
 use super::{Place, StoreError};
 
 /// How long a statement may take before its connection is given up.
-const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
 /// How often a statement is run that loses to rivals.
-const RIVALS: u32 = 5;
+pub(super) const RIVALS: u32 = 5;
 /// How long to wait for a free, a new, or a returned connection.
 const POOL_LIMIT: Duration = Duration::from_secs(5);
 
@@ -108,7 +108,7 @@ impl Store {
         Ok(self.rows(task, sql, params).await?.into_iter().next())
     }
 
-    async fn client(&self) -> Result<Client, StoreError> {
+    pub(super) async fn client(&self) -> Result<Client, StoreError> {
         let away = |reason| StoreError::Away { place: self.place().clone(), reason };
         self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => away(reason(&error)),
@@ -121,7 +121,7 @@ impl Store {
     }
 }
 
-fn is_rivalry(error: &tokio_postgres::Error) -> bool {
+pub(super) fn is_rivalry(error: &tokio_postgres::Error) -> bool {
     error
         .code()
         .is_some_and(|code| [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE].contains(code))

@@ -9,5 +9,6 @@ mod polls;
 mod private;
 mod records;
 mod relay;
+mod state;
 mod survival;
 mod tls;

@@ -100,7 +100,7 @@ async fn the_nodes_answer_makes_a_meeting_live() {
     let live = cluster.store.record_live(&held, &born("internal", 17)).await.unwrap().expect("the claim is ours");
     assert_eq!((live.state, live.internal_id.as_deref()), (MeetingState::Live, Some("internal")));
     let past = cluster.store.find_history(&scoped("algebra")).await.unwrap().expect("it is noted");
-    assert_eq!((past.internal_id.as_str(), past.backend, past.ended), ("internal", cluster.a, false));
+    assert_eq!((past.internal_id.as_str(), past.backend, past.ended), ("internal", Some(cluster.a), false));
 }
 
 /// Defect 17 of the original: a meeting that was made anew kept its old internal id, and was then deleted as an orphan.

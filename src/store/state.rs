@@ -1,0 +1,188 @@
+//! The cluster's configuration as one document: read out whole, and put back all or nothing.
+
+mod arrivals;
+mod check;
+mod difference;
+mod normal;
+mod tables;
+
+use std::collections::{BTreeMap, HashMap};
+
+use uuid::Uuid;
+
+use super::transaction::{Ending, Transaction, Work};
+use super::{Store, StoreError};
+use crate::rest::{Change, ChangeKind, StateBackend, StateChanges, StateDocument, StateFrontend, VERSION};
+
+/// How a document is put back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// Delete the frontends and backends that are not in the document, and so end or detach their meetings.
+    pub delete: bool,
+    /// Only say what would change.
+    pub dry_run: bool,
+}
+
+/// Why a document was not put back. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The document is wrong.
+    #[error("{}", check::in_a_line(fields))]
+    Invalid {
+        /// What is wrong with each field, by its path in the document.
+        fields: BTreeMap<String, Vec<String>>,
+    },
+    /// The database could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Every frontend by its key and every backend by its URL. The same cluster always gives the same document.
+    ///
+    /// # Errors
+    /// [`StoreError::Row`] when a row cannot be read: what is missing from a document may be deleted by it.
+    pub async fn export_state(&self) -> Result<StateDocument, StoreError> {
+        let frontends = self.rows("export the frontends", StateFrontend::SELECT, &[]).await?;
+        let backends = self.rows("export the backends", StateBackend::SELECT, &[]).await?;
+        Ok(StateDocument {
+            version: VERSION,
+            frontends: entries(kept(&frontends)?),
+            backends: entries(kept(&backends)?),
+            meetings: Vec::new(),
+            history: Vec::new(),
+        })
+    }
+
+    /// Makes the cluster what the document says, and says what that changes. Rows that are as they should be are not touched.
+    ///
+    /// # Errors
+    /// [`StateError::Invalid`] names everything that is wrong with the document.
+    pub async fn import_state(
+        &self,
+        document: &StateDocument,
+        options: ImportOptions,
+    ) -> Result<StateChanges, StateError> {
+        let ending = if options.dry_run { Ending::Rollback } else { Ending::Commit };
+        let changes = self.transaction(&PutBack { document, delete: options.delete }, ending).await?;
+        Ok(StateChanges { applied: !options.dry_run, changes })
+    }
+}
+
+/// An entry of the document that is a row of a table.
+trait Entry: Clone + serde::Serialize {
+    /// The word for it.
+    const WHAT: &'static str;
+    /// Reads the whole table, in the order of the document.
+    const SELECT: &'static str;
+
+    fn read(row: &tokio_postgres::Row) -> Result<Kept<Self>, StoreError>;
+    /// Every value in the one way in which it is compared and kept.
+    fn normal(&self) -> Self;
+    /// An entry of that name that says nothing else.
+    fn blank(&self) -> Self;
+    /// What it is known by.
+    fn name(&self) -> &str;
+    /// The identity it brings.
+    fn id(&self) -> Option<Uuid>;
+}
+
+/// A row.
+struct Kept<T> {
+    id: Uuid,
+    entry: T,
+}
+
+/// What is to be done about one row.
+enum Step<'a, T> {
+    Add(Uuid, &'a T),
+    Change(&'a Kept<T>, &'a T),
+    Delete(&'a Kept<T>),
+}
+
+/// Making the cluster what a document says.
+struct PutBack<'a> {
+    document: &'a StateDocument,
+    delete: bool,
+}
+
+impl Work for PutBack<'_> {
+    const TASK: &'static str = "import a state";
+    type Done = Vec<Change>;
+    type Error = StateError;
+
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Vec<Change>, StateError> {
+        let Self { document, delete } = *self;
+        // Keeps other writers out, and lets meetings be placed.
+        transaction.rows("LOCK TABLE frontends, backends IN SHARE ROW EXCLUSIVE MODE", &[]).await?;
+        let kept_frontends = kept::<StateFrontend>(&transaction.rows(StateFrontend::SELECT, &[]).await?)?;
+        let kept_backends = kept::<StateBackend>(&transaction.rows(StateBackend::SELECT, &[]).await?)?;
+        let fields = check::problems(document, &kept_frontends, &kept_backends, delete);
+        if !fields.is_empty() {
+            return Err(StateError::Invalid { fields });
+        }
+        let (frontends, backends) = (normals(&document.frontends), normals(&document.backends));
+        let frontend_steps = steps(&kept_frontends, &frontends, delete);
+        let backend_steps = steps(&kept_backends, &backends, delete);
+        tables::apply_frontends(transaction, &frontend_steps).await?;
+        tables::apply_backends(transaction, &backend_steps).await?;
+        let mut changes: Vec<_> = frontend_steps.iter().map(change).collect();
+        changes.extend(backend_steps.iter().map(change));
+        let places = arrivals::Places {
+            frontends: ids(&kept_frontends, &frontend_steps),
+            backends: ids(&kept_backends, &backend_steps),
+        };
+        changes.extend(arrivals::meetings(transaction, &document.meetings, &places).await?);
+        changes.extend(arrivals::history(transaction, &document.history, &places).await?);
+        Ok(changes)
+    }
+}
+
+fn kept<T: Entry>(rows: &[tokio_postgres::Row]) -> Result<Vec<Kept<T>>, StoreError> {
+    rows.iter().map(T::read).collect()
+}
+
+fn entries<T>(kept: Vec<Kept<T>>) -> Vec<T> {
+    kept.into_iter().map(|kept| kept.entry).collect()
+}
+
+fn normals<T: Entry>(entries: &[T]) -> Vec<T> {
+    entries.iter().map(Entry::normal).collect()
+}
+
+/// What makes the rows what is wanted, in the order of the document and then of the table.
+fn steps<'a, T: Entry>(kept: &'a [Kept<T>], wanted: &'a [T], delete: bool) -> Vec<Step<'a, T>> {
+    let there: HashMap<&str, &Kept<T>> = kept.iter().map(|kept| (kept.entry.name(), kept)).collect();
+    let differs = |kept: &Kept<T>, wanted: &T| !difference::lines(&kept.entry, wanted).is_empty();
+    let mut steps: Vec<_> = wanted
+        .iter()
+        .filter_map(|wanted| match there.get(wanted.name()) {
+            None => Some(Step::Add(wanted.id().unwrap_or_else(Uuid::now_v7), wanted)),
+            Some(kept) => differs(kept, wanted).then_some(Step::Change(kept, wanted)),
+        })
+        .collect();
+    if delete {
+        let named: std::collections::HashSet<&str> = wanted.iter().map(Entry::name).collect();
+        steps.extend(kept.iter().filter(|kept| !named.contains(kept.entry.name())).map(Step::Delete));
+    }
+    steps
+}
+
+fn change<T: Entry>(step: &Step<'_, T>) -> Change {
+    let (kind, entry, details) = match step {
+        Step::Add(_, wanted) => (ChangeKind::Add, *wanted, difference::values(&wanted.blank(), *wanted)),
+        Step::Change(kept, wanted) => (ChangeKind::Change, *wanted, difference::lines(&kept.entry, *wanted)),
+        Step::Delete(kept) => (ChangeKind::Delete, &kept.entry, Vec::new()),
+    };
+    Change { kind, what: T::WHAT.to_owned(), name: entry.name().to_owned(), details }
+}
+
+/// The rows' identities once the steps are done, by their names.
+fn ids<'a, T: Entry>(kept: &'a [Kept<T>], steps: &[Step<'a, T>]) -> HashMap<&'a str, Uuid> {
+    let before = kept.iter().map(|kept| (kept.entry.name(), kept.id));
+    let added = steps.iter().filter_map(|step| match step {
+        Step::Add(id, wanted) => Some((wanted.name(), *id)),
+        Step::Change(..) | Step::Delete(_) => None,
+    });
+    before.chain(added).collect()
+}

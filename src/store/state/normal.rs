@@ -1,0 +1,113 @@
+//! Every value in the one way in which it is compared and kept: nothing that says nothing, no word twice, words in order.
+
+use b3scale_middleware::bbb::{Algorithm, Algorithms};
+use b3scale_middleware::cluster::Tags;
+use serde_json::Value;
+
+use super::check::base_url;
+use crate::rest::{FrontendSettings, Params, StateBackend, StateFrontend};
+
+pub(super) fn frontend(entry: &StateFrontend) -> StateFrontend {
+    StateFrontend {
+        next_secret: filled(entry.next_secret.as_deref()),
+        checksum_algorithms: entry.checksum_algorithms.as_deref().and_then(algorithms),
+        account_ref: filled(entry.account_ref.as_deref()),
+        settings: settings(&entry.settings),
+        ..entry.clone()
+    }
+}
+
+pub(super) fn backend(entry: &StateBackend) -> StateBackend {
+    StateBackend {
+        host: host(&entry.host),
+        tags: words(&entry.tags),
+        agent_ref: filled(entry.agent_ref.as_deref()),
+        ..entry.clone()
+    }
+}
+
+/// A backend's URL as it is kept. One that cannot be used stays as it is, and is refused elsewhere.
+pub(super) fn host(text: &str) -> String {
+    base_url(text).unwrap_or_else(|| text.to_owned())
+}
+
+/// An algorithm by the name that it has in documents and tables.
+pub(super) fn algorithm(word: &str) -> Option<Algorithm> {
+    Algorithm::ALL.into_iter().find(|algorithm| algorithm.to_string() == word)
+}
+
+/// Settings as they are stored, where `null` and a missing key are the same. Keys that we do not know are not looked at.
+pub(super) fn stored_settings(mut stored: Value) -> Result<FrontendSettings, serde_json::Error> {
+    drop_nulls(&mut stored);
+    serde_json::from_value(stored).map(|read| settings(&read))
+}
+
+fn settings(given: &FrontendSettings) -> FrontendSettings {
+    let FrontendSettings { required_tags, default_presentation, attendees_limit, recordings, allowed_tags, .. } = given;
+    FrontendSettings {
+        required_tags: required_tags.as_deref().map(words).filter(|tags| !tags.is_empty()),
+        default_presentation: default_presentation.clone().filter(|slides| *slides != Default::default()),
+        attendees_limit: attendees_limit.filter(|limit| limit.limit > 0),
+        create_default_params: params(&given.create_default_params),
+        create_override_params: params(&given.create_override_params),
+        join_default_params: params(&given.join_default_params),
+        join_override_params: params(&given.join_override_params),
+        recordings: recordings.clone().filter(|recordings| *recordings != Default::default()),
+        // None at all is another thing than any.
+        allowed_tags: allowed_tags.as_deref().map(words),
+    }
+}
+
+fn filled(text: Option<&str>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn words(tags: &[String]) -> Vec<String> {
+    tags.iter().collect::<Tags>().iter().map(str::to_owned).collect()
+}
+
+fn params(params: &Params) -> Params {
+    params.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Every algorithm is kept as none, so that one that is added later is allowed, too.
+fn algorithms(words: &[String]) -> Option<Vec<String>> {
+    let named: Algorithms = words.iter().filter_map(|word| algorithm(word)).collect();
+    (named != Algorithms::default()).then(|| named.iter().map(|one| one.to_string()).collect())
+}
+
+fn drop_nulls(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, field| !field.is_null());
+        fields.values_mut().for_each(drop_nulls);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_says_nothing_is_nothing() {
+        let said = json!({"required_tags": [" ", "b", "a", "b"], "default_presentation": {"url": "", "force": null},
+            "attendees_limit": {"limit": 0}, "create_default_params": null, "join_default_params": {"a": "", "b": "1"},
+            "recordings": {"visibility_override": null}, "allowed_tags": [], "unknown": {"x": 1}});
+        let settings = stored_settings(said).expect("it can be read");
+        let expected = FrontendSettings {
+            required_tags: Some(vec!["a".to_owned(), "b".to_owned()]),
+            join_default_params: Params::from([("b".to_owned(), "1".to_owned())]),
+            allowed_tags: Some(Vec::new()),
+            ..FrontendSettings::default()
+        };
+        assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn every_algorithm_is_the_same_as_none() {
+        let names = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(algorithms(&names(&["sha512", "sha1", "sha256", "sha384"])), None);
+        assert_eq!(algorithms(&names(&["sha512", "sha1", "sha1"])), Some(names(&["sha1", "sha512"])));
+    }
+}

@@ -1,0 +1,386 @@
+//! The cluster's configuration as one document: read out, put back, all or nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use b3scale::rest::{Change, ChangeKind, StateChanges, StateDocument};
+use b3scale::store::{ImportOptions, StateError, Store};
+use b3scale_middleware::cluster::{AdminState, FrontendId, MeetingState};
+use b3scale_support::TestDatabase;
+use proptest::collection::{btree_map, btree_set};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::fixture::{Fixture, born, scoped};
+
+const DELETE: ImportOptions = ImportOptions { delete: true, dry_run: false };
+
+fn document(value: Value) -> StateDocument {
+    serde_json::from_value(value).expect("it is a document")
+}
+
+async fn import(store: &Store, value: Value) -> Result<StateChanges, StateError> {
+    store.import_state(&document(value), ImportOptions::default()).await
+}
+
+/// What is wrong with a document that is refused.
+async fn problems(store: &Store, value: Value) -> BTreeMap<String, Vec<String>> {
+    match import(store, value).await.expect_err("it is refused") {
+        StateError::Invalid { fields } => fields,
+        StateError::Store(error) => panic!("{error}"),
+    }
+}
+
+fn in_short(changes: &StateChanges) -> Vec<(ChangeKind, &str, &str)> {
+    changes.changes.iter().map(|change| (change.kind, change.what.as_str(), change.name.as_str())).collect()
+}
+
+fn campus() -> Value {
+    json!({
+        "version": 1,
+        "frontends": [
+            {"key": "university", "secret": "s1", "next_secret": "s2", "checksum_algorithms": ["sha512", "sha256"],
+                "active": false, "account_ref": "customer-7", "id": Uuid::from_u128(7), "created_at": "2021-02-03T04:05:06Z",
+                "settings": {"required_tags": ["b", "a", "a"], "attendees_limit": {"limit": 5},
+                    "create_default_params": {"logo": "x", "none": ""}, "recordings": {"visibility_override": "public"}}},
+            {"key": "academy", "secret": "s3"}
+        ],
+        "backends": [
+            {"host": "https://n2.example/api", "secret": "n2", "tags": ["gpu", "eu"], "load_factor": 1.1,
+                "admin_state": "stopped", "agent_ref": "agent-2"},
+            {"host": "https://n1.example/api/", "secret": "n1"}
+        ]
+    })
+}
+
+#[tokio::test]
+async fn what_is_imported_is_exported_in_order_and_a_second_time_changes_nothing() {
+    let database = TestDatabase::new().await;
+    let store = database.store().clone();
+    // As a server does it, whose tasks move between threads.
+    let imported = tokio::spawn(async move { import(&store, campus()).await }).await.unwrap().unwrap();
+    let add = ChangeKind::Add;
+    let expected = [
+        (add, "frontend", "university"),
+        (add, "frontend", "academy"),
+        (add, "backend", "https://n2.example/api/"),
+        (add, "backend", "https://n1.example/api/"),
+    ];
+    assert!(imported.applied);
+    assert_eq!(in_short(&imported), expected);
+    let exported = database.store().export_state().await.unwrap();
+    let expected = document(json!({
+        "version": 1,
+        "frontends": [
+            {"key": "academy", "secret": "s3"},
+            {"key": "university", "secret": "s1", "next_secret": "s2", "checksum_algorithms": ["sha256", "sha512"],
+                "active": false, "account_ref": "customer-7",
+                "settings": {"required_tags": ["a", "b"], "attendees_limit": {"limit": 5},
+                    "create_default_params": {"logo": "x"}, "recordings": {"visibility_override": "public"}}}
+        ],
+        "backends": [
+            {"host": "https://n1.example/api/", "secret": "n1"},
+            {"host": "https://n2.example/api/", "secret": "n2", "tags": ["eu", "gpu"], "load_factor": 1.1,
+                "admin_state": "stopped", "agent_ref": "agent-2"}
+        ]
+    }));
+    assert_eq!(exported, expected);
+    let text = serde_json::to_value(&exported).unwrap();
+    for again in [text, campus()] {
+        assert_eq!(database.store().import_state(&document(again), DELETE).await.unwrap().changes, []);
+    }
+    let university = database.store().find_frontend(FrontendId(Uuid::from_u128(7))).await.unwrap();
+    assert_eq!(university.expect("it kept its identity").key, "university");
+    database.execute("DO $$ BEGIN ASSERT (SELECT created_at FROM frontends WHERE key = 'university') = '2021-02-03T04:05:06Z'; END $$").await;
+}
+
+#[tokio::test]
+async fn only_what_differs_is_touched_and_said_without_secrets() {
+    let database = TestDatabase::new().await;
+    let store = database.store();
+    import(store, campus()).await.unwrap();
+    database.execute(r#"UPDATE frontends SET settings = settings || '{"theirs": 1}' WHERE key = 'university'"#).await;
+    let versions = async || {
+        let frontends = store.load_frontends().await.unwrap();
+        let backends = store.load_backends().await.unwrap();
+        let frontends = frontends.iter().map(|one| (one.key.clone(), one.version));
+        frontends.chain(backends.iter().map(|one| (one.url.clone(), one.version))).collect::<BTreeMap<_, _>>()
+    };
+    let before = versions().await;
+    let mut changed = campus();
+    changed["frontends"][0]["secret"] = json!("another");
+    changed["frontends"][0]["settings"]["required_tags"] = json!(["a"]);
+    changed["frontends"][0]["settings"]["attendees_limit"] = Value::Null;
+    changed["backends"][1]["load_factor"] = json!(2.0);
+    let dry = ImportOptions { dry_run: true, delete: false };
+    let foreseen = store.import_state(&document(changed.clone()), dry).await.unwrap();
+    assert!(!foreseen.applied);
+    assert_eq!(versions().await, before);
+    let changes = import(store, changed).await.unwrap();
+    assert_eq!(changes.changes, foreseen.changes);
+    let expected = [
+        Change {
+            kind: ChangeKind::Change,
+            what: "frontend".to_owned(),
+            name: "university".to_owned(),
+            details: vec![
+                "secret: changed".to_owned(),
+                r#"settings.attendees_limit: {"limit":5} → none"#.to_owned(),
+                r#"settings.required_tags: ["a","b"] → ["a"]"#.to_owned(),
+            ],
+        },
+        Change {
+            kind: ChangeKind::Change,
+            what: "backend".to_owned(),
+            name: "https://n1.example/api/".to_owned(),
+            details: vec!["load_factor: 1.0 → 2.0".to_owned()],
+        },
+    ];
+    assert_eq!(changes.changes, expected);
+    let after = versions().await;
+    let touched: Vec<_> =
+        after.iter().filter(|(name, version)| before[*name] != **version).map(|(name, _)| name).collect();
+    assert_eq!(touched, ["https://n1.example/api/", "university"]);
+    database
+        .execute(
+            "DO $$ BEGIN ASSERT (SELECT settings->>'theirs' = '1' FROM frontends WHERE key = 'university'); END $$",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_missing_goes_only_if_it_is_to_be_deleted() {
+    let cluster = Fixture::new().await;
+    cluster.live("algebra").await;
+    let only_b = json!({"version": 1, "backends": [
+        {"host": "https://b.example/api/", "secret": "n0de", "tags": ["eu"]}]});
+    assert_eq!(import(&cluster.store, only_b.clone()).await.unwrap().changes, []);
+    let school = json!([{"key": "school", "secret": "s3cret"}]);
+    let mut without_a = only_b.clone();
+    without_a["frontends"] = school;
+    let changes = cluster.store.import_state(&document(without_a), DELETE).await.unwrap();
+    assert_eq!(in_short(&changes), [(ChangeKind::Delete, "backend", "https://a.example/api/")]);
+    assert_eq!(cluster.found("algebra").await.unwrap().state, MeetingState::Detached);
+    let changes = cluster.store.import_state(&document(only_b), DELETE).await.unwrap();
+    assert_eq!(in_short(&changes), [(ChangeKind::Delete, "frontend", "school")]);
+    assert_eq!(cluster.found("algebra").await, None);
+}
+
+#[tokio::test]
+async fn agents_may_change_places() {
+    let database = TestDatabase::new().await;
+    let backends = |first: &str, second: &str| {
+        json!({"version": 1, "backends": [
+            {"host": "https://a/", "secret": "s", "agent_ref": first}, {"host": "https://b/", "secret": "s", "agent_ref": second}]})
+    };
+    import(database.store(), backends("one", "two")).await.unwrap();
+    import(database.store(), backends("two", "one")).await.unwrap();
+    assert_eq!(import(database.store(), backends("two", "one")).await.unwrap().changes, []);
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_is_said_at_once() {
+    let cluster = Fixture::new().await;
+    cluster.database.execute("UPDATE backends SET agent_ref = 'taken' WHERE url = 'https://a.example/api/'").await;
+    let wrong = json!({
+        "version": 2,
+        "frontends": [
+            {"key": "", "secret": ""},
+            {"key": "twice", "secret": "s", "next_secret": "", "checksum_algorithms": ["sha256", "md5"]},
+            {"key": "twice", "secret": "s", "id": cluster.frontend.0},
+            {"key": "odd\u{0}", "secret": "s", "settings": {"join_default_params": {"a": "\u{0}"}}}
+        ],
+        "backends": [
+            {"host": "https://n/api", "secret": "", "load_factor": 0, "agent_ref": "taken"},
+            {"host": "https://n/api/", "secret": "s", "load_factor": -1, "admin_state": "destroyed"},
+            {"host": "node", "secret": "s", "agent_ref": "agent"},
+            {"host": "https://", "secret": "s", "agent_ref": "agent"}
+        ],
+        "meetings": [{"id": "", "meeting_id": "m", "frontend": "nobody", "backend": "https://nowhere/", "internal_id": ""}],
+        "history": [
+            {"id": "h", "meeting_id": "m", "frontend": "twice", "seen_at": "2020-01-01T00:00:00Z"},
+            {"id": "h", "meeting_id": "m", "frontend": "nobody", "seen_at": "2020-01-01T00:00:00Z"}
+        ]
+    });
+    let found = problems(&cluster.store, wrong).await;
+    let fields: Vec<_> = found.keys().map(String::as_str).collect();
+    let expected = [
+        "backends[0].agent_ref",
+        "backends[0].load_factor",
+        "backends[0].secret",
+        "backends[1].admin_state",
+        "backends[1].host",
+        "backends[1].load_factor",
+        "backends[2].host",
+        "backends[3].agent_ref",
+        "backends[3].host",
+        "frontends[0].key",
+        "frontends[0].secret",
+        "frontends[1].checksum_algorithms[1]",
+        "frontends[1].next_secret",
+        "frontends[2].id",
+        "frontends[2].key",
+        "frontends[3].key",
+        "frontends[3].settings.join_default_params.a",
+        "history[1].frontend",
+        "history[1].id",
+        "meetings[0].backend",
+        "meetings[0].frontend",
+        "meetings[0].id",
+        "meetings[0].internal_id",
+        "version",
+    ];
+    assert_eq!(fields, expected);
+    assert_eq!(found["backends[1].host"], ["is that of backends[0], too"]);
+    assert_eq!(found["frontends[2].id"], ["is that of the frontend `school`; delete that one, or leave the id out"]);
+}
+
+fn running() -> Value {
+    json!({
+        "version": 1,
+        "frontends": [{"key": "school", "secret": "s3cret"}],
+        "backends": [{"host": "https://a.example/api/", "secret": "n0de", "tags": ["eu"]}],
+        "meetings": [
+            {"id": scoped("algebra"), "meeting_id": "algebra", "frontend": "school", "backend": "https://a.example/api",
+                "internal_id": "internal", "create_time": 1_600_000_000_000_i64},
+            {"id": "raw", "meeting_id": "raw", "frontend": "school", "backend": "https://a.example/api/"}
+        ],
+        "history": [
+            {"id": scoped("algebra"), "meeting_id": "algebra", "frontend": "school", "seen_at": "2022-01-01T00:00:00Z"},
+            {"id": scoped("botany"), "meeting_id": "botany", "frontend": "school", "seen_at": "2022-01-01T00:00:00Z"}
+        ]
+    })
+}
+
+#[tokio::test]
+async fn meetings_that_run_are_live_and_announced_and_those_that_ran_are_remembered() {
+    let cluster = Fixture::new().await;
+    let mut feed = cluster.store.feed();
+    feed.recv().await;
+    let changes = import(&cluster.store, running()).await.unwrap();
+    let (add, id, past) = (ChangeKind::Add, scoped("algebra"), scoped("botany"));
+    let expected = [(add, "meeting", id.as_ref()), (add, "meeting", "raw"), (add, "history", past.as_ref())];
+    assert_eq!(in_short(&changes), expected);
+    for announced in [id.clone(), b3scale_middleware::bbb::ScopedId::verbatim("raw")] {
+        assert_eq!(feed.recv().await, Some(b3scale::store::Change::Meeting(announced)));
+    }
+    let live = cluster.found("algebra").await.unwrap();
+    assert_eq!((live.state, live.attempt, live.backend), (MeetingState::Live, 1, cluster.a));
+    assert_eq!(live.internal_id.as_deref(), Some("internal"));
+    assert_eq!(live.placed_at.duration_since(std::time::UNIX_EPOCH).unwrap(), Duration::from_secs(1_600_000_000));
+    let past = cluster.store.find_history(&scoped("botany")).await.unwrap().expect("it is noted");
+    assert_eq!((past.backend, past.internal_id.as_str(), past.ended), (None, "", true));
+    let now = cluster.store.find_history(&id).await.unwrap().expect("it is noted");
+    assert_eq!((now.backend, now.internal_id.as_str(), now.ended), (Some(cluster.a), "internal", false));
+    assert_eq!(import(&cluster.store, running()).await.unwrap().changes, []);
+}
+
+#[tokio::test]
+async fn a_meeting_that_is_known_stays_as_it_is_and_one_that_has_ended_stays_ended() {
+    let cluster = Fixture::new().await;
+    let held = cluster.won("algebra").await;
+    let live = cluster.store.record_live(&held, &born("internal", 1)).await.unwrap().unwrap();
+    let changes = import(&cluster.store, running()).await.unwrap();
+    assert!(!changes.changes.iter().any(|change| change.name == scoped("algebra").as_ref()), "{changes:?}");
+    assert_eq!(cluster.found("algebra").await.as_ref(), Some(&live));
+    assert!(cluster.store.forget_meeting(&live).await.unwrap());
+    assert_eq!(import(&cluster.store, running()).await.unwrap().changes, []);
+    assert_eq!(cluster.found("algebra").await, None);
+}
+
+#[tokio::test]
+async fn an_import_that_is_killed_half_way_leaves_nothing_changed() {
+    let cluster = Fixture::new().await;
+    let before = cluster.store.export_state().await.unwrap();
+    for death in ["PERFORM pg_terminate_backend(pg_backend_pid())", "RAISE 'the disk is full'"] {
+        let trigger = format!(
+            "CREATE OR REPLACE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {death}; RETURN NEW; END $$;
+            CREATE OR REPLACE TRIGGER die BEFORE INSERT ON meeting_history FOR EACH ROW EXECUTE FUNCTION die();"
+        );
+        cluster.database.execute(&trigger).await;
+        let mut document = document(running());
+        document.frontends[0].secret = "changed".to_owned();
+        let doomed = Store::connect(cluster.database.url(), 1).await.unwrap();
+        let error = doomed.import_state(&document, DELETE).await.expect_err("it is killed");
+        assert!(matches!(error, StateError::Store(_)), "{error}");
+        assert_eq!(cluster.store.export_state().await.unwrap(), before);
+        assert_eq!(cluster.found("algebra").await, None);
+    }
+    cluster.database.execute("DROP TRIGGER die ON meeting_history").await;
+    import(&cluster.store, running()).await.unwrap();
+    assert!(cluster.found("algebra").await.is_some());
+}
+
+/// Of two statements that wait for each other PostgreSQL ends one. The import is begun anew.
+#[tokio::test]
+async fn an_import_that_loses_to_rivals_is_run_again() {
+    let cluster = Fixture::new().await;
+    let rival = "CREATE SEQUENCE deaths;
+        CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('deaths') < 3 THEN RAISE 'lost' USING ERRCODE = '40P01'; END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER lose BEFORE INSERT ON meeting_history FOR EACH ROW EXECUTE FUNCTION lose();";
+    cluster.database.execute(rival).await;
+    assert_eq!(import(&cluster.store, running()).await.unwrap().changes.len(), 3);
+}
+
+#[tokio::test]
+async fn simultaneous_imports_wait_for_each_other() {
+    let database = TestDatabase::new().await;
+    let imports = (0..4).map(|_| import(database.store(), campus()));
+    let outcomes = futures_util::future::join_all(imports).await;
+    let mut counts: Vec<_> = outcomes.into_iter().map(|outcome| outcome.unwrap().changes.len()).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [0, 0, 0, 4]);
+}
+
+#[tokio::test]
+async fn any_document_comes_back_as_it_was_put_in() {
+    let database = TestDatabase::new().await;
+    let (strategy, mut runner) = (documents(), TestRunner::deterministic());
+    for _ in 0..40 {
+        let document = strategy.new_tree(&mut runner).expect("a document").current();
+        database.store().import_state(&document, DELETE).await.unwrap();
+        assert_eq!(database.store().export_state().await.unwrap(), document);
+        assert_eq!(database.store().import_state(&document, DELETE).await.unwrap().changes, []);
+    }
+}
+
+/// Documents in order, with nothing in them that says nothing.
+fn documents() -> impl Strategy<Value = StateDocument> {
+    let word = || "[a-zäß\"\\\\<&]{1,8}";
+    let words = move || btree_set(word(), 1..3);
+    let params = move || btree_map(word(), word(), 0..3);
+    let settings = (option::of(words()), option::of(btree_set(word(), 0..3)), params(), params(), option::of(1..9_u32));
+    let algorithms = option::of(btree_set(prop::sample::select(vec!["sha1", "sha256", "sha512"]), 1..3));
+    let frontend = (word(), option::of(word()), algorithms, any::<bool>(), option::of(word()), settings);
+    let states = [AdminState::Init, AdminState::Ready, AdminState::Stopped, AdminState::Decommissioned];
+    let backend =
+        (word(), btree_set(word(), 0..3), 0.001..1000.0, prop::sample::select(states.to_vec()), any::<bool>());
+    (btree_map("[a-c]{1,2}", frontend, 0..4), btree_map("[a-c]{1,2}", backend, 0..4)).prop_map(
+        |(frontends, backends)| {
+            let frontends: Vec<_> = frontends
+            .into_iter()
+            .map(|(key, (secret, next, algorithms, active, account, (tags, allowed, defaults, overrides, limit)))| {
+                let settings = json!({"required_tags": tags, "allowed_tags": allowed, "create_default_params": defaults,
+                    "join_override_params": overrides, "attendees_limit": limit.map(|limit| json!({"limit": limit}))});
+                json!({"key": key, "secret": secret, "next_secret": next, "checksum_algorithms": algorithms,
+                    "active": active, "account_ref": account, "settings": settings})
+            })
+            .collect();
+            let backends: Vec<_> = backends
+                .into_iter()
+                .map(|(name, (secret, tags, factor, state, agent))| {
+                    json!({"host": format!("https://{name}/"), "secret": secret, "tags": tags, "load_factor": factor,
+                    "admin_state": state, "agent_ref": agent.then_some(&name)})
+                })
+                .collect();
+            document(json!({"version": 1, "frontends": frontends, "backends": backends}))
+        },
+    )
+}
