@@ -18,6 +18,7 @@ mod meetings;
 mod problem;
 mod reply;
 mod shape;
+mod state;
 mod status;
 
 use std::convert::Infallible;
@@ -152,6 +153,7 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(routes!(insight::explain))
         .routes(routes!(insight::pipeline))
         .routes(routes!(insight::reload))
+        .routes(routes!(state::export, state::import))
 }
 
 /// The original knows no 405: what is not there is not there.

@@ -61,7 +61,7 @@ async fn json(request: Request, largest: usize) -> Result<axum::body::Bytes, Pro
     let is_json = is_json(request.headers());
     let read = axum::body::to_bytes(request.into_body(), largest).await;
     let body = read.map_err(|error| {
-        let too_large = error.source().is_some_and(|source| source.is::<LengthLimitError>());
+        let too_large = error.source().is_some_and(<dyn Error>::is::<LengthLimitError>);
         if too_large { Problem::TooLarge } else { Problem::BadRequest }
     })?;
     if body.is_empty() || is_json { Ok(body) } else { Err(Problem::MediaType) }

@@ -10,6 +10,7 @@ mod frontends;
 mod insight;
 mod meetings;
 mod openapi;
+mod state;
 mod status;
 mod two_servers;
 

@@ -11,7 +11,7 @@ use super::message;
 use crate::log::Lines;
 
 /// Every route, with the scopes that a refusal names. None: whoever has a token.
-const ROUTES: [(Method, &str, &[&str]); 25] = [
+const ROUTES: [(Method, &str, &[&str]); 29] = [
     (Method::GET, "", &[]),
     (Method::GET, "/status", &[]),
     (Method::POST, "/ctrl/migrate", &["b3scale:admin"]),
@@ -36,7 +36,11 @@ const ROUTES: [(Method, &str, &[&str]); 25] = [
     (Method::POST, "/agent/heartbeat", &["b3scale:node"]),
     (Method::POST, "/agent/rpc", &["b3scale:node"]),
     (Method::GET, "/cluster", &["b3scale:admin"]),
+    (Method::GET, "/explain/create", &["b3scale:admin"]),
+    (Method::GET, "/pipeline", &["b3scale:admin"]),
     (Method::POST, "/pipeline/reload", &["b3scale:admin"]),
+    (Method::GET, "/state", &["b3scale:admin"]),
+    (Method::POST, "/state", &["b3scale:admin"]),
 ];
 
 /// Paths as they are asked for.

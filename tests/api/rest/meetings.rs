@@ -12,6 +12,61 @@ fn scoped(id: &str) -> String {
     ScopedId::new("school", &MeetingId::new(id)).to_string()
 }
 
+/// What the original shows, and what is new.
+const MEETING: [&str; 10] = [
+    "id",
+    "internal_id",
+    "meeting",
+    "frontend_id",
+    "backend_id",
+    "created_at",
+    "updated_at",
+    "synced_at",
+    "state",
+    "frontend_meeting_id",
+];
+
+const INFO: [&str; 26] = [
+    "MeetingName",
+    "MeetingID",
+    "InternalMeetingID",
+    "CreateTime",
+    "CreateDate",
+    "VoiceBridge",
+    "DialNumber",
+    "AttendeePW",
+    "ModeratorPW",
+    "Running",
+    "Duration",
+    "Recording",
+    "HasBeenForciblyEnded",
+    "StartTime",
+    "EndTime",
+    "ParticipantCount",
+    "ListenerCount",
+    "VoiceParticipantCount",
+    "VideoCount",
+    "MaxUsers",
+    "ModeratorCount",
+    "IsBreakout",
+    "Metadata",
+    "Attendees",
+    "BreakoutRooms",
+    "Breakout",
+];
+
+const ATTENDEE: [&str; 9] = [
+    "UserID",
+    "InternalUserID",
+    "FullName",
+    "Role",
+    "IsPresenter",
+    "IsListeningOnly",
+    "HasJoinedVoice",
+    "HasVideo",
+    "ClientType",
+];
+
 /// A meeting with somebody in it, and the number of its node.
 async fn lesson() -> (TestCluster, usize) {
     let cluster = TestCluster::start().await;
@@ -27,69 +82,18 @@ async fn a_meeting_is_shown_as_the_original_does_it() {
     let (cluster, home) = lesson().await;
     let list = cluster.operator().fetch(&format!("/meetings?backend_id={}", cluster.backends[home].id)).await.granted();
     let meeting = &list[0];
-    let known = [
-        "id",
-        "internal_id",
-        "meeting",
-        "frontend_id",
-        "backend_id",
-        "created_at",
-        "updated_at",
-        "synced_at",
-        "state",
-        "frontend_meeting_id",
-    ];
-    has_keys(meeting, &known);
+    has_keys(meeting, &MEETING);
     assert_eq!((&meeting["id"], &meeting["state"]), (&json!(scoped("m1")), &json!("live")));
     assert_eq!(meeting["frontend_meeting_id"], "m1");
     let info = &meeting["meeting"];
-    let known = [
-        "MeetingName",
-        "MeetingID",
-        "InternalMeetingID",
-        "CreateTime",
-        "CreateDate",
-        "VoiceBridge",
-        "DialNumber",
-        "AttendeePW",
-        "ModeratorPW",
-        "Running",
-        "Duration",
-        "Recording",
-        "HasBeenForciblyEnded",
-        "StartTime",
-        "EndTime",
-        "ParticipantCount",
-        "ListenerCount",
-        "VoiceParticipantCount",
-        "VideoCount",
-        "MaxUsers",
-        "ModeratorCount",
-        "IsBreakout",
-        "Metadata",
-        "Attendees",
-        "BreakoutRooms",
-        "Breakout",
-    ];
-    has_keys(info, &known);
+    has_keys(info, &INFO);
     assert_eq!((&info["MeetingName"], &info["MeetingID"]), (&json!("Lesson"), &json!(scoped("m1"))));
     assert_eq!((&info["Running"], &info["ParticipantCount"]), (&json!(true), &json!(1)));
     assert_eq!(info["Metadata"], json!({"b3s-frontend": "school", "origin": "test"}));
     assert_eq!((&info["BreakoutRooms"], &info["Breakout"]), (&json!([]), &Value::Null));
     assert_eq!(info["InternalMeetingID"], meeting["internal_id"]);
     let attendee = &info["Attendees"][0];
-    let known = [
-        "UserID",
-        "InternalUserID",
-        "FullName",
-        "Role",
-        "IsPresenter",
-        "IsListeningOnly",
-        "HasJoinedVoice",
-        "HasVideo",
-        "ClientType",
-    ];
-    has_keys(attendee, &known);
+    has_keys(attendee, &ATTENDEE);
     assert_eq!((&attendee["FullName"], &attendee["Role"]), (&json!("Ada"), &json!("MODERATOR")));
     for id in [scoped("m1"), format!("internal:{}", meeting["internal_id"].as_str().unwrap())] {
         assert_eq!(&cluster.operator().fetch(&format!("/meetings/{id}")).await.granted(), meeting);
