@@ -26,10 +26,11 @@ check: ## Check format, lints, documentation and dependencies.
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 	@tests/deny
 
-proof: ## Run what takes more machinery: a short fuzz run of every parser, and the lesson from the release build.
-	@tests/install rust postgresql fuzz
+proof: ## Run what takes more machinery: a short fuzz run of every parser, the lesson from the release build, schemathesis.
+	@tests/install rust postgresql python fuzz
 	fuzz/run 20
 	cargo run --release -- demo --once
+	B3SCALED=$(abspath $(or $(CARGO_TARGET_DIR),target))/release/b3scaled tests/openapi/run.py
 
 bench: ## Measure, and print the tables.
 	@tests/install rust
