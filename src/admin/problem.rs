@@ -110,14 +110,18 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, bearer) = (self.status(), matches!(self, Problem::NoToken | Problem::BadToken));
-        let later = matches!(self, Problem::TooManyBadTokens | Problem::Unavailable);
+        let later = match self {
+            Problem::TooManyBadTokens => Some("60"),
+            Problem::Unavailable => Some("5"),
+            _ => None,
+        };
         let mut response = json(status, &self.body());
         let headers = response.headers_mut();
         if bearer {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if later {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+        if let Some(seconds) = later {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         response
     }

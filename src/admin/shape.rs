@@ -260,6 +260,7 @@ impl<'de> Visitor<'de> for Seed {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -273,6 +274,21 @@ mod tests {
         ("limit", Shape::Optional(&Shape::Object(&[("limit", Shape::Whole), ("force", Shape::Flag)]))),
         ("bbb", Shape::Object(&[("key", Shape::Text), ("secret", Shape::Text)])),
     ]);
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_or_told(body in "\\PC{0,60}", known in r#"\{("[a-z]{1,6}":(null|1|1.5|true|"x"|\[1,null\]|\{"key":2\}|\{"a":"b"\}),?){0,4}\}?"#) {
+            for text in [body, known] {
+                if let Ok(said) = SHAPE.read(text.as_bytes()) {
+                    let mut once = SHAPE.zero();
+                    SHAPE.merge(&mut once, said.clone());
+                    let mut twice = once.clone();
+                    SHAPE.merge(&mut twice, said);
+                    prop_assert_eq!(once, twice, "what is said twice is said once");
+                }
+            }
+        }
+    }
 
     fn merged(mut there: Value, given: &str) -> Value {
         SHAPE.merge(&mut there, SHAPE.read(given.as_bytes()).unwrap());

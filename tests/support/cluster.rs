@@ -37,6 +37,8 @@ pub struct ClusterOptions {
     pub upstream: UpstreamSettings,
     /// The server's connections to the database.
     pub connections: usize,
+    /// Origins of pages that may use the REST API.
+    pub cors: Vec<&'static str>,
 }
 
 impl Default for ClusterOptions {
@@ -48,6 +50,7 @@ impl Default for ClusterOptions {
             node: NodeOptions::default(),
             upstream: UpstreamSettings::default(),
             connections: 8,
+            cors: Vec::new(),
         }
     }
 }
@@ -95,6 +98,7 @@ impl TestCluster {
         let config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             drain_delay: Duration::ZERO,
+            cors_origins: options.cors.iter().map(|origin| origin.parse().unwrap()).collect(),
             upstream: UpstreamSettings {
                 ca_file: authority.as_ref().map(|authority| ca_file(&folder, authority)),
                 ..options.upstream

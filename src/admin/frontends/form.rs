@@ -84,8 +84,10 @@ fn checked(mut form: Value) -> Result<Checked, Problem> {
         let text = &mut form["bbb"][name];
         *text = text.as_str().map(str::trim).into();
     }
-    if form["bbb"]["next_secret"] == "" {
-        form["bbb"]["next_secret"] = Value::Null;
+    for empty in ["/bbb/next_secret", "/account_ref"] {
+        if let Some(text) = form.pointer_mut(empty).filter(|text| text.as_str() == Some("")) {
+            *text = Value::Null;
+        }
     }
     let visibility = &form["settings"]["recordings"]["visibility_override"];
     if Option::<Visibility>::deserialize(visibility).is_err() {

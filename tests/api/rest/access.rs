@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use b3scale_support::{JWT_SECRET, TestCluster};
+use b3scale_support::{ClusterOptions, JWT_SECRET, TestCluster};
 use http::{Method, StatusCode};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -177,9 +177,15 @@ async fn a_database_that_is_away_is_neither_an_empty_list_nor_a_404() {
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_may_not_use_it() {
-    let cluster = TestCluster::start().await;
-    let headers = [("origin", "https://elsewhere.example"), ("access-control-request-method", "GET")];
-    let answer = cluster.request(Method::OPTIONS, "/api/v1/frontends", &headers, "").await;
-    assert!(answer.headers.get("access-control-allow-origin").is_none(), "{answer:?}");
+async fn pages_of_other_origins_may_use_it_only_if_that_is_configured() {
+    const PAGE: &str = "https://admin.example";
+    let preflight = async |cluster: &TestCluster, origin: &str| {
+        let headers = [("origin", origin), ("access-control-request-method", "PATCH")];
+        let answer = cluster.request(Method::OPTIONS, "/api/v1/frontends/x", &headers, "").await;
+        answer.headers.get("access-control-allow-origin").map(|origin| origin.to_str().unwrap().to_owned())
+    };
+    assert_eq!(preflight(&TestCluster::start().await, PAGE).await, None);
+    let open = TestCluster::with(ClusterOptions { cors: vec![PAGE], ..ClusterOptions::default() }).await;
+    assert_eq!(preflight(&open, PAGE).await.as_deref(), Some(PAGE));
+    assert_eq!(preflight(&open, "https://elsewhere.example").await, None);
 }
