@@ -9,6 +9,7 @@ mod polls;
 mod private;
 mod records;
 mod relay;
+mod reload;
 mod state;
 mod survival;
 mod tls;

@@ -1,5 +1,6 @@
 //! Several servers, each a process of its own, on one database, with the nodes in the process of the test.
 
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use b3scale::node::{Node, NodeOptions, NodeState};
@@ -11,7 +12,10 @@ use rustix::process::Signal;
 
 use crate::client::Http;
 use crate::records::record_node;
-use crate::{Answer, Log, Relay, Running, TestDatabase, Unanswered, eventually, new_frontend, program, signed, within};
+use crate::{
+    Answer, JWT_SECRET, Log, Relay, Running, TestDatabase, Unanswered, eventually, new_frontend, program, signed,
+    token, within,
+};
 
 /// What a test wants of its servers.
 pub struct ServersOptions {
@@ -23,11 +27,13 @@ pub struct ServersOptions {
     pub node: NodeOptions,
     /// Each server's connections to the database. The PostgreSQL of all tests takes 200, and tests run at once.
     pub connections: usize,
+    /// The pipeline file of all of them.
+    pub pipeline: Option<PathBuf>,
 }
 
 impl Default for ServersOptions {
     fn default() -> Self {
-        Self { servers: 3, nodes: 4, node: NodeOptions::default(), connections: 6 }
+        Self { servers: 3, nodes: 4, node: NodeOptions::default(), connections: 6, pipeline: None }
     }
 }
 
@@ -44,6 +50,7 @@ pub struct Servers {
     processes: Vec<Process>,
     program: &'static str,
     connections: usize,
+    pipeline: Option<PathBuf>,
     http: Http,
     _database: Option<TestDatabase>,
 }
@@ -79,13 +86,18 @@ impl Servers {
         for _ in 0..options.servers {
             relays.push(Relay::start(url).await);
         }
-        let begun: Vec<_> = relays.iter().map(|relay| begin(program, relay, options.connections)).collect();
+        let begun: Vec<_> = relays
+            .iter()
+            .map(|relay| begin(program, relay, options.connections, options.pipeline.as_deref()))
+            .collect();
         let mut processes = Vec::new();
         for (running, log) in begun {
             processes.push(Process::ready(running, log).await);
         }
-        let (connections, http) = (options.connections, Http::new());
-        let servers = Self { nodes, backends, relays, store, processes, program, connections, http, _database: None };
+        let ServersOptions { connections, pipeline, .. } = options;
+        let http = Http::new();
+        let servers =
+            Self { nodes, backends, relays, store, processes, program, connections, pipeline, http, _database: None };
         servers.see_all_nodes().await;
         servers
     }
@@ -133,6 +145,15 @@ impl Servers {
         self.http.request(&process.address, Method::GET, path, &[], "").await
     }
 
+    /// A request of an operator to the REST API.
+    pub async fn operate(&self, server: usize, method: Method, path: &str) -> Answer {
+        let process = &self.processes[server % self.count()];
+        let bearer = format!("Bearer {}", token("operator", "b3scale:admin"));
+        let headers = [("authorization", &*bearer)];
+        let answer = self.http.request(&process.address, method, &format!("/api/v1{path}"), &headers, "").await;
+        answer.unwrap_or_else(|why| panic!("server {server} does not answer: {why:?}"))
+    }
+
     /// Ends a server by `kill -9`. It is gone a moment later.
     pub fn kill(&self, server: usize) {
         self.processes[server].running.signal(Signal::KILL);
@@ -151,7 +172,7 @@ impl Servers {
     /// Starts a server again, on another port, that was killed or terminated.
     pub async fn restart(&mut self, server: usize) {
         self.ended(server).await;
-        let (running, log) = begin(self.program, &self.relays[server], self.connections);
+        let (running, log) = begin(self.program, &self.relays[server], self.connections, self.pipeline.as_deref());
         self.processes[server] = Process::ready(running, log).await;
     }
 
@@ -216,13 +237,16 @@ fn print_last_words(server: usize, log: &Log) {
     eprintln!("The last words of server {server}:\n{}", log.last_words());
 }
 
-fn begin(path: &str, relay: &Relay, connections: usize) -> (Running, Log) {
+fn begin(path: &str, relay: &Relay, connections: usize, pipeline: Option<&Path>) -> (Running, Log) {
     let mut command = program(path, &[]);
+    if let Some(pipeline) = pipeline {
+        command.env("B3SCALE_PIPELINE", pipeline);
+    }
     command
         .env("B3SCALE_LISTEN_HTTP", "127.0.0.1:0")
         .env("B3SCALE_DB_URL", relay.url())
         .env("B3SCALE_DB_POOL_SIZE", connections.to_string())
-        .env("B3SCALE_API_JWT_SECRET", "cluster-secret")
+        .env("B3SCALE_API_JWT_SECRET", JWT_SECRET)
         .env("B3SCALE_DRAIN_DELAY", "0")
         .env("B3SCALE_LOG_FORMAT", "structured");
     let mut running = Running::logging(command);
