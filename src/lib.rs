@@ -15,6 +15,7 @@
 //! | [`demo`] | a whole cluster on this machine that plays a lesson |
 
 pub mod admin;
+mod causes;
 pub mod cli;
 pub mod cluster;
 pub mod config;
@@ -25,6 +26,8 @@ pub mod rest;
 pub mod serve;
 pub mod server;
 pub mod store;
+mod table;
 pub mod telemetry;
+mod tls;
 pub mod token;
 pub mod upstream;

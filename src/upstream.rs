@@ -4,7 +4,6 @@
 //! bounded in time and size. No error text ever holds the query, which is signed.
 
 mod failure;
-mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +29,9 @@ use tower::util::{BoxCloneSyncService, MapRequest};
 use tower::{BoxError, ServiceBuilder, ServiceExt};
 use tower_http::decompression::{Decompression, DecompressionBody};
 
-pub use tls::CaFileError;
+use crate::tls;
+
+pub use crate::tls::CaFileError;
 
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/xml, text/xml;q=0.9, */*;q=0.1");
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("b3scaled/", env!("CARGO_PKG_VERSION")));

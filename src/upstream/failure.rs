@@ -6,6 +6,7 @@ use b3scale_middleware::NodeFailure;
 use http_body_util::LengthLimitError;
 
 use super::ClientError;
+use crate::causes::{causes, find};
 
 /// Whether the connection was closed before a byte of an answer came.
 pub(super) fn is_closed(error: &ClientError) -> bool {
@@ -36,28 +37,4 @@ pub(super) fn of_body(error: &(dyn Error + 'static), limit: usize) -> NodeFailur
 
 fn was_cut(error: &hyper::Error) -> bool {
     error.is_incomplete_message() || error.is_closed() || error.is_canceled() || find::<std::io::Error>(error).is_some()
-}
-
-/// The innermost reasons of an error. The outermost, the client's own, only says at which step it happened.
-fn causes(error: &(dyn Error + 'static)) -> String {
-    let mut text = String::new();
-    for cause in chain(error.source().unwrap_or(error)) {
-        let cause = cause.to_string();
-        if text.ends_with(&cause) {
-            continue;
-        }
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&cause);
-    }
-    text
-}
-
-fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
-    chain(error).find_map(|cause| cause.downcast_ref())
-}
-
-fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |cause| (*cause).source())
 }

@@ -1,4 +1,4 @@
-//! Whom we trust when a node shows its certificate.
+//! Whom we trust when another machine shows its certificate.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,8 +35,13 @@ pub enum CaFileError {
     Setup(#[from] rustls::Error),
 }
 
-/// The roots of the system, and those of the file if there is one.
-pub(super) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, CaFileError> {
+/// Trusts the roots of the system, and those of the file if there is one.
+///
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` stand for those of the system, where they are set.
+///
+/// # Errors
+/// The file cannot be used.
+pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, CaFileError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in system.errors {
