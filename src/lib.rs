@@ -10,6 +10,8 @@
 //! | [`cluster`] | what this server knows in memory, and how that is kept true |
 //! | [`store`] | PostgreSQL, and the private cluster of the default run |
 //! | [`rest`] | the bodies of the REST API |
+//! | [`client`] | a client of it |
+//! | [`ctl`] | the command line over it |
 //! | [`upstream`] | the HTTP client to the nodes |
 //! | [`node`] | a simulated BBB node |
 //! | [`demo`] | a whole cluster on this machine that plays a lesson |
@@ -17,8 +19,10 @@
 pub mod admin;
 mod causes;
 pub mod cli;
+pub mod client;
 pub mod cluster;
 pub mod config;
+pub mod ctl;
 pub mod demo;
 pub mod node;
 pub mod pipeline;

@@ -26,5 +26,6 @@ pub use check::check;
 pub use document::Document;
 pub use live::{Pipeline, ReloadError};
 pub use plan::{Plan, PlannedRoute, Step};
+pub(crate) use problem::nearest;
 pub use problem::{Problem, Problems, Source};
 pub use routes::Routes;

@@ -139,7 +139,8 @@ fn floor(line: &str, position: usize) -> usize {
     (0..=position).rev().find(|place| line.is_char_boundary(*place)).unwrap_or(0)
 }
 
-fn nearest<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+/// The known name that is nearest to what was given, if one is near enough to have been meant.
+pub(crate) fn nearest<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let distance = |name: &str| strsim::damerau_levenshtein(&given.to_lowercase(), &name.to_lowercase());
     let (distance, name) = known.into_iter().map(|name| (distance(name), name)).min()?;
     (distance <= given.len().max(3) / 3).then_some(name)

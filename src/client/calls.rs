@@ -1,0 +1,165 @@
+//! What is asked of a server, by name.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Api, ApiError, segment};
+use crate::rest::{
+    Backend, ClusterReport, Command, Explanation, Frontend, Meeting, NewCommand, PipelineReport, SchemaStatus,
+    StateChanges, StateDocument, Status,
+};
+
+/// Whose meetings are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MeetingsOf<'a> {
+    /// Those of a backend, by its host.
+    Backend(&'a str),
+    /// Those of a frontend, by its key.
+    Frontend(&'a str),
+    /// All of them.
+    Everybody,
+}
+
+/// The errors of all these are those of [`Api::get`].
+impl Api {
+    /// The server, and what it makes of the token.
+    pub async fn status(&self) -> Result<Status, ApiError> {
+        self.get("", &[]).await
+    }
+
+    /// All backends.
+    pub async fn backends(&self) -> Result<Vec<Backend>, ApiError> {
+        self.get("backends", &[]).await
+    }
+
+    /// The backend of that very host.
+    pub async fn find_backend(&self, host: &str) -> Result<Option<Backend>, ApiError> {
+        let found: Vec<Backend> = self.get("backends", &[("host", host)]).await?;
+        Ok(found.into_iter().find(|backend| backend.bbb.host == host))
+    }
+
+    /// Adds a backend.
+    pub async fn add_backend(&self, backend: &Value) -> Result<Backend, ApiError> {
+        self.post("backends", &[], backend).await
+    }
+
+    /// Changes a backend.
+    pub async fn change_backend(&self, id: Uuid, change: &Value) -> Result<Backend, ApiError> {
+        self.patch(&format!("backends/{id}"), change).await
+    }
+
+    /// Removes a backend at once, whatever runs there.
+    pub async fn destroy_backend(&self, id: Uuid) -> Result<Backend, ApiError> {
+        self.delete(&format!("backends/{id}"), &[("force", "true")]).await
+    }
+
+    /// All frontends.
+    pub async fn frontends(&self) -> Result<Vec<Frontend>, ApiError> {
+        self.get("frontends", &[]).await
+    }
+
+    /// The frontend of that very key.
+    pub async fn find_frontend(&self, key: &str) -> Result<Option<Frontend>, ApiError> {
+        let found: Vec<Frontend> = self.get("frontends", &[("key", key)]).await?;
+        Ok(found.into_iter().find(|frontend| frontend.bbb.key == key))
+    }
+
+    /// Adds a frontend.
+    pub async fn add_frontend(&self, frontend: &Value) -> Result<Frontend, ApiError> {
+        self.post("frontends", &[], frontend).await
+    }
+
+    /// Changes a frontend.
+    pub async fn change_frontend(&self, id: Uuid, change: &Value) -> Result<Frontend, ApiError> {
+        self.patch(&format!("frontends/{id}"), change).await
+    }
+
+    /// Removes a frontend.
+    pub async fn delete_frontend(&self, id: Uuid) -> Result<Frontend, ApiError> {
+        self.delete(&format!("frontends/{id}"), &[]).await
+    }
+
+    /// Meetings.
+    pub async fn meetings(&self, whose: MeetingsOf<'_>) -> Result<Vec<Meeting>, ApiError> {
+        let filter = match whose {
+            MeetingsOf::Backend(host) => ("backend_host", host),
+            MeetingsOf::Frontend(key) => ("frontend_key", key),
+            MeetingsOf::Everybody => ("all", "true"),
+        };
+        self.get("meetings", &[filter]).await
+    }
+
+    /// A meeting by the id that its node knows it by, or by `internal:` and the node's own id of it.
+    pub async fn meeting(&self, id: &str) -> Result<Meeting, ApiError> {
+        self.get(&format!("meetings/{}", segment(id)), &[]).await
+    }
+
+    /// Asks for something to be done by whichever server comes first.
+    pub async fn dispatch(&self, command: &NewCommand) -> Result<Command, ApiError> {
+        self.post("commands", &[], command).await
+    }
+
+    /// How far a command has come.
+    pub async fn command(&self, id: Uuid) -> Result<Command, ApiError> {
+        self.get(&format!("commands/{id}"), &[]).await
+    }
+
+    /// The recordings of a frontend, known by its `frontend_id` or its `frontend_key`.
+    pub async fn recordings(&self, by: &str, value: &str) -> Result<Vec<Value>, ApiError> {
+        self.get("recordings", &[(by, value)]).await
+    }
+
+    /// A recording.
+    pub async fn recording(&self, id: &str) -> Result<Value, ApiError> {
+        self.get(&format!("recordings/{}", segment(id)), &[]).await
+    }
+
+    /// Says who may see a recording.
+    pub async fn change_visibility(&self, change: &Value) -> Result<Value, ApiError> {
+        self.post("recordings-visibility", &[], change).await
+    }
+
+    /// Applies the migrations that the database lacks.
+    pub async fn migrate(&self) -> Result<SchemaStatus, ApiError> {
+        self.trigger("ctrl/migrate").await
+    }
+
+    /// The whole cluster at a glance.
+    pub async fn cluster(&self) -> Result<ClusterReport, ApiError> {
+        self.get("cluster", &[]).await
+    }
+
+    /// Why a meeting of a frontend would be placed where it would. `params` are those of its create.
+    pub async fn explain_create(&self, frontend: &str, params: &[(&str, &str)]) -> Result<Explanation, ApiError> {
+        self.get("explain/create", &[&[("frontend", frontend)], params].concat()).await
+    }
+
+    /// The pipeline that the server runs.
+    pub async fn pipeline(&self) -> Result<PipelineReport, ApiError> {
+        self.get("pipeline", &[]).await
+    }
+
+    /// Has every server read its pipeline again. What is returned is that of the one that was asked.
+    pub async fn reload_pipeline(&self) -> Result<PipelineReport, ApiError> {
+        self.trigger("pipeline/reload").await
+    }
+
+    /// The cluster's configuration, secrets included.
+    pub async fn state(&self) -> Result<StateDocument, ApiError> {
+        self.get("state", &[]).await
+    }
+
+    /// Puts a configuration back, or says what that would change. `delete` removes what it does not name.
+    pub async fn put_state(
+        &self,
+        state: &StateDocument,
+        dry_run: bool,
+        delete: bool,
+    ) -> Result<StateChanges, ApiError> {
+        let query: Vec<_> = [("dry_run", dry_run), ("delete", delete)]
+            .into_iter()
+            .filter_map(|(name, wanted)| wanted.then_some((name, "true")))
+            .collect();
+        self.post("state", &query, state).await
+    }
+}

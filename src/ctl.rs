@@ -1,0 +1,177 @@
+//! `b3scalectl`: the command line over the REST API.
+//!
+//! Its commands, flags, requests, texts and exit codes are those of the original, and more. What it prints is for people, or with
+//! `--json` for programs; secrets are shown only when they are asked for.
+#![expect(clippy::doc_markdown, reason = "argh prints these comments, and backticks would be printed too")]
+
+mod access;
+mod completion;
+mod console;
+mod context;
+mod create_meeting;
+mod delete;
+mod end;
+mod error;
+mod explain;
+mod layout;
+mod meetings;
+mod migrate;
+mod overview;
+mod param;
+mod pipeline;
+mod recordings;
+mod set;
+mod show;
+mod spelling;
+mod state;
+mod status;
+mod switch;
+mod tokens;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use argh::{ArgsInfo, FromArgs};
+
+use crate::cli::complain;
+use crate::config::Environment;
+use console::Console;
+use context::Context;
+
+pub use error::{CtlError, Exit};
+
+/// The exit code for a command line that cannot be understood.
+const USAGE: u8 = 2;
+
+/// What the help of every command tells of those it is one of.
+const EVERYWHERE: &str = "
+With every command, anywhere on the line:
+  -b, --api         the server's URL; else B3SCALE_API_URL or
+                    http://127.0.0.1:42353
+  --ca-file         authorities to trust beside the system's; else
+                    B3SCALE_API_CA_FILE
+  --json            print JSON, for programs
+  -y, --yes         do not ask before people's meetings end; else
+                    B3SCALE_YES=true
+";
+
+/// What every help ends with.
+const CODES: &str = "
+Exit codes: 0 done, 64 nothing to change, 1 failed, 2 not understood.
+";
+
+/// Manage a b3scale cluster.
+///
+/// Without a command: say which server is asked, and how it is.
+#[derive(FromArgs, ArgsInfo, Debug)]
+pub struct B3scalectl {
+    /// the server's URL; without it, B3SCALE_API_URL or http://127.0.0.1:42353
+    #[argh(option, short = 'b', arg_name = "url")]
+    api: Option<String>,
+    /// a PEM file of certificate authorities to trust; without it, B3SCALE_API_CA_FILE
+    #[argh(option, arg_name = "file")]
+    ca_file: Option<PathBuf>,
+    /// print JSON, for programs
+    #[argh(switch)]
+    json: bool,
+    /// do not ask before people's meetings end
+    #[argh(switch, short = 'y')]
+    yes: bool,
+    /// print the version of this program
+    #[argh(switch, short = 'v')]
+    version: bool,
+    #[argh(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+enum Command {
+    Show(show::Show),
+    Set(set::Set),
+    Delete(delete::Delete),
+    Enable(switch::Enable),
+    Disable(switch::Disable),
+    End(end::End),
+    CreateMeeting(create_meeting::CreateMeeting),
+    Explain(explain::Explain),
+    Pipeline(pipeline::Pipeline),
+    State(state::State),
+    Watch(watch::Watch),
+    Db(migrate::Db),
+    Auth(access::Auth),
+    Version(overview::Version),
+    Completions(completion::Completions),
+}
+
+impl B3scalectl {
+    /// Reads the command line, which begins with the program's name.
+    ///
+    /// # Errors
+    /// What to end with at once, its text having been printed: 0 after help, 2 for a line that cannot be understood.
+    pub fn parse(line: &[String]) -> Result<Self, ExitCode> {
+        let spelt = spelling::spelt(&Self::get_args_info(), line);
+        let spelt = spelt.map_err(|misspelt| misunderstood(&misspelt.to_string()))?;
+        let spelt: Vec<&str> = spelt.iter().map(String::as_str).collect();
+        let everywhere = if spelt.len() > 1 { EVERYWHERE } else { "" };
+        Self::from_args(&["b3scalectl"], &spelt).map_err(|exit| match exit.status {
+            Ok(()) => helped(&format!("{}{everywhere}{CODES}", exit.output)),
+            Err(()) => misunderstood(exit.output.trim_end()),
+        })
+    }
+
+    /// Does what the command line says, and says what went wrong.
+    pub async fn run(self, environment: Environment) -> ExitCode {
+        let done = match Context::new(&self, environment) {
+            Ok(context) => self.execute(&context).await,
+            Err(error) => Err(error),
+        };
+        done.map_or_else(|error| error.complain(), Into::into)
+    }
+
+    async fn execute(self, context: &Context) -> Result<Exit, CtlError> {
+        if self.version {
+            context.console.print(concat!("b3scalectl ", env!("CARGO_PKG_VERSION"), "\n"))?;
+            return Ok(Exit::Done);
+        }
+        match self.command {
+            None => overview::run(context).await,
+            Some(Command::Show(command)) => command.run(context).await,
+            Some(Command::Set(command)) => command.run(context).await,
+            Some(Command::Delete(command)) => command.run(context).await,
+            Some(Command::Enable(command)) => command.run(context).await,
+            Some(Command::Disable(command)) => command.run(context).await,
+            Some(Command::End(command)) => command.run(context).await,
+            Some(Command::CreateMeeting(command)) => command.run(context).await,
+            Some(Command::Explain(command)) => command.run(context).await,
+            Some(Command::Pipeline(command)) => command.run(context).await,
+            Some(Command::State(command)) => command.run(context).await,
+            Some(Command::Watch(command)) => command.run(context).await,
+            Some(Command::Db(command)) => command.run(context).await,
+            Some(Command::Auth(command)) => command.run(context).await,
+            Some(Command::Version(command)) => command.run(context).await,
+            Some(Command::Completions(command)) => command.run(context),
+        }
+    }
+}
+
+/// Runs the program: the line is that of the process.
+pub async fn run(line: &[String]) -> ExitCode {
+    if let Some(line) = completion::asked(line) {
+        return completion::answer(line).await;
+    }
+    match B3scalectl::parse(line) {
+        Ok(program) => program.run(Environment::read()).await,
+        Err(code) => code,
+    }
+}
+
+fn helped(text: &str) -> ExitCode {
+    Console::default().print(text).map_or_else(|error| error.complain(), |()| ExitCode::SUCCESS)
+}
+
+fn misunderstood(why: &str) -> ExitCode {
+    complain(&format!("{why}\nRun b3scalectl --help for what there is."));
+    ExitCode::from(USAGE)
+}

@@ -1,0 +1,10 @@
+# fish completion for b3scalectl.   b3scalectl completions fish | source
+function __b3scalectl_complete
+    set -l words (commandline --tokenize --cut-at-cursor --current-process)
+    set -l current (commandline --current-token --cut-at-cursor)
+    if string match --quiet -- '-*' $current
+        set --append words $current
+    end
+    $words --generate-bash-completion 2> /dev/null
+end
+complete --command b3scalectl --no-files --arguments '(__b3scalectl_complete)'

@@ -1,0 +1,123 @@
+//! What every command needs: whom to ask, with which token, and where to say what came of it.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::console::Console;
+use super::tokens::{self, TokenFile};
+use super::{B3scalectl, CtlError};
+use crate::cli::complain;
+use crate::client::{Api, ApiSettings};
+use crate::config::Environment;
+use crate::rest::Status;
+
+/// The server that is asked when none is named.
+const DEFAULT_API: &str = "http://127.0.0.1:42353";
+
+/// How long an answer may take. Whole states and imports are slower than anything else.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What every command needs.
+pub(super) struct Context {
+    /// Where to say what came of it.
+    pub(super) console: Console,
+    /// The server's URL, as it was given.
+    pub(super) url: String,
+    environment: Environment,
+    ca_file: Option<PathBuf>,
+}
+
+impl Context {
+    /// Reads what the line does not say from the environment.
+    pub(super) fn new(line: &B3scalectl, environment: Environment) -> Result<Self, CtlError> {
+        environment.files.iter().for_each(|file| complain(&format!("using environment from: {}", file.display())));
+        let agreed = environment.text("B3SCALE_YES").map(|yes| truth("B3SCALE_YES", yes)).transpose()?;
+        let console = Console { json: line.json, yes: line.yes || agreed.unwrap_or(false) };
+        Ok(Self::quiet(line.api.as_deref(), line.ca_file.clone(), console, environment))
+    }
+
+    /// The same without a word.
+    pub(super) fn quiet(
+        api: Option<&str>,
+        ca_file: Option<PathBuf>,
+        console: Console,
+        environment: Environment,
+    ) -> Self {
+        let url = api.or(environment.text("B3SCALE_API_URL")).unwrap_or(DEFAULT_API).to_owned();
+        let ca_file = ca_file.or_else(|| environment.text("B3SCALE_API_CA_FILE").map(PathBuf::from));
+        Self { console, url, environment, ca_file }
+    }
+
+    /// The server, once it has said that the token is an administrator's.
+    pub(super) async fn api(&self) -> Result<Api, CtlError> {
+        self.connect().await.map(|(api, _)| api)
+    }
+
+    /// The same, with what the server said.
+    pub(super) async fn connect(&self) -> Result<(Api, Status), CtlError> {
+        let api = self.api_as(self.token().await?)?;
+        let status = api.status().await?;
+        if status.is_admin { Ok((api, status)) } else { Err(CtlError::NotAdmin { url: self.url.clone() }) }
+    }
+
+    /// The server, asked with a token that nobody has looked at.
+    pub(super) fn api_as(&self, token: String) -> Result<Api, CtlError> {
+        let user_agent = concat!("b3scalectl/", env!("CARGO_PKG_VERSION")).to_owned();
+        let (url, ca_file) = (self.url.clone(), self.ca_file.clone());
+        Ok(Api::new(&ApiSettings { url, token, user_agent, ca_file, patience: PATIENCE })?)
+    }
+
+    /// The token there is, without asking for anything.
+    pub(super) fn known_token(&self) -> Result<Option<String>, CtlError> {
+        if let Some(token) = self.environment.text("B3SCALE_API_ACCESS_TOKEN") {
+            return Ok(Some(token.to_owned()));
+        }
+        if let Some(token) = self.token_file().read()? {
+            return Ok(Some(token));
+        }
+        self.environment.text("B3SCALE_API_JWT_SECRET").map(tokens::own).transpose()
+    }
+
+    /// Where the token for this server is kept.
+    pub(super) fn token_file(&self) -> TokenFile {
+        TokenFile::of(&self.url, &self.environment)
+    }
+
+    /// The shared secret: as it was given, or else of the environment, or else as it is typed in.
+    pub(super) async fn secret(&self, given: Option<String>) -> Result<String, CtlError> {
+        match given.or_else(|| self.environment.text("B3SCALE_API_JWT_SECRET").map(str::to_owned)) {
+            Some(secret) => Ok(secret),
+            None => tokens::ask_secret().await,
+        }
+    }
+
+    async fn token(&self) -> Result<String, CtlError> {
+        if let Some(token) = self.known_token()? {
+            return Ok(token);
+        }
+        if !io::stdin().is_terminal() {
+            return Err(CtlError::NoToken { url: self.url.clone() });
+        }
+        complain(&format!(
+            "There is no access token for {} yet. One is made from the server's shared secret.",
+            self.url
+        ));
+        let secret = tokens::ask_secret().await?;
+        let token = tokens::own(&secret)?;
+        match self.api_as(token.clone())?.status().await {
+            Err(error) if error.is_unauthorized() => return Err(CtlError::WrongSecret { url: self.url.clone() }),
+            other => other?,
+        };
+        self.token_file().write(&token)?;
+        Ok(token)
+    }
+}
+
+fn truth(name: &str, value: &str) -> Result<bool, CtlError> {
+    match value.to_lowercase().as_str() {
+        "yes" | "true" | "1" => Ok(true),
+        "no" | "false" | "0" => Ok(false),
+        _ => Err(CtlError::Usage(format!("{name}=`{value}`: true or false is wanted"))),
+    }
+}

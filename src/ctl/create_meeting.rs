@@ -1,0 +1,109 @@
+//! `create-meeting`: creates a meeting as a frontend would, and joins it.
+
+use argh::{ArgsInfo, FromArgs};
+use b3scale_middleware::bbb::{Algorithm, CallKind, Params, Secret, sign, xml};
+use bytes::Bytes;
+use http::{Method, Response, StatusCode, header};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::context::Context;
+use super::param::Param;
+use super::show::find_frontend;
+use super::{CtlError, Exit};
+use crate::client::Api;
+use crate::rest::Frontend;
+
+/// What is shown of a new meeting.
+const FIELDS: [&str; 6] = ["meetingID", "internalMeetingID", "createDate", "attendeePW", "moderatorPW", "duration"];
+
+/// Create a meeting as a frontend would, and print a link that joins it as a moderator. Also: cm.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "create-meeting")]
+pub(super) struct CreateMeeting {
+    /// the key of the frontend
+    #[argh(option, arg_name = "key")]
+    frontend: String,
+    /// the meeting's name
+    #[argh(option)]
+    name: Option<String>,
+    /// a parameter of the create, as NAME=VALUE; may be repeated
+    #[argh(option, arg_name = "name=value")]
+    param: Vec<Param>,
+}
+
+impl CreateMeeting {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
+        let api = context.api().await?;
+        let caller = Caller { frontend: find_frontend(&api, &self.frontend).await?, api };
+        let id = Uuid::new_v4().to_string();
+        let mut params = vec![("meetingID", id.as_str()), ("name", self.name.as_deref().unwrap_or("b3scale meeting"))];
+        params.extend(Param::pairs(&self.param));
+        let created = caller.call(Method::POST, CallKind::Create, &params).await?;
+        let document = caller.success(CallKind::Create, &created)?;
+        // The parameters may have named an id of their own.
+        let id = document[0].clone().unwrap_or(id);
+        for (name, value) in FIELDS.iter().zip(&document) {
+            context.console.line(format!("{name}: {}", value.as_deref().unwrap_or_default()))?;
+        }
+        let join = [("meetingID", id.as_str()), ("fullName", "b3scalectl"), ("role", "MODERATOR")];
+        let joined = caller.call(Method::GET, CallKind::Join, &join).await?;
+        let url = caller.location(&joined)?;
+        context.console.line(format!("URL: {url}"))?;
+        context.console.object(&json!({ "meeting_id": id, "url": url }))?;
+        Ok(Exit::Done)
+    }
+}
+
+/// Calls as the frontend's own.
+struct Caller {
+    frontend: Frontend,
+    api: Api,
+}
+
+impl Caller {
+    async fn call(&self, method: Method, kind: CallKind, params: &[(&str, &str)]) -> Result<Response<Bytes>, CtlError> {
+        let Frontend { bbb, .. } = &self.frontend;
+        let unusable = || CtlError::Failed(format!("the frontend {} has no usable secret", bbb.key));
+        let secret = Secret::new(&bbb.secret).ok_or_else(unusable)?;
+        let mut query = Params::default();
+        params.iter().for_each(|(name, value)| query.set(name, value));
+        let query = query.encode();
+        let checksum = sign(Algorithm::Sha256, kind.checksum_name(), &query, &secret);
+        let path = format!("/bbb/{}/{}?{query}&checksum={checksum}", bbb.key, kind.checksum_name());
+        Ok(self.api.call(method, &path).await?)
+    }
+
+    /// The fields of a document that says SUCCESS.
+    fn success(&self, kind: CallKind, answer: &Response<Bytes>) -> Result<[Option<String>; 6], CtlError> {
+        let status = answer.status();
+        let said = xml::fields(answer.body(), ["returncode", "messageKey", "message"]);
+        match said {
+            Ok([Some(code), ..]) if code == "SUCCESS" => {
+                xml::fields(answer.body(), FIELDS).map_err(|error| self.failed(kind, status, &error.to_string()))
+            }
+            Ok([_, key, message]) => {
+                let said = format!("{}: {}", key.unwrap_or_default(), message.unwrap_or_default());
+                Err(self.failed(kind, status, &said))
+            }
+            Err(error) => Err(self.failed(kind, status, &error.to_string())),
+        }
+    }
+
+    /// Where a join leads.
+    fn location(&self, answer: &Response<Bytes>) -> Result<String, CtlError> {
+        let location = answer.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
+        match location.filter(|_| answer.status() == StatusCode::FOUND) {
+            Some(location) => Ok(location.to_owned()),
+            None => {
+                self.success(CallKind::Join, answer)?;
+                Err(self.failed(CallKind::Join, answer.status(), "it leads nowhere"))
+            }
+        }
+    }
+
+    fn failed(&self, kind: CallKind, status: StatusCode, why: &str) -> CtlError {
+        let (url, key) = (self.api.url(), &self.frontend.bbb.key);
+        CtlError::Failed(format!("{url}/bbb/{key}: {} failed ({status}): {why}", kind.name()))
+    }
+}

@@ -1,0 +1,123 @@
+//! `end`: ends meetings on their nodes.
+
+use std::time::Duration;
+
+use argh::{ArgsInfo, FromArgs};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::context::Context;
+use super::show::find_backend;
+use super::{CtlError, Exit, meetings};
+use crate::client::Api;
+use crate::rest::{Command, CommandState, NewCommand};
+
+/// How often a command is looked at.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// A command that is not done by then is past its own deadline.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// End meetings on their nodes.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "end")]
+pub(super) struct End {
+    #[argh(subcommand)]
+    what: What,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+enum What {
+    Meetings(EndMeetings),
+    Meeting(EndMeeting),
+}
+
+/// End all meetings of a backend.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "meetings")]
+struct EndMeetings {
+    /// the base URL of its API
+    #[argh(positional)]
+    host: String,
+}
+
+/// End one meeting.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "meeting")]
+struct EndMeeting {
+    /// the id is the one that this frontend knows the meeting by
+    #[argh(option, arg_name = "key")]
+    frontend: Option<String>,
+    /// the last column of `show meetings`, or `internal:` and the node's own id
+    #[argh(positional)]
+    id: String,
+}
+
+impl End {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
+        match self.what {
+            What::Meetings(EndMeetings { host }) => end_meetings(context, &host).await,
+            What::Meeting(EndMeeting { frontend, id }) => end_meeting(context, &id, frontend.as_deref()).await,
+        }
+    }
+}
+
+async fn end_meetings(context: &Context, host: &str) -> Result<Exit, CtlError> {
+    let api = context.api().await?;
+    let backend = find_backend(&api, host).await?;
+    let (meetings, people) = (backend.meetings_count, backend.attendees_count);
+    let question = format!("{meetings} meetings with {people} people in them are ended on {}.", backend.bbb.host);
+    context.console.confirm(&question)?;
+    dispatch(context, &api, "end_all_meetings", "BackendID", &backend.id.to_string()).await
+}
+
+async fn end_meeting(context: &Context, id: &str, frontend: Option<&str>) -> Result<Exit, CtlError> {
+    let api = context.api().await?;
+    let meeting = meetings::find(&api, id, frontend).await?;
+    let (name, people) = (&meeting.meeting.meeting_name, meeting.meeting.participant_count);
+    context.console.confirm(&format!("The meeting `{name}` with {people} people in it is ended."))?;
+    dispatch(context, &api, "end_meeting", "ID", &meeting.id).await
+}
+
+/// Asks for something to be done, and waits until it is.
+async fn dispatch(context: &Context, api: &Api, action: &str, name: &str, value: &str) -> Result<Exit, CtlError> {
+    context.console.line(format!("Dispatch: {action} map[{name}:{value}]"))?;
+    let command = NewCommand { action: action.to_owned(), params: Some(json!({ name: value })) };
+    let done = watched(context, api, &api.dispatch(&command).await?).await?;
+    let result = done.result.clone().unwrap_or(Value::Null);
+    let result = result.as_str().map_or_else(|| result.to_string(), str::to_owned);
+    context.console.line(format!("Result: {result}"))?;
+    context.console.object(&done)?;
+    match done.state {
+        CommandState::Error => Err(CtlError::Failed(format!("{}: {action} failed: {result}", api.url()))),
+        CommandState::Requested | CommandState::Running | CommandState::Success => Ok(Exit::Done),
+    }
+}
+
+async fn watched(context: &Context, api: &Api, command: &Command) -> Result<Command, CtlError> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut seen = None;
+    loop {
+        let command = api.command(command.id).await?;
+        if seen.replace(command.state) != Some(command.state) {
+            context.console.line(format!("State: {}", word(command.state)))?;
+        }
+        if matches!(command.state, CommandState::Success | CommandState::Error) {
+            return Ok(command);
+        }
+        if Instant::now() > deadline {
+            let seconds = PATIENCE.as_secs();
+            return Err(CtlError::Failed(format!("{}: no server has done it within {seconds} s", api.url())));
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+fn word(state: CommandState) -> &'static str {
+    match state {
+        CommandState::Requested => "requested",
+        CommandState::Running => "running",
+        CommandState::Success => "success",
+        CommandState::Error => "error",
+    }
+}

@@ -1,0 +1,123 @@
+//! How a command ends.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::cli::complain;
+use crate::client::ApiError;
+
+/// A command that did what it was to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It is done.
+    Done,
+    /// There was nothing to change.
+    Unchanged,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Unchanged => Self::from(64),
+        }
+    }
+}
+
+/// Why a command did not do what it was to do. Each is one line that says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum CtlError {
+    /// The API could not be asked, or says no.
+    #[error("{0}{hint}", hint = reauthenticate(.0))]
+    Api(#[from] ApiError),
+    /// The token is valid, and not one of an administrator.
+    #[error(
+        "{url}: authorization failed: the token has no scope b3scale:admin; get another with `b3scalectl auth authorize`"
+    )]
+    NotAdmin {
+        /// The server.
+        url: String,
+    },
+    /// There is no token, and nobody to ask for the secret.
+    #[error(
+        "there is no access token for {url}; set B3SCALE_API_ACCESS_TOKEN, or run `b3scalectl auth authorize` on a terminal"
+    )]
+    NoToken {
+        /// The server.
+        url: String,
+    },
+    /// There is no secret, and nobody to ask.
+    #[error("the shared secret is needed: give --secret or B3SCALE_API_JWT_SECRET, or run this on a terminal")]
+    NoSecret,
+    /// The server does not know the secret that was given.
+    #[error("{url}: the server does not accept a token of that secret; it is the server's B3SCALE_API_JWT_SECRET")]
+    WrongSecret {
+        /// The server.
+        url: String,
+    },
+    /// A token cannot be signed with that secret.
+    #[error("a token cannot be signed with this secret: {0}")]
+    Signing(#[from] jsonwebtoken::errors::Error),
+    /// There is no such thing.
+    #[error("{url}: there is no {what} `{name}`; `{list}` shows those there are")]
+    Missing {
+        /// The server.
+        url: String,
+        /// What it would be.
+        what: &'static str,
+        /// What was given.
+        name: String,
+        /// Which command lists them.
+        list: &'static str,
+    },
+    /// The line can be read, and yet not be done.
+    #[error("{0}")]
+    Usage(String),
+    /// What was given cannot be read.
+    #[error("{what} cannot be read: {why}")]
+    Unreadable {
+        /// What.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// Something that ends meetings was not confirmed.
+    #[error("{question} There is no terminal to ask on: confirm with --yes or B3SCALE_YES=true")]
+    Unconfirmed {
+        /// What would have been asked.
+        question: String,
+    },
+    /// It was asked, and the answer is no.
+    #[error("nothing was done")]
+    Declined,
+    /// The cluster was asked, and could not.
+    #[error("{0}")]
+    Failed(String),
+    /// The file of a token.
+    #[error("the token file {} cannot be used: {error}", path.display())]
+    TokenFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// What was found cannot be printed.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CtlError {
+    /// Says what went wrong, and gives the exit code for it.
+    pub fn complain(&self) -> ExitCode {
+        complain(&self.to_string());
+        match self {
+            Self::Usage(_) => ExitCode::from(super::USAGE),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+fn reauthenticate(error: &ApiError) -> &'static str {
+    if error.is_unauthorized() { "; get another token with `b3scalectl auth authorize`" } else { "" }
+}

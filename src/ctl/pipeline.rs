@@ -1,0 +1,154 @@
+//! `pipeline`: the stages that calls travel through. Not known to the original.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use argh::{ArgsInfo, FromArgs};
+use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::{Contract, Fact};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::context::Context;
+use super::{CtlError, Exit};
+use crate::client::Api;
+use crate::pipeline::{self, Catalog, Entry, Role};
+use crate::rest::Server;
+
+/// How often the servers are asked whether they have followed.
+const INTERVAL: Duration = Duration::from_millis(300);
+/// A server that has not followed by then will not.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Check, show and change the stages that calls travel through.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "pipeline")]
+pub(super) struct Pipeline {
+    #[argh(subcommand)]
+    what: What,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+enum What {
+    Check(Check),
+    Show(Show),
+    Catalog(ShowCatalog),
+    Reload(Reload),
+}
+
+/// Prove that a pipeline file would start, and print its plan. No server is asked.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "check")]
+struct Check {
+    /// the file; without it, the pipeline that is compiled in
+    #[argh(positional)]
+    file: Option<PathBuf>,
+}
+
+/// The plan that the server runs.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "show")]
+struct Show {}
+
+/// Every kind of stage there is, and what it needs, gives and takes in a create. No server is asked.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "catalog")]
+struct ShowCatalog {}
+
+/// Have every server read its pipeline file again, and wait until each has.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "reload")]
+struct Reload {}
+
+impl Pipeline {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
+        match self.what {
+            What::Check(Check { file }) => check(context, file.as_deref()),
+            What::Show(Show {}) => show(context).await,
+            What::Catalog(ShowCatalog {}) => catalog(context),
+            What::Reload(Reload {}) => reload(context).await,
+        }
+    }
+}
+
+fn check(context: &Context, file: Option<&Path>) -> Result<Exit, CtlError> {
+    let plan = pipeline::check(file).map_err(|error| CtlError::Failed(error.to_string()))?;
+    context.console.line(plan.trim_end())?;
+    context.console.object(&json!({ "file": file, "plan": plan }))?;
+    Ok(Exit::Done)
+}
+
+async fn show(context: &Context) -> Result<Exit, CtlError> {
+    let report = context.api().await?.pipeline().await?;
+    let file = report.file.as_deref().unwrap_or("compiled in");
+    context.console.line(format!("{}\n\n{file}, hash {}", report.plan.trim_end(), report.hash))?;
+    context.console.object(&report)?;
+    Ok(Exit::Done)
+}
+
+fn catalog(context: &Context) -> Result<Exit, CtlError> {
+    let catalog = Catalog::shipped();
+    context.console.table(&["kind", "is", "needs", "gives", "takes", "only for"], catalog.iter().map(row))?;
+    let kinds = catalog.iter().map(|entry| {
+        let [needs, gives, takes, only] = columns(entry);
+        json!({ "kind": entry.kind, "is": role(entry), "needs": needs, "gives": gives, "takes": takes, "only": only })
+    });
+    context.console.object(&kinds.collect::<Vec<_>>())?;
+    Ok(Exit::Done)
+}
+
+fn row(entry: &Entry) -> Vec<String> {
+    let columns = columns(entry).map(|names| names.join(", "));
+    [entry.kind.to_owned(), role(entry).to_owned()].into_iter().chain(columns).collect()
+}
+
+/// What it needs, gives and takes in a create, and which calls it is made for if not for any.
+fn columns(entry: &Entry) -> [Vec<&'static str>; 4] {
+    let Contract { needs, gives, takes, only } = entry.contract(CallKind::Create).unwrap_or_default();
+    let names = |facts: &'static [Fact]| facts.iter().map(|fact| fact.name()).collect();
+    let calls = only.unwrap_or_default().iter().map(|call| call.name()).collect();
+    [names(needs), names(gives), names(takes), calls]
+}
+
+fn role(entry: &Entry) -> &'static str {
+    match entry.role {
+        Role::Stage => "stage",
+        Role::Endpoint => "endpoint",
+    }
+}
+
+async fn reload(context: &Context) -> Result<Exit, CtlError> {
+    let api = context.api().await?;
+    let report = api.reload_pipeline().await?;
+    context.console.line(format!("The new pipeline has the hash {}.", report.hash))?;
+    let servers = followed(context, &api, &report.hash).await?;
+    context.console.object(&json!({ "hash": report.hash, "servers": servers }))?;
+    Ok(Exit::Done)
+}
+
+/// Waits until every server that is counted on runs the pipeline of a hash. Each is named as it comes.
+async fn followed(context: &Context, api: &Api, hash: &str) -> Result<Vec<Server>, CtlError> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut told: BTreeSet<Uuid> = BTreeSet::new();
+    loop {
+        let servers: Vec<Server> = api.cluster().await?.servers.into_iter().filter(|server| server.alive).collect();
+        let (new, old): (Vec<_>, Vec<_>) = servers.iter().partition(|server| server.pipeline_hash == hash);
+        for server in new {
+            if told.insert(server.id) {
+                context.console.line(format!("{} runs it", server.address))?;
+            }
+        }
+        if old.is_empty() {
+            return Ok(servers);
+        }
+        if Instant::now() > deadline {
+            let behind: Vec<_> = old.iter().map(|server| server.address.as_str()).collect();
+            let (url, behind) = (api.url(), behind.join(", "));
+            return Err(CtlError::Failed(format!("{url}: {behind} still run another pipeline; their logs say why")));
+        }
+        sleep(INTERVAL).await;
+    }
+}

@@ -1,0 +1,141 @@
+//! `state`: the cluster's configuration as a file. Not known to the original.
+
+mod document;
+
+use std::path::PathBuf;
+
+use argh::{ArgsInfo, FromArgValue, FromArgs};
+
+use super::console::indented;
+use super::context::Context;
+use super::set::unchanged;
+use super::{CtlError, Exit};
+use crate::client::Api;
+use crate::rest::{Change, ChangeKind, StateChanges, StateDocument};
+
+/// Keep the frontends and backends as a file, and put them back.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "state")]
+pub(super) struct State {
+    #[argh(subcommand)]
+    what: What,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+enum What {
+    Export(Export),
+    Import(Import),
+}
+
+/// Print all frontends and backends, secrets included: it is what `state import` takes.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "export")]
+struct Export {
+    /// yaml or json; default: yaml, and json with --json
+    #[argh(option)]
+    format: Option<Format>,
+}
+
+#[derive(FromArgValue, Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Yaml,
+    Json,
+}
+
+/// Make the cluster what a file says: first the differences are shown, then all of them are made, or none.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "import")]
+struct Import {
+    /// only show the differences
+    #[argh(switch)]
+    dry_run: bool,
+    /// delete what the file does not name
+    #[argh(switch)]
+    delete: bool,
+    /// YAML or JSON; - is standard input
+    #[argh(positional)]
+    file: PathBuf,
+}
+
+/// What is done with a document.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted {
+    /// Only say what would change.
+    pub(super) dry_run: bool,
+    /// Delete what it does not name.
+    pub(super) delete: bool,
+}
+
+impl State {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
+        match self.what {
+            What::Export(Export { format }) => export(context, format).await,
+            What::Import(Import { dry_run, delete, file }) => {
+                let document = document::read(&file)?;
+                let api = context.api().await?;
+                put(context, &api, &document, Wanted { dry_run, delete }).await
+            }
+        }
+    }
+}
+
+async fn export(context: &Context, format: Option<Format>) -> Result<Exit, CtlError> {
+    let format = format.unwrap_or(if context.console.json { Format::Json } else { Format::Yaml });
+    let state = context.api().await?.state().await?;
+    let text = match format {
+        Format::Yaml => document::yaml(&state)?,
+        Format::Json => format!("{}\n", indented(&state, "   ", "")),
+    };
+    context.console.print(&text)?;
+    Ok(Exit::Done)
+}
+
+/// Shows what a document changes, and makes the changes. If something is deleted, that is asked first.
+pub(super) async fn put(
+    context: &Context,
+    api: &Api,
+    document: &StateDocument,
+    wanted: Wanted,
+) -> Result<Exit, CtlError> {
+    let planned = api.put_state(document, true, wanted.delete).await?;
+    tell(context, &planned)?;
+    if planned.changes.is_empty() {
+        context.console.object(&planned)?;
+        return unchanged(context);
+    }
+    if wanted.dry_run {
+        context.console.object(&planned)?;
+        return Ok(Exit::Done);
+    }
+    let gone = planned.changes.iter().filter(|change| change.kind == ChangeKind::Delete).count();
+    if gone > 0 {
+        context.console.confirm(&format!("{gone} of them are deleted, and what runs there is lost."))?;
+    }
+    let made = api.put_state(document, false, wanted.delete).await?;
+    context.console.line(format!("done: {}", counted(&made)))?;
+    context.console.object(&made)?;
+    Ok(Exit::Done)
+}
+
+fn tell(context: &Context, changes: &StateChanges) -> Result<(), CtlError> {
+    for Change { kind, what, name, details } in &changes.changes {
+        context.console.line(format!("{} {what} {name}", sign(*kind)))?;
+        details.iter().try_for_each(|detail| context.console.line(format!("    {detail}")))?;
+    }
+    Ok(())
+}
+
+fn sign(kind: ChangeKind) -> char {
+    match kind {
+        ChangeKind::Add => '+',
+        ChangeKind::Change => '~',
+        ChangeKind::Delete => '-',
+    }
+}
+
+fn counted(changes: &StateChanges) -> String {
+    let count = |kind| changes.changes.iter().filter(|change| change.kind == kind).count();
+    let [added, changed, deleted] = [ChangeKind::Add, ChangeKind::Change, ChangeKind::Delete].map(count);
+    format!("{added} added, {changed} changed, {deleted} deleted")
+}

@@ -1,0 +1,60 @@
+//! `show status`: how every server and every backend is. Not known to the original.
+
+use argh::{ArgsInfo, FromArgs};
+
+use super::context::Context;
+use super::layout::{admin_state, age, go_duration, node_state};
+use super::{CtlError, Exit};
+use crate::rest::{BackendReport, Server};
+use crate::table::NOTHING;
+
+/// How every server and every backend is, and why one is not used.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "status")]
+pub(super) struct Status {}
+
+impl Status {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
+        let cluster = context.api().await?.cluster().await?;
+        let head = ["server", "state", "heard of", "version", "pipeline", "problems"];
+        context.console.table(&head, cluster.servers.iter().map(server))?;
+        context.console.line("")?;
+        let head = ["backend", "wanted", "node", "agent", "latency", "meetings", "people", "not used because"];
+        context.console.table(&head, cluster.backends.iter().map(backend))?;
+        context.console.object(&cluster)?;
+        Ok(Exit::Done)
+    }
+}
+
+fn server(server: &Server) -> Vec<String> {
+    let state = match (server.alive, server.answering) {
+        (true, true) => "answers",
+        (true, false) => "runs",
+        (false, _) => "lost",
+    };
+    vec![
+        server.address.clone(),
+        state.to_owned(),
+        format!("{} ago", age(server.beat_age)),
+        server.version.clone(),
+        server.pipeline_hash.clone(),
+        said(&server.problems.join("; ")),
+    ]
+}
+
+fn backend(backend: &BackendReport) -> Vec<String> {
+    vec![
+        backend.host.clone(),
+        admin_state(backend.admin_state).to_owned(),
+        node_state(backend.node_state).to_owned(),
+        backend.heartbeat_age.map_or_else(|| "none".to_owned(), |seconds| format!("{} ago", age(seconds))),
+        go_duration(backend.latency / 1_000_000 * 1_000_000),
+        backend.meetings.to_string(),
+        backend.attendees.to_string(),
+        said(backend.reason.as_deref().unwrap_or_default()),
+    ]
+}
+
+fn said(text: &str) -> String {
+    if text.is_empty() { NOTHING.to_owned() } else { text.to_owned() }
+}

@@ -1,0 +1,115 @@
+//! `enable` and `disable`: whether a backend takes new meetings, whether a frontend is served.
+
+use argh::{ArgsInfo, FromArgs};
+use serde_json::json;
+
+use super::context::Context;
+use super::layout::{admin_state, shown_backend, shown_frontend};
+use super::set::unchanged;
+use super::show::{find_backend, find_frontend};
+use super::{CtlError, Exit};
+use crate::rest::AdminState;
+
+/// Let a backend take new meetings, or serve a frontend. Also: en, start.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "enable")]
+pub(super) struct Enable {
+    /// only say what would be done
+    #[argh(switch)]
+    dry: bool,
+    #[argh(subcommand)]
+    what: What,
+}
+
+/// Let a backend take no new meetings, or serve a frontend no more. Also: dis, stop.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "disable")]
+pub(super) struct Disable {
+    /// only say what would be done
+    #[argh(switch)]
+    dry: bool,
+    #[argh(subcommand)]
+    what: What,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+enum What {
+    Backend(SwitchBackend),
+    Frontend(SwitchFrontend),
+}
+
+/// A backend: its meetings go on in any case.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "backend")]
+struct SwitchBackend {
+    /// the base URL of its API
+    #[argh(positional)]
+    host: String,
+}
+
+/// A frontend: one that is disabled is answered as if it did not exist.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "frontend")]
+struct SwitchFrontend {
+    /// its key
+    #[argh(positional)]
+    key: String,
+}
+
+impl Enable {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
+        self.what.switch(context, true, self.dry).await
+    }
+}
+
+impl Disable {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
+        self.what.switch(context, false, self.dry).await
+    }
+}
+
+impl What {
+    async fn switch(self, context: &Context, on: bool, dry: bool) -> Result<Exit, CtlError> {
+        match self {
+            Self::Backend(SwitchBackend { host }) => switch_backend(context, &host, on, dry).await,
+            Self::Frontend(SwitchFrontend { key }) => switch_frontend(context, &key, on, dry).await,
+        }
+    }
+}
+
+async fn switch_backend(context: &Context, host: &str, on: bool, dry: bool) -> Result<Exit, CtlError> {
+    let api = context.api().await?;
+    let backend = find_backend(&api, host).await?;
+    let wanted = if on { AdminState::Ready } else { AdminState::Stopped };
+    if backend.admin_state == wanted {
+        return unchanged(context);
+    }
+    if dry {
+        context.console.line(format!(
+            "skipping: set admin state of {} to {}",
+            backend.bbb.host,
+            admin_state(wanted)
+        ))?;
+        return Ok(Exit::Done);
+    }
+    let backend = api.change_backend(backend.id, &json!({ "admin_state": wanted })).await?;
+    context.console.line("updated backend admin state")?;
+    context.console.object(&shown_backend(backend, false))?;
+    Ok(Exit::Done)
+}
+
+/// As with the original, a frontend that is as it should be is no reason for another exit code.
+async fn switch_frontend(context: &Context, key: &str, on: bool, dry: bool) -> Result<Exit, CtlError> {
+    let api = context.api().await?;
+    let frontend = find_frontend(&api, key).await?;
+    let verb = if on { "enable" } else { "disable" };
+    if dry {
+        context.console.line(format!("skipping: {verb} frontend {}", frontend.id))?;
+        return Ok(Exit::Done);
+    }
+    context.console.line(format!("{verb} frontend: {}", frontend.id))?;
+    let frontend = api.change_frontend(frontend.id, &json!({ "active": on })).await?;
+    context.console.object(&shown_frontend(frontend, false))?;
+    Ok(Exit::Done)
+}
