@@ -216,15 +216,11 @@ fn plain<'f>(flag: &FlagInfo<'f>) -> &'f str {
 mod tests {
     use argh::ArgsInfo;
 
-    use super::*;
     use crate::ctl::B3scalectl;
 
-    fn line(text: &str) -> Vec<String> {
-        text.split_whitespace().map(str::to_owned).collect()
-    }
-
     fn spelt(text: &str) -> Result<String, String> {
-        let spelt = super::spelt(&B3scalectl::get_args_info(), &line(text));
+        let line: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        let spelt = super::spelt(&B3scalectl::get_args_info(), &line);
         spelt.map(|line| line.join(" ")).map_err(|misspelt| misspelt.to_string())
     }
 

@@ -1,0 +1,133 @@
+//! What the original does not have: the cluster at a glance, meetings, why a meeting goes where it goes, the pipeline.
+
+use std::fs;
+
+use b3scale_support::{Running, Told};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use super::samples::{COMMAND, cluster, command, meeting};
+use super::{Ctl, asked, recorder};
+use crate::pipeline::{PIPELINE, without_route};
+
+fn at_a_glance() -> Told {
+    Told::ok("GET /api/v1/cluster", cluster(["h1", "h1"]))
+}
+
+/// The cells of the line that begins with `begin`.
+fn cells<'t>(text: &'t str, begin: &str) -> Vec<&'t str> {
+    let line = text.lines().find(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("no {begin} in {text}"));
+    line.split("   ").map(str::trim).filter(|cell| !cell.is_empty()).collect()
+}
+
+#[tokio::test]
+async fn the_status_says_how_everything_is_and_why_a_node_is_not_used() {
+    let (_recorder, ctl) = recorder([at_a_glance()]).await;
+    let out = ctl.done("show status").await;
+    assert_eq!(cells(&out, "10.0.0.0"), ["10.0.0.0:42353", "answers", "0.4 s ago", "9.9", "h1", "it drains"]);
+    assert_eq!(cells(&out, "10.0.0.1"), ["10.0.0.1:42353", "runs", "0.4 s ago", "9.9", "h1", "–"]);
+    assert_eq!(cells(&out, "https://node-1/")[3..], ["1.0 s ago", "1ms", "2", "5", "–"]);
+    assert_eq!(cells(&out, "https://node-2/")[3..], ["none", "1ms", "2", "5", "its agent is silent"]);
+    let json: Value = serde_json::from_str(&ctl.done("show status --json").await).unwrap();
+    assert_eq!(json["backends"][1]["reason"], "its agent is silent");
+}
+
+#[tokio::test]
+async fn the_load_is_watched_once_or_until_it_is_interrupted() {
+    let (_recorder, ctl) = recorder([at_a_glance()]).await;
+    let out = ctl.done("watch --once").await;
+    assert!(out.starts_with("4 meetings, 10 people · 1 of 2 backends take meetings · 2 servers\n"), "{out}");
+    assert_eq!(cells(&out, "https://node-1/")[1..3], ["30.0", &"█".repeat(20)]);
+    assert_eq!(cells(&out, "school"), ["school", "4", "10"]);
+
+    let mut watch = Running::start(ctl.command("watch --json --interval 0.01"));
+    for _ in 0..3 {
+        let look: Value = serde_json::from_str(&watch.line().await).unwrap();
+        assert_eq!(look["frontends"][0]["key"], "school");
+    }
+    watch.signal(Signal::INT);
+    assert!(watch.ended().await, "an end by hand is no failure");
+}
+
+#[tokio::test]
+async fn meetings_are_shown_with_whose_they_are_and_without_passwords() {
+    let told = [
+        at_a_glance(),
+        Told::ok("GET /api/v1/meetings?all=true", json!([meeting()])),
+        Told::ok("GET /api/v1/meetings?backend_host=https%3A%2F%2Fnode-1%2F", "[]"),
+        Told::ok("GET /api/v1/meetings?frontend_key=school", json!([meeting()])),
+        Told::ok("GET /api/v1/meetings/internal:abc-1", meeting()),
+    ];
+    let (_recorder, ctl) = recorder(told).await;
+    let row = ["lesson-1", "Lesson", "school", "https://node-1/", "live", "1", "2026-11-22T07:12:22Z", "WyJz"];
+    assert_eq!(cells(&ctl.done("show meetings").await, "lesson-1"), row);
+    assert_eq!(cells(&ctl.done("show meetings --frontend school").await, "lesson-1"), row);
+    assert_eq!(ctl.done("show meetings --backend https://node-1/ --json").await, "[]\n");
+    assert!(ctl.fails("show meetings --frontend nobody").await.contains("there is no frontend `nobody`"));
+    let out = ctl.done("show meeting internal:abc-1").await;
+    assert!(out.contains("moderator password: ***") && !out.contains("ap\n"), "{out}");
+    assert_eq!(cells(&out, "Ada"), ["Ada", "MODERATOR", "camera", "–", "u1"]);
+    let out = ctl.done("show meeting --frontend school lesson-1 --secrets").await;
+    assert!(out.contains("moderator password: mp") && out.contains("id: WyJz"), "{out}");
+    assert!(ctl.fails("show meeting --frontend school lesson-2").await.contains("there is no meeting `lesson-2`"));
+}
+
+#[tokio::test]
+async fn one_meeting_is_ended_by_its_id() {
+    let told = [
+        Told::ok("GET /api/v1/meetings/WyJz", meeting()),
+        Told::status("POST /api/v1/commands", 202, command("requested", &Value::Null)),
+        Told::ok(&format!("GET /api/v1/commands/{COMMAND}"), command("success", &json!(true))),
+    ];
+    let (recorder, ctl) = recorder(told).await;
+    assert!(ctl.fails("end meeting WyJz").await.starts_with("The meeting `Lesson` with 1 people in it is ended."));
+    recorder.asked();
+    ctl.done("end meeting --yes WyJz").await;
+    assert_eq!(asked(&recorder)[1].1, r#"{"action":"end_meeting","params":{"ID":"WyJz"}}"#);
+}
+
+#[tokio::test]
+async fn a_choice_is_explained() {
+    let candidate = |host: &str, verdict: &str, stage: Value, load: Value| json!({ "id": COMMAND, "host": host, "verdict": verdict, "reason": "so it is", "stage": stage, "load": load });
+    let candidates = [
+        candidate("https://node-1/", "chosen", Value::Null, json!(1.5)),
+        candidate("https://node-2/", "refused", json!("tag-filter"), Value::Null),
+    ];
+    let explanation = json!({ "frontend": "school", "chosen": "https://node-1/", "candidates": candidates });
+    let told = Told::ok("GET /api/v1/explain/create?frontend=school&meta_a=b+c", explanation);
+    let (_recorder, ctl) = recorder([told]).await;
+    let out = ctl.done("explain create --frontend school --param 'meta_a=b c'").await;
+    assert!(out.starts_with("A meeting of school would go to https://node-1/\n\n"), "{out}");
+    assert_eq!(cells(&out, "chosen"), ["chosen", "https://node-1/", "1.5", "–", "so it is"]);
+    assert_eq!(cells(&out, "refused"), ["refused", "https://node-2/", "–", "tag-filter", "so it is"]);
+}
+
+#[tokio::test]
+async fn a_pipeline_is_checked_without_a_server() {
+    let ctl = Ctl::new("http://127.0.0.1:1");
+    let file = ctl.folder.path().join("pipeline.toml");
+    fs::write(&file, without_route(PIPELINE, "join")).unwrap();
+    assert!(ctl.done("pipeline check pipeline.toml").await.contains("pipeline.toml: "));
+    assert!(ctl.done("pipeline check").await.contains("hash "));
+    fs::write(&file, PIPELINE.replacen("\"meeting-scope\"", "\"meeting-scoop\"", 1)).unwrap();
+    let said = ctl.run("pipeline check pipeline.toml").await;
+    assert!(said.code == 1 && said.out.is_empty() && said.err.contains("did you mean `meeting-scope`?"), "{said:?}");
+    assert_eq!(cells(&ctl.done("pipeline catalog").await, "proxy")[1], "endpoint");
+}
+
+#[tokio::test]
+async fn a_reload_is_done_once_every_server_runs_it() {
+    let report = json!({ "hash": "h2", "file": null, "plan": "create\n  proxy\n" });
+    let told = [
+        Told::ok("GET /api/v1/pipeline", report.clone()),
+        Told::ok("POST /api/v1/pipeline/reload", report),
+        Told::ok("GET /api/v1/cluster", cluster(["h2", "h1"])),
+        Told::ok("GET /api/v1/cluster", cluster(["h2", "h2"])),
+    ];
+    let (recorder, ctl) = recorder(told).await;
+    assert_eq!(ctl.done("pipeline show").await, "create\n  proxy\n\ncompiled in, hash h2\n");
+    recorder.asked();
+    let out = ctl.done("pipeline reload").await;
+    assert_eq!(out, "The new pipeline has the hash h2.\n10.0.0.0:42353 runs it\n10.0.0.1:42353 runs it\n");
+    assert_eq!(asked(&recorder).len(), 3);
+}
