@@ -103,6 +103,7 @@ enum Command {
     Auth(access::Auth),
     Version(overview::Version),
     Completions(completion::Completions),
+    ExportOpenapiSchema(overview::ExportOpenapiSchema),
 }
 
 impl B3scalectl {
@@ -152,6 +153,7 @@ impl B3scalectl {
             Some(Command::Auth(command)) => command.run(context).await,
             Some(Command::Version(command)) => command.run(context).await,
             Some(Command::Completions(command)) => command.run(context),
+            Some(Command::ExportOpenapiSchema(command)) => command.run(context),
         }
     }
 }

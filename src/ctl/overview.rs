@@ -1,16 +1,22 @@
-//! Without a command: help, and the server as it is. And `version`.
+//! Without a command: help, and the server as it is. And what programs ask first: `version`, `export-openapi-schema`.
 
 use argh::{ArgsInfo, CommandInfoWithArgs, FromArgs};
 use serde_json::json;
 
 use super::context::Context;
 use super::{B3scalectl, CtlError, Exit, migrate};
+use crate::admin;
 use crate::rest::Status;
 
 /// The versions of this program and of the server.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "version")]
 pub(super) struct Version {}
+
+/// Print the description of the REST API, as OpenAPI. No server is asked.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "export-openapi-schema")]
+pub(super) struct ExportOpenapiSchema {}
 
 /// What there is to say, and how the server is. Without a token it is only said how to get one.
 pub(super) async fn run(context: &Context) -> Result<Exit, CtlError> {
@@ -53,6 +59,14 @@ impl Version {
         context.console.line(format!("b3scalectl version: {own}"))?;
         versions(context, &status)?;
         context.console.object(&json!({ "b3scalectl": own, "server": status }))?;
+        Ok(Exit::Done)
+    }
+}
+
+impl ExportOpenapiSchema {
+    pub(super) fn run(self, context: &Context) -> Result<Exit, CtlError> {
+        let Self {} = self;
+        context.console.print(&format!("{}\n", admin::openapi().trim_end()))?;
         Ok(Exit::Done)
     }
 }
