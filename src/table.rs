@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-/// The lines of a table whose first row is its head. Columns of numbers, their heads included, stand to the right.
+/// The lines of a table whose first row is its head. Columns of quantities, their heads included, stand to the right.
 pub(crate) fn lines(rows: &[Vec<String>]) -> impl Iterator<Item = String> {
     let columns: Vec<Column> = (0..rows.first().map_or(0, Vec::len)).map(|place| Column::of(rows, place)).collect();
     rows.iter().map(move |row| {
@@ -19,10 +19,10 @@ struct Column {
 impl Column {
     fn of(rows: &[Vec<String>], place: usize) -> Self {
         let cells = || rows.iter().filter_map(move |row| row.get(place));
-        let begins_with_digit = |cell: &&String| cell.starts_with(|c: char| c.is_ascii_digit());
+        let mut said = cells().skip(1).filter(|cell| *cell != NOTHING).peekable();
         Self {
             width: cells().map(|cell| cell.width()).max().unwrap_or_default(),
-            to_the_right: cells().skip(1).find(|cell| *cell != NOTHING).as_ref().is_some_and(begins_with_digit),
+            to_the_right: said.peek().is_some() && said.all(|cell| is_quantity(cell)),
         }
     }
 
@@ -32,6 +32,11 @@ impl Column {
     }
 }
 
+/// A number, with or without a unit and other words behind it.
+fn is_quantity(cell: &str) -> bool {
+    cell.trim_end_matches(|letter: char| letter.is_alphabetic() || letter == ' ').parse::<f64>().is_ok()
+}
+
 /// What stands in a cell that has nothing to say.
 pub(crate) const NOTHING: &str = "–";
 
@@ -39,22 +44,36 @@ pub(crate) const NOTHING: &str = "–";
 mod tests {
     use super::*;
 
+    fn shown<const N: usize, const M: usize>(rows: [[&str; N]; M]) -> String {
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        lines(&rows).map(|line| format!("{line}\n")).collect()
+    }
+
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
         let rows = [
-            row(["node", "tags", "school"]),
-            row(["node-1", "lessons", NOTHING]),
-            row(["node-10", "office", "12"]),
-            row(["ノード", "", "3"]),
+            ["node", "tags", "school"],
+            ["node-1", "lessons", NOTHING],
+            ["node-10", "office", "12"],
+            ["ノード", "", "3"],
         ];
-        let lines: Vec<String> = lines(&rows).collect();
-        let expected = [
-            "node      tags      school",
-            "node-1    lessons        –",
-            "node-10   office        12",
-            "ノード                   3",
-        ];
-        assert_eq!(lines, expected);
+        let expected = "\
+node      tags      school
+node-1    lessons        –
+node-10   office        12
+ノード                   3
+";
+        assert_eq!(shown(rows), expected);
+    }
+
+    #[test]
+    fn only_quantities_stand_to_the_right() {
+        let rows = [["heard of", "version", "id"], ["0.4 s ago", "0.1.0", "87dbc979"], ["12 s ago", "0.1.0", "1"]];
+        let expected = "\
+ heard of   version   id
+0.4 s ago   0.1.0     87dbc979
+ 12 s ago   0.1.0     1
+";
+        assert_eq!(shown(rows), expected);
     }
 }

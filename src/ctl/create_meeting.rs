@@ -15,7 +15,7 @@ use crate::client::Api;
 use crate::rest::Frontend;
 
 /// What is shown of a new meeting.
-const FIELDS: [&str; 6] = ["meetingID", "internalMeetingID", "createDate", "attendeePW", "moderatorPW", "duration"];
+const FIELDS: [&str; 4] = ["meetingID", "internalMeetingID", "createDate", "duration"];
 
 /// Create a meeting as a frontend would, and print a link that joins it as a moderator. Also: cm.
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -75,7 +75,7 @@ impl Caller {
     }
 
     /// The fields of a document that says SUCCESS.
-    fn success(&self, kind: CallKind, answer: &Response<Bytes>) -> Result<[Option<String>; 6], CtlError> {
+    fn success(&self, kind: CallKind, answer: &Response<Bytes>) -> Result<[Option<String>; 4], CtlError> {
         let status = answer.status();
         let said = xml::fields(answer.body(), ["returncode", "messageKey", "message"]);
         match said {

@@ -33,11 +33,11 @@ fn server(server: &Server) -> Vec<String> {
         (false, _) => "lost",
     };
     vec![
-        server.address.clone(),
+        said(&server.address),
         state.to_owned(),
         format!("{} ago", age(server.beat_age)),
         server.version.clone(),
-        server.pipeline_hash.clone(),
+        said(&server.pipeline_hash),
         said(&server.problems.join("; ")),
     ]
 }

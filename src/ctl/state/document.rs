@@ -31,8 +31,12 @@ fn parse(name: &str, text: &str) -> Result<StateDocument, CtlError> {
     };
     let refused = |place: String, why: String| CtlError::Unreadable { what: format!("{name}{place}"), why };
     let document: StateDocument = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let place = error.location().map(|place| format!(":{}:{}", place.line(), place.column()));
-        refused(place.unwrap_or_default(), error.to_string())
+        let (said, place) = (error.to_string(), error.location());
+        let Some((line, column)) = place.map(|place| (place.line(), place.column())) else {
+            return refused(String::new(), said);
+        };
+        let why = said.trim_end_matches(&format!(" at line {line}, column {column}"));
+        refused(format!(":{line}:{column}"), why.to_owned())
     })?;
     if document.version != VERSION {
         let version = document.version;
