@@ -2,7 +2,9 @@
 //!
 //! Not known to the original.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -56,7 +58,7 @@ pub struct StateFrontend {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_ref: Option<String>,
     /// What is done to its calls.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strict")]
     pub settings: FrontendSettings,
     /// The identity it brings from another system. Kept if it is new here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,6 +168,26 @@ pub enum ChangeKind {
     Delete,
 }
 
+/// Settings in which every word is known. Elsewhere they are read as the original reads them, which lets a misspelt word pass.
+fn strict<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FrontendSettings, D::Error> {
+    let said = Value::deserialize(deserializer)?;
+    let read = FrontendSettings::deserialize(&said).map_err(D::Error::custom)?;
+    let kept = serde_json::to_value(&read).map_err(D::Error::custom)?;
+    match lost(&said, &kept) {
+        None => Ok(read),
+        Some(word) => Err(D::Error::custom(format!("there is no setting `{word}`"))),
+    }
+}
+
+/// A name that was said and not kept, by its path.
+fn lost(said: &Value, kept: &Value) -> Option<String> {
+    let said = said.as_object()?;
+    said.iter().find_map(|(name, said)| match kept.get(name) {
+        None => Some(name.clone()),
+        Some(kept) => lost(said, kept).map(|inner| format!("{name}.{inner}")),
+    })
+}
+
 fn yes() -> bool {
     true
 }
@@ -176,4 +198,26 @@ fn one() -> f64 {
 
 fn ready() -> AdminState {
     AdminState::Ready
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(settings: &Value) -> Result<StateFrontend, String> {
+        let entry = json!({"key": "school", "secret": "x", "settings": settings});
+        serde_json::from_value(entry).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_told() {
+        let said = |settings| read(&settings).unwrap_err();
+        assert_eq!(said(json!({"required_tag": ["eu"]})), "there is no setting `required_tag`");
+        let nested = json!({"attendees_limit": {"limit": 7, "max": 8}});
+        assert_eq!(said(nested), "there is no setting `attendees_limit.max`");
+        let any_param = json!({"create_default_params": {"anything": "1", "empty": ""}, "recordings": null});
+        assert!(read(&any_param).is_ok());
+    }
 }
