@@ -64,5 +64,11 @@ pub(super) fn invitation(scene: &Scene, folder: &Folder, report: &mut Report) ->
     let join = address(CallKind::Join, &[id, ("fullName", "Ada"), ("role", "MODERATOR")]);
     report.line("\nTo paste: a meeting, whether it runs, and a link for the browser that joins it:\n")?;
     report.line(&format!("curl '{create}'\ncurl '{running}'\n{join}\n"))?;
+    report.line("And an operator's view of it:\n")?;
+    report.line(&format!("export B3SCALE_API_URL={}\nexport B3SCALE_API_ACCESS_TOKEN={}", scene.urls[0], scene.token))?;
+    for command in ["show status", "watch", &format!("explain create --frontend {}", tenant.key)] {
+        report.line(&format!("cargo run --release --bin b3scalectl -- {command}"))?;
+    }
+    report.line("")?;
     report.line(&format!("The logs of the servers are in {}.", folder.path().display()))
 }
