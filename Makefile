@@ -14,7 +14,7 @@ demo: ## Play a lesson on a cluster of simulated nodes, then keep serving it. AR
 	cargo run --release -- demo $(ARGS)
 
 test: ## Run all tests: units, documentation, real PostgreSQL, real sockets, real client libraries.
-	@tests/install rust postgresql python node
+	@tests/install rust postgresql redis python node
 	cargo test --workspace
 	tests/clients/run.sh
 

@@ -12,6 +12,7 @@
 //! | [`rest`] | the bodies of the REST API |
 //! | [`client`] | a client of it |
 //! | [`ctl`] | the command line over it |
+//! | [`import`] | what b3scale and scalelite have, to be brought over |
 //! | [`upstream`] | the HTTP client to the nodes |
 //! | [`node`] | a simulated BBB node |
 //! | [`demo`] | a whole cluster on this machine that plays a lesson |
@@ -24,6 +25,7 @@ pub mod cluster;
 pub mod config;
 pub mod ctl;
 pub mod demo;
+pub mod import;
 pub mod node;
 pub mod pipeline;
 pub mod rest;

@@ -8,6 +8,7 @@ mod commands;
 mod duties;
 mod error;
 mod feed;
+mod foreign;
 mod frontends;
 mod meetings;
 mod migrations;
@@ -34,3 +35,7 @@ pub use polls::{BackendStatus, Poll, PollOutcome};
 pub use pool::Store;
 pub use servers::{NewServer, ServerRow};
 pub use state::{ImportOptions, StateError};
+
+pub(crate) use foreign::ForeignDatabase;
+pub(crate) use rows::column;
+pub(crate) use state::{base_url, stored_settings};

@@ -21,7 +21,7 @@ pub(super) const RIVALS: u32 = 5;
 const POOL_LIMIT: Duration = Duration::from_secs(5);
 
 /// The parameters of a statement.
-pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// PostgreSQL, as the rest of the program sees it. Cheap to clone.
 ///
@@ -128,7 +128,7 @@ pub(super) fn is_rivalry(error: &tokio_postgres::Error) -> bool {
 }
 
 /// A dead network must not hold a connection for the two hours that are the default.
-fn set_limits(target: &mut Target) {
+pub(super) fn set_limits(target: &mut Target) {
     const DEFAULT_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
     let config = &mut target.config;
     if config.get_keepalives_idle() == DEFAULT_IDLE {

@@ -11,7 +11,7 @@ use tokio_postgres::types::FromSql;
 use super::StoreError;
 
 /// A column's value, or an error that names the table, the row's key and the column.
-pub(super) fn column<'a, T: FromSql<'a>>(table: &str, row: &'a Row, name: &str) -> Result<T, StoreError> {
+pub(crate) fn column<'a, T: FromSql<'a>>(table: &str, row: &'a Row, name: &str) -> Result<T, StoreError> {
     row.try_get(name).map_err(|error| unreadable(table, row, &super::error::reason(&error)))
 }
 

@@ -14,6 +14,9 @@ use super::transaction::{Ending, Transaction, Work};
 use super::{Store, StoreError};
 use crate::rest::{Change, ChangeKind, StateBackend, StateChanges, StateDocument, StateFrontend, VERSION};
 
+pub(crate) use check::base_url;
+pub(crate) use normal::stored_settings;
+
 /// How a document is put back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImportOptions {

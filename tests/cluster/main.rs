@@ -3,6 +3,7 @@
 mod commands;
 mod feed;
 mod fixture;
+mod import;
 mod meetings;
 mod migrations;
 mod polls;

@@ -37,7 +37,7 @@ pub(super) fn algorithm(word: &str) -> Option<Algorithm> {
 }
 
 /// Settings as they are stored, where `null` and a missing key are the same. Keys that we do not know are not looked at.
-pub(super) fn stored_settings(mut stored: Value) -> Result<FrontendSettings, serde_json::Error> {
+pub(crate) fn stored_settings(mut stored: Value) -> Result<FrontendSettings, serde_json::Error> {
     drop_nulls(&mut stored);
     serde_json::from_value(stored).map(|read| settings(&read))
 }

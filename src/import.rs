@@ -1,0 +1,85 @@
+//! Moving in: what another system has, as a document that [`Store::import_state`](crate::store::Store::import_state) takes.
+//!
+//! The other system is only read, and may go on running. Reading it again gives what it has by then.
+
+pub mod b3scale;
+pub mod scalelite;
+
+use std::fmt;
+
+use b3scale_middleware::bbb::{MeetingId, ScopedId};
+
+use crate::rest::{StateDocument, VERSION};
+use crate::store::StoreError;
+
+/// What was read from another system.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// What can be brought over.
+    pub document: StateDocument,
+    /// What cannot, and what else somebody should know: a sentence each.
+    pub notes: Vec<String>,
+}
+
+impl Imported {
+    fn new() -> Self {
+        let document = StateDocument {
+            version: VERSION,
+            frontends: Vec::new(),
+            backends: Vec::new(),
+            meetings: Vec::new(),
+            history: Vec::new(),
+        };
+        Self { document, notes: Vec::new() }
+    }
+
+    fn note(&mut self, text: impl Into<String>) {
+        self.notes.push(text.into());
+    }
+
+    /// Notes how many of something were left out, unless none were. `why` goes on from the thing's name.
+    fn left_out(&mut self, count: usize, thing: &str, why: &str) {
+        if count > 0 {
+            let plural = if count == 1 { "" } else { "s" };
+            self.note(format!("Left out: {count} {thing}{plural} {why}."));
+        }
+    }
+}
+
+/// Why another system could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// Its PostgreSQL could not be read.
+    #[error(transparent)]
+    Postgres(#[from] StoreError),
+    /// Its Redis could not be read.
+    #[error("cannot read Redis on {place}: {reason}")]
+    Redis {
+        /// Host and port, or the socket.
+        place: String,
+        /// What the network or Redis said.
+        reason: String,
+    },
+    /// It is another system.
+    #[error("{place} is not {system}'s: {reason}")]
+    Stranger {
+        /// What was looked at.
+        place: String,
+        /// The system that was looked for.
+        system: &'static str,
+        /// By what that is seen, and what to do.
+        reason: String,
+    },
+}
+
+impl ImportError {
+    fn stranger(place: impl fmt::Display, system: &'static str, reason: impl Into<String>) -> Self {
+        Self::Stranger { place: place.to_string(), system, reason: reason.into() }
+    }
+}
+
+/// The id by which a frontend knows a meeting, from the one that nodes know.
+fn tenants_id(id: &str) -> String {
+    let decoded = ScopedId::verbatim(id).decode();
+    decoded.map_or_else(|| MeetingId::new(id), |(_, meeting_id)| meeting_id).to_string()
+}

@@ -1,0 +1,70 @@
+//! Another system's database, which is only read.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_postgres::{Client, Row};
+
+use super::pool::{Params, set_limits};
+use super::tls::Connector;
+use super::url::Target;
+use super::{Place, StoreError};
+
+/// How long a statement may take: a table is read whole, and perhaps from far away.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Another system's database as it was when it was opened. Nothing can be written, and the connection ends with this.
+pub(crate) struct ForeignDatabase {
+    client: Client,
+    driver: JoinHandle<()>,
+    place: Place,
+}
+
+impl ForeignDatabase {
+    /// Connects as a [`Store`](super::Store) does.
+    ///
+    /// # Errors
+    /// [`StoreError::Setting`] when `url` cannot be understood, [`StoreError::Away`] when the connection fails.
+    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
+        const TASK: &str = "take a connection";
+        let mut target = Target::parse(url)?;
+        set_limits(&mut target);
+        let place = target.place;
+        let connecting = timeout(LIMIT, target.config.connect(Connector::new(&target.trust)?));
+        let slow = |_| StoreError::Slow { task: TASK, place: place.clone(), limit: LIMIT };
+        let connected = connecting.await.map_err(slow)?;
+        let (client, connection) = connected.map_err(|error| StoreError::from_postgres(TASK, &place, &error))?;
+        let driver = tokio::spawn(async move {
+            // Whoever asks hears why it ended.
+            let _ = connection.await;
+        });
+        let opened = Self { client, driver, place };
+        opened.rows("begin to read", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", &[]).await?;
+        Ok(opened)
+    }
+
+    /// Which database this is.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Whether it has a table of that name.
+    pub(crate) async fn has_table(&self, name: &str) -> Result<bool, StoreError> {
+        let rows = self.rows("look for a table", "SELECT FROM pg_class WHERE oid = to_regclass($1)", &[&name]).await?;
+        Ok(!rows.is_empty())
+    }
+
+    /// Runs a statement. `task` completes "PostgreSQL refused to …".
+    pub(crate) async fn rows(&self, task: &'static str, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+        let slow = |_| StoreError::Slow { task, place: self.place.clone(), limit: LIMIT };
+        let answer = timeout(LIMIT, self.client.query(sql, params)).await.map_err(slow)?;
+        answer.map_err(|error| StoreError::from_postgres(task, &self.place, &error))
+    }
+}
+
+impl Drop for ForeignDatabase {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}

@@ -1,0 +1,13 @@
+//! Moving in: what another system has is brought over, and a second time changes nothing.
+
+mod b3scale;
+mod scalelite;
+
+use ::b3scale::import::Imported;
+use ::b3scale::rest::StateChanges;
+use ::b3scale::store::{ImportOptions, Store};
+
+/// Brings over what was read.
+async fn bring_over(store: &Store, imported: &Imported) -> StateChanges {
+    store.import_state(&imported.document, ImportOptions::default()).await.expect("the document is right")
+}

@@ -1,0 +1,182 @@
+//! From a database of the original b3scale.
+
+use b3scale::import::b3scale::read;
+use b3scale::import::{ImportError, Imported};
+use b3scale::rest::{HistoryRow, ImportedMeeting, StateDocument};
+use b3scale::store::{ImportOptions, StoreError};
+use b3scale_middleware::bbb::{MeetingId, ScopedId};
+use b3scale_middleware::cluster::{BackendId, FrontendId, MeetingState};
+use b3scale_support::TestDatabase;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::bring_over;
+
+const ORIGINAL: &str = include_str!("original.sql");
+
+async fn original() -> TestDatabase {
+    let database = TestDatabase::empty().await;
+    database.execute(ORIGINAL).await;
+    database
+}
+
+async fn read_whole() -> Imported {
+    read(original().await.url()).await.expect("it can be read")
+}
+
+/// Why a database is refused.
+async fn refused(database: &TestDatabase) -> String {
+    match read(database.url()).await {
+        Err(error @ ImportError::Stranger { .. }) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The id that nodes know.
+fn scoped(key: &str, id: &str) -> String {
+    ScopedId::new(key, &MeetingId::new(id)).to_string()
+}
+
+#[tokio::test]
+async fn every_frontend_and_backend_is_read_with_the_times_of_its_sessions() {
+    let read = read_whole().await.document;
+    let id = |text: &str| format!("00000000-0000-0000-0000-0000000000{text}");
+    let expected = json!({
+        "version": 1,
+        "frontends": [
+            {"key": "academy", "secret": "other-secret", "active": false, "id": id("f2"), "created_at": "2024-01-01T13:00:00Z"},
+            {"key": "museum", "secret": "third-secret", "account_ref": "", "id": id("f3")},
+            {"key": "school", "secret": "frontend-secret", "account_ref": "customer-1", "id": id("f1"),
+                "created_at": "2024-07-01T12:00:00Z", "settings": {
+                    "required_tags": ["eu"], "default_presentation": {"url": "https://slides.example/a.pdf", "force": true},
+                    "attendees_limit": {"limit": 40}, "create_default_params": {"logo": "x"},
+                    "create_override_params": {"record": "false"},
+                    "recordings": {"visibility_override": "public_protected"}}}
+        ],
+        "backends": [
+            {"host": "http://n3.example/", "secret": "n3", "admin_state": "decommissioned", "id": id("b3"),
+                "created_at": "2024-01-01T13:00:00Z"},
+            {"host": "http://n4.example/", "secret": "n4", "admin_state": "stopped", "id": id("b4"),
+                "created_at": "2024-01-01T13:00:00Z"},
+            {"host": "https://n1.example/bigbluebutton/api/", "secret": "n1", "tags": ["eu", "gpu"], "load_factor": 1.1,
+                "agent_ref": "agent-1", "id": id("b1"), "created_at": "2024-07-01T12:00:00Z"},
+            {"host": "https://n2.example/bigbluebutton/api/", "secret": "n2", "admin_state": "stopped", "id": id("b2")}
+        ]
+    });
+    let expected: StateDocument = serde_json::from_value(expected).expect("it is a document");
+    assert_eq!(read.frontends, expected.frontends);
+    assert_eq!(read.backends, expected.backends);
+}
+
+#[tokio::test]
+async fn every_meeting_is_read_under_the_id_that_its_node_knows() {
+    let read = read_whole().await.document;
+    let meeting = |key: &str, id: &str, meeting_id: &str, node: &str| ImportedMeeting {
+        id: id.to_owned(),
+        meeting_id: meeting_id.to_owned(),
+        frontend: key.to_owned(),
+        backend: format!("https://{node}.example/bigbluebutton/api/"),
+        internal_id: None,
+        create_time: None,
+        breakout: false,
+    };
+    let expected = [
+        meeting("academy", &scoped("academy", "m 1"), "m 1", "n2"),
+        ImportedMeeting {
+            internal_id: Some("internal-1".to_owned()),
+            create_time: Some(1_719_835_200_000),
+            ..meeting("school", &scoped("school", "m 1"), "m 1", "n1")
+        },
+        ImportedMeeting {
+            internal_id: Some("internal-3".to_owned()),
+            create_time: Some(1_719_835_200_001),
+            breakout: true,
+            ..meeting("school", "breakout-of-ours", "breakout-of-ours", "n1")
+        },
+    ];
+    assert_eq!(read.meetings, expected);
+    let past =
+        |row: &HistoryRow| (row.id.clone(), row.meeting_id.clone(), row.frontend.clone(), row.seen_at.unix_timestamp());
+    let (january, july) = (1_704_114_000, 1_719_835_200);
+    let row = |key: &str, id: &str, seen| (scoped(key, id), id.to_owned(), key.to_owned(), seen);
+    let expected = [row("academy", "m 1", january), row("school", "m 1", july), row("school", "m 2", july)];
+    assert_eq!(read.history.iter().map(past).collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn what_does_not_come_over_is_said() {
+    let expected = [
+        "The frontend `nobody` (00000000-0000-0000-0000-0000000000f4) was left out: it has no key or no secret.",
+        "The setting `theirs` of the frontend `school` was left out: it is not known here.",
+        "The backend `http` (00000000-0000-0000-0000-0000000000b5) was left out: it has no usable URL or no secret.",
+        "Left out: 1 meeting without a frontend that comes over (breakouts are found again on their nodes).",
+        "Left out: 1 meeting without a backend that comes over.",
+        "Left out: 1 past meeting without a frontend that comes over.",
+        "Left out: 2 recordings (they are not brought over yet).",
+    ];
+    assert_eq!(read_whole().await.notes, expected);
+}
+
+#[tokio::test]
+async fn every_row_comes_over_and_a_second_time_changes_nothing() {
+    let (original, database) = (original().await, TestDatabase::new().await);
+    let store = database.store();
+    let imported = read(original.url()).await.unwrap();
+    let foreseen =
+        store.import_state(&imported.document, ImportOptions { dry_run: true, delete: false }).await.unwrap();
+    assert!(store.load_frontends().await.unwrap().is_empty(), "that was only asked");
+    let changes = bring_over(store, &imported).await;
+    assert_eq!(changes.changes, foreseen.changes);
+    // Of three past meetings one is noted with its node already.
+    assert_eq!(changes.changes.len(), 3 + 4 + 3 + 2);
+    let school = store.find_frontend(FrontendId(Uuid::from_u128(0xf1))).await.unwrap().expect("it has its id");
+    assert_eq!((school.key.as_str(), school.secrets.current().expose()), ("school", "frontend-secret"));
+    let n1 = store.find_backend(BackendId(Uuid::from_u128(0xb1))).await.unwrap().expect("it has its id");
+    assert_eq!((n1.url.as_str(), n1.load_factor), ("https://n1.example/bigbluebutton/api/", 1.1));
+    let live = store.find_meeting(&ScopedId::new("school", &MeetingId::new("m 1"))).await.unwrap().expect("it runs");
+    assert_eq!((live.frontend, live.backend, live.state), (school.id, n1.id, MeetingState::Live));
+    assert_eq!(live.meeting_id.as_ref(), "m 1");
+    let past = store.find_history(&ScopedId::new("school", &MeetingId::new("m 2"))).await.unwrap().expect("it ran");
+    assert_eq!((past.frontend, past.backend), (school.id, None));
+    let exported = store.export_state().await.unwrap();
+
+    let again = read(original.url()).await.unwrap();
+    assert_eq!(again, imported);
+    assert_eq!(bring_over(store, &again).await.changes, []);
+    assert_eq!(store.export_state().await.unwrap(), exported);
+}
+
+/// Moving in takes days, and the old system goes on.
+#[tokio::test]
+async fn what_changes_in_the_original_meanwhile_comes_over_the_next_time() {
+    let (original, database) = (original().await, TestDatabase::new().await);
+    bring_over(database.store(), &read(original.url()).await.unwrap()).await;
+    let later = "UPDATE frontends SET active = true WHERE key = 'academy';
+        INSERT INTO backends (host, secret) VALUES ('https://n9.example/', 'n9');";
+    original.execute(later).await;
+    let changes = bring_over(database.store(), &read(original.url()).await.unwrap()).await;
+    let names: Vec<_> = changes.changes.iter().map(|change| change.name.as_str()).collect();
+    assert_eq!(names, ["academy", "https://n9.example/"]);
+    assert_eq!(changes.changes[0].details, ["active: false → true"]);
+}
+
+#[tokio::test]
+async fn a_database_of_another_kind_is_refused_in_a_line() {
+    let error = refused(&TestDatabase::empty().await).await;
+    assert!(error.contains("is not the original b3scale's: it has no tables `__meta__` and `frontends`"), "{error}");
+    let error = refused(&TestDatabase::new().await).await;
+    assert!(error.contains("this program's own tables are in it"), "{error}");
+    let old = original().await;
+    old.execute("DELETE FROM __meta__ WHERE version = 2").await;
+    let error = refused(&old).await;
+    assert!(error.contains("the version of its schema is 1 and not 2; bring it up to date first"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_out_of_reach_is_named_without_its_password() {
+    let error = read("postgres://u:hunter2@127.0.0.1:1/b3scale").await.expect_err("nobody listens there");
+    assert!(matches!(error, ImportError::Postgres(StoreError::Away { .. })), "{error:?}");
+    let error = error.to_string();
+    assert!(error.starts_with("cannot reach PostgreSQL, database `b3scale` on `127.0.0.1:1`"), "{error}");
+    assert!(!error.contains("hunter2") && error.lines().count() == 1, "{error}");
+}

@@ -1,0 +1,239 @@
+//! From the Redis of scalelite.
+
+use b3scale::import::scalelite::{NAMESPACE, SingleTenant, Source, read};
+use b3scale::import::{ImportError, Imported};
+use b3scale::rest::StateDocument;
+use b3scale_middleware::bbb::{self, Algorithm, CallKind, Secret};
+use b3scale_middleware::ports::Meetings as _;
+use b3scale_support::{ClusterOptions, SECRET, TestCluster, TestDatabase, TestRedis};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use super::bring_over;
+
+fn source(redis: &TestRedis) -> Source {
+    Source { redis: redis.url().to_owned(), namespace: NAMESPACE.to_owned(), postgres: None, single: None }
+}
+
+async fn enter(redis: &TestRedis, commands: &[&str]) {
+    for command in commands {
+        redis.run(&command.split_whitespace().collect::<Vec<_>>()).await;
+    }
+}
+
+const SERVERS: [&str; 9] = [
+    "SADD scalelite:servers 00000000-0000-0000-0000-0000000000a1 n2.example n3.example n4.example n5.example",
+    "HSET scalelite:server:00000000-0000-0000-0000-0000000000a1 url https://n1.example/bigbluebutton/api secret n1 \
+        state enabled load_multiplier 2.5 online true",
+    "HSET scalelite:server:n2.example url https://n2.example/bigbluebutton/api/ secret n2 state cordoned load_multiplier 0",
+    "HSET scalelite:server:n3.example url https://n3.example/bigbluebutton/api secret n3 state disabled load_multiplier x",
+    "HSET scalelite:server:n4.example url https://n4.example/bigbluebutton/api secret n4",
+    "SADD scalelite:server_enabled n4.example",
+    "HSET scalelite:server:n5.example url n5.example secret n5 state enabled",
+    "SADD scalelite:meetings class gone stray",
+    "HSET scalelite:meeting:class server_id n4.example moderator_pw x voice_bridge 1",
+];
+
+const TENANTS: [&str; 14] = [
+    "SADD scalelite:tenants 00000000-0000-0000-0000-0000000000c1 c2 c3",
+    "HSET scalelite:tenant:00000000-0000-0000-0000-0000000000c1 name school secrets one:two:three lrs_endpoint https://lrs/",
+    "HSET scalelite:tenant:c2 name academy secrets four",
+    "HSET scalelite:tenant:c3 name academy secrets five",
+    "HSET scalelite:tenant_name:school id 00000000-0000-0000-0000-0000000000c1",
+    "HSET scalelite:tenant_name:academy id c3",
+    "SADD scalelite:tenant_settings:c3 s1 s2",
+    "HSET scalelite:tenant_setting:s1 param logo value https://logo/ override false",
+    "HSET scalelite:tenant_setting:s2 param record value false override true",
+    "HSET scalelite:server:n4.example tag gpu",
+    "HSET scalelite:meeting:class tenant_id c3",
+    "SADD scalelite:meetings lost",
+    "HSET scalelite:meeting:stray server_id n4.example tenant_id c9",
+    "HSET scalelite:meeting:lost server_id n9.example tenant_id c3",
+];
+
+/// The note that is always there.
+const ENVIRONMENT: &str = "What scalelite has in its environment is not read";
+
+fn notes(imported: &Imported) -> Vec<&str> {
+    imported.notes.iter().map(String::as_str).filter(|note| !note.starts_with(ENVIRONMENT)).collect()
+}
+
+#[tokio::test]
+async fn servers_tenants_and_meetings_are_read() {
+    let redis = TestRedis::start().await;
+    enter(&redis, &SERVERS).await;
+    enter(&redis, &TENANTS).await;
+    let imported = read(&source(&redis)).await.unwrap();
+    let choice = json!({"meta_server-tag": "none!"});
+    let expected = json!({
+        "version": 1,
+        "frontends": [
+            {"key": "school", "secret": "one", "next_secret": "two", "id": "00000000-0000-0000-0000-0000000000c1",
+                "settings": {"create_default_params": choice}},
+            {"key": "academy", "secret": "five", "settings": {
+                "create_default_params": {"logo": "https://logo/", "meta_server-tag": "none!"},
+                "join_default_params": {"logo": "https://logo/"},
+                "create_override_params": {"record": "false"}, "join_override_params": {"record": "false"}}}
+        ],
+        "backends": [
+            {"host": "https://n1.example/bigbluebutton/api/", "secret": "n1", "load_factor": 2.5,
+                "id": "00000000-0000-0000-0000-0000000000a1"},
+            {"host": "https://n2.example/bigbluebutton/api/", "secret": "n2", "admin_state": "stopped"},
+            {"host": "https://n3.example/bigbluebutton/api/", "secret": "n3", "admin_state": "stopped"},
+            {"host": "https://n4.example/bigbluebutton/api/", "secret": "n4", "tags": ["gpu"]}
+        ],
+        "meetings": [
+            {"id": "class", "meeting_id": "class", "frontend": "academy", "backend": "https://n4.example/bigbluebutton/api/"}
+        ]
+    });
+    assert_eq!(imported.document, serde_json::from_value::<StateDocument>(expected).unwrap());
+    let expected = [
+        "The server `n5.example` was left out: its URL `n5.example` cannot be used, or it has no secret.",
+        "The tenant `school` has 3 secrets: only the first two are valid here.",
+        "The learning record store of the tenant `school` was left out.",
+        "The tenant `c2` was left out: another one is known by its name `academy`.",
+        "Some servers have a tag. So that meetings without one stay away from them, every frontend has the default \
+            `meta_server-tag=none!` of create.",
+        "Left out: 1 meeting without a frontend that comes over.",
+        "Left out: 1 meeting without a server that comes over, or with an id that BBB refuses.",
+    ];
+    assert_eq!(notes(&imported), expected);
+
+    let database = TestDatabase::new().await;
+    assert_eq!(bring_over(database.store(), &imported).await.changes.len(), 2 + 4 + 1);
+    let again = read(&source(&redis)).await.unwrap();
+    assert_eq!(again, imported);
+    assert_eq!(bring_over(database.store(), &again).await.changes, []);
+}
+
+#[tokio::test]
+async fn without_tenants_there_is_one_frontend_whose_secret_is_given() {
+    let redis = TestRedis::start().await;
+    enter(&redis, &SERVERS).await;
+    let imported = read(&source(&redis)).await.unwrap();
+    assert!(imported.document.frontends.is_empty() && imported.document.meetings.is_empty());
+    let advice = "No frontend was made, since scalelite has no tenants: give a key for it and the LOADBALANCER_SECRET";
+    assert!(notes(&imported).iter().any(|note| note.starts_with(advice)), "{:?}", imported.notes);
+
+    let single = SingleTenant { key: "school".to_owned(), secrets: "one:two".to_owned() };
+    let imported = read(&Source { single: Some(single), ..source(&redis) }).await.unwrap();
+    let frontends: Vec<_> =
+        imported.document.frontends.iter().map(|one| (one.key.as_str(), one.secret.as_str())).collect();
+    assert_eq!(frontends, [("school", "one")]);
+    let meetings: Vec<_> =
+        imported.document.meetings.iter().map(|one| (one.id.as_str(), one.frontend.as_str())).collect();
+    assert_eq!(meetings, [("class", "school")]);
+}
+
+/// More than go into one batch.
+#[tokio::test]
+async fn any_number_of_meetings_is_read() {
+    let redis = TestRedis::start().await;
+    enter(&redis, &SERVERS[..5]).await;
+    let fill = "for i = 1, 2500 do
+        redis.call('SADD', 'scalelite:meetings', 'm' .. i)
+        redis.call('HSET', 'scalelite:meeting:m' .. i, 'server_id', 'n4.example')
+    end";
+    redis.run(&["EVAL", fill, "0"]).await;
+    let single = Some(SingleTenant { key: "school".to_owned(), secrets: "s".to_owned() });
+    let imported = read(&Source { single, ..source(&redis) }).await.unwrap();
+    assert_eq!(imported.document.meetings.len(), 2500);
+}
+
+#[tokio::test]
+async fn recordings_are_counted_where_scalelite_has_them() {
+    let (redis, database) = (TestRedis::start().await, TestDatabase::empty().await);
+    enter(&redis, &SERVERS).await;
+    let with_postgres = Source { postgres: Some(database.url().to_owned()), ..source(&redis) };
+    let error = read(&with_postgres).await.expect_err("that is no database of scalelite");
+    assert!(
+        error.to_string().ends_with("is not scalelite's: it has no tables `recordings` and `playback_formats`"),
+        "{error}"
+    );
+    let tables = "CREATE TABLE recordings (record_id varchar, state varchar);
+        CREATE TABLE playback_formats (recording_id bigint);
+        INSERT INTO recordings VALUES ('a', 'published'), ('b', 'deleted'), ('c', NULL);";
+    database.execute(tables).await;
+    let imported = read(&with_postgres).await.unwrap();
+    assert_eq!(imported.notes.last().unwrap(), "Left out: 2 recordings (they are not brought over yet).");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_said_in_a_line() {
+    let redis = TestRedis::with_password("hunter2").await;
+    let locked = read(&source(&redis)).await.expect_err("it wants a password");
+    assert!(
+        locked.to_string().ends_with("it wants another password; the URL has it as redis://:PASSWORD@HOST"),
+        "{locked}"
+    );
+    let wrong = Source { redis: format!("{}?pass=wrong", redis.url()), ..source(&redis) };
+    assert_eq!(read(&wrong).await.expect_err("it is wrong").to_string(), locked.to_string());
+    let right = Source { redis: format!("{}?pass=hunter2", redis.url()), ..source(&redis) };
+    let error = read(&right).await.expect_err("it is empty");
+    assert!(matches!(error, ImportError::Stranger { .. }), "{error}");
+    assert!(error.to_string().contains("it has no keys `scalelite:servers` and `scalelite:tenants`"), "{error}");
+    redis.run(&["SET", "scalelite:servers", "text"]).await;
+    let error = read(&right).await.expect_err("it is no set");
+    assert!(error.to_string().contains("WRONGTYPE"), "{error}");
+
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    for url in [
+        format!("redis://:hunter2@127.0.0.1:{port}"),
+        format!("rediss://:hunter2@127.0.0.1:{port}"),
+        "http://x".to_owned(),
+    ] {
+        let error = read(&Source { redis: url, ..source(&redis) }).await.expect_err("nobody listens there");
+        assert!(matches!(error, ImportError::Redis { .. }), "{error}");
+        assert!(!error.to_string().contains("hunter2") && error.to_string().lines().count() == 1, "{error}");
+    }
+}
+
+/// A class that runs when its school moves in goes on where it is.
+#[tokio::test]
+async fn a_meeting_that_runs_is_found_by_every_call_after_the_import() {
+    let cluster = TestCluster::with(ClusterOptions { nodes: 3, ..ClusterOptions::default() }).await;
+    let redis = TestRedis::start().await;
+    for (number, node) in cluster.nodes.iter().enumerate() {
+        let url = node.url();
+        let server = format!(
+            "HSET scalelite:server:n{number} url {} secret {} state enabled",
+            url.trim_end_matches('/'),
+            node.secret()
+        );
+        enter(&redis, &[&format!("SADD scalelite:servers n{number}"), &server]).await;
+    }
+    let tenant = format!("HSET scalelite:tenant:c1 name school secrets {SECRET}");
+    let meeting = "HSET scalelite:meeting:class server_id n1 tenant_id c1";
+    enter(&redis, &["SADD scalelite:tenants c1", &tenant, "SADD scalelite:meetings class", meeting]).await;
+
+    let home = &cluster.nodes[1];
+    let query = "meetingID=class&name=Class&moderatorPW=mp&attendeePW=ap";
+    let secret = Secret::new(home.secret()).unwrap();
+    let checksum = bbb::sign(Algorithm::Sha256, "create", query, &secret);
+    let path = format!("/bigbluebutton/api/create?{query}&checksum={checksum}");
+    cluster.fetch_from(&home.address().to_string(), &path).await.success();
+    let internal_id = home.meeting("class").expect("it runs").internal_id;
+
+    let imported = read(&source(&redis)).await.unwrap();
+    let changes = bring_over(cluster.database.store(), &imported).await;
+    assert_eq!(changes.changes.iter().map(|change| change.name.as_str()).collect::<Vec<_>>(), ["class"]);
+    cluster.until("the server knows the meeting", || cluster.cluster.known("class").is_some()).await;
+    cluster.cluster.look_round().await;
+
+    let created = cluster.call(CallKind::Create, query).await.success();
+    assert_eq!(created.field("internalMeetingID"), internal_id);
+    assert_eq!((cluster.homes("Class"), created.field("meetingID")), (vec![1], "class".to_owned()));
+    let join = cluster.call(CallKind::Join, "meetingID=class&fullName=Ada&password=ap").await;
+    assert!(join.location().starts_with(&home.url()), "{join:?}");
+    let info = cluster.call(CallKind::GetMeetingInfo, "meetingID=class").await.success();
+    assert_eq!(info.field("internalMeetingID"), internal_id);
+    assert!(cluster.call(CallKind::GetMeetings, "").await.success().text.contains("<meetingID>class</meetingID>"));
+    cluster.call(CallKind::End, "meetingID=class&password=mp").await.success();
+    cluster.until_node(1, "the meeting ends", |node| node.meetings().is_empty()).await;
+
+    cluster.cluster.look_round().await;
+    cluster.until("its end is seen", || cluster.cluster.known("class").is_none()).await;
+    assert!(cluster.spread().values().all(|meetings| *meetings == 0));
+}
