@@ -1,6 +1,7 @@
 //! The reasons behind an error.
 
 use std::error::Error;
+use std::io;
 
 /// The innermost reasons of an error. The outermost, the client's own, only says at which step it happened.
 pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
@@ -24,5 +25,22 @@ pub(crate) fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> 
 }
 
 fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |cause| (*cause).source())
+    std::iter::successors(Some(error), |cause| within(*cause).or_else(|| (*cause).source()))
+}
+
+/// What an I/O error was made of, which it does not call its source.
+fn within<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    Some(error.downcast_ref::<io::Error>()?.get_ref()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_inside_an_io_error_is_found_and_told_once() {
+        let error = io::Error::other(io::Error::other(rustls::Error::HandshakeNotComplete));
+        assert!(find::<rustls::Error>(&error).is_some());
+        assert_eq!(causes(&error), rustls::Error::HandshakeNotComplete.to_string());
+    }
 }

@@ -1,15 +1,18 @@
 //! `b3scalectl`.
 
 mod access;
+mod cluster;
 mod completion;
+mod https;
 mod insight;
 mod requests;
 mod samples;
 mod state;
+mod terminal;
 
 use std::path::PathBuf;
 
-use b3scale_support::{Recorder, TestFolder, Told, output, program};
+use b3scale_support::{Recorder, TestFolder, Told, output, program, token};
 use tokio::process::Command;
 
 /// A token that a recording server takes for an administrator's.
@@ -33,6 +36,11 @@ struct Said {
 impl Ctl {
     fn new(url: &str) -> Self {
         Self { url: url.to_owned(), token: Some(TOKEN.to_owned()), folder: TestFolder::new() }
+    }
+
+    /// An administrator's, towards a server of a test.
+    fn of_operator(url: &str) -> Self {
+        Self::new(url).with_token(Some(&token("operator", "b3scale:admin")))
     }
 
     fn with_token(self, token: Option<&str>) -> Self {

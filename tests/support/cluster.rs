@@ -118,6 +118,11 @@ impl TestCluster {
         Self { nodes, backends, database, cluster, pipeline, address, http, stop: Some(stop), _folder: folder }
     }
 
+    /// The server's base URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Adds a frontend, or changes it, and waits until the server knows.
     pub async fn frontend(&self, key: &str, change: impl FnOnce(&mut FrontendSettings)) {
         let mut frontend = new_frontend(key);

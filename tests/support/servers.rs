@@ -107,6 +107,11 @@ impl Servers {
         self.processes.len()
     }
 
+    /// The base URL of a server.
+    pub fn url(&self, server: usize) -> String {
+        format!("http://{}", self.processes[server % self.count()].address)
+    }
+
     /// A signed GET of the frontend `school`, to one server. They are counted round and round: of three, 4 is 1.
     ///
     /// # Errors

@@ -1,0 +1,102 @@
+//! The command line and the server, as an operator has both.
+
+use std::fs;
+
+use b3scale::node::{Node, NodeOptions};
+use b3scale_middleware::bbb::CallKind;
+use b3scale_support::{Servers, ServersOptions, TestCluster, eventually};
+use serde_json::Value;
+
+use super::Ctl;
+
+#[tokio::test]
+async fn a_node_and_a_tenant_come_and_go() {
+    let cluster = TestCluster::start().await;
+    let ctl = Ctl::of_operator(&cluster.url());
+    let node = Node::start(NodeOptions { secret: "third-secret".to_owned(), ..NodeOptions::default() }).await.unwrap();
+    let host = node.url();
+    tokio::spawn(node.run());
+    let out = ctl.done(&format!("add backend --secret third-secret -j '{{\"tags\":[\"gpu\"]}}' {host}")).await;
+    assert!(out.starts_with("created backend: ") && out.ends_with(&format!(" {host}\n")), "{out}");
+    ctl.done("set frontend --secret office-secret -j '{\"required_tags\":[\"gpu\"]}' office").await;
+
+    let chosen = format!("A meeting of office would go to {host}\n");
+    eventually("the new node is asked", async || {
+        ctl.done("explain create --frontend office").await.starts_with(&chosen)
+    })
+    .await;
+    let out = ctl.done("create-meeting --frontend office --name Lesson --param meetingID=lesson-1").await;
+    assert!(out.starts_with("meetingID: lesson-1\n") && out.contains(&format!("URL: {host}join?")), "{out}");
+    assert!(ctl.done(&format!("show meetings --backend {host}")).await.contains("Lesson"));
+    assert!(ctl.done("show meeting --frontend office lesson-1").await.contains(" live "));
+
+    ctl.done(&format!("disable backend {host}")).await;
+    assert!(
+        ctl.done("explain create --frontend office").await.starts_with("No backend would take a meeting of office")
+    );
+    ctl.done("end meeting --frontend office lesson-1 --yes").await;
+    assert_eq!(ctl.done(&format!("delete backend {host}")).await, "backend marked for decommissioning\n");
+    eventually("the last meeting has ended", async || !ctl.done("show backends").await.contains(&host)).await;
+    ctl.done("delete frontend office --yes").await;
+    assert!(ctl.fails("show frontend office").await.contains("there is no frontend `office`"));
+}
+
+#[tokio::test]
+async fn what_is_exported_changes_nothing_and_what_it_lacks_can_be_deleted() {
+    let cluster = TestCluster::start().await;
+    let ctl = Ctl::of_operator(&cluster.url());
+    let file = ctl.folder.path().join("state.yaml");
+    fs::write(&file, ctl.done("state export").await).unwrap();
+    let said = ctl.run("state import state.yaml --dry-run").await;
+    assert_eq!((said.code, said.out.as_str()), (64, "no changes\n"), "{}", said.err);
+
+    ctl.done("set frontend office --secret office-secret").await;
+    let said = ctl.run("state import state.yaml").await;
+    assert_eq!(said.code, 64, "what a file does not name is left alone: {said:?}");
+    assert!(ctl.fails("state import state.yaml --delete").await.contains("1 of them are deleted"));
+    let out = ctl.done("state import state.yaml --delete --yes").await;
+    assert_eq!(out, "- frontend office\ndone: 0 added, 0 changed, 1 deleted\n");
+    let changed = fs::read_to_string(&file).unwrap().replacen("load_factor: 1.0", "load_factor: 2.5", 1);
+    fs::write(&file, changed).unwrap();
+    let out = ctl.done("state import state.yaml").await;
+    assert!(out.contains("    load_factor: 1.0 → 2.5\n") && out.ends_with("0 added, 1 changed, 0 deleted\n"), "{out}");
+}
+
+#[tokio::test]
+async fn only_an_administrator_of_this_cluster_is_served() {
+    let cluster = TestCluster::start().await;
+    let tenant = Ctl::new(&cluster.url()).with_token(Some(&b3scale_support::token("crm", "b3scale")));
+    assert!(tenant.fails("show frontends").await.contains("authorization failed"));
+    let stranger = Ctl::new(&cluster.url());
+    assert!(stranger.fails("show frontends").await.contains("invalid or expired jwt"));
+    let newcomer = Ctl::new(&cluster.url()).with_token(None);
+    assert_eq!(newcomer.run("auth authorize --secret wrong").await.code, 1);
+    newcomer.done(&format!("auth authorize --secret {}", b3scale_support::JWT_SECRET)).await;
+    assert!(newcomer.done("show frontends").await.contains("\tschool\t"));
+    assert!(newcomer.done("export-openapi-schema").await.contains("\"openapi\": \"3.1.0\""));
+    assert!(newcomer.done("db migrate").await.contains("Version:  v"));
+}
+
+#[tokio::test]
+async fn a_reload_reaches_every_server_and_a_lost_one_is_seen() {
+    let program = env!("CARGO_BIN_EXE_b3scaled");
+    let options = ServersOptions { servers: 2, nodes: 1, ..ServersOptions::default() };
+    let servers = Servers::start(program, options).await;
+    let ctl = Ctl::of_operator(&servers.url(0));
+    let out = ctl.done("pipeline reload").await;
+    assert_eq!(out.matches(" runs it\n").count(), 2, "{out}");
+
+    servers.call(1, CallKind::Create, "meetingID=m1&name=m1").await.success();
+    let seen = async |server: usize| -> Value {
+        let report = Ctl::of_operator(&servers.url(server)).done("show status --json").await;
+        serde_json::from_str(&report).unwrap()
+    };
+    eventually("both servers count it", async || seen(0).await["backends"][0]["meetings"] == 1).await;
+    servers.kill(1);
+    let lost = |report: &Value| report["servers"].as_array().unwrap().iter().any(|server| server["alive"] == false);
+    eventually("the lost server is seen", async || {
+        let report = seen(0).await;
+        lost(&report) || report["servers"].as_array().unwrap().len() == 1
+    })
+    .await;
+}
