@@ -65,7 +65,8 @@ pub(super) fn invitation(scene: &Scene, folder: &Folder, report: &mut Report) ->
     report.line("\nTo paste: a meeting, whether it runs, and a link for the browser that joins it:\n")?;
     report.line(&format!("curl '{create}'\ncurl '{running}'\n{join}\n"))?;
     report.line("And an operator's view of it:\n")?;
-    report.line(&format!("export B3SCALE_API_URL={}\nexport B3SCALE_API_ACCESS_TOKEN={}", scene.urls[0], scene.token))?;
+    report
+        .line(&format!("export B3SCALE_API_URL={}\nexport B3SCALE_API_ACCESS_TOKEN={}", scene.urls[0], scene.token))?;
     for command in ["show status", "watch", &format!("explain create --frontend {}", tenant.key)] {
         report.line(&format!("cargo run --release --bin b3scalectl -- {command}"))?;
     }
