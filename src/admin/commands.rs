@@ -9,7 +9,7 @@ use super::body::{Given, Id, Shaped};
 use super::problem::Problem;
 use super::reply::{Accepted, Reply};
 use super::shape::Shape;
-use crate::rest::{Command, CommandState, NewCommand};
+use crate::rest::{Command, NewCommand};
 use crate::store;
 
 /// What may be asked for, and the name of its parameter.
@@ -64,12 +64,7 @@ impl From<store::Command> for Command {
         Self {
             id: row.id,
             seq: row.seq,
-            state: match row.state {
-                store::CommandState::Requested => CommandState::Requested,
-                store::CommandState::Running => CommandState::Running,
-                store::CommandState::Success => CommandState::Success,
-                store::CommandState::Error => CommandState::Error,
-            },
+            state: row.state,
             action: row.action,
             params: row.params,
             result: row.result,

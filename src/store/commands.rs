@@ -2,29 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::rows::{column, readable, word};
 use super::{Store, StoreError};
+pub use crate::rest::CommandState;
 
 const TABLE: &str = "commands";
-
-/// How far a command has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CommandState {
-    /// Nobody has begun.
-    Requested,
-    /// A server is at it.
-    Running,
-    /// It is done.
-    Success,
-    /// It could not be done; the result says why.
-    Error,
-}
 
 /// Something to be done by whichever server comes first.
 #[derive(Clone, Debug, PartialEq)]
