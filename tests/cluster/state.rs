@@ -170,6 +170,45 @@ async fn what_is_missing_goes_only_if_it_is_to_be_deleted() {
     assert_eq!(cluster.found("algebra").await, None);
 }
 
+/// A document that lacks a frontend would delete it.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_named_and_not_left_out() {
+    let cluster = Fixture::new().await;
+    let broken = r#"UPDATE frontends SET settings = '{"join_default_params": {"moderatorPW": ["hunter2"]}}'"#;
+    cluster.database.execute(broken).await;
+    let error = cluster.store.export_state().await.expect_err("a parameter is a list").to_string();
+    let expected =
+        "row `school` of table frontends cannot be read: the setting `join_default_params` is not of its kind";
+    assert_eq!(error, expected);
+}
+
+/// A client that goes away must leave neither its changes nor a transaction that others would then be in.
+#[tokio::test]
+async fn an_import_that_is_given_up_is_undone() {
+    let cluster = Fixture::new().await;
+    let before = cluster.store.export_state().await.unwrap();
+    let single = Store::connect(cluster.database.url(), 1).await.unwrap();
+    for steps in 0..40 {
+        let mut document = document(running());
+        document.frontends[0].secret = "changed".to_owned();
+        let mut importing = Box::pin(single.import_state(&document, DELETE));
+        let mut polled = 0;
+        // Given up at its first, second, third … wait.
+        let given_up = std::future::poll_fn(|context| {
+            polled += 1;
+            if polled > steps { std::task::Poll::Ready(true) } else { importing.as_mut().poll(context).map(|_| false) }
+        });
+        let given_up = given_up.await;
+        drop(importing);
+        if !given_up {
+            assert!(steps > 8, "it has more steps than that");
+            break;
+        }
+        assert_eq!(single.export_state().await.unwrap(), before, "given up after {steps}");
+    }
+    assert_ne!(single.export_state().await.unwrap(), before, "it came to its end at last");
+}
+
 #[tokio::test]
 async fn agents_may_change_places() {
     let database = TestDatabase::new().await;

@@ -37,9 +37,17 @@ pub(super) fn algorithm(word: &str) -> Option<Algorithm> {
 }
 
 /// Settings as they are stored, where `null` and a missing key are the same. Keys that we do not know are not looked at.
-pub(crate) fn stored_settings(mut stored: Value) -> Result<FrontendSettings, serde_json::Error> {
+///
+/// # Errors
+/// The name of one that cannot be read. Its value may be a password.
+pub(crate) fn stored_settings(mut stored: Value) -> Result<FrontendSettings, String> {
     drop_nulls(&mut stored);
-    serde_json::from_value(stored).map(|read| settings(&read))
+    let read = |stored: Value| serde_json::from_value::<FrontendSettings>(stored);
+    let alone =
+        |(name, value): &(&String, &Value)| Value::Object([((*name).clone(), (*value).clone())].into_iter().collect());
+    let is_broken = |setting: &(&String, &Value)| read(alone(setting)).is_err();
+    let broken = || stored.as_object().and_then(|all| all.iter().find(is_broken)).map(|(name, _)| name.clone());
+    read(stored.clone()).map(|read| settings(&read)).map_err(|_| broken().unwrap_or_default())
 }
 
 fn settings(given: &FrontendSettings) -> FrontendSettings {

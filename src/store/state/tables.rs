@@ -28,7 +28,8 @@ impl Entry for StateFrontend {
             checksum_algorithms: column(TABLE, row, "checksum_algorithms")?,
             active: column(TABLE, row, "active")?,
             account_ref: column(TABLE, row, "account_ref")?,
-            settings: settings.map_err(|error| unreadable(TABLE, row, &format!("settings: {error}")))?,
+            settings: settings
+                .map_err(|name| unreadable(TABLE, row, &format!("the setting `{name}` is not of its kind")))?,
             id: None,
             created_at: None,
         };
