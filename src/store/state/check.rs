@@ -17,13 +17,13 @@ type Fields = BTreeMap<String, Vec<String>>;
 
 /// The base URL of a node's API as it is kept, ending in a slash. None if it is no http(s) URL that calls can be appended to.
 pub(crate) fn base_url(text: &str) -> Option<String> {
-    let url = Url::parse(text).ok()?;
-    let is_http = text.starts_with("http://") || text.starts_with("https://");
-    // Parsing would pass over white space, and calls would not.
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
+    // Parsing would pass over white space and too many slashes, and calls would not.
     let is_clean =
         !text.contains(|letter: char| letter.is_whitespace() || letter.is_control() || "?#".contains(letter));
+    let has_host = !rest.starts_with('/') && Url::parse(text).is_ok();
     let slash = if text.ends_with('/') { "" } else { "/" };
-    (is_http && is_clean && url.has_host()).then(|| format!("{text}{slash}"))
+    (is_clean && has_host).then(|| format!("{text}{slash}"))
 }
 
 /// What is wrong, in one line.
