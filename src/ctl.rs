@@ -16,6 +16,7 @@ mod explain;
 mod layout;
 mod meetings;
 mod migrate;
+mod moving;
 mod overview;
 mod param;
 mod pipeline;
@@ -98,6 +99,7 @@ enum Command {
     Explain(explain::Explain),
     Pipeline(pipeline::Pipeline),
     State(state::State),
+    Import(moving::Import),
     Watch(watch::Watch),
     Db(migrate::Db),
     Auth(access::Auth),
@@ -148,6 +150,7 @@ impl B3scalectl {
             Some(Command::Explain(command)) => command.run(context).await,
             Some(Command::Pipeline(command)) => command.run(context).await,
             Some(Command::State(command)) => command.run(context).await,
+            Some(Command::Import(command)) => command.run(context).await,
             Some(Command::Watch(command)) => command.run(context).await,
             Some(Command::Db(command)) => command.run(context).await,
             Some(Command::Auth(command)) => command.run(context).await,

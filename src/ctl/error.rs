@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::cli::complain;
 use crate::client::ApiError;
+use crate::import::ImportError;
 
 /// A command that did what it was to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,9 @@ pub enum CtlError {
         /// Why.
         why: String,
     },
+    /// The other system cannot be read.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// Something that ends meetings was not confirmed.
     #[error("{question} There is no terminal to ask on: confirm with --yes or B3SCALE_YES=true")]
     Unconfirmed {

@@ -5,6 +5,7 @@ mod cluster;
 mod completion;
 mod https;
 mod insight;
+mod moving;
 mod requests;
 mod samples;
 mod state;
