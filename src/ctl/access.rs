@@ -92,6 +92,7 @@ async fn authorize(context: &Context, given: Option<String>) -> Result<Exit, Ctl
         match context.api_as(token.clone())?.status().await {
             Ok(_) => {
                 context.token_file().write(&token)?;
+                context.warn_of_given_token();
                 context.console.line(format!("authorized at {}", context.url))?;
                 context.console.object(&json!({ "authorized": context.url }))?;
                 return Ok(Exit::Done);

@@ -32,6 +32,7 @@ impl Context {
     /// Reads what the line does not say from the environment.
     pub(super) fn new(line: &B3scalectl, environment: Environment) -> Result<Self, CtlError> {
         environment.files.iter().for_each(|file| complain(&format!("using environment from: {}", file.display())));
+        environment.unknown().for_each(|name| complain(&format!("no program knows the variable {name}")));
         let agreed = environment.text("B3SCALE_YES").map(|yes| truth("B3SCALE_YES", yes)).transpose()?;
         let console = Console { json: line.json, yes: line.yes || agreed.unwrap_or(false) };
         Ok(Self::quiet(line.api.as_deref(), line.ca_file.clone(), console, environment))
@@ -77,6 +78,13 @@ impl Context {
             return Ok(Some(token));
         }
         self.environment.text("B3SCALE_API_JWT_SECRET").map(tokens::own).transpose()
+    }
+
+    /// Says that a token which is kept is not the one that is used.
+    pub(super) fn warn_of_given_token(&self) {
+        if self.environment.text("B3SCALE_API_ACCESS_TOKEN").is_some() {
+            complain("note: B3SCALE_API_ACCESS_TOKEN is set and is used instead of the token that is kept");
+        }
     }
 
     /// Where the token for this server is kept.

@@ -4,7 +4,7 @@ use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
 
 use super::context::Context;
-use super::layout::{shown_backend, shown_frontend};
+use super::layout::{meetings, people, shown_backend, shown_frontend};
 use super::show::{find_backend, find_frontend};
 use super::{CtlError, Exit};
 use crate::rest::{Backend, NodeState};
@@ -39,7 +39,7 @@ struct DeleteBackend {
     host: String,
 }
 
-/// Remove a frontend with all that it has.
+/// Remove a frontend with all that it has. Its meetings are ended.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "frontend")]
 struct DeleteFrontend {
@@ -83,11 +83,8 @@ impl DeleteBackend {
 }
 
 fn farewell(backend: &Backend) -> String {
-    let Backend { meetings_count: meetings, attendees_count: people, .. } = backend;
-    format!(
-        "The backend {} is deleted at once, and {meetings} meetings with {people} people in them are lost.",
-        backend.bbb.host
-    )
+    let (meetings, people) = (meetings(backend.meetings_count), people(backend.attendees_count));
+    format!("The backend {} is deleted at once, and {meetings} with {people} in them are lost.", backend.bbb.host)
 }
 
 impl DeleteFrontend {
@@ -98,7 +95,7 @@ impl DeleteFrontend {
             context.console.line(format!("skipping: delete frontend {}", frontend.id))?;
             return Ok(Exit::Done);
         }
-        context.console.confirm(&format!("The frontend {} is deleted, and its meetings are lost.", self.key))?;
+        context.console.confirm(&format!("The frontend {} is deleted, and its meetings are ended.", self.key))?;
         context.console.line(format!("delete frontend: {}", frontend.id))?;
         context.console.object(&shown_frontend(api.delete_frontend(frontend.id).await?, false))?;
         Ok(Exit::Done)

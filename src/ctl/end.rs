@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::context::Context;
+use super::layout::{meetings, people};
+use super::meetings::find as find_meeting;
 use super::show::find_backend;
-use super::{CtlError, Exit, meetings};
+use super::{CtlError, Exit};
 use crate::client::Api;
 use crate::rest::{Command, CommandState, NewCommand};
 
@@ -65,17 +67,17 @@ impl End {
 async fn end_meetings(context: &Context, host: &str) -> Result<Exit, CtlError> {
     let api = context.api().await?;
     let backend = find_backend(&api, host).await?;
-    let (meetings, people) = (backend.meetings_count, backend.attendees_count);
-    let question = format!("{meetings} meetings with {people} people in them are ended on {}.", backend.bbb.host);
+    let (meetings, people) = (meetings(backend.meetings_count), people(backend.attendees_count));
+    let question = format!("On {} all meetings are ended: {meetings} with {people} in them.", backend.bbb.host);
     context.console.confirm(&question)?;
     dispatch(context, &api, "end_all_meetings", "BackendID", &backend.id.to_string()).await
 }
 
 async fn end_meeting(context: &Context, id: &str, frontend: Option<&str>) -> Result<Exit, CtlError> {
     let api = context.api().await?;
-    let meeting = meetings::find(&api, id, frontend).await?;
-    let (name, people) = (&meeting.meeting.meeting_name, meeting.meeting.participant_count);
-    context.console.confirm(&format!("The meeting `{name}` with {people} people in it is ended."))?;
+    let meeting = find_meeting(&api, id, frontend).await?;
+    let (name, people) = (&meeting.meeting.meeting_name, people(meeting.meeting.participant_count));
+    context.console.confirm(&format!("The meeting `{name}` with {people} in it is ended."))?;
     dispatch(context, &api, "end_meeting", "ID", &meeting.id).await
 }
 

@@ -37,6 +37,19 @@ pub(super) fn age(seconds: f64) -> String {
     }
 }
 
+/// So many meetings.
+pub(super) fn meetings(count: u32) -> String {
+    if count == 1 { "1 meeting".to_owned() } else { format!("{count} meetings") }
+}
+
+/// So many people.
+pub(super) fn people(count: impl Into<i64>) -> String {
+    match count.into() {
+        1 => "1 person".to_owned(),
+        count => format!("{count} people"),
+    }
+}
+
 /// A moment, in RFC 3339, to the second.
 pub(super) fn moment(time: OffsetDateTime) -> String {
     time.truncate_to_second().format(&Rfc3339).unwrap_or_else(|_| time.to_string())

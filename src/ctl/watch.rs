@@ -8,6 +8,7 @@ use tokio::signal::ctrl_c;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::context::Context;
+use super::layout::{meetings, people};
 use super::{CtlError, Exit};
 use crate::client::{Api, ApiError};
 use crate::rest::{BackendReport, ClusterReport};
@@ -74,14 +75,12 @@ fn show(context: &Context, cluster: &Result<ClusterReport, ApiError>, redraw: bo
 
 /// The cluster at a glance.
 fn picture(cluster: &ClusterReport) -> String {
-    let meetings: u32 = cluster.backends.iter().map(|backend| backend.meetings).sum();
-    let people: u32 = cluster.backends.iter().map(|backend| backend.attendees).sum();
+    let meetings = meetings(cluster.backends.iter().map(|backend| backend.meetings).sum());
+    let people = people(cluster.backends.iter().map(|backend| backend.attendees).sum::<u32>());
     let servers = cluster.servers.iter().filter(|server| server.alive).count();
     let used = cluster.backends.iter().filter(|backend| backend.reason.is_none()).count();
     let all = cluster.backends.len();
-    let summary = format!(
-        "{meetings} meetings, {people} people · {used} of {all} backends take meetings · {servers} servers\n\n"
-    );
+    let summary = format!("{meetings}, {people} · {used} of {all} backends take meetings · {servers} servers\n\n");
     let highest = cluster.backends.iter().map(|backend| backend.load).fold(0.0, f64::max);
     let head = ["backend", "load", "", "meetings", "people", "not used because"].map(str::to_owned).to_vec();
     let rows = cluster.backends.iter().map(|backend| row(backend, highest));

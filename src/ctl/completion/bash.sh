@@ -16,4 +16,5 @@ _b3scalectl() {
         COMPREPLY=("${COMPREPLY[@]#"$before"}")
     fi
 }
-complete -F _b3scalectl b3scalectl
+# Where nothing is to be said, files are offered.
+complete -o default -F _b3scalectl b3scalectl

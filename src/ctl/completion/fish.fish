@@ -5,6 +5,11 @@ function __b3scalectl_complete
     if string match --quiet -- '-*' $current
         set --append words $current
     end
-    $words --generate-bash-completion 2> /dev/null
+    set -l answer ($words --generate-bash-completion 2> /dev/null)
+    if set --query answer[1]
+        printf '%s\n' $answer
+    else
+        __fish_complete_path $current
+    end
 end
 complete --command b3scalectl --no-files --arguments '(__b3scalectl_complete)'

@@ -5,6 +5,10 @@ _b3scalectl() {
     before=("${(@)words[1,CURRENT-1]}")
     [[ ${words[CURRENT]} == -* ]] && before+=("${words[CURRENT]}")
     answer=("${(@f)$("${before[@]}" --generate-bash-completion 2> /dev/null)}")
-    compadd -- "${answer[@]}"
+    if [[ -n ${answer[1]} ]]; then
+        compadd -- "${answer[@]}"
+    else
+        _files
+    fi
 }
 compdef _b3scalectl b3scalectl

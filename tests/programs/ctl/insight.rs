@@ -80,7 +80,7 @@ async fn one_meeting_is_ended_by_its_id() {
         Told::ok(&format!("GET /api/v1/commands/{COMMAND}"), command("success", &json!(true))),
     ];
     let (recorder, ctl) = recorder(told).await;
-    assert!(ctl.fails("end meeting WyJz").await.starts_with("The meeting `Lesson` with 1 people in it is ended."));
+    assert!(ctl.fails("end meeting WyJz").await.starts_with("The meeting `Lesson` with 1 person in it is ended."));
     recorder.asked();
     ctl.done("end meeting --yes WyJz").await;
     assert_eq!(asked(&recorder)[1].1, r#"{"action":"end_meeting","params":{"ID":"WyJz"}}"#);
