@@ -1,8 +1,8 @@
 //! The REST API: `/api/v1`, as the tools of the original b3scale know it, and more.
 //!
-//! Who asks is settled first ([`access`]): a token that holds, then a scope that the route wants, which is in the type of its
-//! handler's argument. Then the body is read by its shape ([`shape`]), merged over what is there, checked, and kept with a
-//! comparison of versions, so that of two changes at once none is lost. What went wrong is a [`problem::Problem`]; every change
+//! Who asks is settled first (`access`): a token that holds, then a scope that the route wants, which is in the type of its
+//! handler's argument. Then the body is read by its shape (`shape`), merged over what is there, checked, and kept with a
+//! comparison of versions, so that of two changes at once none is lost. What went wrong is a `Problem`; every change
 //! leaves an audit line. The routes and their OpenAPI document are made from the same list.
 
 mod access;
