@@ -69,11 +69,7 @@ node-10   office        12
     #[test]
     fn only_quantities_stand_to_the_right() {
         let rows = [["heard of", "version", "id"], ["0.4 s ago", "0.1.0", "87dbc979"], ["12 s ago", "0.1.0", "1"]];
-        let expected = "\
- heard of   version   id
-0.4 s ago   0.1.0     87dbc979
- 12 s ago   0.1.0     1
-";
-        assert_eq!(shown(rows), expected);
+        let expected = [" heard of   version   id\n", "0.4 s ago   0.1.0     87dbc979\n", " 12 s ago   0.1.0     1\n"];
+        assert_eq!(shown(rows), expected.concat());
     }
 }
