@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use argh::{ArgsInfo, FromArgs};
+use rustix::termios::tcgetwinsize;
 use tokio::signal::ctrl_c;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -68,7 +69,11 @@ fn show(context: &Context, cluster: &Result<ClusterReport, ApiError>, redraw: bo
         Err(_) if console.json => Ok(()),
         seen => {
             let picture = seen.as_ref().map_or_else(|error| format!("{error}\n"), picture);
-            console.print(&format!("{}{picture}\n", if redraw { REDRAW } else { "" }))
+            let rows = tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_row)).filter(|rows| *rows > 1);
+            match rows.filter(|_| redraw) {
+                Some(rows) => console.print(&format!("{REDRAW}{}", cut(&picture, rows - 1))),
+                None => console.print(&format!("{picture}\n")),
+            }
         }
     }
 }
@@ -90,7 +95,18 @@ fn picture(cluster: &ClusterReport) -> String {
     let rows =
         rows.map(|frontend| vec![frontend.key.clone(), frontend.meetings.to_string(), frontend.attendees.to_string()]);
     let frontends: Vec<Vec<String>> = [head].into_iter().chain(rows).collect();
-    [summary, lines(&backends), "\n".to_owned(), lines(&frontends)].concat()
+    let frontends = if frontends.len() > 1 { format!("\n{}", lines(&frontends)) } else { String::new() };
+    [summary, lines(&backends), frontends].concat()
+}
+
+/// As much of a picture as fits on a screen.
+fn cut(picture: &str, rows: usize) -> String {
+    let lines: Vec<&str> = picture.lines().collect();
+    if lines.len() <= rows {
+        return picture.to_owned();
+    }
+    let shown = rows.saturating_sub(1);
+    format!("{}\n… and {} more lines\n", lines[..shown].join("\n"), lines.len() - shown)
 }
 
 fn row(backend: &BackendReport, highest: f64) -> Vec<String> {
@@ -124,5 +140,11 @@ mod tests {
         assert_eq!(bar(0.0, 4.0), "░".repeat(BAR));
         assert_eq!(bar(2.0, 4.0).matches('█').count(), BAR / 2);
         assert_eq!(bar(0.0, 0.0).matches('█').count(), 0);
+    }
+
+    #[test]
+    fn what_does_not_fit_on_the_screen_is_counted() {
+        assert_eq!(cut("a\nb\nc\n", 3), "a\nb\nc\n");
+        assert_eq!(cut("a\nb\nc\nd\n", 3), "a\nb\n… and 2 more lines\n");
     }
 }
