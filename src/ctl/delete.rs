@@ -84,7 +84,7 @@ impl DeleteBackend {
 
 fn farewell(backend: &Backend) -> String {
     let (meetings, people) = (meetings(backend.meetings_count), people(backend.attendees_count));
-    format!("The backend {} is deleted at once, and {meetings} with {people} in them are lost.", backend.bbb.host)
+    format!("The backend {} is deleted at once. Lost with it: {meetings} with {people}.", backend.bbb.host)
 }
 
 impl DeleteFrontend {

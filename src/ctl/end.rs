@@ -68,7 +68,7 @@ async fn end_meetings(context: &Context, host: &str) -> Result<Exit, CtlError> {
     let api = context.api().await?;
     let backend = find_backend(&api, host).await?;
     let (meetings, people) = (meetings(backend.meetings_count), people(backend.attendees_count));
-    let question = format!("On {} all meetings are ended: {meetings} with {people} in them.", backend.bbb.host);
+    let question = format!("On {} all meetings are ended: {meetings} with {people}.", backend.bbb.host);
     context.console.confirm(&question)?;
     dispatch(context, &api, "end_all_meetings", "BackendID", &backend.id.to_string()).await
 }

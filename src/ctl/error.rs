@@ -42,7 +42,7 @@ pub enum CtlError {
     },
     /// There is no token, and nobody to ask for the secret.
     #[error(
-        "there is no access token for {url}; set B3SCALE_API_ACCESS_TOKEN, or run `b3scalectl auth authorize` on a terminal"
+        "there is no access token for {url}; set B3SCALE_API_ACCESS_TOKEN (`b3scaled token` prints one at the server), or run `b3scalectl auth authorize` on a terminal"
     )]
     NoToken {
         /// The server.
