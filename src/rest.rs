@@ -6,6 +6,7 @@
 mod backend;
 mod command;
 mod frontend;
+mod ingest;
 mod insight;
 mod meeting;
 mod problem;
@@ -17,6 +18,9 @@ pub use command::{Command, CommandState, Heartbeat, NewCommand, RpcReply, RpcReq
 pub use frontend::{
     AttendeesLimit, DefaultPresentation, Frontend, FrontendChange, FrontendKeys, FrontendKeysChange, FrontendSettings,
     Params, RecordingSettings, Visibility,
+};
+pub use ingest::{
+    AttendeeChange, Batch, Event, NodeAttendee, NodeFigures, NodeMeeting, Receipt, Snapshot, SnapshotMeeting,
 };
 pub use insight::{
     BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, Verdict,

@@ -1,0 +1,197 @@
+//! What the agent on a node says of it: batches of events, and whole pictures.
+//!
+//! Not known to the original. Batches of one start of an agent are numbered from 1 without gaps, and each counts once, however often
+//! and to whichever server it is sent. BBB's events have no numbers and are not repeated, so a batch may carry a whole picture
+//! instead: at the start, after anything was missed, and when the server asks for it.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// What has happened on a node since the last batch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Batch {
+    /// Made anew with each start of the agent.
+    pub boot: Uuid,
+    /// Counts the batches of this start, from 1.
+    pub seq: u64,
+    /// Everything that runs on the node, in place of what was said before. The events come after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Snapshot>,
+    /// In the order in which they happened. None: the agent is there.
+    #[serde(default)]
+    pub events: Vec<Event>,
+    /// How the machine fares.
+    #[serde(default)]
+    pub node: NodeFigures,
+}
+
+/// Everything that runs on a node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Snapshot {
+    /// The meetings, with who is in them.
+    pub meetings: Vec<SnapshotMeeting>,
+}
+
+/// A meeting of a [`Snapshot`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SnapshotMeeting {
+    /// The meeting itself.
+    #[serde(flatten)]
+    pub meeting: NodeMeeting,
+    /// Who is in it.
+    #[serde(default)]
+    pub attendees: Vec<NodeAttendee>,
+}
+
+/// A meeting as its node knows it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct NodeMeeting {
+    /// The node's own id of it.
+    pub internal_id: String,
+    /// The id it was created with.
+    pub id: String,
+    /// Milliseconds since 1970, by the node's clock.
+    #[serde(default)]
+    pub create_time: i64,
+    /// Whether it is a breakout, whose people are in its parent, too.
+    #[serde(default)]
+    pub breakout: bool,
+    /// Whether it is being recorded right now.
+    #[serde(default)]
+    pub recording: bool,
+}
+
+/// Someone in a meeting, as its node knows them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct NodeAttendee {
+    /// The node's id.
+    pub internal_id: String,
+    /// The frontend's id.
+    #[serde(default)]
+    pub user_id: String,
+    /// The name.
+    #[serde(default)]
+    pub full_name: String,
+    /// Whether they moderate.
+    #[serde(default)]
+    pub moderator: bool,
+    /// Whether they present.
+    #[serde(default)]
+    pub presenter: bool,
+    /// Whether they listen only.
+    #[serde(default)]
+    pub listening_only: bool,
+    /// Whether they may speak.
+    #[serde(default)]
+    pub joined_voice: bool,
+    /// Whether a camera of theirs is on.
+    #[serde(default)]
+    pub has_video: bool,
+    /// `HTML5` and others.
+    #[serde(default)]
+    pub client_type: String,
+}
+
+/// Something that happened on a node. What is unknown to a server is passed over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// A meeting was created.
+    MeetingCreated {
+        /// Which.
+        meeting: NodeMeeting,
+    },
+    /// A meeting has ended, or its node has dropped it. Nobody is in it any more.
+    MeetingEnded {
+        /// The node's own id of it.
+        meeting: String,
+    },
+    /// A recording was started or paused.
+    RecordingChanged {
+        /// The node's own id of the meeting.
+        meeting: String,
+        /// Whether it is being recorded now.
+        recording: bool,
+    },
+    /// Someone has joined.
+    AttendeeJoined {
+        /// The node's own id of the meeting.
+        meeting: String,
+        /// Who.
+        attendee: NodeAttendee,
+    },
+    /// Someone has left.
+    AttendeeLeft {
+        /// The node's own id of the meeting.
+        meeting: String,
+        /// The node's id of the attendee.
+        attendee: String,
+    },
+    /// Something about an attendee is another now.
+    AttendeeChanged {
+        /// The node's own id of the meeting.
+        meeting: String,
+        /// The node's id of the attendee.
+        attendee: String,
+        /// What.
+        #[serde(flatten)]
+        change: AttendeeChange,
+    },
+    /// What a newer agent may say.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What is another about an attendee. What is not said is as it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct AttendeeChange {
+    /// Whether they moderate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moderator: Option<bool>,
+    /// Whether they present.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presenter: Option<bool>,
+    /// Whether they listen only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listening_only: Option<bool>,
+    /// Whether they may speak.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joined_voice: Option<bool>,
+    /// Whether a camera of theirs is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub has_video: Option<bool>,
+}
+
+/// How the machine of a node fares.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct NodeFigures {
+    /// How busy the processors are, from 0 to 1.
+    pub cpu: f32,
+    /// How full the memory is, from 0 to 1.
+    pub memory: f32,
+    /// The load average of the last minute, per processor.
+    pub load_average: f32,
+    /// Bytes a second that come in.
+    pub network_in: f64,
+    /// Bytes a second that go out.
+    pub network_out: f64,
+    /// The release of BBB. Empty: it is not known.
+    pub bbb_version: String,
+    /// Meetings that run, as the agent counts them.
+    pub meetings: u32,
+    /// People in them, as the agent counts them.
+    pub attendees: u32,
+}
+
+/// What became of a [`Batch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Receipt {
+    /// The last batch of this start of the agent that counts; 0: none does.
+    pub seq: u64,
+    /// Whether the next batch must carry a snapshot: what is known of the node is not whole. Its number is free to choose above
+    /// `seq`.
+    pub snapshot: bool,
+}
