@@ -25,5 +25,11 @@ ALTER TABLE meetings
     ADD COLUMN patch      jsonb,
     ADD COLUMN patched_at timestamptz;
 
+ALTER TABLE backend_status
+    -- Until then a poll is under way, unless it has come to its end.
+    ADD COLUMN polled_until timestamptz,
+    -- When somebody last said that something has changed on the node. A poll that began before does not tell.
+    ADD COLUMN hastened_at  timestamptz;
+
 -- Of a meeting that ran in another system it is not always known where. Its internal id is '' then.
 ALTER TABLE meeting_history ALTER COLUMN backend_id DROP NOT NULL;

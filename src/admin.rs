@@ -24,6 +24,7 @@ mod status;
 use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 use tower::ServiceExt;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use tracing::error;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -48,9 +50,6 @@ use failures::Failures;
 use problem::Problem;
 
 pub use docs::openapi;
-
-/// How often a change is tried that others change in the same moment.
-const RIVALS: usize = 20;
 
 /// How long a request may take, its body included.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -76,6 +75,14 @@ pub struct AdminParts {
 /// What the handlers share.
 #[derive(Clone)]
 struct Admin(Arc<Inner>);
+
+impl Deref for Admin {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
 
 struct Inner {
     cluster: Cluster,
@@ -125,8 +132,14 @@ impl Api {
     pub async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
-        match timeout(LIMIT, self.0.clone().oneshot(request)).await {
-            Ok(answer) => answer.unwrap_or_else(|never: Infallible| match never {}),
+        // A task of its own, so that a change that was begun is noted, too, if whoever asked for it hangs up.
+        let answer = tokio::spawn(self.0.clone().oneshot(request));
+        match timeout(LIMIT, answer).await {
+            Ok(Ok(answer)) => answer.unwrap_or_else(|never: Infallible| match never {}),
+            Ok(Err(error)) => {
+                error!(%error, "A request of the REST API panicked; this is a defect of b3scale");
+                Problem::Internal.into_response()
+            }
             Err(_) => Problem::Unavailable.into_response(),
         }
     }

@@ -4,6 +4,7 @@
 //! What the original does not have says so. Times are UTC, in RFC 3339.
 
 mod backend;
+pub(crate) mod check;
 mod command;
 mod frontend;
 mod ingest;
@@ -12,6 +13,8 @@ mod meeting;
 mod problem;
 mod state;
 mod status;
+
+use serde::{Deserialize, Deserializer};
 
 pub use backend::{AdminState, Backend, BackendChange, BackendSettings, NodeKeys, NodeKeysChange, NodeState};
 pub use command::{Command, CommandState, Heartbeat, NewCommand, RpcReply, RpcRequest, RpcStatus};
@@ -31,3 +34,8 @@ pub use state::{
     Change, ChangeKind, HistoryRow, ImportedMeeting, StateBackend, StateChanges, StateDocument, StateFrontend, VERSION,
 };
 pub use status::{Migration, SchemaStatus, Status};
+
+/// Reads a list or a map for which other programs may write `null`.
+fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(value: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or_default())
+}

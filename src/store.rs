@@ -38,4 +38,4 @@ pub use state::{ImportOptions, StateError};
 
 pub(crate) use foreign::ForeignDatabase;
 pub(crate) use rows::column;
-pub(crate) use state::{base_url, stored_settings};
+pub(crate) use state::{lines, stored_settings};

@@ -4,24 +4,31 @@ use std::fmt;
 
 use jsonwebtoken::errors::Error;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 /// What a token says of whoever has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// What it is for: words with spaces in between.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub scope: String,
     /// Whose it is.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub sub: String,
     /// When it was made, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iat: Option<serde_json::Number>,
     /// Its own name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub jti: String,
+}
+
+fn null_is_empty<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
+    let text: String = Option::deserialize(value)?.unwrap_or_default();
+    // No database has that character, and no name.
+    if text.contains('\0') { Err(D::Error::custom("a claim has the character U+0000")) } else { Ok(text) }
 }
 
 /// Signs a token that does not expire. `now` is in seconds since 1970.
@@ -90,6 +97,7 @@ mod tests {
     fn a_token_without_an_end_holds_and_one_past_its_end_does_not() {
         let read = |claims: Value| Tokens::of("secret").read(&encoded(Algorithm::HS384, &claims, "secret"));
         assert_eq!(read(json!({"sub": "x", "scope": "b3scale"})).unwrap().sub, "x");
+        assert_eq!(read(json!({"sub": null, "jti": null})).unwrap().sub, "");
         assert!(read(json!({"sub": "x", "iat": 32_503_680_000_u64})).is_ok(), "it was made in the future");
         assert!(read(json!({"sub": "x", "exp": 1_700_000_000})).is_err());
         assert!(read(json!({"sub": "x", "nbf": 32_503_680_000_u64})).is_err());
@@ -104,6 +112,8 @@ mod tests {
         }
         assert!(Tokens::of("secret").read(&encoded(Algorithm::HS384, &claims, "other")).is_err());
         let unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJ4In0.";
+        let odd = encoded(Algorithm::HS384, &json!({"sub": "a\u{0}b"}), "secret");
+        assert!(Tokens::of("secret").read(&odd).is_err());
         assert!(Tokens::of("secret").read(unsigned).is_err() && Tokens::of("secret").read("nonsense").is_err());
     }
 }

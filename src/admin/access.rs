@@ -97,8 +97,26 @@ impl<R> Caller<R> {
 
     /// Notes for the record what was done, to what, by whom, and from where.
     pub(super) fn audit(&self, what: &str, name: &str) {
+        self.note(what, name, None);
+    }
+
+    /// The same of a change, with what is another now. If nothing is, nothing was done.
+    pub(super) fn audit_change(&self, what: &str, name: &str, differences: &[String]) {
+        if !differences.is_empty() {
+            self.note(what, name, Some(&differences.join("; ")));
+        }
+    }
+
+    fn note(&self, what: &str, name: &str, changes: Option<&str>) {
         let Identity { claims, address } = &self.identity;
-        info!(audit.who = claims.sub, audit.token = claims.jti, audit.from = %address, audit.of = name, "Audit: {what}");
+        info!(
+            audit.who = claims.sub,
+            audit.token = claims.jti,
+            audit.from = %address,
+            audit.of = name,
+            audit.changes = changes,
+            "Audit: {what}"
+        );
     }
 }
 
@@ -132,9 +150,9 @@ pub(super) async fn admit(State(admin): State<Admin>, mut request: Request, next
 
 impl Admin {
     fn claims(&self, token: &str, address: IpAddr) -> Result<Claims, Problem> {
-        match self.0.tokens.read(token) {
+        match self.tokens.read(token) {
             Ok(claims) => Ok(claims),
-            Err(_) if self.0.failures.too_many(address) => Err(Problem::TooManyBadTokens),
+            Err(_) if self.failures.too_many(address) => Err(Problem::TooManyBadTokens),
             Err(error) => {
                 // One line of one form for each, so that fail2ban can read it.
                 warn!(client.address = %address, reason = %error, "Invalid token for the REST API");
@@ -147,7 +165,7 @@ impl Admin {
     fn address_of(&self, request: &Request) -> IpAddr {
         let peer = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
         let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0])).to_canonical();
-        let trusted = |address: &IpAddr| address.is_loopback() || self.0.proxies.contains(address);
+        let trusted = |address: &IpAddr| address.is_loopback() || self.proxies.contains(address);
         if !trusted(&peer) {
             return peer;
         }

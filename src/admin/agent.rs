@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
+use tracing::debug;
 
 use super::Admin;
 use super::access::{Agents, Caller};
@@ -22,8 +23,8 @@ use super::reply::{Reply, json};
 use super::shape::Shape;
 use crate::rest::{Backend, Heartbeat, RpcReply, RpcRequest, RpcStatus};
 
-/// How long a meeting is waited for that an agent speaks of. It is created in the same moment, and the agent waits as long.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Between two questions to a node whose agent has seen something.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What an agent may say.
 pub(super) struct Form;
@@ -36,7 +37,7 @@ impl Shaped for Form {
 #[utoipa::path(get, path = "/api/v1/agent/backend", tag = "agents",
     responses((status = OK, description = "The backend", body = Backend)))]
 pub(super) async fn backend(State(admin): State<Admin>, who: Caller<Agents>) -> Result<Reply<Backend>, Problem> {
-    let found = admin.0.store.backend_of_agent(who.subject()).await?;
+    let found = admin.store.backend_of_agent(who.subject()).await?;
     found.map(Reply).ok_or(Problem::NotFound)
 }
 
@@ -44,8 +45,8 @@ pub(super) async fn backend(State(admin): State<Admin>, who: Caller<Agents>) -> 
 #[utoipa::path(post, path = "/api/v1/agent/heartbeat", tag = "agents",
     responses((status = OK, description = "When it was heard of", body = Heartbeat)))]
 pub(super) async fn heartbeat(State(admin): State<Admin>, who: Caller<Agents>) -> Result<Reply<Heartbeat>, Problem> {
-    let backend = admin.0.store.backend_of_agent(who.subject()).await?.ok_or(Problem::NotFound)?;
-    let heard = admin.0.store.record_heartbeat(BackendId(backend.id), None).await?.ok_or(Problem::NotFound)?;
+    let backend = admin.store.backend_of_agent(who.subject()).await?.ok_or(Problem::NotFound)?;
+    let heard = admin.store.record_heartbeat(BackendId(backend.id), None).await?.ok_or(Problem::NotFound)?;
     Ok(Reply(Heartbeat { backend_id: backend.id, heartbeat: heard.into() }))
 }
 
@@ -64,22 +65,27 @@ pub(super) async fn rpc(
         Err(problem) => return Err(problem),
     };
     let backend = admin.backend_of(who.subject()).await?;
-    let said = match Event::read(given["action"].as_str().unwrap_or_default(), &given["payload"]) {
+    let action = given["action"].as_str().unwrap_or_default();
+    let event = match Event::read(action, &given["payload"]) {
         Ok(event) => event,
         Err(why) => return Ok(Reply(failed(&why)).into_response()),
     };
-    let reply = match admin.0.cluster.meeting_of_node(backend, &said.internal_meeting_id, PATIENCE).await {
-        None => failed("context deadline exceeded"),
-        Some(_) => {
-            admin.0.cluster.hasten(backend).await?;
-            RpcReply { status: RpcStatus::Ok, result: Value::Null }
-        }
-    };
-    Ok(Reply(reply).into_response())
+    debug!(backend.id = %backend, meeting.internal_id = event.internal_meeting_id, action, "An agent has seen something");
+    // The original waits until the meeting is known, and holds a connection of the database for as long.
+    admin.store.hasten_poll(backend, PAUSE).await?;
+    Ok(Reply(RpcReply { status: RpcStatus::Ok, result: Value::Null }).into_response())
 }
 
 fn failed(why: &str) -> RpcReply {
     RpcReply { status: RpcStatus::Error, result: why.into() }
+}
+
+impl Admin {
+    /// The backend of an agent.
+    pub(super) async fn backend_of(&self, agent_ref: &str) -> Result<BackendId, Problem> {
+        let found = self.store.backend_of_agent(agent_ref).await?;
+        found.map(|backend| BackendId(backend.id)).ok_or(Problem::Forbidden)
+    }
 }
 
 /// Something that happened to a meeting. What it was is for the node to say.

@@ -5,15 +5,14 @@ mod form;
 use axum::extract::State;
 use b3scale_middleware::cluster::{AdminState as Wanted, BackendId};
 use serde::Deserialize;
-use uuid::Uuid;
 
+use super::Admin;
 use super::access::{Admins, Caller, Nodes};
 use super::body::{Asked, Given, Id, is_yes};
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Admin, RIVALS};
-use crate::rest::{AdminState, Backend, BackendChange};
-use crate::store::BackendFilter;
+use crate::rest::{AdminState, Backend, BackendChange, StateBackend};
+use crate::store::{BackendFilter, lines};
 use form::Form;
 pub(super) use form::with_slash;
 
@@ -49,7 +48,7 @@ pub(super) async fn list(
 ) -> Result<Reply<Vec<Backend>>, Problem> {
     let Which { host, host_like, host_ilike } = which;
     let filter = BackendFilter { host: host.as_deref().map(with_slash), host_like, host_ilike };
-    Ok(Reply(admin.0.store.backend_entries(&filter).await?))
+    Ok(Reply(admin.store.backend_entries(&filter).await?))
 }
 
 /// Add a backend. With the scope `b3scale:node` alone it is the token's own.
@@ -62,9 +61,9 @@ pub(super) async fn add(
 ) -> Result<Reply<Backend>, Problem> {
     let agent_ref = (!who.is_admin()).then(|| who.subject().to_owned());
     let new = form::filled(given.said, agent_ref)?;
-    admin.0.store.add_backend(&new).await?;
+    admin.store.add_backend(&new).await?;
     who.audit("a backend was added", &new.bbb.host);
-    Ok(Reply(find(&admin, &who, new.id).await?.0))
+    show(State(admin), who, Id(new.id)).await
 }
 
 /// Show a backend.
@@ -75,7 +74,8 @@ pub(super) async fn show(
     who: Caller<Nodes>,
     Id(id): Id,
 ) -> Result<Reply<Backend>, Problem> {
-    Ok(Reply(find(&admin, &who, id).await?.0))
+    let found = admin.store.backend_entry(BackendId(id)).await?;
+    found.filter(|backend| may_see(&who, backend)).map(Reply).ok_or(Problem::NotFound)
 }
 
 /// Change a backend.
@@ -88,15 +88,14 @@ pub(super) async fn change(
     Id(id): Id,
     given: Given<Form>,
 ) -> Result<Reply<Backend>, Problem> {
-    for _ in 0..RIVALS {
-        let (there, version) = find(&admin, &who, id).await?;
-        let changed = form::changed(&there, given.said.clone())?;
-        if admin.0.store.change_backend(&changed, version).await? {
-            who.audit("a backend was changed", &changed.bbb.host);
-            return Ok(Reply(find(&admin, &who, id).await?.0));
-        }
-    }
-    Err(Problem::Unavailable)
+    let change = |there: &Backend| {
+        if may_see(&who, there) { form::changed(there, given.said.clone()) } else { Err(Problem::NotFound) }
+    };
+    let changed = admin.store.change_backend(BackendId(id), change).await?;
+    let (before, after) = changed.ok_or(Problem::NotFound)?;
+    let differences = lines(&StateBackend::of(&before), &StateBackend::of(&after));
+    who.audit_change("a backend was changed", &after.bbb.host, &differences);
+    Ok(Reply(after))
 }
 
 /// Remove a backend: when its last meeting has ended or, by force, now. Its meetings go on there, and may be created anew.
@@ -108,8 +107,8 @@ pub(super) async fn remove(
     Id(id): Id,
     Asked(how): Asked<How>,
 ) -> Result<Reply<Backend>, Problem> {
-    let store = &admin.0.store;
-    let (mut backend, _) = store.backend_entry(BackendId(id)).await?.ok_or(Problem::NotFound)?;
+    let store = &admin.store;
+    let mut backend = store.backend_entry(BackendId(id)).await?.ok_or(Problem::NotFound)?;
     if is_yes(how.force.as_deref()) {
         if !store.remove_backend(BackendId(id)).await? {
             return Err(Problem::NotFound);
@@ -124,11 +123,9 @@ pub(super) async fn remove(
     Ok(Reply(backend))
 }
 
-/// A backend that whoever asks may see, and the version of its row.
+/// Whether a backend is the agent's that asks, or an operator asks.
 ///
 /// Defect 47 of the original: an operator's token that was an agent's, too, saw only what is the agent's.
-async fn find(admin: &Admin, who: &Caller<Nodes>, id: Uuid) -> Result<(Backend, i64), Problem> {
-    let found = admin.0.store.backend_entry(BackendId(id)).await?;
-    let may_see = |backend: &Backend| who.is_admin() || backend.agent_ref.as_deref() == Some(who.subject());
-    found.filter(|(backend, _)| may_see(backend)).ok_or(Problem::NotFound)
+fn may_see(who: &Caller<Nodes>, backend: &Backend) -> bool {
+    who.is_admin() || backend.agent_ref.as_deref() == Some(who.subject())
 }

@@ -1,5 +1,6 @@
 //! What comes with a request: a body of a known shape, a query, an id in the path.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::marker::PhantomData;
 
@@ -9,6 +10,7 @@ use http::{HeaderMap, HeaderValue, header};
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use url::form_urlencoded;
 use uuid::Uuid;
 
 use super::Admin;
@@ -84,7 +86,14 @@ impl<T: DeserializeOwned> FromRequestParts<Admin> for Asked<T> {
         if parts.uri.query().is_some_and(|query| query.contains("%00")) {
             return Err(Problem::BadRequest);
         }
-        Query::try_from_uri(&parts.uri).map(|Query(asked)| Self(asked)).map_err(|_| Problem::BadRequest)
+        // Of several of one name the original takes the first.
+        let mut first = BTreeMap::new();
+        for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            first.entry(name).or_insert(value);
+        }
+        let query = form_urlencoded::Serializer::for_suffix("/?".to_owned(), 2).extend_pairs(first).finish();
+        let asked = query.parse().ok().and_then(|uri| Query::try_from_uri(&uri).ok());
+        asked.map(|Query(asked)| Self(asked)).ok_or(Problem::BadRequest)
     }
 }
 

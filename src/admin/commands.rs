@@ -26,7 +26,7 @@ impl Shaped for Form {
 #[utoipa::path(get, path = "/api/v1/commands", tag = "commands",
     responses((status = OK, description = "The commands in the order of the requests", body = Vec<Command>)))]
 pub(super) async fn list(State(admin): State<Admin>, _: Caller<Admins>) -> Result<Reply<Vec<Command>>, Problem> {
-    Ok(Reply(admin.0.store.load_commands().await?.into_iter().map(Command::from).collect()))
+    Ok(Reply(admin.store.load_commands().await?.into_iter().map(Command::from).collect()))
 }
 
 /// Ask for something to be done: `end_all_meetings` with `BackendID`, or `end_meeting` with `ID`.
@@ -46,7 +46,7 @@ pub(super) async fn add(
         return Err(Problem::field(&format!("params.{param}"), "this field is required"));
     }
     let params: &Value = &given.said["params"];
-    let command = admin.0.store.record_command(action, Some(params)).await?;
+    let command = admin.store.record_command(action, Some(params)).await?;
     who.audit("a command was given", &format!("{action} {}", params[param]));
     Ok(Accepted(command.into()))
 }
@@ -55,7 +55,7 @@ pub(super) async fn add(
 #[utoipa::path(get, path = "/api/v1/commands/{id}", tag = "commands", params(("id" = Uuid, Path)),
     responses((status = OK, description = "The command", body = Command)))]
 pub(super) async fn show(State(admin): State<Admin>, _: Caller<Admins>, Id(id): Id) -> Result<Reply<Command>, Problem> {
-    let found = admin.0.store.find_command(id).await?;
+    let found = admin.store.find_command(id).await?;
     Ok(Reply(found.ok_or(Problem::NotFound)?.into()))
 }
 

@@ -31,6 +31,7 @@ impl Failures {
     }
 
     fn count(&self, address: IpAddr, now: Instant) -> u32 {
+        let address = network(address);
         let is_old = |tally: &Tally| now.duration_since(tally.since) >= WINDOW;
         let mut tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if tallies.len() >= MOST_ADDRESSES && !tallies.contains_key(&address) {
@@ -39,7 +40,7 @@ impl Failures {
                 tallies.clear();
             }
         }
-        let tally = tallies.entry(network(address)).or_insert(Tally { since: now, count: 0 });
+        let tally = tallies.entry(address).or_insert(Tally { since: now, count: 0 });
         if is_old(tally) {
             *tally = Tally { since: now, count: 0 };
         }

@@ -5,15 +5,14 @@ mod form;
 use axum::extract::State;
 use b3scale_middleware::cluster::FrontendId;
 use serde::Deserialize;
-use uuid::Uuid;
 
+use super::Admin;
 use super::access::{Admins, Caller, Users};
 use super::body::{Asked, Given, Id};
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Admin, RIVALS};
-use crate::rest::{Frontend, FrontendChange};
-use crate::store::FrontendFilter;
+use crate::rest::{Frontend, FrontendChange, StateFrontend};
+use crate::store::{FrontendFilter, lines};
 use form::Form;
 
 /// Which frontends.
@@ -38,10 +37,9 @@ pub(super) async fn list(
     Asked(which): Asked<Which>,
 ) -> Result<Reply<Vec<Frontend>>, Problem> {
     let Which { account_ref, key, key_like } = which;
-    let filter = FrontendFilter { account_ref, key, key_like };
-    let mut frontends = admin.0.store.frontend_entries(&filter).await?;
-    frontends.retain(|frontend| may_see(&who, frontend));
-    Ok(Reply(frontends))
+    let owner = (!who.is_admin()).then(|| who.subject().to_owned());
+    let filter = FrontendFilter { owner, account_ref, key, key_like };
+    Ok(Reply(admin.store.frontend_entries(&filter).await?))
 }
 
 /// Add a frontend.
@@ -52,7 +50,7 @@ pub(super) async fn add(
     who: Caller<Admins>,
     given: Given<Form>,
 ) -> Result<Reply<Frontend>, Problem> {
-    let added = admin.0.store.add_frontend(&form::filled(given.said)?).await?;
+    let added = admin.store.add_frontend(&form::filled(given.said)?).await?;
     who.audit("a frontend was added", &added.bbb.key);
     Ok(Reply(added))
 }
@@ -65,7 +63,8 @@ pub(super) async fn show(
     who: Caller<Users>,
     Id(id): Id,
 ) -> Result<Reply<Frontend>, Problem> {
-    Ok(Reply(find(&admin, &who, id).await?.0))
+    let found = admin.store.frontend_entry(FrontendId(id)).await?;
+    found.filter(|frontend| may_see(&who, frontend)).map(Reply).ok_or(Problem::NotFound)
 }
 
 /// Change a frontend.
@@ -78,20 +77,22 @@ pub(super) async fn change(
     Id(id): Id,
     given: Given<Form>,
 ) -> Result<Reply<Frontend>, Problem> {
-    // Defect 12 of the original: of two changes at once one was lost. Here the later one is made anew on what the first left.
-    for _ in 0..RIVALS {
-        let (there, version) = find(&admin, &who, id).await?;
-        let changed = form::changed(&there, given.said.clone(), who.is_admin())?;
-        if let Some(changed) = admin.0.store.change_frontend(&changed, version).await? {
-            who.audit("a frontend was changed", &changed.bbb.key);
-            return Ok(Reply(changed));
+    let change = |there: &Frontend, has_meetings| {
+        if !may_see(&who, there) {
+            return Err(Problem::NotFound);
         }
-        if changed.bbb.key != there.bbb.key && find(&admin, &who, id).await?.1 == version {
+        let changed = form::changed(there, given.said.clone(), who.is_admin())?;
+        if changed.bbb.key != there.bbb.key && has_meetings {
             let why = "meetings run under the old key: change it when they have ended, or end them first";
             return Err(Problem::Conflict(why.to_owned()));
         }
-    }
-    Err(Problem::Unavailable)
+        Ok(changed)
+    };
+    let changed = admin.store.change_frontend(FrontendId(id), change).await?;
+    let (before, after) = changed.ok_or(Problem::NotFound)?;
+    let differences = lines(&StateFrontend::of(&before), &StateFrontend::of(&after));
+    who.audit_change("a frontend was changed", &after.bbb.key, &differences);
+    Ok(Reply(after))
 }
 
 /// Remove a frontend. Its meetings are ended.
@@ -102,21 +103,16 @@ pub(super) async fn remove(
     who: Caller<Admins>,
     Id(id): Id,
 ) -> Result<Reply<Frontend>, Problem> {
-    let (mut frontend, _) = admin.0.store.frontend_entry(FrontendId(id)).await?.ok_or(Problem::NotFound)?;
+    let mut frontend = admin.store.frontend_entry(FrontendId(id)).await?.ok_or(Problem::NotFound)?;
     frontend.active = false;
-    if !admin.0.store.remove_frontend(FrontendId(id)).await? {
+    if !admin.store.remove_frontend(FrontendId(id)).await? {
         return Err(Problem::NotFound);
     }
     who.audit("a frontend was removed", &frontend.bbb.key);
     Ok(Reply(frontend))
 }
 
-/// A frontend that whoever asks may see, and the version of its row.
-async fn find(admin: &Admin, who: &Caller<Users>, id: Uuid) -> Result<(Frontend, i64), Problem> {
-    let found = admin.0.store.frontend_entry(FrontendId(id)).await?;
-    found.filter(|(frontend, _)| may_see(who, frontend)).ok_or(Problem::NotFound)
-}
-
+/// Whether a frontend is theirs who ask, or they may see all.
 fn may_see(who: &Caller<Users>, frontend: &Frontend) -> bool {
     who.is_admin() || frontend.account_ref.as_deref() == Some(who.subject())
 }

@@ -26,11 +26,11 @@ const SILENCE: f64 = 10.0;
 #[utoipa::path(get, path = "/api/v1/cluster", tag = "cluster",
     responses((status = OK, description = "The cluster, as the server that answers sees it", body = ClusterReport)))]
 pub(super) async fn cluster(State(admin): State<Admin>, _: Caller<Admins>) -> Result<Reply<ClusterReport>, Problem> {
-    let servers = admin.0.store.load_servers().await?;
-    let checks = admin.0.readiness.checks().into_iter();
+    let servers = admin.store.load_servers().await?;
+    let checks = admin.readiness.checks().into_iter();
     let problems: Vec<String> =
         checks.filter_map(|check| Some(format!("{}: {}", check.name, check.problem?))).collect();
-    let mine = admin.0.cluster.server_id();
+    let mine = admin.cluster.server_id();
     let servers = servers.into_iter().map(|row| Server {
         id: row.server.id,
         address: row.server.address,
@@ -42,17 +42,17 @@ pub(super) async fn cluster(State(admin): State<Admin>, _: Caller<Admins>) -> Re
         answering: row.server.id == mine,
         problems: if row.server.id == mine { problems.clone() } else { Vec::new() },
     });
-    let entries = admin.0.store.backend_entries(&BackendFilter::default()).await?;
+    let entries = admin.store.backend_entries(&BackendFilter::default()).await?;
     let backends = entries.into_iter().map(|entry| admin.reported(entry)).collect();
-    let frontends = admin.0.store.frontend_entries(&FrontendFilter::default()).await?;
+    let frontends = admin.store.frontend_entries(&FrontendFilter::default()).await?;
     let frontends = frontends.into_iter().map(|frontend| {
-        let meetings = admin.0.cluster.of_frontend(FrontendId(frontend.id));
+        let meetings = admin.cluster.of_frontend(FrontendId(frontend.id));
         FrontendReport {
             id: frontend.id,
             key: frontend.bbb.key,
             active: frontend.active,
             meetings: u32::try_from(meetings.len()).unwrap_or(u32::MAX),
-            attendees: meetings.iter().map(|meeting| admin.0.cluster.attendees(meeting)).fold(0, u32::saturating_add),
+            attendees: meetings.iter().map(|meeting| admin.cluster.attendees(meeting)).fold(0, u32::saturating_add),
         }
     });
     Ok(Reply(ClusterReport { servers: servers.collect(), backends, frontends: frontends.collect() }))
@@ -61,7 +61,7 @@ pub(super) async fn cluster(State(admin): State<Admin>, _: Caller<Admins>) -> Re
 impl Admin {
     fn reported(&self, entry: Backend) -> BackendReport {
         let now = Instant::now();
-        let known = self.0.cluster.backend(BackendId(entry.id));
+        let known = self.cluster.backend(BackendId(entry.id));
         let agent = known.as_ref().and_then(|backend| backend.vitals.agent());
         let reason = match &known {
             Some(backend) => backend.takes_meetings().err(),
@@ -100,10 +100,10 @@ pub(super) async fn explain(
     Asked(imagined): Asked<Imagined>,
     RawQuery(query): RawQuery,
 ) -> Result<Reply<Explanation>, Problem> {
-    let frontend = admin.0.cluster.frontend(&imagined.frontend).ok_or(Problem::NotFound)?;
+    let frontend = admin.cluster.frontend(&imagined.frontend).ok_or(Problem::NotFound)?;
     let params = Params::parse(query.as_deref().unwrap_or_default());
     let params: Vec<(&str, &str)> = params.iter().filter(|(name, _)| *name != "frontend").collect();
-    let explained = admin.0.pipeline.explain(&frontend, &params).await;
+    let explained = admin.pipeline.explain(&frontend, &params).await;
     let Placement(verdicts) = explained.map_err(|fault| Problem::Conflict(format!("such a create fails: {fault}")))?;
     let mut candidates: Vec<Candidate> = verdicts.into_iter().map(|verdict| admin.candidate(verdict)).collect();
     candidates.sort_by_key(|candidate| (candidate.verdict, candidate.host.clone()));
@@ -114,7 +114,7 @@ pub(super) async fn explain(
 
 impl Admin {
     fn candidate(&self, judged: facts::Verdict) -> Candidate {
-        let backend = self.0.cluster.backend(judged.backend);
+        let backend = self.cluster.backend(judged.backend);
         let host = backend.map_or(judged.host, |backend| backend.url.clone());
         let (verdict, reason, stage, load) = match judged.standing {
             Standing::Chosen { load } => (Verdict::Chosen, "it has the lowest load".to_owned(), None, Some(load)),
@@ -142,15 +142,15 @@ pub(super) async fn pipeline(State(admin): State<Admin>, _: Caller<Admins>) -> R
     responses((status = OK, description = "The pipeline that the server runs now", body = PipelineReport),
         (status = CONFLICT, description = "Everything that is wrong with the file", body = crate::rest::Problem)))]
 pub(super) async fn reload(State(admin): State<Admin>, who: Caller<Admins>) -> Result<Reply<PipelineReport>, Problem> {
-    let hash = admin.0.pipeline.reload().map_err(|error| Problem::Conflict(error.to_string()))?;
-    admin.0.store.announce_pipeline().await?;
+    let hash = admin.pipeline.reload().map_err(|error| Problem::Conflict(error.to_string()))?;
+    admin.store.announce_pipeline().await?;
     who.audit("the pipeline was reloaded", &hash);
     Ok(Reply(admin.pipeline_report()))
 }
 
 impl Admin {
     fn pipeline_report(&self) -> PipelineReport {
-        let pipeline = &self.0.pipeline;
+        let pipeline = &self.pipeline;
         let file = pipeline.file().map(|file| file.display().to_string());
         PipelineReport { hash: pipeline.hash(), file, plan: pipeline.plan() }
     }

@@ -4,16 +4,15 @@ mod info;
 
 use axum::extract::State;
 use b3scale_middleware::bbb::CallKind;
-use b3scale_middleware::cluster::{BackendId, FrontendId, MeetingState};
-use b3scale_middleware::ports::Meetings as _;
+use b3scale_middleware::cluster::MeetingState;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::Admin;
 use super::access::{Admins, Caller, Nodes};
 use super::body::{Asked, Given, Name, is_yes};
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Admin, RIVALS};
 use crate::rest::{Meeting, MeetingChange, MeetingStage};
 use crate::store::{BackendFilter, FrontendFilter, MeetingEntry, MeetingFilter};
 use info::Form;
@@ -49,7 +48,7 @@ pub(super) async fn list(
         return Err(Problem::BadRequest);
     }
     let filter = MeetingFilter { backend, frontend, ..MeetingFilter::default() };
-    let entries = admin.0.store.meeting_entries(filter).await?;
+    let entries = admin.store.meeting_entries(filter).await?;
     Ok(Reply(entries.iter().map(|entry| admin.shown(entry)).collect()))
 }
 
@@ -74,21 +73,15 @@ pub(super) async fn change(
     Name(id): Name,
     given: Given<Form>,
 ) -> Result<Reply<Meeting>, Problem> {
-    let mut given = given.said;
-    let said = given["meeting"].take();
+    let said = given.said["meeting"].clone();
     if said.is_null() {
-        return Ok(Reply(admin.shown(&find(&admin, &who, &id).await?)));
+        return show(State(admin), who, Name(id)).await;
     }
-    // Defect 12 of the original: of two changes at once one was lost.
-    for _ in 0..RIVALS {
-        let entry = find(&admin, &who, &id).await?;
-        let patch = info::changed(&admin.shown(&entry).meeting, said.clone())?;
-        if admin.0.store.patch_meeting(&entry, &patch).await? {
-            who.audit("a meeting was changed", entry.meeting.id.as_ref());
-            return Ok(Reply(admin.shown(&find(&admin, &who, &id).await?)));
-        }
-    }
-    Err(Problem::Unavailable)
+    let own = admin.own(&who).await?;
+    let patch = |entry: &MeetingEntry| info::changed(&admin.shown(entry).meeting, said.clone());
+    let patched = admin.store.patch_meeting(named(&id, own), patch).await?.ok_or(Problem::NotFound)?;
+    who.audit("a meeting was changed", patched.meeting.id.as_ref());
+    Ok(Reply(admin.shown(&patched)))
 }
 
 /// Forget a meeting that has ended. One that its node still runs is found again.
@@ -105,42 +98,45 @@ pub(super) async fn remove(
         let why = format!("the meeting is just being created: its `{}` has not been answered yet", CallKind::Create);
         return Err(Problem::Conflict(why));
     }
-    admin.0.cluster.forget(&entry.meeting).await;
+    admin.cluster.forget_now(&entry.meeting).await?;
     who.audit("a meeting was forgotten", entry.meeting.id.as_ref());
     Ok(Reply(shown))
 }
 
 /// A meeting that whoever asks may see: an agent, those of its own backend.
 async fn find(admin: &Admin, who: &Caller<Nodes>, id: &str) -> Result<MeetingEntry, Problem> {
-    let own = if who.is_admin() { None } else { Some(admin.backend_of(who.subject()).await?) };
+    let own = admin.own(who).await?;
+    admin.store.meeting_entries(named(id, own)).await?.into_iter().next().ok_or(Problem::NotFound)
+}
+
+/// The meeting of that name: the id its node knows it by, or `internal:` and the node's own.
+fn named(id: &str, backend: Option<Uuid>) -> MeetingFilter<'_> {
     let (id, internal_id) = id.strip_prefix("internal:").map_or((Some(id), None), |internal| (None, Some(internal)));
-    let filter = MeetingFilter { backend: own, id, internal_id, ..MeetingFilter::default() };
-    admin.0.store.meeting_entries(filter).await?.into_iter().next().ok_or(Problem::NotFound)
+    MeetingFilter { backend, id, internal_id, ..MeetingFilter::default() }
 }
 
 impl Admin {
-    /// The backend of an agent.
-    pub(super) async fn backend_of(&self, agent_ref: &str) -> Result<BackendId, Problem> {
-        let found = self.0.store.backend_of_agent(agent_ref).await?;
-        found.map(|backend| BackendId(backend.id)).ok_or(Problem::Forbidden)
+    /// The backend to whose meetings whoever asks is bound, if they are.
+    async fn own(&self, who: &Caller<Nodes>) -> Result<Option<Uuid>, Problem> {
+        if who.is_admin() { Ok(None) } else { Ok(Some(self.backend_of(who.subject()).await?.0)) }
     }
 
     /// The backend that is named by its id, its URL, or both. `None`: neither is said.
-    async fn backend_named(&self, id: Option<&str>, host: Option<&str>) -> Result<Option<BackendId>, Problem> {
+    async fn backend_named(&self, id: Option<&str>, host: Option<&str>) -> Result<Option<Uuid>, Problem> {
         if id.is_none() && host.is_none() {
             return Ok(None);
         }
         let id = id.map(|id| id.trim().parse::<Uuid>()).transpose().map_err(|_| Problem::NotFound)?;
         let filter = BackendFilter { host: host.map(super::backends::with_slash), ..BackendFilter::default() };
-        let found = self.0.store.backend_entries(&filter).await?;
+        let found = self.store.backend_entries(&filter).await?;
         let found = found.into_iter().find(|backend| id.is_none_or(|id| backend.id == id));
-        found.map(|backend| Some(BackendId(backend.id))).ok_or(Problem::NotFound)
+        found.map(|backend| Some(backend.id)).ok_or(Problem::NotFound)
     }
 
-    async fn frontend_with(&self, key: &str) -> Result<FrontendId, Problem> {
+    async fn frontend_with(&self, key: &str) -> Result<Uuid, Problem> {
         let filter = FrontendFilter { key: Some(key.to_owned()), ..FrontendFilter::default() };
-        let found = self.0.store.frontend_entries(&filter).await?.into_iter().next();
-        found.map(|frontend| FrontendId(frontend.id)).ok_or(Problem::NotFound)
+        let found = self.store.frontend_entries(&filter).await?.into_iter().next();
+        found.map(|frontend| frontend.id).ok_or(Problem::NotFound)
     }
 
     /// A meeting as the REST API shows it.
@@ -150,7 +146,7 @@ impl Admin {
         Meeting {
             id: meeting.id.to_string(),
             internal_id: meeting.internal_id.clone().unwrap_or_default(),
-            meeting: info::read(meeting, self.0.cluster.reported(meeting).as_ref(), entry.patch.as_ref()),
+            meeting: info::read(meeting, self.cluster.reported(meeting).as_ref(), entry.patch.as_ref()),
             frontend_id: Some(meeting.frontend.0),
             backend_id: Some(meeting.backend.0),
             created_at,

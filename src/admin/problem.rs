@@ -54,11 +54,11 @@ impl Problem {
         Self::Fields(BTreeMap::from([(path.to_owned(), vec![why.to_owned()])]))
     }
 
-    /// What is wrong with fields: each place with whether it is, and why.
-    pub(super) fn of_fields<'a>(checks: impl IntoIterator<Item = (&'a str, bool, &'a str)>) -> Result<(), Self> {
+    /// Fields cannot be used, each with why. None: all is well.
+    pub(super) fn unless_none(wrong: impl IntoIterator<Item = (String, String)>) -> Result<(), Self> {
         let mut fields = Fields::new();
-        for (place, _, why) in checks.into_iter().filter(|(_, wrong, _)| *wrong) {
-            fields.entry(place.to_owned()).or_default().push(why.to_owned());
+        for (place, why) in wrong {
+            fields.entry(place).or_default().push(why);
         }
         if fields.is_empty() { Ok(()) } else { Err(Self::Fields(fields)) }
     }
@@ -83,7 +83,7 @@ impl Problem {
         match self {
             Problem::NoToken => says("missing or malformed jwt"),
             Problem::BadToken => says("invalid or expired jwt"),
-            Problem::TooManyBadTokens => says("too many invalid tokens; try again in a minute"),
+            Problem::TooManyBadTokens => says("invalid or expired jwt, too many times; try again in a minute"),
             Problem::Scope(scopes) => {
                 let names: Vec<_> = scopes.iter().map(|scope| scope.name()).collect();
                 says(&format!("{} scope required", names.join(", ")))

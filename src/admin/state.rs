@@ -17,6 +17,10 @@ use crate::store::{ImportOptions, StateError};
 pub(super) struct How {
     /// `yes`, `true` or `1`: only say what would change.
     dry_run: Option<String>,
+    /// `yes`, `true` or `1`: the document comes from another system, and what only exists here stays.
+    moving: Option<String>,
+    /// The fingerprint of the changes that somebody has agreed to. If the document would change something else, nothing is done.
+    fingerprint: Option<String>,
     /// `yes`, `true` or `1`: delete the frontends and backends that are not in the document. Meetings of such frontends end.
     delete: Option<String>,
 }
@@ -25,7 +29,7 @@ pub(super) struct How {
 #[utoipa::path(get, path = "/api/v1/state", tag = "state",
     responses((status = OK, description = "The configuration", body = StateDocument)))]
 pub(super) async fn export(State(admin): State<Admin>, who: Caller<Admins>) -> Result<Reply<StateDocument>, Problem> {
-    let document = admin.0.store.export_state().await?;
+    let document = admin.store.export_state().await?;
     who.audit("the configuration was read out", "every secret");
     Ok(Reply(document))
 }
@@ -39,8 +43,13 @@ pub(super) async fn import(
     Asked(how): Asked<How>,
     Document(document): Document<StateDocument>,
 ) -> Result<Reply<StateChanges>, Problem> {
-    let options = ImportOptions { delete: is_yes(how.delete.as_deref()), dry_run: is_yes(how.dry_run.as_deref()) };
-    let done = admin.0.store.import_state(&document, options).await?;
+    let options = ImportOptions {
+        delete: is_yes(how.delete.as_deref()),
+        dry_run: is_yes(how.dry_run.as_deref()),
+        moving: is_yes(how.moving.as_deref()),
+        fingerprint: how.fingerprint,
+    };
+    let done = admin.store.import_state(&document, options).await?;
     if done.applied {
         done.changes.iter().for_each(|change| who.audit(&told(change), &change.name));
     }
@@ -60,6 +69,7 @@ impl From<StateError> for Problem {
     fn from(error: StateError) -> Self {
         match error {
             StateError::Invalid { fields } => Self::Fields(fields),
+            StateError::Moved => Self::Conflict(error.to_string()),
             StateError::Store(error) => error.into(),
         }
     }

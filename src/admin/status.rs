@@ -31,7 +31,7 @@ pub(super) async fn status(State(admin): State<Admin>, who: Caller<Anyone>) -> R
         api: "v1".to_owned(),
         account_ref: who.subject().to_owned(),
         is_admin: who.is_admin(),
-        database: admin.0.store.schema_status().await,
+        database: admin.store.schema_status().await,
     })
 }
 
@@ -39,8 +39,8 @@ pub(super) async fn status(State(admin): State<Admin>, who: Caller<Anyone>) -> R
 #[utoipa::path(post, path = "/api/v1/ctrl/migrate", tag = "status",
     responses((status = OK, description = "The schema as it is now", body = SchemaStatus)))]
 pub(super) async fn migrate(State(admin): State<Admin>, who: Caller<Admins>) -> Result<Reply<SchemaStatus>, Problem> {
-    for migration in admin.0.store.migrate().await? {
+    for migration in admin.store.migrate().await? {
         who.audit("a migration was applied", &migration);
     }
-    Ok(Reply(admin.0.store.schema_status().await))
+    Ok(Reply(admin.store.schema_status().await))
 }

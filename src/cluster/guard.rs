@@ -1,7 +1,7 @@
 //! The way to the nodes through their circuits: a node that does not answer holds no calls.
 
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use b3scale_middleware::cluster::{Backend, Passage};
 use b3scale_middleware::ports::{NodeRequest, Nodes};
@@ -65,7 +65,7 @@ impl Cluster {
     fn suspect(&self, backend: &Backend) {
         let (cluster, id) = (self.clone(), backend.id);
         self.spawn(async move {
-            if let Err(error) = cluster.noted(cluster.0.store.hasten_poll(id).await) {
+            if let Err(error) = cluster.noted(cluster.0.store.hasten_poll(id, Duration::ZERO).await) {
                 tracing::debug!(backend.id = %id, %error, "A suspect could not be reported");
             }
         });

@@ -175,10 +175,8 @@ impl Meetings for Cluster {
 
     fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()> {
         async move {
-            match self.noted(self.0.store.forget_meeting(meeting).await) {
-                Ok(true) => self.0.view.unlearn(&meeting.id, meeting.version),
-                Ok(false) => self.look_again(&meeting.id).await,
-                Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "A meeting's end could not be noted"),
+            if let Err(error) = self.forget_now(meeting).await {
+                tracing::warn!(meeting.id = %meeting.id, %error, "A meeting's end could not be noted");
             }
         }
         .boxed()
@@ -186,6 +184,19 @@ impl Meetings for Cluster {
 }
 
 impl Cluster {
+    /// A meeting is gone, or there is nothing of it that was believed.
+    ///
+    /// # Errors
+    /// It could not be noted.
+    pub async fn forget_now(&self, meeting: &Meeting) -> Result<(), StoreError> {
+        if self.noted(self.0.store.forget_meeting(meeting).await)? {
+            self.0.view.unlearn(&meeting.id, meeting.version);
+        } else {
+            self.look_again(&meeting.id).await;
+        }
+        Ok(())
+    }
+
     /// Reads a meeting that memory does not have, or not as it is by now. Whoever wants the same meanwhile waits for the same
     /// look.
     async fn look_up(&self, id: &ScopedId) -> Result<(), Fault> {

@@ -10,8 +10,9 @@ use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::{ImportError, Imported, tenants_id};
+use crate::rest::check::base_url;
 use crate::rest::{AdminState, FrontendSettings, HistoryRow, ImportedMeeting, StateBackend, StateFrontend};
-use crate::store::{ForeignDatabase, StoreError, base_url, column, stored_settings};
+use crate::store::{ForeignDatabase, StoreError, column, stored_settings};
 
 /// The only version of its schema that there is besides the very first.
 const SCHEMA: i32 = 2;

@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use self::redis::{Hash, Redis};
 use super::{ImportError, Imported};
+use crate::rest::check::base_url;
 use crate::rest::{AdminState, FrontendSettings, ImportedMeeting, Params, StateBackend, StateFrontend};
-use crate::store::{ForeignDatabase, base_url, column};
+use crate::store::{ForeignDatabase, column};
 
 /// The prefix of scalelite's keys, unless its `REDIS_NAMESPACE` says otherwise.
 pub const NAMESPACE: &str = "scalelite";

@@ -1,9 +1,11 @@
 //! Backends.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+use super::null_is_empty;
 
 /// Our record of a node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -60,10 +62,6 @@ pub struct BackendSettings {
     /// The backend's tags, never `null`.
     #[serde(deserialize_with = "null_is_empty")]
     pub tags: Vec<String>,
-}
-
-fn null_is_empty<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
-    Ok(Option::deserialize(value)?.unwrap_or_default())
 }
 
 /// What was seen of a node.

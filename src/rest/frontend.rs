@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use b3scale_middleware::bbb::Algorithm;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+use super::null_is_empty;
 
 /// Names and values of call parameters. An empty value is none.
 pub type Params = BTreeMap<String, String>;
@@ -44,8 +45,8 @@ pub struct FrontendKeys {
     pub next_secret: Option<String>,
     /// The checksum algorithms it may use. `null`: all. Not known to the original.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<String>>, example = json!(["sha256", "sha512"]))]
-    pub checksum_algorithms: Option<Vec<Algorithm>>,
+    #[schema(example = json!(["sha256", "sha512"]))]
+    pub checksum_algorithms: Option<Vec<String>>,
 }
 
 /// What is done to a frontend's calls.
@@ -102,8 +103,9 @@ pub struct DefaultPresentation {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct AttendeesLimit {
-    /// So many. 0: any number.
-    pub limit: u32,
+    /// So many, up to 2147483647. 0: any number.
+    #[schema(minimum = 0, maximum = 2147483647)]
+    pub limit: i64,
 }
 
 /// What becomes of a frontend's recordings.
@@ -116,7 +118,7 @@ pub struct RecordingSettings {
 
 /// Who may see a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(try_from = "String", rename_all = "snake_case")]
 pub enum Visibility {
     /// Nobody.
     Unpublished,
@@ -130,8 +132,20 @@ pub enum Visibility {
     PublicProtected,
 }
 
-fn null_is_empty<'de, D: Deserializer<'de>>(value: D) -> Result<Params, D::Error> {
-    Ok(Option::deserialize(value)?.unwrap_or_default())
+impl TryFrom<String> for Visibility {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        Ok(match &*word {
+            "unpublished" => Self::Unpublished,
+            "published" => Self::Published,
+            "protected" => Self::Protected,
+            "public" => Self::Public,
+            "public_protected" => Self::PublicProtected,
+            // In the words of the original.
+            _ => return Err(format!("unknown recording visibility: '{word}'")),
+        })
+    }
 }
 
 /// What is to be changed about a frontend. What is left out stays.
@@ -165,6 +179,6 @@ pub struct FrontendKeysChange {
     pub next_secret: Option<String>,
     /// `null`: all of them. Not known to the original.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<String>>, example = json!(["sha256", "sha512"]))]
-    pub checksum_algorithms: Option<Vec<Algorithm>>,
+    #[schema(example = json!(["sha256", "sha512"]))]
+    pub checksum_algorithms: Option<Vec<String>>,
 }

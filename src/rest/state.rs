@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{AdminState, FrontendSettings};
+use super::{AdminState, Backend, BackendSettings, Frontend, FrontendKeys, FrontendSettings, NodeKeys};
 
 /// The version of the documents that this program writes and reads.
 pub const VERSION: u32 = 1;
@@ -96,6 +96,34 @@ pub struct StateBackend {
     pub created_at: Option<OffsetDateTime>,
 }
 
+impl StateFrontend {
+    /// What an operator may set of a frontend.
+    pub fn of(frontend: &Frontend) -> Self {
+        let Frontend { active, bbb, settings, account_ref, .. } = frontend.clone();
+        let FrontendKeys { key, secret, next_secret, checksum_algorithms } = bbb;
+        Self {
+            key,
+            secret,
+            next_secret,
+            checksum_algorithms,
+            active,
+            account_ref,
+            settings,
+            id: None,
+            created_at: None,
+        }
+    }
+}
+
+impl StateBackend {
+    /// What an operator may set of a backend.
+    pub fn of(backend: &Backend) -> Self {
+        let Backend { bbb, settings, load_factor, admin_state, agent_ref, .. } = backend.clone();
+        let (NodeKeys { host, secret }, BackendSettings { tags }) = (bbb, settings);
+        Self { host, secret, tags, load_factor, admin_state, agent_ref, id: None, created_at: None }
+    }
+}
+
 /// A running meeting that is brought over from another system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -141,6 +169,9 @@ pub struct StateChanges {
     pub applied: bool,
     /// Everything that differs, in the order of the document. Empty: nothing.
     pub changes: Vec<Change>,
+    /// Names these changes. Sent with the document, it makes sure that these are done and no others.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
 }
 
 /// One difference.

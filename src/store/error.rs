@@ -131,7 +131,7 @@ pub(super) fn reason(error: &tokio_postgres::Error) -> String {
     text
 }
 
-/// Starting, stopping, full, or cut off by an administrator.
+/// Starting, stopping, full, cut off by an administrator, or a lock that somebody else holds for too long.
 fn is_passing(code: &SqlState) -> bool {
-    ["08", "53", "57P"].iter().any(|class| code.code().starts_with(class))
+    ["08", "53", "57P", "55P03"].iter().any(|class| code.code().starts_with(class))
 }

@@ -83,7 +83,8 @@ impl Store {
                     OR EXISTS (SELECT FROM meetings WHERE meetings.backend_id = status.backend_id))
                 ORDER BY poll_due LIMIT $1 FOR UPDATE OF status SKIP LOCKED)
             UPDATE backend_status AS status
-            SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2)
+            SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2),
+                polled_until = now() + make_interval(secs => $2)
             FROM due WHERE status.backend_id = due.backend_id
             RETURNING status.backend_id, node_state, misses, answers, report_digest, lease, now() AS asked_at";
         let rows = self.rows("take polls", sql, &[&i64::from(most), &lease.as_secs_f64()]).await?;
@@ -95,20 +96,25 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn take_poll(&self, id: BackendId, lease: Duration) -> Result<Option<Poll>, StoreError> {
-        let sql = "UPDATE backend_status SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2)
+        let sql = "UPDATE backend_status SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2),
+                polled_until = now() + make_interval(secs => $2)
             WHERE backend_id = $1
             RETURNING backend_id, node_state, misses, answers, report_digest, lease, now() AS asked_at";
         let row = self.row("take a poll", sql, &[&id.0, &lease.as_secs_f64()]).await?;
         row.as_ref().map(poll).transpose()
     }
 
-    /// Lets a node be asked now that is suspected of having failed, by whichever server is free.
+    /// Lets a node be asked again on which something has changed, by whichever server is free, but not before `pause` has passed
+    /// since it was asked. A poll that is under way comes to its end first.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn hasten_poll(&self, id: BackendId) -> Result<(), StoreError> {
-        let sql = "UPDATE backend_status SET poll_due = now() WHERE backend_id = $1 AND misses = 0";
-        self.rows("hasten a poll", sql, &[&id.0]).await.map(drop)
+    pub async fn hasten_poll(&self, id: BackendId, pause: Duration) -> Result<(), StoreError> {
+        let sql = "UPDATE backend_status SET hastened_at = now(),
+                poll_due = CASE WHEN polled_until > now() THEN poll_due
+                    ELSE least(poll_due, greatest(now(), asked_at + make_interval(secs => $2))) END
+            WHERE backend_id = $1";
+        self.rows("hasten a poll", sql, &[&id.0, &pause.as_secs_f64()]).await.map(drop)
     }
 
     /// Notes what came of a poll and returns the number of this record. `None`: another server has taken the node meanwhile,
@@ -119,7 +125,8 @@ impl Store {
     pub async fn record_poll(&self, poll: &Poll, outcome: &PollOutcome<'_>) -> Result<Option<i64>, StoreError> {
         // The row's lock is what makes seq gapless: a second server waits here for the first one's commit.
         let sql = "UPDATE backend_status SET node_state = $3, misses = $4, answers = $5, last_error = $6,
-                latency_ns = $7, attendees = $8, seq = seq + 1, poll_due = now() + make_interval(secs => $9),
+                latency_ns = $7, attendees = $8, seq = seq + 1, polled_until = NULL,
+                poll_due = now() + make_interval(secs => CASE WHEN hastened_at >= $10 THEN least($9::float8, 1) ELSE $9 END),
                 synced_at = CASE WHEN $5 > 0 THEN now() ELSE synced_at END,
                 asked_at = CASE WHEN $5 > 0 THEN $10 ELSE asked_at END,
                 report = coalesce($11, report), report_digest = coalesce($12, report_digest),

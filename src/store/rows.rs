@@ -24,7 +24,21 @@ pub(super) fn word<T: DeserializeOwned>(table: &str, row: &Row, name: &str) -> R
 
 /// A time as the REST API writes it.
 pub(super) fn time(table: &str, row: &Row, name: &str) -> Result<OffsetDateTime, StoreError> {
-    Ok(column::<SystemTime>(table, row, name)?.into())
+    let found = time_if_any(table, row, name)?;
+    found.ok_or_else(|| unreadable(table, row, &format!("{name} is missing")))
+}
+
+/// The same of a column that may be empty.
+pub(super) fn time_if_any(table: &str, row: &Row, name: &str) -> Result<Option<OffsetDateTime>, StoreError> {
+    let Some(time) = column::<Option<SystemTime>>(table, row, name)? else { return Ok(None) };
+    // PostgreSQL has times that nobody can write: infinity, and years of six digits.
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok().and_then(|since| since.try_into().ok());
+    let before = || SystemTime::UNIX_EPOCH.duration_since(time).ok().and_then(|before| before.try_into().ok());
+    let written = match since {
+        Some(since) => OffsetDateTime::UNIX_EPOCH.checked_add(since),
+        None => before().and_then(|before: time::Duration| OffsetDateTime::UNIX_EPOCH.checked_sub(before)),
+    };
+    written.map(Some).ok_or_else(|| unreadable(table, row, &format!("{name} is a time out of range")))
 }
 
 /// The word for a state, as the tables spell it.

@@ -3,27 +3,32 @@
 mod arrivals;
 mod check;
 mod difference;
-mod normal;
+pub(in crate::store) mod normal;
 mod tables;
 
 use std::collections::{BTreeMap, HashMap};
 
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::transaction::{Ending, Transaction, Work};
 use super::{Store, StoreError};
 use crate::rest::{Change, ChangeKind, StateBackend, StateChanges, StateDocument, StateFrontend, VERSION};
 
-pub(crate) use check::base_url;
+pub(crate) use difference::lines;
 pub(crate) use normal::stored_settings;
 
 /// How a document is put back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportOptions {
     /// Delete the frontends and backends that are not in the document, and so end or detach their meetings.
     pub delete: bool,
     /// Only say what would change.
     pub dry_run: bool,
+    /// It comes from another system, which does not know everything that is set here. What only exists here stays.
+    pub moving: bool,
+    /// What must be about to change: the fingerprint of changes that somebody has agreed to.
+    pub fingerprint: Option<String>,
 }
 
 /// Why a document was not put back. Nothing was changed.
@@ -35,6 +40,9 @@ pub enum StateError {
         /// What is wrong with each field, by its path in the document.
         fields: BTreeMap<String, Vec<String>>,
     },
+    /// The cluster was changed since somebody agreed to what the document would change.
+    #[error("the cluster was changed meanwhile, and the document would change something else now")]
+    Moved,
     /// The database could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -67,8 +75,9 @@ impl Store {
         options: ImportOptions,
     ) -> Result<StateChanges, StateError> {
         let ending = if options.dry_run { Ending::Rollback } else { Ending::Commit };
-        let changes = self.transaction(&PutBack { document, delete: options.delete }, ending).await?;
-        Ok(StateChanges { applied: !options.dry_run, changes })
+        let changes = self.transaction(&PutBack { document, options: &options }, ending).await?;
+        let fingerprint = Some(fingerprint(&changes));
+        Ok(StateChanges { applied: !options.dry_run, changes, fingerprint })
     }
 }
 
@@ -82,6 +91,8 @@ trait Entry: Clone + serde::Serialize {
     fn read(row: &tokio_postgres::Row) -> Result<Kept<Self>, StoreError>;
     /// Every value in the one way in which it is compared and kept.
     fn normal(&self) -> Self;
+    /// An entry of another system with what only exists here.
+    fn moved_onto(&self, there: &Self) -> Self;
     /// An entry of that name that says nothing else.
     fn blank(&self) -> Self;
     /// What it is known by.
@@ -106,7 +117,7 @@ enum Step<'a, T> {
 /// Making the cluster what a document says.
 struct PutBack<'a> {
     document: &'a StateDocument,
-    delete: bool,
+    options: &'a ImportOptions,
 }
 
 impl Work for PutBack<'_> {
@@ -115,7 +126,8 @@ impl Work for PutBack<'_> {
     type Error = StateError;
 
     async fn run(&self, transaction: &Transaction<'_>) -> Result<Vec<Change>, StateError> {
-        let Self { document, delete } = *self;
+        let Self { document, options } = *self;
+        let delete = options.delete;
         // Keeps other writers out, and lets meetings be placed.
         transaction.rows("LOCK TABLE frontends, backends IN SHARE ROW EXCLUSIVE MODE", &[]).await?;
         let kept_frontends = kept::<StateFrontend>(&transaction.rows(StateFrontend::SELECT, &[]).await?)?;
@@ -124,7 +136,8 @@ impl Work for PutBack<'_> {
         if !fields.is_empty() {
             return Err(StateError::Invalid { fields });
         }
-        let (frontends, backends) = (normals(&document.frontends), normals(&document.backends));
+        let frontends = wanted(&document.frontends, &kept_frontends, options);
+        let backends = wanted(&document.backends, &kept_backends, options);
         let frontend_steps = steps(&kept_frontends, &frontends, delete);
         let backend_steps = steps(&kept_backends, &backends, delete);
         tables::apply_frontends(transaction, &frontend_steps).await?;
@@ -137,7 +150,10 @@ impl Work for PutBack<'_> {
         };
         changes.extend(arrivals::meetings(transaction, &document.meetings, &places).await?);
         changes.extend(arrivals::history(transaction, &document.history, &places).await?);
-        Ok(changes)
+        match &options.fingerprint {
+            Some(agreed) if *agreed != fingerprint(&changes) => Err(StateError::Moved),
+            Some(_) | None => Ok(changes),
+        }
     }
 }
 
@@ -149,14 +165,27 @@ fn entries<T>(kept: Vec<Kept<T>>) -> Vec<T> {
     kept.into_iter().map(|kept| kept.entry).collect()
 }
 
-fn normals<T: Entry>(entries: &[T]) -> Vec<T> {
-    entries.iter().map(Entry::normal).collect()
+/// The entries as they are to be.
+fn wanted<T: Entry>(entries: &[T], kept: &[Kept<T>], options: &ImportOptions) -> Vec<T> {
+    let there: HashMap<&str, &T> = kept.iter().map(|kept| (kept.entry.name(), &kept.entry)).collect();
+    let entries = entries.iter().map(Entry::normal);
+    let onto = |entry: T| match there.get(entry.name()) {
+        Some(there) if options.moving => entry.moved_onto(there),
+        Some(_) | None => entry,
+    };
+    entries.map(onto).collect()
+}
+
+/// Names changes: of the same ones it is the same.
+fn fingerprint(changes: &[Change]) -> String {
+    let digest = Sha256::digest(serde_json::to_vec(changes).unwrap_or_default());
+    digest[..12].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What makes the rows what is wanted, in the order of the document and then of the table.
 fn steps<'a, T: Entry>(kept: &'a [Kept<T>], wanted: &'a [T], delete: bool) -> Vec<Step<'a, T>> {
     let there: HashMap<&str, &Kept<T>> = kept.iter().map(|kept| (kept.entry.name(), kept)).collect();
-    let differs = |kept: &Kept<T>, wanted: &T| !difference::lines(&kept.entry, wanted).is_empty();
+    let differs = |kept: &Kept<T>, wanted: &T| !lines(&kept.entry, wanted).is_empty();
     let mut steps: Vec<_> = wanted
         .iter()
         .filter_map(|wanted| match there.get(wanted.name()) {
@@ -174,7 +203,7 @@ fn steps<'a, T: Entry>(kept: &'a [Kept<T>], wanted: &'a [T], delete: bool) -> Ve
 fn change<T: Entry>(step: &Step<'_, T>) -> Change {
     let (kind, entry, details) = match step {
         Step::Add(_, wanted) => (ChangeKind::Add, *wanted, difference::values(&wanted.blank(), *wanted)),
-        Step::Change(kept, wanted) => (ChangeKind::Change, *wanted, difference::lines(&kept.entry, *wanted)),
+        Step::Change(kept, wanted) => (ChangeKind::Change, *wanted, lines(&kept.entry, *wanted)),
         Step::Delete(kept) => (ChangeKind::Delete, &kept.entry, Vec::new()),
     };
     Change { kind, what: T::WHAT.to_owned(), name: entry.name().to_owned(), details }

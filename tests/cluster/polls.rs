@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use b3scale::store::{Poll, PollOutcome};
 use b3scale_middleware::cluster::{AdminState, Health, NodeState};
+use b3scale_support::eventually;
 use tokio::task::JoinSet;
 
 use crate::fixture::Fixture;
@@ -65,8 +66,23 @@ async fn a_suspect_is_asked_at_once() {
         cluster.store.record_poll(&poll, &answered(&poll)).await.unwrap();
     }
     assert_eq!(cluster.store.take_polls(10, MINUTE).await.unwrap(), []);
-    cluster.store.hasten_poll(cluster.a).await.unwrap();
+    cluster.store.hasten_poll(cluster.a, Duration::ZERO).await.unwrap();
     assert_eq!(cluster.store.take_polls(10, MINUTE).await.unwrap()[0].backend, cluster.a);
+}
+
+/// An agent that speaks all the time must not keep its node from being heard.
+#[tokio::test]
+async fn a_poll_under_way_comes_to_its_end_and_another_follows_soon() {
+    let cluster = Fixture::new().await;
+    let poll = cluster.store.take_poll(cluster.a, MINUTE).await.unwrap().unwrap();
+    cluster.store.hasten_poll(cluster.a, Duration::ZERO).await.unwrap();
+    let others = cluster.store.take_polls(10, MINUTE).await.unwrap();
+    assert!(others.iter().all(|other| other.backend != cluster.a), "it is being asked");
+    let outcome = PollOutcome { next: MINUTE, ..answered(&poll) };
+    assert!(cluster.store.record_poll(&poll, &outcome).await.unwrap().is_some());
+    // What has happened meanwhile is not in that answer.
+    let again = async || cluster.store.take_polls(10, MINUTE).await.unwrap().iter().any(|one| one.backend == cluster.a);
+    eventually("it is asked again", again).await;
 }
 
 #[tokio::test]

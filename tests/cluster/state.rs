@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use b3scale::rest::{Change, ChangeKind, StateChanges, StateDocument};
-use b3scale::store::{ImportOptions, StateError, Store};
+use b3scale::store::{FrontendFilter, ImportOptions, StateError, Store};
 use b3scale_middleware::cluster::{AdminState, FrontendId, MeetingState};
 use b3scale_support::TestDatabase;
 use proptest::collection::{btree_map, btree_set};
@@ -17,7 +17,9 @@ use uuid::Uuid;
 
 use crate::fixture::{Fixture, born, scoped};
 
-const DELETE: ImportOptions = ImportOptions { delete: true, dry_run: false };
+fn deleting() -> ImportOptions {
+    ImportOptions { delete: true, ..ImportOptions::default() }
+}
 
 fn document(value: Value) -> StateDocument {
     serde_json::from_value(value).expect("it is a document")
@@ -31,7 +33,7 @@ async fn import(store: &Store, value: Value) -> Result<StateChanges, StateError>
 async fn problems(store: &Store, value: Value) -> BTreeMap<String, Vec<String>> {
     match import(store, value).await.expect_err("it is refused") {
         StateError::Invalid { fields } => fields,
-        StateError::Store(error) => panic!("{error}"),
+        error => panic!("{error}"),
     }
 }
 
@@ -91,7 +93,7 @@ async fn what_is_imported_is_exported_in_order_and_a_second_time_changes_nothing
     assert_eq!(exported, expected);
     let text = serde_json::to_value(&exported).unwrap();
     for again in [text, campus()] {
-        assert_eq!(database.store().import_state(&document(again), DELETE).await.unwrap().changes, []);
+        assert_eq!(database.store().import_state(&document(again), deleting()).await.unwrap().changes, []);
     }
     let university = database.store().find_frontend(FrontendId(Uuid::from_u128(7))).await.unwrap();
     assert_eq!(university.expect("it kept its identity").key, "university");
@@ -116,7 +118,7 @@ async fn only_what_differs_is_touched_and_said_without_secrets() {
     changed["frontends"][0]["settings"]["required_tags"] = json!(["a"]);
     changed["frontends"][0]["settings"]["attendees_limit"] = Value::Null;
     changed["backends"][1]["load_factor"] = json!(2.0);
-    let dry = ImportOptions { dry_run: true, delete: false };
+    let dry = ImportOptions { dry_run: true, ..ImportOptions::default() };
     let foreseen = store.import_state(&document(changed.clone()), dry).await.unwrap();
     assert!(!foreseen.applied);
     assert_eq!(versions().await, before);
@@ -162,10 +164,10 @@ async fn what_is_missing_goes_only_if_it_is_to_be_deleted() {
     let school = json!([{"key": "school", "secret": "s3cret"}]);
     let mut without_a = only_b.clone();
     without_a["frontends"] = school;
-    let changes = cluster.store.import_state(&document(without_a), DELETE).await.unwrap();
+    let changes = cluster.store.import_state(&document(without_a), deleting()).await.unwrap();
     assert_eq!(in_short(&changes), [(ChangeKind::Delete, "backend", "https://a.example/api/")]);
     assert_eq!(cluster.found("algebra").await.unwrap().state, MeetingState::Detached);
-    let changes = cluster.store.import_state(&document(only_b), DELETE).await.unwrap();
+    let changes = cluster.store.import_state(&document(only_b), deleting()).await.unwrap();
     assert_eq!(in_short(&changes), [(ChangeKind::Delete, "frontend", "school")]);
     assert_eq!(cluster.found("algebra").await, None);
 }
@@ -191,7 +193,7 @@ async fn an_import_that_is_given_up_is_undone() {
     for steps in 0..40 {
         let mut document = document(running());
         document.frontends[0].secret = "changed".to_owned();
-        let mut importing = Box::pin(single.import_state(&document, DELETE));
+        let mut importing = Box::pin(single.import_state(&document, deleting()));
         let mut polled = 0;
         // Given up at its first, second, third … wait.
         let given_up = std::future::poll_fn(|context| {
@@ -344,7 +346,7 @@ async fn an_import_that_is_killed_half_way_leaves_nothing_changed() {
         let mut document = document(running());
         document.frontends[0].secret = "changed".to_owned();
         let doomed = Store::connect(cluster.database.url(), 1).await.unwrap();
-        let error = doomed.import_state(&document, DELETE).await.expect_err("it is killed");
+        let error = doomed.import_state(&document, deleting()).await.expect_err("it is killed");
         assert!(matches!(error, StateError::Store(_)), "{error}");
         assert_eq!(cluster.store.export_state().await.unwrap(), before);
         assert_eq!(cluster.found("algebra").await, None);
@@ -384,9 +386,9 @@ async fn any_document_comes_back_as_it_was_put_in() {
     let (strategy, mut runner) = (documents(), TestRunner::deterministic());
     for _ in 0..40 {
         let document = strategy.new_tree(&mut runner).expect("a document").current();
-        database.store().import_state(&document, DELETE).await.unwrap();
+        database.store().import_state(&document, deleting()).await.unwrap();
         assert_eq!(database.store().export_state().await.unwrap(), document);
-        assert_eq!(database.store().import_state(&document, DELETE).await.unwrap().changes, []);
+        assert_eq!(database.store().import_state(&document, deleting()).await.unwrap().changes, []);
     }
 }
 
@@ -422,4 +424,53 @@ fn documents() -> impl Strategy<Value = StateDocument> {
             document(json!({"version": 1, "frontends": frontends, "backends": backends}))
         },
     )
+}
+
+/// While one moves in, the old system knows nothing of what is set here.
+#[tokio::test]
+async fn what_comes_from_another_system_again_leaves_alone_what_only_exists_here() {
+    let database = TestDatabase::new().await;
+    let moving = || ImportOptions { moving: true, ..ImportOptions::default() };
+    let brought = json!({"version": 1, "frontends": [{"key": "school", "secret": "old", "settings": {"required_tags": ["eu"]}}],
+        "backends": [{"host": "https://n1.example/api/", "secret": "n1", "tags": ["eu"]}]});
+    database.store().import_state(&document(brought.clone()), moving()).await.unwrap();
+    let here = json!({"version": 1, "frontends": [{"key": "school", "secret": "old", "next_secret": "new", "active": false,
+            "account_ref": "c-7", "settings": {"required_tags": ["eu"], "allowed_tags": ["gpu"]}}],
+        "backends": [{"host": "https://n1.example/api/", "secret": "n1", "tags": ["eu"], "admin_state": "stopped",
+            "agent_ref": "node-1"}]});
+    import(database.store(), here).await.unwrap();
+    let again = database.store().import_state(&document(brought.clone()), moving()).await.unwrap();
+    assert_eq!(again.changes, []);
+    let mut later = brought;
+    later["frontends"][0]["secret"] = "changed there".into();
+    let later = database.store().import_state(&document(later), moving()).await.unwrap();
+    assert_eq!(later.changes[0].details, ["secret: changed"]);
+}
+
+#[tokio::test]
+async fn only_what_was_agreed_to_is_done() {
+    let database = TestDatabase::new().await;
+    let dry = ImportOptions { dry_run: true, ..deleting() };
+    let shown = database.store().import_state(&document(campus()), dry).await.unwrap();
+    import(database.store(), json!({"version": 1, "frontends": [{"key": "late", "secret": "x"}]})).await.unwrap();
+    let agreed = ImportOptions { fingerprint: shown.fingerprint, ..deleting() };
+    let error = database.store().import_state(&document(campus()), agreed.clone()).await.expect_err("it would delete");
+    assert!(matches!(error, StateError::Moved), "{error}");
+    assert_eq!(database.store().export_state().await.unwrap().frontends.len(), 1);
+    database.execute("DELETE FROM frontends").await;
+    database.store().import_state(&document(campus()), agreed).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_time_that_nobody_can_write_is_refused_and_harms_nobody() {
+    let database = TestDatabase::new().await;
+    let late =
+        json!({"version": 1, "frontends": [{"key": "a", "secret": "x", "created_at": "9999-12-31T23:59:59-23:59"}]});
+    assert!(problems(database.store(), late).await.contains_key("frontends[0].created_at"));
+    import(database.store(), json!({"version": 1, "frontends": [{"key": "a", "secret": "x"}]})).await.unwrap();
+    database.execute("UPDATE frontends SET created_at = 'infinity'").await;
+    let listed = database.store().frontend_entries(&FrontendFilter::default()).await.unwrap();
+    assert_eq!(listed, [], "what cannot be read is left out of a list");
+    let filter = FrontendFilter { key: Some("a".to_owned()), ..FrontendFilter::default() };
+    database.store().frontend_entries(&filter).await.expect_err("it is there, and is what was asked for");
 }

@@ -1,15 +1,14 @@
 //! What may be said of a backend, and what of it can be kept.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use time::OffsetDateTime;
-use url::Url;
 use uuid::Uuid;
 
 use crate::admin::body::Shaped;
 use crate::admin::problem::Problem;
 use crate::admin::shape::Shape;
-use crate::rest::{AdminState, Backend, BackendSettings, NodeKeys, NodeState};
+use crate::rest::{AdminState, Backend, BackendSettings, NodeKeys, NodeState, StateBackend, check};
 
 static KEYS: Shape = Shape::Object(&[("host", Shape::Text), ("secret", Shape::Text)]);
 
@@ -32,11 +31,8 @@ pub(super) fn filled(said: Value, agent_ref: Option<String>) -> Result<Backend, 
     if form["admin_state"] == "" {
         form["admin_state"] = "ready".into();
     }
-    if form["load_factor"].as_f64() == Some(0.0) {
-        form["load_factor"] = json!(1.0);
-    }
-    let Checked { bbb, settings, admin_state, load_factor } = checked(form)?;
-    let now = OffsetDateTime::now_utc();
+    let (now, Filled { bbb, settings, admin_state, load_factor }) =
+        (OffsetDateTime::now_utc(), read(form, &agent_ref)?);
     Ok(Backend {
         id: Uuid::now_v7(),
         node_state: NodeState::Init,
@@ -60,7 +56,7 @@ pub(super) fn filled(said: Value, agent_ref: Option<String>) -> Result<Backend, 
 pub(super) fn changed(there: &Backend, said: Value) -> Result<Backend, Problem> {
     let mut form = serde_json::to_value(there).map_err(|_| Problem::Internal)?;
     Form::SHAPE.merge(&mut form, said);
-    let Checked { bbb, settings, admin_state, load_factor } = checked(form)?;
+    let Filled { bbb, settings, admin_state, load_factor } = read(form, &there.agent_ref)?;
     Ok(Backend { bbb, settings, admin_state, load_factor, ..there.clone() })
 }
 
@@ -70,48 +66,48 @@ pub(in crate::admin) fn with_slash(host: &str) -> String {
     if host.ends_with('/') { host.to_owned() } else { format!("{host}/") }
 }
 
-/// What can be kept.
-#[derive(Deserialize)]
-struct Checked {
+/// A form that can be kept.
+struct Filled {
     bbb: NodeKeys,
     settings: BackendSettings,
     admin_state: AdminState,
     load_factor: f64,
 }
 
-fn checked(mut form: Value) -> Result<Checked, Problem> {
-    if form["bbb"].is_null() {
-        return Err(Problem::field("bbb", "this field is required"));
-    }
-    let secret = form["bbb"]["secret"].as_str().map(str::trim).unwrap_or_default().to_owned();
-    form["bbb"]["secret"] = secret.into();
-    check(&form)?;
-    let mut checked: Checked = serde_json::from_value(form).map_err(|error| Problem::Body(error.to_string()))?;
-    checked.bbb.host = with_slash(&checked.bbb.host);
-    checked.settings.tags.retain(|tag| !tag.trim().is_empty());
-    Ok(checked)
+/// A form as it came.
+#[derive(Deserialize)]
+struct Sheet {
+    bbb: Option<NodeKeys>,
+    settings: BackendSettings,
+    admin_state: String,
+    load_factor: f64,
 }
 
-/// Says of everything that cannot be kept why.
-fn check(form: &Value) -> Result<(), Problem> {
-    let host = form["bbb"]["host"].as_str().map(str::trim).unwrap_or_default();
-    let odd = |char: char| char.is_whitespace() || char.is_control();
-    let is_url = ["http://", "https://"].iter().any(|scheme| host.starts_with(scheme))
-        && Url::parse(host).is_ok_and(|url| url.has_host())
-        && !host.contains(odd);
-    let bare = Url::parse(host).is_ok_and(|url| url.query().is_none() && url.fragment().is_none());
-    let state = AdminState::deserialize(&form["admin_state"]).ok();
-    let factor = form["load_factor"].as_f64().unwrap_or_default();
-    Problem::of_fields([
-        ("bbb.host", host.is_empty(), "this field is required"),
-        ("bbb.host", !host.is_empty() && !is_url, "should start with http(s)://"),
-        ("bbb.host", is_url && !bare, "should have no query and no fragment"),
-        ("bbb.secret", form["bbb"]["secret"] == "", "this field is required"),
-        (
-            "admin_state",
-            state.is_none_or(|state| state == AdminState::Destroyed),
-            "should be init, ready, stopped or decommissioned",
-        ),
-        ("load_factor", !(factor > 0.0 && factor.is_finite()), "should be greater than 0"),
-    ])
+fn read(form: Value, agent_ref: &Option<String>) -> Result<Filled, Problem> {
+    let sheet: Sheet = serde_json::from_value(form).map_err(|error| Problem::Body(error.to_string()))?;
+    let Sheet { bbb: Some(bbb), settings, admin_state, load_factor } = sheet else {
+        return Err(Problem::field("bbb", check::REQUIRED));
+    };
+    let state = AdminState::deserialize(Value::from(admin_state));
+    let entry = StateBackend {
+        host: bbb.host.trim().to_owned(),
+        secret: bbb.secret.trim().to_owned(),
+        tags: settings.tags.into_iter().filter(|tag| !tag.trim().is_empty()).collect(),
+        // Zero is what tools say that say nothing.
+        load_factor: if load_factor == 0.0 { 1.0 } else { load_factor },
+        // No backend can be given this state, as it can be given none that does not exist.
+        admin_state: state.unwrap_or(AdminState::Destroyed),
+        agent_ref: agent_ref.clone(),
+        id: None,
+        created_at: None,
+    };
+    Problem::unless_none(check::backend(&entry).into_iter().map(|(place, why)| (in_form(&place), why)))?;
+    let StateBackend { host, secret, tags, load_factor, admin_state, .. } = entry;
+    let bbb = NodeKeys { host: with_slash(&host), secret };
+    Ok(Filled { bbb, settings: BackendSettings { tags }, admin_state, load_factor })
+}
+
+/// Where a field of an entry stands in the form.
+fn in_form(place: &str) -> String {
+    if ["host", "secret"].contains(&place) { format!("bbb.{place}") } else { place.to_owned() }
 }

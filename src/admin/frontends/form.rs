@@ -1,6 +1,5 @@
 //! What may be said of a frontend, and what of it can be kept.
 
-use b3scale_middleware::bbb::Algorithm;
 use serde::Deserialize;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -9,7 +8,7 @@ use uuid::Uuid;
 use crate::admin::body::Shaped;
 use crate::admin::problem::Problem;
 use crate::admin::shape::Shape;
-use crate::rest::{Frontend, FrontendKeys, FrontendSettings, Visibility};
+use crate::rest::{Frontend, FrontendKeys, FrontendSettings, StateFrontend, check};
 
 static PRESENTATION: Shape = Shape::Object(&[("url", Shape::Text), ("force", Shape::Flag)]);
 static LIMIT: Shape = Shape::Object(&[("limit", Shape::Whole)]);
@@ -54,72 +53,64 @@ pub(super) fn filled(said: Value) -> Result<Frontend, Problem> {
     form["active"] = true.into();
     Form::SHAPE.merge(&mut form, said);
     let now = OffsetDateTime::now_utc();
-    let Checked { bbb, active, settings, account_ref } = checked(form)?;
+    let Filled { bbb, active, settings, account_ref } = read(form)?;
     Ok(Frontend { id: Uuid::now_v7(), active, bbb, settings, account_ref, created_at: now, updated_at: now })
 }
 
-/// A frontend with what is said put over what is there. Only an operator gives it to another customer.
+/// A frontend with what is said put over what is there. To whom it belongs and what tags it may choose is for operators to say.
 pub(super) fn changed(there: &Frontend, said: Value, by_operator: bool) -> Result<Frontend, Problem> {
     let mut form = serde_json::to_value(there).map_err(|_| Problem::Internal)?;
     Form::SHAPE.merge(&mut form, said);
-    let Checked { bbb, active, settings, account_ref } = checked(form)?;
-    let account_ref = if by_operator { account_ref } else { there.account_ref.clone() };
+    let Filled { bbb, active, mut settings, mut account_ref } = read(form)?;
+    if !by_operator {
+        account_ref.clone_from(&there.account_ref);
+        settings.allowed_tags.clone_from(&there.settings.allowed_tags);
+    }
     Ok(Frontend { bbb, active, settings, account_ref, ..there.clone() })
 }
 
-/// What can be kept.
-#[derive(Deserialize)]
-struct Checked {
+/// A form that can be kept.
+struct Filled {
     bbb: FrontendKeys,
     active: bool,
     settings: FrontendSettings,
     account_ref: Option<String>,
 }
 
-fn checked(mut form: Value) -> Result<Checked, Problem> {
-    if form["bbb"].is_null() {
-        return Err(Problem::field("bbb", "this field is required"));
-    }
-    for name in ["key", "secret", "next_secret"] {
-        let text = &mut form["bbb"][name];
-        *text = text.as_str().map(str::trim).into();
-    }
-    for empty in ["/bbb/next_secret", "/account_ref"] {
-        if let Some(text) = form.pointer_mut(empty).filter(|text| text.as_str() == Some("")) {
-            *text = Value::Null;
-        }
-    }
-    let visibility = &form["settings"]["recordings"]["visibility_override"];
-    if Option::<Visibility>::deserialize(visibility).is_err() {
-        let word = visibility.as_str().unwrap_or_default();
-        return Err(Problem::Body(format!("unknown recording visibility: '{word}'")));
-    }
-    check(&form)?;
-    serde_json::from_value(form).map_err(|error| Problem::Body(error.to_string()))
+/// A form as it came.
+#[derive(Deserialize)]
+struct Sheet {
+    bbb: Option<FrontendKeys>,
+    active: bool,
+    settings: FrontendSettings,
+    account_ref: Option<String>,
 }
 
-/// Says of everything that cannot be kept why.
-fn check(form: &Value) -> Result<(), Problem> {
-    let (key, secret) = (form["bbb"]["key"].as_str(), form["bbb"]["secret"].as_str());
-    let algorithms = &form["bbb"]["checksum_algorithms"];
-    let unknown = Option::<Vec<Algorithm>>::deserialize(algorithms).is_err();
-    let limit = &form["settings"]["attendees_limit"]["limit"];
-    let in_path = |key: &str| !key.contains(|char: char| char == '/' || char.is_control());
-    Problem::of_fields([
-        ("bbb.key", key.is_none_or(str::is_empty), "this field is required"),
-        ("bbb.key", !key.is_none_or(in_path), "should have no slash and no control character: it is a part of a URL"),
-        ("bbb.secret", secret.is_none_or(str::is_empty), "this field is required"),
-        ("bbb.checksum_algorithms", unknown, "should be some of sha1, sha256, sha384, sha512"),
-        (
-            "bbb.checksum_algorithms",
-            algorithms.as_array().is_some_and(Vec::is_empty),
-            "should be null, or name at least one",
-        ),
-        // Tools keep it in 32 bits with a sign.
-        (
-            "settings.attendees_limit.limit",
-            !limit.is_null() && limit.as_u64().is_none_or(|limit| i32::try_from(limit).is_err()),
-            "should be from 0 to 2147483647",
-        ),
-    ])
+fn read(form: Value) -> Result<Filled, Problem> {
+    let sheet: Sheet = serde_json::from_value(form).map_err(|error| Problem::Body(error.to_string()))?;
+    let Sheet { bbb: Some(bbb), active, settings, account_ref } = sheet else {
+        return Err(Problem::field("bbb", check::REQUIRED));
+    };
+    let some = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let entry = StateFrontend {
+        key: bbb.key.trim().to_owned(),
+        secret: bbb.secret.trim().to_owned(),
+        next_secret: some(bbb.next_secret),
+        checksum_algorithms: bbb.checksum_algorithms,
+        active,
+        account_ref: some(account_ref),
+        settings,
+        id: None,
+        created_at: None,
+    };
+    Problem::unless_none(check::frontend(&entry).into_iter().map(|(place, why)| (in_form(&place), why)))?;
+    let StateFrontend { key, secret, next_secret, checksum_algorithms, settings, account_ref, .. } = entry;
+    let bbb = FrontendKeys { key, secret, next_secret, checksum_algorithms };
+    Ok(Filled { bbb, active, settings, account_ref })
+}
+
+/// Where a field of an entry stands in the form.
+fn in_form(place: &str) -> String {
+    let keys = ["key", "secret", "next_secret", "checksum_algorithms"];
+    if keys.iter().any(|key| place.starts_with(key)) { format!("bbb.{place}") } else { place.to_owned() }
 }

@@ -1,6 +1,6 @@
 //! Backends as the REST API shows them: what an operator set, and what was seen of the node.
 
-use std::time::SystemTime;
+use std::marker::PhantomData;
 
 use b3scale_middleware::cluster::BackendId;
 use time::OffsetDateTime;
@@ -10,7 +10,8 @@ use tokio_postgres::Row;
 use super::TABLE;
 use crate::rest::{Backend, BackendSettings, NodeKeys};
 use crate::store::pool::Params;
-use crate::store::rows::{column, readable, spelling, time, word};
+use crate::store::rows::{column, readable, spelling, time, time_if_any, word};
+use crate::store::transaction::{Ending, Transaction, Work};
 use crate::store::{Store, StoreError};
 
 /// What the original shows of an agent that was never heard of.
@@ -39,26 +40,27 @@ const ENTRY: &str = "SELECT backends.*, node_state, last_error, latency_ns, atte
     FROM backends LEFT JOIN backend_status ON backend_id = backends.id";
 
 impl Store {
-    /// Backends by their URL.
+    /// Backends by their URL. One that cannot be read is left out of a list.
     ///
     /// # Errors
-    /// Any [`StoreError`] of the database.
+    /// [`StoreError::Row`] when it is the one that was asked for.
     pub async fn backend_entries(&self, filter: &BackendFilter) -> Result<Vec<Backend>, StoreError> {
         let sql = format!(
             "{ENTRY} WHERE ($1::text IS NULL OR url = $1) AND ($2::text IS NULL OR url LIKE '%' || $2 || '%')
                 AND ($3::text IS NULL OR url ILIKE '%' || $3 || '%') ORDER BY url"
         );
         let BackendFilter { host, host_like, host_ilike } = filter;
-        Ok(readable(&self.rows("list backends", &sql, &[host, host_like, host_ilike]).await?, entry))
+        let rows = self.rows("list backends", &sql, &[host, host_like, host_ilike]).await?;
+        if host.is_some() { rows.iter().map(entry).collect() } else { Ok(readable(&rows, entry)) }
     }
 
-    /// One backend, and the version of its row.
+    /// One backend.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn backend_entry(&self, id: BackendId) -> Result<Option<(Backend, i64)>, StoreError> {
+    pub async fn backend_entry(&self, id: BackendId) -> Result<Option<Backend>, StoreError> {
         let row = self.row("find a backend", &format!("{ENTRY} WHERE backends.id = $1"), &[&id.0]).await?;
-        row.map(|row| Ok((entry(&row)?, column(TABLE, &row, "version")?))).transpose()
+        row.as_ref().map(entry).transpose()
     }
 
     /// The backend of an agent.
@@ -83,23 +85,58 @@ impl Store {
         self.rows("add a backend", sql, params).await.map(drop)
     }
 
-    /// Changes a backend whose row still has that version. `false`: it has another by now, or is gone.
+    /// Changes a backend, whose row nobody else changes meanwhile, and returns it as it was and as it is. `None`: there is no
+    /// such backend.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] when its new URL is in use.
-    pub async fn change_backend(&self, changed: &Backend, version: i64) -> Result<bool, StoreError> {
-        let sql = "UPDATE backends SET url = $2, secret = $3, tags = $4, load_factor = $5, admin_state = $6
-            WHERE id = $1 AND version = $7 RETURNING id";
+    /// [`StoreError::Taken`] when its new URL is in use; whatever `change` refuses it with.
+    pub async fn change_backend<E: From<StoreError> + Send>(
+        &self,
+        id: BackendId,
+        change: impl Fn(&Backend) -> Result<Backend, E> + Sync,
+    ) -> Result<Option<(Backend, Backend)>, E> {
+        self.transaction(&Changing { id, change, error: PhantomData }, Ending::Commit).await
+    }
+}
+
+/// Changing a backend.
+struct Changing<F, E> {
+    id: BackendId,
+    change: F,
+    error: PhantomData<fn() -> E>,
+}
+
+impl<F, E> Work for Changing<F, E>
+where
+    F: Fn(&Backend) -> Result<Backend, E> + Sync,
+    E: From<StoreError> + Send,
+{
+    const TASK: &'static str = "change a backend";
+    type Done = Option<(Backend, Backend)>;
+    type Error = E;
+
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Self::Done, E> {
+        let find = async || -> Result<Option<Backend>, E> {
+            let sql = format!("{ENTRY} WHERE backends.id = $1 FOR UPDATE OF backends");
+            Ok(transaction.rows(&sql, &[&self.id.0]).await?.first().map(entry).transpose()?)
+        };
+        let Some(there) = find().await? else { return Ok(None) };
+        let changed = (self.change)(&there)?;
+        if changed == there {
+            return Ok(Some((there, changed)));
+        }
+        let sql =
+            "UPDATE backends SET url = $2, secret = $3, tags = $4, load_factor = $5, admin_state = $6 WHERE id = $1";
         let NodeKeys { host, secret } = &changed.bbb;
         let (tags, state) = (&changed.settings.tags, spelling(changed.admin_state));
-        let params: Params<'_> = &[&changed.id, host, secret, tags, &changed.load_factor, &state, &version];
-        Ok(self.row("change a backend", sql, params).await?.is_some())
+        transaction.rows(sql, &[&changed.id, host, secret, tags, &changed.load_factor, &state]).await?;
+        Ok(find().await?.map(|changed| (there, changed)))
     }
 }
 
 fn entry(row: &Row) -> Result<Backend, StoreError> {
     let count = |name| column::<Option<i32>>(TABLE, row, name).map(|count| count.unwrap_or_default().unsigned_abs());
-    let seen = |name| Ok::<_, StoreError>(column::<Option<SystemTime>>(TABLE, row, name)?.map(Into::into));
+    let seen = |name| time_if_any(TABLE, row, name);
     let meetings: i64 = column(TABLE, row, "meetings")?;
     let latency: i64 = column::<Option<i64>>(TABLE, row, "latency_ns")?.unwrap_or_default();
     Ok(Backend {

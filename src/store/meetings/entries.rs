@@ -1,15 +1,17 @@
 //! Meetings as the REST API shows them.
 
-use std::time::SystemTime;
+use std::marker::PhantomData;
 
-use b3scale_middleware::cluster::{BackendId, FrontendId, Meeting};
+use b3scale_middleware::cluster::Meeting;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::{TABLE, meeting};
-use crate::store::rows::{column, readable, time};
+use crate::store::rows::{column, readable, time, time_if_any};
+use crate::store::transaction::{Ending, Transaction, Work};
 use crate::store::{Store, StoreError};
 
 /// A row of the table, and what was set of it.
@@ -23,22 +25,34 @@ pub struct MeetingEntry {
     pub synced_at: Option<OffsetDateTime>,
     /// What was set of it since then.
     pub patch: Option<Value>,
-    /// When a patch was last set, whether it still holds or not.
-    pub patched_at: Option<SystemTime>,
 }
 
 /// Which meetings. By default all.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MeetingFilter<'a> {
     /// Those on that backend.
-    pub backend: Option<BackendId>,
+    pub backend: Option<Uuid>,
     /// Those of that frontend.
-    pub frontend: Option<FrontendId>,
+    pub frontend: Option<Uuid>,
     /// The one that nodes know by that id.
     pub id: Option<&'a str>,
     /// The one with that internal id.
     pub internal_id: Option<&'a str>,
 }
+
+impl MeetingFilter<'_> {
+    fn params(&self) -> [&(dyn ToSql + Sync); 4] {
+        [&self.backend, &self.frontend, &self.id, &self.internal_id]
+    }
+}
+
+/// Everything of the meetings of a [`MeetingFilter`].
+const ENTRIES: &str = "SELECT meetings.*, synced_at,
+        CASE WHEN patched_at <= synced_at THEN NULL ELSE patch END AS current_patch
+    FROM meetings LEFT JOIN backend_status USING (backend_id)
+    WHERE ($1::uuid IS NULL OR backend_id = $1) AND ($2::uuid IS NULL OR frontend_id = $2)
+        AND ($3::text IS NULL OR id = $3) AND ($4::text IS NULL OR internal_id = $4)
+    ORDER BY claimed_at, id";
 
 impl Store {
     /// Meetings, in the order in which they were placed.
@@ -46,27 +60,48 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn meeting_entries(&self, filter: MeetingFilter<'_>) -> Result<Vec<MeetingEntry>, StoreError> {
-        let sql = "SELECT meetings.*, synced_at,
-                CASE WHEN patched_at <= synced_at THEN NULL ELSE patch END AS current_patch
-            FROM meetings LEFT JOIN backend_status USING (backend_id)
-            WHERE ($1::uuid IS NULL OR backend_id = $1) AND ($2::uuid IS NULL OR frontend_id = $2)
-                AND ($3::text IS NULL OR id = $3) AND ($4::text IS NULL OR internal_id = $4)
-            ORDER BY claimed_at, id";
-        let MeetingFilter { backend, frontend, id, internal_id } = filter;
-        let (backend, frontend): (Option<Uuid>, Option<Uuid>) = (backend.map(|id| id.0), frontend.map(|id| id.0));
-        Ok(readable(&self.rows("list meetings", sql, &[&backend, &frontend, &id, &internal_id]).await?, entry))
+        Ok(readable(&self.rows("list meetings", ENTRIES, &filter.params()).await?, entry))
     }
 
-    /// Sets something of a meeting until its node is heard of again. `false`: it is gone, or somebody else has set something
-    /// meanwhile.
+    /// Sets something of a meeting until its node is heard of again, while nobody else does. `None`: there is no such meeting.
     ///
     /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn patch_meeting(&self, patched: &MeetingEntry, patch: &Value) -> Result<bool, StoreError> {
-        let sql = "UPDATE meetings SET patch = $3, patched_at = clock_timestamp()
-            WHERE id = $1 AND claim = $2 AND patched_at IS NOT DISTINCT FROM $4 RETURNING id";
-        let Meeting { id, claim, .. } = &patched.meeting;
-        Ok(self.row("patch a meeting", sql, &[&id.as_ref(), claim, patch, &patched.patched_at]).await?.is_some())
+    /// Whatever `patch` refuses it with.
+    pub async fn patch_meeting<E: From<StoreError> + Send>(
+        &self,
+        filter: MeetingFilter<'_>,
+        patch: impl Fn(&MeetingEntry) -> Result<Value, E> + Sync,
+    ) -> Result<Option<MeetingEntry>, E> {
+        self.transaction(&Patching { filter, patch, error: PhantomData }, Ending::Commit).await
+    }
+}
+
+/// Setting something of a meeting.
+struct Patching<'a, F, E> {
+    filter: MeetingFilter<'a>,
+    patch: F,
+    error: PhantomData<fn() -> E>,
+}
+
+impl<F, E> Work for Patching<'_, F, E>
+where
+    F: Fn(&MeetingEntry) -> Result<Value, E> + Sync,
+    E: From<StoreError> + Send,
+{
+    const TASK: &'static str = "patch a meeting";
+    type Done = Option<MeetingEntry>;
+    type Error = E;
+
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Self::Done, E> {
+        let find = async || -> Result<Option<MeetingEntry>, E> {
+            let sql = format!("{ENTRIES} LIMIT 1 FOR UPDATE OF meetings");
+            Ok(transaction.rows(&sql, &self.filter.params()).await?.first().map(entry).transpose()?)
+        };
+        let Some(there) = find().await? else { return Ok(None) };
+        let patch = (self.patch)(&there)?;
+        let sql = "UPDATE meetings SET patch = $2, patched_at = clock_timestamp(), updated_at = now() WHERE id = $1";
+        transaction.rows(sql, &[&there.meeting.id.as_ref(), &patch]).await?;
+        find().await
     }
 }
 
@@ -74,8 +109,7 @@ fn entry(row: &Row) -> Result<MeetingEntry, StoreError> {
     Ok(MeetingEntry {
         meeting: meeting(row)?,
         updated_at: time(TABLE, row, "updated_at")?,
-        synced_at: column::<Option<SystemTime>>(TABLE, row, "synced_at")?.map(Into::into),
+        synced_at: time_if_any(TABLE, row, "synced_at")?,
         patch: column(TABLE, row, "current_patch")?,
-        patched_at: column(TABLE, row, "patched_at")?,
     })
 }

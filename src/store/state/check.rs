@@ -4,27 +4,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 
 use serde_json::Value;
-use url::Url;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::{Entry, Kept, normal};
-use crate::rest::{AdminState, ImportedMeeting, StateBackend, StateDocument, StateFrontend, VERSION};
+use crate::rest::check::{self, base_url};
+use crate::rest::{ImportedMeeting, StateBackend, StateDocument, StateFrontend, VERSION};
 
 /// The most characters of a meeting's id.
 const LONGEST_ID: usize = 256;
 
 type Fields = BTreeMap<String, Vec<String>>;
-
-/// The base URL of a node's API as it is kept, ending in a slash. None if it is no http(s) URL that calls can be appended to.
-pub(crate) fn base_url(text: &str) -> Option<String> {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
-    // Parsing would pass over white space and too many slashes, and calls would not.
-    let is_clean =
-        !text.contains(|letter: char| letter.is_whitespace() || letter.is_control() || "?#".contains(letter));
-    let has_host = !rest.starts_with('/') && Url::parse(text).is_ok();
-    let slash = if text.ends_with('/') { "" } else { "/" };
-    (is_clean && has_host).then(|| format!("{text}{slash}"))
-}
 
 /// What is wrong, in one line.
 pub(super) fn in_a_line(fields: &Fields) -> String {
@@ -44,8 +34,14 @@ pub(super) fn problems(
     if document.version != VERSION {
         problems.add("version", format!("must be {VERSION}"));
     }
-    document.frontends.iter().enumerate().for_each(|(at, entry)| check_frontend(&mut problems, at, entry));
-    document.backends.iter().enumerate().for_each(|(at, entry)| check_backend(&mut problems, at, entry));
+    for (at, entry) in document.frontends.iter().enumerate() {
+        problems.within(&format!("frontends[{at}]"), check::frontend(entry));
+        problems.time(format!("frontends[{at}].created_at"), entry.created_at);
+    }
+    for (at, entry) in document.backends.iter().enumerate() {
+        problems.within(&format!("backends[{at}]"), check::backend(entry));
+        problems.time(format!("backends[{at}].created_at"), entry.created_at);
+    }
     let keys = document.frontends.iter().map(|one| Some(one.key.clone()).filter(|key| !key.is_empty()));
     problems.unique("frontends", "key", keys);
     problems.unique("frontends", "id", document.frontends.iter().map(|one| one.id));
@@ -72,9 +68,15 @@ impl Problems {
         self.0.entry(field.into()).or_default().push(message.into());
     }
 
-    fn required(&mut self, field: String, value: &str) {
-        if value.is_empty() {
-            self.add(field, "this field is required");
+    fn within(&mut self, entry: &str, wrong: Vec<(String, String)>) {
+        wrong.into_iter().for_each(|(field, why)| self.add(format!("{entry}.{field}"), why));
+    }
+
+    /// Something that has happened, in a year that others can write.
+    fn time(&mut self, field: String, time: Option<OffsetDateTime>) {
+        let happened = OffsetDateTime::UNIX_EPOCH..=OffsetDateTime::now_utc() + Duration::DAY;
+        if time.is_some_and(|time| !happened.contains(&time)) {
+            self.add(field, "must be a time from 1970 to now");
         }
     }
 
@@ -111,40 +113,6 @@ impl Problems {
     }
 }
 
-fn check_frontend(problems: &mut Problems, at: usize, entry: &StateFrontend) {
-    let place = |field: &str| format!("frontends[{at}].{field}");
-    problems.required(place("key"), &entry.key);
-    problems.required(place("secret"), &entry.secret);
-    if entry.next_secret.as_deref() == Some("") {
-        problems.add(place("next_secret"), "must not be empty; leave it out if there is none");
-    }
-    for (at, word) in entry.checksum_algorithms.iter().flatten().enumerate() {
-        if normal::algorithm(word).is_none() {
-            let message = format!("`{word}` is none of sha1, sha256, sha384, sha512");
-            problems.add(place(&format!("checksum_algorithms[{at}]")), message);
-        }
-    }
-}
-
-fn check_backend(problems: &mut Problems, at: usize, entry: &StateBackend) {
-    let place = |field: &str| format!("backends[{at}].{field}");
-    match base_url(&entry.host) {
-        Some(_) => {}
-        None if entry.host.is_empty() => problems.add(place("host"), "this field is required"),
-        None if entry.host.starts_with("http") => {
-            problems.add(place("host"), "is no URL that calls can be appended to");
-        }
-        None => problems.add(place("host"), "should start with http(s)://"),
-    }
-    problems.required(place("secret"), &entry.secret);
-    if !(entry.load_factor.is_finite() && entry.load_factor > 0.0) {
-        problems.add(place("load_factor"), "must be a number above 0");
-    }
-    if entry.admin_state == AdminState::Destroyed {
-        problems.add(place("admin_state"), "must be one of init, ready, stopped, decommissioned");
-    }
-}
-
 /// Meetings that run or ran: each has an id of its own, a frontend, and a place if it runs.
 fn check_arrivals(problems: &mut Problems, document: &StateDocument) {
     let keys: HashSet<&str> = document.frontends.iter().map(|one| one.key.as_str()).collect();
@@ -165,6 +133,7 @@ fn check_arrivals(problems: &mut Problems, document: &StateDocument) {
     }
     for (at, row) in document.history.iter().enumerate() {
         check_meeting_id(problems, format!("history[{at}].id"), &row.id);
+        problems.time(format!("history[{at}].seen_at"), Some(row.seen_at));
         if !keys.contains(row.frontend.as_str()) {
             problems.add(format!("history[{at}].frontend"), unknown("frontend", &row.frontend));
         }
@@ -203,27 +172,6 @@ fn check_agents(problems: &mut Problems, entries: &[StateBackend], kept: &[Kept<
     for (at, entry) in entries.iter().enumerate() {
         if let Some(owner) = entry.agent_ref.as_deref().and_then(|agent| taken.get(agent)) {
             problems.add(format!("backends[{at}].agent_ref"), format!("is that of the backend `{owner}`"));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_base_url_ends_in_a_slash() {
-        let url = "https://node.example/bigbluebutton/api";
-        let kept = format!("{url}/");
-        assert_eq!((base_url(url), base_url(&kept)), (Some(kept.clone()), Some(kept.clone())));
-    }
-
-    #[test]
-    fn what_calls_cannot_be_appended_to_is_no_base_url() {
-        for text in
-            ["", "node", "ftp://node/", "https://", "https:///api", " https://node/", "http://no de/", "http://n/?a"]
-        {
-            assert_eq!(base_url(text), None, "{text}");
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// What changes from one entry to the other: `load_factor: 1.0 → 2.0`.
-pub(super) fn lines<T: Serialize>(old: &T, new: &T) -> Vec<String> {
+pub(crate) fn lines<T: Serialize>(old: &T, new: &T) -> Vec<String> {
     differences(old, new).iter().map(Difference::change).collect()
 }
 

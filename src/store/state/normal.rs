@@ -4,11 +4,13 @@ use b3scale_middleware::bbb::{Algorithm, Algorithms};
 use b3scale_middleware::cluster::Tags;
 use serde_json::Value;
 
-use super::check::base_url;
+use crate::rest::check::base_url;
 use crate::rest::{FrontendSettings, Params, StateBackend, StateFrontend};
 
 pub(super) fn frontend(entry: &StateFrontend) -> StateFrontend {
     StateFrontend {
+        key: entry.key.trim().to_owned(),
+        secret: entry.secret.trim().to_owned(),
         next_secret: filled(entry.next_secret.as_deref()),
         checksum_algorithms: entry.checksum_algorithms.as_deref().and_then(algorithms),
         account_ref: filled(entry.account_ref.as_deref()),
@@ -20,6 +22,7 @@ pub(super) fn frontend(entry: &StateFrontend) -> StateFrontend {
 pub(super) fn backend(entry: &StateBackend) -> StateBackend {
     StateBackend {
         host: host(&entry.host),
+        secret: entry.secret.trim().to_owned(),
         tags: words(&entry.tags),
         agent_ref: filled(entry.agent_ref.as_deref()),
         ..entry.clone()
@@ -32,7 +35,7 @@ pub(super) fn host(text: &str) -> String {
 }
 
 /// An algorithm by the name that it has in documents and tables.
-pub(super) fn algorithm(word: &str) -> Option<Algorithm> {
+fn algorithm(word: &str) -> Option<Algorithm> {
     Algorithm::ALL.into_iter().find(|algorithm| algorithm.to_string() == word)
 }
 
@@ -67,7 +70,7 @@ fn settings(given: &FrontendSettings) -> FrontendSettings {
 }
 
 fn filled(text: Option<&str>) -> Option<String> {
-    text.filter(|text| !text.is_empty()).map(str::to_owned)
+    text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 fn words(tags: &[String]) -> Vec<String> {
@@ -79,7 +82,7 @@ fn params(params: &Params) -> Params {
 }
 
 /// Every algorithm is kept as none, so that one that is added later is allowed, too.
-fn algorithms(words: &[String]) -> Option<Vec<String>> {
+pub(in crate::store) fn algorithms(words: &[String]) -> Option<Vec<String>> {
     let named: Algorithms = words.iter().filter_map(|word| algorithm(word)).collect();
     (named != Algorithms::default()).then(|| named.iter().map(|one| one.to_string()).collect())
 }

@@ -40,6 +40,18 @@ impl Entry for StateFrontend {
         normal::frontend(self)
     }
 
+    fn moved_onto(&self, there: &Self) -> Self {
+        let allowed_tags = self.settings.allowed_tags.clone().or_else(|| there.settings.allowed_tags.clone());
+        Self {
+            next_secret: self.next_secret.clone().or_else(|| there.next_secret.clone()),
+            checksum_algorithms: there.checksum_algorithms.clone(),
+            active: there.active,
+            account_ref: self.account_ref.clone().or_else(|| there.account_ref.clone()),
+            settings: FrontendSettings { allowed_tags, ..self.settings.clone() },
+            ..self.clone()
+        }
+    }
+
     fn blank(&self) -> Self {
         Self {
             key: self.key.clone(),
@@ -84,6 +96,11 @@ impl Entry for StateBackend {
 
     fn normal(&self) -> Self {
         normal::backend(self)
+    }
+
+    fn moved_onto(&self, there: &Self) -> Self {
+        let agent_ref = self.agent_ref.clone().or_else(|| there.agent_ref.clone());
+        Self { admin_state: there.admin_state, agent_ref, ..self.clone() }
     }
 
     fn blank(&self) -> Self {

@@ -152,7 +152,10 @@ async fn every_change_leaves_a_line_that_says_who_and_from_where() {
     let cluster = TestCluster::start().await;
     let body = json!({"bbb": {"key": "audited", "secret": "never-logged"}});
     let id = cluster.operator().post("/frontends", &body).await.granted()["id"].as_str().unwrap().to_owned();
-    cluster.operator().patch(&format!("/frontends/{id}"), &json!({"active": false})).await.granted();
+    let quiet = json!({"active": false, "bbb": {"secret": "never-logged-either"}});
+    for _ in 0..2 {
+        cluster.operator().patch(&format!("/frontends/{id}"), &quiet).await.granted();
+    }
     cluster.operator().delete(&format!("/frontends/{id}")).await.granted();
     let log = lines.text();
     for what in ["a frontend was added", "a frontend was changed", "a frontend was removed"] {
@@ -161,6 +164,25 @@ async fn every_change_leaves_a_line_that_says_who_and_from_where() {
         assert!(line.contains("operator") && line.contains("127.0.0.1"), "{line}");
     }
     assert!(!log.contains("never-logged"));
+    let changes: Vec<_> = log.lines().filter(|line| line.contains("a frontend was changed")).collect();
+    assert_eq!(changes.len(), 1, "what changes nothing is no change");
+    assert!(changes[0].contains("active: true → false; secret: changed"), "{changes:?}");
+}
+
+#[tokio::test]
+async fn a_change_is_noted_although_nobody_waits_for_its_answer() {
+    let (lines, _guard) = Lines::catch();
+    let cluster = TestCluster::start().await;
+    let operator = cluster.operator();
+    let body = json!({"bbb": {"key": "hasty", "secret": "x"}});
+    // Hangs up once the server has the request.
+    let _ = tokio::time::timeout(std::time::Duration::from_millis(3), operator.post("/frontends", &body)).await;
+    let added = async || cluster.operator().fetch("/frontends?key=hasty").await.granted() != json!([]);
+    let first = added().await;
+    if first || !lines.text().is_empty() {
+        let noted = async || !added().await || lines.text().contains("a frontend was added");
+        b3scale_support::eventually("what was done is noted", noted).await;
+    }
 }
 
 /// Defect 45 and 35 of the original: what the database could not say was an empty list, or `not found`.

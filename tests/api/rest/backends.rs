@@ -92,7 +92,7 @@ async fn what_cannot_be_kept_is_told_by_field() {
         (json!({"bbb": {}}), json!({"bbb.host": [required], "bbb.secret": [required]})),
         (located("node1.example"), json!({"bbb.host": ["should start with http(s)://"]})),
         (located("ftp://node1.example/"), json!({"bbb.host": ["should start with http(s)://"]})),
-        (located("http:// odd/"), json!({"bbb.host": ["should start with http(s)://"]})),
+        (located("http:// odd/"), json!({"bbb.host": ["should be a URL that calls can be appended to"]})),
     ] {
         let answer = cluster.operator().post("/backends", &body).await;
         assert_eq!(answer.refused(), (400, &*validation(&fields)), "{body}");
@@ -102,9 +102,9 @@ async fn what_cannot_be_kept_is_told_by_field() {
         (json!({"admin_state": "bogus"}), "admin_state"),
         (json!({"admin_state": ""}), "admin_state"),
         (json!({"admin_state": "destroyed"}), "admin_state"),
-        (json!({"load_factor": 0}), "load_factor"),
         (json!({"load_factor": -1.5}), "load_factor"),
         (json!({"bbb": {"host": "http://h/?q"}}), "bbb.host"),
+        (json!({"bbb": {"host": format!("http://h/{}", "x".repeat(4000))}}), "bbb.host"),
     ] {
         let answer = cluster.operator().patch(&path, &body).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
@@ -139,6 +139,9 @@ async fn a_patch_takes_what_an_operator_sets_and_nothing_else() {
     for name in ["id", "agent_ref", "bbb", "created_at"] {
         assert_eq!(after[name], before[name], "{name}");
     }
+    // As an agent of the original says it that was told of no factor.
+    let zero = cluster.operator().patch(&path, &json!({"load_factor": 0})).await.granted();
+    assert_eq!(zero["load_factor"], 1.0);
     let kept = cluster.operator().patch(&path, &json!({"settings": {"tags": null}})).await.granted();
     assert_eq!((&kept["settings"]["tags"], &kept["admin_state"]), (&json!([]), &json!("stopped")));
 }

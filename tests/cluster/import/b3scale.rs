@@ -122,8 +122,10 @@ async fn every_row_comes_over_and_a_second_time_changes_nothing() {
     let (original, database) = (original().await, TestDatabase::new().await);
     let store = database.store();
     let imported = read(original.url()).await.unwrap();
-    let foreseen =
-        store.import_state(&imported.document, ImportOptions { dry_run: true, delete: false }).await.unwrap();
+    let foreseen = store
+        .import_state(&imported.document, ImportOptions { dry_run: true, ..ImportOptions::default() })
+        .await
+        .unwrap();
     assert!(store.load_frontends().await.unwrap().is_empty(), "that was only asked");
     let changes = bring_over(store, &imported).await;
     assert_eq!(changes.changes, foreseen.changes);

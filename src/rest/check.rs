@@ -1,0 +1,120 @@
+//! What of a frontend or a backend can be kept, whoever says it and in which body.
+
+use b3scale_middleware::bbb::Algorithm;
+use url::Url;
+
+use super::{AdminState, StateBackend, StateFrontend};
+
+/// What is said of a field that has nothing in it.
+pub(crate) const REQUIRED: &str = "this field is required";
+
+/// The largest limit: tools keep it in 32 bits with a sign.
+const LARGEST_LIMIT: i64 = i32::MAX as i64;
+
+/// The most characters of a key: with a longer one no meeting's id fits what nodes take.
+const LONGEST_KEY: usize = 128;
+
+/// The most characters of what another system calls a customer.
+const LONGEST_ACCOUNT: usize = 80;
+
+/// The most characters of the name of an agent.
+const LONGEST_AGENT: usize = 64;
+
+/// The most characters of a URL.
+const LONGEST_URL: usize = 2048;
+
+/// The most characters of a secret.
+const LONGEST_SECRET: usize = 1024;
+
+/// The fields that cannot be kept, as a [`StateFrontend`] names them, each with why.
+pub(crate) fn frontend(entry: &StateFrontend) -> Vec<(String, String)> {
+    let mut wrong = Wrong::default();
+    wrong.text("key", Some(&entry.key), LONGEST_KEY);
+    wrong.unless(!entry.key.contains(|char: char| char == '/' || char.is_control()), "key", || {
+        "should have no slash and no control character: it is a part of a URL".to_owned()
+    });
+    wrong.text("secret", Some(&entry.secret), LONGEST_SECRET);
+    wrong.text("next_secret", entry.next_secret.as_deref(), LONGEST_SECRET);
+    wrong.text("account_ref", entry.account_ref.as_deref(), LONGEST_ACCOUNT);
+    for (at, word) in entry.checksum_algorithms.iter().flatten().enumerate() {
+        let known = Algorithm::ALL.into_iter().any(|algorithm| algorithm.to_string() == *word);
+        let place = format!("checksum_algorithms[{at}]");
+        wrong.unless(known, &place, || format!("`{word}` is none of sha1, sha256, sha384, sha512"));
+    }
+    let some = entry.checksum_algorithms.as_ref().is_none_or(|words| !words.is_empty());
+    wrong.unless(some, "checksum_algorithms", || "should name at least one, or be null for all of them".to_owned());
+    let limit = entry.settings.attendees_limit.map_or(0, |limit| limit.limit);
+    wrong.unless((0..=LARGEST_LIMIT).contains(&limit), "settings.attendees_limit.limit", || {
+        format!("should be from 0 to {LARGEST_LIMIT}")
+    });
+    wrong.0
+}
+
+/// The fields that cannot be kept, as a [`StateBackend`] names them, each with why.
+pub(crate) fn backend(entry: &StateBackend) -> Vec<(String, String)> {
+    let mut wrong = Wrong::default();
+    wrong.text("host", Some(&entry.host), LONGEST_URL);
+    let is_url = entry.host.starts_with("http://") || entry.host.starts_with("https://");
+    wrong.unless(is_url || entry.host.is_empty(), "host", || "should start with http(s)://".to_owned());
+    wrong.unless(!is_url || base_url(&entry.host).is_some(), "host", || {
+        "should be a URL that calls can be appended to".to_owned()
+    });
+    wrong.text("secret", Some(&entry.secret), LONGEST_SECRET);
+    wrong.text("agent_ref", entry.agent_ref.as_deref(), LONGEST_AGENT);
+    let factor = entry.load_factor;
+    wrong.unless(factor.is_finite() && factor > 0.0, "load_factor", || "should be greater than 0".to_owned());
+    wrong.unless(entry.admin_state != AdminState::Destroyed, "admin_state", || {
+        "should be init, ready, stopped or decommissioned".to_owned()
+    });
+    wrong.0
+}
+
+/// The base URL of a node's API as it is kept, ending in a slash. None if it is no http(s) URL that calls can be appended to.
+pub(crate) fn base_url(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
+    // Parsing would pass over white space and too many slashes, and calls would not.
+    let is_clean =
+        !text.contains(|letter: char| letter.is_whitespace() || letter.is_control() || "?#".contains(letter));
+    let has_host = !rest.starts_with('/') && Url::parse(text).is_ok();
+    let slash = if text.ends_with('/') { "" } else { "/" };
+    (is_clean && has_host).then(|| format!("{text}{slash}"))
+}
+
+#[derive(Default)]
+struct Wrong(Vec<(String, String)>);
+
+impl Wrong {
+    fn unless(&mut self, holds: bool, place: &str, why: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push((place.to_owned(), why()));
+        }
+    }
+
+    /// What is there has something in it, and not too much.
+    fn text(&mut self, place: &str, text: Option<&str>, longest: usize) {
+        let Some(text) = text else { return };
+        self.unless(!text.trim().is_empty(), place, || REQUIRED.to_owned());
+        self.unless(text.chars().count() <= longest, place, || format!("should have at most {longest} characters"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_ends_in_a_slash() {
+        let url = "https://node.example/bigbluebutton/api";
+        let kept = format!("{url}/");
+        assert_eq!((base_url(url), base_url(&kept)), (Some(kept.clone()), Some(kept.clone())));
+    }
+
+    #[test]
+    fn what_calls_cannot_be_appended_to_is_no_base_url() {
+        for text in
+            ["", "node", "ftp://node/", "https://", "https:///api", " https://node/", "http://no de/", "http://n/?a"]
+        {
+            assert_eq!(base_url(text), None, "{text}");
+        }
+    }
+}
