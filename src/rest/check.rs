@@ -35,7 +35,7 @@ pub(crate) fn frontend(entry: &StateFrontend) -> Vec<(String, String)> {
     });
     wrong.text("secret", Some(&entry.secret), LONGEST_SECRET);
     wrong.text("next_secret", entry.next_secret.as_deref(), LONGEST_SECRET);
-    wrong.text("account_ref", entry.account_ref.as_deref(), LONGEST_ACCOUNT);
+    wrong.text("account_ref", some(&entry.account_ref), LONGEST_ACCOUNT);
     for (at, word) in entry.checksum_algorithms.iter().flatten().enumerate() {
         let known = Algorithm::ALL.into_iter().any(|algorithm| algorithm.to_string() == *word);
         let place = format!("checksum_algorithms[{at}]");
@@ -60,7 +60,7 @@ pub(crate) fn backend(entry: &StateBackend) -> Vec<(String, String)> {
         "should be a URL that calls can be appended to".to_owned()
     });
     wrong.text("secret", Some(&entry.secret), LONGEST_SECRET);
-    wrong.text("agent_ref", entry.agent_ref.as_deref(), LONGEST_AGENT);
+    wrong.text("agent_ref", some(&entry.agent_ref), LONGEST_AGENT);
     let factor = entry.load_factor;
     wrong.unless(factor.is_finite() && factor > 0.0, "load_factor", || "should be greater than 0".to_owned());
     wrong.unless(entry.admin_state != AdminState::Destroyed, "admin_state", || {
@@ -78,6 +78,11 @@ pub(crate) fn base_url(text: &str) -> Option<String> {
     let has_host = !rest.starts_with('/') && Url::parse(text).is_ok();
     let slash = if text.ends_with('/') { "" } else { "/" };
     (is_clean && has_host).then(|| format!("{text}{slash}"))
+}
+
+/// What other tools write empty where there is none.
+fn some(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.trim().is_empty())
 }
 
 #[derive(Default)]

@@ -80,6 +80,7 @@ async fn what_there_is_stays_when_a_cluster_is_brought_up_to_date() {
                 'live', 'internal', 1, 1);";
     database.execute(before).await;
     database.execute(include_str!("../../migrations/V0002__many_servers.sql")).await;
+    database.execute(include_str!("../../migrations/V0003__rest_api.sql")).await;
     let store = database.store();
     let meetings = store.load_meetings().await.unwrap();
     assert_eq!(
