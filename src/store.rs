@@ -10,6 +10,7 @@ mod error;
 mod feed;
 mod foreign;
 mod frontends;
+mod ingest;
 mod meetings;
 mod migrations;
 mod polls;
@@ -28,6 +29,7 @@ pub use commands::{Command, CommandState};
 pub use error::{Place, StoreError};
 pub use feed::{Change, Feed};
 pub use frontends::{FrontendFilter, NewFrontend};
+pub use ingest::{Ingested, Presence, PresentMeeting};
 pub use meetings::{
     CLAIM, Claim, LIVE, MeetingCopy, MeetingEntry, MeetingFilter, Move, NewMeeting, PastMeeting, Release, Ticket,
 };

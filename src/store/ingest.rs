@@ -1,0 +1,281 @@
+//! The tables of agents: what is said of a node is kept in one transaction a batch, and counts once.
+//!
+//! The lock of the backend's status orders the batches of a node, whichever servers they come to, and numbers every change by the
+//! status's `seq`, which the servers follow. Nothing is announced.
+
+mod fold;
+mod follow;
+
+use b3scale_middleware::cluster::BackendId;
+use serde_json::{Value, json};
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::rows::column;
+use super::transaction::{Ending, Transaction, Work};
+use super::{Store, StoreError};
+use crate::rest::{Batch, Receipt};
+use fold::Folded;
+
+pub use follow::{Presence, PresentMeeting};
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingested {
+    /// What the agent is told.
+    pub receipt: Receipt,
+    /// Whether it counts. `false`: it has been taken before, or something before it is missing.
+    pub counts: bool,
+    /// The ids, as nodes know them, of meetings that have ended by it.
+    pub ended: Vec<String>,
+    /// Whether it speaks of meetings that have no place on this backend.
+    pub strangers: bool,
+}
+
+impl Store {
+    /// Takes what an agent says of its node, unless it has been taken before, or something before it is missing.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database. Nothing has been taken then.
+    pub async fn ingest(&self, backend: BackendId, batch: &Batch) -> Result<Ingested, StoreError> {
+        let folded = Folded::of(batch);
+        self.transaction(&Ingest { backend: backend.0, batch, folded: &folded }, Ending::Commit).await
+    }
+
+    /// Forgets what is gone of the nodes for so long that every server has heard of it, and seats that nobody has taken.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn forget_gone(&self) -> Result<(), StoreError> {
+        for sql in [
+            "DELETE FROM node_meetings WHERE gone_at < now() - interval '10 minutes'",
+            "DELETE FROM attendees WHERE gone_at < now() - interval '10 minutes'",
+            "DELETE FROM seats WHERE expires_at < now()",
+        ] {
+            self.rows("forget what is gone", sql, &[]).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Taking a batch.
+struct Ingest<'a> {
+    backend: Uuid,
+    batch: &'a Batch,
+    folded: &'a Folded<'a>,
+}
+
+impl Work for Ingest<'_> {
+    const TASK: &'static str = "take what an agent says";
+    type Done = Ingested;
+    type Error = StoreError;
+
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Ingested, StoreError> {
+        let Some(seq) = self.lock(transaction).await? else { return Ok(self.refused(0)) };
+        let last = self.last(transaction).await?;
+        let asked = i64::try_from(self.batch.seq).unwrap_or(i64::MAX);
+        let whole = self.folded.whole;
+        match last {
+            // The answer to it was lost, or it was overtaken by one that is sent again.
+            Some(last) if asked <= last => {
+                let receipt = Receipt { seq: last.unsigned_abs(), snapshot: false };
+                return Ok(Ingested { receipt, ..self.refused(0) });
+            }
+            Some(last) if asked != last + 1 && !whole => return Ok(self.refused(last)),
+            None if !whole => return Ok(self.refused(0)),
+            Some(_) | None => {}
+        }
+        self.note(transaction, asked).await?;
+        let mut ended = Vec::new();
+        if whole {
+            ended = self.drop_others(transaction, seq).await?;
+        }
+        ended.extend(self.write_meetings(transaction, seq).await?);
+        self.write_attendees(transaction, seq).await?;
+        let strangers = self.count(transaction).await?;
+        Ok(Ingested { receipt: Receipt { seq: self.batch.seq, snapshot: false }, counts: true, ended, strangers })
+    }
+}
+
+impl Ingest<'_> {
+    /// Nothing of it counts, and a whole picture is wanted.
+    fn refused(&self, last: i64) -> Ingested {
+        let receipt = Receipt { seq: last.unsigned_abs(), snapshot: true };
+        Ingested { receipt, counts: false, ended: Vec::new(), strangers: false }
+    }
+
+    /// Lets every other batch of this node wait, and numbers this one. `None`: there is no such backend.
+    async fn lock(&self, transaction: &Transaction<'_>) -> Result<Option<i64>, StoreError> {
+        let sql =
+            "UPDATE backend_status SET seq = seq + 1, heartbeat = now(), cpu = $2, memory = $3, load_average = $4,
+                network_in = $5, network_out = $6, bbb_version = $7
+            WHERE backend_id = $1 RETURNING seq";
+        let node = &self.batch.node;
+        let share = |figure: f32| if figure.is_finite() { figure.clamp(0.0, 1.0) } else { 0.0 };
+        let (cpu, memory) = (share(node.cpu), share(node.memory));
+        let params: [&(dyn ToSql + Sync); 7] =
+            [&self.backend, &cpu, &memory, &node.load_average, &node.network_in, &node.network_out, &node.bbb_version];
+        let rows = transaction.rows(sql, &params).await?;
+        rows.first().map(|row| column("backend_status", row, "seq")).transpose()
+    }
+
+    /// The last batch of this start of the agent that counts.
+    async fn last(&self, transaction: &Transaction<'_>) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT seq FROM agents WHERE backend_id = $1 AND boot = $2";
+        let rows = transaction.rows(sql, &[&self.backend, &self.batch.boot]).await?;
+        rows.first().map(|row| column("agents", row, "seq")).transpose()
+    }
+
+    async fn note(&self, transaction: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO agents (backend_id, boot, seq) VALUES ($1, $2, $3)
+            ON CONFLICT (backend_id) DO UPDATE SET boot = excluded.boot, seq = excluded.seq";
+        transaction.rows(sql, &[&self.backend, &self.batch.boot, &seq]).await.map(drop)
+    }
+
+    /// What is not in a whole picture is gone. Returns the meetings that are.
+    async fn drop_others(&self, transaction: &Transaction<'_>, seq: i64) -> Result<Vec<String>, StoreError> {
+        let meetings: Vec<&str> = self.folded.meetings.keys().copied().collect();
+        let gone = "UPDATE node_meetings SET gone_at = now(), seq = $2
+            WHERE backend_id = $1 AND gone_at IS NULL AND internal_id <> ALL($3) RETURNING id";
+        let ended = transaction.rows(gone, &[&self.backend, &seq, &meetings]).await?;
+        let (of, there): (Vec<&str>, Vec<&str>) = self.folded.there.keys().copied().unzip();
+        let left = "UPDATE attendees SET gone_at = now(), seq = $2 WHERE backend_id = $1 AND gone_at IS NULL
+            AND (meeting, internal_id) NOT IN (SELECT * FROM unnest($3::text[], $4::text[]))";
+        transaction.rows(left, &[&self.backend, &seq, &of, &there]).await?;
+        ended.iter().map(|row| column("node_meetings", row, "id")).collect()
+    }
+
+    /// Writes what is said of meetings, and returns those that have ended.
+    async fn write_meetings(&self, transaction: &Transaction<'_>, seq: i64) -> Result<Vec<String>, StoreError> {
+        let Folded { whole, meetings, ended, recordings, .. } = self.folded;
+        if !meetings.is_empty() {
+            // One that has ended is there again only in a whole picture.
+            let sql = "INSERT INTO node_meetings AS kept (backend_id, internal_id, id, create_time, breakout, recording, seq)
+                SELECT $1, internal_id, id, create_time, breakout, recording, $2 FROM jsonb_to_recordset($3)
+                    AS given (internal_id text, id text, create_time bigint, breakout boolean, recording boolean)
+                ON CONFLICT (backend_id, internal_id) DO UPDATE SET id = excluded.id, create_time = excluded.create_time,
+                    breakout = excluded.breakout, recording = excluded.recording, gone_at = NULL, seq = excluded.seq
+                WHERE (kept.gone_at IS NULL OR $4) AND (kept.gone_at, kept.id, kept.recording) IS DISTINCT FROM
+                    (NULL::timestamptz, excluded.id, excluded.recording)";
+            let given = json!(meetings.values().collect::<Vec<_>>());
+            transaction.rows(sql, &[&self.backend, &seq, &given, whole]).await?;
+        }
+        if !recordings.is_empty() {
+            let sql = "UPDATE node_meetings AS kept SET recording = given.recording, seq = $2
+                FROM unnest($3::text[], $4::boolean[]) AS given (internal_id, recording)
+                WHERE backend_id = $1 AND kept.internal_id = given.internal_id AND gone_at IS NULL";
+            let (meetings, states): (Vec<&str>, Vec<bool>) = recordings.iter().map(|(id, on)| (*id, *on)).unzip();
+            transaction.rows(sql, &[&self.backend, &seq, &meetings, &states]).await?;
+        }
+        if ended.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ended: Vec<&str> = ended.iter().copied().collect();
+        // Nobody says of those who are there at the end that they leave.
+        let sql = "WITH left_behind AS (
+                UPDATE attendees SET gone_at = now(), seq = $2
+                WHERE backend_id = $1 AND meeting = ANY($3) AND gone_at IS NULL)
+            UPDATE node_meetings SET gone_at = now(), seq = $2
+            WHERE backend_id = $1 AND internal_id = ANY($3) AND gone_at IS NULL RETURNING id";
+        let rows = transaction.rows(sql, &[&self.backend, &seq, &ended]).await?;
+        rows.iter().map(|row| column("node_meetings", row, "id")).collect()
+    }
+
+    /// Writes what is said of attendees. Those of meetings that are not there are in none.
+    async fn write_attendees(&self, transaction: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
+        let Folded { there, left, changed, .. } = self.folded;
+        if !there.is_empty() {
+            let given: Vec<Value> = there.iter().map(|((meeting, _), one)| of_meeting(meeting, one)).collect();
+            transaction.rows(JOINED, &[&self.backend, &seq, &Value::from(given)]).await?;
+        }
+        if !left.is_empty() {
+            let sql = "UPDATE attendees AS kept SET gone_at = now(), seq = $2
+                FROM unnest($3::text[], $4::text[]) AS given (meeting, internal_id)
+                WHERE backend_id = $1 AND kept.meeting = given.meeting AND kept.internal_id = given.internal_id
+                    AND gone_at IS NULL";
+            let (meetings, people): (Vec<&str>, Vec<&str>) = left.iter().copied().unzip();
+            transaction.rows(sql, &[&self.backend, &seq, &meetings, &people]).await?;
+        }
+        if !changed.is_empty() {
+            let given: Vec<Value> = changed
+                .iter()
+                .map(|((meeting, internal_id), change)| {
+                    let mut given = of_meeting(meeting, change);
+                    given["internal_id"] = Value::from(*internal_id);
+                    given
+                })
+                .collect();
+            transaction.rows(CHANGED, &[&self.backend, &seq, &Value::from(given)]).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts the people on the node, and says whether it runs something that has no place on it.
+    async fn count(&self, transaction: &Transaction<'_>) -> Result<bool, StoreError> {
+        let sql = "UPDATE backend_status SET attendees = (
+                SELECT count(*) FROM attendees JOIN node_meetings AS there
+                    ON there.backend_id = attendees.backend_id AND there.internal_id = meeting
+                WHERE attendees.backend_id = $1 AND attendees.gone_at IS NULL AND NOT breakout)
+            WHERE backend_id = $1
+            RETURNING EXISTS (
+                SELECT FROM node_meetings AS there WHERE there.backend_id = $1 AND gone_at IS NULL AND NOT EXISTS (
+                    SELECT FROM meetings WHERE meetings.id = there.id AND meetings.backend_id = $1)) AS strangers";
+        let rows = transaction.rows(sql, &[&self.backend]).await?;
+        rows.first().map_or(Ok(false), |row| column("backend_status", row, "strangers"))
+    }
+}
+
+/// Writes who has joined, and gives up the seats that were kept for them.
+const JOINED: &str = "WITH given AS (
+        SELECT given.*, there.id AS scoped FROM jsonb_to_recordset($3) AS given (meeting text, internal_id text,
+                user_id text, full_name text, moderator boolean, presenter boolean, listening_only boolean,
+                joined_voice boolean, has_video boolean, client_type text)
+            JOIN node_meetings AS there ON there.backend_id = $1 AND there.internal_id = meeting AND gone_at IS NULL),
+    arrived AS (
+        SELECT scoped, given.user_id FROM given WHERE NOT EXISTS (
+            SELECT FROM attendees AS kept WHERE kept.backend_id = $1 AND kept.meeting = given.meeting
+                AND kept.internal_id = given.internal_id AND kept.gone_at IS NULL)),
+    named AS (
+        DELETE FROM seats USING arrived WHERE seats.meeting = scoped AND seats.user_id = arrived.user_id
+        RETURNING seats.meeting, seats.user_id),
+    nameless AS (
+        DELETE FROM seats WHERE id IN (
+            SELECT id FROM (
+                SELECT id, meeting, row_number() OVER (PARTITION BY meeting ORDER BY expires_at) AS place
+                FROM seats WHERE user_id IS NULL) AS ranked
+            JOIN (
+                SELECT scoped, count(*) AS people FROM arrived
+                WHERE NOT EXISTS (SELECT FROM named WHERE named.meeting = scoped AND named.user_id = arrived.user_id)
+                GROUP BY scoped) AS others ON others.scoped = meeting
+            WHERE place <= people))
+    INSERT INTO attendees AS kept (backend_id, meeting, internal_id, user_id, full_name, moderator, presenter,
+        listening_only, joined_voice, has_video, client_type, seq)
+    SELECT $1, meeting, internal_id, user_id, full_name, moderator, presenter, listening_only, joined_voice, has_video,
+        client_type, $2 FROM given
+    ON CONFLICT (backend_id, meeting, internal_id) DO UPDATE SET user_id = excluded.user_id,
+        full_name = excluded.full_name, moderator = excluded.moderator, presenter = excluded.presenter,
+        listening_only = excluded.listening_only, joined_voice = excluded.joined_voice,
+        has_video = excluded.has_video, client_type = excluded.client_type, gone_at = NULL, seq = excluded.seq
+    WHERE (kept.gone_at, kept.user_id, kept.full_name, kept.moderator, kept.presenter, kept.listening_only,
+            kept.joined_voice, kept.has_video, kept.client_type)
+        IS DISTINCT FROM (NULL::timestamptz, excluded.user_id, excluded.full_name, excluded.moderator,
+            excluded.presenter, excluded.listening_only, excluded.joined_voice, excluded.has_video,
+            excluded.client_type)";
+
+/// Writes what is another about attendees who are there.
+const CHANGED: &str = "UPDATE attendees AS kept SET moderator = coalesce(given.moderator, kept.moderator),
+        presenter = coalesce(given.presenter, kept.presenter),
+        listening_only = coalesce(given.listening_only, kept.listening_only),
+        joined_voice = coalesce(given.joined_voice, kept.joined_voice),
+        has_video = coalesce(given.has_video, kept.has_video), seq = $2
+    FROM jsonb_to_recordset($3) AS given (meeting text, internal_id text, moderator boolean, presenter boolean,
+        listening_only boolean, joined_voice boolean, has_video boolean)
+    WHERE kept.backend_id = $1 AND kept.meeting = given.meeting AND kept.internal_id = given.internal_id
+        AND gone_at IS NULL";
+
+/// Something about somebody in a meeting, as a statement takes it.
+fn of_meeting(meeting: &str, said: &impl serde::Serialize) -> Value {
+    let mut given = json!(said);
+    given["meeting"] = Value::from(meeting);
+    given
+}

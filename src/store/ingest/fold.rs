@@ -1,0 +1,166 @@
+//! The events of a batch, folded: what is left to be written once they have all happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::rest::{AttendeeChange, Batch, Event, NodeAttendee, NodeMeeting};
+
+/// Who in which meeting, by the node's own ids.
+pub(super) type Who<'a> = (&'a str, &'a str);
+
+/// What a batch comes to. Whatever is said of a meeting that has ended, or of someone who has left before, comes too late.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Folded<'a> {
+    /// Whether it is the whole picture.
+    pub(super) whole: bool,
+    /// Meetings that are there.
+    pub(super) meetings: BTreeMap<&'a str, NodeMeeting>,
+    /// Meetings that have ended.
+    pub(super) ended: BTreeSet<&'a str>,
+    /// Recordings that were started or paused, in meetings of which nothing else is said.
+    pub(super) recordings: BTreeMap<&'a str, bool>,
+    /// Attendees who are there.
+    pub(super) there: BTreeMap<Who<'a>, NodeAttendee>,
+    /// Attendees who have left.
+    pub(super) left: BTreeSet<Who<'a>>,
+    /// What is another about attendees of whom nothing else is said.
+    pub(super) changed: BTreeMap<Who<'a>, AttendeeChange>,
+}
+
+impl<'a> Folded<'a> {
+    pub(super) fn of(batch: &'a Batch) -> Self {
+        let mut folded = Self { whole: batch.snapshot.is_some(), ..Self::default() };
+        for there in batch.snapshot.iter().flat_map(|snapshot| &snapshot.meetings) {
+            folded.create(&there.meeting);
+            there.attendees.iter().for_each(|attendee| folded.join(&there.meeting.internal_id, attendee));
+        }
+        batch.events.iter().for_each(|event| folded.happen(event));
+        folded
+    }
+
+    fn happen(&mut self, event: &'a Event) {
+        match event {
+            Event::MeetingCreated { meeting } => self.create(meeting),
+            Event::MeetingEnded { meeting } => self.end(meeting),
+            Event::RecordingChanged { meeting, recording } => self.record(meeting, *recording),
+            Event::AttendeeJoined { meeting, attendee } => self.join(meeting, attendee),
+            Event::AttendeeLeft { meeting, attendee } => self.leave((meeting, attendee)),
+            Event::AttendeeChanged { meeting, attendee, change } => self.change((meeting, attendee), *change),
+            Event::Unknown => {}
+        }
+    }
+
+    fn create(&mut self, meeting: &'a NodeMeeting) {
+        if !self.ended.contains(&*meeting.internal_id) {
+            self.meetings.insert(&meeting.internal_id, meeting.clone());
+        }
+    }
+
+    fn end(&mut self, meeting: &'a str) {
+        self.meetings.remove(meeting);
+        self.recordings.remove(meeting);
+        self.there.retain(|who, _| who.0 != meeting);
+        self.left.retain(|who| who.0 != meeting);
+        self.changed.retain(|who, _| who.0 != meeting);
+        self.ended.insert(meeting);
+    }
+
+    fn record(&mut self, meeting: &'a str, recording: bool) {
+        match self.meetings.get_mut(meeting) {
+            Some(there) => there.recording = recording,
+            None if self.ended.contains(meeting) => {}
+            None => {
+                self.recordings.insert(meeting, recording);
+            }
+        }
+    }
+
+    fn join(&mut self, meeting: &'a str, attendee: &'a NodeAttendee) {
+        let who = (meeting, &*attendee.internal_id);
+        if !self.ended.contains(meeting) {
+            self.left.remove(&who);
+            self.changed.remove(&who);
+            self.there.insert(who, attendee.clone());
+        }
+    }
+
+    fn leave(&mut self, who: Who<'a>) {
+        if !self.ended.contains(who.0) {
+            self.there.remove(&who);
+            self.changed.remove(&who);
+            self.left.insert(who);
+        }
+    }
+
+    fn change(&mut self, who: Who<'a>, change: AttendeeChange) {
+        match self.there.get_mut(&who) {
+            Some(there) => change.apply(there),
+            None if self.left.contains(&who) || self.ended.contains(who.0) => {}
+            None => self.changed.entry(who).or_default().follow(change),
+        }
+    }
+}
+
+impl AttendeeChange {
+    fn apply(self, attendee: &mut NodeAttendee) {
+        let Self { moderator, presenter, listening_only, joined_voice, has_video } = self;
+        attendee.moderator = moderator.unwrap_or(attendee.moderator);
+        attendee.presenter = presenter.unwrap_or(attendee.presenter);
+        attendee.listening_only = listening_only.unwrap_or(attendee.listening_only);
+        attendee.joined_voice = joined_voice.unwrap_or(attendee.joined_voice);
+        attendee.has_video = has_video.unwrap_or(attendee.has_video);
+    }
+
+    fn follow(&mut self, later: Self) {
+        self.moderator = later.moderator.or(self.moderator);
+        self.presenter = later.presenter.or(self.presenter);
+        self.listening_only = later.listening_only.or(self.listening_only);
+        self.joined_voice = later.joined_voice.or(self.joined_voice);
+        self.has_video = later.has_video.or(self.has_video);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn batch(events: &serde_json::Value) -> Batch {
+        let batch = json!({"boot": "00000000-0000-0000-0000-000000000001", "seq": 1, "events": events});
+        serde_json::from_value(batch).expect("it is a batch")
+    }
+
+    #[test]
+    fn of_several_events_the_last_word_counts() {
+        let batch = batch(&json!([
+            {"type": "attendee_joined", "meeting": "m", "attendee": {"internal_id": "a", "full_name": "Ada"}},
+            {"type": "attendee_changed", "meeting": "m", "attendee": "a", "presenter": true},
+            {"type": "attendee_joined", "meeting": "m", "attendee": {"internal_id": "b"}},
+            {"type": "attendee_left", "meeting": "m", "attendee": "b"},
+            {"type": "attendee_changed", "meeting": "m", "attendee": "b", "has_video": true},
+            {"type": "attendee_changed", "meeting": "m", "attendee": "c", "has_video": true},
+            {"type": "attendee_changed", "meeting": "m", "attendee": "c", "moderator": false},
+            {"type": "raised_hand", "meeting": "m"},
+        ]));
+        let folded = Folded::of(&batch);
+        assert_eq!(folded.there.keys().collect::<Vec<_>>(), [&("m", "a")]);
+        assert!(folded.there[&("m", "a")].presenter);
+        assert_eq!(folded.left.iter().collect::<Vec<_>>(), [&("m", "b")]);
+        let changed = AttendeeChange { has_video: Some(true), moderator: Some(false), ..AttendeeChange::default() };
+        assert_eq!(folded.changed.into_iter().collect::<Vec<_>>(), [(("m", "c"), changed)]);
+    }
+
+    #[test]
+    fn nobody_is_in_a_meeting_that_has_ended_whatever_is_said_late() {
+        let batch = batch(&json!([
+            {"type": "meeting_created", "meeting": {"internal_id": "m", "id": "x"}},
+            {"type": "attendee_joined", "meeting": "m", "attendee": {"internal_id": "a"}},
+            {"type": "meeting_ended", "meeting": "m"},
+            {"type": "attendee_joined", "meeting": "m", "attendee": {"internal_id": "b"}},
+            {"type": "recording_changed", "meeting": "m", "recording": true},
+            {"type": "meeting_created", "meeting": {"internal_id": "m", "id": "x"}},
+        ]));
+        let folded = Folded::of(&batch);
+        assert_eq!(folded, Folded { ended: BTreeSet::from(["m"]), ..Folded::default() });
+    }
+}

@@ -1,0 +1,92 @@
+//! Following what agents say, a backend at a time and only what is new.
+
+use std::collections::HashMap;
+
+use b3scale_middleware::cluster::BackendId;
+use tokio_postgres::Row;
+
+use crate::rest::{NodeAttendee, NodeMeeting};
+use crate::store::rows::{column, readable};
+use crate::store::{Store, StoreError};
+
+/// What has changed on a node, as its agent says it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Presence {
+    /// By the node's own ids. `None`: it has ended.
+    pub meetings: HashMap<String, Option<NodeMeeting>>,
+    /// By the meeting's and the attendee's ids of the node. `None`: they have left.
+    pub attendees: HashMap<(String, String), Option<NodeAttendee>>,
+}
+
+/// A meeting and who is in it, as an agent says it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PresentMeeting {
+    /// The meeting.
+    pub meeting: NodeMeeting,
+    /// By the node's own ids.
+    pub attendees: HashMap<String, NodeAttendee>,
+}
+
+impl Store {
+    /// What agents have said of nodes since the numbers that are known: pairs of a backend and the `seq` of its status.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn presence_since(&self, known: &[(BackendId, i64)]) -> Result<HashMap<BackendId, Presence>, StoreError> {
+        let (ids, seqs): (Vec<_>, Vec<_>) = known.iter().map(|(id, seq)| (id.0, *seq)).unzip();
+        let since = |table: &str| {
+            format!(
+                "SELECT changed.* FROM unnest($1::uuid[], $2::int8[]) AS known (id, seq)
+                JOIN {table} AS changed ON changed.backend_id = known.id AND changed.seq > known.seq"
+            )
+        };
+        let meetings = self.rows("follow meetings of nodes", &since("node_meetings"), &[&ids, &seqs]).await?;
+        let attendees = self.rows("follow attendees", &since("attendees"), &[&ids, &seqs]).await?;
+        let mut presences: HashMap<BackendId, Presence> = HashMap::new();
+        for (backend, id, meeting) in readable(&meetings, meeting) {
+            presences.entry(backend).or_default().meetings.insert(id, meeting);
+        }
+        for (backend, who, attendee) in readable(&attendees, attendee) {
+            presences.entry(backend).or_default().attendees.insert(who, attendee);
+        }
+        Ok(presences)
+    }
+}
+
+fn is_gone(table: &str, row: &Row) -> Result<bool, StoreError> {
+    Ok(column::<Option<std::time::SystemTime>>(table, row, "gone_at")?.is_some())
+}
+
+fn meeting(row: &Row) -> Result<(BackendId, String, Option<NodeMeeting>), StoreError> {
+    const TABLE: &str = "node_meetings";
+    let meeting = NodeMeeting {
+        internal_id: column(TABLE, row, "internal_id")?,
+        id: column(TABLE, row, "id")?,
+        create_time: column(TABLE, row, "create_time")?,
+        breakout: column(TABLE, row, "breakout")?,
+        recording: column(TABLE, row, "recording")?,
+    };
+    let backend = BackendId(column(TABLE, row, "backend_id")?);
+    let gone = is_gone(TABLE, row)?;
+    Ok((backend, meeting.internal_id.clone(), (!gone).then_some(meeting)))
+}
+
+type Who = (String, String);
+
+fn attendee(row: &Row) -> Result<(BackendId, Who, Option<NodeAttendee>), StoreError> {
+    const TABLE: &str = "attendees";
+    let attendee = NodeAttendee {
+        internal_id: column(TABLE, row, "internal_id")?,
+        user_id: column(TABLE, row, "user_id")?,
+        full_name: column(TABLE, row, "full_name")?,
+        moderator: column(TABLE, row, "moderator")?,
+        presenter: column(TABLE, row, "presenter")?,
+        listening_only: column(TABLE, row, "listening_only")?,
+        joined_voice: column(TABLE, row, "joined_voice")?,
+        has_video: column(TABLE, row, "has_video")?,
+        client_type: column(TABLE, row, "client_type")?,
+    };
+    let who = (column(TABLE, row, "meeting")?, attendee.internal_id.clone());
+    let gone = is_gone(TABLE, row)?;
+    Ok((BackendId(column(TABLE, row, "backend_id")?), who, (!gone).then_some(attendee)))
+}
