@@ -13,6 +13,7 @@ mod meeting;
 mod problem;
 mod state;
 mod status;
+mod words;
 
 use serde::{Deserialize, Deserializer};
 
