@@ -10,7 +10,7 @@ use std::fmt;
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 
 use crate::rest::{StateDocument, VERSION};
-use crate::store::StoreError;
+use crate::store::{ForeignDatabase, StoreError};
 
 /// What was read from another system.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +76,15 @@ impl ImportError {
     fn stranger(place: impl fmt::Display, system: &'static str, reason: impl Into<String>) -> Self {
         Self::Stranger { place: place.to_string(), system, reason: reason.into() }
     }
+}
+
+/// Opens another system's PostgreSQL. A second `@` would make the end of a password the begin of a host, which errors name.
+async fn open(url: &str) -> Result<ForeignDatabase, ImportError> {
+    if url.contains("://") && url.matches('@').count() > 1 {
+        let why = "an `@` in the user or the password is to be written %40";
+        return Err(StoreError::Setting(why.to_owned()).into());
+    }
+    Ok(ForeignDatabase::open(url).await?)
 }
 
 /// The id by which a frontend knows a meeting, from the one that nodes know.

@@ -26,7 +26,7 @@ const CREATED: &str = "CASE WHEN created_at BETWEEN '1970-01-02' AND '9000-01-01
 /// # Errors
 /// [`ImportError::Stranger`] for a database that is not the original's.
 pub async fn read(url: &str) -> Result<Imported, ImportError> {
-    let source = ForeignDatabase::open(url).await?;
+    let source = super::open(url).await?;
     check(&source).await?;
     let mut imported = Imported::new();
     let keys = read_frontends(&source, &mut imported).await?;

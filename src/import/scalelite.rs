@@ -8,10 +8,10 @@ use b3scale_middleware::bbb::MeetingId;
 use uuid::Uuid;
 
 use self::redis::{Hash, Redis};
-use super::{ImportError, Imported};
+use super::{ImportError, Imported, open};
 use crate::rest::check::base_url;
 use crate::rest::{AdminState, FrontendSettings, ImportedMeeting, Params, StateBackend, StateFrontend};
-use crate::store::{ForeignDatabase, column};
+use crate::store::column;
 
 /// The prefix of scalelite's keys, unless its `REDIS_NAMESPACE` says otherwise.
 pub const NAMESPACE: &str = "scalelite";
@@ -280,7 +280,7 @@ fn note_what_is_elsewhere(imported: &mut Imported) {
 }
 
 async fn count_recordings(url: &str, imported: &mut Imported) -> Result<(), ImportError> {
-    let source = ForeignDatabase::open(url).await?;
+    let source = open(url).await?;
     if !(source.has_table("recordings").await? && source.has_table("playback_formats").await?) {
         let reason = "it has no tables `recordings` and `playback_formats`";
         return Err(ImportError::stranger(source.place(), "scalelite", reason));
