@@ -5,6 +5,7 @@
 
 mod calls;
 mod failure;
+mod userinfo;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +34,7 @@ use crate::tls;
 pub use crate::tls::CaFileError;
 pub use calls::MeetingsOf;
 pub use failure::{ApiError, Failure};
+pub use userinfo::{blanked, blanked_in};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
@@ -226,16 +228,16 @@ pub fn segment(text: &str) -> String {
 }
 
 fn base(url: &str) -> Result<String, ApiError> {
-    let refused = |reason: &str| ApiError::Url { url: url.to_owned(), reason: reason.to_owned() };
+    let refused = |reason: &str| ApiError::Url { url: blanked(url), reason: reason.to_owned() };
+    if url.contains('@') {
+        return Err(refused("it holds a user or a password, and it is a token that says who asks"));
+    }
     let parsed = Url::parse(url).map_err(|error| refused(&error.to_string()))?;
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(refused("it is neither http nor https"));
     }
     if parsed.query().is_some() || parsed.fragment().is_some() {
         return Err(refused("it has a query"));
-    }
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(refused("it holds a password"));
     }
     Ok(url.trim_end_matches('/').to_owned())
 }
@@ -268,5 +270,9 @@ mod tests {
         assert!(refused("127.0.0.1:42353").contains("is no URL of an API"));
         assert!(refused("ftp://a").contains("neither http nor https"));
         assert!(refused("http://a?b").contains("it has a query"));
+        for url in ["http://user:geheim@a", "http://user:ge/heim@a", "user:geheim@a", "http://geheim@a?b"] {
+            let said = refused(url);
+            assert!(said.contains("it holds a user or a password") && !said.contains("heim"), "{said}");
+        }
     }
 }

@@ -12,6 +12,8 @@ use crate::causes::{causes, find};
 
 /// What an answer that is no JSON is quoted with, in characters.
 const MOST_CHARS: usize = 200;
+/// What the server says of a token that it does not know.
+const BAD_TOKEN: &str = "invalid or expired jwt";
 
 /// Why a server could not be asked, or did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +64,13 @@ pub enum Failure {
     #[error("the resource could not be found (404)")]
     NotFound,
     /// The server does not know the token.
-    #[error("not authorized (401): {0}")]
-    Unauthorized(String),
+    #[error("not authorized ({}): {said}", status.as_u16())]
+    Unauthorized {
+        /// 401, or 429 to whoever has come with too many such tokens.
+        status: StatusCode,
+        /// The server's own words.
+        said: String,
+    },
     /// The server says no.
     #[error("refused ({status}): {said}")]
     Refused {
@@ -94,9 +101,14 @@ impl ApiError {
         matches!(self, Self::Failed { failure: Failure::NotFound, .. })
     }
 
+    /// Whether it contradicts what is there.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Failed { failure: Failure::Refused { status: StatusCode::CONFLICT, .. }, .. })
+    }
+
     /// Whether another token would help.
     pub fn is_unauthorized(&self) -> bool {
-        matches!(self, Self::Failed { failure: Failure::Unauthorized(_), .. })
+        matches!(self, Self::Failed { failure: Failure::Unauthorized { .. }, .. })
     }
 }
 
@@ -117,11 +129,16 @@ pub(super) fn of_body(error: &(dyn Error + 'static)) -> Failure {
 
 /// `None`: the answer is good.
 pub(super) fn of_status(status: StatusCode, body: &[u8]) -> Option<Failure> {
+    let said = || words(status, body);
     match status {
         _ if status.is_success() || status.is_redirection() => None,
         StatusCode::NOT_FOUND => Some(Failure::NotFound),
-        StatusCode::UNAUTHORIZED => Some(Failure::Unauthorized(words(status, body))),
-        _ => Some(Failure::Refused { status, said: words(status, body) }),
+        StatusCode::UNAUTHORIZED => Some(Failure::Unauthorized { status, said: said() }),
+        // A proxy may find requests too many, too, and has nothing against the token.
+        StatusCode::TOO_MANY_REQUESTS if said().contains(BAD_TOKEN) => {
+            Some(Failure::Unauthorized { status, said: said() })
+        }
+        _ => Some(Failure::Refused { status, said: said() }),
     }
 }
 
@@ -153,6 +170,15 @@ mod tests {
         assert!(said(fields).ends_with(r#"fields: {"bbb.key":["this field is required"]}; message: no"#));
         assert_eq!(said("<h1>\nno</h1>"), "refused (400 Bad Request): <h1> no</h1>");
         assert_eq!(said(""), "refused (400 Bad Request): Bad Request");
+    }
+
+    #[test]
+    fn too_many_bad_tokens_are_bad_tokens() {
+        let failed = |body: &str| of_status(StatusCode::TOO_MANY_REQUESTS, body.as_bytes()).unwrap();
+        let token = failed(r#"{"message":"invalid or expired jwt"}"#);
+        assert_eq!(token.to_string(), "not authorized (429): message: invalid or expired jwt");
+        assert!(ApiError::failed(&Method::GET, "http://a", token).is_unauthorized());
+        assert!(matches!(failed("slow down"), Failure::Refused { .. }));
     }
 
     #[test]

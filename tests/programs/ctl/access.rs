@@ -66,6 +66,14 @@ async fn a_token_that_has_had_its_day_is_to_be_renewed() {
 }
 
 #[tokio::test]
+async fn too_many_bad_tokens_call_for_a_good_one() {
+    let told = Told::status("GET /api/v1", 429, r#"{"message":"invalid or expired jwt"}"#);
+    let recorder = Recorder::start([told]).await;
+    let said = Ctl::new(&recorder.url()).fails("show backends").await;
+    assert!(said.contains("not authorized (429): ") && said.contains("b3scalectl auth authorize"), "{said}");
+}
+
+#[tokio::test]
 async fn tokens_for_others_are_printed_and_nothing_is_asked() {
     let ctl = Ctl::new("http://127.0.0.1:1").with_token(None);
     let said = ctl.run("auth create_access_token --sub crm --scopes b3scale,b3scale:admin --secret s").await;
