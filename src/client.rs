@@ -32,7 +32,7 @@ use url::Url;
 use crate::tls;
 
 pub use crate::tls::CaFileError;
-pub use calls::MeetingsOf;
+pub use calls::{MeetingsOf, PutState};
 pub use failure::{ApiError, Failure};
 pub use userinfo::{blanked, blanked_in};
 

@@ -20,6 +20,19 @@ pub enum MeetingsOf<'a> {
     Everybody,
 }
 
+/// How a configuration is put back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PutState<'a> {
+    /// Only say what that would change.
+    pub dry_run: bool,
+    /// Remove what it does not name.
+    pub delete: bool,
+    /// Leave alone what the system that it comes from knows nothing of.
+    pub moving: bool,
+    /// Refuse if the cluster is not what it was when this was said of it.
+    pub fingerprint: Option<&'a str>,
+}
+
 /// The errors of all these are those of [`Api::get`].
 impl Api {
     /// The server, and what it makes of the token.
@@ -149,17 +162,11 @@ impl Api {
         self.get("state", &[]).await
     }
 
-    /// Puts a configuration back, or says what that would change. `delete` removes what it does not name.
-    pub async fn put_state(
-        &self,
-        state: &StateDocument,
-        dry_run: bool,
-        delete: bool,
-    ) -> Result<StateChanges, ApiError> {
-        let query: Vec<_> = [("dry_run", dry_run), ("delete", delete)]
-            .into_iter()
-            .filter_map(|(name, wanted)| wanted.then_some((name, "true")))
-            .collect();
-        self.post("state", &query, state).await
+    /// Puts a configuration back, or says what that would change.
+    pub async fn put_state(&self, state: &StateDocument, how: PutState<'_>) -> Result<StateChanges, ApiError> {
+        let switches = [("dry_run", how.dry_run), ("delete", how.delete), ("moving", how.moving)];
+        let switches = switches.into_iter().filter_map(|(name, wanted)| wanted.then_some((name, "true")));
+        let fingerprint = how.fingerprint.map(|fingerprint| ("fingerprint", fingerprint));
+        self.post("state", &switches.chain(fingerprint).collect::<Vec<_>>(), state).await
     }
 }

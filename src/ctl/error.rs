@@ -72,6 +72,12 @@ pub enum CtlError {
         /// Which command lists them.
         list: &'static str,
     },
+    /// Others were faster than who was asked.
+    #[error("{url}: the cluster was changed meanwhile, and nothing was done; start the import again")]
+    Overtaken {
+        /// The server.
+        url: String,
+    },
     /// The line can be read, and yet not be done.
     #[error("{0}")]
     Usage(String),

@@ -70,7 +70,7 @@ impl Import {
         };
         let Imported { document, notes } = imported;
         notes.iter().for_each(|note| complain(&format!("note: {note}")));
-        put(context, &api, &document, Wanted { dry_run, delete: false }).await
+        put(context, &api, &document, Wanted { dry_run, moving: true, ..Wanted::default() }).await
     }
 }
 

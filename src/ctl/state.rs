@@ -10,7 +10,7 @@ use super::console::indented;
 use super::context::Context;
 use super::set::unchanged;
 use super::{CtlError, Exit};
-use crate::client::Api;
+use crate::client::{Api, PutState};
 use crate::rest::{Change, ChangeKind, StateChanges, StateDocument};
 
 /// Keep the frontends and backends as a file, and put them back.
@@ -65,6 +65,8 @@ pub(super) struct Wanted {
     pub(super) dry_run: bool,
     /// Delete what it does not name.
     pub(super) delete: bool,
+    /// Leave alone what the system that it comes from knows nothing of.
+    pub(super) moving: bool,
 }
 
 impl State {
@@ -74,7 +76,7 @@ impl State {
             What::Import(Import { dry_run, delete, file }) => {
                 let document = document::read(&file)?;
                 let api = context.api().await?;
-                put(context, &api, &document, Wanted { dry_run, delete }).await
+                put(context, &api, &document, Wanted { dry_run, delete, ..Wanted::default() }).await
             }
         }
     }
@@ -98,13 +100,15 @@ pub(super) async fn put(
     document: &StateDocument,
     wanted: Wanted,
 ) -> Result<Exit, CtlError> {
-    let planned = api.put_state(document, true, wanted.delete).await?;
+    let Wanted { dry_run, delete, moving } = wanted;
+    let how = PutState { dry_run: true, delete, moving, fingerprint: None };
+    let planned = api.put_state(document, how).await?;
     tell(context, &planned)?;
     if planned.changes.is_empty() {
         context.console.object(&planned)?;
         return unchanged(context);
     }
-    if wanted.dry_run {
+    if dry_run {
         context.console.object(&planned)?;
         return Ok(Exit::Done);
     }
@@ -112,7 +116,11 @@ pub(super) async fn put(
     if gone > 0 {
         context.console.confirm(&format!("{gone} of them are deleted, and what runs there is lost."))?;
     }
-    let made = api.put_state(document, false, wanted.delete).await?;
+    let how = PutState { dry_run: false, fingerprint: planned.fingerprint.as_deref(), ..how };
+    let made = match api.put_state(document, how).await {
+        Err(error) if error.is_conflict() => return Err(CtlError::Overtaken { url: api.url().to_owned() }),
+        made => made?,
+    };
     context.console.line(format!("done: {}", counted(&made)))?;
     context.console.object(&made)?;
     Ok(Exit::Done)

@@ -22,7 +22,7 @@ fn changes(applied: bool, kinds: &[&str]) -> Value {
         let details: &[&str] = if *kind == "change" { &["active: true → false"] } else { &[] };
         json!({ "kind": kind, "what": "frontend", "name": format!("{kind}-d"), "details": details })
     };
-    json!({ "applied": applied, "changes": kinds.iter().map(change).collect::<Vec<_>>() })
+    json!({ "applied": applied, "changes": kinds.iter().map(change).collect::<Vec<_>>(), "fingerprint": "f1" })
 }
 
 #[tokio::test]
@@ -47,9 +47,9 @@ async fn differences_are_shown_before_they_are_made_and_a_loss_is_confirmed() {
     let all = ["add", "change", "delete"];
     let told = [
         Told::ok("POST /api/v1/state?dry_run=true&delete=true", changes(false, &all)),
-        Told::ok("POST /api/v1/state?delete=true", changes(true, &all)),
+        Told::ok("POST /api/v1/state?delete=true&fingerprint=f1", changes(true, &all)),
         Told::ok("POST /api/v1/state?dry_run=true", changes(false, &["add"])),
-        Told::ok("POST /api/v1/state", changes(true, &["add"])),
+        Told::ok("POST /api/v1/state?fingerprint=f1", changes(true, &["add"])),
     ];
     let (recorder, ctl) = recorder(told).await;
     fs::write(ctl.folder.path().join("state.json"), state().to_string()).unwrap();
@@ -62,6 +62,20 @@ async fn differences_are_shown_before_they_are_made_and_a_loss_is_confirmed() {
     let out = ctl.done("state import --delete --yes state.json").await;
     assert_eq!(out, format!("{shown}done: 1 added, 1 changed, 1 deleted\n"));
     assert_eq!(ctl.done("state import state.json").await, "+ frontend add-d\ndone: 1 added, 0 changed, 0 deleted\n");
+}
+
+#[tokio::test]
+async fn what_was_shown_is_not_done_to_a_cluster_that_has_changed_since() {
+    let conflict = json!({ "error": "conflict", "fields": {}, "message": "it has changed" });
+    let told = [
+        Told::ok("POST /api/v1/state?dry_run=true", changes(false, &["add"])),
+        Told::status("POST /api/v1/state?fingerprint=f1", 409, conflict),
+    ];
+    let (recorder, ctl) = recorder(told).await;
+    fs::write(ctl.folder.path().join("state.json"), state().to_string()).unwrap();
+    let said = ctl.fails("state import state.json").await;
+    let expected = "the cluster was changed meanwhile, and nothing was done; start the import again\n";
+    assert_eq!(said, format!("{}: {expected}", recorder.url()));
 }
 
 #[tokio::test]
