@@ -11,6 +11,7 @@ mod context;
 mod create_meeting;
 mod delete;
 mod end;
+mod entry;
 mod error;
 mod explain;
 mod layout;
@@ -34,13 +35,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use argh::{ArgsInfo, FromArgs};
+use serde_json::json;
 
-use crate::cli::complain;
 use crate::config::Environment;
-use console::Console;
+use console::{Console, complain};
 use context::Context;
 
-pub use error::{CtlError, Exit};
+pub use console::Exit;
+pub use error::CtlError;
 
 /// The exit code for a command line that cannot be understood.
 const USAGE: u8 = 2;
@@ -135,8 +137,8 @@ impl B3scalectl {
 
     async fn execute(self, context: &Context) -> Result<Exit, CtlError> {
         if self.version {
-            context.console.print(concat!("b3scalectl ", env!("CARGO_PKG_VERSION"), "\n"))?;
-            return Ok(Exit::Done);
+            let version = env!("CARGO_PKG_VERSION");
+            return context.console.report(format_args!("b3scalectl {version}"), &json!({ "b3scalectl": version }));
         }
         match self.command {
             None => overview::run(context).await,

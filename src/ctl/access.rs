@@ -3,9 +3,9 @@
 use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
 
+use super::console::complain;
 use super::context::Context;
 use super::{CtlError, Exit, tokens};
-use crate::cli::complain;
 
 /// Words that node references are made of.
 const WORDS: [&str; 48] = [
@@ -93,9 +93,8 @@ async fn authorize(context: &Context, given: Option<String>) -> Result<Exit, Ctl
             Ok(_) => {
                 context.token_file().write(&token)?;
                 context.warn_of_given_token();
-                context.console.line(format!("authorized at {}", context.url))?;
-                context.console.object(&json!({ "authorized": context.url }))?;
-                return Ok(Exit::Done);
+                let url = &context.url;
+                return context.console.report(format_args!("authorized at {url}"), &json!({ "authorized": url }));
             }
             Err(error) if error.is_unauthorized() => {
                 let wrong = CtlError::WrongSecret { url: context.url.clone() };
@@ -109,9 +108,7 @@ async fn authorize(context: &Context, given: Option<String>) -> Result<Exit, Ctl
 
 fn print(context: &Context, sub: &str, scopes: &str, secret: &str) -> Result<Exit, CtlError> {
     let token = tokens::signed(secret, sub, scopes)?;
-    context.console.line(&token)?;
-    context.console.object(&json!({ "sub": sub, "scopes": scopes, "token": token }))?;
-    Ok(Exit::Done)
+    context.console.report(&token, &json!({ "sub": sub, "scopes": scopes, "token": token }))
 }
 
 fn made_up() -> String {

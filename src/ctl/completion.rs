@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use argh::{ArgsInfo, CommandInfoWithArgs, FromArgValue, FromArgs};
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::console::Console;
@@ -49,8 +50,7 @@ impl Completions {
             Shell::Zsh => include_str!("completion/zsh.sh"),
             Shell::Fish => include_str!("completion/fish.fish"),
         };
-        context.console.print(script)?;
-        Ok(Exit::Done)
+        context.console.report(script.trim_end(), &json!({ "script": script }))
     }
 }
 

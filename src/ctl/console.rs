@@ -2,14 +2,41 @@
 
 use std::fmt::Display;
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::process::ExitCode;
 
 use serde::Serialize;
+use serde_json::json;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
 use super::CtlError;
+use super::layout::{meetings, people};
+use crate::cli;
+use crate::client::blanked_in;
 use crate::table;
 
-/// The standard output and the terminal. Lines and tables are for people, objects for programs: only one of both is printed.
+/// A command that did what it was to do. Only what it has said to people and to programs makes one, so that none forgets either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Exit {
+    code: u8,
+}
+
+impl Exit {
+    /// It is done.
+    const DONE: Self = Self { code: 0 };
+    /// There was nothing to change.
+    const UNCHANGED: Self = Self { code: 64 };
+    /// Who watched has seen enough.
+    pub(super) const INTERRUPTED: Self = Self::DONE;
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code)
+    }
+}
+
+/// The standard output and the terminal. Texts are for people, values for programs: only one of both is printed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Console {
     /// Programs are listening.
@@ -19,21 +46,33 @@ pub(super) struct Console {
 }
 
 impl Console {
-    /// A line for people.
-    pub(super) fn line(&self, text: impl Display) -> Result<(), CtlError> {
-        if self.json { Ok(()) } else { self.print(&format!("{text}\n")) }
+    /// Says what came of a command: a text to people, or the one value to programs.
+    pub(super) fn report(&self, text: impl Display, value: &impl Serialize) -> Result<Exit, CtlError> {
+        self.tell(text, value).map(|()| Exit::DONE)
     }
 
-    /// A table for people.
-    pub(super) fn table(&self, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<(), CtlError> {
-        let head = head.iter().map(|cell| (*cell).to_owned()).collect();
-        let rows: Vec<Vec<String>> = [head].into_iter().chain(rows).collect();
-        table::lines(&rows).try_for_each(|line| self.line(line))
+    /// Says that everything was as it should be.
+    pub(super) fn unchanged(&self, value: &impl Serialize) -> Result<Exit, CtlError> {
+        self.tell("no changes", value).map(|()| Exit::UNCHANGED)
     }
 
-    /// A value for programs.
-    pub(super) fn object(&self, value: &impl Serialize) -> Result<(), CtlError> {
-        if self.json { self.print(&format!("{}\n", indented(value, "   ", ""))) } else { Ok(()) }
+    /// Says what would have been done.
+    pub(super) fn skipping(&self, what: impl Display) -> Result<Exit, CtlError> {
+        self.report(format!("skipping: {what}"), &json!({ "skipping": what.to_string() }))
+    }
+
+    /// Says to people how far a command has come. Programs wait for the end.
+    pub(super) fn progress(&self, text: impl Display) -> Result<(), CtlError> {
+        if self.json { Ok(()) } else { self.line(&text.to_string()) }
+    }
+
+    fn tell(&self, text: impl Display, value: &impl Serialize) -> Result<(), CtlError> {
+        self.line(&if self.json { indented(value, "   ", "") } else { text.to_string() })
+    }
+
+    /// Who has nothing to say says no line.
+    fn line(&self, text: &str) -> Result<(), CtlError> {
+        if text.is_empty() { Ok(()) } else { self.print(&format!("{text}\n")) }
     }
 
     /// Text for whoever listens. Who reads with `head` has seen enough.
@@ -43,6 +82,19 @@ impl Console {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
             _ => Ok(()),
         }
+    }
+
+    /// Asks before meetings end, unless there are none. `question` says what will happen, up to how many it is.
+    pub(super) fn confirm_end(
+        &self,
+        question: impl Display,
+        running: u32,
+        attendees: impl Into<i64>,
+    ) -> Result<(), CtlError> {
+        if running == 0 {
+            return Ok(());
+        }
+        self.confirm(&format!("{question}: {} with {}.", meetings(running), people(attendees)))
     }
 
     /// Asks before something that ends people's meetings. `question` says what will happen.
@@ -60,6 +112,18 @@ impl Console {
         let agreed = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
         if agreed { Ok(()) } else { Err(CtlError::Declined) }
     }
+}
+
+/// Says what went wrong, or what else somebody should know. A password in a URL is not said.
+pub(super) fn complain(why: &str) {
+    cli::complain(&blanked_in(why));
+}
+
+/// A table for people.
+pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let head = head.iter().map(|cell| (*cell).to_owned()).collect();
+    let rows: Vec<Vec<String>> = [head].into_iter().chain(rows).collect();
+    table::lines(&rows).collect::<Vec<_>>().join("\n")
 }
 
 /// A value as JSON of several lines. All but the first begin with `margin`.

@@ -4,11 +4,10 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::console::Console;
+use super::console::{Console, complain};
 use super::tokens::{self, TokenFile};
 use super::{B3scalectl, CtlError};
-use crate::cli::complain;
-use crate::client::{Api, ApiSettings};
+use crate::client::{Api, ApiSettings, blanked};
 use crate::config::Environment;
 use crate::rest::Status;
 
@@ -22,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(super) struct Context {
     /// Where to say what came of it.
     pub(super) console: Console,
-    /// The server's URL, as it was given.
+    /// The server's URL as it was given, but for a password, with which no server is asked.
     pub(super) url: String,
     environment: Environment,
     ca_file: Option<PathBuf>,
@@ -45,7 +44,7 @@ impl Context {
         console: Console,
         environment: Environment,
     ) -> Self {
-        let url = api.or(environment.text("B3SCALE_API_URL")).unwrap_or(DEFAULT_API).to_owned();
+        let url = blanked(api.or(environment.text("B3SCALE_API_URL")).unwrap_or(DEFAULT_API));
         let ca_file = ca_file.or_else(|| environment.text("B3SCALE_API_CA_FILE").map(PathBuf::from));
         Self { console, url, environment, ca_file }
     }

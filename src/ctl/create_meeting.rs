@@ -44,14 +44,12 @@ impl CreateMeeting {
         // The parameters may have named an id of their own.
         let id = document[0].clone().unwrap_or(id);
         for (name, value) in FIELDS.iter().zip(&document) {
-            context.console.line(format!("{name}: {}", value.as_deref().unwrap_or_default()))?;
+            context.console.progress(format_args!("{name}: {}", value.as_deref().unwrap_or_default()))?;
         }
         let join = [("meetingID", id.as_str()), ("fullName", "b3scalectl"), ("role", "MODERATOR")];
         let joined = caller.call(Method::GET, CallKind::Join, &join).await?;
         let url = caller.location(&joined)?;
-        context.console.line(format!("URL: {url}"))?;
-        context.console.object(&json!({ "meeting_id": id, "url": url }))?;
-        Ok(Exit::Done)
+        context.console.report(format_args!("URL: {url}"), &json!({ "meeting_id": id, "url": url }))
     }
 }
 

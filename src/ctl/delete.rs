@@ -4,10 +4,11 @@ use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
 
 use super::context::Context;
-use super::layout::{meetings, people, shown_backend, shown_frontend};
+use super::entry::Entry as _;
 use super::show::{find_backend, find_frontend};
 use super::{CtlError, Exit};
-use crate::rest::{Backend, NodeState};
+use crate::client::MeetingsOf;
+use crate::rest::NodeState;
 
 /// Remove a backend or a frontend. Also: del, rm.
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -59,45 +60,39 @@ impl Delete {
 
 impl DeleteBackend {
     async fn run(self, context: &Context, dry: bool) -> Result<Exit, CtlError> {
-        let api = context.api().await?;
+        let (api, console) = (context.api().await?, &context.console);
         let backend = find_backend(&api, &self.host).await?;
+        let host = &backend.bbb.host;
         let is_well = matches!(backend.node_state, NodeState::Ready | NodeState::Init);
         let at_once = self.force || !is_well;
         if dry {
             let how = if at_once { "delete backend" } else { "mark backend for decommissioning" };
-            context.console.line(format!("skipping: {how} {}", backend.bbb.host))?;
-            return Ok(Exit::Done);
+            return console.skipping(format_args!("{how} {host}"));
         }
-        let gone = if at_once {
-            context.console.confirm(&farewell(&backend))?;
-            context.console.line("deleting backend")?;
-            api.destroy_backend(backend.id).await?
-        } else {
+        if !at_once {
             let marked = api.change_backend(backend.id, &json!({ "admin_state": "decommissioned" })).await?;
-            context.console.line("backend marked for decommissioning")?;
-            marked
-        };
-        context.console.object(&shown_backend(gone, false))?;
-        Ok(Exit::Done)
+            return console.report("backend marked for decommissioning", &marked.shown(false));
+        }
+        let question = format_args!("The backend {host} is deleted at once, and lost with it");
+        console.confirm_end(question, backend.meetings_count, backend.attendees_count)?;
+        let gone = api.destroy_backend(backend.id).await?.shown(false);
+        console.report("deleting backend", &gone)
     }
-}
-
-fn farewell(backend: &Backend) -> String {
-    let (meetings, people) = (meetings(backend.meetings_count), people(backend.attendees_count));
-    format!("The backend {} is deleted at once. Lost with it: {meetings} with {people}.", backend.bbb.host)
 }
 
 impl DeleteFrontend {
     async fn run(self, context: &Context, dry: bool) -> Result<Exit, CtlError> {
-        let api = context.api().await?;
+        let (api, console) = (context.api().await?, &context.console);
         let frontend = find_frontend(&api, &self.key).await?;
         if dry {
-            context.console.line(format!("skipping: delete frontend {}", frontend.id))?;
-            return Ok(Exit::Done);
+            return console.skipping(format_args!("delete frontend {}", frontend.id));
         }
-        context.console.confirm(&format!("The frontend {} is deleted, and its meetings are ended.", self.key))?;
-        context.console.line(format!("delete frontend: {}", frontend.id))?;
-        context.console.object(&shown_frontend(api.delete_frontend(frontend.id).await?, false))?;
-        Ok(Exit::Done)
+        let meetings = api.meetings(MeetingsOf::Frontend(&self.key)).await?;
+        let running = u32::try_from(meetings.len()).unwrap_or(u32::MAX);
+        let attendees: i64 = meetings.iter().map(|meeting| meeting.meeting.participant_count).sum();
+        let question = format_args!("The frontend {} is deleted, and its meetings are ended", self.key);
+        console.confirm_end(question, running, attendees)?;
+        let gone = api.delete_frontend(frontend.id).await?.shown(false);
+        console.report(format_args!("delete frontend: {}", gone.id), &gone)
     }
 }

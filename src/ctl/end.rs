@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::context::Context;
-use super::layout::{meetings, people};
+use super::layout::people;
 use super::meetings::find as find_meeting;
 use super::show::find_backend;
 use super::{CtlError, Exit};
@@ -67,9 +67,8 @@ impl End {
 async fn end_meetings(context: &Context, host: &str) -> Result<Exit, CtlError> {
     let api = context.api().await?;
     let backend = find_backend(&api, host).await?;
-    let (meetings, people) = (meetings(backend.meetings_count), people(backend.attendees_count));
-    let question = format!("On {} all meetings are ended: {meetings} with {people}.", backend.bbb.host);
-    context.console.confirm(&question)?;
+    let question = format_args!("On {} all meetings are ended", backend.bbb.host);
+    context.console.confirm_end(question, backend.meetings_count, backend.attendees_count)?;
     dispatch(context, &api, "end_all_meetings", "BackendID", &backend.id.to_string()).await
 }
 
@@ -83,16 +82,15 @@ async fn end_meeting(context: &Context, id: &str, frontend: Option<&str>) -> Res
 
 /// Asks for something to be done, and waits until it is.
 async fn dispatch(context: &Context, api: &Api, action: &str, name: &str, value: &str) -> Result<Exit, CtlError> {
-    context.console.line(format!("Dispatch: {action} map[{name}:{value}]"))?;
+    context.console.progress(format_args!("Dispatch: {action} map[{name}:{value}]"))?;
     let command = NewCommand { action: action.to_owned(), params: Some(json!({ name: value })) };
     let done = watched(context, api, &api.dispatch(&command).await?).await?;
     let result = done.result.clone().unwrap_or(Value::Null);
     let result = result.as_str().map_or_else(|| result.to_string(), str::to_owned);
-    context.console.line(format!("Result: {result}"))?;
-    context.console.object(&done)?;
+    let said = context.console.report(format_args!("Result: {result}"), &done)?;
     match done.state {
         CommandState::Error => Err(CtlError::Failed(format!("{}: {action} failed: {result}", api.url()))),
-        CommandState::Requested | CommandState::Running | CommandState::Success => Ok(Exit::Done),
+        CommandState::Requested | CommandState::Running | CommandState::Success => Ok(said),
     }
 }
 
@@ -102,7 +100,7 @@ async fn watched(context: &Context, api: &Api, command: &Command) -> Result<Comm
     loop {
         let command = api.command(command.id).await?;
         if seen.replace(command.state) != Some(command.state) {
-            context.console.line(format!("State: {}", word(command.state)))?;
+            context.console.progress(format_args!("State: {}", command.state))?;
         }
         if matches!(command.state, CommandState::Success | CommandState::Error) {
             return Ok(command);
@@ -112,14 +110,5 @@ async fn watched(context: &Context, api: &Api, command: &Command) -> Result<Comm
             return Err(CtlError::Failed(format!("{}: no server has done it within {seconds} s", api.url())));
         }
         sleep(INTERVAL).await;
-    }
-}
-
-fn word(state: CommandState) -> &'static str {
-    match state {
-        CommandState::Requested => "requested",
-        CommandState::Running => "running",
-        CommandState::Success => "success",
-        CommandState::Error => "error",
     }
 }

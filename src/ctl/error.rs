@@ -4,27 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::complain;
+use super::console::complain;
 use crate::client::ApiError;
 use crate::import::ImportError;
-
-/// A command that did what it was to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// It is done.
-    Done,
-    /// There was nothing to change.
-    Unchanged,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        match exit {
-            Exit::Done => Self::SUCCESS,
-            Exit::Unchanged => Self::from(64),
-        }
-    }
-}
 
 /// Why a command did not do what it was to do. Each is one line that says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +53,12 @@ pub enum CtlError {
         name: String,
         /// Which command lists them.
         list: &'static str,
+    },
+    /// It is of a later version.
+    #[error("{url}: this server has no recordings yet")]
+    NoRecordings {
+        /// The server.
+        url: String,
     },
     /// Others were faster than who was asked.
     #[error("{url}: the cluster was changed meanwhile, and nothing was done; start the import again")]

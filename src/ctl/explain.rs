@@ -2,11 +2,12 @@
 
 use argh::{ArgsInfo, FromArgs};
 
+use super::console::table;
 use super::context::Context;
 use super::param::Param;
 use super::show::missing;
 use super::{CtlError, Exit};
-use crate::rest::{Candidate, Verdict};
+use crate::rest::Candidate;
 use crate::table::NOTHING;
 
 /// Say why the cluster would do what it would.
@@ -46,26 +47,19 @@ impl Explain {
             explanation => explanation?,
         };
         let chosen = explanation.chosen.as_deref().map_or_else(
-            || format!("No backend would take a meeting of {frontend}.\n"),
-            |host| format!("A meeting of {frontend} would go to {host}\n"),
+            || format!("No backend would take a meeting of {frontend}."),
+            |host| format!("A meeting of {frontend} would go to {host}"),
         );
-        context.console.line(chosen)?;
         let head = ["verdict", "backend", "load", "stage", "reason"];
-        context.console.table(&head, explanation.candidates.iter().map(row))?;
-        context.console.object(&explanation)?;
-        Ok(Exit::Done)
+        let candidates = table(&head, explanation.candidates.iter().map(row));
+        context.console.report(format_args!("{chosen}\n\n{candidates}"), &explanation)
     }
 }
 
 fn row(candidate: &Candidate) -> Vec<String> {
-    let verdict = match candidate.verdict {
-        Verdict::Chosen => "chosen",
-        Verdict::Outranked => "outranked",
-        Verdict::Refused => "refused",
-    };
     let nothing = || NOTHING.to_owned();
     vec![
-        verdict.to_owned(),
+        candidate.verdict.to_string(),
         candidate.host.clone(),
         candidate.load.map_or_else(nothing, |load| format!("{load:.1}")),
         candidate.stage.clone().unwrap_or_else(nothing),

@@ -3,8 +3,6 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::rest::{AdminState, Backend, Frontend, MeetingStage, NodeState};
-
 /// What stands for a secret that nobody asked to see.
 const VEIL: &str = "***";
 
@@ -55,56 +53,11 @@ pub(super) fn moment(time: OffsetDateTime) -> String {
     time.truncate_to_second().format(&Rfc3339).unwrap_or_else(|_| time.to_string())
 }
 
-/// The word for a state.
-pub(super) fn node_state(state: NodeState) -> &'static str {
-    match state {
-        NodeState::Init => "init",
-        NodeState::Ready => "ready",
-        NodeState::Error => "error",
-        NodeState::Stopped => "stopped",
-        NodeState::Decommissioned => "decommissioned",
-    }
-}
-
-/// The word for what is wanted.
-pub(super) fn admin_state(state: AdminState) -> &'static str {
-    match state {
-        AdminState::Init => "init",
-        AdminState::Ready => "ready",
-        AdminState::Stopped => "stopped",
-        AdminState::Decommissioned => "decommissioned",
-        AdminState::Destroyed => "destroyed",
-    }
-}
-
-/// The word for how far a meeting has come.
-pub(super) fn meeting_stage(stage: MeetingStage) -> &'static str {
-    match stage {
-        MeetingStage::Claimed => "claimed",
-        MeetingStage::Live => "live",
-        MeetingStage::Ending => "ending",
-        MeetingStage::Detached => "detached",
-    }
-}
-
 /// Covers a secret, unless it is to be seen. One that is not there needs no cover.
 pub(super) fn veil(secret: &mut String, shown: bool) {
     if !shown && !secret.is_empty() {
         VEIL.clone_into(secret);
     }
-}
-
-/// A backend to be shown.
-pub(super) fn shown_backend(mut backend: Backend, secrets: bool) -> Backend {
-    veil(&mut backend.bbb.secret, secrets);
-    backend
-}
-
-/// A frontend to be shown.
-pub(super) fn shown_frontend(mut frontend: Frontend, secrets: bool) -> Frontend {
-    veil(&mut frontend.bbb.secret, secrets);
-    frontend.bbb.next_secret.iter_mut().for_each(|secret| veil(secret, secrets));
-    frontend
 }
 
 #[cfg(test)]

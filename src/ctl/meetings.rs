@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use argh::{ArgsInfo, FromArgs};
 use uuid::Uuid;
 
+use super::console::table;
 use super::context::Context;
-use super::layout::{meeting_stage, moment, veil};
+use super::layout::{moment, veil};
 use super::show::missing;
 use super::{CtlError, Exit};
 use crate::client::{Api, MeetingsOf};
-use crate::rest::{Meeting, MeetingInfo};
+use crate::rest::{Attendee, Meeting, MeetingInfo};
 use crate::table::NOTHING;
 
 /// All meetings, or those of one backend or frontend.
@@ -51,13 +52,9 @@ impl Meetings {
             meetings => meetings?,
         };
         let meetings: Vec<Meeting> = meetings.into_iter().map(|meeting| shown(meeting, secrets)).collect();
-        context.console.object(&meetings)?;
-        if !context.console.json {
-            let names = Names::read(&api).await?;
-            let head = ["meeting", "name", "frontend", "backend", "state", "people", "since", "id"];
-            context.console.table(&head, meetings.iter().map(|meeting| names.row(meeting)))?;
-        }
-        Ok(Exit::Done)
+        let names = Names::read(context, &api).await?;
+        let head = [&HEAD[..], &["id"]].concat();
+        context.console.report(table(&head, meetings.iter().map(|meeting| names.row(meeting))), &meetings)
     }
 
     fn nobodys(&self, api: &Api) -> CtlError {
@@ -68,14 +65,22 @@ impl Meetings {
     }
 }
 
+/// What is shown of any meeting.
+const HEAD: [&str; 7] = ["meeting", "name", "frontend", "backend", "state", "people", "since"];
+
 /// What frontends and backends are called.
+#[derive(Default)]
 struct Names {
     frontends: HashMap<Uuid, String>,
     backends: HashMap<Uuid, String>,
 }
 
 impl Names {
-    async fn read(api: &Api) -> Result<Self, CtlError> {
+    /// Programs know them by their ids.
+    async fn read(context: &Context, api: &Api) -> Result<Self, CtlError> {
+        if context.console.json {
+            return Ok(Self::default());
+        }
         let cluster = api.cluster().await?;
         let frontends = cluster.frontends.into_iter().map(|frontend| (frontend.id, frontend.key));
         let backends = cluster.backends.into_iter().map(|backend| (backend.id, backend.host));
@@ -91,7 +96,7 @@ impl Names {
             meeting.meeting.meeting_name.clone(),
             name(meeting.frontend_id, &self.frontends),
             name(meeting.backend_id, &self.backends),
-            meeting_stage(meeting.state).to_owned(),
+            meeting.state.to_string(),
             meeting.meeting.participant_count.to_string(),
             moment(meeting.created_at),
             meeting.id.clone(),
@@ -103,11 +108,8 @@ impl OneMeeting {
     pub(super) async fn run(self, context: &Context, secrets: bool) -> Result<Exit, CtlError> {
         let api = context.api().await?;
         let meeting = shown(find(&api, &self.id, self.frontend.as_deref()).await?, secrets);
-        context.console.object(&meeting)?;
-        if !context.console.json {
-            tell(context, &meeting, &Names::read(&api).await?)?;
-        }
-        Ok(Exit::Done)
+        let names = Names::read(context, &api).await?;
+        context.console.report(told(&meeting, &names), &meeting)
     }
 }
 
@@ -129,29 +131,32 @@ pub(super) async fn find(api: &Api, id: &str, frontend: Option<&str>) -> Result<
     meetings.into_iter().find(|meeting| meeting.frontend_meeting_id == id).ok_or_else(missing)
 }
 
-fn tell(context: &Context, meeting: &Meeting, names: &Names) -> Result<(), CtlError> {
-    let head = ["meeting", "name", "frontend", "backend", "state", "people", "since"];
-    context.console.table(&head, [names.row(meeting).into_iter().take(head.len()).collect()])?;
-    let MeetingInfo { attendee_pw, moderator_pw, attendees, recording, .. } = &meeting.meeting;
-    context
-        .console
-        .line(format!("\nid: {}\ninternal id: {}\nrecording: {recording}", meeting.id, meeting.internal_id))?;
-    context.console.line(format!("attendee password: {attendee_pw}\nmoderator password: {moderator_pw}"))?;
-    let rows = attendees.iter().flatten().map(|attendee| {
-        vec![
-            attendee.full_name.clone(),
-            attendee.role.clone(),
-            if attendee.has_video { "camera" } else { NOTHING }.to_owned(),
-            if attendee.has_joined_voice { "voice" } else { NOTHING }.to_owned(),
-            attendee.user_id.clone(),
-        ]
-    });
-    let rows: Vec<_> = rows.collect();
-    if rows.is_empty() {
-        return Ok(());
+fn told(meeting: &Meeting, names: &Names) -> String {
+    let Meeting { id, internal_id, meeting: info, .. } = meeting;
+    let MeetingInfo { attendee_pw, moderator_pw, attendees, recording, .. } = info;
+    let place = table(&HEAD, [names.row(meeting).into_iter().take(HEAD.len()).collect()]);
+    let text = format!(
+        "{place}\n\nid: {id}\ninternal id: {internal_id}\nrecording: {recording}\n\
+         attendee password: {attendee_pw}\nmoderator password: {moderator_pw}"
+    );
+    match attendees.as_deref() {
+        None | Some([]) => text,
+        Some(attendees) => {
+            let people = table(&["attendee", "role", "video", "audio", "id"], attendees.iter().map(row));
+            format!("{text}\n\n{people}")
+        }
     }
-    context.console.line("")?;
-    context.console.table(&["attendee", "role", "video", "audio", "id"], rows)
+}
+
+fn row(attendee: &Attendee) -> Vec<String> {
+    let on = |on: bool, word: &str| if on { word.to_owned() } else { NOTHING.to_owned() };
+    vec![
+        attendee.full_name.clone(),
+        attendee.role.clone(),
+        on(attendee.has_video, "camera"),
+        on(attendee.has_joined_voice, "voice"),
+        attendee.user_id.clone(),
+    ]
 }
 
 /// A meeting to be shown.

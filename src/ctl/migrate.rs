@@ -3,8 +3,9 @@
 use argh::{ArgsInfo, FromArgs};
 
 use super::context::Context;
+use super::layout::moment;
 use super::{CtlError, Exit};
-use crate::rest::SchemaStatus;
+use crate::rest::{Migration, SchemaStatus};
 
 /// Look after the database.
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -32,31 +33,24 @@ impl Db {
         let pending = status.database.pending_migrations;
         let mut database = status.database;
         if pending > 0 {
-            context.console.line(format!("Applying {pending} pending migrations to the database."))?;
+            context.console.progress(format_args!("Applying {pending} pending migrations to the database."))?;
             database = api.migrate().await?;
-            context.console.line("Migration successful.")?;
+            context.console.progress("Migration successful.")?;
         }
-        tell(context, &database)?;
-        context.console.object(&database)?;
-        Ok(Exit::Done)
+        context.console.report(told(&database), &database)
     }
 }
 
 /// The database and the last step of its schema.
-pub(super) fn tell(context: &Context, database: &SchemaStatus) -> Result<(), CtlError> {
-    let console = &context.console;
-    console.line(format!("Database: {}", database.database))?;
-    if let Some(migration) = &database.migration {
-        let (version, description) = (migration.version, &migration.description);
-        let applied = super::layout::moment(migration.applied_at);
-        console.line(format!("Version:  v{version}, '{description}', applied at: {applied}"))?;
-    }
-    if let Some(error) = &database.error {
-        console.line(format!("Error:    {error}"))?;
-    }
+pub(super) fn told(database: &SchemaStatus) -> String {
+    let mut lines = vec![format!("Database: {}", database.database)];
+    lines.extend(database.migration.as_ref().map(|Migration { version, description, applied_at }| {
+        format!("Version:  v{version}, '{description}', applied at: {}", moment(*applied_at))
+    }));
+    lines.extend(database.error.as_ref().map(|error| format!("Error:    {error}")));
     if database.pending_migrations > 0 {
         let pending = database.pending_migrations;
-        console.line(format!("\nWARNING: {pending} migrations are pending. Apply them with: b3scalectl db migrate"))?;
+        lines.push(format!("\nWARNING: {pending} migrations are pending. Apply them with: b3scalectl db migrate"));
     }
-    Ok(())
+    lines.join("\n")
 }

@@ -2,10 +2,10 @@
 
 use argh::{ArgsInfo, FromArgs};
 
+use super::console::complain;
 use super::context::Context;
 use super::state::{Wanted, put};
 use super::{CtlError, Exit};
-use crate::cli::complain;
 use crate::import::scalelite::{NAMESPACE, SingleTenant, Source};
 use crate::import::{self, Imported};
 

@@ -1,7 +1,7 @@
 //! Without a command: help, and the server as it is. And what programs ask first: `version`, `export-openapi-schema`.
 
 use argh::{ArgsInfo, CommandInfoWithArgs, FromArgs};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::context::Context;
 use super::{B3scalectl, CtlError, Exit, migrate};
@@ -21,24 +21,18 @@ pub(super) struct ExportOpenapiSchema {}
 /// What there is to say, and how the server is. Without a token it is only said how to get one.
 pub(super) async fn run(context: &Context) -> Result<Exit, CtlError> {
     let console = &context.console;
-    console.line(usage(&B3scalectl::get_args_info()))?;
-    console.line(format!("b3scale @ {}\n", context.url))?;
+    console.progress(usage(&B3scalectl::get_args_info()))?;
+    console.progress(format_args!("b3scale @ {}\n", context.url))?;
     if context.known_token()?.is_none() {
-        return console
-            .line("There is no access token yet. Get one with: b3scalectl auth authorize")
-            .map(|()| Exit::Done);
+        let advice = "There is no access token yet. Get one with: b3scalectl auth authorize";
+        return console.report(advice, &json!({ "authorized": null }));
     }
     let (_, status) = context.connect().await?;
-    versions(context, &status)?;
-    console.line("")?;
-    migrate::tell(context, &status.database)?;
-    console.object(&status)?;
-    Ok(Exit::Done)
+    console.report(format_args!("{}\n\n{}", versions(&status), migrate::told(&status.database)), &status)
 }
 
-fn versions(context: &Context, status: &Status) -> Result<(), CtlError> {
-    let Status { version, build, api, .. } = status;
-    context.console.line(format!("server version: {version} \tbuild: {build}\n   api version: {api}"))
+fn versions(Status { version, build, api, .. }: &Status) -> String {
+    format!("server version: {version} \tbuild: {build}\n   api version: {api}")
 }
 
 /// The commands, in short.
@@ -56,17 +50,18 @@ impl Version {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
         let (_, status) = context.connect().await?;
         let own = env!("CARGO_PKG_VERSION");
-        context.console.line(format!("b3scalectl version: {own}"))?;
-        versions(context, &status)?;
-        context.console.object(&json!({ "b3scalectl": own, "server": status }))?;
-        Ok(Exit::Done)
+        let versions = format!("b3scalectl version: {own}\n{}", versions(&status));
+        context.console.report(versions, &json!({ "b3scalectl": own, "server": status }))
     }
 }
 
 impl ExportOpenapiSchema {
     pub(super) fn run(self, context: &Context) -> Result<Exit, CtlError> {
         let Self {} = self;
-        context.console.print(&format!("{}\n", admin::openapi().trim_end()))?;
-        Ok(Exit::Done)
+        let document = admin::openapi();
+        let unreadable =
+            |error: serde_json::Error| CtlError::Failed(format!("the description cannot be read: {error}"));
+        let value: Value = serde_json::from_str(&document).map_err(unreadable)?;
+        context.console.report(document.trim_end(), &value)
     }
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::console::table;
 use super::context::Context;
 use super::{CtlError, Exit};
 use crate::client::Api;
@@ -76,28 +77,23 @@ impl Pipeline {
 
 fn check(context: &Context, file: Option<&Path>) -> Result<Exit, CtlError> {
     let plan = pipeline::check(file).map_err(|error| CtlError::Failed(error.to_string()))?;
-    context.console.line(plan.trim_end())?;
-    context.console.object(&json!({ "file": file, "plan": plan }))?;
-    Ok(Exit::Done)
+    context.console.report(plan.trim_end(), &json!({ "file": file, "plan": plan }))
 }
 
 async fn show(context: &Context) -> Result<Exit, CtlError> {
     let report = context.api().await?.pipeline().await?;
     let file = report.file.as_deref().unwrap_or("compiled in");
-    context.console.line(format!("{}\n\n{file}, hash {}", report.plan.trim_end(), report.hash))?;
-    context.console.object(&report)?;
-    Ok(Exit::Done)
+    context.console.report(format_args!("{}\n\n{file}, hash {}", report.plan.trim_end(), report.hash), &report)
 }
 
 fn catalog(context: &Context) -> Result<Exit, CtlError> {
     let catalog = Catalog::shipped();
-    context.console.table(&["kind", "is", "needs", "gives", "takes", "only for"], catalog.iter().map(row))?;
+    let text = table(&["kind", "is", "needs", "gives", "takes", "only for"], catalog.iter().map(row));
     let kinds = catalog.iter().map(|entry| {
         let [needs, gives, takes, only] = columns(entry);
         json!({ "kind": entry.kind, "is": role(entry), "needs": needs, "gives": gives, "takes": takes, "only": only })
     });
-    context.console.object(&kinds.collect::<Vec<_>>())?;
-    Ok(Exit::Done)
+    context.console.report(text, &kinds.collect::<Vec<_>>())
 }
 
 fn row(entry: &Entry) -> Vec<String> {
@@ -123,10 +119,9 @@ fn role(entry: &Entry) -> &'static str {
 async fn reload(context: &Context) -> Result<Exit, CtlError> {
     let api = context.api().await?;
     let report = api.reload_pipeline().await?;
-    context.console.line(format!("The new pipeline has the hash {}.", report.hash))?;
+    context.console.progress(format_args!("The new pipeline has the hash {}.", report.hash))?;
     let servers = followed(context, &api, &report.hash).await?;
-    context.console.object(&json!({ "hash": report.hash, "servers": servers }))?;
-    Ok(Exit::Done)
+    context.console.report("", &json!({ "hash": report.hash, "servers": servers }))
 }
 
 /// Waits until every server that is counted on runs the pipeline of a hash. Each is named as it comes.
@@ -138,7 +133,7 @@ async fn followed(context: &Context, api: &Api, hash: &str) -> Result<Vec<Server
         let (new, old): (Vec<_>, Vec<_>) = servers.iter().partition(|server| server.pipeline_hash == hash);
         for server in new {
             if told.insert(server.id) {
-                context.console.line(format!("{} runs it", server.address))?;
+                context.console.progress(format_args!("{} runs it", server.address))?;
             }
         }
         if old.is_empty() {

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::console::indented;
 use super::context::Context;
-use super::show::missing;
 use super::{CtlError, Exit};
+use crate::client::{Api, ApiError};
 
 /// The recordings of a frontend.
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -36,17 +36,18 @@ impl Recordings {
             (None, Some(key)) => ("frontend_key", key),
             (None, None) => return Err(CtlError::Usage("--frontend KEY or --frontend-id ID is needed".to_owned())),
         };
-        let recordings = context.api().await?.recordings(by, value).await?;
-        context.console.line("Recording\tTimestamp\tMeeting")?;
-        for recording in &recordings {
-            let text = |path: &str| recording.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let (id, name) = (text("/record_id"), text("/recording/Metadata/meetingName"));
-            let ended = recording.pointer("/recording/EndTime").map(plain).unwrap_or_default();
-            context.console.line(format!("{id} {ended} {name}"))?;
-        }
-        context.console.object(&recordings)?;
-        Ok(Exit::Done)
+        let api = context.api().await?;
+        let recordings = there(&api, api.recordings(by, value).await)?;
+        let lines: String = recordings.iter().map(|recording| format!("\n{}", row(recording))).collect();
+        context.console.report(format_args!("Recording\tTimestamp\tMeeting{lines}"), &recordings)
     }
+}
+
+fn row(recording: &Value) -> String {
+    let text = |path: &str| recording.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    let (id, name) = (text("/record_id"), text("/recording/Metadata/meetingName"));
+    let ended = recording.pointer("/recording/EndTime").map(plain).unwrap_or_default();
+    format!("{id} {ended} {name}")
 }
 
 /// A value without the quotes that text has in JSON.
@@ -57,13 +58,15 @@ fn plain(value: &Value) -> String {
 impl OneRecording {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
         let api = context.api().await?;
-        let recording = match api.recording(&self.id).await {
-            Err(error) if error.is_not_found() => {
-                return Err(missing(&api, "recording", &self.id, "b3scalectl show recordings"));
-            }
-            recording => recording?,
-        };
-        context.console.print(&format!("{}\n", indented(&recording, "   ", "")))?;
-        Ok(Exit::Done)
+        let recording = there(&api, api.recording(&self.id).await)?;
+        context.console.report(indented(&recording, "   ", ""), &recording)
     }
+}
+
+/// What was asked for, of a server that has recordings.
+pub(super) fn there<T>(api: &Api, asked: Result<T, ApiError>) -> Result<T, CtlError> {
+    asked.map_err(|error| match error {
+        error if error.is_not_found() => CtlError::NoRecordings { url: api.url().to_owned() },
+        error => error.into(),
+    })
 }

@@ -1,12 +1,12 @@
 //! `set`: adds a backend or a frontend, or changes it.
 
 use argh::{ArgsInfo, FromArgs};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::context::Context;
-use super::layout::{shown_backend, shown_frontend};
+use super::entry::{Change, Editor};
+use super::recordings::there;
 use super::{CtlError, Exit};
-use crate::client::Api;
 use crate::rest::{Backend, Frontend};
 
 /// Add a backend or a frontend, or change it. Also: add, update.
@@ -100,148 +100,59 @@ impl SetBackend {
         }
         let change = self.change()?;
         let api = context.api().await?;
+        let editor = Editor { context, api: &api, dry };
         match api.find_backend(&host).await? {
-            None => self.add(context, &api, &host, change, dry).await,
-            Some(backend) => update_backend(context, &api, &backend, change, dry).await,
+            None => editor.add::<Backend>(&host, change).await,
+            Some(backend) => editor.update(backend, change).await,
         }
     }
 
-    fn change(&self) -> Result<Map<String, Value>, CtlError> {
-        let mut change = Map::new();
+    fn change(self) -> Result<Change, CtlError> {
+        let mut change = Change::new();
         insert(&mut change, "settings", settings(self.opts.as_deref())?);
-        insert(&mut change, "bbb", self.secret.as_ref().map(|secret| json!({ "secret": secret })));
-        insert(&mut change, "load_factor", self.load_factor.map(Value::from));
-        insert(&mut change, "admin_state", self.state.clone().map(Value::from));
+        insert(&mut change, "bbb", self.secret.map(|secret| json!({ "secret": secret })));
+        insert(&mut change, "load_factor", self.load_factor.map(load_factor).transpose()?);
+        insert(&mut change, "admin_state", self.state.map(Value::from));
         Ok(change)
     }
-
-    async fn add(
-        &self,
-        context: &Context,
-        api: &Api,
-        host: &str,
-        mut change: Map<String, Value>,
-        dry: bool,
-    ) -> Result<Exit, CtlError> {
-        let Some(secret) = &self.secret else {
-            return Err(CtlError::Usage(format!("the backend {host} is new: it needs --secret")));
-        };
-        insert(&mut change, "bbb", Some(json!({ "host": host, "secret": secret })));
-        if dry {
-            context.console.line(format!("skipping: create backend {host}"))?;
-            return Ok(Exit::Done);
-        }
-        let backend = api.add_backend(&change.into()).await?;
-        context.console.line(format!("created backend: {} {}", backend.id, backend.bbb.host))?;
-        context.console.object(&shown_backend(backend, false))?;
-        Ok(Exit::Done)
-    }
 }
 
-async fn update_backend(
-    context: &Context,
-    api: &Api,
-    before: &Backend,
-    change: Map<String, Value>,
-    dry: bool,
-) -> Result<Exit, CtlError> {
-    if change.is_empty() {
-        return unchanged(context);
+/// What loads are multiplied by.
+fn load_factor(factor: f64) -> Result<Value, CtlError> {
+    if factor > 0.0 && factor.is_finite() {
+        return Ok(factor.into());
     }
-    if dry {
-        context.console.line(format!("skipping: update backend {}", before.bbb.host))?;
-        return Ok(Exit::Done);
-    }
-    let after = api.change_backend(before.id, &change.into()).await?;
-    let set = |backend: &Backend| {
-        (backend.bbb.clone(), backend.settings.clone(), backend.load_factor.to_bits(), backend.admin_state)
-    };
-    if set(before) == set(&after) {
-        return unchanged(context);
-    }
-    context.console.line("updated backend")?;
-    context.console.object(&shown_backend(after, false))?;
-    Ok(Exit::Done)
-}
-
-/// Says that nothing changes.
-pub(super) fn unchanged(context: &Context) -> Result<Exit, CtlError> {
-    context.console.line("no changes")?;
-    Ok(Exit::Unchanged)
+    Err(CtlError::Usage(format!("--load-factor {factor}: a number above 0 is wanted, such as 2.0")))
 }
 
 impl SetFrontend {
     async fn run(self, context: &Context, dry: bool) -> Result<Exit, CtlError> {
+        let key = self.key.clone();
         let change = self.change()?;
         let api = context.api().await?;
-        context.console.line(format!("getting frontend: {}", self.key))?;
-        match api.find_frontend(&self.key).await? {
-            None => self.add(context, &api, change, dry).await,
-            Some(frontend) => update_frontend(context, &api, &frontend, change, dry).await,
+        context.console.progress(format_args!("getting frontend: {key}"))?;
+        let editor = Editor { context, api: &api, dry };
+        match api.find_frontend(&key).await? {
+            None => editor.add::<Frontend>(&key, change).await,
+            Some(frontend) => editor.update(frontend, change).await,
         }
     }
 
-    fn change(&self) -> Result<Map<String, Value>, CtlError> {
-        let mut keys = Map::new();
-        insert(&mut keys, "secret", self.secret.clone().map(Value::from));
-        let next = self.next_secret.clone().map(|next| if next.is_empty() { Value::Null } else { next.into() });
+    fn change(self) -> Result<Change, CtlError> {
+        let mut keys = Change::new();
+        insert(&mut keys, "secret", self.secret.map(Value::from));
+        let next = self.next_secret.map(|next| if next.is_empty() { Value::Null } else { next.into() });
         insert(&mut keys, "next_secret", next);
-        let mut change = Map::new();
+        let mut change = Change::new();
         insert(&mut change, "settings", settings(self.opts.as_deref())?);
         insert(&mut change, "bbb", (!keys.is_empty()).then_some(keys.into()));
-        insert(&mut change, "account_ref", self.account_ref.clone().map(Value::from));
+        insert(&mut change, "account_ref", self.account_ref.map(Value::from));
         Ok(change)
     }
-
-    async fn add(
-        &self,
-        context: &Context,
-        api: &Api,
-        mut change: Map<String, Value>,
-        dry: bool,
-    ) -> Result<Exit, CtlError> {
-        let Some(Value::Object(keys)) = change.get_mut("bbb").filter(|_| self.secret.is_some()) else {
-            return Err(CtlError::Usage(format!("the frontend {} is new: it needs --secret", self.key)));
-        };
-        keys.insert("key".to_owned(), self.key.clone().into());
-        if dry {
-            context.console.line(format!("skipping: create frontend {}", self.key))?;
-            return Ok(Exit::Done);
-        }
-        context.console.line("creating frontend")?;
-        let frontend = api.add_frontend(&change.into()).await?;
-        context.console.line(format!("created frontend: {} {}", frontend.id, frontend.bbb.key))?;
-        context.console.object(&shown_frontend(frontend, false))?;
-        Ok(Exit::Done)
-    }
 }
 
-async fn update_frontend(
-    context: &Context,
-    api: &Api,
-    before: &Frontend,
-    change: Map<String, Value>,
-    dry: bool,
-) -> Result<Exit, CtlError> {
-    if change.is_empty() {
-        return unchanged(context);
-    }
-    if dry {
-        context.console.line(format!("skipping: update frontend {}", before.bbb.key))?;
-        return Ok(Exit::Done);
-    }
-    let after = api.change_frontend(before.id, &change.into()).await?;
-    let set = |frontend: &Frontend| (frontend.bbb.clone(), frontend.settings.clone(), frontend.account_ref.clone());
-    if set(before) == set(&after) {
-        return unchanged(context);
-    }
-    context.console.line("updated frontend")?;
-    context.console.object(&shown_frontend(after, false))?;
-    Ok(Exit::Done)
-}
-
-fn insert(map: &mut Map<String, Value>, name: &str, value: Option<Value>) {
-    map.extend(value.map(|value| (name.to_owned(), value)));
+fn insert(change: &mut Change, name: &str, value: Option<Value>) {
+    change.extend(value.map(|value| (name.to_owned(), value)));
 }
 
 /// The settings of `--opts`: an object.
@@ -258,15 +169,12 @@ fn settings(opts: Option<&str>) -> Result<Option<Value>, CtlError> {
 impl SetVisibility {
     async fn run(self, context: &Context, dry: bool) -> Result<Exit, CtlError> {
         let Self { id, visibility } = self;
-        let api = context.api().await?;
-        context.console.line(format!("Update recording: {id} Visiblity: {visibility}"))?;
+        let (api, console) = (context.api().await?, &context.console);
+        console.progress(format_args!("Update recording: {id} Visiblity: {visibility}"))?;
         if dry {
-            context.console.line("skipping: update recording")?;
-            return Ok(Exit::Done);
+            return console.skipping("update recording");
         }
-        let recording = api.change_visibility(&json!({ "record_id": id, "visibility": visibility })).await?;
-        context.console.line("Ok.")?;
-        context.console.object(&recording)?;
-        Ok(Exit::Done)
+        let changed = api.change_visibility(&json!({ "record_id": id, "visibility": visibility })).await;
+        console.report("Ok.", &there(&api, changed)?)
     }
 }

@@ -5,10 +5,11 @@ use serde_json::json;
 
 use super::console::indented;
 use super::context::Context;
-use super::layout::{admin_state, go_duration, node_state, shown_backend, shown_frontend};
+use super::entry::Entry;
+use super::layout::go_duration;
 use super::{CtlError, Exit, meetings, recordings, status};
 use crate::client::Api;
-use crate::rest::{Backend, Frontend, NodeState};
+use crate::rest::{Backend, Frontend, FrontendKeys, NodeState};
 
 /// Show what there is.
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -101,69 +102,63 @@ pub(super) fn missing(api: &Api, what: &'static str, name: &str, list: &'static 
 }
 
 async fn backends(context: &Context, secrets: bool) -> Result<Exit, CtlError> {
-    let backends = context.api().await?.backends().await?;
-    let backends: Vec<Backend> = backends.into_iter().map(|backend| shown_backend(backend, secrets)).collect();
-    backends.iter().try_for_each(|backend| context.console.line(block(backend)))?;
-    context.console.object(&backends)?;
-    Ok(Exit::Done)
+    let backends = all(context.api().await?.backends().await?, secrets);
+    context.console.report(lines(&backends, block), &backends)
+}
+
+fn all<T: Entry>(entries: Vec<T>, secrets: bool) -> Vec<T> {
+    entries.into_iter().map(|entry| entry.shown(secrets)).collect()
+}
+
+fn lines<T>(entries: &[T], line: fn(&T) -> String) -> String {
+    entries.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A backend as the original writes it, for the scripts that read it. An empty line follows.
 fn block(backend: &Backend) -> String {
     let Backend { id, meetings_count: meetings, attendees_count: attendees, load_factor, .. } = backend;
+    let Backend { node_state: node, admin_state: wanted, .. } = backend;
     let ratio = if *meetings == 0 { 0.0 } else { f64::from(*attendees) / f64::from(*meetings) };
-    let node = node_state(backend.node_state);
-    let error = match (&backend.last_error, backend.node_state) {
+    let error = match (&backend.last_error, node) {
         (Some(error), NodeState::Error) => format!("  LastError:\t {error}\n"),
         _ => String::new(),
     };
     format!(
-        "{id}\n  Host:\t {}\n  Settings:\t {}\n  NodeState:\t {node}\t  AdminState:\t {}\n  \
+        "{id}\n  Host:\t {}\n  Settings:\t {}\n  NodeState:\t {node}\t  AdminState:\t {wanted}\n  \
          MC/AC/R:\t {meetings}/{attendees}/{ratio:.2}\n  LoadFactor:\t {load_factor}\n  Latency:\t {}\n{error}",
         backend.bbb.host,
         json!(backend.settings),
-        admin_state(backend.admin_state),
         go_duration(backend.latency),
     )
 }
 
 async fn one_backend(context: &Context, host: &str, secrets: bool) -> Result<Exit, CtlError> {
-    let backend = shown_backend(find_backend(&context.api().await?, host).await?, secrets);
-    context.console.line(format!("Backend: {}", backend.bbb.host))?;
-    context.console.line(format!("Settings:\n  {}", indented(&backend.settings, "  ", "  ")))?;
-    if secrets {
-        context.console.line(format!("Secret: {}", backend.bbb.secret))?;
-    }
-    context.console.object(&backend)?;
-    Ok(Exit::Done)
+    let backend = find_backend(&context.api().await?, host).await?.shown(secrets);
+    let Backend { bbb, settings, .. } = &backend;
+    let settings = indented(settings, "  ", "  ");
+    let secret = if secrets { format!("\nSecret: {}", bbb.secret) } else { String::new() };
+    context.console.report(format_args!("Backend: {}\nSettings:\n  {settings}{secret}", bbb.host), &backend)
 }
 
 async fn frontends(context: &Context, secrets: bool) -> Result<Exit, CtlError> {
-    let frontends = context.api().await?.frontends().await?;
-    let frontends: Vec<Frontend> = frontends.into_iter().map(|frontend| shown_frontend(frontend, secrets)).collect();
-    for Frontend { id, active, bbb, settings, .. } in &frontends {
-        let state = enabled(*active);
-        context.console.line(format!("{id}\t{}\t{}\t{state}\t{}", bbb.key, bbb.secret, json!(settings)))?;
-    }
-    context.console.object(&frontends)?;
-    Ok(Exit::Done)
+    let frontends = all(context.api().await?.frontends().await?, secrets);
+    context.console.report(lines(&frontends, line), &frontends)
 }
 
-fn enabled(active: bool) -> &'static str {
-    if active { "enabled" } else { "disabled" }
+fn line(Frontend { id, active, bbb, settings, .. }: &Frontend) -> String {
+    let state = if *active { "enabled" } else { "disabled" };
+    format!("{id}\t{}\t{}\t{state}\t{}", bbb.key, bbb.secret, json!(settings))
 }
 
 async fn one_frontend(context: &Context, key: &str, secrets: bool) -> Result<Exit, CtlError> {
     let api = context.api().await?;
-    let frontend = shown_frontend(find_frontend(&api, key).await?, secrets);
-    let Frontend { active, bbb, settings, .. } = &frontend;
-    context.console.line(format!("Frontend: {}\nEnabled: {active}", bbb.key))?;
-    context.console.line(format!("Settings: {}\n", indented(settings, "   ", "")))?;
-    context.console.line(format!("Frontend URL:    {}/bbb/{}/", api.url(), bbb.key))?;
-    context.console.line(format!("Frontend Secret: {}", bbb.secret))?;
-    if let Some(next) = &bbb.next_secret {
-        context.console.line(format!("Next Secret:     {next}"))?;
-    }
-    context.console.object(&frontend)?;
-    Ok(Exit::Done)
+    let frontend = find_frontend(&api, key).await?.shown(secrets);
+    let Frontend { active, bbb: FrontendKeys { key, secret, next_secret, .. }, settings, .. } = &frontend;
+    let (settings, url) = (indented(settings, "   ", ""), api.url());
+    let next = next_secret.as_ref().map(|next| format!("\nNext Secret:     {next}")).unwrap_or_default();
+    let text = format!(
+        "Frontend: {key}\nEnabled: {active}\nSettings: {settings}\n\n\
+         Frontend URL:    {url}/bbb/{key}/\nFrontend Secret: {secret}{next}"
+    );
+    context.console.report(text, &frontend)
 }

@@ -8,7 +8,6 @@ use argh::{ArgsInfo, FromArgValue, FromArgs};
 
 use super::console::indented;
 use super::context::Context;
-use super::set::unchanged;
 use super::{CtlError, Exit};
 use crate::client::{Api, PutState};
 use crate::rest::{Change, ChangeKind, StateChanges, StateDocument};
@@ -83,14 +82,13 @@ impl State {
 }
 
 async fn export(context: &Context, format: Option<Format>) -> Result<Exit, CtlError> {
-    let format = format.unwrap_or(if context.console.json { Format::Json } else { Format::Yaml });
+    let format = format.unwrap_or(Format::Yaml);
     let state = context.api().await?.state().await?;
     let text = match format {
         Format::Yaml => document::yaml(&state)?,
-        Format::Json => format!("{}\n", indented(&state, "   ", "")),
+        Format::Json => indented(&state, "   ", ""),
     };
-    context.console.print(&text)?;
-    Ok(Exit::Done)
+    context.console.report(text.trim_end(), &state)
 }
 
 /// Shows what a document changes, and makes the changes. If something is deleted, that is asked first.
@@ -102,36 +100,34 @@ pub(super) async fn put(
 ) -> Result<Exit, CtlError> {
     let Wanted { dry_run, delete, moving } = wanted;
     let how = PutState { dry_run: true, delete, moving, fingerprint: None };
-    let planned = api.put_state(document, how).await?;
-    tell(context, &planned)?;
+    let (planned, console) = (api.put_state(document, how).await?, &context.console);
     if planned.changes.is_empty() {
-        context.console.object(&planned)?;
-        return unchanged(context);
+        return console.unchanged(&planned);
     }
+    let differences = told(&planned);
     if dry_run {
-        context.console.object(&planned)?;
-        return Ok(Exit::Done);
+        return console.report(differences, &planned);
     }
+    console.progress(differences)?;
     let gone = planned.changes.iter().filter(|change| change.kind == ChangeKind::Delete).count();
     if gone > 0 {
-        context.console.confirm(&format!("{gone} of them are deleted, and what runs there is lost."))?;
+        console.confirm(&format!("{gone} of them are deleted, and what runs there is lost."))?;
     }
     let how = PutState { dry_run: false, fingerprint: planned.fingerprint.as_deref(), ..how };
     let made = match api.put_state(document, how).await {
         Err(error) if error.is_conflict() => return Err(CtlError::Overtaken { url: api.url().to_owned() }),
         made => made?,
     };
-    context.console.line(format!("done: {}", counted(&made)))?;
-    context.console.object(&made)?;
-    Ok(Exit::Done)
+    console.report(format_args!("done: {}", counted(&made)), &made)
 }
 
-fn tell(context: &Context, changes: &StateChanges) -> Result<(), CtlError> {
-    for Change { kind, what, name, details } in &changes.changes {
-        context.console.line(format!("{} {what} {name}", sign(*kind)))?;
-        details.iter().try_for_each(|detail| context.console.line(format!("    {detail}")))?;
-    }
-    Ok(())
+/// The differences, with what they are in.
+fn told(changes: &StateChanges) -> String {
+    let lines = changes.changes.iter().flat_map(|Change { kind, what, name, details }| {
+        let details = details.iter().map(|detail| format!("    {detail}"));
+        [format!("{} {what} {name}", sign(*kind))].into_iter().chain(details)
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn sign(kind: ChangeKind) -> char {

@@ -2,8 +2,9 @@
 
 use argh::{ArgsInfo, FromArgs};
 
+use super::console::table;
 use super::context::Context;
-use super::layout::{admin_state, age, go_duration, node_state};
+use super::layout::{age, go_duration};
 use super::{CtlError, Exit};
 use crate::rest::{BackendReport, Server};
 use crate::table::NOTHING;
@@ -17,12 +18,10 @@ impl Status {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
         let cluster = context.api().await?.cluster().await?;
         let head = ["server", "state", "heard of", "version", "pipeline", "problems"];
-        context.console.table(&head, cluster.servers.iter().map(server))?;
-        context.console.line("")?;
+        let servers = table(&head, cluster.servers.iter().map(server));
         let head = ["backend", "wanted", "node", "agent", "latency", "meetings", "people", "not used because"];
-        context.console.table(&head, cluster.backends.iter().map(backend))?;
-        context.console.object(&cluster)?;
-        Ok(Exit::Done)
+        let backends = table(&head, cluster.backends.iter().map(backend));
+        context.console.report(format_args!("{servers}\n\n{backends}"), &cluster)
     }
 }
 
@@ -45,8 +44,8 @@ fn server(server: &Server) -> Vec<String> {
 fn backend(backend: &BackendReport) -> Vec<String> {
     vec![
         backend.host.clone(),
-        admin_state(backend.admin_state).to_owned(),
-        node_state(backend.node_state).to_owned(),
+        backend.admin_state.to_string(),
+        backend.node_state.to_string(),
         backend.heartbeat_age.map_or_else(|| "none".to_owned(), |seconds| format!("{} ago", age(seconds))),
         go_duration(backend.latency / 1_000_000 * 1_000_000),
         backend.meetings.to_string(),

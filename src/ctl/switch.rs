@@ -4,8 +4,7 @@ use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
 
 use super::context::Context;
-use super::layout::{admin_state, shown_backend, shown_frontend};
-use super::set::unchanged;
+use super::entry::Entry as _;
 use super::show::{find_backend, find_frontend};
 use super::{CtlError, Exit};
 use crate::rest::AdminState;
@@ -79,37 +78,27 @@ impl What {
 }
 
 async fn switch_backend(context: &Context, host: &str, on: bool, dry: bool) -> Result<Exit, CtlError> {
-    let api = context.api().await?;
+    let (api, console) = (context.api().await?, &context.console);
     let backend = find_backend(&api, host).await?;
     let wanted = if on { AdminState::Ready } else { AdminState::Stopped };
     if backend.admin_state == wanted {
-        return unchanged(context);
+        return console.unchanged(&backend.shown(false));
     }
     if dry {
-        context.console.line(format!(
-            "skipping: set admin state of {} to {}",
-            backend.bbb.host,
-            admin_state(wanted)
-        ))?;
-        return Ok(Exit::Done);
+        return console.skipping(format_args!("set admin state of {} to {wanted}", backend.bbb.host));
     }
     let backend = api.change_backend(backend.id, &json!({ "admin_state": wanted })).await?;
-    context.console.line("updated backend admin state")?;
-    context.console.object(&shown_backend(backend, false))?;
-    Ok(Exit::Done)
+    console.report("updated backend admin state", &backend.shown(false))
 }
 
 /// As with the original, a frontend that is as it should be is no reason for another exit code.
 async fn switch_frontend(context: &Context, key: &str, on: bool, dry: bool) -> Result<Exit, CtlError> {
-    let api = context.api().await?;
+    let (api, console) = (context.api().await?, &context.console);
     let frontend = find_frontend(&api, key).await?;
     let verb = if on { "enable" } else { "disable" };
     if dry {
-        context.console.line(format!("skipping: {verb} frontend {}", frontend.id))?;
-        return Ok(Exit::Done);
+        return console.skipping(format_args!("{verb} frontend {}", frontend.id));
     }
-    context.console.line(format!("{verb} frontend: {}", frontend.id))?;
-    let frontend = api.change_frontend(frontend.id, &json!({ "active": on })).await?;
-    context.console.object(&shown_frontend(frontend, false))?;
-    Ok(Exit::Done)
+    let frontend = api.change_frontend(frontend.id, &json!({ "active": on })).await?.shown(false);
+    console.report(format_args!("{verb} frontend: {}", frontend.id), &frontend)
 }

@@ -40,12 +40,12 @@ impl Watch {
         };
         let api = context.api().await?;
         if self.once {
-            show(context, &Ok(api.cluster().await?), false)?;
-            return Ok(Exit::Done);
+            let cluster = api.cluster().await?;
+            return context.console.report(picture(&cluster), &cluster);
         }
         tokio::select! {
             watched = forever(context, &api, interval) => watched,
-            interrupted = ctrl_c() => Ok(interrupted.map(|()| Exit::Done)?),
+            interrupted = ctrl_c() => Ok(interrupted.map(|()| Exit::INTERRUPTED)?),
         }
     }
 }

@@ -5,6 +5,7 @@ mod cluster;
 mod completion;
 mod https;
 mod insight;
+mod json;
 mod moving;
 mod requests;
 mod samples;

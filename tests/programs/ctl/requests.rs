@@ -3,7 +3,7 @@
 use b3scale_support::{Recorder, Told};
 use serde_json::{Value, json};
 
-use super::samples::{ASKED_HOST, BACKEND, COMMAND, FRONTEND, HOST, backend, command, frontend, status};
+use super::samples::{ASKED_HOST, BACKEND, COMMAND, FRONTEND, HOST, backend, command, frontend, meeting, status};
 use super::{Ctl, TOKEN, asked, recorder};
 
 fn one_backend(change: &Value) -> Told {
@@ -208,18 +208,60 @@ async fn a_backend_that_is_well_is_marked_and_any_other_deleted_at_once() {
 #[tokio::test]
 async fn without_a_terminal_meetings_end_only_with_a_yes() {
     let delete = format!("DELETE /api/v1/frontends/{FRONTEND}");
-    let told = [one_frontend(), one_backend(&json!({})), Told::ok(&delete, frontend(&json!({})))];
+    let meetings = Told::ok("GET /api/v1/meetings?frontend_key=school", json!([meeting(), meeting()]));
+    let told = [one_frontend(), one_backend(&json!({})), meetings, Told::ok(&delete, frontend(&json!({})))];
     let (recorder, ctl) = recorder(told).await;
     for line in ["delete frontend school", &format!("end meetings {HOST}"), &format!("delete backend -f {HOST}")] {
         let said = ctl.fails(line).await;
-        assert!(said.contains("--yes") && said.contains("B3SCALE_YES=true"), "{said}");
+        let count =
+            if line.contains("frontend") { ": 2 meetings with 2 people." } else { ": 2 meetings with 5 people." };
+        assert!(said.contains(count) && said.contains("--yes") && said.contains("B3SCALE_YES=true"), "{said}");
         assert!(recorder.asked().iter().all(|asked| asked.request.starts_with("GET ")), "{line}");
     }
     let mut command = ctl.command("delete frontend school");
     command.env("B3SCALE_YES", "true");
     let said = super::said(command).await;
     assert_eq!((said.code, said.out), (0, format!("delete frontend: {FRONTEND}\n")), "{}", said.err);
-    assert_eq!(asked(&recorder), [find_frontend(), line(&delete, "")]);
+    let count = line("GET /api/v1/meetings?frontend_key=school", "");
+    assert_eq!(asked(&recorder), [find_frontend(), count, line(&delete, "")]);
+}
+
+#[tokio::test]
+async fn where_nobody_meets_nothing_is_asked() {
+    let told = [
+        one_frontend(),
+        one_backend(&json!({ "meetings_count": 0, "attendees_count": 0 })),
+        Told::ok("GET /api/v1/meetings?frontend_key=school", "[]"),
+        Told::ok(&format!("DELETE /api/v1/frontends/{FRONTEND}"), frontend(&json!({}))),
+        Told::ok(&format!("DELETE /api/v1/backends/{BACKEND}?force=true"), backend(&json!({}))),
+        Told::status("POST /api/v1/commands", 202, command("requested", &Value::Null)),
+        Told::ok(&format!("GET /api/v1/commands/{COMMAND}"), command("success", &json!(true))),
+    ];
+    let (_recorder, ctl) = recorder(told).await;
+    for line in ["delete frontend school", &format!("delete backend -f {HOST}"), &format!("end meetings {HOST}")] {
+        ctl.done(line).await;
+    }
+}
+
+#[tokio::test]
+async fn a_load_factor_that_is_none_is_refused_before_anything_is_asked() {
+    let (recorder, ctl) = recorder([]).await;
+    for factor in ["nan", "inf", "-inf", "-1", "0"] {
+        let said = ctl.run(&format!("set backend {HOST} --load-factor {factor}")).await;
+        assert!(said.code == 2 && said.err.contains("a number above 0 is wanted"), "{factor}: {said:?}");
+        assert_eq!(said.err.lines().count(), 1, "{said:?}");
+    }
+    assert_eq!(recorder.asked().len(), 0);
+}
+
+#[tokio::test]
+async fn a_server_without_recordings_is_one() {
+    let (recorder, ctl) = recorder([]).await;
+    let expected = format!("{}: this server has no recordings yet\n", recorder.url());
+    for line in ["show recordings --frontend school", "show recording r-1", "set recording-visibility r-1 public"] {
+        let said = ctl.run(line).await;
+        assert_eq!((said.code, said.err), (1, expected.clone()), "{line}");
+    }
 }
 
 #[tokio::test]

@@ -75,8 +75,9 @@ async fn the_shared_secret_is_asked_for_without_showing_it_and_once() {
 async fn an_end_is_confirmed_by_hand() {
     let cluster = TestCluster::start().await;
     let ctl = Ctl::of_operator(&cluster.url());
+    ctl.done("create-meeting --frontend school").await;
     let (well, seen) = on_terminal(&ctl, "delete frontend school", &[("Go on? [y/N] ", "n")]).await;
-    assert!(!well && seen.contains("nothing was done"), "{seen}");
+    assert!(!well && seen.contains(": 1 meeting with ") && seen.contains("nothing was done"), "{seen}");
     let (well, seen) = on_terminal(&ctl, "delete frontend school", &[("Go on? [y/N] ", "y")]).await;
     assert!(well && seen.contains("delete frontend: "), "{seen}");
     assert_eq!(ctl.done("show frontends").await, "");
