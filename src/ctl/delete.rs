@@ -4,21 +4,15 @@ use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
 
 use super::context::Context;
-use super::entry::Entry as _;
+use super::entry::{Entry as _, dry_command};
 use super::show::{find_backend, find_frontend};
 use super::{CtlError, Exit};
 use crate::client::MeetingsOf;
 use crate::rest::NodeState;
 
-/// Remove a backend or a frontend. Also: del, rm.
-#[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "delete")]
-pub(super) struct Delete {
-    /// only say what would be done
-    #[argh(switch)]
-    dry: bool,
-    #[argh(subcommand)]
-    what: What,
+dry_command! {
+    /// Remove a backend or a frontend. Also: del, rm.
+    Delete, "delete"
 }
 
 #[derive(FromArgs, ArgsInfo, Debug)]

@@ -11,6 +11,24 @@ use super::layout::veil;
 use crate::client::{Api, ApiError};
 use crate::rest::{Backend, Frontend};
 
+/// A command whose subcommands say what it is done to. With `--dry` each only says what it would do.
+macro_rules! dry_command {
+    ($(#[$documentation:meta])* $name:ident, $word:literal) => {
+        $(#[$documentation])*
+        #[derive(FromArgs, ArgsInfo, Debug)]
+        #[argh(subcommand, name = $word)]
+        pub(super) struct $name {
+            /// only say what would be done
+            #[argh(switch)]
+            dry: bool,
+            #[argh(subcommand)]
+            what: What,
+        }
+    };
+}
+
+pub(super) use dry_command;
+
 /// What is to be set of an entry, as the API takes it.
 pub(super) type Change = Map<String, Value>;
 
@@ -111,8 +129,15 @@ pub(super) struct Editor<'c> {
 }
 
 impl Editor<'_> {
-    /// Adds an entry. A change that names no secret is one of an entry that was thought to be there.
-    pub(super) async fn add<T: Entry>(self, name: &str, mut change: Change) -> Result<Exit, CtlError> {
+    /// Adds an entry, or changes the one that is there.
+    pub(super) async fn put<T: Entry>(self, name: &str, there: Option<T>, change: Change) -> Result<Exit, CtlError> {
+        match there {
+            None => self.add::<T>(name, change).await,
+            Some(there) => self.update(there, change).await,
+        }
+    }
+
+    async fn add<T: Entry>(self, name: &str, mut change: Change) -> Result<Exit, CtlError> {
         let (what, console) = (T::WHAT, &self.context.console);
         let keys = change.get_mut("bbb").and_then(Value::as_object_mut).filter(|keys| keys.contains_key("secret"));
         let Some(keys) = keys else {
@@ -127,8 +152,7 @@ impl Editor<'_> {
         console.report(format_args!("created {what}: {} {}", added.id(), added.name()), &added)
     }
 
-    /// Changes an entry.
-    pub(super) async fn update<T: Entry>(self, before: T, change: Change) -> Result<Exit, CtlError> {
+    async fn update<T: Entry>(self, before: T, change: Change) -> Result<Exit, CtlError> {
         let (what, console) = (T::WHAT, &self.context.console);
         if change.is_empty() {
             return console.unchanged(&before.shown(false));

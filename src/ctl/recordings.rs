@@ -37,7 +37,7 @@ impl Recordings {
             (None, None) => return Err(CtlError::Usage("--frontend KEY or --frontend-id ID is needed".to_owned())),
         };
         let api = context.api().await?;
-        let recordings = there(&api, api.recordings(by, value).await)?;
+        let recordings = recorded(&api, api.recordings(by, value).await)?;
         let lines: String = recordings.iter().map(|recording| format!("\n{}", row(recording))).collect();
         context.console.report(format_args!("Recording\tTimestamp\tMeeting{lines}"), &recordings)
     }
@@ -58,13 +58,13 @@ fn plain(value: &Value) -> String {
 impl OneRecording {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
         let api = context.api().await?;
-        let recording = there(&api, api.recording(&self.id).await)?;
+        let recording = recorded(&api, api.recording(&self.id).await)?;
         context.console.report(indented(&recording, "   ", ""), &recording)
     }
 }
 
 /// What was asked for, of a server that has recordings.
-pub(super) fn there<T>(api: &Api, asked: Result<T, ApiError>) -> Result<T, CtlError> {
+pub(super) fn recorded<T>(api: &Api, asked: Result<T, ApiError>) -> Result<T, CtlError> {
     asked.map_err(|error| match error {
         error if error.is_not_found() => CtlError::NoRecordings { url: api.url().to_owned() },
         error => error.into(),

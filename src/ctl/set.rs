@@ -4,20 +4,13 @@ use argh::{ArgsInfo, FromArgs};
 use serde_json::{Value, json};
 
 use super::context::Context;
-use super::entry::{Change, Editor};
-use super::recordings::there;
+use super::entry::{Change, Editor, dry_command};
+use super::recordings::recorded;
 use super::{CtlError, Exit};
-use crate::rest::{Backend, Frontend};
 
-/// Add a backend or a frontend, or change it. Also: add, update.
-#[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "set")]
-pub(super) struct Set {
-    /// only say what would be done
-    #[argh(switch)]
-    dry: bool,
-    #[argh(subcommand)]
-    what: What,
+dry_command! {
+    /// Add a backend or a frontend, or change it. Also: add, update.
+    Set, "set"
 }
 
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -100,11 +93,8 @@ impl SetBackend {
         }
         let change = self.change()?;
         let api = context.api().await?;
-        let editor = Editor { context, api: &api, dry };
-        match api.find_backend(&host).await? {
-            None => editor.add::<Backend>(&host, change).await,
-            Some(backend) => editor.update(backend, change).await,
-        }
+        let there = api.find_backend(&host).await?;
+        Editor { context, api: &api, dry }.put(&host, there, change).await
     }
 
     fn change(self) -> Result<Change, CtlError> {
@@ -131,11 +121,8 @@ impl SetFrontend {
         let change = self.change()?;
         let api = context.api().await?;
         context.console.progress(format_args!("getting frontend: {key}"))?;
-        let editor = Editor { context, api: &api, dry };
-        match api.find_frontend(&key).await? {
-            None => editor.add::<Frontend>(&key, change).await,
-            Some(frontend) => editor.update(frontend, change).await,
-        }
+        let there = api.find_frontend(&key).await?;
+        Editor { context, api: &api, dry }.put(&key, there, change).await
     }
 
     fn change(self) -> Result<Change, CtlError> {
@@ -175,6 +162,6 @@ impl SetVisibility {
             return console.skipping("update recording");
         }
         let changed = api.change_visibility(&json!({ "record_id": id, "visibility": visibility })).await;
-        console.report("Ok.", &there(&api, changed)?)
+        console.report("Ok.", &recorded(&api, changed)?)
     }
 }

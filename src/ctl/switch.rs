@@ -4,31 +4,19 @@ use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
 
 use super::context::Context;
-use super::entry::Entry as _;
+use super::entry::{Entry as _, dry_command};
 use super::show::{find_backend, find_frontend};
 use super::{CtlError, Exit};
 use crate::rest::AdminState;
 
-/// Let a backend take new meetings, or serve a frontend. Also: en, start.
-#[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "enable")]
-pub(super) struct Enable {
-    /// only say what would be done
-    #[argh(switch)]
-    dry: bool,
-    #[argh(subcommand)]
-    what: What,
+dry_command! {
+    /// Let a backend take new meetings, or serve a frontend. Also: en, start.
+    Enable, "enable"
 }
 
-/// Let a backend take no new meetings, or serve a frontend no more. Also: dis, stop.
-#[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(subcommand, name = "disable")]
-pub(super) struct Disable {
-    /// only say what would be done
-    #[argh(switch)]
-    dry: bool,
-    #[argh(subcommand)]
-    what: What,
+dry_command! {
+    /// Let a backend take no new meetings, or serve a frontend no more. Also: dis, stop.
+    Disable, "disable"
 }
 
 #[derive(FromArgs, ArgsInfo, Debug)]
