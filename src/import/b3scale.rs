@@ -85,7 +85,7 @@ async fn read_frontends(
             next_secret: None,
             checksum_algorithms: None,
             active: column::<Option<bool>>(TABLE, &row, "active")?.unwrap_or(true),
-            account_ref: column(TABLE, &row, "account_ref")?,
+            account_ref: reference(TABLE, &row, "account_ref")?,
             settings,
             id: Some(id),
             created_at: moment(TABLE, &row, "created_at")?,
@@ -135,7 +135,7 @@ async fn read_backends(
             tags: tags(column(TABLE, &row, "tags")?),
             load_factor: load_factor(&text(TABLE, &row, "load_factor")?),
             admin_state: admin_state(&text(TABLE, &row, "admin_state")?),
-            agent_ref: Some(text(TABLE, &row, "agent_ref")?).filter(|agent| !agent.is_empty()),
+            agent_ref: reference(TABLE, &row, "agent_ref")?,
             id: Some(id),
             created_at: moment(TABLE, &row, "created_at")?,
         };
@@ -230,6 +230,11 @@ async fn read_history(
 /// A text, where NULL is none.
 fn text(table: &str, row: &Row, name: &str) -> Result<String, StoreError> {
     Ok(column::<Option<String>>(table, row, name)?.unwrap_or_default())
+}
+
+/// A name in another system. An empty one names nothing.
+fn reference(table: &str, row: &Row, name: &str) -> Result<Option<String>, StoreError> {
+    Ok(column::<Option<String>>(table, row, name)?.filter(|reference| !reference.is_empty()))
 }
 
 fn moment(table: &str, row: &Row, name: &str) -> Result<Option<OffsetDateTime>, StoreError> {

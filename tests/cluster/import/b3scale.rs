@@ -45,7 +45,7 @@ async fn every_frontend_and_backend_is_read_with_the_times_of_its_sessions() {
         "version": 1,
         "frontends": [
             {"key": "academy", "secret": "other-secret", "active": false, "id": id("f2"), "created_at": "2024-01-01T13:00:00Z"},
-            {"key": "museum", "secret": "third-secret", "account_ref": "", "id": id("f3")},
+            {"key": "museum", "secret": "third-secret", "id": id("f3")},
             {"key": "school", "secret": "frontend-secret", "account_ref": "customer-1", "id": id("f1"),
                 "created_at": "2024-07-01T12:00:00Z", "settings": {
                     "required_tags": ["eu"], "default_presentation": {"url": "https://slides.example/a.pdf", "force": true},
