@@ -9,7 +9,7 @@ use super::console::Exit;
 use super::context::Context;
 use super::layout::veil;
 use crate::client::{Api, ApiError};
-use crate::rest::{Backend, Frontend};
+use crate::rest::{Backend, Frontend, StateBackend, StateFrontend};
 
 /// A command whose subcommands say what it is done to. With `--dry` each only says what it would do.
 macro_rules! dry_command {
@@ -74,8 +74,7 @@ impl Entry for Backend {
     }
 
     fn is_set_as(&self, other: &Self) -> bool {
-        let set = |it: &Self| (it.bbb.clone(), it.settings.clone(), it.load_factor.to_bits(), it.admin_state);
-        set(self) == set(other)
+        StateBackend::of(self) == StateBackend::of(other)
     }
 
     async fn add(api: &Api, entry: &Value) -> Result<Self, ApiError> {
@@ -107,8 +106,7 @@ impl Entry for Frontend {
     }
 
     fn is_set_as(&self, other: &Self) -> bool {
-        let set = |it: &Self| (it.bbb.clone(), it.settings.clone(), it.account_ref.clone());
-        set(self) == set(other)
+        StateFrontend::of(self) == StateFrontend::of(other)
     }
 
     async fn add(api: &Api, entry: &Value) -> Result<Self, ApiError> {

@@ -7,21 +7,35 @@ use super::{Ctl, recorder};
 
 const ORIGINAL: &str = include_str!("../../cluster/import/original.sql");
 
+/// A cluster beside an original, and the line that brings it over.
+struct Moving {
+    original: TestDatabase,
+    ctl: Ctl,
+    import: String,
+    _cluster: TestCluster,
+}
+
+impl Moving {
+    async fn start() -> Self {
+        let (cluster, original) = (TestCluster::start().await, TestDatabase::empty().await);
+        original.execute(ORIGINAL).await;
+        let import = format!("import b3scale --from {}", original.url());
+        Self { original, ctl: Ctl::of_operator(&cluster.url()), import, _cluster: cluster }
+    }
+}
+
 #[tokio::test]
 async fn what_a_b3scale_has_comes_over_once() {
-    let (cluster, original) = (TestCluster::start().await, TestDatabase::empty().await);
-    original.execute(ORIGINAL).await;
-    let ctl = Ctl::of_operator(&cluster.url());
-    let import = format!("import b3scale --from {}", original.url());
+    let Moving { ctl, import, .. } = &Moving::start().await;
     let shown = ctl.run(&format!("{import} --dry-run")).await;
     assert_eq!(shown.code, 0, "{shown:?}");
     assert!(shown.err.lines().all(|line| line.starts_with("note: ")) && shown.err.contains("recording"), "{shown:?}");
     assert!(shown.out.lines().any(|line| line.starts_with("+ frontend ")), "{shown:?}");
     assert!(shown.out.lines().any(|line| line.starts_with("+ backend ")), "{shown:?}");
     assert!(shown.out.lines().any(|line| line.starts_with("+ meeting ")), "{shown:?}");
-    let done = ctl.run(&import).await;
+    let done = ctl.run(import).await;
     assert!(done.code == 0 && done.out.starts_with(&shown.out) && done.out.contains("\ndone: "), "{done:?}");
-    let again = ctl.run(&import).await;
+    let again = ctl.run(import).await;
     assert_eq!((again.code, again.out.as_str()), (64, "no changes\n"), "{}", again.err);
 }
 
@@ -80,19 +94,18 @@ async fn no_error_tells_a_password() {
 /// Moving in takes days, in which the new cluster is looked after already.
 #[tokio::test]
 async fn what_was_done_here_is_kept_when_more_comes_over() {
-    let (cluster, original) = (TestCluster::start().await, TestDatabase::empty().await);
-    original.execute(ORIGINAL).await;
-    let ctl = Ctl::of_operator(&cluster.url());
-    let import = format!("import b3scale --from {}", original.url());
-    assert_eq!(ctl.run(&import).await.code, 0);
+    let Moving { original, ctl, import, .. } = &Moving::start().await;
+    assert_eq!(ctl.run(import).await.code, 0);
     let node = "https://n1.example/bigbluebutton/api/";
     ctl.done(&format!("disable backend {node}")).await;
     ctl.done("set frontend school --next-secret one-to-come").await;
-    let again = ctl.run(&import).await;
+    let again = ctl.run(import).await;
     assert_eq!((again.code, again.out.as_str()), (64, "no changes\n"), "{}", again.err);
 
-    original.execute("INSERT INTO backends (host, secret) VALUES ('https://n9.example/', 'n9')").await;
-    let more = ctl.run(&import).await;
+    original
+        .execute("INSERT INTO backends (host, secret, admin_state) VALUES ('https://n9.example/', 'n9', 'ready')")
+        .await;
+    let more = ctl.run(import).await;
     assert_eq!(more.out, "+ backend https://n9.example/\ndone: 1 added, 0 changed, 0 deleted\n", "{}", more.err);
     let shown = |text: &str| serde_json::from_str::<Value>(text).expect("it is JSON");
     assert_eq!(shown(&ctl.done(&format!("show backend {node} --json")).await)["admin_state"], "stopped");
