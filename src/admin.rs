@@ -161,6 +161,7 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(routes!(commands::show))
         .routes(routes!(agent::backend))
         .routes(routes!(agent::heartbeat))
+        .routes(routes!(agent::ingest))
         .routes(routes!(agent::rpc))
         .routes(routes!(insight::cluster))
         .routes(routes!(insight::explain))

@@ -12,6 +12,7 @@ mod guard;
 mod health;
 mod insight;
 mod meetings;
+mod presence;
 mod pulse;
 mod reconcile;
 mod report;

@@ -16,5 +16,5 @@ pub use error::{Problem, XmlError};
 pub use events::{MAX_DEPTH, Path};
 pub use presentation::with_presentation;
 pub use read::{Outcome, children, elements, fields, outcome, well_formed};
-pub use rewrite::rewrite;
+pub use rewrite::{replace, rewrite};
 pub use writer::{ReturnCode, Writer};

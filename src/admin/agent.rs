@@ -17,11 +17,11 @@ use tracing::debug;
 
 use super::Admin;
 use super::access::{Agents, Caller};
-use super::body::{Given, Shaped};
+use super::body::{Document, Given, Shaped};
 use super::problem::Problem;
 use super::reply::{Reply, json};
 use super::shape::Shape;
-use crate::rest::{Backend, Heartbeat, RpcReply, RpcRequest, RpcStatus};
+use crate::rest::{Backend, Batch, Heartbeat, Receipt, RpcReply, RpcRequest, RpcStatus};
 
 /// Between two questions to a node whose agent has seen something.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -48,6 +48,20 @@ pub(super) async fn heartbeat(State(admin): State<Admin>, who: Caller<Agents>) -
     let backend = admin.store.backend_of_agent(who.subject()).await?.ok_or(Problem::NotFound)?;
     let heard = admin.store.record_heartbeat(BackendId(backend.id), None).await?.ok_or(Problem::NotFound)?;
     Ok(Reply(Heartbeat { backend_id: backend.id, heartbeat: heard.into() }))
+}
+
+/// Say what has happened on the node since the last batch. Each counts once, however often it is sent.
+#[utoipa::path(post, path = "/api/v1/agent/ingest", tag = "agents", request_body = Batch,
+    responses((status = OK, description = "Up to which batch all is known", body = Receipt)))]
+pub(super) async fn ingest(
+    State(admin): State<Admin>,
+    who: Caller<Agents>,
+    Document(batch): Document<Batch>,
+) -> Result<Reply<Receipt>, Problem> {
+    let backend = admin.backend_of(who.subject()).await?;
+    let ingested = admin.store.ingest(backend, &batch).await?;
+    admin.cluster.heed(backend, &ingested).await;
+    Ok(Reply(ingested.receipt))
 }
 
 /// Say that something has changed on the node.

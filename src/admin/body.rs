@@ -20,8 +20,8 @@ use super::shape::Shape;
 /// The largest body, in bytes.
 const LARGEST: usize = 1 << 20;
 
-/// The largest document of a whole cluster, in bytes.
-const LARGEST_STATE: usize = 32 << 20;
+/// The largest document, in bytes: a whole cluster, or all that an agent knows.
+const LARGEST_DOCUMENT: usize = 32 << 20;
 
 /// A body whose shape is known.
 pub(super) trait Shaped {
@@ -45,14 +45,18 @@ impl<S: Shaped> FromRequest<Admin> for Given<S> {
     }
 }
 
-/// A document of a whole cluster, which is read strictly.
+/// A document with a form of its own.
 pub(super) struct Document<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<Admin> for Document<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &Admin) -> Result<Self, Problem> {
-        let body = json(request, LARGEST_STATE).await?;
+        let body = json(request, LARGEST_DOCUMENT).await?;
+        // PostgreSQL has no such character, and nobody means it.
+        if body.windows(6).any(|six| six == b"\\u0000") {
+            return Err(Problem::Body("the document has the character U+0000".to_owned()));
+        }
         let read = serde_json::from_slice(&body);
         read.map(Self).map_err(|error| Problem::Body(format!("the document cannot be read: {error}")))
     }

@@ -90,7 +90,11 @@ impl Cluster {
             Ok(())
         })
         .await;
-        self.duty("collect-garbage", GARBAGE_PAUSE, async |cluster| cluster.0.store.collect_garbage().await).await;
+        self.duty("collect-garbage", GARBAGE_PAUSE, async |cluster| {
+            cluster.0.store.collect_garbage().await?;
+            cluster.0.store.forget_gone().await
+        })
+        .await;
     }
 
     /// Does what one server has to do, if no other has done it in the same time.

@@ -48,6 +48,7 @@ impl Cluster {
         // Those that were announced to a connection that is gone are never heard.
         self.echoes().clear();
         self.seqs().clear();
+        view.forget_presence();
         self.follow_statuses().await
     }
 
@@ -177,9 +178,24 @@ impl Cluster {
 
     /// Takes in what any server has seen of the nodes since the last look.
     pub(super) async fn follow_statuses(&self) -> Result<(), StoreError> {
+        let Inner { store, view, .. } = &*self.0;
         let known: Vec<(BackendId, i64)> = self.seqs().iter().map(|(id, seq)| (*id, *seq)).collect();
-        for status in self.noted(self.0.store.statuses_since(&known).await)? {
+        let statuses = self.noted(store.statuses_since(&known).await)?;
+        let with_agent = statuses.iter().filter(|status| status.agent.is_some());
+        let said: HashMap<BackendId, i64> = with_agent.map(|status| (status.backend, status.seq)).collect();
+        for status in statuses {
             self.take_status(status).await;
+        }
+        // Behind the statuses: whatever carries their numbers is there by now.
+        let known: Vec<(BackendId, i64)> = said.keys().map(|id| (*id, view.presence_seq(*id))).collect();
+        if known.is_empty() {
+            return Ok(());
+        }
+        let mut news = self.noted(store.presence_since(&known).await)?;
+        for (id, seq) in said {
+            if let Some(backend) = view.roster().backend(id) {
+                view.take_presence(backend, news.remove(&id).unwrap_or_default(), seq);
+            }
         }
         Ok(())
     }

@@ -1,11 +1,20 @@
 //! What people and tools ask of the cluster that calls do not.
 
-use b3scale_middleware::cluster::Meeting;
+use std::sync::Arc;
+use std::time::Duration;
+
+use b3scale_middleware::bbb::ScopedId;
+use b3scale_middleware::cluster::{BackendId, Meeting};
+use b3scale_middleware::ports::Meetings as _;
 use bytes::Bytes;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::Cluster;
+use crate::store::Ingested;
+
+/// Between two questions to a node that runs something which nobody knows: it may be anybody's, and is never known then.
+const STRANGER_PAUSE: Duration = Duration::from_secs(5);
 
 impl Cluster {
     /// This server, as it introduces itself to the others. Made anew with each start.
@@ -21,6 +30,26 @@ impl Cluster {
     /// People in a meeting, as its node last said.
     pub fn attendees(&self, meeting: &Meeting) -> u32 {
         self.0.view.attendees(meeting)
+    }
+
+    /// Does what follows from what an agent has said: meetings that it saw end are gone, and those that nobody knows are asked
+    /// for.
+    pub async fn heed(&self, backend: BackendId, ingested: &Ingested) {
+        for (id, internal_id) in &ingested.ended {
+            let found = self.find(&ScopedId::verbatim(id)).await.ok().flatten();
+            let is_it = |meeting: &Arc<Meeting>| {
+                meeting.backend == backend && meeting.internal_id.as_deref() == Some(internal_id)
+            };
+            if let Some(meeting) = found.filter(is_it) {
+                tracing::info!(meeting.id = %meeting.id, backend.id = %backend, "A meeting has ended");
+                self.forget(&meeting).await;
+            }
+        }
+        if ingested.strangers
+            && let Err(error) = self.noted(self.0.store.hasten_poll(backend, STRANGER_PAUSE).await)
+        {
+            tracing::debug!(backend.id = %backend, %error, "A node could not be asked for a meeting that nobody knows");
+        }
     }
 
     /// Rings whenever some server was asked to let every server reload its pipeline.

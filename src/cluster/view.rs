@@ -12,8 +12,10 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use tokio::sync::Notify;
 
+use super::presence::Present;
 use super::report::{Report, under_tenants_id};
 use super::roster::Roster;
+use crate::rest::NodeMeeting;
 
 /// How long the "no" of a look-up is kept, unless the id is announced before.
 const NO_LASTS: Duration = Duration::from_secs(1);
@@ -31,6 +33,8 @@ pub(super) struct View {
     /// Held from a change of the meetings to its count, so that no two changes are counted in the wrong order.
     seating: Mutex<()>,
     reports: DashMap<BackendId, Arc<Report>>,
+    /// What agents say, which is younger than any report.
+    pub(super) present: DashMap<BackendId, Present>,
     /// When this server last asked a node without the database's leave.
     asked: DashMap<BackendId, Instant>,
     /// What the store's clock said, and when.
@@ -179,27 +183,47 @@ impl View {
         }
         let newest = Arc::clone(&kept);
         drop(kept);
+        self.renew_entries(backend.id);
         self.recount_one(backend);
         newest
     }
 
-    /// People in a meeting, as its node last said.
+    /// People in a meeting, as its agent says or its node last said.
     pub(super) fn attendees(&self, meeting: &Meeting) -> u32 {
+        self.people_present(meeting).unwrap_or_else(|| self.people_reported(meeting))
+    }
+
+    fn people_reported(&self, meeting: &Meeting) -> u32 {
         let report = self.reports.get(&meeting.backend).map(|report| Arc::clone(&report));
         report.and_then(|report| Some(report.meetings.get(&meeting.id)?.attendees)).unwrap_or_default()
     }
 
-    /// What a list says of a meeting: what its node reported of this very meeting, else what its create made.
+    /// What a node reported of a meeting.
+    pub(super) fn reported_entry(&self, backend: BackendId, meeting: &NodeMeeting) -> Option<Bytes> {
+        let report = self.reports.get(&backend).map(|report| Arc::clone(&report))?;
+        let reported = report.meetings.get(meeting.id.as_str())?;
+        (reported.born.internal_id == meeting.internal_id).then(|| reported.entry.clone())
+    }
+
+    /// What a list says of a meeting: what its node's agent says and its node reported of this very meeting, else what its
+    /// create made.
     pub(super) fn entry(&self, meeting: &Meeting) -> Option<Bytes> {
+        if let Some(present) = self.entry_present(meeting) {
+            return Self::told(meeting, present, true);
+        }
         let report = self.reports.get(&meeting.backend).map(|report| Arc::clone(&report));
         let reported = report.as_ref().and_then(|report| report.meetings.get(&meeting.id));
         let reported = reported.filter(|one| Some(&one.born.internal_id) == meeting.internal_id.as_ref());
-        match reported.map(|one| &one.entry).or(meeting.entry.as_ref()) {
-            // The one that was reported stands under the tenant's id already, if that can be read off the node's.
-            Some(entry) if reported.is_some() && !meeting.id.is_hashed() => Some(entry.clone()),
-            Some(entry) => under_tenants_id(entry, &meeting.id, meeting.meeting_id.as_ref()).ok(),
-            None => None,
+        let entry = reported.map(|one| &one.entry).or(meeting.entry.as_ref())?.clone();
+        Self::told(meeting, entry, reported.is_some())
+    }
+
+    /// One that was reported stands under the tenant's id already, if that can be read off the node's.
+    fn told(meeting: &Meeting, entry: Bytes, was_reported: bool) -> Option<Bytes> {
+        if was_reported && !meeting.id.is_hashed() {
+            return Some(entry);
         }
+        under_tenants_id(&entry, &meeting.id, meeting.meeting_id.as_ref()).ok()
     }
 
     /// What was reported of a backend holds no more.
@@ -224,6 +248,7 @@ impl View {
         let roster = self.roster();
         self.reports.retain(|id, _| roster.backend(*id).is_some());
         self.asked.retain(|id, _| roster.backend(*id).is_some());
+        self.present.retain(|id, _| roster.backend(*id).is_some());
     }
 
     /// Notes what the store's clock says.
@@ -243,7 +268,7 @@ impl View {
         }
     }
 
-    fn recount_one(&self, backend: &Backend) {
+    pub(super) fn recount_one(&self, backend: &Backend) {
         let _seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
         self.seat_all(backend, &self.meetings_where(|meeting| meeting.backend == backend.id));
     }
@@ -273,7 +298,8 @@ impl View {
 
     fn seats(&self, meeting: &Meeting, report: Option<&Report>) -> Seats {
         let reported = report.and_then(|report| report.meetings.get(&meeting.id));
-        let attendees = reported.map_or(0, |reported| reported.attendees);
+        let attendees = self.people_present(meeting);
+        let attendees = attendees.unwrap_or_else(|| reported.map_or(0, |reported| reported.attendees));
         Seats { size: meeting.size, attendees, since: self.instant_of(meeting.placed_at) }
     }
 

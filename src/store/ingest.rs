@@ -8,6 +8,7 @@ mod follow;
 
 use b3scale_middleware::cluster::BackendId;
 use serde_json::{Value, json};
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -26,8 +27,8 @@ pub struct Ingested {
     pub receipt: Receipt,
     /// Whether it counts. `false`: it has been taken before, or something before it is missing.
     pub counts: bool,
-    /// The ids, as nodes know them, of meetings that have ended by it.
-    pub ended: Vec<String>,
+    /// Meetings that have ended by it: the ids as nodes know them, and the node's own.
+    pub ended: Vec<(String, String)>,
     /// Whether it speaks of meetings that have no place on this backend.
     pub strangers: bool,
 }
@@ -133,20 +134,24 @@ impl Ingest<'_> {
     }
 
     /// What is not in a whole picture is gone. Returns the meetings that are.
-    async fn drop_others(&self, transaction: &Transaction<'_>, seq: i64) -> Result<Vec<String>, StoreError> {
+    async fn drop_others(&self, transaction: &Transaction<'_>, seq: i64) -> Result<Vec<(String, String)>, StoreError> {
         let meetings: Vec<&str> = self.folded.meetings.keys().copied().collect();
         let gone = "UPDATE node_meetings SET gone_at = now(), seq = $2
-            WHERE backend_id = $1 AND gone_at IS NULL AND internal_id <> ALL($3) RETURNING id";
+            WHERE backend_id = $1 AND gone_at IS NULL AND internal_id <> ALL($3) RETURNING id, internal_id";
         let ended = transaction.rows(gone, &[&self.backend, &seq, &meetings]).await?;
         let (of, there): (Vec<&str>, Vec<&str>) = self.folded.there.keys().copied().unzip();
         let left = "UPDATE attendees SET gone_at = now(), seq = $2 WHERE backend_id = $1 AND gone_at IS NULL
             AND (meeting, internal_id) NOT IN (SELECT * FROM unnest($3::text[], $4::text[]))";
         transaction.rows(left, &[&self.backend, &seq, &of, &there]).await?;
-        ended.iter().map(|row| column("node_meetings", row, "id")).collect()
+        ended.iter().map(both_ids).collect()
     }
 
     /// Writes what is said of meetings, and returns those that have ended.
-    async fn write_meetings(&self, transaction: &Transaction<'_>, seq: i64) -> Result<Vec<String>, StoreError> {
+    async fn write_meetings(
+        &self,
+        transaction: &Transaction<'_>,
+        seq: i64,
+    ) -> Result<Vec<(String, String)>, StoreError> {
         let Folded { whole, meetings, ended, recordings, .. } = self.folded;
         if !meetings.is_empty() {
             // One that has ended is there again only in a whole picture.
@@ -176,9 +181,9 @@ impl Ingest<'_> {
                 UPDATE attendees SET gone_at = now(), seq = $2
                 WHERE backend_id = $1 AND meeting = ANY($3) AND gone_at IS NULL)
             UPDATE node_meetings SET gone_at = now(), seq = $2
-            WHERE backend_id = $1 AND internal_id = ANY($3) AND gone_at IS NULL RETURNING id";
+            WHERE backend_id = $1 AND internal_id = ANY($3) AND gone_at IS NULL RETURNING id, internal_id";
         let rows = transaction.rows(sql, &[&self.backend, &seq, &ended]).await?;
-        rows.iter().map(|row| column("node_meetings", row, "id")).collect()
+        rows.iter().map(both_ids).collect()
     }
 
     /// Writes what is said of attendees. Those of meetings that are not there are in none.
@@ -272,6 +277,11 @@ const CHANGED: &str = "UPDATE attendees AS kept SET moderator = coalesce(given.m
         listening_only boolean, joined_voice boolean, has_video boolean)
     WHERE kept.backend_id = $1 AND kept.meeting = given.meeting AND kept.internal_id = given.internal_id
         AND gone_at IS NULL";
+
+fn both_ids(row: &Row) -> Result<(String, String), StoreError> {
+    const TABLE: &str = "node_meetings";
+    Ok((column(TABLE, row, "id")?, column(TABLE, row, "internal_id")?))
+}
 
 /// Something about somebody in a meeting, as a statement takes it.
 fn of_meeting(meeting: &str, said: &impl serde::Serialize) -> Value {

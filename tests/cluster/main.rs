@@ -4,6 +4,7 @@ mod commands;
 mod feed;
 mod fixture;
 mod import;
+mod ingest;
 mod meetings;
 mod migrations;
 mod polls;

@@ -90,9 +90,13 @@ impl TestDatabase {
 
     /// How many connections it has.
     pub async fn connections(&self) -> i64 {
+        self.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()").await
+    }
+
+    /// What a statement counts.
+    pub async fn count(&self, sql: &str) -> i64 {
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.expect("it takes connections");
         let driver = tokio::spawn(connection);
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()";
         let count = client.query_one(sql, &[]).await.expect("it can be asked").get(0);
         driver.abort();
         count

@@ -39,6 +39,25 @@ pub fn rewrite(xml: &Bytes, mut map: impl FnMut(&Path<'_>, &str) -> Option<Strin
     Ok(if edits.is_empty() { xml.clone() } else { apply(xml, edits) })
 }
 
+/// Puts another element in the place of the first at that path. If there is none, the result is the same document.
+///
+/// # Errors
+///
+/// The document is not well-formed and complete.
+pub fn replace(xml: &Bytes, path: &[&str], element: &[u8]) -> Result<Bytes, XmlError> {
+    let (mut start, mut place) = (0, None);
+    let mut events = Events::new(xml)?;
+    while let Some(event) = events.next()? {
+        match event {
+            Event::Open if place.is_none() && events.path().is(path) => start = events.span().start,
+            Event::Close if place.is_none() && events.path().is(path) => place = Some(start..events.span().end),
+            Event::Open | Event::Close | Event::Text(_) => {}
+        }
+    }
+    let Some(place) = place else { return Ok(xml.clone()) };
+    Ok([&xml[..place.start], element, &xml[place.end..]].concat().into())
+}
+
 /// A range of a document and what is to be there instead.
 pub(super) struct Edit {
     range: Range<usize>,
@@ -112,6 +131,15 @@ mod tests {
     #[test]
     fn an_empty_element_can_be_filled() {
         assert_eq!(rewritten("<a><b x='/'/><b></b></a>", |_, _| Some("y".to_owned())), "<a><b x='/'>y</b><b>y</b></a>");
+    }
+
+    #[test]
+    fn an_element_is_replaced_with_all_that_is_in_it() {
+        let replaced = |xml: &'static str| replace(&Bytes::from_static(xml.as_bytes()), &["a", "b"], b"<b>new</b>");
+        assert_eq!(replaced("<a>1<b x='1'><c>2</c></b> <b/></a>").expect("well-formed"), "<a>1<b>new</b> <b/></a>");
+        assert_eq!(replaced("<a><b/></a>").expect("well-formed"), "<a><b>new</b></a>");
+        assert_eq!(replaced("<a><c><b/></c></a>").expect("well-formed"), "<a><c><b/></c></a>");
+        replaced("<a><b/>").expect_err("truncated");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::message;
 use crate::log::Lines;
 
 /// Every route, with the scopes that a refusal names. None: whoever has a token.
-const ROUTES: [(Method, &str, &[&str]); 29] = [
+const ROUTES: [(Method, &str, &[&str]); 30] = [
     (Method::GET, "", &[]),
     (Method::GET, "/status", &[]),
     (Method::POST, "/ctrl/migrate", &["b3scale:admin"]),
@@ -35,6 +35,7 @@ const ROUTES: [(Method, &str, &[&str]); 29] = [
     (Method::GET, "/agent/backend", &["b3scale:node"]),
     (Method::POST, "/agent/heartbeat", &["b3scale:node"]),
     (Method::POST, "/agent/rpc", &["b3scale:node"]),
+    (Method::POST, "/agent/ingest", &["b3scale:node"]),
     (Method::GET, "/cluster", &["b3scale:admin"]),
     (Method::GET, "/explain/create", &["b3scale:admin"]),
     (Method::GET, "/pipeline", &["b3scale:admin"]),

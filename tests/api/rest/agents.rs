@@ -1,8 +1,8 @@
 //! What agents of the original say.
 
-use b3scale_middleware::bbb::CallKind;
-use b3scale_middleware::ports::Directory as _;
-use b3scale_support::TestCluster;
+use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
+use b3scale_middleware::ports::{Directory as _, Meetings as _};
+use b3scale_support::{TestCluster, within};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
@@ -82,4 +82,87 @@ async fn what_cannot_be_understood_is_told_in_the_words_of_the_original() {
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     assert_eq!(answer.json()["status"], "error");
     assert!(answer.json()["result"].as_str().unwrap().contains("field=action"), "{answer:?}");
+}
+
+/// A batch about the meeting `m1` of the first node.
+fn batch(seq: u64, internal_id: &str, snapshot: bool, events: Value) -> Value {
+    let mut batch =
+        json!({"boot": "00000000-0000-0000-0000-0000000000b0", "seq": seq, "node": {"cpu": 0.1, "memory": 0.2}});
+    batch["events"] = events;
+    if snapshot {
+        let id = ScopedId::new("school", &MeetingId::new("m1"));
+        let meeting = json!({"internal_id": internal_id, "id": id, "create_time": 1, "attendees": []});
+        batch["snapshot"]["meetings"] = json!([meeting]);
+    }
+    batch
+}
+
+#[tokio::test]
+async fn what_an_agent_sends_is_in_every_servers_lists_and_exact() {
+    let cluster = with_agent().await;
+    let path = format!("/backends/{}", cluster.backends[1].id);
+    cluster.operator().patch(&path, &json!({"admin_state": "stopped"})).await.granted();
+    let created = cluster.call(CallKind::Create, "name=Lesson&meetingID=m1&meta_origin=test").await.success();
+    let internal = created.field("internalMeetingID");
+    cluster.cluster.look_round().await;
+    let other = cluster.another_server().await;
+    let agent = cluster.agent("node-1");
+    let send = async |batch: Value| agent.post("/agent/ingest", &batch).await.granted();
+    assert_eq!(send(batch(1, &internal, false, json!([]))).await, json!({"seq": 0, "snapshot": true}));
+    let people = json!([
+        {"type": "attendee_joined", "meeting": internal, "attendee": {"internal_id": "w_1", "user_id": "ada", "full_name": "Ada & Co", "moderator": true}},
+        {"type": "attendee_joined", "meeting": internal, "attendee": {"internal_id": "w_2", "full_name": "Grace", "joined_voice": true}},
+    ]);
+    for _ in 0..2 {
+        assert_eq!(send(batch(2, &internal, true, people.clone())).await, json!({"seq": 2, "snapshot": false}));
+    }
+    let backend = cluster.backends[0].id;
+    for server in [&cluster.cluster, &other] {
+        let counted = || server.backend(backend).unwrap().vitals.attendees() == 2;
+        within("every server counts them", server.wait_until(counted)).await;
+        let school = server.frontend("school").unwrap().id;
+        let listed = String::from_utf8(server.listed(school).await.concat()).unwrap();
+        for text in [
+            "<meetingID>m1</meetingID>",
+            "<origin>test</origin>",
+            "<participantCount>2</participantCount>",
+            "<moderatorCount>1</moderatorCount>",
+            "<voiceParticipantCount>1</voiceParticipantCount>",
+            "<running>true</running>",
+            "<fullName>Ada &amp; Co</fullName>",
+            "<userID>w_2</userID>",
+        ] {
+            assert!(listed.contains(text), "{text}: {listed}");
+        }
+    }
+    let left = json!([{"type": "attendee_left", "meeting": internal, "attendee": "w_1"}]);
+    send(batch(3, &internal, false, left)).await;
+    let counted = || other.backend(backend).unwrap().vitals.attendees() == 1;
+    within("every server counts them", other.wait_until(counted)).await;
+    let meetings = cluster.operator().fetch("/meetings?all=1").await.granted();
+    assert_eq!(meetings[0]["meeting"]["Attendees"][0]["FullName"], "Grace");
+
+    send(batch(4, &internal, false, json!([{"type": "meeting_ended", "meeting": internal}]))).await;
+    let gone = || other.known(ScopedId::new("school", &MeetingId::new("m1")).as_ref()).is_none();
+    within("every server knows that it has ended", other.wait_until(gone)).await;
+    other.stop();
+}
+
+#[tokio::test]
+async fn a_batch_that_cannot_be_used_changes_nothing() {
+    let cluster = with_agent().await;
+    let agent = cluster.agent("node-1");
+    let huge =
+        json!({"boot": "00000000-0000-0000-0000-0000000000b0", "seq": 1, "events": [], "pad": "x".repeat(40 << 20)});
+    assert_eq!(agent.post("/agent/ingest", &huge).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    for body in
+        ["", "{", "{}", r#"{"boot": "x", "seq": 1}"#, r#"{"boot":"00000000-0000-0000-0000-0000000000b0","seq":-1}"#]
+    {
+        let answer = agent.send(http::Method::POST, "/agent/ingest", "application/json", body).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}: {answer:?}");
+    }
+    let odd = json!({"boot": "00000000-0000-0000-0000-0000000000b0", "seq": 1, "snapshot": {"meetings": []},
+        "events": [{"type": "moon_landing"}], "node": {"cpu": 7.5, "memory": -1.0, "new": true}});
+    assert_eq!(agent.post("/agent/ingest", &odd).await.granted(), json!({"seq": 1, "snapshot": false}));
+    assert_eq!(cluster.operator().post("/agent/ingest", &odd).await.status, StatusCode::FORBIDDEN);
 }

@@ -1,0 +1,192 @@
+//! What the agents say of their nodes, in memory: who is in which meeting, younger than any report.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use b3scale_middleware::bbb::{XmlError, xml};
+use b3scale_middleware::cluster::{Backend, BackendId, Meeting};
+use bytes::Bytes;
+
+use super::view::View;
+use crate::rest::{NodeAttendee, NodeMeeting};
+use crate::store::{Presence, PresentMeeting};
+
+/// How long an agent's word counts after it was last heard of. Then its node's reports count again.
+const COUNTS_FOR: Duration = Duration::from_secs(15);
+
+/// What the agent of one node has said.
+#[derive(Debug, Default)]
+pub(super) struct Present {
+    /// The number of its backend's status up to which this is all.
+    seq: i64,
+    /// By the node's own ids.
+    meetings: HashMap<String, Shown>,
+}
+
+/// A meeting, and what a list says of it.
+#[derive(Debug, Default)]
+struct Shown {
+    said: PresentMeeting,
+    /// The report's entry with those who are there now. `None`: the meeting was not reported.
+    entry: Option<Bytes>,
+}
+
+impl View {
+    /// Up to which number of a backend's status is known what its agent says.
+    pub(super) fn presence_seq(&self, backend: BackendId) -> i64 {
+        self.present.get(&backend).map_or(0, |present| present.seq)
+    }
+
+    /// Takes in what an agent has said up to `seq`.
+    pub(super) fn take_presence(&self, backend: &Backend, news: Presence, seq: i64) {
+        let mut present = self.present.entry(backend.id).or_default();
+        let mut changed: Vec<String> = Vec::new();
+        for (id, meeting) in news.meetings {
+            match meeting {
+                Some(meeting) => present.meetings.entry(id.clone()).or_default().said.meeting = meeting,
+                None => drop(present.meetings.remove(&id)),
+            }
+            changed.push(id);
+        }
+        for ((meeting, id), attendee) in news.attendees {
+            let Some(there) = present.meetings.get_mut(&meeting) else { continue };
+            match attendee {
+                Some(attendee) => drop(there.said.attendees.insert(id, attendee)),
+                None => drop(there.said.attendees.remove(&id)),
+            }
+            changed.push(meeting);
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        for id in changed {
+            if let Some(there) = present.meetings.get_mut(&id) {
+                there.entry = self.entry_with(backend.id, &there.said);
+            }
+        }
+        present.seq = seq;
+        drop(present);
+        self.recount_one(backend);
+        self.changed.notify_waiters();
+    }
+
+    /// A node has reported: what lists say of its meetings is made anew.
+    pub(super) fn renew_entries(&self, backend: BackendId) {
+        let Some(mut present) = self.present.get_mut(&backend) else { return };
+        for there in present.meetings.values_mut() {
+            there.entry = self.entry_with(backend, &there.said);
+        }
+    }
+
+    /// Everything is loaded anew.
+    pub(super) fn forget_presence(&self) {
+        self.present.clear();
+    }
+
+    /// People in a meeting by the word of its node's agent, if that counts.
+    pub(super) fn people_present(&self, meeting: &Meeting) -> Option<u32> {
+        self.with_present(meeting, |there| u32::try_from(there.said.attendees.len()).unwrap_or(u32::MAX))
+    }
+
+    /// What a list says of a meeting by the word of its node's agent, if that counts.
+    pub(super) fn entry_present(&self, meeting: &Meeting) -> Option<Bytes> {
+        self.with_present(meeting, |there| there.entry.clone()).flatten()
+    }
+
+    fn with_present<T>(&self, meeting: &Meeting, read: impl FnOnce(&Shown) -> T) -> Option<T> {
+        let internal_id = meeting.internal_id.as_ref()?;
+        let agent = self.roster().backend(meeting.backend)?.vitals.agent()?;
+        if Instant::now().saturating_duration_since(agent.heartbeat) > COUNTS_FOR {
+            return None;
+        }
+        self.present.get(&meeting.backend)?.meetings.get(internal_id).map(read)
+    }
+
+    /// The report's entry of a meeting with those who are there now.
+    fn entry_with(&self, backend: BackendId, said: &PresentMeeting) -> Option<Bytes> {
+        let reported = self.reported_entry(backend, &said.meeting)?;
+        with_attendees(&reported, said).ok()
+    }
+}
+
+/// An entry of a list with the people who are there now. Whatever else it says of the meeting and of those who were reported
+/// before stays as it is.
+fn with_attendees(entry: &Bytes, said: &PresentMeeting) -> Result<Bytes, XmlError> {
+    let mut people: Vec<&NodeAttendee> = said.attendees.values().collect();
+    people.sort_by(|one, other| one.internal_id.cmp(&other.internal_id));
+    let reported = xml::elements(entry, &["meeting", "attendees", "attendee"])?;
+    let mut known: HashMap<String, Vec<Bytes>> = HashMap::new();
+    for attendee in reported {
+        let [id] = xml::fields(&attendee, ["userID"])?;
+        known.entry(id.unwrap_or_default()).or_default().push(attendee);
+    }
+    let mut list = xml::Writer::element("attendees");
+    for one in &people {
+        let before = known.get_mut(shown_id(one)).and_then(Vec::pop);
+        list = list.raw(&match before {
+            Some(before) => renewed(&before, one)?,
+            None => written(one),
+        });
+    }
+    let counts = counts(&said.meeting, &people);
+    let counted = xml::rewrite(entry, |path, _| match path.names() {
+        ["meeting", name] => counts.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone()),
+        _ => None,
+    })?;
+    xml::replace(&counted, &["meeting", "attendees"], &list.finish())
+}
+
+/// What BBB counts of the people in a meeting.
+fn counts(meeting: &NodeMeeting, people: &[&NodeAttendee]) -> Vec<(&'static str, String)> {
+    let count = |is: fn(&NodeAttendee) -> bool| people.iter().filter(|one| is(one)).count().to_string();
+    let mut counts = vec![
+        ("running", (!people.is_empty()).to_string()),
+        ("participantCount", people.len().to_string()),
+        ("listenerCount", count(|one| one.listening_only)),
+        ("voiceParticipantCount", count(|one| one.joined_voice)),
+        ("videoCount", count(|one| one.has_video)),
+        ("moderatorCount", count(|one| one.moderator)),
+    ];
+    // Nobody is not there any more who was there once.
+    if !people.is_empty() {
+        counts.push(("hasUserJoined", true.to_string()));
+    }
+    if meeting.recording {
+        counts.push(("recording", true.to_string()));
+    }
+    counts
+}
+
+/// The id under which BBB lists somebody.
+fn shown_id(one: &NodeAttendee) -> &str {
+    if one.user_id.is_empty() { &one.internal_id } else { &one.user_id }
+}
+
+fn fields(one: &NodeAttendee) -> [(&'static str, String); 8] {
+    let role = if one.moderator { "MODERATOR" } else { "VIEWER" };
+    [
+        ("userID", shown_id(one).to_owned()),
+        ("fullName", one.full_name.clone()),
+        ("role", role.to_owned()),
+        ("isPresenter", one.presenter.to_string()),
+        ("isListeningOnly", one.listening_only.to_string()),
+        ("hasJoinedVoice", one.joined_voice.to_string()),
+        ("hasVideo", one.has_video.to_string()),
+        ("clientType", one.client_type.clone()),
+    ]
+}
+
+fn written(one: &NodeAttendee) -> Bytes {
+    let attendee = fields(one).iter().fold(xml::Writer::element("attendee"), |xml, (name, text)| xml.field(name, text));
+    attendee.finish()
+}
+
+/// Somebody who was reported before, with what is another now.
+fn renewed(before: &Bytes, one: &NodeAttendee) -> Result<Bytes, XmlError> {
+    let fields = fields(one);
+    xml::rewrite(before, |path, text| match path.names() {
+        // What BBB calls a dial-in user and others stays: the agent knows two roles.
+        ["attendee", "role"] if !matches!(text, "MODERATOR" | "VIEWER") => None,
+        ["attendee", name] => fields.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone()),
+        _ => None,
+    })
+}
