@@ -17,13 +17,16 @@ use crate::upstream::UpstreamSettings;
 
 /// Where settings may be kept beside the environment.
 const FILES: [&str; 3] = [".env", "/etc/default/b3scale", "/etc/sysconfig/b3scale"];
+/// The same for an agent.
+const AGENTS_FILES: [&str; 4] = [FILES[0], FILES[1], FILES[2], "/etc/default/b3scaleagent"];
 
 /// Every variable that a program of b3scale knows, this one, one beside it or one of the original.
-const KNOWN: [&str; 33] = [
+const KNOWN: [&str; 34] = [
     "B3SCALE_API_ACCESS_TOKEN",
     "B3SCALE_API_CA_FILE",
     "B3SCALE_API_CORS_ORIGINS",
     "B3SCALE_API_JWT_SECRET",
+    "B3SCALE_API_TOKEN_FILE",
     "B3SCALE_API_URL",
     "B3SCALE_CMD_WORKER_POOL_SIZE",
     "B3SCALE_DATA_DIR",
@@ -75,11 +78,20 @@ pub struct Environment {
 impl Environment {
     /// Reads the process's environment, and the files if it names no database.
     pub fn read() -> Self {
+        Self::with_files("B3SCALE_DB_URL", &FILES)
+    }
+
+    /// The same for an agent: the files are read if it is not told its server.
+    pub fn read_for_agent() -> Self {
+        Self::with_files("B3SCALE_API_URL", &AGENTS_FILES)
+    }
+
+    fn with_files(unless: &str, files: &[&str]) -> Self {
         let values =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let mut environment = Self { values: values.collect(), files: Vec::new() };
-        if environment.text("B3SCALE_DB_URL").is_none() {
-            FILES.iter().for_each(|file| environment.read_file(Path::new(file)));
+        if environment.text(unless).is_none() {
+            files.iter().for_each(|file| environment.read_file(Path::new(file)));
         }
         environment
     }
@@ -101,7 +113,12 @@ impl Environment {
         ours.map(String::as_str).filter(|name| !KNOWN.contains(name))
     }
 
-    fn parse<T: FromStr<Err: Display>>(&self, name: &'static str, wanted: &str) -> Result<Option<T>, ConfigError> {
+    /// A value as what it is to be; `wanted` is what people are told who wrote something else.
+    pub(crate) fn parse<T: FromStr<Err: Display>>(
+        &self,
+        name: &'static str,
+        wanted: &str,
+    ) -> Result<Option<T>, ConfigError> {
         let Some(value) = self.text(name) else { return Ok(None) };
         let refused =
             |error: T::Err| ConfigError { name, value: value.to_owned(), wanted: format!("{error}; {wanted}") };

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::{Api, ApiError, segment};
 use crate::rest::{
-    Backend, ClusterReport, Command, Explanation, Frontend, Meeting, NewCommand, PipelineReport, SchemaStatus,
-    StateChanges, StateDocument, Status,
+    Backend, Batch, ClusterReport, Command, Explanation, Frontend, Meeting, NewCommand, PipelineReport, Receipt,
+    SchemaStatus, StateChanges, StateDocument, Status,
 };
 
 /// Whose meetings are asked for.
@@ -64,6 +64,16 @@ impl Api {
     /// Removes a backend at once, whatever runs there.
     pub async fn destroy_backend(&self, id: Uuid) -> Result<Backend, ApiError> {
         self.delete(&format!("backends/{id}"), &[("force", "true")]).await
+    }
+
+    /// The backend of the agent whose token this is.
+    pub async fn own_backend(&self) -> Result<Backend, ApiError> {
+        self.get("agent/backend", &[]).await
+    }
+
+    /// Says what has happened on that agent's node.
+    pub async fn ingest(&self, batch: &Batch) -> Result<Receipt, ApiError> {
+        self.post("agent/ingest", &[], batch).await
     }
 
     /// All frontends.

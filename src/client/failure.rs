@@ -103,7 +103,15 @@ impl ApiError {
 
     /// Whether it contradicts what is there.
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Failed { failure: Failure::Refused { status: StatusCode::CONFLICT, .. }, .. })
+        self.refusal() == Some(StatusCode::CONFLICT)
+    }
+
+    /// The status of a refusal.
+    pub fn refusal(&self) -> Option<StatusCode> {
+        match self {
+            Self::Failed { failure: Failure::Refused { status, .. }, .. } => Some(*status),
+            _ => None,
+        }
     }
 
     /// Whether another token would help.

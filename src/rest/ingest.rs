@@ -18,6 +18,9 @@ pub struct Batch {
     /// Everything that runs on the node, in place of what was said before. The events come after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Snapshot>,
+    /// Whether nothing is heard of the node's events right now. What is known of the node may be old then, as if no agent were there.
+    #[serde(default)]
+    pub deaf: bool,
     /// In the order in which they happened. None: the agent is there.
     #[serde(default)]
     pub events: Vec<Event>,
