@@ -12,12 +12,14 @@
 //! | [`rest`] | the bodies of the REST API |
 //! | [`client`] | a client of it |
 //! | [`ctl`] | the command line over it |
+//! | [`agent`] | what runs on a node, and tells of it |
 //! | [`import`] | what b3scale and scalelite have, to be brought over |
 //! | [`upstream`] | the HTTP client to the nodes |
 //! | [`node`] | a simulated BBB node |
 //! | [`demo`] | a whole cluster on this machine that plays a lesson |
 
 pub mod admin;
+pub mod agent;
 mod causes;
 pub mod cli;
 pub mod client;

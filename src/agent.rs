@@ -1,0 +1,197 @@
+//! `b3scaleagent`: runs on a BBB node, and tells b3scale what happens there.
+//!
+//! It reads BBB's own settings, registers the node, listens to BBB's Redis, and sends what it hears in batches, with how the machine
+//! fares. What may have been missed is asked of the node itself.
+//!
+//! | module | is |
+//! |---|---|
+//! | `settings`, `properties` | what it is told |
+//! | `feed`, `message` | what BBB says |
+//! | `survey` | what the node says when it is asked |
+//! | `roster` | both of it, put together: who is there |
+//! | `figures` | how the machine fares |
+//! | `reporter`, `outbox` | what is sent, and when |
+//! | `uplink`, `trouble` | how, and what if nobody answers |
+//! | `drain` | maintenance |
+#![expect(clippy::doc_markdown, reason = "argh prints these comments, and backticks would be printed too")]
+
+mod drain;
+mod error;
+mod feed;
+mod figures;
+mod message;
+mod outbox;
+pub mod properties;
+mod reporter;
+mod roster;
+mod settings;
+mod survey;
+mod trouble;
+mod uplink;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use argh::FromArgs;
+use tokio::sync::mpsc;
+
+use crate::cli::complain;
+use crate::config::{Environment, LogSettings};
+use crate::serve::stop_signal;
+use crate::telemetry;
+use crate::upstream::UpstreamSettings;
+use feed::Feed;
+use figures::Gauge;
+use reporter::Reporter;
+use settings::{Node, RedisPlace, Server};
+use survey::Surveyor;
+use uplink::Uplink;
+
+pub use error::AgentError;
+
+/// The exit code for a command line that cannot be understood.
+const USAGE: u8 = 2;
+/// Messages that wait to be counted. What does not fit waits in Redis.
+const UNREAD: usize = 1024;
+
+/// Tell b3scale what happens on this BigBlueButton node.
+///
+/// Without a command: go on telling it. BBB's own settings say how the node
+/// is reached; B3SCALE_API_URL and B3SCALE_API_ACCESS_TOKEN say whom to tell.
+#[derive(FromArgs, Debug)]
+pub struct B3scaleagent {
+    /// register this node if the server does not know it
+    #[argh(switch, short = 'a')]
+    register: bool,
+    /// print the version and end
+    #[argh(switch)]
+    version: bool,
+    #[argh(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(FromArgs, Debug)]
+#[argh(subcommand)]
+enum Command {
+    Drain(DrainCommand),
+    Resume(ResumeCommand),
+}
+
+/// Give this node no new meetings. Those that run go on.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "drain")]
+struct DrainCommand {
+    /// end when the last meeting has ended
+    #[argh(switch)]
+    wait: bool,
+}
+
+/// Let this node take meetings again.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "resume")]
+struct ResumeCommand {}
+
+impl B3scaleagent {
+    /// Reads the command line, which begins with the program's name.
+    ///
+    /// # Errors
+    /// What to end with at once, its text having been printed: 0 after help, 2 for a line that cannot be understood.
+    pub fn parse(line: &[String]) -> Result<Self, ExitCode> {
+        let words: Vec<&str> = line.iter().skip(1).map(|word| spelt(word)).collect();
+        Self::from_args(&["b3scaleagent"], &words).map_err(|exit| match exit.status {
+            Ok(()) => print(&exit.output),
+            Err(()) => {
+                complain(&format!("{}\nRun b3scaleagent --help for more information.", exit.output.trim_end()));
+                ExitCode::from(USAGE)
+            }
+        })
+    }
+
+    /// Does what the command line says.
+    ///
+    /// # Errors
+    /// One line.
+    pub async fn run(self) -> Result<ExitCode, AgentError> {
+        if self.version {
+            return Ok(print(concat!("b3scaleagent ", env!("CARGO_PKG_VERSION"))));
+        }
+        let environment = Environment::read_for_agent();
+        telemetry::start_log(LogSettings::read(&environment)?);
+        for file in &environment.files {
+            tracing::info!(file = %file.display(), "Settings have been read from a file");
+        }
+        environment.unknown().for_each(|name| tracing::warn!(name, "No program knows this variable"));
+        let server = Server::read(&environment)?;
+        match self.command {
+            None => report(&environment, server, self.register).await?,
+            Some(Command::Drain(DrainCommand { wait })) => drain::drain(&server, wait).await?,
+            Some(Command::Resume(ResumeCommand {})) => drain::resume(&server).await?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Runs the program: the line is that of the process.
+pub async fn run(line: &[String]) -> ExitCode {
+    let program = match B3scaleagent::parse(line) {
+        Ok(program) => program,
+        Err(code) => return code,
+    };
+    program.run().await.unwrap_or_else(|error| {
+        complain(&error.to_string());
+        ExitCode::FAILURE
+    })
+}
+
+/// Reports until it is told to end.
+async fn report(environment: &Environment, server: Server, registers: bool) -> Result<(), AgentError> {
+    let stop = stop_signal().map_err(AgentError::Signals)?;
+    let load_factor = environment.parse("B3SCALE_LOAD_FACTOR", "a number such as 1.0 is wanted")?;
+    let node = Arc::new(Node::read(environment)?);
+    let ca_file = environment.text("B3SCALE_NODE_CA_FILE").map(PathBuf::from);
+    let surveyor = Surveyor::new(&node, UpstreamSettings { ca_file, ..UpstreamSettings::default() })?;
+    let mut uplink = Uplink::new(server, Arc::clone(&node), load_factor, registers)?;
+    let reporting = async {
+        uplink.start().await?;
+        let (batches, to_send) = mpsc::channel(1);
+        let (delivered, outcomes) = mpsc::channel(1);
+        let (news, heard) = mpsc::channel(UNREAD);
+        tracing::info!(node.url = node.url, bbb.version = node.bbb_version, "b3scaleagent reports");
+        let reporter = Reporter::new(surveyor, Gauge::new(node.bbb_version.clone()));
+        tokio::select! {
+            () = Feed::new(node.redis.clone(), news).run() => {}
+            () = uplink.run(to_send, delivered) => {}
+            () = reporter.run(heard, batches, outcomes) => {}
+        }
+        Ok(())
+    };
+    tokio::select! {
+        ended = reporting => ended,
+        () = stop => Ok(()),
+    }
+}
+
+/// The original's flags of one dash and many letters.
+fn spelt(word: &str) -> &str {
+    match word {
+        "-register" => "--register",
+        "-version" => "--version",
+        "-wait" => "--wait",
+        "-help" | "-h" => "--help",
+        other => other,
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command was asked for")]
+fn print(text: &str) -> ExitCode {
+    println!("{}", text.trim_end());
+    ExitCode::SUCCESS
+}
+
+impl fmt::Display for RedisPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}

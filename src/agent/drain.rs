@@ -1,0 +1,59 @@
+//! Taking a node out of service, and putting it back.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::AgentError;
+use super::settings::Server;
+use super::trouble::Trouble;
+use super::uplink::own;
+use crate::cli::complain;
+use crate::rest::AdminState;
+
+/// Between two looks at how many meetings are left.
+const PACE: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Lets the node keep its meetings and gives it no new ones. Waits, if that is wanted, until the last has ended.
+pub(super) async fn drain(server: &Server, wait: bool) -> Result<(), AgentError> {
+    let (api, id) = own(server).await?;
+    let mut backend = api.change_backend(id, &serde_json::json!({ "admin_state": AdminState::Stopped })).await?;
+    say(&format!("This node takes no new meetings. There are {} on it.", backend.meetings_count));
+    let mut trouble = Trouble::new(PACE, LONGEST);
+    while wait && backend.meetings_count > 0 {
+        sleep(trouble.pause()).await;
+        match api.own_backend().await {
+            Ok(now) => {
+                trouble.over();
+                if now.meetings_count != backend.meetings_count {
+                    say(&format!("{} left.", now.meetings_count));
+                }
+                backend = now;
+            }
+            // A server that restarts meanwhile ends no maintenance; what it refuses, it refuses for good.
+            Err(error) if error.is_not_found() || error.is_unauthorized() || error.refusal().is_some() => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                if trouble.met(&error.to_string()) {
+                    complain(&error.to_string());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Lets the node take meetings again.
+pub(super) async fn resume(server: &Server) -> Result<(), AgentError> {
+    let (api, id) = own(server).await?;
+    api.change_backend(id, &serde_json::json!({ "admin_state": AdminState::Ready })).await?;
+    say("This node takes meetings.");
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command was asked for")]
+fn say(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,71 @@
+//! Why an agent does not start, or cannot do what it is asked for.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::client::{ApiError, CaFileError};
+use crate::config::ConfigError;
+
+/// Why an agent does not start, or cannot do what it is asked for, in one line.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// A value in the environment.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Nobody said which server is to be told.
+    #[error("B3SCALE_API_URL is not set: it is the URL of b3scale, such as https://b3scale.example")]
+    NoServer,
+    /// There is no token.
+    #[error(
+        "there is no access token: B3SCALE_API_ACCESS_TOKEN is not set, and {} {reason}; \
+         `b3scalectl auth authorize_node_agent` prints one",
+        path.display()
+    )]
+    NoToken {
+        /// The file that may hold it.
+        path: PathBuf,
+        /// What is wrong with that.
+        reason: String,
+    },
+    /// BBB's own settings are not there.
+    #[error("{} cannot be read: {source}; BBB_CONFIG names the file with the settings of bbb-web", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// BBB's own settings lack something.
+    #[error("{} has no {key}, without which nothing can be said of this node", files)]
+    Missing {
+        /// The files that were read.
+        files: String,
+        /// The property.
+        key: &'static str,
+    },
+    /// One of BBB's own settings makes no sense.
+    #[error("{key}=`{value}` in the settings of bbb-web: {wanted}")]
+    Property {
+        /// The property.
+        key: &'static str,
+        /// What it is.
+        value: String,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// Certificate authorities that cannot be used.
+    #[error(transparent)]
+    CaFile(#[from] CaFileError),
+    /// The server does not know this node.
+    #[error("{url} does not know this node; register it with `b3scaleagent --register`")]
+    NotRegistered {
+        /// The server.
+        url: String,
+    },
+    /// A request failed.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The system does not let it run.
+    #[error("signals cannot be received: {0}")]
+    Signals(io::Error),
+}

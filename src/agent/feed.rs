@@ -1,0 +1,130 @@
+//! Listening to BBB's Redis. It tells what happens and never what has happened: whoever was away has missed it.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use redis::aio::{PubSubSink, PubSubStream};
+use redis::{Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisConnectionInfo, RedisError};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::message::{self, Heard};
+use super::settings::RedisPlace;
+use super::trouble::Trouble;
+
+/// Where everything is told that meetings and people do. Its namesakes hold chat, slides and requests.
+const CHANNEL: &str = "from-akka-apps-redis-channel";
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// BBB says something every 10 s. After a longer silence Redis is asked whether it is there.
+const QUIET: Duration = Duration::from_secs(15);
+const PING: Duration = Duration::from_secs(5);
+
+/// What the feed tells.
+#[derive(Debug)]
+pub(super) enum News {
+    /// From now on nothing is missed.
+    Listening,
+    /// Something was said.
+    Heard(Heard),
+    /// From now on everything is missed.
+    Deaf,
+}
+
+/// The connection to Redis, which is made anew whenever it is lost.
+pub(super) struct Feed {
+    place: RedisPlace,
+    news: mpsc::Sender<News>,
+    trouble: Trouble,
+    misunderstood: u64,
+}
+
+impl Feed {
+    pub(super) fn new(place: RedisPlace, news: mpsc::Sender<News>) -> Self {
+        let trouble = Trouble::new(Duration::from_millis(250), Duration::from_secs(10));
+        Self { place, news, trouble, misunderstood: 0 }
+    }
+
+    /// Listens until nobody wants to know any more.
+    pub(super) async fn run(mut self) {
+        while !self.news.is_closed() {
+            match self.subscribed().await {
+                Ok((redis, messages)) => {
+                    self.trouble.over();
+                    info!(redis.place = %self.place, "Listening to the events of BBB");
+                    if self.listen(redis, messages).await.is_none() {
+                        return;
+                    }
+                    self.met("the connection was lost");
+                }
+                Err(why) => self.met(&why),
+            }
+            sleep(self.trouble.pause()).await;
+        }
+    }
+
+    fn met(&mut self, why: &str) {
+        if self.trouble.met(why) {
+            warn!(redis.place = %self.place, "Redis cannot be listened to: {why}");
+        }
+    }
+
+    async fn subscribed(&self) -> Result<(PubSubSink, PubSubStream), String> {
+        let subscribing = async {
+            let mut login = RedisConnectionInfo::default();
+            if let Some(password) = &self.place.password {
+                login = login.set_password(password.expose());
+            }
+            let address = ConnectionAddr::Tcp(self.place.host.clone(), self.place.port);
+            let client = Client::open(address.into_connection_info()?.set_redis_settings(login))?;
+            let mut listening = client.get_async_pubsub().await?;
+            listening.subscribe(CHANNEL).await?;
+            Ok(listening.split())
+        };
+        let subscribed = timeout(CONNECT, subscribing).await;
+        subscribed.map_err(|_| format!("no answer within {} s", CONNECT.as_secs()))?.map_err(|error| reason(&error))
+    }
+
+    /// Tells what it hears until Redis is gone. `None`: nobody wants to know.
+    async fn listen(&mut self, mut redis: PubSubSink, mut messages: PubSubStream) -> Option<()> {
+        self.news.send(News::Listening).await.ok()?;
+        loop {
+            match timeout(QUIET, messages.next()).await {
+                Ok(Some(message)) => {
+                    if let Some(heard) = self.understood(message.get_payload_bytes()) {
+                        self.news.send(News::Heard(heard)).await.ok()?;
+                    }
+                }
+                Err(_) if matches!(timeout(PING, redis.ping::<redis::Value>()).await, Ok(Ok(_))) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        self.news.send(News::Deaf).await.ok()
+    }
+
+    fn understood(&mut self, message: &[u8]) -> Option<Heard> {
+        match message::read(message) {
+            Ok(heard) => heard,
+            Err(error) => {
+                self.misunderstood += 1;
+                let count = self.misunderstood;
+                if count == 1 {
+                    warn!(%error, "A message of BBB cannot be understood, and is passed over; more are told at the level debug");
+                } else {
+                    debug!(%error, count, "A message of BBB cannot be understood, and is passed over");
+                }
+                None
+            }
+        }
+    }
+}
+
+fn reason(error: &RedisError) -> String {
+    let wants_password = error.kind() == ErrorKind::AuthenticationFailed
+        || error.code().is_some_and(|code| matches!(code, "NOAUTH" | "WRONGPASS" | "NOPERM"));
+    if wants_password {
+        return "it wants another password than redisPassword in the settings of bbb-web".to_owned();
+    }
+    error.to_string()
+}

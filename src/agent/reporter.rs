@@ -1,0 +1,226 @@
+//! What an agent does all day: it listens to its node, and tells the server.
+//!
+//! What the server knows is a picture of the node, and events on top. Whenever one of these was missed, by us or by the server, the
+//! node is asked for its meetings, and the next batch carries a new picture. Nothing here waits: listening, asking and telling go on
+//! beside each other.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info, warn};
+use uuid::Uuid;
+
+use super::feed::News;
+use super::figures::Gauge;
+use super::outbox::Outbox;
+use super::roster::Roster;
+use super::survey::Surveyor;
+use super::trouble::Trouble;
+use super::uplink::Delivered;
+use crate::rest::{Batch, Receipt, SnapshotMeeting};
+
+/// How soon the node is asked again while not everything is certain, and while nobody hears its events.
+const UNSURE: Duration = Duration::from_secs(10);
+/// How soon otherwise, just to be sure.
+const SURE: Duration = Duration::from_secs(300);
+
+type Survey = Pin<Box<dyn Future<Output = Result<Vec<SnapshotMeeting>, String>> + Send>>;
+
+/// An agent at work.
+pub(super) struct Reporter {
+    boot: Uuid,
+    /// Of the latest batch.
+    seq: u64,
+    roster: Roster,
+    outbox: Outbox,
+    gauge: Gauge,
+    surveyor: Surveyor,
+    survey: Option<Survey>,
+    /// When the node is asked next.
+    look_at: Instant,
+    trouble: Trouble,
+    /// Nothing is heard of the node's events.
+    deaf: bool,
+    /// What the server has is no picture of this node.
+    stale: bool,
+    /// There is a new picture to be sent.
+    picture: bool,
+    /// A batch is on its way.
+    on_its_way: bool,
+}
+
+impl Reporter {
+    pub(super) fn new(surveyor: Surveyor, gauge: Gauge) -> Self {
+        Self {
+            boot: Uuid::new_v4(),
+            seq: 0,
+            roster: Roster::default(),
+            outbox: Outbox::default(),
+            gauge,
+            surveyor,
+            survey: None,
+            look_at: Instant::now(),
+            trouble: Trouble::new(Duration::from_millis(250), UNSURE),
+            deaf: true,
+            stale: true,
+            picture: false,
+            on_its_way: false,
+        }
+    }
+
+    /// Works until one of its parts has ended.
+    pub(super) async fn run(
+        mut self,
+        mut news: mpsc::Receiver<News>,
+        batches: mpsc::Sender<Batch>,
+        mut delivered: mpsc::Receiver<Delivered>,
+    ) {
+        loop {
+            let now = Instant::now();
+            if self.survey.is_none() && self.look_at <= now {
+                self.ask(now);
+            }
+            if self.due().is_some_and(|due| due <= now) && batches.try_send(self.batch(now)).is_err() {
+                return;
+            }
+            let wakes_at = self.wakes_at(now);
+            tokio::select! {
+                said = news.recv() => match said {
+                    Some(said) => self.hear(said),
+                    None => return,
+                },
+                outcome = delivered.recv() => match outcome {
+                    Some(outcome) => self.learn(&outcome),
+                    None => return,
+                },
+                listed = answer(&mut self.survey) => self.listed(listed),
+                () = sleep_until(wakes_at) => {}
+            }
+        }
+    }
+
+    /// When the next batch is due. `None`: one is on its way, or nobody has seen the node yet.
+    fn due(&self) -> Option<Instant> {
+        if self.on_its_way { None } else { self.outbox.due(self.picture) }
+    }
+
+    fn wakes_at(&self, now: Instant) -> Instant {
+        let looks = self.survey.is_none().then_some(self.look_at);
+        self.due().into_iter().chain(looks).min().unwrap_or(now + SURE)
+    }
+
+    fn hear(&mut self, news: News) {
+        let now = Instant::now();
+        match news {
+            News::Heard(heard) => {
+                let puzzled = self.roster.is_puzzled();
+                let event = self.roster.hear(heard, now);
+                if !puzzled && self.roster.is_puzzled() {
+                    self.look_at = self.look_at.min(now + UNSURE);
+                }
+                // Until there is a new picture, the server has nothing that events could be put on.
+                let Some(event) = event.filter(|_| !self.stale) else { return };
+                if !self.outbox.push(event) {
+                    warn!(
+                        "Too much has happened for what the server can be told one by one; it is told the whole instead"
+                    );
+                    self.look_again(now);
+                }
+            }
+            News::Listening => {
+                (self.deaf, self.survey) = (false, None);
+                self.roster.doubt();
+                self.look_again(now);
+            }
+            News::Deaf => {
+                self.deaf = true;
+                self.roster.doubt();
+                self.look_at = self.look_at.min(now + UNSURE);
+            }
+        }
+    }
+
+    /// The server has no true picture: the node is asked for one.
+    fn look_again(&mut self, now: Instant) {
+        (self.stale, self.picture, self.look_at) = (true, false, now);
+        self.outbox.clear();
+    }
+
+    fn ask(&mut self, now: Instant) {
+        self.roster.asking(now);
+        self.survey = Some(Box::pin(self.surveyor.clone().meetings()));
+    }
+
+    fn listed(&mut self, listed: Result<Vec<SnapshotMeeting>, String>) {
+        let now = Instant::now();
+        self.survey = None;
+        match listed {
+            Ok(meetings) => {
+                if self.trouble.over() {
+                    info!("The node says again which meetings run");
+                }
+                let before = (!self.stale).then(|| self.roster.picture());
+                if self.roster.told(meetings).is_err() {
+                    debug!("More happened than could be kept while the node was asked for its meetings");
+                    self.look_at = now + self.trouble.pause();
+                    return;
+                }
+                self.picture |= before.is_none_or(|before| before != self.roster.picture());
+                self.look_at = now + if self.deaf || self.roster.is_unsure() { UNSURE } else { SURE };
+            }
+            Err(why) => {
+                if self.trouble.met(&why) {
+                    warn!("The node does not say which meetings run: {why}");
+                }
+                self.look_at = now + self.trouble.pause();
+            }
+        }
+        self.outbox.open(now);
+    }
+
+    fn batch(&mut self, now: Instant) -> Batch {
+        self.seq += 1;
+        self.on_its_way = true;
+        let snapshot = std::mem::take(&mut self.picture).then(|| {
+            // It holds what these events did.
+            self.outbox.clear();
+            self.stale = false;
+            self.roster.picture()
+        });
+        Batch {
+            boot: self.boot,
+            seq: self.seq,
+            snapshot,
+            deaf: self.deaf,
+            events: self.outbox.take(now),
+            node: self.gauge.figures(self.roster.meetings(), self.roster.attendees()),
+        }
+    }
+
+    fn learn(&mut self, outcome: &Delivered) {
+        self.on_its_way = false;
+        let whole = match *outcome {
+            Delivered::Answered(Receipt { seq, snapshot }) => {
+                let counts = seq >= self.seq;
+                self.seq = self.seq.max(seq);
+                counts && !snapshot
+            }
+            Delivered::Lost => false,
+        };
+        // One that was sent without a picture says nothing about the picture that is in the making.
+        if !whole && !self.stale {
+            debug!(batch.seq = self.seq, "The server wants the whole picture");
+            self.look_again(Instant::now());
+        }
+    }
+}
+
+/// What the node says, if it is being asked.
+async fn answer(survey: &mut Option<Survey>) -> Result<Vec<SnapshotMeeting>, String> {
+    match survey {
+        Some(survey) => survey.await,
+        None => std::future::pending().await,
+    }
+}

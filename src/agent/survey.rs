@@ -1,0 +1,146 @@
+//! Asking the node itself which meetings run, and who is in them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use b3scale_middleware::bbb::{Algorithm, CallKind, Params, xml};
+use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Tags, Vitals};
+use b3scale_middleware::ports::{NodeRequest, Nodes};
+use bytes::Bytes;
+use http::HeaderValue;
+use uuid::Uuid;
+
+use super::message::is_moderator;
+use super::settings::Node;
+use crate::rest::{NodeAttendee, NodeMeeting, SnapshotMeeting};
+use crate::upstream::{CaFileError, HttpNodes, UpstreamSettings};
+
+/// What our calls are called in the node's logs.
+const REQUEST_ID: HeaderValue = HeaderValue::from_static("b3scaleagent");
+
+/// The node, as it is asked.
+#[derive(Clone)]
+pub(super) struct Surveyor {
+    nodes: HttpNodes,
+    node: Arc<Backend>,
+}
+
+impl Surveyor {
+    pub(super) fn new(node: &Node, settings: UpstreamSettings) -> Result<Self, CaFileError> {
+        let node = Backend {
+            id: BackendId(Uuid::nil()),
+            url: node.url.clone(),
+            secret: node.secret.clone(),
+            tags: Tags::default(),
+            load_factor: 1.0,
+            admin_state: AdminState::Ready,
+            vitals: Arc::new(Vitals::default()),
+            version: 0,
+        };
+        Ok(Self { nodes: HttpNodes::new(settings)?, node: Arc::new(node) })
+    }
+
+    /// What the node says of its meetings. Strangers to us have no id of the node's there.
+    ///
+    /// # Errors
+    /// Why it cannot be asked, or what is wrong with its answer.
+    pub(super) async fn meetings(self) -> Result<Vec<SnapshotMeeting>, String> {
+        let (call, params) = (CallKind::GetMeetings, Params::default());
+        let request = NodeRequest::signed(call, &params, None, &self.node, Algorithm::Sha256, &REQUEST_ID);
+        let reply = self.nodes.send(request).await.map_err(|fault| fault.to_string())?;
+        read(&reply.body)
+    }
+}
+
+fn read(document: &Bytes) -> Result<Vec<SnapshotMeeting>, String> {
+    let unreadable = |error: xml::XmlError| error.to_string();
+    let outcome = xml::outcome(document).map_err(unreadable)?;
+    if !outcome.is_success() {
+        return Err(outcome.message_key.or(outcome.message).unwrap_or_else(|| "it says FAILED".to_owned()));
+    }
+    if xml::elements(document, &["response", "meetings"]).map_err(unreadable)?.is_empty() {
+        return Err("its answer is no list of meetings".to_owned());
+    }
+    let entries = xml::elements(document, &["response", "meetings", "meeting"]).map_err(unreadable)?;
+    entries.iter().filter_map(|entry| meeting(entry).transpose()).collect::<Result<_, _>>().map_err(unreadable)
+}
+
+/// `None`: it does not say which meeting it is.
+fn meeting(entry: &Bytes) -> Result<Option<SnapshotMeeting>, xml::XmlError> {
+    let names = ["internalMeetingID", "meetingID", "createTime", "isBreakout"];
+    let [internal_id, id, create_time, breakout] = xml::fields(entry, names)?;
+    let (Some(internal_id), Some(id)) = (internal_id.and_then(given), id.and_then(given)) else { return Ok(None) };
+    let meeting = NodeMeeting {
+        internal_id,
+        id,
+        create_time: create_time.and_then(|time| time.trim().parse().ok()).unwrap_or_default(),
+        breakout: breakout.as_deref().is_some_and(is_true),
+        recording: false,
+    };
+    let people = xml::elements(entry, &["meeting", "attendees", "attendee"])?;
+    let people = people.iter().filter_map(|entry| attendee(entry).transpose());
+    Ok(Some(SnapshotMeeting { meeting, attendees: people.collect::<Result<_, _>>()? }))
+}
+
+/// `None`: it does not say who it is.
+fn attendee(entry: &Bytes) -> Result<Option<NodeAttendee>, xml::XmlError> {
+    let said: BTreeMap<_, _> = xml::children(entry, &["attendee"])?.into_iter().collect();
+    let text = |name: &str| said.get(name).cloned().unwrap_or_default();
+    let flag = |name: &str| said.get(name).is_some_and(|text| is_true(text));
+    Ok(given(text("userID")).map(|user_id| NodeAttendee {
+        internal_id: String::new(),
+        user_id,
+        full_name: text("fullName"),
+        moderator: is_moderator(text("role").trim()),
+        presenter: flag("isPresenter"),
+        listening_only: flag("isListeningOnly"),
+        joined_voice: flag("hasJoinedVoice"),
+        has_video: flag("hasVideo"),
+        client_type: text("clientType"),
+    }))
+}
+
+fn given(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn is_true(text: &str) -> bool {
+    text.trim() == "true"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &'static str) -> Result<Vec<SnapshotMeeting>, String> {
+        read(&Bytes::from_static(text.as_bytes()))
+    }
+
+    #[test]
+    fn meetings_are_read_with_who_is_in_them() {
+        let meetings = read_text(
+            "<response><returncode>SUCCESS</returncode><meetings><meeting><meetingID>abc</meetingID>\
+             <internalMeetingID>m-1</internalMeetingID><createTime>17</createTime><recording>true</recording>\
+             <attendees><attendee><userID>gl-1</userID><fullName>Ada &amp; Co</fullName><role>MODERATOR</role>\
+             <isPresenter>true</isPresenter><hasVideo>true</hasVideo><customdata><userID>no</userID></customdata></attendee>\
+             <attendee><fullName>nobody</fullName></attendee></attendees><isBreakout>true</isBreakout></meeting>\
+             <meeting><meetingName>none</meetingName></meeting></meetings></response>",
+        )
+        .unwrap();
+        let [SnapshotMeeting { meeting, attendees }] = &meetings[..] else { panic!("{meetings:?}") };
+        assert_eq!((&*meeting.internal_id, &*meeting.id, meeting.create_time), ("m-1", "abc", 17));
+        assert!(meeting.breakout && !meeting.recording);
+        let [ada] = &attendees[..] else { panic!("{attendees:?}") };
+        assert_eq!((&*ada.user_id, &*ada.full_name), ("gl-1", "Ada & Co"));
+        assert!(ada.moderator && ada.presenter && ada.has_video && !ada.joined_voice);
+    }
+
+    #[test]
+    fn what_is_no_list_is_an_error_and_no_empty_node() {
+        assert_eq!(read_text("<response><returncode>SUCCESS</returncode><meetings/></response>"), Ok(Vec::new()));
+        let failed = "<response><returncode>FAILED</returncode><messageKey>checksumError</messageKey></response>";
+        assert_eq!(read_text(failed), Err("checksumError".to_owned()));
+        assert!(read_text("<response><returncode>SUCCESS</returncode></response>").is_err());
+        assert!(read_text("<html>").is_err());
+    }
+}

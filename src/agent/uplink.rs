@@ -1,0 +1,216 @@
+//! The way to the server: one batch at a time, each sent again until it is answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::AgentError;
+use super::settings::{LoadFactor, Node, Server};
+use super::trouble::Trouble;
+use crate::client::{Api, ApiError};
+use crate::rest::{AdminState, Batch, Receipt};
+
+/// Pauses between attempts.
+const SHORTEST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(4);
+
+/// What became of a batch.
+#[derive(Debug, PartialEq)]
+pub(super) enum Delivered {
+    /// A server has answered.
+    Answered(Receipt),
+    /// It is lost, and the server knows nothing of what it said.
+    Lost,
+}
+
+/// The way to the server.
+pub(super) struct Uplink {
+    server: Server,
+    node: Arc<Node>,
+    load_factor: Option<LoadFactor>,
+    /// Whether to register the node where it is not known.
+    registers: bool,
+    token: String,
+    api: Api,
+    /// Whether the server knows our backend as it should be.
+    enrolled: bool,
+    trouble: Trouble,
+}
+
+/// What the server makes of this node.
+#[derive(Debug, PartialEq, Eq)]
+enum Enrolment {
+    Known,
+    New,
+}
+
+impl Uplink {
+    pub(super) fn new(
+        server: Server,
+        node: Arc<Node>,
+        load_factor: Option<LoadFactor>,
+        registers: bool,
+    ) -> Result<Self, AgentError> {
+        let token = server.token()?;
+        let api = server.api(&token)?;
+        let trouble = Trouble::new(SHORTEST, LONGEST);
+        Ok(Self { server, node, load_factor, registers, token, api, enrolled: false, trouble })
+    }
+
+    /// Makes the node known to the server. One that cannot be reached is asked again with the first batch.
+    ///
+    /// # Errors
+    /// The server does not know this node, and nobody said that it should.
+    pub(super) async fn start(&mut self) -> Result<(), AgentError> {
+        match self.enrol().await {
+            Ok(_) => self.enrolled = true,
+            Err(error @ AgentError::NotRegistered { .. }) => return Err(error),
+            Err(error) => self.met(&error.to_string()),
+        }
+        Ok(())
+    }
+
+    /// Delivers batches until there are no more.
+    pub(super) async fn run(mut self, mut batches: mpsc::Receiver<Batch>, delivered: mpsc::Sender<Delivered>) {
+        while let Some(batch) = batches.recv().await {
+            let outcome = self.deliver(&batch).await;
+            if delivered.send(outcome).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn deliver(&mut self, batch: &Batch) -> Delivered {
+        loop {
+            let error = match self.attempt(batch).await {
+                Ok(delivered) => return delivered,
+                Err(error) => error,
+            };
+            self.met(&error.to_string());
+            if !is_passing(&error) {
+                self.trouble.is_lasting();
+            }
+            sleep(self.trouble.pause()).await;
+            if matches!(&error, AgentError::Api(error) if error.is_unauthorized()) {
+                self.read_token();
+            }
+        }
+    }
+
+    /// Sends a batch once.
+    async fn attempt(&mut self, batch: &Batch) -> Result<Delivered, AgentError> {
+        if !self.enrolled {
+            let enrolment = self.enrol().await?;
+            self.enrolled = true;
+            if enrolment == Enrolment::New && batch.seq > 1 {
+                return Ok(Delivered::Lost);
+            }
+        }
+        match self.api.ingest(batch).await {
+            Ok(receipt) => {
+                if self.trouble.over() {
+                    info!(server.url = self.api.url(), "The server takes what is reported again");
+                }
+                Ok(Delivered::Answered(receipt))
+            }
+            Err(error) if is_unusable(&error) => {
+                warn!(%error, "The server cannot use a batch; the whole node is reported anew");
+                Ok(Delivered::Lost)
+            }
+            Err(error) => {
+                self.enrolled &= !is_of_backend(&error);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Makes the server's record of this node what it should be.
+    async fn enrol(&self) -> Result<Enrolment, AgentError> {
+        let backend = match self.api.own_backend().await {
+            Ok(backend) => backend,
+            Err(error) if error.is_not_found() && self.registers => {
+                let mut registration = self.record();
+                registration["admin_state"] = json!(AdminState::Init);
+                let backend = self.api.add_backend(&registration).await?;
+                info!(
+                    server.url = self.api.url(), backend.id = %backend.id, backend.url = self.node.url,
+                    "This node is registered; it takes meetings once it is enabled"
+                );
+                return Ok(Enrolment::New);
+            }
+            Err(error) if error.is_not_found() => {
+                return Err(AgentError::NotRegistered { url: self.api.url().to_owned() });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.api.change_backend(backend.id, &self.record()).await?;
+        info!(server.url = self.api.url(), backend.id = %backend.id, "Reporting for this node");
+        Ok(Enrolment::Known)
+    }
+
+    /// What we say of the node. Without a load factor of ours, that of the server stays.
+    fn record(&self) -> Value {
+        let mut record = json!({ "bbb": { "host": self.node.url, "secret": self.node.secret.expose() } });
+        if let Some(LoadFactor(factor)) = self.load_factor {
+            record["load_factor"] = json!(factor);
+        }
+        record
+    }
+
+    fn met(&mut self, why: &str) {
+        if self.trouble.met(why) {
+            warn!(server.url = self.api.url(), "Nothing can be reported: {why}");
+        }
+    }
+
+    /// Takes the token that may have come meanwhile.
+    fn read_token(&mut self) {
+        let Ok(token) = self.server.token() else { return };
+        if token != self.token
+            && let Ok(api) = self.server.api(&token)
+        {
+            (self.token, self.api) = (token, api);
+        }
+    }
+}
+
+/// The backend of this agent, and a client of its server.
+///
+/// # Errors
+/// There is none, or the server cannot be asked.
+pub(super) async fn own(server: &Server) -> Result<(Api, Uuid), AgentError> {
+    let api = server.api(&server.token()?)?;
+    let url = api.url().to_owned();
+    match api.own_backend().await {
+        Ok(backend) => Ok((api, backend.id)),
+        Err(error) if error.is_not_found() => Err(AgentError::NotRegistered { url }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether sending the same again would be answered in the same way.
+fn is_unusable(error: &ApiError) -> bool {
+    let spared = [StatusCode::FORBIDDEN, StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+    error.refusal().is_some_and(|status| status.is_client_error() && !spared.contains(&status))
+}
+
+/// Whether our backend may be gone.
+fn is_of_backend(error: &ApiError) -> bool {
+    error.is_not_found() || error.refusal() == Some(StatusCode::FORBIDDEN)
+}
+
+/// Whether it may be better in a moment, without anybody doing anything.
+fn is_passing(error: &AgentError) -> bool {
+    match error {
+        AgentError::Api(error) => {
+            !error.is_unauthorized() && error.refusal().is_none_or(|status| status.is_server_error())
+        }
+        _ => false,
+    }
+}
