@@ -78,6 +78,9 @@ struct NodeCommand {
     /// what its checksums are made with; without it, one is made and printed
     #[argh(option)]
     secret: Option<String>,
+    /// the Redis that is told what happens, as on a real node: redis://127.0.0.1:6379
+    #[argh(option, arg_name = "url")]
+    redis: Option<String>,
 }
 
 /// A whole cluster on this machine: nodes, two frontends, three servers, and a lesson played on it.
@@ -197,7 +200,7 @@ async fn print_token(config: &Config, command: &TokenCommand) -> Outcome {
 async fn run_node(command: NodeCommand) -> Outcome {
     let defaults = NodeOptions::default();
     let secret = command.secret.unwrap_or_else(|| defaults.secret.clone());
-    let node = Node::start(NodeOptions { listen: command.listen, secret, ..defaults }).await?;
+    let node = Node::start(NodeOptions { listen: command.listen, secret, redis: command.redis, ..defaults }).await?;
     print(&format!("url    {}\nsecret {}\n", node.url(), node.secret()))?;
     let stop = serve::stop_signal()?;
     tokio::select! {

@@ -23,6 +23,7 @@ mod http;
 mod meeting;
 mod misbehave;
 mod params;
+mod says;
 mod state;
 pub mod tls;
 mod xml;
@@ -34,7 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::ServerConfig;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -69,6 +70,8 @@ pub struct NodeOptions {
     pub group_numbers: bool,
     /// Epoch milliseconds at which the wall clock stands still; create times then count up from it by one.
     pub frozen_clock: Option<u64>,
+    /// URL of the Redis that is told what happens, as BBB tells its own; `None` tells nobody. What cannot be told is lost.
+    pub redis: Option<String>,
 }
 
 /// A running node. It ends when this is dropped.
@@ -88,6 +91,8 @@ struct Shared {
     state: Mutex<NodeState>,
     changed: watch::Sender<()>,
     meetings_changed: Notify,
+    /// What takes the node's words to Redis.
+    says: Option<mpsc::Sender<String>>,
 }
 
 impl Node {
@@ -97,14 +102,20 @@ impl Node {
     /// When the address cannot be bound.
     pub async fn start(options: NodeOptions) -> io::Result<Node> {
         let (listener, address) = http::bind(options.listen).await?;
+        let mut state = NodeState::default();
+        let says = options.redis.clone().map(says::speak);
+        if says.is_some() {
+            state.unsaid.open();
+        }
         let shared = Arc::new(Shared {
             started: Instant::now(),
             started_ms: options.frozen_clock.unwrap_or_else(wall_clock_ms),
             options,
             address,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             changed: watch::Sender::default(),
             meetings_changed: Notify::new(),
+            says,
         });
         let serving = tokio::spawn(http::serve(shared.clone(), listener));
         Ok(Node { shared, serving: Mutex::new(Some(serving)) })
@@ -231,6 +242,7 @@ impl Default for NodeOptions {
             bbb_version: String::new(),
             group_numbers: false,
             frozen_clock: None,
+            redis: None,
         }
     }
 }
@@ -254,7 +266,15 @@ impl Shared {
 
     /// Changes the state and tells whoever waits for a change.
     fn modify<T>(&self, change: impl FnOnce(&mut NodeState) -> T) -> T {
-        let outcome = change(&mut self.read());
+        let mut state = self.read();
+        let outcome = change(&mut state);
+        // Under the lock, so that it is said in the order in which it happened.
+        for message in state.unsaid.take() {
+            if self.says.as_ref().is_some_and(|says| says.try_send(message).is_err()) {
+                tracing::debug!("Redis is too slow for what happens on the simulated node");
+            }
+        }
+        drop(state);
         self.changed.send_replace(());
         outcome
     }

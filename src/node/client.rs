@@ -20,9 +20,7 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {
 
 fn open(shared: &Shared, token: &str) -> Reply {
     let room = shared.change(|state| {
-        let meeting = state.session_mut(token)?;
-        meeting.arrive(token);
-        let waits = meeting.attendees.iter().any(|attendee| attendee.session_token == token && attendee.is_waiting());
+        let waits = state.arrive(token)?.is_waiting();
         Some(if waits { "waiting for a moderator" } else { "you are in the meeting" })
     });
     let Some(room) = room else { return answers::html(StatusCode::NOT_FOUND, "Session not found") };

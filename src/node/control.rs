@@ -18,7 +18,7 @@ impl Control<'_> {
             let attendee = calls::attendee(name, role);
             let (user, token) = (attendee.internal_id.clone(), attendee.session_token.clone());
             state.enter(&internal_id, attendee);
-            state.session_mut(&token)?.arrive(&token);
+            state.arrive(&token)?;
             Some(user)
         })
     }
@@ -26,9 +26,7 @@ impl Control<'_> {
     /// Someone opens the client, after a join over HTTP. False without such a user, by either id.
     pub fn arrive(&self, meeting: &str, user: &str) -> bool {
         self.with_session(meeting, user, |state, token| {
-            if let Some(meeting) = state.session_mut(token) {
-                meeting.arrive(token);
-            }
+            state.arrive(token);
         })
     }
 
@@ -52,11 +50,29 @@ impl Control<'_> {
 
     /// Sets microphone and camera of someone. False without such a user.
     pub fn media(&self, meeting: &str, user: &str, media: Media) -> bool {
+        self.0.change(|state| state.alter(meeting, user, |attendee| attendee.media = media))
+    }
+
+    /// Gives someone another role. False without such a user.
+    pub fn role(&self, meeting: &str, user: &str, role: Role) -> bool {
+        self.0.change(|state| state.alter(meeting, user, |attendee| attendee.role = role))
+    }
+
+    /// Makes someone the presenter, in place of whoever was. False without such a user.
+    pub fn present(&self, meeting: &str, user: &str) -> bool {
         self.0.change(|state| {
-            let attendees = state.find_mut(meeting).map(|meeting| meeting.attendees.iter_mut());
-            let attendee = attendees.into_iter().flatten().find(|attendee| attendee.is(user));
-            attendee.map(|attendee| attendee.media = media).is_some()
+            let attendees = state.find(meeting).map(|meeting| meeting.present());
+            let before = attendees.into_iter().flatten().find(|attendee| attendee.presenter && !attendee.is(user));
+            if let Some(before) = before.map(|attendee| attendee.internal_id.clone()) {
+                state.alter(meeting, &before, |attendee| attendee.presenter = false);
+            }
+            state.alter(meeting, user, |attendee| attendee.presenter = true)
         })
+    }
+
+    /// Starts or pauses a recording, of which only Redis tells. False without such a meeting.
+    pub fn record(&self, meeting: &str, recording: bool) -> bool {
+        self.0.change(|state| state.record(meeting, recording))
     }
 
     /// Makes a breakout, inside the node as BBB does. Gives its meeting id; `None` without such a parent.

@@ -185,6 +185,11 @@ impl Meeting {
         self.attendees.iter().filter(|attendee| attendee.presence == Presence::Present)
     }
 
+    /// The one with this session.
+    pub(super) fn session(&self, session_token: &str) -> Option<&Attendee> {
+        self.attendees.iter().find(|attendee| attendee.session_token == session_token)
+    }
+
     /// Whether one more may come in. Who is known by user id may always come back.
     pub(super) fn has_room_for(&self, user_id: Option<&str>) -> bool {
         let known = self.attendees.iter().any(|attendee| Some(attendee.user_id.as_str()) == user_id);

@@ -10,6 +10,7 @@ use super::checksum::sha1_hex;
 use super::farewell;
 use super::meeting::{Attendee, ChatMessage, Document, Media, Meeting, Role};
 use super::misbehave::Misbehaviour;
+use super::says::Unsaid;
 
 /// Calls remembered at most.
 const CALLS: usize = 1000;
@@ -31,6 +32,8 @@ pub struct NodeState {
     pub(super) misbehaviours: Vec<Rule>,
     /// Addresses still to be told that a meeting has ended.
     pub(super) farewells: Vec<String>,
+    /// Words still to be said to Redis.
+    pub(super) unsaid: Unsaid,
 }
 
 /// When to misbehave, and how.
@@ -195,6 +198,7 @@ impl NodeState {
         {
             parent.breakout_rooms.push(meeting.meeting_id.clone());
         }
+        self.unsaid.created(&meeting);
         self.meetings.insert(meeting.internal_id.clone(), meeting);
     }
 
@@ -206,22 +210,64 @@ impl NodeState {
         }
     }
 
-    /// The meeting in which this session lives.
-    pub(super) fn session_mut(&mut self, session_token: &str) -> Option<&mut Meeting> {
-        self.meetings.get_mut(self.sessions.get(session_token)?)
+    /// Makes the one with this session present, unless they are in the lobby; gives them as they are then.
+    pub(super) fn arrive(&mut self, session_token: &str) -> Option<&Attendee> {
+        let meeting = self.meetings.get_mut(self.sessions.get(session_token)?)?;
+        let before = meeting.session(session_token)?.clone();
+        meeting.arrive(session_token);
+        let attendee = meeting.session(session_token)?;
+        if before.presence != attendee.presence {
+            self.unsaid.joined(meeting, attendee);
+        }
+        if before.presenter != attendee.presenter {
+            self.unsaid.presenter(meeting, attendee);
+        }
+        Some(attendee)
     }
 
     /// Ends a session; false when there is none.
     pub(super) fn leave(&mut self, session_token: &str, now: Instant) -> bool {
-        let meeting = self.session_mut(session_token).map(|meeting| meeting.leave(session_token, now));
-        self.sessions.remove(session_token);
-        meeting.is_some()
+        let meeting = self.sessions.remove(session_token).and_then(|meeting| self.meetings.get_mut(&meeting));
+        let Some(meeting) = meeting else { return false };
+        if let Some(attendee) = meeting.present().find(|attendee| attendee.session_token == session_token) {
+            self.unsaid.left(meeting, attendee);
+        }
+        meeting.leave(session_token, now);
+        true
+    }
+
+    /// Changes someone, by either id, and says what is another then; false when there is nobody.
+    pub(super) fn alter(&mut self, meeting: &str, user: &str, change: impl FnOnce(&mut Attendee)) -> bool {
+        let Some(internal_id) = self.find(meeting).map(|meeting| meeting.internal_id.clone()) else { return false };
+        let Some(meeting) = self.meetings.get_mut(&internal_id) else { return false };
+        let Some(place) = meeting.attendees.iter().position(|attendee| attendee.is(user)) else { return false };
+        let before = meeting.attendees[place].clone();
+        change(&mut meeting.attendees[place]);
+        let (meeting, attendee) = (&*meeting, &meeting.attendees[place]);
+        if before.role != attendee.role {
+            self.unsaid.role(meeting, attendee);
+        }
+        if before.presenter != attendee.presenter {
+            self.unsaid.presenter(meeting, attendee);
+        }
+        self.unsaid.media(meeting, attendee, before.media);
+        true
+    }
+
+    /// Says that a recording was started or paused; false when there is no such meeting.
+    pub(super) fn record(&mut self, id: &str, recording: bool) -> bool {
+        let Some(internal_id) = self.find(id).map(|meeting| meeting.internal_id.clone()) else { return false };
+        let meeting = self.meetings.get(&internal_id);
+        meeting.map(|meeting| self.unsaid.recording(meeting, recording)).is_some()
     }
 
     /// Marks a meeting and its breakouts as ending; false when there is none. An earlier end stays.
     pub(super) fn end(&mut self, id: &str, at: Instant) -> bool {
         let Some(internal_id) = self.find(id).map(|meeting| meeting.internal_id.clone()) else { return false };
         for meeting in self.meetings.values_mut().filter(|meeting| meeting.belongs_to(&internal_id)) {
+            if !meeting.is_ending() {
+                self.unsaid.ending(meeting, "ENDED_FROM_API");
+            }
             meeting.ends_at = Some(meeting.ends_at.map_or(at, |earlier| earlier.min(at)));
         }
         true
@@ -233,8 +279,13 @@ impl NodeState {
         let due = |meeting: &&Meeting| meeting.end().is_some_and(|end| end <= now);
         let due: Vec<_> = self.all().filter(due).map(|meeting| meeting.internal_id.clone()).collect();
         for internal_id in due {
-            let gone = self.meetings.extract_if(.., |_, meeting| meeting.belongs_to(&internal_id));
-            self.farewells.extend(gone.flat_map(|(_, meeting)| farewell::addresses(&meeting)));
+            for (_, meeting) in self.meetings.extract_if(.., |_, meeting| meeting.belongs_to(&internal_id)) {
+                if !meeting.is_ending() {
+                    self.unsaid.ending(&meeting, "ENDED_BY_TIMER");
+                }
+                self.unsaid.ended(&meeting);
+                self.farewells.extend(farewell::addresses(&meeting));
+            }
         }
         let meetings = &self.meetings;
         self.sessions.retain(|token, internal_id| {

@@ -43,7 +43,8 @@ pub(super) fn refuse(shared: &Shared, request: &Request, failure: &Failure) -> R
 
 /// Someone new, not yet in the meeting.
 pub(in super::super) fn attendee(name: &str, role: Role) -> Attendee {
-    let internal_id = format!("w_{}", random(12));
+    let kind = if role == Role::DialIn { 'v' } else { 'w' };
+    let internal_id = format!("{kind}_{}", random(12));
     Attendee {
         user_id: internal_id.clone(),
         internal_id,
