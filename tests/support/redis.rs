@@ -10,6 +10,7 @@ use crate::{Running, TestFolder, program};
 /// A `redis-server` on a unix socket, with nothing in it. It ends with the test, even if that is killed.
 pub struct TestRedis {
     url: String,
+    socket: PathBuf,
     client: Client,
     _server: Running,
     _folder: TestFolder,
@@ -34,13 +35,18 @@ impl TestRedis {
         server.line_with("eady to accept connections").await;
         let url = |login: &str| format!("unix://{}{login}", socket.display());
         let login = if password.is_empty() { String::new() } else { format!("?pass={password}") };
-        let client = Client::open(url(&login)).unwrap();
-        Self { url: url(""), client, _server: server, _folder: folder }
+        let (client, url) = (Client::open(url(&login)).unwrap(), url(""));
+        Self { url, socket, client, _server: server, _folder: folder }
     }
 
     /// Where it is, without the password.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// Runs a command, given as its words.

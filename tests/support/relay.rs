@@ -1,7 +1,7 @@
-//! The only way from a server to PostgreSQL: a test can cut it, stall it, and listen in.
+//! The only way to a server on a unix socket: a test can cut it, stall it, and, if it is PostgreSQL, listen in.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -26,8 +26,9 @@ enum Mode {
     Cut,
 }
 
-/// A port on the loopback that leads to the unix socket of a PostgreSQL, also of one that is started later.
+/// A port on the loopback that leads to a unix socket, also of a server that is started later.
 pub struct Relay {
+    address: SocketAddr,
     url: String,
     mode: watch::Sender<Mode>,
     journal: Journal,
@@ -43,12 +44,27 @@ impl Relay {
     pub async fn start(url: &str) -> Self {
         let target: Config = url.parse().expect("a URL of a private PostgreSQL");
         let [Host::Unix(folder)] = target.get_hosts() else { panic!("no unix socket in {url}") };
+        let relay = Self::open(folder.join(SOCKET), true).await;
+        Self { url: url_through(relay.address, &target), ..relay }
+    }
+
+    /// A way to any other server on that socket.
+    pub async fn to(socket: &Path) -> Self {
+        Self::open(socket.to_owned(), false).await
+    }
+
+    async fn open(socket: PathBuf, listens: bool) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let (mode, journal) = (watch::Sender::new(Mode::Flowing), Journal::default());
-        let way = Way { socket: folder.join(SOCKET), mode: mode.subscribe(), journal: journal.clone() };
+        let way = Way { socket, mode: mode.subscribe(), journal: listens.then(|| journal.clone()) };
         let serving = tokio::spawn(way.serve(listener));
-        Self { url: url_through(address, &target), mode, journal, serving }
+        Self { address, url: String::new(), mode, journal, serving }
+    }
+
+    /// Its port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The database through this relay, as `B3SCALE_DB_URL` takes it.
@@ -98,7 +114,8 @@ fn url_through(address: SocketAddr, target: &Config) -> String {
 struct Way {
     socket: PathBuf,
     mode: watch::Receiver<Mode>,
-    journal: Journal,
+    /// Where what is said is written down, if it can be understood.
+    journal: Option<Journal>,
 }
 
 impl Way {
@@ -132,9 +149,9 @@ impl Way {
         let mut server = UnixStream::connect(&self.socket).await?;
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
-        let mut ear = Ear::new(self.journal.clone());
+        let mut ear = self.journal.clone().map(Ear::new);
         tokio::select! {
-            result = self.pump(from_client, to_server, |bytes| ear.hear(bytes)) => result,
+            result = self.pump(from_client, to_server, |bytes| ear.iter_mut().for_each(|ear| ear.hear(bytes))) => result,
             result = self.pump(from_server, to_client, |_| {}) => result,
         }
     }
