@@ -16,7 +16,7 @@ use super::meeting::{ChatMessage, Meeting};
 use super::params::Params;
 use super::state::NodeState;
 
-pub(super) use create::breakout;
+pub(super) use create::{breakout, uncalled};
 pub(super) use join::attendee;
 
 const FORM: &[&str] = &["application/x-www-form-urlencoded", "multipart/form-data"];

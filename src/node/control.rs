@@ -11,6 +11,12 @@ use super::state::NodeState;
 pub struct Control<'a>(pub(super) &'a Shared);
 
 impl Control<'_> {
+    /// A meeting is created without a call. Gives its internal id.
+    pub fn create(&self, meeting: &str) -> String {
+        let now = self.0.epoch_ms();
+        self.0.change(|state| calls::uncalled(state, meeting, now))
+    }
+
     /// Someone is present at once. Gives the internal user id; `None` without such a meeting.
     pub fn join(&self, meeting: &str, name: &str, role: Role) -> Option<String> {
         self.0.change(|state| {
@@ -61,9 +67,10 @@ impl Control<'_> {
     /// Makes someone the presenter, in place of whoever was. False without such a user.
     pub fn present(&self, meeting: &str, user: &str) -> bool {
         self.0.change(|state| {
-            let attendees = state.find(meeting).map(|meeting| meeting.present());
-            let before = attendees.into_iter().flatten().find(|attendee| attendee.presenter && !attendee.is(user));
-            if let Some(before) = before.map(|attendee| attendee.internal_id.clone()) {
+            let presenter = state
+                .find(meeting)
+                .and_then(|meeting| meeting.present().find(|attendee| attendee.presenter && !attendee.is(user)));
+            if let Some(before) = presenter.map(|attendee| attendee.internal_id.clone()) {
                 state.alter(meeting, &before, |attendee| attendee.presenter = false);
             }
             state.alter(meeting, user, |attendee| attendee.presenter = true)

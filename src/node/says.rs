@@ -114,17 +114,17 @@ impl Unsaid {
 
     /// Of what the whole node does.
     fn by_system(&mut self, name: &str, body: impl FnOnce() -> Value) {
-        self.say(name, json!({ "sender": "bbb-apps-akka" }), json!({ "name": name }), body);
+        self.say(name, &json!({ "sender": "bbb-apps-akka" }), &json!({ "name": name }), body);
     }
 
     /// Of what happens in a meeting.
     fn within(&mut self, name: &str, meeting: &Meeting, user: &str, body: impl FnOnce() -> Value) {
         let routing = json!({ "msgType": "BROADCAST_TO_MEETING", "meetingId": meeting.internal_id, "userId": user });
         let header = json!({ "name": name, "meetingId": meeting.internal_id, "userId": user });
-        self.say(name, routing, header, body);
+        self.say(name, &routing, &header, body);
     }
 
-    fn say(&mut self, name: &str, routing: Value, header: Value, body: impl FnOnce() -> Value) {
+    fn say(&mut self, name: &str, routing: &Value, header: &Value, body: impl FnOnce() -> Value) {
         let Some(unsaid) = &mut self.0 else { return };
         let envelope = json!({ "name": name, "routing": routing, "timestamp": wall_clock_ms() });
         unsaid.push(json!({ "envelope": envelope, "core": { "header": header, "body": body() } }).to_string());

@@ -8,7 +8,7 @@ mod insight;
 mod json;
 mod moving;
 mod requests;
-mod samples;
+pub(crate) mod samples;
 mod state;
 mod terminal;
 

@@ -1,5 +1,6 @@
 //! The programs as they are built: what they print, how they exit, and that nothing of them stays.
 
+mod agent;
 mod ctl;
 mod demo;
 mod pipeline;

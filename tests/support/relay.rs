@@ -44,8 +44,9 @@ impl Relay {
     pub async fn start(url: &str) -> Self {
         let target: Config = url.parse().expect("a URL of a private PostgreSQL");
         let [Host::Unix(folder)] = target.get_hosts() else { panic!("no unix socket in {url}") };
-        let relay = Self::open(folder.join(SOCKET), true).await;
-        Self { url: url_through(relay.address, &target), ..relay }
+        let mut relay = Self::open(folder.join(SOCKET), true).await;
+        relay.url = url_through(relay.address, &target);
+        relay
     }
 
     /// A way to any other server on that socket.

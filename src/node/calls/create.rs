@@ -60,6 +60,17 @@ pub(in super::super) fn breakout(state: &mut NodeState, parent: &str, name: &str
     Some(id)
 }
 
+/// A meeting that nobody has called for. Gives its internal id.
+pub(in super::super) fn uncalled(state: &mut NodeState, id: &str, now: u64) -> String {
+    let create_time = state.next_create_time(now);
+    let bridge = voice_bridge(state, &Params::default());
+    let meeting =
+        Meeting { voice_bridge: bridge.clone(), web_voice: bridge, ..fresh(id, id, create_time, &Params::default()) };
+    let internal_id = meeting.internal_id.clone();
+    state.insert(meeting);
+    internal_id
+}
+
 fn validated_name(params: &Params) -> Result<&str, Failure> {
     let name =
         params.given("name").ok_or_else(|| Failure::key("validationError", "You must provide a meeting name"))?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-pub(super) const BACKEND: &str = "0193f000-0000-7000-8000-000000000001";
+pub(crate) const BACKEND: &str = "0193f000-0000-7000-8000-000000000001";
 pub(super) const FRONTEND: &str = "0193f000-0000-7000-8000-000000000002";
 pub(super) const COMMAND: &str = "0193f000-0000-7000-8000-000000000003";
 /// The backend's host, and the same in a query.
@@ -21,7 +21,7 @@ pub(super) fn status(is_admin: bool) -> Value {
     })
 }
 
-pub(super) fn backend(change: &Value) -> Value {
+pub(crate) fn backend(change: &Value) -> Value {
     let mut backend = json!({
         "id": BACKEND, "node_state": "ready", "admin_state": "ready", "agent_heartbeat": "2000-01-01T00:00:00Z",
         "agent_ref": null, "last_error": null, "latency": 1_487_181, "meetings_count": 2, "attendees_count": 5,
