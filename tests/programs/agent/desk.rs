@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use uuid::Uuid;
 
 use crate::ctl::samples;
 
@@ -48,7 +49,7 @@ pub(super) struct Known {
     /// Every batch that came, those that came twice included.
     pub(super) batches: Vec<Batch>,
     pub(super) picture: Picture,
-    counted: Option<Receipt>,
+    counted: Option<(Uuid, Receipt)>,
 }
 
 /// The server. It ends when this is dropped.
@@ -179,23 +180,17 @@ impl Known {
         if let Some(Fate::Refused(status)) = fate {
             return Ok((status, json!({ "message": "no" })));
         }
-        let before = self.counted.filter(|_| self.is_of_one_boot());
+        let before = self.counted.filter(|(boot, _)| *boot == batch.boot).map(|(_, receipt)| receipt);
         if before.is_none_or(|before| batch.seq > before.seq) {
             let is_next = before.is_some_and(|before| batch.seq == before.seq + 1 && !before.snapshot);
             let snapshot = fate == Some(Fate::SnapshotWanted) || batch.snapshot.is_none() && !is_next;
-            self.counted = Some(Receipt { seq: batch.seq, snapshot });
+            self.counted = Some((batch.boot, Receipt { seq: batch.seq, snapshot }));
             self.put_together(batch);
         }
         if fate == Some(Fate::AnswerLost) {
             return Err(CutOff);
         }
-        Ok((200, serde_json::to_value(self.counted).unwrap()))
-    }
-
-    /// Whether the latest batch is of the same start of the agent as the one before.
-    fn is_of_one_boot(&self) -> bool {
-        let mut boots = self.batches.iter().rev().map(|batch| batch.boot);
-        boots.next() == boots.next()
+        Ok((200, serde_json::to_value(self.counted.unwrap().1).unwrap()))
     }
 
     fn put_together(&mut self, batch: Batch) {
