@@ -2,9 +2,11 @@
 
 ARGS ?=
 FUZZ_SECONDS ?= 300
+AGENT_TARGET ?= $(shell uname -m)-unknown-linux-gnu
+AGENT = $(or $(CARGO_TARGET_DIR),target)/$(AGENT_TARGET)/release/b3scaleagent
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check proof bench fuzz
+.PHONY: help demo agent test check proof bench fuzz
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -12,6 +14,11 @@ help: ## List these targets.
 demo: ## Play a lesson on a cluster of simulated nodes, then keep serving it. ARGS="--once" ends after the lesson.
 	@tests/install rust postgresql
 	cargo run --release -- demo $(ARGS)
+
+agent: ## Build b3scaleagent for the nodes: one file that needs nothing of the system it runs on.
+	@tests/install rust
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --bin b3scaleagent --target $(AGENT_TARGET)
+	@tests/alone $(AGENT)
 
 test: ## Run all tests: units, documentation, real PostgreSQL, real sockets, real client libraries.
 	@tests/install rust postgresql redis python node
@@ -26,7 +33,7 @@ check: ## Check format, lints, documentation and dependencies.
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 	@tests/deny
 
-proof: ## Run what takes more machinery: a short fuzz run of every parser, the lesson from the release build, schemathesis.
+proof: agent ## Run what takes more machinery: the agent for nodes, a short fuzz run of every parser, the lesson from the release build, schemathesis.
 	@tests/install rust postgresql python fuzz
 	fuzz/run 20
 	cargo run --release -- demo --once

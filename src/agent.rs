@@ -21,7 +21,7 @@ mod feed;
 mod figures;
 mod message;
 mod outbox;
-pub mod properties;
+mod properties;
 mod reporter;
 mod roster;
 mod settings;

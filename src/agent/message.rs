@@ -212,6 +212,7 @@ fn number(value: &Value) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::proptest;
     use serde_json::json;
 
     use super::*;
@@ -293,5 +294,17 @@ mod tests {
         );
         let nowhere = br#"{"envelope":{"name":"UserLeftMeetingEvtMsg"},"core":{"header":{},"body":{"intId":"w"}}}"#;
         assert_eq!(said(nowhere), "UserLeftMeetingEvtMsg has no meetingId");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_body_holds_is_read_or_refused(
+            name in "(Meeting|User)(Created|Ended|JoinedMeeting|LeftMeeting|BroadcastCamStarted)EvtMsg",
+            field in "(intId|extId|props|meetingId|stream|userId|name)",
+            value in r#"(null|7|-1e9|"x"|\[\]|\{\}|true|\{"meetingProp":7\})"#,
+        ) {
+            let value: Value = serde_json::from_str(&value).unwrap();
+            let _ = read(&message(&name, &json!({ (field): value })));
+        }
     }
 }

@@ -7,11 +7,11 @@ const DEEPEST: usize = 16;
 
 /// Keys and values. Of several values of one key the last counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Properties(HashMap<String, String>);
+pub(super) struct Properties(HashMap<String, String>);
 
 impl Properties {
     /// Reads a text. There is none that cannot be read.
-    pub fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         let mut lines = text.lines();
         let mut found = HashMap::new();
         while let Some(line) = lines.next() {
@@ -32,13 +32,13 @@ impl Properties {
     }
 
     /// Puts others over these.
-    pub fn overridden_by(mut self, others: Properties) -> Self {
+    pub(super) fn overridden_by(mut self, others: Properties) -> Self {
         self.0.extend(others.0);
         self
     }
 
     /// A value, with every `${key}` in it replaced by the value of that key. Empty values are none.
-    pub fn value(&self, key: &str) -> Option<String> {
+    pub(super) fn value(&self, key: &str) -> Option<String> {
         let value = self.resolved(self.0.get(key)?, DEEPEST);
         let value = value.trim();
         (!value.is_empty()).then(|| value.to_owned())
@@ -115,6 +115,8 @@ fn unescaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::proptest;
+
     use super::*;
 
     fn value(text: &str, key: &str) -> Option<String> {
@@ -150,5 +152,13 @@ mod tests {
         let admin = Properties::parse("a=3\nb=");
         let both = Properties::parse("a=1\na=2\nb=2\nc=2").overridden_by(admin);
         assert_eq!(["a", "b", "c"].map(|key| both.value(key)), [Some("3".to_owned()), None, Some("2".to_owned())]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read(text in r"([ab=:\\u0$\{\}# \n\PC]){0,60}") {
+            let properties = Properties::parse(&text);
+            properties.0.keys().for_each(|key| drop(properties.value(key)));
+        }
     }
 }

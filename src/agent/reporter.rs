@@ -224,3 +224,111 @@ async fn answer(survey: &mut Option<Survey>) -> Result<Vec<SnapshotMeeting>, Str
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use b3scale_middleware::bbb::Secret;
+    use tokio::time::advance;
+
+    use super::super::message::Heard;
+    use super::super::settings::{Node, RedisPlace};
+    use super::*;
+    use crate::rest::{NodeMeeting, SnapshotMeeting};
+    use crate::upstream::UpstreamSettings;
+
+    fn reporter() -> Reporter {
+        let node = Node {
+            url: "http://127.0.0.1:1/bigbluebutton/api/".to_owned(),
+            secret: Secret::new("secret").unwrap(),
+            redis: RedisPlace { host: "127.0.0.1".to_owned(), port: 1, password: None },
+            bbb_version: String::new(),
+        };
+        let surveyor = Surveyor::new(&node, UpstreamSettings::default()).unwrap();
+        Reporter::new(surveyor, Gauge::new(String::new()))
+    }
+
+    fn meeting() -> NodeMeeting {
+        NodeMeeting { internal_id: "m-1".to_owned(), id: "abc".to_owned(), ..NodeMeeting::default() }
+    }
+
+    fn recording(on: bool) -> News {
+        News::Heard(Heard::Recording { meeting: "m-1".to_owned(), on })
+    }
+
+    impl Reporter {
+        /// The node is asked and says what runs.
+        fn look(&mut self, meetings: &[NodeMeeting]) {
+            self.roster.asking(Instant::now());
+            let listed =
+                meetings.iter().map(|meeting| SnapshotMeeting { meeting: meeting.clone(), attendees: Vec::new() });
+            self.listed(Ok(listed.collect()));
+        }
+
+        /// A batch is sent, and counts.
+        fn send(&mut self) -> Batch {
+            let batch = self.batch(Instant::now());
+            self.learn(&Delivered::Answered(Receipt { seq: batch.seq, snapshot: false }));
+            batch
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_are_put_on_a_picture_and_a_picture_in_place_of_too_many() {
+        let mut reporter = reporter();
+        assert_eq!(reporter.due(), None, "nobody has seen the node yet");
+        reporter.hear(News::Listening);
+        reporter.hear(News::Heard(Heard::Created(meeting())));
+        reporter.look(&[]);
+        let first = reporter.send();
+        assert_eq!(
+            (first.seq, first.snapshot.map(|picture| picture.meetings.len()), first.events.len()),
+            (1, Some(1), 0)
+        );
+        reporter.hear(recording(true));
+        let second = reporter.send();
+        assert_eq!((second.seq, second.snapshot, second.events.len()), (2, None, 1));
+
+        (0..=50_000).for_each(|number| reporter.hear(recording(number % 2 == 1)));
+        let nothing = reporter.send();
+        assert_eq!((nothing.snapshot, nothing.events.len()), (None, 0));
+        assert!(reporter.look_at <= Instant::now(), "the node is to be asked");
+        reporter.look(&[meeting()]);
+        assert_eq!(reporter.send().snapshot, None, "too much was heard in this moment for any list to be put in order");
+        advance(Duration::from_secs(6)).await;
+        reporter.look(&[meeting()]);
+        let picture = reporter.send().snapshot.unwrap();
+        assert!(!picture.meetings[0].meeting.recording, "the last word counts");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_server_says_of_the_last_batch_decides_what_the_next_holds() {
+        let mut reporter = reporter();
+        reporter.hear(News::Listening);
+        reporter.look(&[meeting()]);
+        reporter.send();
+        // A batch that does not count is lost with what it said; its number is passed over.
+        reporter.hear(recording(true));
+        reporter.batch(Instant::now());
+        reporter.learn(&Delivered::Answered(Receipt { seq: 7, snapshot: true }));
+        assert!(reporter.stale && reporter.look_at <= Instant::now());
+        reporter.look(&[meeting()]);
+        let next = reporter.send();
+        assert_eq!((next.seq, next.snapshot.is_some()), (8, true));
+        reporter.batch(Instant::now());
+        reporter.learn(&Delivered::Lost);
+        assert!(reporter.stale);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_says_the_same_is_not_passed_on() {
+        let mut reporter = reporter();
+        reporter.hear(News::Listening);
+        reporter.look(&[meeting()]);
+        reporter.send();
+        reporter.look(&[meeting()]);
+        assert_eq!(reporter.send().snapshot, None);
+        advance(Duration::from_secs(60)).await;
+        reporter.look(&[]);
+        assert_eq!(reporter.send().snapshot.map(|picture| picture.meetings.len()), Some(0));
+    }
+}

@@ -33,8 +33,8 @@ pub(super) struct Roster {
     ended: VecDeque<String>,
     /// When the node was asked for the list that is still to come.
     asked: Option<Instant>,
-    /// More was heard since then than could be kept.
-    overrun: bool,
+    /// When the latest was heard that should have been kept and was not.
+    lost: Option<Instant>,
     /// Something was heard that fits nothing: the node is to be asked again.
     puzzled: bool,
 }
@@ -59,8 +59,7 @@ impl Roster {
         let left = self.leaving(&heard);
         let event = self.apply(&heard);
         if self.recent.len() >= MOST_RECENT {
-            self.recent.pop_front();
-            self.overrun = true;
+            self.lost = self.recent.pop_front().map(|one| one.at);
         }
         self.recent.push_back(Recent { at, heard, left });
         event
@@ -69,13 +68,16 @@ impl Roster {
     /// The node is being asked for its list, which [`Roster::told`] takes.
     pub(super) fn asking(&mut self, at: Instant) {
         self.forget_before(at, LAG);
-        (self.asked, self.overrun, self.puzzled) = (Some(at), false, false);
+        (self.asked, self.puzzled) = (Some(at), false);
     }
 
     /// Takes in the node's own list in place of what was known, and then what was heard shortly before it was asked for and since.
+    ///
+    /// # Errors
+    /// More was heard around the question than could be kept.
     pub(super) fn told(&mut self, listed: Vec<SnapshotMeeting>) -> Result<(), Overrun> {
-        self.asked = None;
-        if std::mem::take(&mut self.overrun) {
+        let asked = self.asked.take();
+        if self.lost.is_some_and(|lost| asked.is_some_and(|asked| lost + LAG >= asked)) {
             return Err(Overrun);
         }
         let mut known = std::mem::take(&mut self.rooms);
