@@ -193,10 +193,10 @@ impl Message<'_> {
     }
 }
 
-/// What is empty says nothing.
+/// What is empty says nothing. The letter that no database keeps is left out.
 fn text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::String(text) => Some(text.replace('\0', "")).filter(|text| !text.is_empty()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }

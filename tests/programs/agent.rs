@@ -6,6 +6,7 @@ mod drain;
 mod interruptions;
 mod registration;
 mod reports;
+mod whole_way;
 
 use std::fs;
 use std::path::PathBuf;

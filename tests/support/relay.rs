@@ -1,4 +1,4 @@
-//! The only way to a server on a unix socket: a test can cut it, stall it, and, if it is PostgreSQL, listen in.
+//! The only way to a server: a test can cut it, stall it, and, if it is PostgreSQL, listen in.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -26,10 +26,18 @@ enum Mode {
     Cut,
 }
 
-/// A port on the loopback that leads to a unix socket, also of a server that is started later.
+/// Where a relay leads.
+#[derive(Clone, Debug)]
+enum Target {
+    Socket(PathBuf),
+    Port(SocketAddr),
+}
+
+/// A port on the loopback that leads to a server, also to one that is started later.
 pub struct Relay {
     address: SocketAddr,
     url: String,
+    target: watch::Sender<Target>,
     mode: watch::Sender<Mode>,
     journal: Journal,
     serving: JoinHandle<()>,
@@ -44,23 +52,34 @@ impl Relay {
     pub async fn start(url: &str) -> Self {
         let target: Config = url.parse().expect("a URL of a private PostgreSQL");
         let [Host::Unix(folder)] = target.get_hosts() else { panic!("no unix socket in {url}") };
-        let mut relay = Self::open(folder.join(SOCKET), true).await;
+        let mut relay = Self::open(Target::Socket(folder.join(SOCKET)), true).await;
         relay.url = url_through(relay.address, &target);
         relay
     }
 
     /// A way to any other server on that socket.
     pub async fn to(socket: &Path) -> Self {
-        Self::open(socket.to_owned(), false).await
+        Self::open(Target::Socket(socket.to_owned()), false).await
     }
 
-    async fn open(socket: PathBuf, listens: bool) -> Self {
+    /// A way to any other server at that address.
+    pub async fn to_port(address: SocketAddr) -> Self {
+        Self::open(Target::Port(address), false).await
+    }
+
+    /// New connections lead to another address.
+    pub fn lead_to(&self, address: SocketAddr) {
+        self.target.send_replace(Target::Port(address));
+    }
+
+    async fn open(target: Target, listens: bool) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let (mode, journal) = (watch::Sender::new(Mode::Flowing), Journal::default());
-        let way = Way { socket, mode: mode.subscribe(), journal: listens.then(|| journal.clone()) };
+        let target = watch::Sender::new(target);
+        let way = Way { target: target.subscribe(), mode: mode.subscribe(), journal: listens.then(|| journal.clone()) };
         let serving = tokio::spawn(way.serve(listener));
-        Self { address, url: String::new(), mode, journal, serving }
+        Self { address, url: String::new(), target, mode, journal, serving }
     }
 
     /// Its port.
@@ -113,7 +132,7 @@ fn url_through(address: SocketAddr, target: &Config) -> String {
 /// What every connection needs.
 #[derive(Clone)]
 struct Way {
-    socket: PathBuf,
+    target: watch::Receiver<Target>,
     mode: watch::Receiver<Mode>,
     /// Where what is said is written down, if it can be understood.
     journal: Option<Journal>,
@@ -144,12 +163,19 @@ impl Way {
     }
 
     /// Ends when either side does.
-    async fn forward(self, mut client: TcpStream) -> std::io::Result<()> {
+    async fn forward(self, client: TcpStream) -> std::io::Result<()> {
         client.set_nodelay(true)?;
         self.flows().await;
-        let mut server = UnixStream::connect(&self.socket).await?;
+        let target = self.target.borrow().clone();
+        match target {
+            Target::Socket(path) => self.connect(client, UnixStream::connect(path).await?).await,
+            Target::Port(address) => self.connect(client, TcpStream::connect(address).await?).await,
+        }
+    }
+
+    async fn connect(&self, mut client: TcpStream, server: impl AsyncRead + AsyncWrite) -> std::io::Result<()> {
         let (from_client, to_client) = client.split();
-        let (from_server, to_server) = server.split();
+        let (from_server, to_server) = tokio::io::split(server);
         let mut ear = self.journal.clone().map(Ear::new);
         tokio::select! {
             result = self.pump(from_client, to_server, |bytes| ear.iter_mut().for_each(|ear| ear.hear(bytes))) => result,
