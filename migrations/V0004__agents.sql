@@ -65,6 +65,8 @@ CREATE INDEX seats_by_frontend ON seats (frontend_id);
 CREATE INDEX seats_by_meeting ON seats (meeting);
 
 ALTER TABLE backend_status
+    -- When an agent last said all there is. NULL: it does not hear its node, or something is missing.
+    ADD COLUMN told_at      timestamptz,
     -- The rest of what an agent says of its machine.
     ADD COLUMN load_average real,
     ADD COLUMN network_in   double precision,

@@ -182,7 +182,8 @@ impl Cluster {
         let known: Vec<(BackendId, i64)> = self.seqs().iter().map(|(id, seq)| (*id, *seq)).collect();
         let statuses = self.noted(store.statuses_since(&known).await)?;
         let with_agent = statuses.iter().filter(|status| status.agent.is_some());
-        let said: HashMap<BackendId, i64> = with_agent.map(|status| (status.backend, status.seq)).collect();
+        let said: HashMap<BackendId, (i64, Option<Duration>)> =
+            with_agent.map(|status| (status.backend, (status.seq, status.told))).collect();
         for status in statuses {
             self.take_status(status).await;
         }
@@ -192,9 +193,10 @@ impl Cluster {
             return Ok(());
         }
         let mut news = self.noted(store.presence_since(&known).await)?;
-        for (id, seq) in said {
+        for (id, (seq, told)) in said {
             if let Some(backend) = view.roster().backend(id) {
-                view.take_presence(backend, news.remove(&id).unwrap_or_default(), seq);
+                let told_at = told.and_then(|age| Instant::now().checked_sub(age));
+                view.take_presence(backend, news.remove(&id).unwrap_or_default(), seq, told_at);
             }
         }
         Ok(())

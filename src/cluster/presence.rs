@@ -11,7 +11,7 @@ use super::view::View;
 use crate::rest::{NodeAttendee, NodeMeeting};
 use crate::store::{Presence, PresentMeeting};
 
-/// How long an agent's word counts after it was last heard of. Then its node's reports count again.
+/// How long an agent's word counts after it has said all there is. Then its node's reports count again.
 const COUNTS_FOR: Duration = Duration::from_secs(15);
 
 /// What the agent of one node has said.
@@ -19,6 +19,8 @@ const COUNTS_FOR: Duration = Duration::from_secs(15);
 pub(super) struct Present {
     /// The number of its backend's status up to which this is all.
     seq: i64,
+    /// When it said all there is. `None`: something is missing.
+    told_at: Option<Instant>,
     /// By the node's own ids.
     meetings: HashMap<String, Shown>,
 }
@@ -38,7 +40,7 @@ impl View {
     }
 
     /// Takes in what an agent has said up to `seq`.
-    pub(super) fn take_presence(&self, backend: &Backend, news: Presence, seq: i64) {
+    pub(super) fn take_presence(&self, backend: &Backend, news: Presence, seq: i64, told_at: Option<Instant>) {
         let mut present = self.present.entry(backend.id).or_default();
         let mut changed: Vec<String> = Vec::new();
         for (id, meeting) in news.meetings {
@@ -63,7 +65,7 @@ impl View {
                 there.entry = self.entry_with(backend.id, &there.said);
             }
         }
-        present.seq = seq;
+        (present.seq, present.told_at) = (seq, told_at);
         drop(present);
         self.recount_one(backend);
         self.changed.notify_waiters();
@@ -94,11 +96,9 @@ impl View {
 
     fn with_present<T>(&self, meeting: &Meeting, read: impl FnOnce(&Shown) -> T) -> Option<T> {
         let internal_id = meeting.internal_id.as_ref()?;
-        let agent = self.roster().backend(meeting.backend)?.vitals.agent()?;
-        if Instant::now().saturating_duration_since(agent.heartbeat) > COUNTS_FOR {
-            return None;
-        }
-        self.present.get(&meeting.backend)?.meetings.get(internal_id).map(read)
+        let present = self.present.get(&meeting.backend)?;
+        let counts = present.told_at.is_some_and(|told_at| told_at.elapsed() < COUNTS_FOR);
+        present.meetings.get(internal_id).filter(|_| counts).map(read)
     }
 
     /// The report's entry of a meeting with those who are there now.

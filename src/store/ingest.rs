@@ -82,8 +82,8 @@ impl Work for Ingest<'_> {
                 let receipt = Receipt { seq: last.unsigned_abs(), snapshot: false };
                 return Ok(Ingested { receipt, ..self.refused(0) });
             }
-            Some(last) if asked != last + 1 && !whole => return Ok(self.refused(last)),
-            None if !whole => return Ok(self.refused(0)),
+            Some(last) if asked != last + 1 && !whole => return self.doubt(transaction, last).await,
+            None if !whole => return self.doubt(transaction, 0).await,
             Some(_) | None => {}
         }
         self.note(transaction, asked).await?;
@@ -103,6 +103,13 @@ impl Ingest<'_> {
     fn refused(&self, last: i64) -> Ingested {
         let receipt = Receipt { seq: last.unsigned_abs(), snapshot: true };
         Ingested { receipt, counts: false, ended: Vec::new(), strangers: false }
+    }
+
+    /// The same, and what is known of the node is not all there is.
+    async fn doubt(&self, transaction: &Transaction<'_>, last: i64) -> Result<Ingested, StoreError> {
+        let sql = "UPDATE backend_status SET told_at = NULL WHERE backend_id = $1";
+        transaction.rows(sql, &[&self.backend]).await?;
+        Ok(self.refused(last))
     }
 
     /// Lets every other batch of this node wait, and numbers this one. `None`: there is no such backend.
@@ -217,7 +224,7 @@ impl Ingest<'_> {
 
     /// Counts the people on the node, and says whether it runs something that has no place on it.
     async fn count(&self, transaction: &Transaction<'_>) -> Result<bool, StoreError> {
-        let sql = "UPDATE backend_status SET attendees = (
+        let sql = "UPDATE backend_status SET told_at = CASE WHEN $2 THEN NULL ELSE now() END, attendees = (
                 SELECT count(*) FROM attendees JOIN node_meetings AS there
                     ON there.backend_id = attendees.backend_id AND there.internal_id = meeting
                 WHERE attendees.backend_id = $1 AND attendees.gone_at IS NULL AND NOT breakout)
@@ -225,7 +232,7 @@ impl Ingest<'_> {
             RETURNING EXISTS (
                 SELECT FROM node_meetings AS there WHERE there.backend_id = $1 AND gone_at IS NULL AND NOT EXISTS (
                     SELECT FROM meetings WHERE meetings.id = there.id AND meetings.backend_id = $1)) AS strangers";
-        let rows = transaction.rows(sql, &[&self.backend]).await?;
+        let rows = transaction.rows(sql, &[&self.backend, &self.batch.deaf]).await?;
         rows.first().map_or(Ok(false), |row| column("backend_status", row, "strangers"))
     }
 }

@@ -62,6 +62,8 @@ pub struct BackendStatus {
     pub age: Option<Duration>,
     /// What its agent says, if it has one.
     pub agent: Option<AgentReport>,
+    /// How long ago its agent said all there is. `None`: it does not hear its node, or something is missing.
+    pub told: Option<Duration>,
     /// When it was asked for its last report.
     pub asked_at: Option<SystemTime>,
     /// The report, if it is news to whoever asked. Empty: what was reported before holds no more.
@@ -182,6 +184,7 @@ impl Store {
             "SELECT backend_id, node_state, misses, answers, last_error, latency_ns, attendees, status.seq, asked_at,
                 cpu, memory, extract(epoch FROM now() - synced_at)::float8 AS age,
                 extract(epoch FROM now() - heartbeat)::float8 AS silence,
+                extract(epoch FROM now() - told_at)::float8 AS told,
                 CASE WHEN report_seq > coalesce(known.seq, 0) THEN coalesce(report, '') END AS news
             FROM backend_status AS status
             LEFT JOIN unnest($1::uuid[], $2::int8[]) AS known (id, seq) ON known.id = backend_id
@@ -217,6 +220,7 @@ fn status(row: &Row) -> Result<BackendStatus, StoreError> {
         attendees: attendees.unsigned_abs(),
         age: column::<Option<f64>>(TABLE, row, "age")?.map(seconds),
         agent: agent(row)?,
+        told: column::<Option<f64>>(TABLE, row, "told")?.map(seconds),
         asked_at: column(TABLE, row, "asked_at")?,
         report: column::<Option<Vec<u8>>>(TABLE, row, "news")?.map(Bytes::from),
         seq: column(TABLE, row, "seq")?,

@@ -86,7 +86,9 @@ async fn a_batch_counts_once_also_when_it_comes_to_two_servers_at_once() {
 async fn what_is_missing_is_asked_for() {
     let cluster = Fixture::new().await;
     take(&cluster, &batch(1, json!([meeting("m", &["a"])]), json!([]))).await;
+    assert!(told(&cluster).await);
     let gap = take(&cluster, &batch(3, Value::Null, json!([left("m", "a")]))).await;
+    assert!(!told(&cluster).await, "what is known is not all there is");
     assert_eq!((gap.counts, gap.receipt), (false, Receipt { seq: 1, snapshot: true }));
     assert_eq!(people(&cluster, cluster.a).await, set(&[("m", "a")]));
     let whole = take(&cluster, &batch(3, json!([meeting("m", &["b"])]), json!([]))).await;
@@ -94,6 +96,22 @@ async fn what_is_missing_is_asked_for() {
     assert_eq!(people(&cluster, cluster.a).await, set(&[("m", "b")]));
     let late = take(&cluster, &batch(2, Value::Null, json!([joined("m", "late")]))).await;
     assert_eq!((late.counts, late.receipt), (false, Receipt { seq: 3, snapshot: false }), "it was overtaken");
+}
+
+/// Whether the agent's word counts.
+async fn told(cluster: &Fixture) -> bool {
+    let statuses = cluster.store.statuses_since(&[]).await.expect("it is answered");
+    statuses.into_iter().any(|status| status.backend == cluster.a && status.told.is_some())
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_hear_its_node_is_there_and_its_word_does_not_count() {
+    let cluster = Fixture::new().await;
+    let deaf = Batch { deaf: true, ..batch(1, json!([meeting("m", &["a"])]), json!([])) };
+    assert!(take(&cluster, &deaf).await.counts);
+    assert!(!told(&cluster).await);
+    take(&cluster, &batch(2, Value::Null, json!([]))).await;
+    assert!(told(&cluster).await);
 }
 
 /// Defects 12 and 16 of the original: of joins at once some were lost, and leaves overtook their joins.
