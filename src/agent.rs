@@ -30,11 +30,13 @@ mod trouble;
 mod uplink;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use argh::FromArgs;
+use b3scale_middleware::bbb::Secret;
 use tokio::sync::mpsc;
 
 use crate::cli::complain;
@@ -45,7 +47,7 @@ use crate::upstream::UpstreamSettings;
 use feed::Feed;
 use figures::Gauge;
 use reporter::Reporter;
-use settings::{Node, RedisPlace, Server};
+use settings::{LoadFactor, Node, RedisPlace, Server};
 use survey::Surveyor;
 use uplink::Uplink;
 
@@ -125,7 +127,7 @@ impl B3scaleagent {
         environment.unknown().for_each(|name| tracing::warn!(name, "No program knows this variable"));
         let server = Server::read(&environment)?;
         match self.command {
-            None => report(&environment, server, self.register).await?,
+            None => report_until_stopped(&environment, server, self.register).await?,
             Some(Command::Drain(DrainCommand { wait })) => drain::drain(&server, wait).await?,
             Some(Command::Resume(ResumeCommand {})) => drain::resume(&server).await?,
         }
@@ -145,32 +147,68 @@ pub async fn run(line: &[String]) -> ExitCode {
     })
 }
 
+/// An agent that is a part of another program.
+#[derive(Clone, Debug)]
+pub struct AgentOptions {
+    /// The server's base URL.
+    pub api_url: String,
+    /// Its access token. The server knows the node by its subject.
+    pub token: String,
+    /// The base URL of the node's API, ending in a slash.
+    pub node_url: String,
+    /// What the node's checksums are made with.
+    pub node_secret: Secret,
+    /// Where the node says what happens.
+    pub redis: SocketAddr,
+    /// Certificate authorities to trust beside the system's when the node is asked.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Reports on a node that is registered, for as long as it is let.
+///
+/// # Errors
+/// The server does not know the node, or a setting cannot be used.
+pub async fn attend(options: AgentOptions) -> Result<(), AgentError> {
+    let AgentOptions { api_url, token, node_url, node_secret, redis, ca_file } = options;
+    let redis = RedisPlace { host: redis.ip().to_string(), port: redis.port(), password: None };
+    let node = Node { url: node_url, secret: node_secret, redis, bbb_version: String::new() };
+    report(node, Server::given(api_url, token), None, false, ca_file).await
+}
+
 /// Reports until it is told to end.
-async fn report(environment: &Environment, server: Server, registers: bool) -> Result<(), AgentError> {
+async fn report_until_stopped(environment: &Environment, server: Server, registers: bool) -> Result<(), AgentError> {
     let stop = stop_signal().map_err(AgentError::Signals)?;
     let load_factor = environment.parse("B3SCALE_LOAD_FACTOR", "a number such as 1.0 is wanted")?;
-    let node = Arc::new(Node::read(environment)?);
+    let node = Node::read(environment)?;
     let ca_file = environment.text("B3SCALE_NODE_CA_FILE").map(PathBuf::from);
-    let surveyor = Surveyor::new(&node, UpstreamSettings { ca_file, ..UpstreamSettings::default() })?;
-    let mut uplink = Uplink::new(server, Arc::clone(&node), load_factor, registers)?;
-    let reporting = async {
-        uplink.start().await?;
-        let (batches, to_send) = mpsc::channel(1);
-        let (delivered, outcomes) = mpsc::channel(1);
-        let (news, heard) = mpsc::channel(UNREAD);
-        tracing::info!(node.url = node.url, bbb.version = node.bbb_version, "b3scaleagent reports");
-        let reporter = Reporter::new(surveyor, Gauge::new(node.bbb_version.clone()));
-        tokio::select! {
-            () = Feed::new(node.redis.clone(), news).run() => {}
-            () = uplink.run(to_send, delivered) => {}
-            () = reporter.run(heard, batches, outcomes) => {}
-        }
-        Ok(())
-    };
     tokio::select! {
-        ended = reporting => ended,
+        ended = report(node, server, load_factor, registers, ca_file) => ended,
         () = stop => Ok(()),
     }
+}
+
+async fn report(
+    node: Node,
+    server: Server,
+    load_factor: Option<LoadFactor>,
+    registers: bool,
+    ca_file: Option<PathBuf>,
+) -> Result<(), AgentError> {
+    let node = Arc::new(node);
+    let surveyor = Surveyor::new(&node, UpstreamSettings { ca_file, ..UpstreamSettings::default() })?;
+    let mut uplink = Uplink::new(server, Arc::clone(&node), load_factor, registers)?;
+    uplink.start().await?;
+    let (batches, to_send) = mpsc::channel(1);
+    let (delivered, outcomes) = mpsc::channel(1);
+    let (news, heard) = mpsc::channel(UNREAD);
+    tracing::info!(node.url = node.url, bbb.version = node.bbb_version, "b3scaleagent reports");
+    let reporter = Reporter::new(surveyor, Gauge::new(node.bbb_version.clone()));
+    tokio::select! {
+        () = Feed::new(node.redis.clone(), news).run() => {}
+        () = uplink.run(to_send, delivered) => {}
+        () = reporter.run(heard, batches, outcomes) => {}
+    }
+    Ok(())
 }
 
 /// The original's flags of one dash and many letters.

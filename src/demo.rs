@@ -4,6 +4,7 @@
 //! production, and are spoken to like any other, through a load balancer as it stands in front of them. Nothing of it
 //! outlives this process.
 
+mod agents;
 mod balancer;
 mod client;
 mod database;
@@ -143,6 +144,7 @@ async fn perform(
 ) -> Result<Verdict, DemoError> {
     servers.start(scene)?;
     servers.ready(scene.balancer.client()).await?;
+    scene.agents.start_all();
     words::introduction(scene, servers, report)?;
     if options.json {
         words::json(scene)?;

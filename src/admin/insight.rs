@@ -74,6 +74,8 @@ impl Admin {
             node_state: entry.node_state,
             reason,
             heartbeat_age: agent.map(|agent| now.saturating_duration_since(agent.heartbeat).as_secs_f64()),
+            cpu: agent.map(|agent| agent.cpu),
+            memory: agent.map(|agent| agent.memory),
             load: known.as_ref().map_or(0.0, |backend| backend.load(&LoadModel::default(), now)),
             meetings: entry.meetings_count,
             attendees: entry.attendees_count,

@@ -78,6 +78,11 @@ impl FromStr for LoadFactor {
 }
 
 impl Server {
+    /// One that is known already.
+    pub(super) fn given(url: String, token: String) -> Self {
+        Self { url, ca_file: None, token: TokenSource::Given(token) }
+    }
+
     pub(super) fn read(environment: &Environment) -> Result<Self, AgentError> {
         let url = environment.text("B3SCALE_API_URL").ok_or(AgentError::NoServer)?.to_owned();
         let ca_file = environment.text("B3SCALE_API_CA_FILE").map(PathBuf::from);

@@ -5,6 +5,7 @@ mod class;
 mod drain;
 mod everyday;
 mod node_loss;
+mod reports;
 mod server_loss;
 mod spread;
 
@@ -84,6 +85,7 @@ impl<'a> Lesson<'a> {
     pub(super) async fn play(&'a self, servers: &mut Servers, report: &mut Report) -> Result<(), DemoError> {
         self.everyday(report).await?;
         let spread = self.spread(report)?;
+        let reported = self.reported(report).await?;
         self.drain(report).await?;
         let mut class = Class::default();
         let lessons: Roll<'_> = self.lessons.iter().collect();
@@ -98,6 +100,10 @@ impl<'a> Lesson<'a> {
         self.end(report).await?;
         report.line("\nWhere the meetings were before anything was drained or killed:\n")?;
         report.table(&spread.rows())?;
+        if !reported.is_empty() {
+            report.line("\nAnd what the agents reported of the nodes:\n")?;
+            report.table(&reported)?;
+        }
         report.line("")?;
         report.summary()
     }

@@ -6,12 +6,14 @@ use b3scale_middleware::bbb::{Algorithms, Secret};
 use b3scale_middleware::cluster::{AdminState, FrontendSettings};
 use uuid::Uuid;
 
+use super::agents::{Agents, Redis};
 use super::balancer::Balancer;
 use super::client::{Client, Endpoint};
 use super::folder::Folder;
 use super::ports::Port;
 use super::servers::SERVERS;
 use super::{DemoError, DemoOptions, database};
+use crate::agent::AgentOptions;
 use crate::node::{Node, NodeOptions, TestAuthority};
 use crate::store::private::PrivatePostgres;
 use crate::store::{NewBackend, NewFrontend, Store};
@@ -31,6 +33,7 @@ pub(super) struct Scene {
     pub(super) store: Store,
     /// For the REST API, with all rights.
     pub(super) token: String,
+    pub(super) agents: Agents,
     environment: Vec<(&'static str, String)>,
 }
 
@@ -48,6 +51,8 @@ pub(super) struct Place {
     pub(super) tag: &'static str,
     pub(super) secret: Secret,
     pub(super) node: Node,
+    /// Where it says what happens, if there is a `redis-server` on this machine.
+    redis: Option<Redis>,
     /// The node's, also while that is away.
     _port: Port,
 }
@@ -63,7 +68,7 @@ impl Scene {
         let authority = options.https_nodes.then(TestAuthority::new).transpose()?;
         let balancer = Balancer::new(Client::new(authority.as_ref())?);
         let tenants: Vec<_> = TENANTS.iter().map(|(key, tag)| Tenant::new(key, tag, &urls)).collect();
-        let places = start_nodes(options.nodes, authority.as_ref()).await?;
+        let places = start_nodes(options.nodes, authority.as_ref(), folder).await?;
         let database_url = database::fresh(cluster).await?;
         let store = Store::connect(&database_url, 1).await?;
         record(&store, &tenants, &places).await?;
@@ -77,12 +82,27 @@ impl Scene {
             ("B3SCALE_LOG_FORMAT", "plain".to_owned()),
             ("B3SCALE_DRAIN_DELAY", "0".to_owned()),
         ];
+        let mut ca_file = None;
         if let Some(authority) = authority {
             let file = folder.path().join("node-ca.pem");
             std::fs::write(&file, authority.pem()).map_err(DemoError::file("write", &file))?;
             environment.push(("B3SCALE_NODE_CA_FILE", file.display().to_string()));
+            ca_file = Some(file);
         }
-        Ok(Self { urls, tenants, places, balancer, store, token, environment })
+        let mut agents = Agents::default();
+        for place in &places {
+            let Some(redis) = &place.redis else { continue };
+            let options = AgentOptions {
+                api_url: urls[0].clone(),
+                token: token::sign(jwt_secret.expose(), &place.name, "b3scale:node", now)?,
+                node_url: place.node.url(),
+                node_secret: place.secret.clone(),
+                redis: redis.address(),
+                ca_file: ca_file.clone(),
+            };
+            agents.add(&place.name, options);
+        }
+        Ok(Self { urls, tenants, places, balancer, store, token, agents, environment })
     }
 
     /// A frontend that has more than one node.
@@ -129,7 +149,11 @@ impl Tenant {
 }
 
 /// The first half of the nodes is the first tenant's, the second half the second's.
-async fn start_nodes(count: usize, authority: Option<&TestAuthority>) -> Result<Vec<Place>, DemoError> {
+async fn start_nodes(
+    count: usize,
+    authority: Option<&TestAuthority>,
+    folder: &Folder,
+) -> Result<Vec<Place>, DemoError> {
     let mut places = Vec::with_capacity(count);
     for number in 0..count {
         let name = format!("node-{}", number + 1);
@@ -138,9 +162,12 @@ async fn start_nodes(count: usize, authority: Option<&TestAuthority>) -> Result<
         let port = Port::any()?;
         let secret = random_secret();
         let (listen, of_node) = (port.address(), secret.expose().to_owned());
-        let options = NodeOptions { listen, name: name.clone(), secret: of_node, tls, ..NodeOptions::default() };
+        let redis = Redis::start(folder)?;
+        let says = redis.as_ref().map(Redis::url);
+        let options =
+            NodeOptions { listen, name: name.clone(), secret: of_node, tls, redis: says, ..NodeOptions::default() };
         let node = Node::start(options).await.map_err(DemoError::Node)?;
-        places.push(Place { name, tag, secret, node, _port: port });
+        places.push(Place { name, tag, secret, node, redis, _port: port });
     }
     Ok(places)
 }
@@ -154,6 +181,7 @@ async fn record(store: &Store, tenants: &[Tenant], places: &[Place]) -> Result<(
             tags: [place.tag].iter().collect(),
             load_factor: 1.0,
             admin_state: AdminState::Ready,
+            agent_ref: place.redis.is_some().then(|| place.name.clone()),
         };
         store.record_backend(&backend).await?;
     }
@@ -176,7 +204,8 @@ mod tests {
     #[tokio::test]
     async fn each_tenant_gets_half_of_the_nodes() {
         for (count, expected) in [(2, (1, 1)), (3, (2, 1)), (4, (2, 2)), (5, (3, 2))] {
-            let places = start_nodes(count, None).await.unwrap();
+            let folder = Folder::open(None).unwrap();
+            let places = start_nodes(count, None, &folder).await.unwrap();
             let of = |tag| places.iter().filter(|place| place.tag == tag).count();
             assert_eq!((of("lessons"), of("office")), expected);
         }

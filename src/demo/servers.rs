@@ -193,7 +193,7 @@ impl Server {
 }
 
 /// A command that ends with the thread that starts it, even if that is killed, where the system can do that.
-fn bound(program: &Path) -> Command {
+pub(super) fn bound(program: &Path) -> Command {
     let path = env::var_os("PATH").unwrap_or_default();
     let Some(setpriv) = env::split_paths(&path).map(|folder| folder.join("setpriv")).find(|file| file.is_file()) else {
         return Command::new(program);

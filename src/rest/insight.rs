@@ -57,6 +57,10 @@ pub struct BackendReport {
     pub reason: Option<String>,
     /// Seconds since its agent was last heard of. `null`: it has none.
     pub heartbeat_age: Option<f64>,
+    /// How busy its processors are by the agent's word, from 0 to 1.
+    pub cpu: Option<f32>,
+    /// How full its memory is by the agent's word, from 0 to 1.
+    pub memory: Option<f32>,
     /// What new meetings are placed by: the lower, the sooner.
     pub load: f64,
     /// Meetings that have their place there.

@@ -28,6 +28,8 @@ pub struct NewBackend {
     pub load_factor: f64,
     /// What is wanted of it.
     pub admin_state: AdminState,
+    /// The subject of its agent's token.
+    pub agent_ref: Option<String>,
 }
 
 impl Store {
@@ -54,15 +56,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::Refused`] when a value breaks a rule of the table.
     pub async fn record_backend(&self, new: &NewBackend) -> Result<Backend, StoreError> {
-        let sql = "INSERT INTO backends (id, url, secret, tags, load_factor, admin_state)
-            VALUES ($1, $2, $3, $4, $5, $6)
+        let sql = "INSERT INTO backends (id, url, secret, tags, load_factor, admin_state, agent_ref)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
             ON CONFLICT (url) DO UPDATE SET secret = excluded.secret, tags = excluded.tags,
-                load_factor = excluded.load_factor, admin_state = excluded.admin_state
+                load_factor = excluded.load_factor, admin_state = excluded.admin_state, agent_ref = excluded.agent_ref
             RETURNING *";
         let tags: Vec<&str> = new.tags.iter().collect();
         let (secret, state) = (new.secret.expose(), spelling(new.admin_state));
         let row = self
-            .row("record a backend", sql, &[&Uuid::now_v7(), &new.url, &secret, &tags, &new.load_factor, &state])
+            .row(
+                "record a backend",
+                sql,
+                &[&Uuid::now_v7(), &new.url, &secret, &tags, &new.load_factor, &state, &new.agent_ref],
+            )
             .await?;
         let gone = || StoreError::Row { row: format!("backend `{}`", new.url), problem: "it is gone".to_owned() };
         backend(&row.ok_or_else(gone)?)

@@ -73,16 +73,19 @@ pub struct BackendStatus {
 }
 
 impl Store {
-    /// Takes nodes that it is time to ask, at most `most`. For as long as `lease` no other server takes them. Those that are
-    /// not enabled and have no meetings are left alone.
+    /// Takes nodes that it is time to ask, and those whose agents spoke when they were asked and have fallen silent, at most
+    /// `most`. For as long as `lease` no other server takes them. Those that are not enabled and have no meetings are left
+    /// alone.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn take_polls(&self, most: u32, lease: Duration) -> Result<Vec<Poll>, StoreError> {
         let sql = "WITH due AS (
                 SELECT backend_id FROM backend_status AS status JOIN backends ON backends.id = backend_id
-                WHERE poll_due <= now() AND (admin_state <> 'init'
-                    OR EXISTS (SELECT FROM meetings WHERE meetings.backend_id = status.backend_id))
+                WHERE (poll_due <= now() OR (polled_until IS NULL AND heartbeat >= asked_at
+                        AND heartbeat < now() - interval '5 seconds'))
+                    AND (admin_state <> 'init'
+                        OR EXISTS (SELECT FROM meetings WHERE meetings.backend_id = status.backend_id))
                 ORDER BY poll_due LIMIT $1 FOR UPDATE OF status SKIP LOCKED)
             UPDATE backend_status AS status
             SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2),

@@ -120,5 +120,6 @@ pub(crate) fn new_backend(url: &str) -> NewBackend {
         tags: ["eu"].iter().collect(),
         load_factor: 1.0,
         admin_state: AdminState::Ready,
+        agent_ref: None,
     }
 }

@@ -29,6 +29,7 @@ pub(crate) async fn record_node(store: &Store, options: NodeOptions, tags: Tags)
         tags,
         load_factor: 1.0,
         admin_state: AdminState::Ready,
+        agent_ref: None,
     };
     let backend = store.record_backend(&backend).await.unwrap();
     (node, backend)

@@ -28,6 +28,7 @@ impl<'a> Lesson<'a> {
     async fn kill(&self, BusyNode { place, meetings, .. }: &BusyNode<'a>) -> Outcome {
         let began = Instant::now();
         place.node.crash().await;
+        self.scene.agents.stop(&place.name);
         self.each(meetings, async |meeting| {
             for endpoint in &meeting.tenant.endpoints[..KILLED] {
                 let noticed = async || self.is_given_up(endpoint, meeting).await;

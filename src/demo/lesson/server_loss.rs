@@ -65,6 +65,7 @@ impl<'a> Lesson<'a> {
         let mut back = server.to_owned();
         if let Some(place) = lost {
             place.node.restart().await.map_err(DemoError::Node)?;
+            self.scene.agents.start(&place.name);
             back = format!("{server} and {}", place.name);
         }
         let all: Roll<'_> = self.all().collect();

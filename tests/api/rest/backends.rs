@@ -236,6 +236,7 @@ async fn a_backend_that_is_enabled_is_asked_at_once() {
         tags: Tags::default(),
         load_factor: 1.0,
         admin_state: AdminState::Init,
+        agent_ref: None,
     };
     let id = cluster.database.store().record_backend(&new).await.unwrap().id;
     cluster.operator().patch(&format!("/backends/{id}"), &json!({"admin_state": "ready"})).await.granted();
