@@ -21,7 +21,7 @@ use room::Room;
 /// How far a node's own list may lag behind its events: bbb-web learns of them by the same way as we do.
 const LAG: Duration = Duration::from_secs(5);
 /// The most events that are kept for a list that is still to come.
-const MOST_RECENT: usize = 20_000;
+const MOST_RECENT: usize = 10_000;
 /// Meetings whose end is remembered, so that no list that lags brings them back.
 const MOST_ENDED: usize = 1000;
 

@@ -46,6 +46,7 @@ impl Candidates {
     pub(super) fn take(&mut self, user_id: &str) -> (String, bool) {
         while let Some((id, guessed)) = self.known.get_mut(user_id).and_then(VecDeque::pop_front) {
             if self.taken.insert(id.clone()) {
+                let guessed = guessed && !is_the_nodes_own(&id, user_id);
                 return (id, guessed);
             }
         }
@@ -53,7 +54,12 @@ impl Candidates {
             (1..).map(|number| if number == 1 { user_id.to_owned() } else { format!("{user_id}#{number}") });
         let id = names.find(|name| !self.taken.contains(name)).unwrap_or_default();
         self.taken.insert(id.clone());
-        let is_the_nodes_own = id == user_id && (id.starts_with("w_") || id.starts_with("v_"));
-        (id, !is_the_nodes_own)
+        let guessed = !is_the_nodes_own(&id, user_id);
+        (id, guessed)
     }
+}
+
+/// Whether someone has no id of a frontend, and is listed by the node's own.
+fn is_the_nodes_own(id: &str, user_id: &str) -> bool {
+    id == user_id && (id.starts_with("w_") || id.starts_with("v_"))
 }

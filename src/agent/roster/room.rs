@@ -70,6 +70,10 @@ impl Room {
     /// Takes in what is said of someone. Returns what is another by it.
     pub(super) fn hear(&mut self, id: &str, what: &About) -> Option<Event> {
         let telephones = id.starts_with(TELEPHONE);
+        if let Some(person) = self.people.get_mut(id) {
+            // Who does something is there, and under this id.
+            person.stranger = false;
+        }
         match what {
             About::Joined(attendee) => self.join(attendee),
             About::InVoice { name, listens } if telephones && !self.people.contains_key(id) => {

@@ -204,6 +204,11 @@ fn after_deafness_everybody_is_a_stranger() {
     world.survey(&["gl-1", "gl-3"]);
     assert_eq!(world.people(), ["gl-3", "w_1"]);
     assert!(world.roster.is_unsure());
+    // Who does something is one no more.
+    world.survey(&["gl-1"]);
+    assert!(world.roster.is_unsure());
+    world.hear(camera("w_1", "a", true));
+    assert!(!world.roster.is_unsure());
 }
 
 #[test]
