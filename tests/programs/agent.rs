@@ -43,14 +43,18 @@ impl Site {
 
     /// One with these properties beside those that it needs.
     async fn with(redis: TestRedis, desk: Desk, properties: &str) -> Self {
-        let options = NodeOptions { redis: Some(redis.url().to_owned()), ..NodeOptions::default() };
-        let node = Node::start(options).await.unwrap();
+        Self::of(NodeOptions::default(), redis, desk, properties).await
+    }
+
+    /// One whose node is another.
+    async fn of(options: NodeOptions, redis: TestRedis, desk: Desk, properties: &str) -> Self {
+        let node = Node::start(NodeOptions { redis: Some(redis.url().to_owned()), ..options }).await.unwrap();
         let relay = Relay::to(redis.socket()).await;
         let site = Self { node, redis, relay, desk, folder: TestFolder::new() };
         let settings = format!(
-            "# of the administrator\nhost=http://{}\nbigbluebutton.web.serverURL=${{host}}\nsecuritySalt = {}\n\
+            "# of the administrator\nhost={}\nbigbluebutton.web.serverURL=${{host}}\nsecuritySalt = {}\n\
              redisHost: {}\nredisPort {}\n{properties}\n",
-            site.node.address(),
+            site.node.url().trim_end_matches("/bigbluebutton/api/"),
             site.node.secret(),
             site.relay.address().ip(),
             site.relay.address().port(),

@@ -1,6 +1,6 @@
 //! The calls about meetings, with the documents of the reference.
 
-use super::{DEMO, INTERNAL, get, node, node_with, post};
+use super::{DEMO, INTERNAL, NOW, get, node, node_with, post};
 use crate::node::{DocumentSource, Media, Role};
 
 const TAKEN: &str = "A meeting already exists with that meeting ID.  Please use a different meeting ID.";
@@ -331,4 +331,16 @@ async fn breakouts_end_with_their_parent() {
     get(&node, "end", "meetingID=abc123").await;
     tokio::time::pause();
     node.wait_until(|state| state.meetings().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_node_whose_redis_is_away_goes_on() {
+    let node = node_with(|options| options.redis = Some("redis://127.0.0.1:1".to_owned())).await;
+    let control = node.control();
+    assert!(control.create("lesson").ends_with(&NOW.to_string()));
+    let ada = control.join("lesson", "Ada", Role::Moderator).expect("a meeting");
+    let alan = control.join("lesson", "Alan", Role::Viewer).expect("a meeting");
+    assert!(control.present("lesson", &alan) && control.role("lesson", &alan, Role::Moderator));
+    assert!(control.record("lesson", true) && control.leave("lesson", &ada) && control.expire("lesson"));
+    assert!(!control.record("lesson", false) && !control.present("lesson", &alan));
 }

@@ -1,11 +1,14 @@
 //! What is reported while nothing is wrong.
 
-use b3scale::node::{Media, Role};
+use std::fs;
+
+use b3scale::node::{Media, NodeOptions, Role, TestAuthority};
 use b3scale::rest::{AttendeeChange, Event};
+use b3scale_support::TestRedis;
 use serde_json::json;
 
-use super::Site;
-use super::desk::Fate;
+use super::desk::{Desk, Fate};
+use super::{Agent, Site, TOKEN};
 
 /// Events of a batch at most.
 const LARGEST: usize = 500;
@@ -121,4 +124,22 @@ async fn what_cannot_be_understood_is_passed_over() {
     site.until_known("who came afterwards").await;
     agent.log.line_with("A message of BBB cannot be understood").await;
     assert!(!agent.log.last_words().contains("Lovelace"));
+}
+
+#[tokio::test]
+async fn a_node_may_have_a_certificate_of_a_private_authority() {
+    let authority = TestAuthority::new().unwrap();
+    let options = NodeOptions { tls: Some(authority.server_config().unwrap()), ..NodeOptions::default() };
+    let site = Site::of(options, TestRedis::start().await, Desk::start(TOKEN, true).await, "").await;
+    site.node.control().create("lesson");
+    let agent = site.agent(&[]);
+    let line = agent.log.line_with("The node does not say which meetings run").await;
+    assert!(line.contains("UnknownIssuer"), "{line}");
+    drop(agent);
+    let file = site.folder.path().join("ca.pem");
+    fs::write(&file, authority.pem()).unwrap();
+    let mut command = site.command(&[]);
+    command.env("B3SCALE_NODE_CA_FILE", &file);
+    let _agent = Agent::start(command);
+    site.until_known("a picture").await;
 }
