@@ -40,7 +40,7 @@ proof: agent ## Run what takes more machinery: the agent for nodes, a short fuzz
 	B3SCALED=$(abspath $(or $(CARGO_TARGET_DIR),target))/release/b3scaled tests/openapi/run.py
 
 bench: ## Measure, and print the tables.
-	@tests/install rust
+	@tests/install rust postgresql redis
 	cargo bench --bench '*'
 
 fuzz: ## Fuzz every parser for FUZZ_SECONDS (300) each.

@@ -1,12 +1,21 @@
-//! What agents cost: events a second into PostgreSQL, in batches as agents send them, against one event a request as the original's
+//! What agents cost.
+//!
+//! *At the server*: events a second into PostgreSQL, in batches as agents send them, against one event a request as the original's
 //! agent does it. Both halves are measured in one run, through the same server.
+//!
+//! *On a node*: the memory and the processor's time of an agent that hears 100 events a second from a real Redis.
 #![expect(clippy::print_stdout, reason = "tables are what it is for")]
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use b3scale_support::{ClusterOptions, TestCluster, Tool};
+use b3scale::node::{NodeOptions, Role};
+use b3scale_middleware::bbb::CallKind;
+use b3scale_support::{ClusterOptions, Relay, Running, TestCluster, TestFolder, TestRedis, Tool, program, token};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::process::Command;
+use tokio::time::interval;
 use uuid::Uuid;
 
 /// Agents at once, each of a node of its own.
@@ -18,8 +27,16 @@ const SPAN: Duration = Duration::from_secs(5);
 /// The least of events a second.
 const BAR: f64 = 20_000.0;
 
+/// Events a second that the agent hears.
+const HEARD: u32 = 100;
+
 #[tokio::main]
 async fn main() {
+    at_the_server().await;
+    on_a_node().await;
+}
+
+async fn at_the_server() {
     let cluster = TestCluster::with(ClusterOptions { nodes: AGENTS, ..ClusterOptions::default() }).await;
     for (number, backend) in cluster.backends.iter().enumerate() {
         let sql = format!("UPDATE backends SET agent_ref = 'node-{number}' WHERE id = '{}'", backend.id);
@@ -70,4 +87,65 @@ fn event(seq: usize, number: usize) -> Value {
     let attendee =
         json!({"internal_id": format!("w{number}"), "user_id": format!("u{seq}"), "full_name": "Ada Lovelace"});
     json!({"type": "attendee_joined", "meeting": meeting, "attendee": attendee})
+}
+
+async fn on_a_node() {
+    let redis = TestRedis::start().await;
+    let node = NodeOptions { redis: Some(redis.url().to_owned()), ..NodeOptions::default() };
+    let cluster = TestCluster::with(ClusterOptions { nodes: 1, node, ..ClusterOptions::default() }).await;
+    let sql = format!("UPDATE backends SET agent_ref = 'node-0' WHERE id = '{}'", cluster.backends[0].id);
+    cluster.database.execute(&sql).await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    let (folder, relay) = (TestFolder::new(), Relay::to(redis.socket()).await);
+    let mut agent = Running::logging(agent(&cluster, &folder, &relay));
+    agent.line_with("b3scaleagent reports").await;
+    let _log = agent.keep_reading();
+    let meeting = cluster.nodes[0].meetings()[0].meeting_id.clone();
+    let (before, mut ticks) = (ticks(agent.id()), interval(Duration::from_secs(1) / HEARD));
+    let mut there = VecDeque::new();
+    for _ in 0..HEARD * 10 {
+        ticks.tick().await;
+        let control = cluster.nodes[0].control();
+        if there.len() > 50 {
+            there.pop_front().map(|who: String| control.leave(&meeting, &who));
+        } else {
+            there.extend(control.join(&meeting, "Ada Lovelace", Role::Viewer));
+        }
+    }
+    let busy = f64::from(self::ticks(agent.id()) - before) / 10.0;
+    println!("\nan agent that hears {HEARD} events a second");
+    println!("  {:<44}{:>7} MiB   bar 15", "memory", memory(agent.id()) >> 10);
+    println!("  {:<44}{busy:>7.1} %", "of one processor");
+}
+
+fn agent(cluster: &TestCluster, folder: &TestFolder, relay: &Relay) -> Command {
+    let (node, redis) = (&cluster.nodes[0], relay.address());
+    let properties = format!(
+        "bigbluebutton.web.serverURL={}\nsecuritySalt={}\nredisHost={}\nredisPort={}\n",
+        node.url().trim_end_matches("/bigbluebutton/api/"),
+        node.secret(),
+        redis.ip(),
+        redis.port(),
+    );
+    let file = folder.path().join("bbb-web.properties");
+    std::fs::write(&file, properties).expect("the folder is ours");
+    let mut command = program(env!("CARGO_BIN_EXE_b3scaleagent"), &[]);
+    command.env("BBB_CONFIG", file).env("B3SCALE_API_URL", cluster.url()).env("B3SCALE_LOG_FORMAT", "plain");
+    command.env("B3SCALE_API_ACCESS_TOKEN", token("node-0", "b3scale:node"));
+    command
+}
+
+/// What it has used of the processors, in hundredths of a second.
+fn ticks(process: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+    let figures: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let figure = |place: usize| figures[place].parse::<u32>().expect("a number");
+    figure(11) + figure(12)
+}
+
+/// What it has in memory, in KiB.
+fn memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it says so");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }

@@ -117,7 +117,8 @@ impl BackendPoolLayer {
     /// Where the meeting lives. One whose node is lost lives nowhere; one that is merely claimed may yet be given up.
     fn home(&self, meeting: &Meeting) -> Option<Arc<Backend>> {
         let lives = matches!(meeting.state, MeetingState::Live | MeetingState::Ending);
-        lives.then(|| self.directory.backend(meeting.backend)).flatten()
+        let home = lives.then(|| self.directory.backend(meeting.backend)).flatten();
+        home.filter(|backend| !backend.is_lost())
     }
 
     /// The meeting that this one is a breakout of, if it is this frontend's and known. It may have been created at another

@@ -232,8 +232,10 @@ impl Cluster {
                 },
                 None => Some(Settled::Vacant),
             });
-            if let Ok(settled) = timeout(LOOK_AGAIN, settled).await {
-                return Ok(settled);
+            match timeout(LOOK_AGAIN, settled).await {
+                Ok(Settled::Placed(meeting)) => return Ok(self.unless_lost(meeting).await),
+                Ok(settled) => return Ok(settled),
+                Err(_) => {}
             }
             let _ = self.look_up(&meeting.id).await;
             let Some(now) = self.known(meeting.id.as_ref()) else { continue };
@@ -249,6 +251,17 @@ impl Cluster {
             }
         }
         Err(Fault::MeetingNotReady)
+    }
+
+    /// Whoever saw a node go down may not have written down yet that its meetings are free.
+    async fn unless_lost(&self, meeting: Arc<Meeting>) -> Settled {
+        let home = self.0.view.roster().backend(meeting.backend).cloned();
+        let Some(lost) = home.filter(|home| home.is_lost()) else { return Settled::Placed(meeting) };
+        self.detach(&lost).await;
+        match self.known(meeting.id.as_ref()) {
+            Some(now) if matches!(now.state, MeetingState::Live | MeetingState::Ending) => Settled::Placed(now),
+            _ => Settled::Vacant,
+        }
     }
 
     /// Takes over the claim of a server that is gone.

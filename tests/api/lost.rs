@@ -1,8 +1,8 @@
 //! Nodes that are lost for a while, and what becomes of their meetings.
 
 use b3scale::node::Misbehaviour;
-use b3scale_middleware::bbb::CallKind;
-use b3scale_middleware::cluster::NodeState;
+use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
+use b3scale_middleware::cluster::{MeetingState, NodeState};
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
 use b3scale_support::TestCluster;
 
@@ -117,4 +117,19 @@ async fn a_load_that_is_cut_off_changes_nothing_and_is_made_again() {
     assert_eq!(cluster.cluster.of_frontend(school).len(), 1);
     cluster.until("everything is loaded again", || cluster.cluster.frontend("late").is_some()).await;
     assert_eq!(cluster.cluster.of_frontend(school).len(), 1);
+}
+
+/// A server that has heard that a node is lost may be asked before anybody has written down that its meetings are free.
+#[tokio::test]
+async fn a_meeting_of_a_lost_node_is_created_elsewhere_before_it_is_written_down_as_lost() {
+    let (cluster, home) = lost().await;
+    let early = "UPDATE meetings SET state = 'live', version = nextval('versions');
+        SELECT pg_notify('b3scale', 'meeting:' || id) FROM meetings;";
+    cluster.database.execute(early).await;
+    let id = ScopedId::new("school", &MeetingId::new("m1"));
+    let is_live = || cluster.cluster.known(id.as_ref()).is_some_and(|known| known.state == MeetingState::Live);
+    cluster.until("the server believes it live", is_live).await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    let place = cluster.cluster.known(id.as_ref()).unwrap();
+    assert_eq!((place.backend, place.state), (cluster.backends[1 - home].id, MeetingState::Live));
 }

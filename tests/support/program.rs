@@ -90,6 +90,11 @@ impl Running {
         Log(log)
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// The processes it has started, and those that they have.
     pub fn descendants(&self) -> BTreeSet<u32> {
         let parents: Vec<(u32, u32)> = processes().filter_map(|pid| Some((pid, parent(pid)?))).collect();
