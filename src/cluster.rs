@@ -57,8 +57,8 @@ struct Inner {
     view: View,
     nodes: Arc<dyn Nodes>,
     pulse: watch::Sender<Pulse>,
-    /// How much is known of what was seen of each node.
-    seqs: Mutex<HashMap<BackendId, i64>>,
+    /// How much is known of what was seen of each node. Held while that is taken in, so that nothing older comes after it.
+    seqs: Mutex<HashMap<BackendId, Seq>>,
     /// Look-ups that are under way, shared by all who want the same.
     look_ups: DashMap<ScopedId, LookUp>,
     doubtful: Mutex<Vec<Doubt>>,
@@ -69,6 +69,15 @@ struct Inner {
     /// A reload of the pipeline has been announced.
     reloads: Notify,
     tasks: Mutex<JoinSet<()>>,
+}
+
+/// Up to which number a backend's status is known.
+#[derive(Clone, Copy, Default)]
+struct Seq {
+    /// All of it.
+    whole: i64,
+    /// How its node fares, which whoever asked it knows at once.
+    health: i64,
 }
 
 /// A look-up that is under way.
@@ -157,7 +166,7 @@ impl Cluster {
         self.0.introduction.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn seqs(&self) -> MutexGuard<'_, HashMap<BackendId, i64>> {
+    fn seqs(&self) -> MutexGuard<'_, HashMap<BackendId, Seq>> {
         self.0.seqs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

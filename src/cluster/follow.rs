@@ -179,7 +179,7 @@ impl Cluster {
     /// Takes in what any server has seen of the nodes since the last look.
     pub(super) async fn follow_statuses(&self) -> Result<(), StoreError> {
         let Inner { store, view, .. } = &*self.0;
-        let known: Vec<(BackendId, i64)> = self.seqs().iter().map(|(id, seq)| (*id, *seq)).collect();
+        let known: Vec<(BackendId, i64)> = self.seqs().iter().map(|(id, seq)| (*id, seq.whole)).collect();
         let statuses = self.noted(store.statuses_since(&known).await)?;
         let with_agent = statuses.iter().filter(|status| status.agent.is_some());
         let said: HashMap<BackendId, (i64, Option<Duration>)> =

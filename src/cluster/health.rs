@@ -145,12 +145,15 @@ impl Cluster {
             },
         };
         let Some(seq) = self.0.store.record_poll(poll, &outcome).await? else { return Ok(false) };
-        self.see(backend, health, error);
-        // With a gap, the status in between says more than this, such as what the agent said.
         let mut seqs = self.seqs();
         let known = seqs.entry(backend.id).or_default();
-        if *known == seq - 1 {
-            *known = seq;
+        // With a gap, the status in between says more than this, such as what the agent said.
+        if known.whole == seq - 1 {
+            known.whole = seq;
+        }
+        if known.health < seq {
+            known.health = seq;
+            self.see(backend, health, error);
         }
         Ok(true)
     }
@@ -171,11 +174,9 @@ impl Cluster {
     /// Takes in what another server has seen of a node.
     pub(super) async fn take_status(&self, status: BackendStatus) {
         let Some(backend) = self.0.view.roster().backend(status.backend).cloned() else { return };
-        if !self.is_news(status.backend, status.seq) {
+        if !self.take_figures(&backend, &status) {
             return;
         }
-        backend.vitals.hear(status.agent);
-        self.see(&backend, status.health, status.last_error.as_deref());
         match (status.report, status.asked_at) {
             (Some(document), Some(asked_at)) if !document.is_empty() => match read(document, asked_at).await {
                 Ok((_, report)) => drop(self.0.view.take_report(&backend, report)),
@@ -186,13 +187,20 @@ impl Cluster {
         }
     }
 
-    /// Whether a record of a backend is newer than what is known. From now on it is known.
-    fn is_news(&self, backend: BackendId, seq: i64) -> bool {
+    /// Takes in the figures of a status. `false`: it is no news.
+    fn take_figures(&self, backend: &Backend, status: &BackendStatus) -> bool {
         let mut seqs = self.seqs();
-        let known = seqs.entry(backend).or_default();
-        let is_news = seq > *known;
-        *known = seq.max(*known);
-        is_news
+        let known = seqs.entry(status.backend).or_default();
+        if status.seq <= known.whole {
+            return false;
+        }
+        known.whole = status.seq;
+        backend.vitals.hear(status.agent);
+        if known.health <= status.seq {
+            known.health = status.seq;
+            self.see(backend, status.health, status.last_error.as_deref());
+        }
+        true
     }
 
     /// Notes how a node fares, and says so when that is another state than before.
