@@ -2,10 +2,15 @@
 //!
 //! ```toml
 //! [stages.backend-pool]
+//! overload-cpu = 0.95            # a node whose agent reports busier processors takes no new meetings …
+//! recovered-cpu = 0.80           # … until they are less busy than this
+//! overload-memory = 0.97         # the same of its memory; 1: never
+//! recovered-memory = 0.90
 //! ```
 //!
 //! A meeting that has a place stays there, whatever the stages behind say; so does a breakout with its parent. Any other may
-//! go to every backend that is enabled and whose node answers. Of the others it is noted why not.
+//! go to every backend that is enabled, whose node answers, and whose agent, if it has one that speaks, does not report
+//! overload. Of the others it is noted why not.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -13,7 +18,7 @@
 //!
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 //! let cluster = Memory::new().frontend("school", "secret").backend("n1", &[]).backend("n2", &[]).node_down("n2");
-//! let (seen, _) = cluster.through(BackendPool {}, cluster.looked_up(CallKind::Create, "m1")).await;
+//! let (seen, _) = cluster.through(BackendPool::default(), cluster.looked_up(CallKind::Create, "m1")).await;
 //! assert_eq!(seen.expect("it goes on").facts.candidates_mut()?.len(), 1);
 //! # Ok::<(), b3scale_middleware::Fault>(()) })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -28,16 +33,52 @@ use tower::{Layer, Service};
 
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::cluster::{Backend, Meeting, MeetingState};
+use crate::cluster::{Backend, Bound, Meeting, MeetingState, OverloadBounds};
 use crate::facts::{Candidates, Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Directory, Meetings, Ports};
 use crate::stage::{Next, SetupError, Stage, StageFuture};
 
-/// Settings of `backend-pool`: none.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BackendPool {}
+/// Settings of `backend-pool`. All are shares from 0 to 1.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BackendPool {
+    /// A node with busier processors takes no new meetings.
+    pub overload_cpu: f32,
+    /// From then on, one with less busy ones does again.
+    pub recovered_cpu: f32,
+    /// A node with a fuller memory takes no new meetings.
+    pub overload_memory: f32,
+    /// From then on, one with a less full one does again.
+    pub recovered_memory: f32,
+}
+
+impl Default for BackendPool {
+    fn default() -> Self {
+        let OverloadBounds { cpu, memory } = OverloadBounds::default();
+        Self {
+            overload_cpu: cpu.above,
+            recovered_cpu: cpu.below,
+            overload_memory: memory.above,
+            recovered_memory: memory.below,
+        }
+    }
+}
+
+impl BackendPool {
+    fn bounds(&self) -> Result<OverloadBounds, SetupError> {
+        let bound = |of, above: f32, below: f32| {
+            let fits = 0.0 < below && below <= above && above <= 1.0;
+            let problem =
+                || format!("`recovered-{of}` should be above 0 and not above `overload-{of}`, and that not above 1");
+            if fits { Ok(Bound { above, below }) } else { Err(SetupError(problem())) }
+        };
+        Ok(OverloadBounds {
+            cpu: bound("cpu", self.overload_cpu, self.recovered_cpu)?,
+            memory: bound("memory", self.overload_memory, self.recovered_memory)?,
+        })
+    }
+}
 
 impl Stage for BackendPool {
     const KIND: &'static str = "backend-pool";
@@ -50,13 +91,18 @@ impl Stage for BackendPool {
     }
 
     fn layer(self, ports: &Ports) -> Result<BackendPoolLayer, SetupError> {
-        Ok(BackendPoolLayer { directory: Arc::clone(&ports.directory), meetings: Arc::clone(&ports.meetings) })
+        let bounds = self.bounds()?;
+        // Whoever asks why a backend takes no meetings is told by these bounds, be it before the first create.
+        ports.directory.backends().iter().for_each(|backend| backend.vitals.bound(bounds));
+        let (directory, meetings) = (Arc::clone(&ports.directory), Arc::clone(&ports.meetings));
+        Ok(BackendPoolLayer { bounds, directory, meetings })
     }
 }
 
 /// Wraps the rest of the pipeline in [`BackendPoolService`].
 #[derive(Clone)]
 pub struct BackendPoolLayer {
+    bounds: OverloadBounds,
     directory: Arc<dyn Directory>,
     meetings: Arc<dyn Meetings>,
 }
@@ -110,7 +156,10 @@ impl BackendPoolLayer {
             return Ok(Candidates::settled(home));
         }
         let mut candidates = Candidates::among(self.directory.backends().iter().cloned());
-        candidates.judge(BackendPool::KIND, Backend::takes_meetings);
+        candidates.judge(BackendPool::KIND, |backend| {
+            backend.vitals.bound(self.bounds);
+            backend.takes_meetings()
+        });
         candidates.or_none().map(|()| candidates)
     }
 
@@ -144,7 +193,7 @@ mod tests {
     }
 
     async fn pool(cluster: &Memory, call: Call) -> Result<Candidates, Fault> {
-        let (seen, reply) = cluster.through(BackendPool {}, call).await;
+        let (seen, reply) = cluster.through(BackendPool::default(), call).await;
         match seen {
             Some(mut call) => call.facts.take_candidates(),
             None => Err(reply.unwrap_err()),
@@ -180,6 +229,30 @@ mod tests {
         let candidates = pool(&cluster, call).await.unwrap();
         assert_eq!(candidates.backends()[0].id, cluster.backend_id("n2"));
         assert_eq!(candidates.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_node_whose_agent_reports_overload_takes_no_new_meetings_until_it_has_recovered() {
+        let cluster = school().agent("n1", 0.97, 0.5);
+        let create = |cluster: &Memory| cluster.looked_up(CallKind::Create, "m1");
+        let candidates = pool(&cluster, create(&cluster)).await.unwrap();
+        assert_eq!((candidates.len(), candidates.backends()[0].id), (1, cluster.backend_id("n2")));
+        let said = cluster.backend_named("n1").takes_meetings().unwrap_err();
+        assert!(said.starts_with("its agent reports overload: processors 97 % busy"), "{said}");
+        let cluster = cluster.agent("n1", 0.85, 0.5);
+        assert_eq!(pool(&cluster, create(&cluster)).await.unwrap().len(), 1);
+        let cluster = cluster.agent("n1", 0.7, 0.5);
+        assert_eq!(pool(&cluster, create(&cluster)).await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_overload_is_can_be_set() {
+        let cluster = school().agent("n1", 0.5, 0.5);
+        let strict = BackendPool { overload_cpu: 0.4, recovered_cpu: 0.3, ..BackendPool::default() };
+        let (seen, _) = cluster.through(strict, cluster.looked_up(CallKind::Create, "m1")).await;
+        assert_eq!(seen.unwrap().facts.take_candidates().unwrap().len(), 1);
+        let odd = BackendPool { overload_memory: 0.5, ..BackendPool::default() };
+        assert!(odd.layer(&cluster.ports()).is_err_and(|error| error.0.contains("`recovered-memory`")));
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ mod frontend;
 mod health;
 mod load;
 mod meeting;
+mod overload;
 mod tags;
 mod vitals;
 
@@ -17,5 +18,6 @@ pub use frontend::{DefaultPresentation, Frontend, FrontendId, FrontendSettings, 
 pub use health::{AgentReport, Health, NodeState};
 pub use load::{LoadModel, MEETING_FLOOR, Seats};
 pub use meeting::{Attempt, Meeting, MeetingState, Size};
+pub use overload::{Bound, OverloadBounds};
 pub use tags::{TagChoice, Tags};
 pub use vitals::{Reservation, Vitals};

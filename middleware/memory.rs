@@ -22,8 +22,8 @@ use crate::bbb::{self, Algorithm, Algorithms, CallKind, MeetingId, Params, Scope
 use crate::call::{Body, Call, Door, Reply, Trail};
 use crate::checksum_verify::ChecksumVerify;
 use crate::cluster::{
-    AdminState, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Health, LoadModel, Meeting, MeetingState,
-    Seats, Secrets, Size, Vitals,
+    AdminState, AgentReport, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Health, LoadModel, Meeting,
+    MeetingState, Seats, Secrets, Size, Vitals,
 };
 use crate::facts::Scope;
 use crate::fault::{Fault, NodeFailure};
@@ -138,6 +138,13 @@ impl Memory {
         self
     }
 
+    /// A backend's agent says how busy the processors of its node are, and how full its memory.
+    pub fn agent(self, name: &str, cpu: f32, memory: f32) -> Self {
+        let report = AgentReport { heartbeat: Instant::now(), cpu, memory };
+        self.backend_named(name).vitals.hear(Some(report));
+        self
+    }
+
     /// What every node answers.
     pub fn replies(self, document: &str) -> Self {
         self.state().replies.any = Bytes::copy_from_slice(document.as_bytes());
@@ -215,7 +222,7 @@ impl Memory {
 
     /// Behind `backend-pool`.
     pub fn pooled(&self, kind: CallKind, meeting_id: &str) -> Call {
-        self.behind(BackendPool {}, self.looked_up(kind, meeting_id))
+        self.behind(BackendPool::default(), self.looked_up(kind, meeting_id))
     }
 
     /// Scoped, and with its backend chosen.

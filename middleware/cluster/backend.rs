@@ -72,7 +72,7 @@ impl Backend {
         if self.vitals.circuit.is_open() {
             return Err("its node has failed several calls in a row".to_owned());
         }
-        Ok(())
+        self.vitals.overload(Instant::now()).map_or(Ok(()), Err)
     }
 
     /// What new meetings are placed by: the lower, the sooner. In attendees of a node whose factor is 1.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::{AgentReport, Circuit, Health, LoadModel, NodeState, Seats};
+use super::overload::Overload;
+use super::{AgentReport, Circuit, Health, LoadModel, NodeState, OverloadBounds, Seats};
 use crate::bbb::ScopedId;
 
 /// The moving figures of a backend. They belong to the backend, not to a snapshot of its settings.
@@ -21,6 +22,7 @@ struct Seen {
     health: Health,
     last_error: Option<Arc<str>>,
     agent: Option<AgentReport>,
+    overload: Overload,
 }
 
 /// Who is on a node.
@@ -61,7 +63,28 @@ impl Vitals {
 
     /// Notes what the agent says.
     pub fn hear(&self, agent: Option<AgentReport>) {
-        self.seen().agent = agent;
+        let mut seen = self.seen();
+        if let Some(report) = &agent {
+            seen.overload.heed(report);
+        }
+        seen.agent = agent;
+    }
+
+    /// Settles what overload is. What the agent last said counts by these bounds from now on.
+    pub fn bound(&self, bounds: OverloadBounds) {
+        let seen = &mut *self.seen();
+        if seen.overload.bounds != bounds {
+            seen.overload.bounds = bounds;
+            seen.agent.iter().for_each(|report| seen.overload.heed(report));
+        }
+    }
+
+    /// Why the node takes no new meetings by what its agent says, if there is a reason. An agent that has fallen silent says
+    /// nothing any more.
+    pub fn overload(&self, now: Instant) -> Option<String> {
+        let seen = self.seen();
+        let report = seen.agent.as_ref().filter(|report| report.silence(now).is_none())?;
+        seen.overload.reason(report)
     }
 
     /// The load of who is here and who is to be expected, without the backend's factor.

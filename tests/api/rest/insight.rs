@@ -29,6 +29,22 @@ async fn the_cluster_is_seen_at_a_glance() {
 }
 
 #[tokio::test]
+async fn a_node_whose_agent_reports_overload_takes_no_meetings_and_everybody_is_told_why() {
+    let cluster = TestCluster::start().await;
+    let busy = cluster.backends[0].id;
+    cluster.database.store().record_heartbeat(busy, Some((0.97, 0.5))).await.unwrap();
+    cluster.until("the agent is heard", || cluster.cluster.backend(busy).unwrap().takes_meetings().is_err()).await;
+    let said = "its agent reports overload: processors 97 % busy, until below 80 %";
+    let report = cluster.operator().fetch("/cluster").await.granted();
+    let reasons: Vec<_> = report["backends"].as_array().unwrap().iter().map(|one| one["reason"].clone()).collect();
+    assert!(reasons.contains(&json!(said)), "{report}");
+    let explained = cluster.operator().fetch("/explain/create?frontend=school").await.granted();
+    assert_eq!(explained["chosen"], json!(cluster.backends[1].url));
+    let refused = &explained["candidates"][1];
+    assert_eq!((&refused["stage"], &refused["reason"]), (&json!("backend-pool"), &json!(said)));
+}
+
+#[tokio::test]
 async fn a_placement_is_explained_and_nothing_is_placed() {
     let cluster = tagged().await;
     cluster.frontend("school", |settings| settings.required_tags = ["eu"].iter().collect()).await;
