@@ -14,7 +14,7 @@ mod vitals;
 
 pub use backend::{AdminState, Backend, BackendId};
 pub use circuit::{Circuit, Passage};
-pub use frontend::{DefaultPresentation, Frontend, FrontendId, FrontendSettings, ParamMap, Secrets};
+pub use frontend::{AttendeesLimit, DefaultPresentation, Frontend, FrontendId, FrontendSettings, ParamMap, Secrets};
 pub use health::{AgentReport, Health, NodeState};
 pub use load::{LoadModel, MEETING_FLOOR, Seats};
 pub use meeting::{Attempt, Meeting, MeetingState, Size};

@@ -58,6 +58,12 @@ pub enum Fault {
     /// The meeting is being made, or its node does not answer: a join may be tried again.
     #[error("the meeting's node is not ready")]
     MeetingNotReady,
+    /// The frontend has as many people in its meetings as it may.
+    #[error("all {limit} seats of the frontend are taken")]
+    NoSeat {
+        /// How many it has.
+        limit: i64,
+    },
     /// No backend may take the meeting, and why each may not.
     #[error("no backend can take the meeting: {0}")]
     NoBackend(Arc<Placement>),
@@ -190,6 +196,8 @@ impl Fault {
             Fault::MeetingNotFound if kind == CallKind::Join => "invalidMeetingIdentifier",
             Fault::MeetingNotFound => "notFound",
             Fault::MeetingNotReady => "serverUnavailable",
+            // BBB's own for a meeting that is full.
+            Fault::NoSeat { .. } => "maxParticipantsReached",
             // The key of scalelite, from which the parameter comes.
             Fault::NoTaggedBackend { .. } => "serverTagUnavailable",
             Fault::NoBackend(_)
@@ -218,6 +226,9 @@ impl Fault {
             Fault::InvalidParam { message, .. } => return message.clone(),
             Fault::MeetingNotFound => "A meeting with that ID does not exist",
             Fault::MeetingNotReady => "The server of this meeting is not ready. Please try again in a moment.",
+            Fault::NoSeat { .. } => {
+                "The number of people who may be in the meetings of this organisation at once has been reached."
+            }
             Fault::NoBackend(_) => "There is no server that can take this meeting.",
             Fault::NoTaggedBackend { tags, .. } => {
                 return Cow::Owned(format!("There is no available server with the required tag={tags}."));
@@ -250,6 +261,7 @@ impl Fault {
             | Fault::InvalidParam { .. }
             | Fault::MeetingNotFound
             | Fault::MeetingNotReady
+            | Fault::NoSeat { .. }
             | Fault::NoBackend(_)
             | Fault::NoTaggedBackend { .. }
             | Fault::NoNode
@@ -273,6 +285,7 @@ impl Fault {
             | Fault::BodyTooLarge { .. }
             | Fault::InvalidParam { .. }
             | Fault::MeetingNotFound
+            | Fault::NoSeat { .. }
             | Fault::Refused(_) => Blame::Frontend,
             Fault::Node { failure: NodeFailure::Status(413 | 414), .. } => Blame::Frontend,
             Fault::MeetingNotReady | Fault::NoNode | Fault::Node { .. } => Blame::Backend,
@@ -310,6 +323,7 @@ impl Fault {
             | Fault::InvalidParam { .. }
             | Fault::MeetingNotFound
             | Fault::MeetingNotReady
+            | Fault::NoSeat { .. }
             | Fault::NoBackend(_)
             | Fault::NoTaggedBackend { .. }
             | Fault::NoNode

@@ -46,8 +46,18 @@ struct State {
     backends: Vec<(String, Arc<Backend>)>,
     meetings: HashMap<ScopedId, Arc<Meeting>>,
     copies: Vec<BackendId>,
+    seats: Vec<TakenSeat>,
     replies: Replies,
     requests: Vec<NodeRequest>,
+}
+
+/// Someone on the way to a meeting.
+#[derive(Debug)]
+struct TakenSeat {
+    id: Uuid,
+    frontend: FrontendId,
+    meeting: ScopedId,
+    user: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -322,6 +332,11 @@ impl Memory {
     /// The nodes that may have got a create that was then given up.
     pub fn copies(&self) -> Vec<BackendId> {
         self.state().copies.clone()
+    }
+
+    /// How many are on their way to a meeting with a seat.
+    pub fn seats(&self) -> usize {
+        self.state().seats.len()
     }
 
     /// What nodes were asked through the port.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method};
+use uuid::Uuid;
 
 use crate::bbb::{self, Algorithm, CallKind, Media, Params, ScopedId};
 use crate::call::{Content, Reply};
@@ -66,6 +67,13 @@ pub trait Meetings: Send + Sync {
     /// store only for what has become of claims that memory has.
     fn listed(&self, frontend: FrontendId) -> BoxFuture<'_, Vec<Bytes>>;
 
+    /// Takes a seat for someone who is about to be sent to a meeting, if its frontend has one left. Of simultaneous calls, be
+    /// they at different servers, no more get one than there are.
+    fn take_seat<'a>(&'a self, wanted: NewSeat<'a>) -> BoxFuture<'a, Result<Seat, Fault>>;
+
+    /// Gives a seat back whose join came to nothing. One that cannot be given back now is free again a little later.
+    fn return_seat(&self, id: Uuid) -> BoxFuture<'_, ()>;
+
     /// Gives the meeting a place, unless it has one.
     fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>>;
 
@@ -91,6 +99,30 @@ pub trait Meetings: Send + Sync {
 
     /// Its node says that it does not run it. If that cannot be noted, the node's next report says so once more.
     fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()>;
+}
+
+/// For whom a seat is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct NewSeat<'a> {
+    /// Whose seats they are.
+    pub frontend: FrontendId,
+    /// How many there are.
+    pub limit: i64,
+    /// Where it is wanted.
+    pub meeting: &'a Meeting,
+    /// The frontend's id of whoever wants it, if the join says it.
+    pub user: Option<&'a str>,
+}
+
+/// What became of a seat that was wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seat {
+    /// It is held under this id until its owner has come to the meeting, and not for long.
+    Taken(Uuid),
+    /// None was needed: they are in the meeting, or have one there.
+    Held,
+    /// All are taken.
+    Full,
 }
 
 /// What is claimed, for whom, and where.

@@ -17,6 +17,7 @@ mod pulse;
 mod reconcile;
 mod report;
 mod roster;
+mod seats;
 mod view;
 
 use std::collections::{HashMap, VecDeque};
@@ -36,6 +37,7 @@ use uuid::Uuid;
 use crate::store::{NewServer, Store, StoreError};
 use guard::Guard;
 use pulse::Pulse;
+use seats::Gates;
 use view::View;
 
 /// How long one attempt of a create may take: 60 s for its node's answer, and our own steps. The next attempt moves the claim
@@ -62,6 +64,8 @@ struct Inner {
     /// Look-ups that are under way, shared by all who want the same.
     look_ups: DashMap<ScopedId, LookUp>,
     doubtful: Mutex<Vec<Doubt>>,
+    /// Where joins wait for seats of frontends that have only so many.
+    gates: Gates,
     /// When the echoes were announced that have not come back.
     echoes: Mutex<VecDeque<Instant>>,
     /// A command has been announced.
@@ -110,6 +114,7 @@ impl Cluster {
             seqs: Mutex::default(),
             look_ups: DashMap::new(),
             doubtful: Mutex::default(),
+            gates: Gates::default(),
             echoes: Mutex::default(),
             commands: Notify::new(),
             reloads: Notify::new(),

@@ -17,6 +17,7 @@ mod polls;
 mod pool;
 pub mod private;
 mod rows;
+mod seats;
 mod servers;
 mod settings;
 mod state;
@@ -35,6 +36,7 @@ pub use meetings::{
 };
 pub use polls::{BackendStatus, Poll, PollOutcome};
 pub use pool::Store;
+pub use seats::Crowd;
 pub use servers::{NewServer, ServerRow};
 pub use state::{ImportOptions, StateError};
 

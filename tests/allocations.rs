@@ -106,8 +106,8 @@ fn allocations(service: &impl Link, call: impl Fn() -> Call) -> u64 {
 fn a_stage_that_has_nothing_to_do_costs_one_allocation() {
     let shipped = include_str!("../pipeline.toml");
     let idle = shipped.replace(
-        "\"params-rewrite\", \"request-sign\", \"redirect\"",
-        "\"params-rewrite\", \"idle\", \"request-sign\", \"redirect\"",
+        "    \"params-rewrite\",\n    \"attendee-limit\",",
+        "    \"params-rewrite\",\n    \"idle\",\n    \"attendee-limit\",",
     );
     let idle = idle + "[stages.idle]\nuse = \"params-rewrite\"\n";
     let cluster = Frozen::school();

@@ -70,6 +70,8 @@ pub struct FrontendSettings {
     pub allowed_tags: Option<Tags>,
     /// Slides for meetings that bring none.
     pub default_presentation: Option<DefaultPresentation>,
+    /// How many people may be in this frontend's meetings at once.
+    pub attendees_limit: Option<AttendeesLimit>,
     /// Parameters of `create` where the call has none.
     #[serde(deserialize_with = "null_is_empty")]
     pub create_default_params: ParamMap,
@@ -84,6 +86,22 @@ pub struct FrontendSettings {
     pub join_override_params: ParamMap,
 }
 
+impl FrontendSettings {
+    /// How many people may be in this frontend's meetings at once. `None`: any number.
+    pub fn most_attendees(&self) -> Option<i64> {
+        self.attendees_limit.map(|limit| limit.limit).filter(|limit| *limit > 0)
+    }
+}
+
+/// How many people may be in a frontend's meetings at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AttendeesLimit {
+    /// So many. 0 and less: any number.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub limit: i64,
+}
+
 /// Slides that a frontend's meetings start with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -94,7 +112,7 @@ pub struct DefaultPresentation {
     pub force: bool,
 }
 
-fn null_is_empty<'de, D: serde::Deserializer<'de>>(value: D) -> Result<ParamMap, D::Error> {
+fn null_is_empty<'de, T: Deserialize<'de> + Default, D: serde::Deserializer<'de>>(value: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(value)?.unwrap_or_default())
 }
 
@@ -109,6 +127,18 @@ mod tests {
         let settings: FrontendSettings = serde_json::from_str(json).expect("nulls and unknown keys are accepted");
         assert!(settings.required_tags.is_empty());
         assert_eq!(settings.create_override_params["record"], "false");
+    }
+
+    #[test]
+    fn only_a_limit_above_zero_is_one() {
+        let most = |limit: &str| {
+            let settings: FrontendSettings = serde_json::from_str(&format!("{{\"attendees_limit\":{limit}}}")).unwrap();
+            settings.most_attendees()
+        };
+        assert_eq!(most(r#"{"limit":40,"more":1}"#), Some(40));
+        for none in ["null", "{}", r#"{"limit":0}"#, r#"{"limit":-1}"#, r#"{"limit":null}"#] {
+            assert_eq!(most(none), None, "{none}");
+        }
     }
 
     #[test]

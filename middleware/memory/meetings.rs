@@ -6,11 +6,13 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
-use super::{Memory, claimed};
+use uuid::Uuid;
+
+use super::{Memory, TakenSeat, claimed};
 use crate::bbb::ScopedId;
 use crate::cluster::{BackendId, FrontendId, Meeting, MeetingState};
 use crate::fault::Fault;
-use crate::ports::{Born, Claim, Meetings, Move, NewClaim, Settled};
+use crate::ports::{Born, Claim, Meetings, Move, NewClaim, NewSeat, Seat, Settled};
 
 impl Meetings for Memory {
     fn known(&self, id: &str) -> Option<Arc<Meeting>> {
@@ -29,6 +31,29 @@ impl Meetings for Memory {
         let own = self.of_frontend(frontend).into_iter().filter(|meeting| meeting.state == MeetingState::Live);
         let entry = |id: &str| format!("<meeting><meetingID>{id}</meetingID></meeting>").into();
         ready(own.map(|meeting| entry(meeting.meeting_id.as_ref())).collect()).boxed()
+    }
+
+    fn take_seat<'a>(&'a self, wanted: NewSeat<'a>) -> BoxFuture<'a, Result<Seat, Fault>> {
+        let NewSeat { frontend, limit, meeting, user } = wanted;
+        let mut state = self.state();
+        let own = state.seats.iter().filter(|seat| seat.frontend == frontend);
+        let taken = i64::try_from(own.clone().count()).unwrap_or(i64::MAX);
+        let mut there = own.filter(|seat| seat.meeting == meeting.id);
+        let seat = if user.is_some() && there.any(|seat| seat.user.as_deref() == user) {
+            Seat::Held
+        } else if taken >= limit {
+            Seat::Full
+        } else {
+            let id = Uuid::new_v4();
+            state.seats.push(TakenSeat { id, frontend, meeting: meeting.id.clone(), user: user.map(str::to_owned) });
+            Seat::Taken(id)
+        };
+        ready(Ok(seat)).boxed()
+    }
+
+    fn return_seat(&self, id: Uuid) -> BoxFuture<'_, ()> {
+        self.state().seats.retain(|seat| seat.id != id);
+        ready(()).boxed()
     }
 
     fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use b3scale_middleware::Fault;
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, MeetingState};
-use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, Move, NewClaim, Settled};
+use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, Move, NewClaim, NewSeat, Seat, Settled};
 use bytes::Bytes;
 use dashmap::DashMap;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use metrics::counter;
 use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
 
 use super::view::Known;
 use super::{ATTEMPT_LIMIT, Cluster, LookUp};
@@ -86,6 +87,19 @@ impl Meetings for Cluster {
             own.retain(|meeting| !is_lost(meeting));
             own.sort_unstable_by_key(|meeting| meeting.placed_at);
             own.iter().filter_map(|meeting| self.0.view.entry(meeting)).collect()
+        }
+        .boxed()
+    }
+
+    fn take_seat<'a>(&'a self, wanted: NewSeat<'a>) -> BoxFuture<'a, Result<Seat, Fault>> {
+        self.seat(wanted).boxed()
+    }
+
+    fn return_seat(&self, id: Uuid) -> BoxFuture<'_, ()> {
+        async move {
+            if let Err(error) = self.noted(self.0.store.return_seat(id).await) {
+                tracing::debug!(%error, "A seat could not be given back, and is free again when its time is over");
+            }
         }
         .boxed()
     }
@@ -326,6 +340,7 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-fn fault(error: &StoreError) -> Fault {
+/// What a call is told of an error of the store.
+pub(super) fn fault(error: &StoreError) -> Fault {
     if error.is_away() { Fault::StoreAway(error.to_string()) } else { Fault::Internal(error.to_string()) }
 }

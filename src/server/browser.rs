@@ -5,9 +5,9 @@
 
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::{Call, Fault};
-use http::HeaderValue;
 use http::header::ACCEPT;
 use http::uri::PathAndQuery;
+use http::{HeaderValue, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 use url::Url;
@@ -49,15 +49,30 @@ impl Browser {
         if !self.redirects {
             return None;
         }
-        if let Some(url) = self.errors_to.iter().flatten().find_map(|text| web_address(text)) {
+        let no_seat = matches!(fault, Fault::NoSeat { .. });
+        // Where people go when they leave a meeting is no place to try again.
+        let errors_to = if no_seat { &self.errors_to[..1] } else { &self.errors_to[..] };
+        if let Some(url) = errors_to.iter().flatten().find_map(|text| web_address(text)) {
             let location = HeaderValue::try_from(with_error(url, fault).as_str()).ok()?;
             return Some(render::redirect(location));
         }
         prefers_html(self.accept.as_ref()).then(|| {
+            if no_seat {
+                return self.all_seats_taken();
+            }
             let message = render::escape(&fault.message());
             let text = format!("<p>{message}</p>\n<p>Please go back to the page you came from and try again.</p>");
             render::page(fault.status(), "You cannot join this meeting", &text)
         })
+    }
+
+    fn all_seats_taken(&self) -> Answer {
+        let text = format!(
+            "<p>This meeting's organisation has reached the number of people it may have in its meetings at once.</p>\n\
+             <p>Please <a href=\"{}\">try again</a> later, when somebody has left.</p>",
+            render::local(&self.address)
+        );
+        render::page(StatusCode::OK, "All seats are taken", &text)
     }
 }
 

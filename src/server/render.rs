@@ -5,6 +5,7 @@ use b3scale_middleware::bbb::xml::{ReturnCode, Writer};
 use b3scale_middleware::{Fault, Reply};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
+use http::uri::PathAndQuery;
 use http::{Response, StatusCode};
 
 use super::Answer;
@@ -86,6 +87,12 @@ fn pieces(status: StatusCode, content_type: HeaderValue, body: Pieces) -> Answer
     answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     answer
+}
+
+/// A link to a path on this server, as it may stand in HTML.
+pub(super) fn local(address: &PathAndQuery) -> String {
+    // Two slashes at the start would name another host.
+    format!("/{}", escape(address.as_str().trim_start_matches('/')))
 }
 
 /// Text as it may stand in HTML, attributes included.

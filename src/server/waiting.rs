@@ -113,11 +113,10 @@ fn not_yet() -> Answer {
 }
 
 fn time_is_over(address: &PathAndQuery) -> Answer {
-    // Two slashes at the start would name another host.
-    let address = render::escape(address.as_str().trim_start_matches('/'));
+    let address = render::local(address);
     let text = format!(
         "<p>The meeting has not become ready in time. Its server may be down.</p>\n\
-         <p><a href=\"/{address}\">Try again</a>, or go back to the page you came from.</p>"
+         <p><a href=\"{address}\">Try again</a>, or go back to the page you came from.</p>"
     );
     render::page(StatusCode::OK, "The meeting is not ready", &text)
 }

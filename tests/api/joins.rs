@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use b3scale_middleware::bbb::CallKind;
-use b3scale_middleware::cluster::MeetingState;
+use b3scale_middleware::cluster::{AttendeesLimit, FrontendSettings, MeetingState};
+use b3scale_middleware::memory::Memory;
 
 use crate::rig::{Plan, Rig, head, school, signed};
 
@@ -102,6 +103,24 @@ async fn an_error_goes_where_the_frontend_asked_for() {
     let fallback = format!("{JOIN}&logoutURL=https%3A%2F%2Fold.example%2F&errorRedirectUrl=javascript%3Aalert(1)");
     let location = rig.get(&signed(CallKind::Join, &fallback)).await.header("location").unwrap().to_owned();
     assert!(location.starts_with("https://old.example/?errors="));
+}
+
+/// Defect 31 of the original: the limit was overshot, and its page was no page to try again from.
+#[tokio::test]
+async fn a_browser_for_which_no_seat_is_left_reads_so_and_can_try_again() {
+    let one = |settings: &mut FrontendSettings| settings.attendees_limit = Some(AttendeesLimit { limit: 1 });
+    let cluster = Memory::new().frontend_with("school", one).backend("n1", &[]);
+    let rig = Rig::new(&cluster.meeting("school", "m1", "n1", MeetingState::Live)).await;
+    let join = signed(CallKind::Join, &format!("{JOIN}&logoutURL=https%3A%2F%2Fschool.example%2Fbye"));
+    assert_eq!(rig.get(&join).await.status, 302);
+    let page = rig.fetch_with(&join, BROWSER).await;
+    assert_eq!((page.status, page.header("location")), (200, None), "nobody has left a meeting");
+    let link = format!("<a href=\"{}\">try again</a>", join.replace('&', "&amp;"));
+    assert!(page.body.contains("All seats are taken") && page.body.contains(&link), "{}", page.body);
+    assert_eq!(rig.get(&join).await.failed(), "maxParticipantsReached");
+    let errors = signed(CallKind::Join, &format!("{JOIN}&errorRedirectUrl=https%3A%2F%2Fschool.example%2Fe"));
+    let location = rig.fetch_with(&errors, BROWSER).await.header("location").unwrap().to_owned();
+    assert!(location.starts_with("https://school.example/e?errors=") && location.contains("maxParticipantsReached"));
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod private;
 mod records;
 mod relay;
 mod reload;
+mod seats;
 mod state;
 mod survival;
 mod tls;

@@ -27,13 +27,13 @@ async fn a_frontend_comes_back_as_it_was_recorded() {
 async fn a_frontend_recorded_again_is_changed_and_keeps_settings_we_do_not_know() {
     let cluster = Fixture::new().await;
     let before = cluster.store.find_frontend(cluster.frontend).await.unwrap().unwrap();
-    cluster.database.execute(r#"UPDATE frontends SET settings = '{"attendees_limit": 9}'"#).await;
+    cluster.database.execute(r#"UPDATE frontends SET settings = '{"theirs": 9}'"#).await;
     let mut new = new_frontend("school");
     new.active = false;
     let changed = cluster.store.record_frontend(&new).await.unwrap();
     assert_eq!((changed.id, changed.active), (cluster.frontend, false));
     assert!(changed.version > before.version);
-    cluster.database.execute("DELETE FROM frontends WHERE settings->>'attendees_limit' = '9'").await;
+    cluster.database.execute("DELETE FROM frontends WHERE settings->>'theirs' = '9'").await;
     assert!(cluster.store.load_frontends().await.unwrap().is_empty(), "the unknown setting was still there");
 }
 

@@ -9,6 +9,7 @@ mod misbehaving;
 mod placement;
 mod postgres;
 mod restarted;
+mod seats;
 
 /// The server, as it was built with these tests.
 const B3SCALED: &str = env!("CARGO_BIN_EXE_b3scaled");

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use b3scale_middleware::bbb::{CallKind, ScopedId};
 use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, MeetingState};
 use b3scale_middleware::memory::Memory;
-use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, Move, NewClaim, NodeRequest, Nodes, Settled};
+use b3scale_middleware::ports::{
+    Born, Claim, Directory, Meetings, Move, NewClaim, NewSeat, NodeRequest, Nodes, Seat, Settled,
+};
 use b3scale_middleware::{Call, Fault, Ports, Reply};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
+use uuid::Uuid;
 
 /// The frontend `school`, two nodes, and the meetings `m1`, which is live, and `m2`, which is not yet there.
 pub struct Frozen {
@@ -112,6 +115,14 @@ impl Meetings for World {
 
     fn listed(&self, _: FrontendId) -> BoxFuture<'_, Vec<Bytes>> {
         ready(vec![Bytes::from_static(b"<meeting><meetingID>m1</meetingID></meeting>")]).boxed()
+    }
+
+    fn take_seat<'a>(&'a self, _: NewSeat<'a>) -> BoxFuture<'a, Result<Seat, Fault>> {
+        ready(Ok(Seat::Full)).boxed()
+    }
+
+    fn return_seat(&self, _: Uuid) -> BoxFuture<'_, ()> {
+        ready(()).boxed()
     }
 
     fn claim<'a>(&'a self, _: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {

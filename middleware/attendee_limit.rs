@@ -1,0 +1,219 @@
+//! `attendee-limit`: lets no more people into a frontend's meetings at once than it may have.
+//!
+//! ```toml
+//! [stages.attendee-limit]
+//! ```
+//!
+//! How many is the frontend's setting `attendees_limit.limit`; one without it, or with 0, asks nobody. Counted are the people in
+//! all its meetings, whoever is in a breakout once, and those who were sent to a node and have not come there yet: each has a
+//! seat for a minute (for half of one where the node has no agent that says who comes). So the limit holds under a
+//! burst over many servers, too. It holds where people come in, and nobody is put out: a limit that is lowered waits until they go.
+//!
+//! Whoever is in the meeting or has a seat there, and says by `userID` who they are, joins again without a second seat. A join
+//! that the node is seen to refuse gives its seat back. While the database is away, what this server knows of the meetings
+//! counts. All taken is a [`Fault::NoSeat`], which the way out turns into a page for browsers.
+//!
+//! It stands behind `params-rewrite`, so that it sees the `userID` that the node will see.
+//!
+//! ```
+//! use b3scale_middleware::bbb::CallKind;
+//! use b3scale_middleware::cluster::{AttendeesLimit, MeetingState};
+//! use b3scale_middleware::{Fault, attendee_limit::AttendeeLimit, memory::Memory};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let two = |settings: &mut b3scale_middleware::cluster::FrontendSettings| {
+//!     settings.attendees_limit = Some(AttendeesLimit { limit: 2 });
+//! };
+//! let cluster = Memory::new().frontend_with("school", two).backend("n1", &[]);
+//! let cluster = cluster.meeting("school", "m1", "n1", MeetingState::Live).replies_success();
+//! for _ in 0..2 {
+//!     assert!(cluster.through(AttendeeLimit {}, cluster.looked_up(CallKind::Join, "m1")).await.1.is_ok());
+//! }
+//! let (_, reply) = cluster.through(AttendeeLimit {}, cluster.looked_up(CallKind::Join, "m1")).await;
+//! assert_eq!(reply, Err(Fault::NoSeat { limit: 2 }));
+//! # });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use serde::Deserialize;
+use tower::{Layer, Service};
+
+use crate::bbb::{CallKind, Outcome};
+use crate::call::{Call, Reply};
+use crate::cluster::Meeting;
+use crate::facts::{Contract, Fact};
+use crate::fault::Fault;
+use crate::ports::{Meetings, NewSeat, Ports, Seat};
+use crate::stage::{Next, SetupError, Stage, StageFuture, refuse};
+
+/// Settings of `attendee-limit`: none. The limit is a setting of the frontend.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttendeeLimit {}
+
+impl Stage for AttendeeLimit {
+    const KIND: &'static str = "attendee-limit";
+    type Layer = AttendeeLimitLayer;
+
+    fn contract(&self, _: CallKind) -> Contract {
+        // Without a checksum that holds, anybody could take the seats.
+        Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::Meeting]).only(&[CallKind::Join])
+    }
+
+    fn layer(self, ports: &Ports) -> Result<AttendeeLimitLayer, SetupError> {
+        Ok(AttendeeLimitLayer { meetings: Arc::clone(&ports.meetings) })
+    }
+}
+
+/// Wraps the rest of the pipeline in [`AttendeeLimitService`].
+#[derive(Clone)]
+pub struct AttendeeLimitLayer {
+    meetings: Arc<dyn Meetings>,
+}
+
+impl Layer<Next> for AttendeeLimitLayer {
+    type Service = AttendeeLimitService;
+
+    fn layer(&self, next: Next) -> AttendeeLimitService {
+        AttendeeLimitService { layer: self.clone(), next }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct AttendeeLimitService {
+    layer: AttendeeLimitLayer,
+    next: Next,
+}
+
+impl Service<Call> for AttendeeLimitService {
+    type Response = Reply;
+    type Error = Fault;
+    type Future = StageFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> StageFuture {
+        let (limit, meeting) = match limited(&call) {
+            Ok(Some(limited)) => limited,
+            Ok(None) => return self.next.pass(call),
+            Err(fault) => return refuse(fault),
+        };
+        let (layer, next) = (self.layer.clone(), self.next.take());
+        Either::Right(Box::pin(async move { layer.admit(call, next, limit, &meeting).await }))
+    }
+}
+
+/// The limit that a join meets, if it meets one, and the meeting. Whoever goes to a breakout is in its parent already.
+fn limited(call: &Call) -> Result<Option<(i64, Arc<Meeting>)>, Fault> {
+    let limit = call.facts.frontend()?.settings.most_attendees();
+    let meeting = call.facts.meeting()?.filter(|meeting| !meeting.size.breakout);
+    Ok(limit.zip(meeting.cloned()))
+}
+
+impl AttendeeLimitLayer {
+    async fn admit(&self, call: Call, mut next: Next, limit: i64, meeting: &Meeting) -> Result<Reply, Fault> {
+        let user = call.params.first("userID").filter(|user| !user.is_empty());
+        let wanted = NewSeat { frontend: call.facts.frontend()?.id, limit, meeting, user };
+        let seat = match self.meetings.take_seat(wanted).await? {
+            Seat::Full => return Err(Fault::NoSeat { limit }),
+            Seat::Held => None,
+            Seat::Taken(id) => Some(id),
+        };
+        let reply = next.call(call).await;
+        if let Some(id) = seat.filter(|_| came_to_nothing(&reply)) {
+            self.meetings.return_seat(id).await;
+        }
+        reply
+    }
+}
+
+/// Whether nobody can be on the way to the meeting. What becomes of a redirect nobody is told.
+fn came_to_nothing(reply: &Result<Reply, Fault>) -> bool {
+    match reply {
+        Ok(reply) => reply.outcome.as_ref().is_some_and(|outcome: &Outcome| !outcome.is_success()),
+        Err(fault) => !fault.sent(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{AttendeesLimit, MeetingState};
+    use crate::fault::NodeFailure;
+    use crate::memory::Memory;
+
+    fn school(limit: i64) -> Memory {
+        let limited = |settings: &mut crate::cluster::FrontendSettings| {
+            settings.attendees_limit = Some(AttendeesLimit { limit });
+        };
+        let cluster = Memory::new().frontend_with("school", limited).backend("n1", &[]).replies_success();
+        cluster.meeting("school", "m1", "n1", MeetingState::Live).meeting("school", "m2", "n1", MeetingState::Live)
+    }
+
+    async fn join(cluster: &Memory, meeting: &str, user: &str) -> Result<Reply, Fault> {
+        let mut call = cluster.looked_up(CallKind::Join, meeting);
+        call.params.set("userID", user);
+        cluster.through(AttendeeLimit {}, call).await.1
+    }
+
+    #[tokio::test]
+    async fn all_meetings_of_a_frontend_share_its_seats() {
+        let cluster = school(2);
+        assert!(join(&cluster, "m1", "ada").await.is_ok() && join(&cluster, "m2", "ada").await.is_ok());
+        let full = join(&cluster, "m1", "grace").await.unwrap_err();
+        assert_eq!(full, Fault::NoSeat { limit: 2 });
+        assert_eq!(full.message_key(CallKind::Join), "maxParticipantsReached");
+    }
+
+    #[tokio::test]
+    async fn whoever_has_a_seat_joins_again_and_whoever_is_nobody_takes_one_more() {
+        let cluster = school(2);
+        for _ in 0..3 {
+            join(&cluster, "m1", "ada").await.unwrap();
+        }
+        assert_eq!(cluster.seats(), 1);
+        join(&cluster, "m1", "").await.unwrap();
+        assert_eq!(join(&cluster, "m1", "").await, Err(Fault::NoSeat { limit: 2 }));
+        join(&cluster, "m1", "ada").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_frontend_without_a_limit_takes_no_seats() {
+        for limit in [0, -5] {
+            let cluster = school(limit);
+            join(&cluster, "m1", "ada").await.unwrap();
+            assert_eq!(cluster.seats(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_goes_to_a_breakout_is_in_its_parent_already() {
+        let cluster = school(1).breakout("school", "b1", "n1");
+        join(&cluster, "m1", "ada").await.unwrap();
+        let mut call = cluster.looked_up(CallKind::Join, "m1");
+        call.facts.set_meeting(cluster.known("b1"));
+        assert!(cluster.through(AttendeeLimit {}, call).await.1.is_ok());
+        assert_eq!(cluster.seats(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_join_that_comes_to_nothing_gives_its_seat_back() {
+        let refused = "<response><returncode>FAILED</returncode><messageKey>guestDeniedAccess</messageKey></response>";
+        let cluster = school(1).node_replies("n1", refused);
+        assert!(join(&cluster, "m1", "ada").await.unwrap().failed_with("guestDeniedAccess"));
+        assert_eq!(cluster.seats(), 0);
+        let cluster = cluster.node_fails("n1", NodeFailure::Unreachable("refused".to_owned()));
+        join(&cluster, "m1", "ada").await.unwrap_err();
+        assert_eq!(cluster.seats(), 0);
+        let cluster = cluster.node_fails("n1", NodeFailure::Silent { seconds: 5 });
+        join(&cluster, "m1", "ada").await.unwrap_err();
+        assert_eq!(cluster.seats(), 1, "the node may have let them in");
+    }
+}

@@ -1,0 +1,119 @@
+//! The table of seats: people on their way to a meeting, of frontends that may have only so many.
+//!
+//! A seat is gone once its owner has come, which the node's agent says, or when its time is over. Nothing of it is announced.
+
+use b3scale_middleware::cluster::BackendId;
+use b3scale_middleware::ports::{NewSeat, Seat};
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::rows::column;
+use super::transaction::{Ending, Transaction, Work};
+use super::{Store, StoreError};
+
+const TABLE: &str = "seats";
+
+/// Who is there of whom no agent tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Crowd<'a> {
+    /// People of the frontend on each backend. Those of a backend whose agent speaks do not count: the table of attendees knows.
+    pub people: &'a [(BackendId, i64)],
+    /// Whether whoever wants the seat is in the meeting already, by the same source.
+    pub present: bool,
+}
+
+impl Store {
+    /// Takes a seat, if one is left.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn take_seat(&self, wanted: NewSeat<'_>, crowd: Crowd<'_>) -> Result<Seat, StoreError> {
+        self.transaction(&Seating { id: Uuid::now_v7(), wanted, crowd }, Ending::Commit).await
+    }
+
+    /// Gives a seat back.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn return_seat(&self, id: Uuid) -> Result<(), StoreError> {
+        self.rows("return a seat", "DELETE FROM seats WHERE id = $1", &[&id]).await.map(drop)
+    }
+}
+
+struct Seating<'a> {
+    id: Uuid,
+    wanted: NewSeat<'a>,
+    crowd: Crowd<'a>,
+}
+
+impl Work for Seating<'_> {
+    const TASK: &'static str = "take a seat";
+    type Done = Seat;
+    type Error = StoreError;
+
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Seat, StoreError> {
+        let NewSeat { frontend, limit, meeting, user } = self.wanted;
+        // A statement of its own, so that the next one sees the seats of whoever had the lock before.
+        let lock = "SELECT pg_advisory_xact_lock(hashtextextended('seats:' || $1::uuid, 0))";
+        transaction.rows(lock, &[&frontend.0]).await?;
+        let (backends, people): (Vec<_>, Vec<_>) = self.crowd.people.iter().map(|(id, people)| (id.0, *people)).unzip();
+        let id = meeting.id.as_ref();
+        let params: [&(dyn ToSql + Sync); 10] = [
+            &self.id,
+            &frontend.0,
+            &limit,
+            &id,
+            &user,
+            &meeting.backend.0,
+            &meeting.internal_id,
+            &backends,
+            &people,
+            &self.crowd.present,
+        ];
+        let rows = transaction.rows(SEAT, &params).await?;
+        let missing = || StoreError::Row { row: format!("seat {}", self.id), problem: "there is no answer".to_owned() };
+        let row = rows.first().ok_or_else(missing)?;
+        Ok(match (column(TABLE, row, "held")?, column(TABLE, row, "taken")?) {
+            (true, _) => Seat::Held,
+            (false, true) => Seat::Taken(self.id),
+            (false, false) => Seat::Full,
+        })
+    }
+}
+
+/// Holds a seat unless whoever wants it is there or all are taken. An agent speaks for its node once it has said all there is,
+/// which those of the original never do.
+const SEAT: &str = "WITH speaking AS MATERIALIZED (
+        SELECT backend_id FROM backend_status WHERE told_at > now() - interval '30 seconds'),
+    -- Where somebody else is at work on them they are left to them.
+    swept AS (
+        DELETE FROM seats WHERE id IN (
+            SELECT id FROM seats WHERE frontend_id = $2 AND expires_at <= now() FOR UPDATE SKIP LOCKED)),
+    held AS (
+        SELECT 1 FROM seats WHERE frontend_id = $2 AND meeting = $4 AND user_id = $5 AND expires_at > now()
+        UNION ALL
+        SELECT 1 FROM attendees JOIN speaking USING (backend_id)
+        WHERE backend_id = $6 AND meeting = $7 AND user_id = $5 AND gone_at IS NULL
+        UNION ALL
+        SELECT 1 WHERE $10 AND $6 NOT IN (SELECT backend_id FROM speaking)),
+    there AS (
+        SELECT count(*) AS people FROM meetings
+        JOIN speaking USING (backend_id)
+        JOIN node_meetings AS running USING (backend_id, internal_id)
+        JOIN attendees ON attendees.backend_id = running.backend_id AND attendees.meeting = running.internal_id
+        WHERE meetings.frontend_id = $2 AND meetings.state IN ('live', 'ending') AND running.gone_at IS NULL
+            AND NOT running.breakout AND attendees.gone_at IS NULL),
+    elsewhere AS (
+        SELECT coalesce(sum(people), 0)::int8 AS people FROM unnest($8::uuid[], $9::int8[]) AS crowd (backend_id, people)
+        WHERE backend_id NOT IN (SELECT backend_id FROM speaking)),
+    expected AS (
+        SELECT count(*) AS people FROM seats JOIN meetings ON meetings.id = seats.meeting
+        WHERE seats.frontend_id = $2 AND expires_at > now()),
+    taken AS (
+        INSERT INTO seats (id, frontend_id, meeting, user_id, expires_at)
+        SELECT $1::uuid, $2, $4, $5, now() + CASE WHEN $6 IN (SELECT backend_id FROM speaking)
+            THEN interval '60 seconds' ELSE interval '30 seconds' END
+        FROM there, elsewhere, expected
+        WHERE NOT EXISTS (SELECT FROM held) AND there.people + elsewhere.people + expected.people < $3
+        RETURNING id)
+    SELECT EXISTS (SELECT FROM held) AS held, EXISTS (SELECT FROM taken) AS taken";

@@ -1,0 +1,144 @@
+//! Seats: a frontend gets no more people into its meetings at once than it may have, whoever counts them.
+
+use b3scale::rest::Batch;
+use b3scale::store::{Crowd, Store};
+use b3scale_middleware::cluster::{BackendId, Meeting};
+use b3scale_middleware::ports::{NewSeat, Seat};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::fixture::{Fixture, new_backend};
+
+const NOBODY: Crowd<'static> = Crowd { people: &[], present: false };
+
+fn wanted<'a>(meeting: &'a Meeting, limit: i64, user: Option<&'a str>) -> NewSeat<'a> {
+    NewSeat { frontend: meeting.frontend, limit, meeting, user }
+}
+
+async fn seat(store: &Store, meeting: &Meeting, limit: i64, user: Option<&str>) -> Seat {
+    store.take_seat(wanted(meeting, limit, user), NOBODY).await.expect("it is answered")
+}
+
+async fn is_full(cluster: &Fixture, meeting: &Meeting, limit: i64) -> bool {
+    match seat(&cluster.store, meeting, limit, None).await {
+        Seat::Full => true,
+        Seat::Held => panic!("whoever it is says not who"),
+        Seat::Taken(id) => {
+            cluster.store.return_seat(id).await.expect("it is given back");
+            false
+        }
+    }
+}
+
+/// The agent of backend a says who is in the meeting: some by the frontend's id, some by none.
+async fn says(cluster: &Fixture, seq: u64, meeting: &Meeting, people: &[&str]) {
+    let people: Vec<Value> = people.iter().map(|id| json!({"internal_id": format!("w_{id}"), "user_id": id})).collect();
+    let internal_id = meeting.internal_id.as_ref().expect("it runs");
+    let there = json!([{"internal_id": internal_id, "id": meeting.id.as_ref(), "attendees": people}]);
+    let batch = json!({"boot": "00000000-0000-0000-0000-0000000000b0", "seq": seq, "snapshot": {"meetings": there}});
+    let batch: Batch = serde_json::from_value(batch).expect("it is a batch");
+    assert!(cluster.store.ingest(cluster.a, &batch).await.expect("it is taken").counts);
+}
+
+#[tokio::test]
+async fn of_many_who_come_at_once_to_two_servers_no_more_get_a_seat_than_there_are() {
+    let cluster = Fixture::new().await;
+    let other = Store::connect(cluster.database.url(), 4).await.unwrap();
+    let (algebra, latin) = (cluster.live("algebra").await, cluster.live("latin").await);
+    let users: Vec<_> = (0..90).map(|number| format!("user-{number}")).collect();
+    let coming = users.iter().enumerate().map(|(number, user)| {
+        let store = if number % 2 == 0 { &cluster.store } else { &other };
+        let meeting = if number % 3 == 0 { &algebra } else { &latin };
+        // Some say who they are.
+        seat(store, meeting, 40, Some(user.as_str()).filter(|_| number % 5 > 0))
+    });
+    let seats = join_all(coming).await;
+    assert_eq!(seats.iter().filter(|seat| matches!(seat, Seat::Taken(_))).count(), 40, "{seats:?}");
+    assert!(is_full(&cluster, &algebra, 40).await && !is_full(&cluster, &algebra, 41).await);
+}
+
+#[tokio::test]
+async fn whoever_says_who_they_are_takes_one_seat_in_a_meeting() {
+    let cluster = Fixture::new().await;
+    let (algebra, latin) = (cluster.live("algebra").await, cluster.live("latin").await);
+    assert!(matches!(seat(&cluster.store, &algebra, 2, Some("ada")).await, Seat::Taken(_)));
+    assert_eq!(seat(&cluster.store, &algebra, 2, Some("ada")).await, Seat::Held);
+    assert!(matches!(seat(&cluster.store, &latin, 2, Some("ada")).await, Seat::Taken(_)));
+    assert_eq!(seat(&cluster.store, &algebra, 2, Some("grace")).await, Seat::Full);
+    assert_eq!(seat(&cluster.store, &algebra, 2, Some("ada")).await, Seat::Held, "also when all are taken");
+}
+
+#[tokio::test]
+async fn a_seat_is_free_again_when_its_time_is_over_or_its_meeting_is_gone() {
+    let cluster = Fixture::new().await;
+    let (algebra, latin) = (cluster.live("algebra").await, cluster.live("latin").await);
+    seat(&cluster.store, &algebra, 2, Some("ada")).await;
+    seat(&cluster.store, &latin, 2, Some("ada")).await;
+    assert!(is_full(&cluster, &algebra, 2).await);
+    cluster
+        .database
+        .execute("UPDATE seats SET expires_at = now() WHERE meeting = (SELECT max(meeting) FROM seats)")
+        .await;
+    assert!(!is_full(&cluster, &algebra, 2).await && is_full(&cluster, &algebra, 1).await);
+    for gone in [&algebra, &latin] {
+        assert!(cluster.store.forget_meeting(gone).await.unwrap());
+    }
+    let again = cluster.live("greek").await;
+    assert!(!is_full(&cluster, &again, 1).await);
+}
+
+#[tokio::test]
+async fn a_seat_of_a_node_without_an_agent_is_free_again_sooner() {
+    let cluster = Fixture::new().await;
+    let algebra = cluster.live("algebra").await;
+    seat(&cluster.store, &algebra, 5, Some("by report")).await;
+    says(&cluster, 1, &algebra, &[]).await;
+    seat(&cluster.store, &algebra, 5, Some("by agent")).await;
+    let later =
+        "SELECT count(*) FROM seats WHERE (expires_at > now() + interval '31 seconds') = (user_id = 'by agent')";
+    assert_eq!(cluster.database.count(later).await, 2);
+}
+
+#[tokio::test]
+async fn people_are_counted_by_the_word_of_agents_and_a_seat_becomes_its_owner() {
+    let cluster = Fixture::new().await;
+    let (algebra, latin) = (cluster.live("algebra").await, cluster.live("latin").await);
+    let college = cluster.store.record_backend(&new_backend("https://c.example/api/")).await.unwrap().id;
+    says(&cluster, 1, &algebra, &["ada"]).await;
+    seat(&cluster.store, &algebra, 9, Some("grace")).await;
+    // Of backend a, whose agent speaks, the servers' own count does not matter; of the others it does.
+    let people: [(BackendId, i64); 3] = [(cluster.a, 100), (cluster.b, 3), (college, 2)];
+    let crowd = Crowd { people: &people, present: false };
+    let full = async |limit| cluster.store.take_seat(wanted(&latin, limit, None), crowd).await.unwrap() == Seat::Full;
+    assert!(full(7).await, "one is there, one is coming, five are elsewhere");
+    assert_eq!(seat(&cluster.store, &algebra, 1, Some("ada")).await, Seat::Held, "she is there");
+    says(&cluster, 2, &algebra, &["ada", "grace"]).await;
+    assert!(full(7).await && !full(8).await, "grace has come, and is counted once");
+    cluster.database.execute("DELETE FROM seats").await;
+    says(&cluster, 3, &algebra, &["grace"]).await;
+    assert!(full(6).await && !full(7).await, "ada has left");
+}
+
+#[tokio::test]
+async fn an_agent_that_has_fallen_silent_is_not_asked() {
+    let cluster = Fixture::new().await;
+    let algebra = cluster.live("algebra").await;
+    says(&cluster, 1, &algebra, &["ada", "grace"]).await;
+    assert!(is_full(&cluster, &algebra, 2).await);
+    cluster.database.execute("UPDATE backend_status SET told_at = now() - interval '31 seconds'").await;
+    assert!(!is_full(&cluster, &algebra, 2).await);
+    let crowd = Crowd { people: &[(cluster.a, 4)], present: true };
+    let known = wanted(&algebra, 1, Some("ada"));
+    assert_eq!(cluster.store.take_seat(known, crowd).await.unwrap(), Seat::Held, "the servers know her");
+    let stranger = wanted(&algebra, 4, Some("eve"));
+    assert_eq!(cluster.store.take_seat(stranger, Crowd { present: false, ..crowd }).await.unwrap(), Seat::Full);
+}
+
+#[tokio::test]
+async fn people_in_breakouts_are_in_their_parents_already() {
+    let cluster = Fixture::new().await;
+    let algebra = cluster.live("algebra").await;
+    says(&cluster, 1, &algebra, &["ada", "grace"]).await;
+    cluster.database.execute("UPDATE node_meetings SET breakout = true").await;
+    assert!(!is_full(&cluster, &algebra, 1).await);
+}
