@@ -26,6 +26,7 @@ pub mod ports;
 pub mod stage;
 
 pub mod answer;
+pub mod answer_fresh;
 pub mod attendee_limit;
 pub mod backend_pool;
 pub mod backend_select;
@@ -56,6 +57,7 @@ pub fn visit<V: Visitor>(visitor: &mut V) {
     visitor.stage::<checksum_verify::ChecksumVerify>();
     visitor.stage::<meeting_scope::MeetingScope>();
     visitor.stage::<meeting_lookup::MeetingLookup>();
+    visitor.stage::<answer_fresh::AnswerFresh>();
     visitor.stage::<params_rewrite::ParamsRewrite>();
     visitor.stage::<attendee_limit::AttendeeLimit>();
     visitor.stage::<presentation_default::PresentationDefault>();

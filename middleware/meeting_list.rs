@@ -82,7 +82,8 @@ impl Service<Call> for MeetingListService {
     }
 }
 
-fn list(mut meetings: Vec<Bytes>) -> Reply {
+/// A whole list of meetings, as BBB writes it.
+pub(crate) fn list(mut meetings: Vec<Bytes>) -> Reply {
     if meetings.is_empty() {
         let nothing = xml::Writer::response(ReturnCode::Success).raw(b"<meetings/>");
         let nothing = nothing.field("messageKey", "noMeetings");

@@ -7,7 +7,7 @@
 //! Another frontend's meeting does not exist. On `create` a meeting that nobody knows goes on, since it is to be made; on
 //! `isMeetingRunning` it is answered `false`; on every other call it is a fault. A `join` whose node is not ready yet is a
 //! [`Fault::MeetingNotReady`], which the way out turns into the waiting page. On the way back the stage notes what the node
-//! said: that the end was accepted, or that it does not run the meeting.
+//! said: that the end was accepted, or that it does not run the meeting; and that somebody was sent to it.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -28,7 +28,7 @@ use futures_util::future::Either;
 use serde::Deserialize;
 use tower::{Layer, Service};
 
-use crate::bbb::{CallKind, ReturnCode, xml};
+use crate::bbb::{CallKind, Outcome, ReturnCode, xml};
 use crate::call::{Call, Reply};
 use crate::cluster::{Meeting, MeetingState};
 use crate::facts::{Contract, Fact};
@@ -150,6 +150,9 @@ impl MeetingLookupLayer {
 
     /// Notes what the node said of the meeting.
     async fn heed(&self, kind: CallKind, meeting: &Meeting, reply: &Reply) {
+        if kind == CallKind::Join && reply.outcome.as_ref().is_none_or(Outcome::is_success) {
+            self.meetings.note_join(meeting);
+        }
         if kind == CallKind::End && reply.is_success() {
             self.meetings.record_ending(meeting).await;
         }
@@ -166,6 +169,8 @@ fn not_running() -> Reply {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::memory::Memory;
 
@@ -233,6 +238,19 @@ mod tests {
         let cluster = school().meeting("school", "m1", "n1", MeetingState::Live).replies_success();
         look_up(&cluster, CallKind::End).await.1.unwrap();
         assert_eq!(cluster.meeting_named("school", "m1").unwrap().state, MeetingState::Ending);
+    }
+
+    #[tokio::test]
+    async fn that_nobody_is_there_is_old_once_somebody_was_sent() {
+        let known =
+            || school().meeting("school", "m1", "n1", MeetingState::Live).seen("school", "m1", false, Duration::ZERO);
+        let meeting = |cluster: &Memory| cluster.meeting_named("school", "m1").unwrap();
+        let refused = known().replies("<response><returncode>FAILED</returncode></response>");
+        look_up(&refused, CallKind::Join).await.1.unwrap();
+        assert!(Meetings::seen(&refused, &meeting(&refused)).is_some());
+        let sent = known().replies_success();
+        look_up(&sent, CallKind::Join).await.1.unwrap();
+        assert!(Meetings::seen(&sent, &meeting(&sent)).is_none());
     }
 
     #[tokio::test]

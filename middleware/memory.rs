@@ -30,7 +30,7 @@ use crate::fault::{Fault, NodeFailure};
 use crate::frontend_resolve::FrontendResolve;
 use crate::meeting_lookup::MeetingLookup;
 use crate::meeting_scope::MeetingScope;
-use crate::ports::{Directory, Meetings, NodeRequest, Nodes, Ports};
+use crate::ports::{Directory, Meetings, NodeRequest, Nodes, Ports, Seen};
 use crate::request_sign::RequestSign;
 use crate::stage::{Endpoint, Next, Stage};
 
@@ -47,6 +47,7 @@ struct State {
     meetings: HashMap<ScopedId, Arc<Meeting>>,
     copies: Vec<BackendId>,
     seats: Vec<TakenSeat>,
+    seen: HashMap<ScopedId, Seen>,
     replies: Replies,
     requests: Vec<NodeRequest>,
 }
@@ -132,6 +133,13 @@ impl Memory {
         let meeting = claimed(&scope, self.frontend_named(key).id, self.backend_id(backend), size);
         let internal_id = Some(format!("internal-{id}"));
         self.state().place(Meeting { state: MeetingState::Live, internal_id, ..meeting });
+        self
+    }
+
+    /// What is known of a meeting without asking its node, and since when.
+    pub fn seen(self, key: &str, id: &str, running: bool, age: Duration) -> Self {
+        let scoped = self.scope(key, id).scoped;
+        self.state().seen.insert(scoped, Seen { age, running });
         self
     }
 

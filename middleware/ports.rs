@@ -67,6 +67,13 @@ pub trait Meetings: Send + Sync {
     /// store only for what has become of claims that memory has.
     fn listed(&self, frontend: FrontendId) -> BoxFuture<'_, Vec<Bytes>>;
 
+    /// What is known of a meeting that runs, without asking anybody, and since when. `None`: nothing that would stand in for
+    /// its node's answer.
+    fn seen(&self, meeting: &Meeting) -> Option<Seen>;
+
+    /// Somebody was sent to the meeting: that nobody is there is not to be relied on for a while.
+    fn note_join(&self, meeting: &Meeting);
+
     /// Takes a seat for someone who is about to be sent to a meeting, if its frontend has one left. Of simultaneous calls, be
     /// they at different servers, no more get one than there are.
     fn take_seat<'a>(&'a self, wanted: NewSeat<'a>) -> BoxFuture<'a, Result<Seat, Fault>>;
@@ -99,6 +106,15 @@ pub trait Meetings: Send + Sync {
 
     /// Its node says that it does not run it. If that cannot be noted, the node's next report says so once more.
     fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()>;
+}
+
+/// What is known of a meeting that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// How old that is.
+    pub age: Duration,
+    /// Whether it is running as BBB means it: someone has come.
+    pub running: bool,
 }
 
 /// For whom a seat is wanted.

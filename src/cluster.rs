@@ -4,6 +4,7 @@
 //! has to do, and not every one (asking a node, ending copies, a command), is taken through PostgreSQL: whoever takes it has it
 //! until its lease ends, and then anybody may.
 
+mod arrivals;
 mod background;
 mod commands;
 mod copies;
@@ -35,6 +36,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::store::{NewServer, Store, StoreError};
+use arrivals::Arrivals;
 use guard::Guard;
 use pulse::Pulse;
 use seats::Gates;
@@ -64,6 +66,8 @@ struct Inner {
     /// Look-ups that are under way, shared by all who want the same.
     look_ups: DashMap<ScopedId, LookUp>,
     doubtful: Mutex<Vec<Doubt>>,
+    /// Who was sent to a meeting of late.
+    arrivals: Arrivals,
     /// Where joins wait for seats of frontends that have only so many.
     gates: Gates,
     /// When the echoes were announced that have not come back.
@@ -114,6 +118,7 @@ impl Cluster {
             seqs: Mutex::default(),
             look_ups: DashMap::new(),
             doubtful: Mutex::default(),
+            arrivals: Arrivals::default(),
             gates: Gates::default(),
             echoes: Mutex::default(),
             commands: Notify::new(),

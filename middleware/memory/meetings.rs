@@ -12,7 +12,7 @@ use super::{Memory, TakenSeat, claimed};
 use crate::bbb::ScopedId;
 use crate::cluster::{BackendId, FrontendId, Meeting, MeetingState};
 use crate::fault::Fault;
-use crate::ports::{Born, Claim, Meetings, Move, NewClaim, NewSeat, Seat, Settled};
+use crate::ports::{Born, Claim, Meetings, Move, NewClaim, NewSeat, Seat, Seen, Settled};
 
 impl Meetings for Memory {
     fn known(&self, id: &str) -> Option<Arc<Meeting>> {
@@ -31,6 +31,14 @@ impl Meetings for Memory {
         let own = self.of_frontend(frontend).into_iter().filter(|meeting| meeting.state == MeetingState::Live);
         let entry = |id: &str| format!("<meeting><meetingID>{id}</meetingID></meeting>").into();
         ready(own.map(|meeting| entry(meeting.meeting_id.as_ref())).collect()).boxed()
+    }
+
+    fn seen(&self, meeting: &Meeting) -> Option<Seen> {
+        self.state().seen.get(&meeting.id).copied()
+    }
+
+    fn note_join(&self, meeting: &Meeting) {
+        self.state().seen.remove(&meeting.id);
     }
 
     fn take_seat<'a>(&'a self, wanted: NewSeat<'a>) -> BoxFuture<'a, Result<Seat, Fault>> {

@@ -75,6 +75,7 @@ impl Cluster {
         }
         view.forget_old_deletions();
         view.forget_old_reports();
+        self.0.arrivals.forget_old();
         if let Some(age) = pulse.borrow().age(Instant::now()) {
             gauge!("b3scale_view_age_seconds").set(age.as_secs_f64());
         }

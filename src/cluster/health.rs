@@ -183,7 +183,8 @@ impl Cluster {
                 Err(error) => tracing::warn!(backend.id = %backend.id, error, "A report of the store cannot be read"),
             },
             (Some(_), _) => self.0.view.forget_report(&backend),
-            (None, _) => {}
+            (None, Some(asked_at)) => self.0.view.confirm_report(status.backend, asked_at),
+            (None, None) => {}
         }
     }
 

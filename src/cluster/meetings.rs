@@ -6,7 +6,7 @@ use std::time::Duration;
 use b3scale_middleware::Fault;
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, MeetingState};
-use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, Move, NewClaim, NewSeat, Seat, Settled};
+use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, Move, NewClaim, NewSeat, Seat, Seen, Settled};
 use bytes::Bytes;
 use dashmap::DashMap;
 use futures_util::FutureExt;
@@ -89,6 +89,14 @@ impl Meetings for Cluster {
             own.iter().filter_map(|meeting| self.0.view.entry(meeting)).collect()
         }
         .boxed()
+    }
+
+    fn seen(&self, meeting: &Meeting) -> Option<Seen> {
+        self.seen_of(meeting)
+    }
+
+    fn note_join(&self, meeting: &Meeting) {
+        self.0.arrivals.note(&meeting.id);
     }
 
     fn take_seat<'a>(&'a self, wanted: NewSeat<'a>) -> BoxFuture<'a, Result<Seat, Fault>> {

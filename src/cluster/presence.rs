@@ -89,6 +89,11 @@ impl View {
         self.with_present(meeting, |there| u32::try_from(there.said.attendees.len()).unwrap_or(u32::MAX))
     }
 
+    /// How long ago the agent of a backend said all there is.
+    pub(super) fn presence_age(&self, backend: BackendId) -> Option<Duration> {
+        Some(self.present.get(&backend)?.told_at?.elapsed())
+    }
+
     /// What a list says of a meeting by the word of its node's agent, if that counts.
     pub(super) fn entry_present(&self, meeting: &Meeting) -> Option<Bytes> {
         self.with_present(meeting, |there| there.entry.clone()).flatten()

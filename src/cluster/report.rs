@@ -1,6 +1,7 @@
 //! What a node says of its meetings.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use b3scale_middleware::bbb::{ScopedId, XmlError, xml};
@@ -13,6 +14,8 @@ pub(super) struct Report {
     /// When the node was asked, by the clock of the store: nothing in it is older.
     pub(super) asked_at: SystemTime,
     pub(super) meetings: HashMap<ScopedId, Reported>,
+    /// When it was last asked and said the same.
+    confirmed_at: Mutex<SystemTime>,
 }
 
 /// One meeting of a report.
@@ -20,6 +23,8 @@ pub(super) struct Report {
 pub(super) struct Reported {
     pub(super) born: Born,
     pub(super) attendees: u32,
+    /// Whether someone has come, in the node's own words.
+    pub(super) running: bool,
     pub(super) breakout: bool,
     /// The internal id of the meeting that it is a breakout of.
     pub(super) parent: Option<String>,
@@ -38,12 +43,23 @@ impl Report {
         }
         let entries = xml::elements(document, &["response", "meetings", "meeting"]).map_err(unreadable)?;
         let read = entries.iter().filter_map(|entry| Reported::read(entry).transpose());
-        Ok(Self { asked_at, meetings: read.collect::<Result<_, _>>().map_err(unreadable)? })
+        Ok(Self { meetings: read.collect::<Result<_, _>>().map_err(unreadable)?, ..Self::empty(asked_at) })
     }
 
     /// A node of which nothing is known.
     pub(super) fn empty(asked_at: SystemTime) -> Self {
-        Self { asked_at, meetings: HashMap::new() }
+        Self { asked_at, meetings: HashMap::new(), confirmed_at: Mutex::new(asked_at) }
+    }
+
+    /// The node was asked then, and said the same.
+    pub(super) fn confirm(&self, asked_at: SystemTime) {
+        let mut confirmed_at = self.confirmed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *confirmed_at = asked_at.max(*confirmed_at);
+    }
+
+    /// When the node was asked that last said this, by the clock of the store.
+    pub(super) fn holds_since(&self) -> SystemTime {
+        *self.confirmed_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// People in its meetings. Whoever is in a breakout stays in its parent, and is counted there.
@@ -55,15 +71,24 @@ impl Report {
 impl Reported {
     /// Reads one entry. `None`: it does not say which meeting it is.
     fn read(entry: &Bytes) -> Result<Option<(ScopedId, Self)>, XmlError> {
-        let names =
-            ["meetingID", "internalMeetingID", "createTime", "participantCount", "isBreakout", "parentMeetingID"];
-        let [id, internal_id, create_time, people, breakout, parent] = xml::fields(entry, names)?;
+        let names = [
+            "meetingID",
+            "internalMeetingID",
+            "createTime",
+            "participantCount",
+            "running",
+            "isBreakout",
+            "parentMeetingID",
+        ];
+        let [id, internal_id, create_time, people, running, breakout, parent] = xml::fields(entry, names)?;
         let Some(id) = id.filter(|id| !id.is_empty()).map(|id| ScopedId::verbatim(&id)) else { return Ok(None) };
         let create_time = create_time.and_then(|time| time.trim().parse().ok()).unwrap_or_default();
         let born = Born { internal_id: internal_id.unwrap_or_default(), create_time, entry: None };
+        let attendees = people.map_or(0, |people| count(&people));
         let reported = Self {
             born,
-            attendees: people.map_or(0, |people| count(&people)),
+            attendees,
+            running: running.map_or(attendees > 0, |running| running == "true"),
             breakout: breakout.as_deref() == Some("true"),
             parent: parent.filter(|_| breakout.as_deref() == Some("true")),
             entry: match id.decode() {

@@ -1,5 +1,7 @@
 //! What this server knows: the roster, the meetings, and what the nodes last said of them.
 
+mod fresh;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};

@@ -33,6 +33,9 @@ const PEOPLE: [(&str, &str); 2] = [("Ada Lovelace", "MODERATOR"), ("Grace Hopper
 /// Pauses between looks at something that is to come to pass: they grow from the first to the second.
 const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(250)];
 
+/// How long servers may go by what a node said before somebody came.
+const FRESH_FOR: Duration = Duration::from_secs(20);
+
 type Outcome = Result<String, Mismatch>;
 
 /// A lesson on a cluster.
@@ -166,15 +169,19 @@ impl<'a> Lesson<'a> {
         self.runs_at(&meeting.tenant.endpoints, meeting).await
     }
 
-    /// Whether somebody is in a meeting, as some of the servers have it.
+    /// Whether somebody is in a meeting, as some of the servers have it. For a few seconds that may be what its node said before
+    /// they came.
     async fn runs_at(&self, servers: &[Endpoint], meeting: &Meeting<'_>) -> Result<(), Mismatch> {
         let wanted = "running: true";
-        let answer = self.call_at(servers, meeting, CallKind::IsMeetingRunning, &[]).await;
-        let answer = answer.map_err(|error| mismatch(wanted, error))?;
-        let [running] = answer.fields(["running"]);
-        Mismatch::unless(answer.succeeded() && running.as_deref() == Some("true"), wanted, || {
-            format!("{answer}, running: {}", running.unwrap_or_default())
-        })
+        let runs = async || {
+            let answer = self.call_at(servers, meeting, CallKind::IsMeetingRunning, &[]).await;
+            let answer = answer.map_err(|error| mismatch(wanted, error))?;
+            let [running] = answer.fields(["running"]);
+            let came = || format!("{answer}, running: {}", running.as_deref().unwrap_or_default());
+            Mismatch::unless(answer.succeeded(), wanted, came)?;
+            Ok((running.as_deref() != Some("true")).then(came))
+        };
+        eventually(FRESH_FOR, wanted, runs).await
     }
 
     /// The people of a meeting join it, and are all that is there.

@@ -7,6 +7,7 @@ mod circuit;
 mod counts;
 mod down;
 mod failures;
+mod fresh;
 mod frontends;
 mod joins;
 mod lesson;

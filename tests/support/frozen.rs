@@ -8,7 +8,7 @@ use b3scale_middleware::bbb::{CallKind, ScopedId};
 use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, MeetingState};
 use b3scale_middleware::memory::Memory;
 use b3scale_middleware::ports::{
-    Born, Claim, Directory, Meetings, Move, NewClaim, NewSeat, NodeRequest, Nodes, Seat, Settled,
+    Born, Claim, Directory, Meetings, Move, NewClaim, NewSeat, NodeRequest, Nodes, Seat, Seen, Settled,
 };
 use b3scale_middleware::{Call, Fault, Ports, Reply};
 use bytes::Bytes;
@@ -116,6 +116,12 @@ impl Meetings for World {
     fn listed(&self, _: FrontendId) -> BoxFuture<'_, Vec<Bytes>> {
         ready(vec![Bytes::from_static(b"<meeting><meetingID>m1</meetingID></meeting>")]).boxed()
     }
+
+    fn seen(&self, _: &Meeting) -> Option<Seen> {
+        None
+    }
+
+    fn note_join(&self, _: &Meeting) {}
 
     fn take_seat<'a>(&'a self, _: NewSeat<'a>) -> BoxFuture<'a, Result<Seat, Fault>> {
         ready(Ok(Seat::Full)).boxed()

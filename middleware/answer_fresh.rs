@@ -1,0 +1,215 @@
+//! `answer-fresh`: answers from memory what the meeting's node said a moment ago.
+//!
+//! ```toml
+//! [stages.answer-fresh]
+//! max-age = 10                   # how old what is known may be, in seconds; 0: every call goes on
+//! ```
+//!
+//! `isMeetingRunning` is what frontends ask all the time. While what is known of a meeting is younger than `max-age`, it is
+//! answered as the node answered then, or by what its agent has seen since; past it the call goes on. It goes on, too, while
+//! nothing is known of the meeting yet, while it is being ended, and while this server has just sent somebody to it who is not
+//! seen there yet. Who was sent by another server, to an empty meeting on a node without an agent, may be overlooked for `max-age`.
+//!
+//! In front of `gather` on `getMeetings` it lists what memory has, every element as the node wrote it, while all of the frontend's
+//! meetings are known that well. `meeting-list` answers so whatever their age.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use b3scale_middleware::bbb::CallKind;
+//! use b3scale_middleware::cluster::MeetingState;
+//! use b3scale_middleware::{answer_fresh::AnswerFresh, memory::Memory};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let cluster = Memory::new().frontend("school", "secret").backend("n1", &[]);
+//! let cluster = cluster.meeting("school", "m1", "n1", MeetingState::Live);
+//! let cluster = cluster.seen("school", "m1", true, Duration::from_secs(3));
+//! let (seen, reply) = cluster.through(AnswerFresh::default(), cluster.looked_up(CallKind::IsMeetingRunning, "m1")).await;
+//! assert!(seen.is_none() && reply.is_ok_and(|reply| reply.body.ends_with(b"<running>true</running></response>")));
+//! # });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{Either, ready};
+use serde::Deserialize;
+use tower::{Layer, Service};
+
+use crate::bbb::{CallKind, ReturnCode, xml};
+use crate::call::{Call, Reply};
+use crate::cluster::{Meeting, MeetingState};
+use crate::facts::{Contract, Fact};
+use crate::fault::Fault;
+use crate::meeting_list;
+use crate::ports::{Meetings, Ports, Seen};
+use crate::stage::{Next, SetupError, Stage, StageFuture, refuse};
+
+/// Settings of `answer-fresh`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AnswerFresh {
+    /// How old what is known may be, in seconds.
+    pub max_age: u32,
+}
+
+impl Default for AnswerFresh {
+    fn default() -> Self {
+        Self { max_age: 10 }
+    }
+}
+
+impl Stage for AnswerFresh {
+    const KIND: &'static str = "answer-fresh";
+    type Layer = AnswerFreshLayer;
+
+    fn contract(&self, call: CallKind) -> Contract {
+        let needs = match call {
+            CallKind::GetMeetings => Contract::needs(&[Fact::Frontend, Fact::Checksum]),
+            _ => Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::Meeting]),
+        };
+        needs.only(&[CallKind::IsMeetingRunning, CallKind::GetMeetings])
+    }
+
+    fn layer(self, ports: &Ports) -> Result<AnswerFreshLayer, SetupError> {
+        let answer = |running| xml::Writer::response(ReturnCode::Success).field("running", running).finish();
+        Ok(AnswerFreshLayer {
+            max_age: Duration::from_secs(self.max_age.into()),
+            meetings: Arc::clone(&ports.meetings),
+            running: answer("true"),
+            idle: answer("false"),
+        })
+    }
+}
+
+/// Wraps the rest of the pipeline in [`AnswerFreshService`].
+#[derive(Clone)]
+pub struct AnswerFreshLayer {
+    max_age: Duration,
+    meetings: Arc<dyn Meetings>,
+    running: Bytes,
+    idle: Bytes,
+}
+
+impl Layer<Next> for AnswerFreshLayer {
+    type Service = AnswerFreshService;
+
+    fn layer(&self, next: Next) -> AnswerFreshService {
+        AnswerFreshService { layer: self.clone(), next }
+    }
+}
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct AnswerFreshService {
+    layer: AnswerFreshLayer,
+    next: Next,
+}
+
+impl Service<Call> for AnswerFreshService {
+    type Response = Reply;
+    type Error = Fault;
+    type Future = StageFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.next.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> StageFuture {
+        let answered = match call.kind {
+            CallKind::GetMeetings => return self.list(call),
+            _ => call.facts.meeting().map(|meeting| meeting.and_then(|meeting| self.layer.answer(meeting))),
+        };
+        match answered {
+            Ok(Some(reply)) => Either::Left(ready(Ok(reply))),
+            Ok(None) => self.next.pass(call),
+            Err(fault) => refuse(fault),
+        }
+    }
+}
+
+impl AnswerFreshService {
+    fn list(&mut self, call: Call) -> StageFuture {
+        let frontend = match call.facts.frontend() {
+            Ok(frontend) => frontend.id,
+            Err(fault) => return refuse(fault),
+        };
+        let meetings = Arc::clone(&self.layer.meetings);
+        // One whose node is lost is in no list.
+        let lives = |meeting: &Arc<Meeting>| meeting.state != MeetingState::Detached;
+        let fresh = |meeting: Arc<Meeting>| self.layer.fresh(&meeting).is_some();
+        if !meetings.of_frontend(frontend).into_iter().filter(lives).all(fresh) {
+            return self.next.pass(call);
+        }
+        Either::Right(Box::pin(async move { Ok(meeting_list::list(meetings.listed(frontend).await)) }))
+    }
+}
+
+impl AnswerFreshLayer {
+    fn answer(&self, meeting: &Meeting) -> Option<Reply> {
+        let seen = self.fresh(meeting)?;
+        Some(Reply::xml(if seen.running { self.running.clone() } else { self.idle.clone() }))
+    }
+
+    fn fresh(&self, meeting: &Meeting) -> Option<Seen> {
+        let seen = self.meetings.seen(meeting).filter(|seen| seen.age < self.max_age)?;
+        (meeting.state == MeetingState::Live).then_some(seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    const YOUNG: Duration = Duration::from_secs(9);
+    const OLD: Duration = Duration::from_secs(10);
+
+    fn school(state: MeetingState) -> Memory {
+        let cluster = Memory::new().frontend("school", "secret").backend("n1", &[]).replies_success();
+        cluster.meeting("school", "m1", "n1", state)
+    }
+
+    /// What is answered from memory. `None`: the call went on.
+    async fn answered(cluster: &Memory, call: Call) -> Option<String> {
+        let (seen, reply) = cluster.through(AnswerFresh::default(), call).await;
+        let reply = reply.unwrap();
+        let text = String::from_utf8([vec![reply.body], reply.rest].concat().concat()).unwrap();
+        seen.is_none().then_some(text)
+    }
+
+    async fn running(cluster: &Memory) -> Option<String> {
+        answered(cluster, cluster.looked_up(CallKind::IsMeetingRunning, "m1")).await
+    }
+
+    #[tokio::test]
+    async fn what_is_fresh_is_answered_and_what_is_old_is_asked() {
+        let cluster = school(MeetingState::Live);
+        assert_eq!(running(&cluster).await, None, "nothing is known yet");
+        let cluster = cluster.seen("school", "m1", false, YOUNG);
+        let nobody = "<response><returncode>SUCCESS</returncode><running>false</running></response>";
+        assert_eq!(running(&cluster).await.as_deref(), Some(nobody));
+        let cluster = cluster.seen("school", "m1", true, OLD);
+        assert_eq!(running(&cluster).await, None);
+    }
+
+    #[tokio::test]
+    async fn of_a_meeting_that_is_being_ended_its_node_is_asked() {
+        let cluster = school(MeetingState::Ending).seen("school", "m1", true, YOUNG);
+        assert_eq!(running(&cluster).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_list_is_answered_while_every_meeting_is_known_well() {
+        let cluster = school(MeetingState::Live).meeting("school", "m2", "n1", MeetingState::Live);
+        let list = |cluster: &Memory| cluster.verified(CallKind::GetMeetings, "");
+        let cluster = cluster.seen("school", "m1", true, YOUNG);
+        assert_eq!(answered(&cluster, list(&cluster)).await, None);
+        let cluster = cluster.seen("school", "m2", true, YOUNG);
+        let listed = answered(&cluster, list(&cluster)).await.expect("it is answered");
+        assert!(listed.contains("<meetingID>m1</meetingID>") && listed.contains("<meetingID>m2</meetingID>"));
+    }
+}
