@@ -135,7 +135,7 @@ pub struct NewSeat<'a> {
 pub enum Seat {
     /// It is held under this id until its owner has come to the meeting, and not for long.
     Taken(Uuid),
-    /// None was needed: they are in the meeting, or have one there.
+    /// None was needed, since they are in the meeting or have one there; or none can be held while the store is away.
     Held,
     /// All are taken.
     Full,
