@@ -49,7 +49,7 @@ async fn a_placement_is_explained_and_nothing_is_placed() {
     let cluster = tagged().await;
     cluster.frontend("school", |settings| settings.required_tags = ["eu"].iter().collect()).await;
     let explained = cluster.operator().fetch("/explain/create?frontend=school&name=x").await.granted();
-    assert_eq!(explained["chosen"], json!(cluster.backends[0].url));
+    assert_eq!(explained["chosen"], json!(cluster.backends[0].url), "{explained}");
     let refused = &explained["candidates"][1];
     assert_eq!((&refused["verdict"], &refused["stage"]), (&json!("refused"), &json!("tag-filter")));
     assert!(refused["reason"].as_str().unwrap().contains("eu"), "{refused}");
