@@ -244,21 +244,19 @@ const JOINED: &str = "WITH given AS (
                 joined_voice boolean, has_video boolean, client_type text)
             JOIN node_meetings AS there ON there.backend_id = $1 AND there.internal_id = meeting AND gone_at IS NULL),
     arrived AS (
-        SELECT scoped, given.user_id FROM given WHERE NOT EXISTS (
+        SELECT scoped, given.user_id, given.user_id IN ('', given.internal_id) AS is_nameless FROM given WHERE NOT EXISTS (
             SELECT FROM attendees AS kept WHERE kept.backend_id = $1 AND kept.meeting = given.meeting
                 AND kept.internal_id = given.internal_id AND kept.gone_at IS NULL)),
     named AS (
-        DELETE FROM seats USING arrived WHERE seats.meeting = scoped AND seats.user_id = arrived.user_id
-        RETURNING seats.meeting, seats.user_id),
+        DELETE FROM seats USING arrived WHERE seats.meeting = scoped AND seats.user_id = arrived.user_id),
     nameless AS (
         DELETE FROM seats WHERE id IN (
             SELECT id FROM (
                 SELECT id, meeting, row_number() OVER (PARTITION BY meeting ORDER BY expires_at) AS place
                 FROM seats WHERE user_id IS NULL) AS ranked
             JOIN (
-                SELECT scoped, count(*) AS people FROM arrived
-                WHERE NOT EXISTS (SELECT FROM named WHERE named.meeting = scoped AND named.user_id = arrived.user_id)
-                GROUP BY scoped) AS others ON others.scoped = meeting
+                SELECT scoped, count(*) AS people FROM arrived WHERE is_nameless GROUP BY scoped) AS others
+                ON others.scoped = meeting
             WHERE place <= people))
     INSERT INTO attendees AS kept (backend_id, meeting, internal_id, user_id, full_name, moderator, presenter,
         listening_only, joined_voice, has_video, client_type, seq)

@@ -172,7 +172,9 @@ async fn whoever_arrives_gives_up_the_seat_that_was_kept_for_them() {
         )
     };
     cluster.database.execute(&[seats("'user-a'", 60), seats("NULL", 50), seats("NULL", 40)].concat()).await;
-    take(&cluster, &batch(2, Value::Null, json!([joined("m", "a"), joined("m", "x")]))).await;
+    let nameless =
+        json!({"type": "attendee_joined", "meeting": "int-m", "attendee": {"internal_id": "w", "user_id": "w"}});
+    take(&cluster, &batch(2, Value::Null, json!([joined("m", "a"), nameless, joined("m", "back-again")]))).await;
     assert_eq!(cluster.database.count("SELECT count(*) FROM seats").await, 1, "the newer one of no name is left");
     take(&cluster, &batch(3, Value::Null, json!([joined("m", "a")]))).await;
     assert_eq!(cluster.database.count("SELECT count(*) FROM seats").await, 1, "nobody arrives twice");

@@ -9,7 +9,7 @@ use b3scale_support::TestDatabase;
 async fn of_two_servers_that_start_at_once_one_migrates_and_the_other_waits() {
     let database = TestDatabase::empty().await;
     let other = Store::connect(database.url(), 1).await.unwrap();
-    let all = ["V1__cluster", "V2__many_servers", "V3__rest_api"].map(str::to_owned).to_vec();
+    let all = ["V1__cluster", "V2__many_servers", "V3__rest_api", "V4__agents"].map(str::to_owned).to_vec();
     assert_eq!(database.store().pending_migrations().await.unwrap(), all);
     let (one, two) = tokio::join!(database.store().migrate(), other.migrate());
     let mut applied = [one.unwrap(), two.unwrap()];
@@ -81,6 +81,7 @@ async fn what_there_is_stays_when_a_cluster_is_brought_up_to_date() {
     database.execute(before).await;
     database.execute(include_str!("../../migrations/V0002__many_servers.sql")).await;
     database.execute(include_str!("../../migrations/V0003__rest_api.sql")).await;
+    database.execute(include_str!("../../migrations/V0004__agents.sql")).await;
     let store = database.store();
     let meetings = store.load_meetings().await.unwrap();
     assert_eq!(

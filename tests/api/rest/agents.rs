@@ -18,6 +18,16 @@ async fn with_agent() -> TestCluster {
     cluster
 }
 
+/// The same, and only the first node takes meetings.
+async fn with_one_node_in_use() -> TestCluster {
+    let cluster = with_agent().await;
+    let other = cluster.backends[1].id;
+    cluster.operator().patch(&format!("/backends/{other}"), &json!({"admin_state": "stopped"})).await.granted();
+    let stopped = || cluster.cluster.backend(other).unwrap().takes_meetings().is_err();
+    cluster.until("the server knows that it is stopped", stopped).await;
+    cluster
+}
+
 #[tokio::test]
 async fn an_agent_finds_its_backend_and_is_heard_of() {
     let cluster = with_agent().await;
@@ -43,13 +53,7 @@ async fn an_agent_without_a_backend_is_told_so() {
 
 #[tokio::test]
 async fn what_has_happened_on_a_node_is_seen_at_once() {
-    let cluster = with_agent().await;
-    // Only the first node takes meetings.
-    cluster
-        .operator()
-        .patch(&format!("/backends/{}", cluster.backends[1].id), &json!({"admin_state": "stopped"}))
-        .await
-        .granted();
+    let cluster = with_one_node_in_use().await;
     let created = cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     let internal = created.field("internalMeetingID");
     let agent = cluster.agent("node-1");
@@ -99,9 +103,7 @@ fn batch(seq: u64, internal_id: &str, snapshot: bool, events: Value) -> Value {
 
 #[tokio::test]
 async fn what_an_agent_sends_is_in_every_servers_lists_and_exact() {
-    let cluster = with_agent().await;
-    let path = format!("/backends/{}", cluster.backends[1].id);
-    cluster.operator().patch(&path, &json!({"admin_state": "stopped"})).await.granted();
+    let cluster = with_one_node_in_use().await;
     let created = cluster.call(CallKind::Create, "name=Lesson&meetingID=m1&meta_origin=test").await.success();
     let internal = created.field("internalMeetingID");
     cluster.cluster.look_round().await;
@@ -137,8 +139,10 @@ async fn what_an_agent_sends_is_in_every_servers_lists_and_exact() {
     }
     let left = json!([{"type": "attendee_left", "meeting": internal, "attendee": "w_1"}]);
     send(batch(3, &internal, false, left)).await;
-    let counted = || other.backend(backend).unwrap().vitals.attendees() == 1;
-    within("every server counts them", other.wait_until(counted)).await;
+    for server in [&cluster.cluster, &other] {
+        let counted = || server.backend(backend).unwrap().vitals.attendees() == 1;
+        within("every server counts them", server.wait_until(counted)).await;
+    }
     let meetings = cluster.operator().fetch("/meetings?all=1").await.granted();
     assert_eq!(meetings[0]["meeting"]["Attendees"][0]["FullName"], "Grace");
 
