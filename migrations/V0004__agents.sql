@@ -1,11 +1,14 @@
 -- What the agents on the nodes say: which meetings run, and who is in them.
 
--- The last batch of an agent that counts. Batches of one start are numbered without gaps.
+-- The last batch of each start of an agent that counts. Batches of one start are numbered without gaps. The start that began
+-- last speaks for the node; what comes late from one before it does not count.
 CREATE TABLE agents (
-    backend_id uuid PRIMARY KEY REFERENCES backends ON DELETE CASCADE,
-    -- Of the agent.
+    backend_id uuid NOT NULL REFERENCES backends ON DELETE CASCADE,
     boot       uuid NOT NULL,
-    seq        bigint NOT NULL
+    seq        bigint NOT NULL,
+    begun_at   timestamptz NOT NULL,
+    heard_at   timestamptz NOT NULL,
+    PRIMARY KEY (backend_id, boot)
 );
 
 -- Every change of the two tables below carries the seq of its backend's status, by which the servers follow it. What is gone
@@ -48,6 +51,7 @@ CREATE TABLE attendees (
 );
 
 CREATE INDEX attendees_by_seq ON attendees (backend_id, seq);
+CREATE INDEX attendees_gone ON attendees (gone_at) WHERE gone_at IS NOT NULL;
 
 -- People who were sent to their node and have not come there yet, of frontends that may have only so many. Without them, of
 -- many joins at once each would find a seat.

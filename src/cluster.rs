@@ -72,6 +72,8 @@ struct Inner {
     gates: Gates,
     /// When the echoes were announced that have not come back.
     echoes: Mutex<VecDeque<Instant>>,
+    /// Held while what is not announced is followed, so that nothing is followed in the middle of a full load.
+    following: tokio::sync::Mutex<()>,
     /// A command has been announced.
     commands: Notify,
     /// A reload of the pipeline has been announced.
@@ -121,6 +123,7 @@ impl Cluster {
             arrivals: Arrivals::default(),
             gates: Gates::default(),
             echoes: Mutex::default(),
+            following: tokio::sync::Mutex::default(),
             commands: Notify::new(),
             reloads: Notify::new(),
             tasks: Mutex::default(),

@@ -56,8 +56,12 @@ pub(super) async fn heartbeat(State(admin): State<Admin>, who: Caller<Agents>) -
 pub(super) async fn ingest(
     State(admin): State<Admin>,
     who: Caller<Agents>,
-    Document(batch): Document<Batch>,
+    Document(mut batch): Document<Batch>,
 ) -> Result<Reply<Receipt>, Problem> {
+    if batch.events.len() > Batch::MOST_EVENTS {
+        return Err(Problem::TooLarge);
+    }
+    batch.tidy();
     let backend = admin.backend_of(who.subject()).await?;
     let ingested = admin.store.ingest(backend, &batch).await?;
     admin.cluster.heed(backend, &ingested).await;

@@ -193,7 +193,7 @@ impl Reporter {
             boot: self.boot,
             seq: self.seq,
             snapshot,
-            deaf: self.deaf,
+            deaf: self.deaf || self.stale,
             events: self.outbox.take(now),
             node: self.gauge.figures(self.roster.meetings(), self.roster.attendees()),
         }

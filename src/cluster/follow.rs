@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{BackendId, MeetingState};
 use metrics::{counter, gauge};
+use tokio::sync::MutexGuard;
 use tokio::time::sleep;
 
 use super::{Cluster, Inner};
@@ -47,9 +48,10 @@ impl Cluster {
         self.0.pulse.send_modify(|pulse| pulse.prove(began));
         // Those that were announced to a connection that is gone are never heard.
         self.echoes().clear();
+        let following = self.0.following.lock().await;
         self.seqs().clear();
         view.forget_presence();
-        self.follow_statuses().await
+        self.follow_on(&following).await
     }
 
     /// Reads one meeting again.
@@ -178,6 +180,12 @@ impl Cluster {
 
     /// Takes in what any server has seen of the nodes since the last look.
     pub(super) async fn follow_statuses(&self) -> Result<(), StoreError> {
+        let following = self.0.following.lock().await;
+        self.follow_on(&following).await
+    }
+
+    /// The same for whoever alone follows.
+    async fn follow_on(&self, _: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
         let Inner { store, view, .. } = &*self.0;
         let known: Vec<(BackendId, i64)> = self.seqs().iter().map(|(id, seq)| (*id, seq.whole)).collect();
         let statuses = self.noted(store.statuses_since(&known).await)?;

@@ -140,7 +140,8 @@ impl Cluster {
             report: news.map(|((document, _), digest)| (&document[..], digest)),
             next: match agent {
                 _ if health.is_in_doubt() => IN_DOUBT,
-                Some(_) => WITH_AGENT,
+                Some(_) if !self.0.view.is_doubted(backend.id) => WITH_AGENT,
+                Some(_) => WITHOUT_AGENT,
                 None => WITHOUT_AGENT,
             },
         };

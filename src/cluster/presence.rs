@@ -7,8 +7,9 @@ use b3scale_middleware::bbb::{XmlError, xml};
 use b3scale_middleware::cluster::{Backend, BackendId, Meeting};
 use bytes::Bytes;
 
+use super::report::under_tenants_id;
 use super::view::View;
-use crate::rest::{NodeAttendee, NodeMeeting};
+use crate::rest::NodeAttendee;
 use crate::store::{Presence, PresentMeeting};
 
 /// How long an agent's word counts after it has said all there is. Then its node's reports count again.
@@ -33,6 +34,12 @@ struct Shown {
     entry: Option<Bytes>,
 }
 
+impl Present {
+    fn counts(&self) -> bool {
+        self.told_at.is_some_and(|told_at| told_at.elapsed() < COUNTS_FOR)
+    }
+}
+
 impl View {
     /// Up to which number of a backend's status is known what its agent says.
     pub(super) fn presence_seq(&self, backend: BackendId) -> i64 {
@@ -42,6 +49,10 @@ impl View {
     /// Takes in what an agent has said up to `seq`.
     pub(super) fn take_presence(&self, backend: &Backend, news: Presence, seq: i64, told_at: Option<Instant>) {
         let mut present = self.present.entry(backend.id).or_default();
+        if seq < present.seq {
+            return;
+        }
+        let counted = present.counts();
         let mut changed: Vec<String> = Vec::new();
         for (id, meeting) in news.meetings {
             match meeting {
@@ -60,15 +71,18 @@ impl View {
         }
         changed.sort_unstable();
         changed.dedup();
-        for id in changed {
-            if let Some(there) = present.meetings.get_mut(&id) {
+        for id in &changed {
+            if let Some(there) = present.meetings.get_mut(id) {
                 there.entry = self.entry_with(backend.id, &there.said);
             }
         }
         (present.seq, present.told_at) = (seq, told_at);
+        let is_news = !changed.is_empty() || counted != present.counts();
         drop(present);
-        self.recount_one(backend);
-        self.changed.notify_waiters();
+        if is_news {
+            self.recount_one(backend);
+            self.changed.notify_waiters();
+        }
     }
 
     /// A node has reported: what lists say of its meetings is made anew.
@@ -94,16 +108,29 @@ impl View {
         Some(self.present.get(&backend)?.told_at?.elapsed())
     }
 
-    /// What a list says of a meeting by the word of its node's agent, if that counts.
+    /// What a list says of a meeting by the word of its node's agent, if that counts. One that no report lists yet is what its
+    /// create made, with those who are there.
     pub(super) fn entry_present(&self, meeting: &Meeting) -> Option<Bytes> {
-        self.with_present(meeting, |there| there.entry.clone()).flatten()
+        let said = |there: &Shown| match (&there.entry, &meeting.entry) {
+            (Some(entry), _) => Some(entry.clone()),
+            (None, Some(created)) => {
+                let entry = with_attendees(created, &there.said).ok()?;
+                under_tenants_id(&entry, &meeting.id, meeting.meeting_id.as_ref()).ok()
+            }
+            (None, None) => None,
+        };
+        self.with_present(meeting, said).flatten()
+    }
+
+    /// Whether an agent has spoken for a node, and its word does not count now.
+    pub(super) fn is_doubted(&self, backend: BackendId) -> bool {
+        self.present.get(&backend).is_some_and(|present| present.seq > 0 && !present.counts())
     }
 
     fn with_present<T>(&self, meeting: &Meeting, read: impl FnOnce(&Shown) -> T) -> Option<T> {
         let internal_id = meeting.internal_id.as_ref()?;
         let present = self.present.get(&meeting.backend)?;
-        let counts = present.told_at.is_some_and(|told_at| told_at.elapsed() < COUNTS_FOR);
-        present.meetings.get(internal_id).filter(|_| counts).map(read)
+        present.meetings.get(internal_id).filter(|_| present.counts()).map(read)
     }
 
     /// The report's entry of a meeting with those who are there now.
@@ -132,7 +159,7 @@ fn with_attendees(entry: &Bytes, said: &PresentMeeting) -> Result<Bytes, XmlErro
             None => written(one),
         });
     }
-    let counts = counts(&said.meeting, &people);
+    let counts = counts(&people);
     let counted = xml::rewrite(entry, |path, _| match path.names() {
         ["meeting", name] => counts.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone()),
         _ => None,
@@ -141,22 +168,18 @@ fn with_attendees(entry: &Bytes, said: &PresentMeeting) -> Result<Bytes, XmlErro
 }
 
 /// What BBB counts of the people in a meeting.
-fn counts(meeting: &NodeMeeting, people: &[&NodeAttendee]) -> Vec<(&'static str, String)> {
+fn counts(people: &[&NodeAttendee]) -> Vec<(&'static str, String)> {
     let count = |is: fn(&NodeAttendee) -> bool| people.iter().filter(|one| is(one)).count().to_string();
     let mut counts = vec![
-        ("running", (!people.is_empty()).to_string()),
         ("participantCount", people.len().to_string()),
         ("listenerCount", count(|one| one.listening_only)),
         ("voiceParticipantCount", count(|one| one.joined_voice)),
         ("videoCount", count(|one| one.has_video)),
         ("moderatorCount", count(|one| one.moderator)),
     ];
-    // Nobody is not there any more who was there once.
+    // Of an empty one the node says for a while that it runs, and for how long is for the node to say.
     if !people.is_empty() {
-        counts.push(("hasUserJoined", true.to_string()));
-    }
-    if meeting.recording {
-        counts.push(("recording", true.to_string()));
+        counts.extend(["running", "hasUserJoined"].map(|name| (name, true.to_string())));
     }
     counts
 }

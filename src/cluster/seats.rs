@@ -40,7 +40,9 @@ impl Gates {
 impl Cluster {
     /// Takes a seat for a join, by the store or, while that is away, by what memory knows.
     pub(super) async fn seat(&self, wanted: NewSeat<'_>) -> Result<Seat, Fault> {
-        let _turn = self.0.gates.of(wanted.frontend).lock().await;
+        let Ok(_turn) = timeout(SEAT_LIMIT, self.0.gates.of(wanted.frontend).lock()).await else {
+            return Err(Fault::StoreAway(format!("no seat was given out within {} s", SEAT_LIMIT.as_secs())));
+        };
         let people = self.people(wanted.frontend);
         let present = wanted.user.is_some_and(|user| self.is_in(wanted.meeting, user));
         if !self.0.pulse.borrow().is_away() {

@@ -29,6 +29,67 @@ pub struct Batch {
     pub node: NodeFigures,
 }
 
+/// The most characters of an id. BBB has none that is longer.
+const LONGEST_ID: usize = 500;
+
+/// The most characters of a name.
+const LONGEST_NAME: usize = 1000;
+
+impl Batch {
+    /// The most events of a batch.
+    pub const MOST_EVENTS: usize = 10_000;
+
+    /// The same with texts that can be kept: bounded, and without the one character that no database has. What a user calls
+    /// themselves must not keep an agent from being heard.
+    pub fn tidy(&mut self) {
+        for there in self.snapshot.iter_mut().flat_map(|snapshot| &mut snapshot.meetings) {
+            there.meeting.tidy();
+            there.attendees.iter_mut().for_each(NodeAttendee::tidy);
+        }
+        for event in &mut self.events {
+            match event {
+                Event::MeetingCreated { meeting } => meeting.tidy(),
+                Event::AttendeeJoined { meeting, attendee } => {
+                    tidy(meeting, LONGEST_ID);
+                    attendee.tidy();
+                }
+                Event::MeetingEnded { meeting } | Event::RecordingChanged { meeting, .. } => tidy(meeting, LONGEST_ID),
+                Event::AttendeeLeft { meeting, attendee } | Event::AttendeeChanged { meeting, attendee, .. } => {
+                    tidy(meeting, LONGEST_ID);
+                    tidy(attendee, LONGEST_ID);
+                }
+                Event::Unknown => {}
+            }
+        }
+        tidy(&mut self.node.bbb_version, LONGEST_NAME);
+    }
+}
+
+impl NodeMeeting {
+    fn tidy(&mut self) {
+        tidy(&mut self.internal_id, LONGEST_ID);
+        tidy(&mut self.id, LONGEST_ID);
+    }
+}
+
+impl NodeAttendee {
+    fn tidy(&mut self) {
+        tidy(&mut self.internal_id, LONGEST_ID);
+        tidy(&mut self.user_id, LONGEST_ID);
+        tidy(&mut self.full_name, LONGEST_NAME);
+        tidy(&mut self.client_type, LONGEST_NAME);
+    }
+}
+
+fn tidy(text: &mut String, longest: usize) {
+    if text.contains('\0') {
+        text.retain(|char| char != '\0');
+    }
+    if let Some((end, _)) = text.char_indices().nth(longest) {
+        text.truncate(end);
+    }
+}
+
 /// Everything that runs on a node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Snapshot {

@@ -27,10 +27,19 @@ pub struct Ingested {
     pub receipt: Receipt,
     /// Whether it counts. `false`: it has been taken before, or something before it is missing.
     pub counts: bool,
-    /// Meetings that have ended by it: the ids as nodes know them, and the node's own.
+    /// Meetings that are believed to run there and have ended by the agent's word: the ids as nodes know them, and the node's
+    /// own. Told again as long as it is so, since whoever was told may have come to nothing.
     pub ended: Vec<(String, String)>,
     /// Whether it speaks of meetings that have no place on this backend.
     pub strangers: bool,
+}
+
+/// What is known of the agents of a node.
+struct Known {
+    /// The last batch of this start that counts. `None`: it is new.
+    last: Option<i64>,
+    /// Whether this start speaks for the node, or may: no other is heard.
+    speaks: bool,
 }
 
 impl Store {
@@ -48,11 +57,15 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn forget_gone(&self) -> Result<(), StoreError> {
-        for sql in [
-            "DELETE FROM node_meetings WHERE gone_at < now() - interval '10 minutes'",
-            "DELETE FROM attendees WHERE gone_at < now() - interval '10 minutes'",
+        let gone = [
             "DELETE FROM seats WHERE expires_at < now()",
-        ] {
+            "DELETE FROM agents WHERE heard_at < now() - interval '1 day'",
+            "DELETE FROM attendees WHERE (backend_id, meeting, internal_id) IN (
+                SELECT backend_id, meeting, internal_id FROM attendees
+                WHERE gone_at < now() - interval '10 minutes' LIMIT 50000)",
+            "DELETE FROM node_meetings WHERE gone_at < now() - interval '10 minutes'",
+        ];
+        for sql in gone {
             self.rows("forget what is gone", sql, &[]).await?;
         }
         Ok(())
@@ -73,27 +86,29 @@ impl Work for Ingest<'_> {
 
     async fn run(&self, transaction: &Transaction<'_>) -> Result<Ingested, StoreError> {
         let Some(seq) = self.lock(transaction).await? else { return Ok(self.refused(0)) };
-        let last = self.last(transaction).await?;
+        let Known { last, speaks } = self.known(transaction).await?;
         let asked = i64::try_from(self.batch.seq).unwrap_or(i64::MAX);
         let whole = self.folded.whole;
         match last {
             // The answer to it was lost, or it was overtaken by one that is sent again.
             Some(last) if asked <= last => {
                 let receipt = Receipt { seq: last.unsigned_abs(), snapshot: false };
-                return Ok(Ingested { receipt, ..self.refused(0) });
+                let ended = self.ended(transaction).await?;
+                return Ok(Ingested { receipt, ended, ..self.refused(0) });
             }
+            Some(last) if !speaks => return Ok(self.refused(last)),
             Some(last) if asked != last + 1 && !whole => return self.doubt(transaction, last).await,
-            None if !whole => return self.doubt(transaction, 0).await,
+            None if !whole => return Ok(self.refused(0)),
             Some(_) | None => {}
         }
         self.note(transaction, asked).await?;
-        let mut ended = Vec::new();
         if whole {
-            ended = self.drop_others(transaction, seq).await?;
+            self.drop_others(transaction, seq).await?;
         }
-        ended.extend(self.write_meetings(transaction, seq).await?);
+        self.write_meetings(transaction, seq).await?;
         self.write_attendees(transaction, seq).await?;
         let strangers = self.count(transaction).await?;
+        let ended = self.ended(transaction).await?;
         Ok(Ingested { receipt: Receipt { seq: self.batch.seq, snapshot: false }, counts: true, ended, strangers })
     }
 }
@@ -127,38 +142,44 @@ impl Ingest<'_> {
         rows.first().map(|row| column("backend_status", row, "seq")).transpose()
     }
 
-    /// The last batch of this start of the agent that counts.
-    async fn last(&self, transaction: &Transaction<'_>) -> Result<Option<i64>, StoreError> {
-        let sql = "SELECT seq FROM agents WHERE backend_id = $1 AND boot = $2";
-        let rows = transaction.rows(sql, &[&self.backend, &self.batch.boot]).await?;
-        rows.first().map(|row| column("agents", row, "seq")).transpose()
+    async fn known(&self, transaction: &Transaction<'_>) -> Result<Known, StoreError> {
+        const TABLE: &str = "agents";
+        // A start that others came after speaks again only if none of them is heard any more.
+        let sql = "SELECT mine.seq, NOT EXISTS (
+                    SELECT FROM agents AS later WHERE later.backend_id = $1 AND later.begun_at > mine.begun_at
+                        AND later.heard_at > now() - interval '10 seconds')
+                AND ($3 OR NOT EXISTS (
+                    SELECT FROM agents AS later WHERE later.backend_id = $1 AND later.begun_at > mine.begun_at)) AS speaks
+            FROM agents AS mine WHERE backend_id = $1 AND boot = $2";
+        let rows = transaction.rows(sql, &[&self.backend, &self.batch.boot, &self.folded.whole]).await?;
+        let Some(row) = rows.first() else { return Ok(Known { last: None, speaks: true }) };
+        Ok(Known { last: Some(column(TABLE, row, "seq")?), speaks: column(TABLE, row, "speaks")? })
     }
 
+    /// From here on this start speaks for the node.
     async fn note(&self, transaction: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO agents (backend_id, boot, seq) VALUES ($1, $2, $3)
-            ON CONFLICT (backend_id) DO UPDATE SET boot = excluded.boot, seq = excluded.seq";
+        let sql =
+            "INSERT INTO agents AS mine (backend_id, boot, seq, begun_at, heard_at) VALUES ($1, $2, $3, now(), now())
+            ON CONFLICT (backend_id, boot) DO UPDATE SET seq = excluded.seq, heard_at = now(), begun_at = CASE
+                WHEN EXISTS (SELECT FROM agents AS later WHERE later.backend_id = $1 AND later.begun_at > mine.begun_at)
+                THEN now() ELSE mine.begun_at END";
         transaction.rows(sql, &[&self.backend, &self.batch.boot, &seq]).await.map(drop)
     }
 
-    /// What is not in a whole picture is gone. Returns the meetings that are.
-    async fn drop_others(&self, transaction: &Transaction<'_>, seq: i64) -> Result<Vec<(String, String)>, StoreError> {
+    /// What is not in a whole picture is gone.
+    async fn drop_others(&self, transaction: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
         let meetings: Vec<&str> = self.folded.meetings.keys().copied().collect();
         let gone = "UPDATE node_meetings SET gone_at = now(), seq = $2
-            WHERE backend_id = $1 AND gone_at IS NULL AND internal_id <> ALL($3) RETURNING id, internal_id";
-        let ended = transaction.rows(gone, &[&self.backend, &seq, &meetings]).await?;
+            WHERE backend_id = $1 AND gone_at IS NULL AND internal_id <> ALL($3)";
+        transaction.rows(gone, &[&self.backend, &seq, &meetings]).await?;
         let (of, there): (Vec<&str>, Vec<&str>) = self.folded.there.keys().copied().unzip();
         let left = "UPDATE attendees SET gone_at = now(), seq = $2 WHERE backend_id = $1 AND gone_at IS NULL
             AND (meeting, internal_id) NOT IN (SELECT * FROM unnest($3::text[], $4::text[]))";
-        transaction.rows(left, &[&self.backend, &seq, &of, &there]).await?;
-        ended.iter().map(both_ids).collect()
+        transaction.rows(left, &[&self.backend, &seq, &of, &there]).await.map(drop)
     }
 
-    /// Writes what is said of meetings, and returns those that have ended.
-    async fn write_meetings(
-        &self,
-        transaction: &Transaction<'_>,
-        seq: i64,
-    ) -> Result<Vec<(String, String)>, StoreError> {
+    /// Writes what is said of meetings.
+    async fn write_meetings(&self, transaction: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
         let Folded { whole, meetings, ended, recordings, .. } = self.folded;
         if !meetings.is_empty() {
             // One that has ended is there again only in a whole picture.
@@ -167,8 +188,9 @@ impl Ingest<'_> {
                     AS given (internal_id text, id text, create_time bigint, breakout boolean, recording boolean)
                 ON CONFLICT (backend_id, internal_id) DO UPDATE SET id = excluded.id, create_time = excluded.create_time,
                     breakout = excluded.breakout, recording = excluded.recording, gone_at = NULL, seq = excluded.seq
-                WHERE (kept.gone_at IS NULL OR $4) AND (kept.gone_at, kept.id, kept.recording) IS DISTINCT FROM
-                    (NULL::timestamptz, excluded.id, excluded.recording)";
+                WHERE (kept.gone_at IS NULL OR $4)
+                    AND (kept.gone_at, kept.id, kept.create_time, kept.breakout, kept.recording) IS DISTINCT FROM
+                        (NULL::timestamptz, excluded.id, excluded.create_time, excluded.breakout, excluded.recording)";
             let given = json!(meetings.values().collect::<Vec<_>>());
             transaction.rows(sql, &[&self.backend, &seq, &given, whole]).await?;
         }
@@ -180,7 +202,7 @@ impl Ingest<'_> {
             transaction.rows(sql, &[&self.backend, &seq, &meetings, &states]).await?;
         }
         if ended.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let ended: Vec<&str> = ended.iter().copied().collect();
         // Nobody says of those who are there at the end that they leave.
@@ -188,9 +210,8 @@ impl Ingest<'_> {
                 UPDATE attendees SET gone_at = now(), seq = $2
                 WHERE backend_id = $1 AND meeting = ANY($3) AND gone_at IS NULL)
             UPDATE node_meetings SET gone_at = now(), seq = $2
-            WHERE backend_id = $1 AND internal_id = ANY($3) AND gone_at IS NULL RETURNING id, internal_id";
-        let rows = transaction.rows(sql, &[&self.backend, &seq, &ended]).await?;
-        rows.iter().map(both_ids).collect()
+            WHERE backend_id = $1 AND internal_id = ANY($3) AND gone_at IS NULL";
+        transaction.rows(sql, &[&self.backend, &seq, &ended]).await.map(drop)
     }
 
     /// Writes what is said of attendees. Those of meetings that are not there are in none.
@@ -222,6 +243,17 @@ impl Ingest<'_> {
         Ok(())
     }
 
+    /// Meetings that have their place there, and have ended by the agent's word.
+    async fn ended(&self, transaction: &Transaction<'_>) -> Result<Vec<(String, String)>, StoreError> {
+        const TABLE: &str = "meetings";
+        let sql = "SELECT meetings.id, meetings.internal_id FROM meetings
+            JOIN node_meetings AS gone ON gone.backend_id = $1 AND gone.internal_id = meetings.internal_id
+            WHERE meetings.backend_id = $1 AND state IN ('live', 'ending') AND gone_at IS NOT NULL";
+        let rows = transaction.rows(sql, &[&self.backend]).await?;
+        let ids = |row: &Row| Ok((column(TABLE, row, "id")?, column(TABLE, row, "internal_id")?));
+        rows.iter().map(ids).collect()
+    }
+
     /// Counts the people on the node, and says whether it runs something that has no place on it.
     async fn count(&self, transaction: &Transaction<'_>) -> Result<bool, StoreError> {
         let sql = "UPDATE backend_status SET told_at = CASE WHEN $2 THEN NULL ELSE now() END, attendees = (
@@ -237,14 +269,17 @@ impl Ingest<'_> {
     }
 }
 
-/// Writes who has joined, and gives up the seats that were kept for them.
+/// Writes who has joined, and gives up the seats that were kept for them. Whoever was given no id by the frontend has one that the
+/// node makes, beginning with `w_`.
 const JOINED: &str = "WITH given AS (
         SELECT given.*, there.id AS scoped FROM jsonb_to_recordset($3) AS given (meeting text, internal_id text,
                 user_id text, full_name text, moderator boolean, presenter boolean, listening_only boolean,
                 joined_voice boolean, has_video boolean, client_type text)
             JOIN node_meetings AS there ON there.backend_id = $1 AND there.internal_id = meeting AND gone_at IS NULL),
     arrived AS (
-        SELECT scoped, given.user_id, given.user_id IN ('', given.internal_id) AS is_nameless FROM given WHERE NOT EXISTS (
+        SELECT scoped, given.user_id,
+            given.user_id = '' OR given.user_id = given.internal_id AND given.user_id LIKE 'w\\_%' AS is_nameless
+        FROM given JOIN meetings AS placed ON placed.id = scoped AND placed.backend_id = $1 WHERE NOT EXISTS (
             SELECT FROM attendees AS kept WHERE kept.backend_id = $1 AND kept.meeting = given.meeting
                 AND kept.internal_id = given.internal_id AND kept.gone_at IS NULL)),
     named AS (
@@ -282,11 +317,6 @@ const CHANGED: &str = "UPDATE attendees AS kept SET moderator = coalesce(given.m
         listening_only boolean, joined_voice boolean, has_video boolean)
     WHERE kept.backend_id = $1 AND kept.meeting = given.meeting AND kept.internal_id = given.internal_id
         AND gone_at IS NULL";
-
-fn both_ids(row: &Row) -> Result<(String, String), StoreError> {
-    const TABLE: &str = "node_meetings";
-    Ok((column(TABLE, row, "id")?, column(TABLE, row, "internal_id")?))
-}
 
 /// Something about somebody in a meeting, as a statement takes it.
 fn of_meeting(meeting: &str, said: &impl serde::Serialize) -> Value {

@@ -97,7 +97,8 @@ const SEAT: &str = "WITH speaking AS MATERIALIZED (
         UNION ALL
         SELECT 1 WHERE $10 AND $6 NOT IN (SELECT backend_id FROM speaking)),
     there AS (
-        SELECT count(*) AS people FROM meetings
+        SELECT count(DISTINCT (attendees.backend_id, attendees.meeting,
+            coalesce(nullif(attendees.user_id, ''), attendees.internal_id))) AS people FROM meetings
         JOIN speaking USING (backend_id)
         JOIN node_meetings AS running USING (backend_id, internal_id)
         JOIN attendees ON attendees.backend_id = running.backend_id AND attendees.meeting = running.internal_id

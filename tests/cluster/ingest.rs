@@ -10,8 +10,9 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, scoped};
 
 const BOOT: &str = "00000000-0000-0000-0000-0000000000b0";
 
@@ -26,7 +27,7 @@ fn batch(seq: u64, snapshot: Value, events: Value) -> Batch {
 
 fn meeting(id: &str, people: &[&str]) -> Value {
     let people: Vec<Value> = people.iter().map(|id| person(id)).collect();
-    json!({"internal_id": format!("int-{id}"), "id": id, "create_time": 1, "attendees": people})
+    json!({"internal_id": format!("internal-{id}"), "id": scoped(id).to_string(), "create_time": 1, "attendees": people})
 }
 
 fn person(id: &str) -> Value {
@@ -34,11 +35,11 @@ fn person(id: &str) -> Value {
 }
 
 fn joined(meeting: &str, id: &str) -> Value {
-    json!({"type": "attendee_joined", "meeting": format!("int-{meeting}"), "attendee": person(id)})
+    json!({"type": "attendee_joined", "meeting": format!("internal-{meeting}"), "attendee": person(id)})
 }
 
 fn left(meeting: &str, id: &str) -> Value {
-    json!({"type": "attendee_left", "meeting": format!("int-{meeting}"), "attendee": id})
+    json!({"type": "attendee_left", "meeting": format!("internal-{meeting}"), "attendee": id})
 }
 
 async fn take(cluster: &Fixture, batch: &Batch) -> Ingested {
@@ -53,7 +54,7 @@ async fn people(cluster: &Fixture, backend: BackendId) -> BTreeSet<(String, Stri
 }
 
 fn set(people: &[(&str, &str)]) -> BTreeSet<(String, String)> {
-    people.iter().map(|(meeting, who)| (format!("int-{meeting}"), (*who).to_owned())).collect()
+    people.iter().map(|(meeting, who)| (format!("internal-{meeting}"), (*who).to_owned())).collect()
 }
 
 #[tokio::test]
@@ -98,6 +99,29 @@ async fn what_is_missing_is_asked_for() {
     assert_eq!((late.counts, late.receipt), (false, Receipt { seq: 3, snapshot: false }), "it was overtaken");
 }
 
+/// A start whose last batch is still under way when the next start already speaks.
+#[tokio::test]
+async fn what_an_earlier_start_says_late_does_not_count() {
+    let cluster = Fixture::new().await;
+    let later = |batch: Batch| Batch { boot: Uuid::from_u128(2), ..batch };
+    take(&cluster, &batch(1, json!([meeting("m", &["a"])]), json!([]))).await;
+    take(&cluster, &later(batch(1, json!([meeting("m", &["b"])]), json!([])))).await;
+    for late in
+        [batch(2, Value::Null, json!([joined("m", "late")])), batch(2, json!([meeting("m", &["a"])]), json!([]))]
+    {
+        let refused = take(&cluster, &late).await;
+        assert_eq!((refused.counts, refused.receipt), (false, Receipt { seq: 1, snapshot: true }));
+    }
+    assert!(take(&cluster, &later(batch(2, Value::Null, json!([joined("m", "c")])))).await.counts);
+    assert_eq!(people(&cluster, cluster.a).await, set(&[("m", "b"), ("m", "c")]));
+    // When nobody has heard of the later one for a while, a whole picture of the earlier one counts again.
+    cluster.database.execute("UPDATE agents SET heard_at = now() - interval '1 minute'").await;
+    assert!(!take(&cluster, &batch(2, Value::Null, json!([joined("m", "late")]))).await.counts);
+    assert!(take(&cluster, &batch(3, json!([meeting("m", &["d"])]), json!([]))).await.counts);
+    assert!(take(&cluster, &batch(4, Value::Null, json!([joined("m", "e")]))).await.counts);
+    assert_eq!(people(&cluster, cluster.a).await, set(&[("m", "d"), ("m", "e")]));
+}
+
 /// Whether the agent's word counts.
 async fn told(cluster: &Fixture) -> bool {
     let statuses = cluster.store.statuses_since(&[]).await.expect("it is answered");
@@ -118,6 +142,7 @@ async fn an_agent_that_does_not_hear_its_node_is_there_and_its_word_does_not_cou
 #[tokio::test]
 async fn nobody_is_there_twice_and_nobody_stays_behind() {
     let cluster = Fixture::new().await;
+    cluster.live("m").await;
     let snapshot = json!([meeting("m", &["a"]), meeting("n", &["c"])]);
     take(&cluster, &batch(1, snapshot, json!([]))).await;
     let events =
@@ -125,9 +150,11 @@ async fn nobody_is_there_twice_and_nobody_stays_behind() {
     take(&cluster, &batch(2, Value::Null, events)).await;
     assert_eq!(people(&cluster, cluster.a).await, set(&[("m", "a"), ("m", "b"), ("n", "c")]));
     // BBB says of nobody who is there at the end that they leave.
-    let ended = json!({"type": "meeting_ended", "meeting": "int-m"});
-    let done = take(&cluster, &batch(3, Value::Null, json!([ended, joined("m", "late")]))).await;
-    assert_eq!(done.ended, [("m".to_owned(), "int-m".to_owned())]);
+    let ended = json!({"type": "meeting_ended", "meeting": "internal-m"});
+    let end = batch(3, Value::Null, json!([ended, joined("m", "late")]));
+    let done = take(&cluster, &end).await;
+    assert_eq!(done.ended, [(scoped("m").to_string(), "internal-m".to_owned())]);
+    assert_eq!(take(&cluster, &end).await.ended, done.ended, "the server that took it may have fallen over it");
     assert_eq!(people(&cluster, cluster.a).await, set(&[("n", "c")]));
     take(&cluster, &batch(4, Value::Null, json!([joined("m", "later")]))).await;
     assert_eq!(people(&cluster, cluster.a).await, set(&[("n", "c")]));
@@ -137,14 +164,13 @@ async fn nobody_is_there_twice_and_nobody_stays_behind() {
 async fn changes_of_people_are_kept() {
     let cluster = Fixture::new().await;
     take(&cluster, &batch(1, json!([meeting("m", &["a"])]), json!([]))).await;
-    let change =
-        json!({"type": "attendee_changed", "meeting": "int-m", "attendee": "a", "presenter": true, "has_video": true});
-    let recording = json!({"type": "recording_changed", "meeting": "int-m", "recording": true});
+    let change = json!({"type": "attendee_changed", "meeting": "internal-m", "attendee": "a", "presenter": true, "has_video": true});
+    let recording = json!({"type": "recording_changed", "meeting": "internal-m", "recording": true});
     take(&cluster, &batch(2, Value::Null, json!([change, recording]))).await;
     let seen = cluster.store.presence_since(&[(cluster.a, 0)]).await.unwrap().remove(&cluster.a).unwrap();
-    let ada = seen.attendees[&("int-m".to_owned(), "a".to_owned())].clone().unwrap();
+    let ada = seen.attendees[&("internal-m".to_owned(), "a".to_owned())].clone().unwrap();
     assert_eq!((ada.presenter, ada.has_video, ada.joined_voice, &*ada.full_name), (true, true, false, "A"));
-    assert!(seen.meetings["int-m"].as_ref().unwrap().recording);
+    assert!(seen.meetings["internal-m"].as_ref().unwrap().recording);
 }
 
 /// Only what is new since a number is read, and what is gone is told.
@@ -158,7 +184,7 @@ async fn servers_follow_what_has_changed_and_nothing_else() {
     assert_eq!(status.attendees, 2);
     take(&cluster, &batch(2, Value::Null, json!([left("m", "a")]))).await;
     let news = cluster.store.presence_since(&[(cluster.a, status.seq)]).await.unwrap().remove(&cluster.a).unwrap();
-    assert_eq!(news.attendees.into_iter().collect::<Vec<_>>(), [(("int-m".to_owned(), "a".to_owned()), None)]);
+    assert_eq!(news.attendees.into_iter().collect::<Vec<_>>(), [(("internal-m".to_owned(), "a".to_owned()), None)]);
     assert!(news.meetings.is_empty());
 }
 
@@ -166,14 +192,15 @@ async fn servers_follow_what_has_changed_and_nothing_else() {
 async fn whoever_arrives_gives_up_the_seat_that_was_kept_for_them() {
     let cluster = Fixture::new().await;
     take(&cluster, &batch(1, json!([meeting("m", &[])]), json!([]))).await;
+    cluster.live("m").await;
     let seats = |user: &str, after: u32| {
         format!(
-            "INSERT INTO seats SELECT gen_random_uuid(), id, 'm', {user}, now() + interval '{after} seconds' FROM frontends;"
+            "INSERT INTO seats SELECT gen_random_uuid(), frontend_id, id, {user}, now() + interval '{after} seconds'
+            FROM meetings;"
         )
     };
     cluster.database.execute(&[seats("'user-a'", 60), seats("NULL", 50), seats("NULL", 40)].concat()).await;
-    let nameless =
-        json!({"type": "attendee_joined", "meeting": "int-m", "attendee": {"internal_id": "w", "user_id": "w"}});
+    let nameless = json!({"type": "attendee_joined", "meeting": "internal-m", "attendee": {"internal_id": "w_1", "user_id": "w_1"}});
     take(&cluster, &batch(2, Value::Null, json!([joined("m", "a"), nameless, joined("m", "back-again")]))).await;
     assert_eq!(cluster.database.count("SELECT count(*) FROM seats").await, 1, "the newer one of no name is left");
     take(&cluster, &batch(3, Value::Null, json!([joined("m", "a")]))).await;
@@ -195,7 +222,7 @@ async fn the_tables_end_as_one_event_after_the_other_would() {
             let mut said = Vec::new();
             for (meeting, who, what) in events {
                 let (meeting, who) = (all[usize::from(*meeting)], format!("p{who}"));
-                let key = (format!("int-{meeting}"), who.clone());
+                let key = (format!("internal-{meeting}"), who.clone());
                 match what {
                     0..=5 => {
                         said.push(joined(meeting, &who));
@@ -208,8 +235,8 @@ async fn the_tables_end_as_one_event_after_the_other_would() {
                         model.remove(&key);
                     }
                     _ => {
-                        said.push(json!({"type": "meeting_ended", "meeting": format!("int-{meeting}")}));
-                        model.retain(|(of, _)| *of != format!("int-{meeting}"));
+                        said.push(json!({"type": "meeting_ended", "meeting": format!("internal-{meeting}")}));
+                        model.retain(|(of, _)| *of != format!("internal-{meeting}"));
                         ended.insert(meeting);
                     }
                 }

@@ -56,12 +56,14 @@ impl<'a> Folded<'a> {
     }
 
     fn end(&mut self, meeting: &'a str) {
+        if !self.ended.insert(meeting) {
+            return;
+        }
         self.meetings.remove(meeting);
         self.recordings.remove(meeting);
         self.there.retain(|who, _| who.0 != meeting);
         self.left.retain(|who| who.0 != meeting);
         self.changed.retain(|who, _| who.0 != meeting);
-        self.ended.insert(meeting);
     }
 
     fn record(&mut self, meeting: &'a str, recording: bool) {

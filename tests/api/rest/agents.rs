@@ -169,4 +169,13 @@ async fn a_batch_that_cannot_be_used_changes_nothing() {
         "events": [{"type": "moon_landing"}], "node": {"cpu": 7.5, "memory": -1.0, "new": true}});
     assert_eq!(agent.post("/agent/ingest", &odd).await.granted(), json!({"seq": 1, "snapshot": false}));
     assert_eq!(cluster.operator().post("/agent/ingest", &odd).await.status, StatusCode::FORBIDDEN);
+    let many = batch(2, "internal", false, vec![json!({"type": "moon_landing"}); 10_001].into());
+    assert_eq!(agent.post("/agent/ingest", &many).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    // Whatever a user is called, the others are still heard of.
+    let called = json!({"internal_id": "w_1", "full_name": format!("\0{}", "ä".repeat(5000))});
+    let joined = json!([{"type": "attendee_joined", "meeting": "internal", "attendee": called}]);
+    let taken = agent.post("/agent/ingest", &batch(2, "internal", true, joined)).await.granted();
+    assert_eq!(taken, json!({"seq": 2, "snapshot": false}));
+    let kept = "SELECT count(*) FROM attendees WHERE full_name = repeat('ä', 1000)";
+    assert_eq!(cluster.database.count(kept).await, 1);
 }
