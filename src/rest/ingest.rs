@@ -29,11 +29,11 @@ pub struct Batch {
     pub node: NodeFigures,
 }
 
-/// The most characters of an id. BBB has none that is longer.
-const LONGEST_ID: usize = 500;
+/// The most characters of an id by which something is found. BBB refuses longer ones, and PostgreSQL could not keep them in an index.
+const LONGEST_ID: usize = 256;
 
-/// The most characters of a name.
-const LONGEST_NAME: usize = 1000;
+/// The most characters of any other text.
+const LONGEST_TEXT: usize = 1000;
 
 impl Batch {
     /// The most events of a batch.
@@ -61,7 +61,7 @@ impl Batch {
                 Event::Unknown => {}
             }
         }
-        tidy(&mut self.node.bbb_version, LONGEST_NAME);
+        tidy(&mut self.node.bbb_version, LONGEST_TEXT);
     }
 }
 
@@ -75,9 +75,9 @@ impl NodeMeeting {
 impl NodeAttendee {
     fn tidy(&mut self) {
         tidy(&mut self.internal_id, LONGEST_ID);
-        tidy(&mut self.user_id, LONGEST_ID);
-        tidy(&mut self.full_name, LONGEST_NAME);
-        tidy(&mut self.client_type, LONGEST_NAME);
+        tidy(&mut self.user_id, LONGEST_TEXT);
+        tidy(&mut self.full_name, LONGEST_TEXT);
+        tidy(&mut self.client_type, LONGEST_TEXT);
     }
 }
 

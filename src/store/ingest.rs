@@ -156,13 +156,13 @@ impl Ingest<'_> {
         Ok(Known { last: Some(column(TABLE, row, "seq")?), speaks: column(TABLE, row, "speaks")? })
     }
 
-    /// From here on this start speaks for the node.
+    /// From here on this start speaks for the node. Under the lock, the clock itself is in order, and beginnings of transactions are not.
     async fn note(&self, transaction: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
         let sql =
-            "INSERT INTO agents AS mine (backend_id, boot, seq, begun_at, heard_at) VALUES ($1, $2, $3, now(), now())
+            "INSERT INTO agents AS mine (backend_id, boot, seq, begun_at, heard_at) VALUES ($1, $2, $3, clock_timestamp(), now())
             ON CONFLICT (backend_id, boot) DO UPDATE SET seq = excluded.seq, heard_at = now(), begun_at = CASE
                 WHEN EXISTS (SELECT FROM agents AS later WHERE later.backend_id = $1 AND later.begun_at > mine.begun_at)
-                THEN now() ELSE mine.begun_at END";
+                THEN clock_timestamp() ELSE mine.begun_at END";
         transaction.rows(sql, &[&self.backend, &self.batch.boot, &seq]).await.map(drop)
     }
 
