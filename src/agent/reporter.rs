@@ -49,6 +49,8 @@ pub(super) struct Reporter {
     picture: bool,
     /// A batch is on its way.
     on_its_way: bool,
+    /// The last batch held a picture.
+    sent_whole: bool,
 }
 
 impl Reporter {
@@ -67,6 +69,7 @@ impl Reporter {
             stale: true,
             picture: false,
             on_its_way: false,
+            sent_whole: false,
         }
     }
 
@@ -143,8 +146,8 @@ impl Reporter {
     }
 
     /// The server has no true picture: the node is asked for one.
-    fn look_again(&mut self, now: Instant) {
-        (self.stale, self.picture, self.look_at) = (true, false, now);
+    fn look_again(&mut self, at: Instant) {
+        (self.stale, self.picture, self.look_at) = (true, false, at);
         self.outbox.clear();
     }
 
@@ -182,7 +185,7 @@ impl Reporter {
 
     fn batch(&mut self, now: Instant) -> Batch {
         self.seq += 1;
-        self.on_its_way = true;
+        (self.on_its_way, self.sent_whole) = (true, self.picture);
         let snapshot = std::mem::take(&mut self.picture).then(|| {
             // It holds what these events did.
             self.outbox.clear();
@@ -201,19 +204,27 @@ impl Reporter {
 
     fn learn(&mut self, outcome: &Delivered) {
         self.on_its_way = false;
-        let whole = match *outcome {
+        let counts = match *outcome {
             Delivered::Answered(Receipt { seq, snapshot }) => {
-                let counts = seq >= self.seq;
+                let is_known = seq >= self.seq;
                 self.seq = self.seq.max(seq);
-                counts && !snapshot
+                is_known && !snapshot
             }
             Delivered::Lost => false,
         };
         // One that was sent without a picture says nothing about the picture that is in the making.
-        if !whole && !self.stale {
-            debug!(batch.seq = self.seq, "The server wants the whole picture");
-            self.look_again(Instant::now());
+        if counts || self.stale {
+            return;
         }
+        let now = Instant::now();
+        if !self.sent_whole {
+            debug!(batch.seq = self.seq, "The server wants the whole picture");
+            return self.look_again(now);
+        }
+        if let Delivered::Answered(_) = outcome {
+            warn!("The server does not take this node's picture; does another agent report for the node?");
+        }
+        self.look_again(now + UNSURE);
     }
 }
 
@@ -316,7 +327,19 @@ mod tests {
         assert_eq!((next.seq, next.snapshot.is_some()), (8, true));
         reporter.batch(Instant::now());
         reporter.learn(&Delivered::Lost);
-        assert!(reporter.stale);
+        assert!(reporter.stale && reporter.look_at <= Instant::now());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_picture_that_is_not_taken_is_not_made_anew_at_once() {
+        for outcome in [Delivered::Lost, Delivered::Answered(Receipt { seq: 0, snapshot: true })] {
+            let mut reporter = reporter();
+            reporter.hear(News::Listening);
+            reporter.look(&[meeting()]);
+            assert!(reporter.batch(Instant::now()).snapshot.is_some());
+            reporter.learn(&outcome);
+            assert!(reporter.stale && reporter.look_at > Instant::now() + Duration::from_secs(5));
+        }
     }
 
     #[tokio::test(start_paused = true)]
