@@ -9,7 +9,7 @@ use super::B3SCALED;
 use super::calls::{create, info, join, leads_to_node, running};
 
 /// What servers ask from time to time, whether or not they are called.
-const PERIODIC: [&str; 15] = [
+const PERIODIC: [&str; 19] = [
     "SET ending_until",
     "DELETE FROM meeting_copies WHERE",
     "DELETE FROM meeting_history WHERE",
@@ -25,6 +25,10 @@ const PERIODIC: [&str; 15] = [
     "AND claimed_at < now()",
     "SELECT copies.* FROM meeting_copies",
     "DELETE FROM backends",
+    "DELETE FROM seats WHERE expires_at",
+    "DELETE FROM agents",
+    "DELETE FROM attendees",
+    "DELETE FROM node_meetings",
 ];
 
 /// What a server reads because it was announced or may have changed, whoever has done that.
