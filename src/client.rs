@@ -15,21 +15,16 @@ use futures_util::FutureExt;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioExecutor;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpStream;
-use tower::timeout::Timeout;
-use tower::util::BoxCloneSyncService;
-use tower::{BoxError, ServiceExt};
+use tower::ServiceExt;
 use tower_http::decompression::Decompression;
 use url::Url;
 
-use crate::tls;
+use crate::tls::{self, Connector};
 
 pub use crate::tls::CaFileError;
 pub use calls::{MeetingsOf, PutState};
@@ -61,7 +56,6 @@ pub struct ApiSettings {
     pub patience: Duration,
 }
 
-type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
 type Pooled = Decompression<Client<Connector, Full<Bytes>>>;
 
 /// A server, asked over its REST API. Clones share their connections.
@@ -83,15 +77,8 @@ impl Api {
         let base = base(&settings.url)?;
         let mut authorization = header_value(&format!("Bearer {}", settings.token.trim()))?;
         authorization.set_sensitive(true);
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls::client_config(settings.ca_file.as_deref())?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new()).build(Connector::new(Timeout::new(https, CONNECT)));
+        let connector = tls::connector(settings.ca_file.as_deref(), CONNECT)?;
+        let client = Client::builder(TokioExecutor::new()).build(connector);
         let (client, user_agent) = (Decompression::new(client), header_value(&settings.user_agent)?);
         Ok(Self { client, base, authorization, user_agent, patience: settings.patience })
     }

@@ -1,11 +1,20 @@
-//! Whom we trust when another machine shows its certificate.
+//! Connections to other machines, and whom we trust when one shows its certificate.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use http::Uri;
+use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tokio::net::TcpStream;
+use tower::BoxError;
+use tower::timeout::Timeout;
+use tower::util::BoxCloneSyncService;
 use tracing::warn;
 
 /// The versions that are still sound.
@@ -35,13 +44,28 @@ pub enum CaFileError {
     Setup(#[from] rustls::Error),
 }
 
-/// Trusts the roots of the system, and those of the file if there is one.
+/// Connects to `http` and `https` URLs, and gives up after a while.
+pub(crate) type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
+
+/// A connector that trusts the roots of the system, and those of the file if there is one.
 ///
 /// `SSL_CERT_FILE` and `SSL_CERT_DIR` stand for those of the system, where they are set.
 ///
 /// # Errors
 /// The file cannot be used.
-pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, CaFileError> {
+pub(crate) fn connector(ca_file: Option<&Path>, limit: Duration) -> Result<Connector, CaFileError> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    let https = HttpsConnectorBuilder::new()
+        .with_tls_config(client_config(ca_file)?)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp);
+    Ok(Connector::new(Timeout::new(https, limit)))
+}
+
+fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, CaFileError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in system.errors {

@@ -19,17 +19,14 @@ use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector, capture_connection};
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::client::legacy::{Client, Error as ClientError};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpStream;
-use tower::timeout::Timeout;
-use tower::util::{BoxCloneSyncService, MapRequest};
-use tower::{BoxError, ServiceBuilder, ServiceExt};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tower::util::MapRequest;
+use tower::{ServiceBuilder, ServiceExt};
 use tower_http::decompression::{Decompression, DecompressionBody};
 
-use crate::tls;
+use crate::tls::{self, Connector};
 
 pub use crate::tls::CaFileError;
 
@@ -68,7 +65,6 @@ impl Default for UpstreamSettings {
     }
 }
 
-type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
 type Plain = fn(Request<Full<Bytes>>) -> Request<Full<Bytes>>;
 type Pooled = Decompression<MapRequest<Client<Connector, Full<Bytes>>, Plain>>;
 type Answer = Response<DecompressionBody<Incoming>>;
@@ -87,18 +83,11 @@ impl HttpNodes {
     ///
     /// [`CaFileError`] when the file of certificate authorities cannot be used.
     pub fn new(settings: UpstreamSettings) -> Result<Self, CaFileError> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls::client_config(settings.ca_file.as_deref())?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
+        let connector = tls::connector(settings.ca_file.as_deref(), settings.connect)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
-            .build(Connector::new(Timeout::new(https, settings.connect)));
+            .build(connector);
         let plain: Plain = without_accept_encoding;
         let client = ServiceBuilder::new().map_request(plain).service(client);
         Ok(Self { client: Decompression::new(client), settings: Arc::new(settings) })
