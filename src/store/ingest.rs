@@ -144,12 +144,10 @@ impl Ingest<'_> {
 
     async fn known(&self, transaction: &Transaction<'_>) -> Result<Known, StoreError> {
         const TABLE: &str = "agents";
-        // A start that others came after speaks again only if none of them is heard any more.
+        // A start that others came after speaks again only by a whole picture, and only if none of them is heard any more.
         let sql = "SELECT mine.seq, NOT EXISTS (
-                    SELECT FROM agents AS later WHERE later.backend_id = $1 AND later.begun_at > mine.begun_at
-                        AND later.heard_at > now() - interval '10 seconds')
-                AND ($3 OR NOT EXISTS (
-                    SELECT FROM agents AS later WHERE later.backend_id = $1 AND later.begun_at > mine.begun_at)) AS speaks
+                SELECT FROM agents AS later WHERE later.backend_id = $1 AND later.begun_at > mine.begun_at
+                    AND (NOT $3 OR later.heard_at > now() - interval '10 seconds')) AS speaks
             FROM agents AS mine WHERE backend_id = $1 AND boot = $2";
         let rows = transaction.rows(sql, &[&self.backend, &self.batch.boot, &self.folded.whole]).await?;
         let Some(row) = rows.first() else { return Ok(Known { last: None, speaks: true }) };
