@@ -10,7 +10,7 @@ use crate::rest::Event;
 /// Events of one batch.
 pub(super) const LARGEST: usize = 500;
 /// Events that wait for a server that is away. When there are more, a snapshot says it in fewer words.
-const MOST: usize = 10_000;
+pub(super) const MOST: usize = 10_000;
 /// Between two batches that have something to say.
 const PACE: Duration = Duration::from_millis(250);
 /// Between two that have not.

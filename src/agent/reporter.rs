@@ -242,6 +242,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::super::message::Heard;
+    use super::super::outbox::MOST;
     use super::super::settings::{Node, RedisPlace};
     use super::*;
     use crate::rest::{NodeMeeting, SnapshotMeeting};
@@ -299,7 +300,7 @@ mod tests {
         let second = reporter.send();
         assert_eq!((second.seq, second.snapshot, second.events.len()), (2, None, 1));
 
-        (0..=50_000).for_each(|number| reporter.hear(recording(number % 2 == 1)));
+        (0..=MOST).for_each(|number| reporter.hear(recording(number % 2 == 1)));
         let nothing = reporter.send();
         assert_eq!((nothing.snapshot, nothing.events.len()), (None, 0));
         assert!(reporter.look_at <= Instant::now(), "the node is to be asked");
