@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use b3scale_middleware::Fault;
 use b3scale_middleware::bbb::{Algorithm, CallKind, Params, xml};
 use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Tags, Vitals};
 use b3scale_middleware::ports::{NodeRequest, Nodes};
@@ -47,7 +48,11 @@ impl Surveyor {
     pub(super) async fn meetings(self) -> Result<Vec<SnapshotMeeting>, String> {
         let (call, params) = (CallKind::GetMeetings, Params::default());
         let request = NodeRequest::signed(call, &params, None, &self.node, Algorithm::Sha256, &REQUEST_ID);
-        let reply = self.nodes.send(request).await.map_err(|fault| fault.to_string())?;
+        let reply = self.nodes.send(request).await.map_err(|fault| match fault {
+            // There is only one node here, and it has no id.
+            Fault::Node { failure, .. } => failure.to_string(),
+            other => other.to_string(),
+        })?;
         read(&reply.body)
     }
 }
