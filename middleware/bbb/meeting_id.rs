@@ -11,8 +11,6 @@ use sha2::{Digest as _, Sha256};
 
 use super::params::clean;
 
-/// The most characters BBB takes as a meeting id.
-const MAX_CHARS: usize = 256;
 /// Marks an id as ours, inside its JSON and in front of a hash.
 const MARK: &str = "b3scl";
 /// What the base64 of `["` begins with. The third letter already depends on the key.
@@ -24,6 +22,9 @@ const ENCODED_START: &str = "Wy";
 pub struct MeetingId(Arc<str>);
 
 impl MeetingId {
+    /// The most characters BBB takes as a meeting id.
+    pub const MAX_CHARS: usize = 256;
+
     /// Takes an id as a call has it and cleans it as BBB does.
     pub fn new(text: &str) -> Self {
         Self(clean(text).into())
@@ -35,11 +36,11 @@ impl MeetingId {
     ///
     /// [`MeetingIdError`], in BBB's words.
     pub fn validate_for_create(&self) -> Result<(), MeetingIdError> {
-        match self.0.chars().take(MAX_CHARS + 1).count() {
+        match self.0.chars().take(Self::MAX_CHARS + 1).count() {
             0 => Err(MeetingIdError::Empty),
             1 => Err(MeetingIdError::TooShort),
-            2..=MAX_CHARS if self.0.contains(',') => Err(MeetingIdError::Comma),
-            2..=MAX_CHARS => Ok(()),
+            2..=Self::MAX_CHARS if self.0.contains(',') => Err(MeetingIdError::Comma),
+            2..=Self::MAX_CHARS => Ok(()),
             _ => Err(MeetingIdError::TooLong),
         }
     }
@@ -74,7 +75,7 @@ impl ScopedId {
     pub fn new(frontend_key: &str, id: &MeetingId) -> Self {
         let json = go_json([frontend_key, &id.0, MARK]);
         // Base64 is ASCII: its bytes are its characters.
-        let mut encoded = [0; MAX_CHARS];
+        let mut encoded = [0; MeetingId::MAX_CHARS];
         let length = URL_SAFE.encode_slice(&json, &mut encoded).ok();
         if let Some(text) = length.and_then(|length| std::str::from_utf8(&encoded[..length]).ok()) {
             return Self(text.into());
@@ -96,7 +97,7 @@ impl ScopedId {
 
     /// The frontend's key and its id of the meeting. None if this id is hashed or not ours.
     pub fn decode(&self) -> Option<(String, MeetingId)> {
-        if !self.0.starts_with(ENCODED_START) || self.0.len() > MAX_CHARS {
+        if !self.0.starts_with(ENCODED_START) || self.0.len() > MeetingId::MAX_CHARS {
             return None;
         }
         let json = URL_SAFE.decode(self.0.as_bytes()).ok()?;

@@ -17,8 +17,6 @@ use crate::store::column;
 pub const NAMESPACE: &str = "scalelite";
 /// The parameter by which a meeting chooses among tagged servers.
 const CHOICE: &str = "meta_server-tag";
-/// The most characters that BBB takes as a meeting id.
-const LONGEST_ID: usize = 256;
 
 /// Where scalelite keeps what it knows.
 #[derive(Clone)]
@@ -244,7 +242,7 @@ async fn read_meetings(
         let frontend = keys.get(meeting.get("tenant_id").map_or("", String::as_str));
         let backend = meeting.get("server_id").and_then(|server| hosts.get(server));
         match (frontend, backend) {
-            (Some(frontend), Some(backend)) if (1..=LONGEST_ID).contains(&id.chars().count()) => {
+            (Some(frontend), Some(backend)) if (1..=MeetingId::MAX_CHARS).contains(&id.chars().count()) => {
                 found.insert(id, (frontend.clone(), backend.clone()));
             }
             (Some(_), _) => homeless += 1,

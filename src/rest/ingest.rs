@@ -4,6 +4,7 @@
 //! and to whichever server it is sent. BBB's events have no numbers and are not repeated, so a batch may carry a whole picture
 //! instead: at the start, after anything was missed, and when the server asks for it.
 
+use b3scale_middleware::bbb::MeetingId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -30,7 +31,7 @@ pub struct Batch {
 }
 
 /// The most characters of an id by which something is found. BBB refuses longer ones, and PostgreSQL could not keep them in an index.
-const LONGEST_ID: usize = 256;
+const LONGEST_ID: usize = MeetingId::MAX_CHARS;
 
 /// The most characters of any other text.
 const LONGEST_TEXT: usize = 1000;

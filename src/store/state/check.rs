@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 
+use b3scale_middleware::bbb::MeetingId;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -10,9 +11,6 @@ use uuid::Uuid;
 use super::{Entry, Kept, normal};
 use crate::rest::check::{self, base_url};
 use crate::rest::{ImportedMeeting, StateBackend, StateDocument, StateFrontend, VERSION};
-
-/// The most characters of a meeting's id.
-const LONGEST_ID: usize = 256;
 
 type Fields = BTreeMap<String, Vec<String>>;
 
@@ -143,8 +141,8 @@ fn check_arrivals(problems: &mut Problems, document: &StateDocument) {
 }
 
 fn check_meeting_id(problems: &mut Problems, field: String, id: &str) {
-    if id.is_empty() || id.chars().count() > LONGEST_ID {
-        problems.add(field, format!("must have 1 to {LONGEST_ID} characters"));
+    if id.is_empty() || id.chars().count() > MeetingId::MAX_CHARS {
+        problems.add(field, format!("must have 1 to {} characters", MeetingId::MAX_CHARS));
     }
 }
 
