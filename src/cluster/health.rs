@@ -141,8 +141,7 @@ impl Cluster {
             next: match agent {
                 _ if health.is_in_doubt() => IN_DOUBT,
                 Some(_) if !self.0.view.is_doubted(backend.id) => WITH_AGENT,
-                Some(_) => WITHOUT_AGENT,
-                None => WITHOUT_AGENT,
+                Some(_) | None => WITHOUT_AGENT,
             },
         };
         let Some(seq) = self.0.store.record_poll(poll, &outcome).await? else { return Ok(false) };
