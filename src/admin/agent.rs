@@ -1,7 +1,7 @@
-//! What agents of the original say: that they are there, and that something has changed on their node.
+//! What agents say: that they are there, and what has happened on their node.
 //!
-//! They say of each event that it happened, in any order. So nothing is counted by it: the node is asked soon, and what it
-//! says counts.
+//! Ours send batches, each of which counts once. Those of the original say of each event that it happened, in any order; so nothing
+//! is counted by that: the node is asked soon, and what it says counts.
 
 use std::time::Duration;
 
