@@ -115,20 +115,20 @@ impl OneMeeting {
 
 /// The meeting of an id: its node's, or its frontend's own if that is named.
 pub(super) async fn find(api: &Api, id: &str, frontend: Option<&str>) -> Result<Meeting, CtlError> {
-    let missing = || missing(api, "meeting", id, "b3scalectl show meetings");
+    let no_meeting = || missing(api, "meeting", id, "b3scalectl show meetings");
     let Some(key) = frontend else {
         return match api.meeting(id).await {
-            Err(error) if error.is_not_found() => Err(missing()),
+            Err(error) if error.is_not_found() => Err(no_meeting()),
             meeting => Ok(meeting?),
         };
     };
     let meetings = match api.meetings(MeetingsOf::Frontend(key)).await {
         Err(error) if error.is_not_found() => {
-            return Err(super::show::missing(api, "frontend", key, "b3scalectl show frontends"));
+            return Err(missing(api, "frontend", key, "b3scalectl show frontends"));
         }
         meetings => meetings?,
     };
-    meetings.into_iter().find(|meeting| meeting.frontend_meeting_id == id).ok_or_else(missing)
+    meetings.into_iter().find(|meeting| meeting.frontend_meeting_id == id).ok_or_else(no_meeting)
 }
 
 fn told(meeting: &Meeting, names: &Names) -> String {

@@ -1,6 +1,7 @@
 //! Following what agents say, a backend at a time and only what is new.
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 use b3scale_middleware::cluster::BackendId;
 use tokio_postgres::Row;
@@ -54,7 +55,7 @@ impl Store {
 }
 
 fn is_gone(table: &str, row: &Row) -> Result<bool, StoreError> {
-    Ok(column::<Option<std::time::SystemTime>>(table, row, "gone_at")?.is_some())
+    Ok(column::<Option<SystemTime>>(table, row, "gone_at")?.is_some())
 }
 
 fn meeting(row: &Row) -> Result<(BackendId, String, Option<NodeMeeting>), StoreError> {

@@ -8,7 +8,7 @@ use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
 
 use super::{Entry, Kept, Step, difference, normal};
-use crate::rest::{FrontendSettings, StateBackend, StateFrontend};
+use crate::rest::{AdminState, FrontendSettings, StateBackend, StateFrontend};
 use crate::store::StoreError;
 use crate::store::rows::{column, spelling, unreadable, word};
 use crate::store::transaction::Transaction;
@@ -109,7 +109,7 @@ impl Entry for StateBackend {
             secret: self.secret.clone(),
             tags: Vec::new(),
             load_factor: 1.0,
-            admin_state: crate::rest::AdminState::Ready,
+            admin_state: AdminState::Ready,
             agent_ref: None,
             id: None,
             created_at: None,
