@@ -184,6 +184,7 @@ impl BackendPoolLayer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::Refusal;
     use crate::meeting_lookup::MeetingLookup;
     use crate::meeting_scope::MeetingScope;
     use crate::memory::Memory;
@@ -210,7 +211,7 @@ mod tests {
     async fn a_running_meeting_stays_where_it_is() {
         let cluster = school().meeting("school", "m1", "n2", MeetingState::Live);
         let mut candidates = pool(&cluster, cluster.looked_up(CallKind::Create, "m1")).await.unwrap();
-        candidates.judge("any", |_| Err("it is out".to_owned()));
+        candidates.judge("any", |_| Err(Refusal::new("out", "it is out")));
         assert_eq!(candidates.backends()[0].id, cluster.backend_id("n2"));
     }
 
@@ -237,7 +238,7 @@ mod tests {
         let create = |cluster: &Memory| cluster.looked_up(CallKind::Create, "m1");
         let candidates = pool(&cluster, create(&cluster)).await.unwrap();
         assert_eq!((candidates.len(), candidates.backends()[0].id), (1, cluster.backend_id("n2")));
-        let said = cluster.backend_named("n1").takes_meetings().unwrap_err();
+        let said = cluster.backend_named("n1").takes_meetings().unwrap_err().reason;
         assert!(said.starts_with("its agent reports overload: processors 97 % busy"), "{said}");
         let cluster = cluster.agent("n1", 0.85, 0.5);
         assert_eq!(pool(&cluster, create(&cluster)).await.unwrap().len(), 1);

@@ -9,6 +9,7 @@ mod health;
 mod load;
 mod meeting;
 mod overload;
+mod refusal;
 mod tags;
 mod vitals;
 
@@ -19,5 +20,6 @@ pub use health::{AgentReport, Health, NodeState};
 pub use load::{LoadModel, MEETING_FLOOR, Seats};
 pub use meeting::{Attempt, Meeting, MeetingState, Size};
 pub use overload::{Bound, OverloadBounds};
+pub use refusal::Refusal;
 pub use tags::{TagChoice, Tags};
 pub use vitals::{Reservation, Vitals};

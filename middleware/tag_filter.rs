@@ -32,7 +32,7 @@ use tower::{Layer, Service};
 
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::cluster::{TagChoice, Tags};
+use crate::cluster::{Refusal, TagChoice, Tags};
 use crate::facts::{Candidates, Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::Ports;
@@ -126,7 +126,7 @@ fn filter(call: &mut Call, settings: &TagFilter) -> Result<(), Fault> {
     let mut kept = candidates.clone();
     kept.judge(TagFilter::KIND, |backend| {
         let missing = backend.tags.missing(required).or_else(|| backend.tags.missing(&settings.tags));
-        missing.map_or(Ok(()), |tag| Err(format!("it lacks the tag `{tag}`")))
+        missing.map_or(Ok(()), |tag| Err(Refusal::new("tags", format!("it lacks the tag `{tag}`"))))
     });
     match settings.when_empty {
         WhenEmpty::Fail => kept.or_none()?,
@@ -143,8 +143,8 @@ fn filter(call: &mut Call, settings: &TagFilter) -> Result<(), Fault> {
 fn choose(candidates: &mut Candidates, choice: &TagChoice, bound: &Tags) -> Result<(), Fault> {
     let mut kept = candidates.clone();
     kept.judge(TagFilter::KIND, |backend| {
-        let accepted = choice.accepts(&backend.tags, bound);
-        if accepted { Ok(()) } else { Err(format!("it is none of the chosen `{}`", choice.words())) }
+        let none_of = || Refusal::new("tags", format!("it is none of the chosen `{}`", choice.words()));
+        choice.accepts(&backend.tags, bound).then_some(()).ok_or_else(none_of)
     });
     match kept.or_none() {
         Ok(()) => *candidates = kept,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tower::ServiceExt;
 
 use super::BackendSelectLayer;
-use super::place::{BARRED, Creation};
+use super::place::{Creation, barred};
 use crate::call::Reply;
-use crate::cluster::{Backend, Meeting, MeetingState};
+use crate::cluster::{Backend, Meeting, MeetingState, Refusal};
 use crate::fault::{Blame, Fault};
 use crate::ports::{Born, Move};
 
@@ -35,7 +35,7 @@ impl BackendSelectLayer {
                 }
                 Err(fault) => fault,
             };
-            creation.leave_out(&backend, || fault.to_string());
+            creation.leave_out(&backend, Refusal::new("tried", fault.to_string()));
             let another = left > 0 && fault.blame() == Blame::Backend;
             let moved = if another { self.move_on(&mut creation, &meeting, &fault).await } else { None };
             let Some((moved, other)) = moved else {
@@ -59,7 +59,7 @@ impl BackendSelectLayer {
             drop(reservation);
             match moved {
                 Ok(Move::Moved(moved)) => return Some((moved, other)),
-                Ok(Move::Barred) => creation.leave_out(&other, || BARRED.to_owned()),
+                Ok(Move::Barred) => creation.leave_out(&other, barred()),
                 Ok(Move::NotOurs) => return None,
                 Err(error) => {
                     tracing::warn!(meeting.id = %meeting.id, %error, "A claim could not be moved");

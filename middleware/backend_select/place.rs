@@ -7,7 +7,7 @@ use tower::ServiceExt;
 
 use super::{BackendSelect, BackendSelectLayer};
 use crate::call::{Call, Reply};
-use crate::cluster::{Backend, Meeting, Size};
+use crate::cluster::{Backend, Meeting, Refusal, Size};
 use crate::facts::Candidates;
 use crate::fault::Fault;
 use crate::ports::{Born, Claim, NewClaim, Settled};
@@ -42,7 +42,7 @@ impl BackendSelectLayer {
                 }
                 Claim::Taken(meeting) => known = Some(meeting),
                 Claim::Barred => {
-                    creation.leave_out(&backend, || BARRED.to_owned());
+                    creation.leave_out(&backend, barred());
                 }
             }
         }
@@ -85,7 +85,9 @@ impl BackendSelectLayer {
 }
 
 /// Why a backend cannot have the claim.
-pub(super) const BARRED: &str = "an older meeting of that id is just being ended there, or the backend was removed";
+pub(super) fn barred() -> Refusal {
+    Refusal::new("barred", "an older meeting of that id is just being ended there, or the backend was removed")
+}
 
 /// A create on its way to a node.
 pub(super) struct Creation {
@@ -96,7 +98,7 @@ pub(super) struct Creation {
 }
 
 impl Creation {
-    pub(super) fn leave_out(&mut self, backend: &Backend, reason: impl FnOnce() -> String) {
-        self.candidates.remove(BackendSelect::KIND, backend, reason);
+    pub(super) fn leave_out(&mut self, backend: &Backend, refusal: Refusal) {
+        self.candidates.remove(BackendSelect::KIND, backend, refusal);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{LoadModel, NodeState, Tags, Vitals};
+use super::{LoadModel, NodeState, Refusal, Tags, Vitals};
 use crate::bbb::Secret;
 
 /// The identity of a [`Backend`] in the store.
@@ -56,23 +56,24 @@ impl Backend {
     /// Whether new meetings may be placed there.
     ///
     /// # Errors
-    /// Why not, in words that follow its name.
-    pub fn takes_meetings(&self) -> Result<(), String> {
+    /// Why not.
+    pub fn takes_meetings(&self) -> Result<(), Refusal> {
         if self.admin_state != AdminState::Ready {
-            return Err(format!("its admin state is {}", self.admin_state));
+            return Err(Refusal::new(self.admin_state.name(), format!("its admin state is {}", self.admin_state)));
         }
         match self.vitals.health().state {
-            NodeState::Init => return Err("its node has not been asked yet".to_owned()),
+            NodeState::Init => return Err(Refusal::new("unasked", "its node has not been asked yet")),
             NodeState::Error => {
                 let error = self.vitals.last_error().unwrap_or("it answers again, and not for long enough".into());
-                return Err(format!("its node is down: {error}"));
+                return Err(Refusal::new("down", format!("its node is down: {error}")));
             }
             NodeState::Ready => {}
         }
         if self.vitals.circuit.is_open() {
-            return Err("its node has failed several calls in a row".to_owned());
+            return Err(Refusal::new("circuit", "its node has failed several calls in a row"));
         }
-        self.vitals.overload(Instant::now()).map_or(Ok(()), Err)
+        let overload = self.vitals.overload(Instant::now());
+        overload.map_or(Ok(()), |reason| Err(Refusal::new("overload", reason)))
     }
 
     /// What new meetings are placed by: the lower, the sooner. In attendees of a node whose factor is 1.
@@ -101,13 +102,23 @@ pub enum AdminState {
     Decommissioned,
 }
 
-impl fmt::Display for AdminState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl AdminState {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Init, Self::Ready, Self::Stopped, Self::Decommissioned];
+
+    /// Its word, the same everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
             AdminState::Init => "init",
             AdminState::Ready => "ready",
             AdminState::Stopped => "stopped",
             AdminState::Decommissioned => "decommissioned",
-        })
+        }
+    }
+}
+
+impl fmt::Display for AdminState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

@@ -67,6 +67,21 @@ pub enum MeetingState {
     Detached,
 }
 
+impl MeetingState {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Claimed, Self::Live, Self::Ending, Self::Detached];
+
+    /// Its word, the same everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
+            MeetingState::Claimed => "claimed",
+            MeetingState::Live => "live",
+            MeetingState::Ending => "ending",
+            MeetingState::Detached => "detached",
+        }
+    }
+}
+
 /// What is known of the size of a meeting before anybody is in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {

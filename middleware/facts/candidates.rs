@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::cluster::{Backend, BackendId, LoadModel};
+use crate::cluster::{Backend, BackendId, LoadModel, Refusal};
 use crate::fault::Fault;
 
 /// How many backends are named with one reason.
@@ -50,7 +50,7 @@ pub enum Standing {
         /// The stage that says so.
         stage: &'static str,
         /// Why.
-        reason: String,
+        refusal: Refusal,
     },
 }
 
@@ -73,25 +73,24 @@ impl Candidates {
     }
 
     /// Keeps those that `judge` finds nothing against. A settled set is left alone.
-    pub fn judge(&mut self, stage: &'static str, mut judge: impl FnMut(&Backend) -> Result<(), String>) {
+    pub fn judge(&mut self, stage: &'static str, mut judge: impl FnMut(&Backend) -> Result<(), Refusal>) {
         if self.settled {
             return;
         }
         let refused = &mut self.refused;
         self.backends.retain(|backend| match judge(backend) {
             Ok(()) => true,
-            Err(reason) => {
-                refused.push(Verdict::new(backend, Standing::Refused { stage, reason }));
+            Err(refusal) => {
+                refused.push(Verdict::new(backend, Standing::Refused { stage, refusal }));
                 false
             }
         });
     }
 
     /// Leaves one out that has been tried.
-    pub fn remove(&mut self, stage: &'static str, tried: &Backend, reason: impl FnOnce() -> String) {
+    pub fn remove(&mut self, stage: &'static str, tried: &Backend, refusal: Refusal) {
         self.backends.retain(|backend| backend.id != tried.id);
-        let standing = Standing::Refused { stage, reason: reason() };
-        self.refused.push(Verdict::new(tried, standing));
+        self.refused.push(Verdict::new(tried, Standing::Refused { stage, refusal }));
     }
 
     /// The backends that are left.
@@ -180,7 +179,7 @@ impl fmt::Display for Standing {
             Standing::Chosen { load } => write!(f, "chosen with load {load:.0}"),
             Standing::Outranked { load, because: None } => write!(f, "outranked with load {load:.0}"),
             Standing::Outranked { load, because: Some(why) } => write!(f, "outranked with load {load:.0}: {why}"),
-            Standing::Refused { stage, reason } => write!(f, "{stage}: {reason}"),
+            Standing::Refused { stage, refusal } => write!(f, "{stage}: {refusal}"),
         }
     }
 }
@@ -199,9 +198,10 @@ mod tests {
     #[test]
     fn why_none_is_left_is_said_by_reason_with_who_it_holds_for() {
         let (cluster, mut candidates) = three();
-        candidates
-            .judge("backend-pool", |backend| if backend.host().starts_with("n3") { Ok(()) } else { Err("no".into()) });
-        candidates.remove("backend-select", &cluster.backend_named("n3"), || "it failed".to_owned());
+        candidates.judge("backend-pool", |backend| {
+            if backend.host().starts_with("n3") { Ok(()) } else { Err(Refusal::new("tags", "no")) }
+        });
+        candidates.remove("backend-select", &cluster.backend_named("n3"), Refusal::new("tried", "it failed"));
         let fault = candidates.or_none().unwrap_err();
         let said = "no backend can take the meeting: 2 × backend-pool: no (n1.example, n2.example); \
             1 × backend-select: it failed (n3.example)";
@@ -211,8 +211,9 @@ mod tests {
     #[test]
     fn each_backend_has_its_place_in_the_explanation() {
         let (_, mut candidates) = three();
-        candidates
-            .judge("tag-filter", |backend| if backend.host() == "n1.example" { Err("no".into()) } else { Ok(()) });
+        candidates.judge("tag-filter", |backend| {
+            if backend.host() == "n1.example" { Err(Refusal::new("tags", "no")) } else { Ok(()) }
+        });
         let Placement(verdicts) = candidates.placement(&LoadModel::default(), Instant::now());
         let chosen = verdicts.iter().filter(|verdict| matches!(verdict.standing, Standing::Chosen { .. })).count();
         assert_eq!((verdicts.len(), chosen), (3, 2), "both that are left are as good");

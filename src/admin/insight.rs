@@ -64,7 +64,7 @@ impl Admin {
         let known = self.cluster.backend(BackendId(entry.id));
         let agent = known.as_ref().and_then(|backend| backend.vitals.agent());
         let reason = match &known {
-            Some(backend) => backend.takes_meetings().err(),
+            Some(backend) => backend.takes_meetings().err().map(|refusal| refusal.reason),
             None => Some("this server does not know it yet".to_owned()),
         };
         BackendReport {
@@ -126,7 +126,7 @@ impl Admin {
                 None,
                 Some(load),
             ),
-            Standing::Refused { stage, reason } => (Verdict::Refused, reason, Some(stage.to_owned()), None),
+            Standing::Refused { stage, refusal } => (Verdict::Refused, refusal.reason, Some(stage.to_owned()), None),
         };
         Candidate { id: judged.backend.0, host, verdict, reason, stage, load }
     }

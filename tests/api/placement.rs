@@ -2,7 +2,7 @@
 
 use b3scale::node::Misbehaviour;
 use b3scale_middleware::bbb::CallKind;
-use b3scale_middleware::cluster::{AdminState, BackendId};
+use b3scale_middleware::cluster::{AdminState, BackendId, Refusal};
 use b3scale_middleware::facts::{Placement, Standing};
 use b3scale_middleware::ports::Directory as _;
 use b3scale_support::{ClusterOptions, TestCluster};
@@ -26,8 +26,8 @@ async fn standings(cluster: &TestCluster, params: &[(&str, &str)]) -> Vec<Standi
     cluster.backends.iter().map(|backend| of(backend.id)).collect()
 }
 
-fn refused(stage: &'static str, reason: &str) -> Standing {
-    Standing::Refused { stage, reason: reason.to_owned() }
+fn refused(stage: &'static str, word: &'static str, reason: &str) -> Standing {
+    Standing::Refused { stage, refusal: Refusal::new(word, reason) }
 }
 
 async fn until_state(cluster: &TestCluster, number: usize, state: AdminState) {
@@ -45,7 +45,7 @@ async fn each_backend_is_explained_by_the_stage_that_decided() {
     let placed = standings(&cluster, &[]).await;
     assert!(matches!(placed[0], Standing::Chosen { load } if load.round() == 0.0), "{placed:?}");
     assert!(matches!(placed[1], Standing::Outranked { load, because: None } if load.round() == 15.0), "{placed:?}");
-    assert_eq!(placed[2], refused("tag-filter", "it lacks the tag `eu`"));
+    assert_eq!(placed[2], refused("tag-filter", "tags", "it lacks the tag `eu`"));
     assert!(cluster.homes("explanation").is_empty(), "nothing was placed");
 
     until_state(&cluster, 0, AdminState::Stopped).await;
@@ -54,8 +54,9 @@ async fn each_backend_is_explained_by_the_stage_that_decided() {
         cluster.cluster.look_round().await;
     }
     let placed = standings(&cluster, &[]).await;
-    assert_eq!(placed[0], refused("backend-pool", "its admin state is stopped"));
-    let Standing::Refused { reason, .. } = &placed[1] else { panic!("{placed:?}") };
+    assert_eq!(placed[0], refused("backend-pool", "stopped", "its admin state is stopped"));
+    let Standing::Refused { refusal: Refusal { word, reason }, .. } = &placed[1] else { panic!("{placed:?}") };
+    assert_eq!(*word, "down");
     assert!(reason.starts_with("its node is down: ") && reason.contains("HTTP status 502"), "{reason}");
 
     let failed = cluster.call(CallKind::Create, "name=Lesson&meetingID=m2").await;
