@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -14,6 +14,7 @@ use crate::bbb::{CallKind, Media, Outcome, Params, xml};
 use crate::cluster::{Backend, BackendId};
 use crate::facts::{Facts, Placement};
 use crate::fault::{Fault, NodeFailure};
+use crate::trace::Trace;
 
 /// One BBB API call on its way through the pipeline.
 #[derive(Clone, Debug)]
@@ -90,8 +91,28 @@ pub struct Door {
     pub frontend_key: Box<str>,
     /// What the stages leave behind for the way out.
     pub trail: Trail,
+    /// The trace of the client's that the call belongs to, if it says so.
+    pub trace: Option<Trace>,
+    /// Whether somebody who may has asked to follow the call through its stages in the log.
+    pub watched: bool,
     /// Set for a create that is only rehearsed: the stages run as ever, and nothing is placed.
     pub rehearsal: Option<Rehearsal>,
+}
+
+impl Door {
+    /// A call of the frontend of that key, which comes in now.
+    pub fn new(request_id: HeaderValue, peer: SocketAddr, frontend_key: &str) -> Self {
+        Self {
+            request_id,
+            peer,
+            arrival: Instant::now(),
+            frontend_key: frontend_key.into(),
+            trail: Trail::default(),
+            trace: None,
+            watched: false,
+            rehearsal: None,
+        }
+    }
 }
 
 /// Where a rehearsed create leaves what it would have done.
@@ -114,12 +135,20 @@ impl Rehearsal {
 /// What is known of a call when it leaves, whichever way it went.
 #[derive(Debug, Default)]
 pub struct Trail {
+    known: AtomicBool,
     verified: AtomicBool,
     backend: Mutex<Option<BackendId>>,
     raised_by: Mutex<Option<Arc<str>>>,
+    /// What the stages that have ended took, in nanoseconds, since the one that runs has begun.
+    behind: AtomicU64,
 }
 
 impl Trail {
+    /// Whether there is a frontend of the key that the path names.
+    pub fn is_known(&self) -> bool {
+        self.known.load(Relaxed)
+    }
+
     /// Whether the checksum held, so that addresses in the parameters may be trusted.
     pub fn is_verified(&self) -> bool {
         self.verified.load(Relaxed)
@@ -135,9 +164,17 @@ impl Trail {
         self.raised_by.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A stage begins: what an attempt before it may have raised is past.
-    pub fn begin(&self) {
+    /// A stage begins: what an attempt before it may have raised is past. Returns what is to be handed to [`Self::end`].
+    pub fn begin(&self) -> u64 {
         *self.raised_by.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.behind.swap(0, Relaxed)
+    }
+
+    /// A stage ends that took `whole` with all behind it. Returns what it took by itself.
+    pub fn end(&self, before: u64, whole: Duration) -> Duration {
+        let nanos = u64::try_from(whole.as_nanos()).unwrap_or(u64::MAX);
+        let behind = self.behind.swap(before.saturating_add(nanos), Relaxed);
+        whole.saturating_sub(Duration::from_nanos(behind))
     }
 
     /// A stage ends with a fault. Returns whether it is the one that raised it, which is the first to say so.
@@ -146,6 +183,10 @@ impl Trail {
         let first = raised_by.is_none();
         raised_by.get_or_insert_with(|| Arc::clone(stage));
         first
+    }
+
+    pub(crate) fn note_known(&self) {
+        self.known.store(true, Relaxed);
     }
 
     pub(crate) fn note_verified(&self) {

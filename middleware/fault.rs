@@ -139,6 +139,20 @@ pub enum NodeFailure {
 }
 
 impl NodeFailure {
+    /// The word used in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            NodeFailure::Unreachable(_) => "unreachable",
+            NodeFailure::Broken(_) => "broken",
+            NodeFailure::Silent { .. } => "silent",
+            NodeFailure::Status(_) => "status",
+            NodeFailure::Garbled(_) => "garbled",
+            NodeFailure::TooLarge { .. } => "too_large",
+            NodeFailure::LeftAlone(_) => "left_alone",
+            NodeFailure::SecretRefused => "secret_refused",
+        }
+    }
+
     /// Whether the node does not answer at all, whatever it is asked.
     pub fn is_silence(&self) -> bool {
         match self {
@@ -164,6 +178,9 @@ pub enum Blame {
 }
 
 impl Blame {
+    /// Everybody there is.
+    pub const ALL: [Self; 3] = [Self::Frontend, Self::Backend, Self::Us];
+
     /// The word used in logs and metrics.
     pub fn name(self) -> &'static str {
         match self {

@@ -129,7 +129,8 @@ impl GatherService {
         let signed = NodeRequest::signed(call.kind, &params, None, backend, algorithm, &call.door.request_id);
         let patience = Some(Duration::from_millis(self.settings.patience_ms));
         let asked = async {
-            let document = self.ports.nodes.ask(NodeRequest { patience, ..signed }).await?;
+            let document =
+                self.ports.nodes.ask(NodeRequest { patience, trace: call.door.trace.clone(), ..signed }).await?;
             if !document.is_success() {
                 return Err(Fault::garbled(backend.id, "it refused to list"));
             }

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`bbb`] | the BBB protocol: parameters, checksums, documents, meeting ids |
 //! | [`cluster`] | the domain: frontends, backends, meetings, load, health |
-//! | [`stage`], [`call`], [`facts`], [`fault`], [`ports`] | the contract |
+//! | [`stage`], [`call`], [`facts`], [`fault`], [`ports`], [`trace`] | the contract |
 //! | [`memory`] | ports in memory, for tests, examples and benches |
 //! | everything else | one stage or endpoint each, named as in `pipeline.toml` |
 
@@ -24,6 +24,7 @@ mod laws;
 pub mod memory;
 pub mod ports;
 pub mod stage;
+pub mod trace;
 
 pub mod answer;
 pub mod answer_fresh;
@@ -50,6 +51,7 @@ pub use facts::{Contract, Fact};
 pub use fault::{Blame, Fault, NodeFailure};
 pub use ports::Ports;
 pub use stage::{Endpoint, Next, SetupError, Stage, Visitor};
+pub use trace::Trace;
 
 /// The catalog: every stage and endpoint that `pipeline.toml` can name.
 pub fn visit<V: Visitor>(visitor: &mut V) {

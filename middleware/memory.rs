@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::backend_pool::BackendPool;
 use crate::bbb::{self, Algorithm, Algorithms, CallKind, MeetingId, Params, ScopedId, Secret};
-use crate::call::{Body, Call, Door, Reply, Trail};
+use crate::call::{Body, Call, Door, Reply};
 use crate::checksum_verify::ChecksumVerify;
 use crate::cluster::{
     AdminState, AgentReport, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Health, LoadModel, Meeting,
@@ -204,15 +204,8 @@ impl Memory {
 impl Memory {
     /// A call as it comes in, for the first frontend.
     pub fn call(&self, kind: CallKind, query: &str) -> Call {
-        let key = self.state().frontends.first().map_or("school".into(), |frontend| frontend.key.as_str().into());
-        let door = Door {
-            request_id: HeaderValue::from_static("test"),
-            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
-            arrival: Instant::now(),
-            frontend_key: key,
-            trail: Trail::default(),
-            rehearsal: None,
-        };
+        let key = self.state().frontends.first().map_or("school".to_owned(), |frontend| frontend.key.clone());
+        let door = Door::new(HeaderValue::from_static("test"), SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), &key);
         Call::new(kind, Params::parse(query), Body::None, Arc::new(door))
     }
 

@@ -14,6 +14,7 @@ use crate::call::{Content, Reply};
 use crate::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, Size};
 use crate::facts::Scope;
 use crate::fault::Fault;
+use crate::trace::Trace;
 
 /// Above this many bytes a query is posted: a BBB node's nginx takes request lines of 8 kB.
 pub(crate) const LONGEST_QUERY: usize = 7000;
@@ -239,6 +240,8 @@ pub struct NodeRequest {
     pub content: Option<Content>,
     /// Names the call in the node's logs.
     pub request_id: HeaderValue,
+    /// The trace that the call belongs to.
+    pub trace: Option<Trace>,
     /// How long to wait for the whole answer, where that is less than what the client allows.
     pub patience: Option<Duration>,
 }
@@ -270,7 +273,7 @@ impl NodeRequest {
             (call.to_owned(), Some(Content { media: Media::Form, bytes }))
         };
         let (backend, request_id) = (Arc::clone(backend), request_id.clone());
-        Self { kind, backend, path_and_query, content, request_id, patience: None }
+        Self { kind, backend, path_and_query, content, request_id, trace: None, patience: None }
     }
 }
 

@@ -104,7 +104,7 @@ fn sign(call: &mut Call, algorithm: Algorithm) -> Result<(), Fault> {
     };
     let (backend, request_id) = (call.facts.backend()?, &call.door.request_id);
     let request = NodeRequest::signed(call.kind, &call.params, content, backend, algorithm, request_id);
-    call.facts.set_signature(request);
+    call.facts.set_signature(NodeRequest { trace: call.door.trace.clone(), ..request });
     Ok(())
 }
 

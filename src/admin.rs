@@ -15,6 +15,7 @@ mod failures;
 mod frontends;
 mod insight;
 mod meetings;
+mod metrics;
 mod problem;
 mod reply;
 mod shape;
@@ -30,10 +31,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use hyper::body::Incoming;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::timeout;
 use tower::ServiceExt;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -54,6 +56,9 @@ pub use docs::openapi;
 /// How long a request may take, its body included.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// The header in which an operator puts a token to follow one BBB call through its stages in the log.
+pub const FOLLOW: HeaderName = HeaderName::from_static("x-b3scale-follow");
+
 /// What the REST API is put together from.
 pub struct AdminParts {
     /// What this server knows.
@@ -68,6 +73,8 @@ pub struct AdminParts {
     pub secret: String,
     /// Whose word is taken for where a request comes from, beside this machine's own.
     pub proxies: Vec<IpAddr>,
+    /// What has been counted, of which frontends see their part. `None`: nothing.
+    pub counted: Option<PrometheusHandle>,
     /// The pages that may use the API in a browser: their origins, or `*` for any.
     pub cors: Vec<HeaderValue>,
 }
@@ -92,11 +99,15 @@ struct Inner {
     tokens: Tokens,
     failures: Failures,
     proxies: Vec<IpAddr>,
+    counted: Option<PrometheusHandle>,
 }
 
 /// The REST API, ready to be asked.
 #[derive(Clone)]
-pub struct Api(Router);
+pub struct Api {
+    router: Router,
+    admin: Admin,
+}
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,25 +118,31 @@ impl fmt::Debug for Api {
 impl Api {
     /// Puts it together.
     pub fn new(parts: AdminParts) -> Self {
-        let AdminParts { cluster, store, pipeline, readiness, secret, proxies, cors } = parts;
-        let tokens = Tokens::of(&secret);
-        let inner = Inner { cluster, store, pipeline, readiness, tokens, failures: Failures::default(), proxies };
+        let AdminParts { cluster, store, pipeline, readiness, secret, proxies, counted, cors } = parts;
+        let (tokens, failures) = (Tokens::of(&secret), Failures::default());
+        let inner = Inner { cluster, store, pipeline, readiness, tokens, failures, proxies, counted };
         let admin = Admin(Arc::new(inner));
         let (router, _) = routes().split_for_parts();
         let router = router
             .fallback(nothing)
             .method_not_allowed_fallback(nothing)
             .layer(from_fn_with_state(admin.clone(), access::admit))
-            .with_state(admin)
+            .layer(from_fn(metrics::count))
+            .with_state(admin.clone())
             .merge(docs::pages());
-        Self(if cors.is_empty() { router } else { router.layer(cors_layer(cors)) })
+        Self { router: if cors.is_empty() { router } else { router.layer(cors_layer(cors)) }, admin }
     }
 
     /// Whether a path is one of the REST API's.
     pub fn owns(path: &str) -> bool {
-        ["/api/v1", docs::PATH]
-            .iter()
-            .any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        let is_below = |root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        is_below("/api/v1") || is_below(docs::PATH) || metrics::owns(path)
+    }
+
+    /// Whether a BBB call that came from `peer` is to be followed through its stages in the log, which an operator's token in
+    /// the header [`FOLLOW`] asks for.
+    pub fn lets_follow(&self, headers: &HeaderMap, peer: SocketAddr) -> bool {
+        headers.get(FOLLOW).is_some_and(|token| self.admin.is_operator(token, headers, peer))
     }
 
     /// Answers a request that came from `peer`.
@@ -133,7 +150,7 @@ impl Api {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         // A task of its own, so that a change that was begun is noted, too, if whoever asked for it hangs up.
-        let answer = tokio::spawn(self.0.clone().oneshot(request));
+        let answer = tokio::spawn(self.router.clone().oneshot(request));
         match timeout(LIMIT, answer).await {
             Ok(Ok(answer)) => answer.unwrap_or_else(|never: Infallible| match never {}),
             Ok(Err(error)) => {
@@ -168,6 +185,7 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(routes!(insight::pipeline))
         .routes(routes!(insight::reload))
         .routes(routes!(state::export, state::import))
+        .routes(routes!(metrics::show))
 }
 
 /// The original knows no 405: what is not there is not there.

@@ -41,6 +41,7 @@ use tokio::sync::mpsc;
 
 use crate::cli::complain;
 use crate::config::{Environment, LogSettings};
+use crate::manager;
 use crate::serve::stop_signal;
 use crate::telemetry;
 use crate::upstream::UpstreamSettings;
@@ -183,7 +184,10 @@ async fn report_until_stopped(environment: &Environment, server: Server, registe
     let ca_file = environment.text("B3SCALE_NODE_CA_FILE").map(PathBuf::from);
     tokio::select! {
         ended = report(node, server, load_factor, registers, ca_file) => ended,
-        () = stop => Ok(()),
+        () = stop => {
+            manager::stopping();
+            Ok(())
+        }
     }
 }
 
@@ -201,6 +205,7 @@ async fn report(
     let (batches, to_send) = mpsc::channel(1);
     let (delivered, outcomes) = mpsc::channel(1);
     let (news, heard) = mpsc::channel(UNREAD);
+    manager::ready();
     tracing::info!(node.url = node.url, bbb.version = node.bbb_version, "b3scaleagent reports");
     let reporter = Reporter::new(surveyor, Gauge::new(node.bbb_version.clone()));
     tokio::select! {

@@ -8,6 +8,7 @@ mod arrivals;
 mod background;
 mod commands;
 mod copies;
+mod figures;
 mod follow;
 mod guard;
 mod health;

@@ -239,6 +239,8 @@ pub struct Config {
     pub upstream: UpstreamSettings,
     /// Wanted of whoever asks for metrics.
     pub metrics_token: Option<String>,
+    /// Whether metrics name each meeting.
+    pub metrics_per_meeting: bool,
     /// Between not-ready and closing.
     pub drain_delay: Duration,
     /// The longest a call may take, but for creates, which try several nodes, and for the time its body takes.
@@ -282,6 +284,11 @@ impl Config {
                 ..UpstreamSettings::default()
             },
             metrics_token: text("B3SCALE_METRICS_TOKEN"),
+            metrics_per_meeting: environment.choice(
+                "B3SCALE_METRICS_PER_MEETING",
+                &[("true", true), ("false", false)],
+                true,
+            )?,
             drain_delay: environment.seconds("B3SCALE_DRAIN_DELAY", 5)?,
             request_timeout: environment.seconds("B3SCALE_HTTP_REQUEST_TIMEOUT", 60)?,
             header_timeout: environment.seconds("B3SCALE_HTTP_READ_HEADER_TIMEOUT", 5)?,

@@ -28,6 +28,7 @@ pub mod config;
 pub mod ctl;
 pub mod demo;
 pub mod import;
+mod manager;
 pub mod node;
 pub mod pipeline;
 pub mod rest;

@@ -4,16 +4,19 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{AdminParts, Api};
 use crate::cluster::Cluster;
 use crate::config::{Config, Migrate};
+use crate::manager;
 use crate::pipeline::{self, Pipeline, ReloadError};
-use crate::server::{Check, MetricsPage, Readiness, Router, Server, ServerParts, ServerSettings};
+use crate::server::{Check, Readiness, Router, Server, ServerParts, ServerSettings};
 use crate::store::private::{self, PrivateError, PrivatePostgres};
 use crate::store::{Store, StoreError};
-use crate::telemetry;
+use crate::telemetry::catalog::BUILD;
+use crate::telemetry::{self, Figures, MetricsPage};
 use crate::upstream::{CaFileError, HttpNodes};
 
 /// The name under which the cluster keeps what its tokens are signed with.
@@ -145,13 +148,22 @@ impl Assembly {
         config: &Config,
         store: Store,
         secret: String,
-        metrics: Option<MetricsPage>,
+        counted: Option<PrometheusHandle>,
     ) -> Result<Self, ServeError> {
         let nodes = Arc::new(HttpNodes::new(config.upstream.clone())?);
         let cluster = Cluster::start(store.clone(), nodes).await?;
         let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports())?);
         let router: Arc<dyn Router> = Arc::<Pipeline>::clone(&pipeline);
         let readiness: Arc<dyn Readiness> = Arc::new(Trusted(cluster.clone()));
+        let figures = Everything {
+            cluster: cluster.clone(),
+            store: store.clone(),
+            pipeline: Arc::clone(&pipeline),
+            per_meeting: config.metrics_per_meeting,
+        };
+        let figures: Arc<dyn Figures> = Arc::new(figures);
+        let token = config.metrics_token.clone();
+        let metrics = counted.clone().map(|counted| MetricsPage { counted, figures, token });
         let api = Api::new(AdminParts {
             cluster: cluster.clone(),
             store,
@@ -159,6 +171,7 @@ impl Assembly {
             readiness: Arc::clone(&readiness),
             secret: secret.clone(),
             proxies: config.trusted_proxies.clone(),
+            counted,
             cors: config.cors_origins.clone(),
         });
         let parts = ServerParts { router, readiness, api: Some(api), metrics, secret: secret.into_bytes() };
@@ -176,17 +189,21 @@ impl Assembly {
 pub async fn serve(config: &Config) -> Result<(), ServeError> {
     // Before anything is started: a broken pipeline is told at once, all of it.
     pipeline::check(config.pipeline.as_deref())?;
-    let handle = telemetry::start_metrics()?;
+    let counted = telemetry::start_metrics()?;
     let stop = stop_signal()?;
     let database = Database::open(config).await?;
     database.prepare(config.migrate).await?;
     let secret = database.jwt_secret(config).await?;
-    let metrics = MetricsPage { handle, token: config.metrics_token.clone() };
     let Assembly { cluster, pipeline, server } =
-        Assembly::new(config, database.store.clone(), secret, Some(metrics)).await?;
+        Assembly::new(config, database.store.clone(), secret, Some(counted)).await?;
     reload_on_demand(Arc::clone(&pipeline), cluster.clone(), server.local_addr())?;
     let file = config.pipeline.as_deref().unwrap_or(Path::new("built in")).display();
     tracing::info!(listen = %server.local_addr(), pipeline = %file, hash = pipeline.hash(), "b3scaled serves");
+    manager::ready();
+    let stop = async {
+        stop.await;
+        manager::stopping();
+    };
     server.serve(stop).await;
     cluster.stop();
     cluster.leave().await;
@@ -238,6 +255,22 @@ fn settings(config: &Config) -> ServerSettings {
         call: config.request_timeout,
         drain_delay: config.drain_delay,
         ..ServerSettings::default()
+    }
+}
+
+/// What `/metrics` shows of how things are.
+struct Everything {
+    cluster: Cluster,
+    store: Store,
+    pipeline: Arc<Pipeline>,
+    per_meeting: bool,
+}
+
+impl Figures for Everything {
+    fn set(&self) {
+        self.cluster.set_figures(self.per_meeting);
+        self.store.set_figures();
+        BUILD.with([env!("CARGO_PKG_VERSION"), &self.pipeline.hash()]).set(1.0);
     }
 }
 

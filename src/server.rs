@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use b3scale_middleware::Next;
 use b3scale_middleware::bbb::CallKind;
+use http::header::{self, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Either;
@@ -42,12 +43,14 @@ use calls::{Head, Visit};
 use pace::{Paced, Pulse};
 use pieces::Pieces;
 pub use settings::ServerSettings;
-pub use status::{Check, MetricsPage, Readiness};
+pub use status::{Check, Readiness};
 use target::Target;
 use waiting::Tokens;
 
 use crate::admin::Api;
 use crate::pipeline::Pipeline;
+use crate::telemetry::MetricsPage;
+use crate::telemetry::catalog::CONNECTIONS;
 
 /// What goes out: a BBB answer in pieces, or one of the REST API.
 type Answer = Response<Pieces>;
@@ -194,6 +197,8 @@ fn connection(
     });
     let connection = graceful.watch(http.serve_connection(TokioIo::new(io), service));
     tokio::spawn(async move {
+        let open = CONNECTIONS.with([]);
+        open.increment(1.0);
         tokio::select! {
             result = connection => if let Err(error) = result {
                 debug!(%error, "A connection broke");
@@ -201,14 +206,20 @@ fn connection(
             // The server is gone.
             _ = stopped.changed() => {}
         }
+        open.decrement(1.0);
     });
 }
 
 async fn respond(shared: &Arc<Shared>, request: Request<Incoming>, peer: SocketAddr) -> AnyAnswer {
-    match &shared.parts.api {
+    let mut answer = match &shared.parts.api {
         Some(api) if Api::owns(request.uri().path()) => api.answer(request, peer).await.map(Either::Right),
         Some(_) | None => answer(shared, request, peer).await.map(Either::Left),
+    };
+    if shared.draining.load(Relaxed) {
+        // Whoever sends the next request to a connection that is just being closed does not know what became of it.
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    answer
 }
 
 async fn answer(shared: &Arc<Shared>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
@@ -222,7 +233,7 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>, peer: SocketAd
         "/" => Some(render::text(StatusCode::OK, "b3scale: BigBlueButton for many. The API is at /bbb/<frontend>/.\n")),
         "/health/live" => Some(status::live()),
         "/health/ready" => Some(status::ready(shared)),
-        "/metrics" => status::metrics(shared, request.headers()),
+        "/metrics" => status::metrics(shared, request.headers()).await,
         path => match path.strip_prefix(waiting::PATH) {
             Some(token) => Some(waiting::visit(shared, token, request.headers(), peer).await),
             None => None,
@@ -236,7 +247,8 @@ async fn call(shared: &Arc<Shared>, target: Target, request: Request<Incoming>, 
     let none = PathAndQuery::from_static("/");
     let address = head.uri.path_and_query().unwrap_or(&none);
     let body = shared.bodies.body(&head.headers, body);
-    let head = Head { method: &head.method, address, headers: &head.headers, peer };
+    let watched = shared.parts.api.as_ref().is_some_and(|api| api.lets_follow(&head.headers, peer));
+    let head = Head { method: &head.method, address, headers: &head.headers, peer, watched };
     let (visit, call) = Visit::decode(&head, target, body);
     let result = visit.run(shared, call).await;
     if let Some(answer) = result.as_ref().err().and_then(|fault| visit.wait(fault, &shared.tokens)) {

@@ -1,21 +1,29 @@
 //! Logs and metrics of a program.
 
-use std::io::IsTerminal;
-use std::time::Duration;
+pub mod catalog;
+pub mod metric;
+mod page;
+mod process;
 
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::time::interval;
+use std::io::IsTerminal;
+
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+pub use page::{CONTENT_TYPE, Figures, MetricsPage, of_frontend, snapshot, start_metrics};
+
 use crate::config::{LogFormat, LogSettings};
 
-/// What a stage or a call takes, in seconds.
-const BUCKETS: [f64; 14] =
-    [0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
+/// The longest text of a fault that is logged, in characters.
+const LONGEST_FAULT: usize = 4000;
+
+/// A text that stays on its line, whatever a client or a node has put into it.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars().take(LONGEST_FAULT).map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
 
 /// Starts the log, on standard error.
 pub fn start_log(settings: LogSettings) {
@@ -34,20 +42,13 @@ pub fn start_log(settings: LogSettings) {
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
 }
 
-/// Starts the metrics, and the task that keeps their histograms small.
-///
-/// # Errors
-/// Another recorder has been installed in this process.
-pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
-    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?;
-    let handle = builder.install_recorder()?;
-    let upkeep = handle.clone();
-    tokio::spawn(async move {
-        let mut every = interval(Duration::from_secs(5));
-        loop {
-            every.tick().await;
-            upkeep.run_upkeep();
-        }
-    });
-    Ok(handle)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_stays_on_its_line() {
+        assert_eq!(one_line("a\nb\u{1b}[0m"), "a b [0m");
+        assert_eq!(one_line(&"x".repeat(10_000)).len(), LONGEST_FAULT);
+    }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use b3scale_middleware::bbb::{CallKind, Media};
 use b3scale_middleware::ports::{NodeRequest, Nodes};
-use b3scale_middleware::{Fault, NodeFailure, Reply};
+use b3scale_middleware::{Fault, NodeFailure, Reply, Trace};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -26,6 +26,7 @@ use tower::util::MapRequest;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_http::decompression::{Decompression, DecompressionBody};
 
+use crate::telemetry::catalog::BACKEND_RETRIES;
 use crate::tls::{self, Connector};
 
 pub use crate::tls::CaFileError;
@@ -126,7 +127,10 @@ impl HttpNodes {
             match self.client.clone().oneshot(message).boxed().await {
                 Ok(answer) => return self.reply(request.kind, answer).await,
                 // The node may have closed a pooled connection at the moment it was used.
-                Err(error) if again && failure::is_closed(&error) => again = false,
+                Err(error) if again && failure::is_closed(&error) => {
+                    again = false;
+                    BACKEND_RETRIES.with([]).increment(1);
+                }
                 Err(error) => return Err(failure::of_client(&error)),
             }
         }
@@ -173,6 +177,9 @@ fn message(request: &NodeRequest) -> Result<Request<Full<Bytes>>, NodeFailure> {
     headers.insert(header::ACCEPT, ACCEPT);
     headers.insert(header::USER_AGENT, USER_AGENT);
     headers.insert("x-request-id", request.request_id.clone());
+    for (name, value) in request.trace.iter().flat_map(Trace::headers) {
+        headers.insert(name, value);
+    }
     if let Some(content) = &request.content {
         headers.insert(header::CONTENT_TYPE, if content.media == Media::Xml { XML } else { FORM });
         *message.method_mut() = Method::POST;

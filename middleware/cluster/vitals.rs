@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::overload::Overload;
 use super::{AgentReport, Circuit, Health, LoadModel, NodeState, OverloadBounds, Seats};
@@ -21,6 +21,7 @@ pub struct Vitals {
 struct Seen {
     health: Health,
     last_error: Option<Arc<str>>,
+    latency: Option<Duration>,
     agent: Option<AgentReport>,
     overload: Overload,
 }
@@ -44,6 +45,16 @@ impl Vitals {
     /// Why its last answer was none.
     pub fn last_error(&self) -> Option<Arc<str>> {
         self.seen().last_error.clone()
+    }
+
+    /// How long its last answer took.
+    pub fn latency(&self) -> Option<Duration> {
+        self.seen().latency
+    }
+
+    /// Notes how long the node took to answer.
+    pub fn time(&self, latency: Duration) {
+        self.seen().latency = Some(latency);
     }
 
     /// Notes how the node fares. Returns the state it was in before.

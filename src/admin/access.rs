@@ -24,6 +24,8 @@ pub(super) enum Scope {
     Admin,
     /// The agent on a node.
     Node,
+    /// Whoever watches how a frontend fares.
+    Metrics,
 }
 
 impl Scope {
@@ -32,6 +34,7 @@ impl Scope {
             Scope::User => "b3scale",
             Scope::Admin => "b3scale:admin",
             Scope::Node => "b3scale:node",
+            Scope::Metrics => "b3scale:metrics",
         }
     }
 }
@@ -63,6 +66,8 @@ rules! {
     Nodes = [Admin, Node];
     /// Agents.
     Agents = [Node];
+    /// Operators, and whoever watches a frontend.
+    Observers = [Admin, Metrics];
 }
 
 /// Whoever asks, having a scope that the rule wants.
@@ -134,7 +139,8 @@ impl<R: Rule> FromRequestParts<Admin> for Caller<R> {
 
 /// Lets nobody in without a token that holds.
 pub(super) async fn admit(State(admin): State<Admin>, mut request: Request, next: Next) -> Response {
-    let address = admin.address_of(&request);
+    let peer = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
+    let address = admin.address_of(peer, request.headers());
     let claims = match bearer(request.headers()) {
         None => Err(Problem::NoToken),
         Some(token) => admin.claims(token, address),
@@ -161,16 +167,22 @@ impl Admin {
         }
     }
 
+    /// Whether that is the token of an operator.
+    pub(super) fn is_operator(&self, token: &HeaderValue, headers: &HeaderMap, peer: SocketAddr) -> bool {
+        let address = self.address_of(Some(peer.ip()), headers);
+        let claims = token.to_str().ok().and_then(|token| self.claims(token, address).ok());
+        claims.is_some_and(|claims| Identity { claims, address }.has(Scope::Admin))
+    }
+
     /// Where a request comes from: of one that a trusted proxy passes on, what that says of it.
-    fn address_of(&self, request: &Request) -> IpAddr {
-        let peer = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
+    fn address_of(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> IpAddr {
         let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0])).to_canonical();
         let trusted = |address: &IpAddr| address.is_loopback() || self.proxies.contains(address);
         if !trusted(&peer) {
             return peer;
         }
         // Each proxy adds whom it heard it from at the end. What stands before the last one that is not ours may be invented.
-        let lines = request.headers().get_all("x-forwarded-for").iter().rev();
+        let lines = headers.get_all("x-forwarded-for").iter().rev();
         let hops = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.rsplit(','));
         let hops = hops.map_while(|hop| hop.trim().parse::<IpAddr>().ok()).map(|hop| hop.to_canonical());
         let mut nearest = peer;

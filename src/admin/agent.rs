@@ -22,6 +22,8 @@ use super::problem::Problem;
 use super::reply::{Reply, json};
 use super::shape::Shape;
 use crate::rest::{Backend, Batch, Heartbeat, Receipt, RpcReply, RpcRequest, RpcStatus};
+use crate::store::Ingested;
+use crate::telemetry::catalog::{INGEST_BATCHES, INGEST_EVENTS, INGEST_PICTURES};
 
 /// Between two questions to a node whose agent has seen something.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -63,9 +65,26 @@ pub(super) async fn ingest(
     }
     batch.tidy();
     let backend = admin.backend_of(who.subject()).await?;
-    let ingested = admin.store.ingest(backend, &batch).await?;
+    let ingested = admin.store.ingest(backend, &batch).await;
+    count(&batch, ingested.as_ref().ok());
+    let ingested = ingested?;
     admin.cluster.heed(backend, &ingested).await;
     Ok(Reply(ingested.receipt))
+}
+
+/// Counts a batch by what became of it. `None`: it could not be taken.
+fn count(batch: &Batch, ingested: Option<&Ingested>) {
+    let outcome = match ingested {
+        Some(ingested) if ingested.counts => "counted",
+        Some(ingested) if ingested.receipt.snapshot => "refused",
+        Some(_) => "repeated",
+        None => "failed",
+    };
+    INGEST_BATCHES.with([outcome]).increment(1);
+    if outcome == "counted" {
+        INGEST_EVENTS.with([]).increment(batch.events.len() as u64);
+        INGEST_PICTURES.with([]).increment(u64::from(batch.snapshot.is_some()));
+    }
 }
 
 /// Say that something has changed on the node.

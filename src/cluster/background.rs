@@ -5,13 +5,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use b3scale_middleware::ports::Meetings as _;
 use futures_util::FutureExt;
-use metrics::gauge;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{ATTEMPT_LIMIT, Cluster, Doubt, Inner};
 use crate::store::{Release, StoreError};
+use crate::telemetry::catalog::{CLAIMS_GIVEN_UP, DUTIES};
 
 /// Between two signs of life.
 const BEAT_PAUSE: Duration = Duration::from_secs(2);
@@ -69,16 +68,13 @@ impl Cluster {
     }
 
     async fn beat(&self) {
-        let Inner { store, view, pulse, .. } = &*self.0;
+        let Inner { store, view, .. } = &*self.0;
         if let Ok(now) = self.noted(store.beat(&self.introduction()).await) {
             view.set_clock(now);
         }
         view.forget_old_deletions();
         view.forget_old_reports();
         self.0.arrivals.forget_old();
-        if let Some(age) = pulse.borrow().age(Instant::now()) {
-            gauge!("b3scale_view_age_seconds").set(age.as_secs_f64());
-        }
     }
 
     /// Clears up after what went wrong, and after operators.
@@ -100,9 +96,20 @@ impl Cluster {
 
     /// Does what one server has to do, if no other has done it in the same time.
     async fn duty(&self, name: &'static str, every: Duration, work: impl AsyncFnOnce(&Self) -> Result<(), StoreError>) {
-        let done = async { if self.0.store.take_duty(name, every).await? { work(self).await } else { Ok(()) } };
-        if let Err(error) = self.noted(done.await) {
-            tracing::debug!(%error, duty = name, "A duty could not be done");
+        let done = async {
+            let is_ours = self.0.store.take_duty(name, every).await?;
+            if is_ours {
+                work(self).await?;
+            }
+            Ok(is_ours)
+        };
+        match self.noted(done.await) {
+            Ok(true) => DUTIES.with([name, "done"]).increment(1),
+            Ok(false) => {}
+            Err(error) => {
+                DUTIES.with([name, "failed"]).increment(1);
+                tracing::debug!(%error, duty = name, "A duty could not be done");
+            }
         }
     }
 
@@ -130,8 +137,9 @@ impl Cluster {
             Ok(made) => {
                 for claim in made {
                     tracing::warn!(meeting.id = %claim.id, "A claim is given up that nobody works on");
+                    CLAIMS_GIVEN_UP.with(["withdrawn"]).increment(1);
                     let sent = doubts.get(&claim.claim).copied().unwrap_or(true);
-                    self.release(&claim, sent).await;
+                    self.give_up(&claim, sent).await;
                 }
             }
             Err(error) => tracing::debug!(%error, "Claims of which nobody knows could not be looked for"),
@@ -141,6 +149,7 @@ impl Cluster {
     async fn reap_claims(&self) -> Result<(), StoreError> {
         for (claim, release) in self.0.store.reap_claims(2 * ATTEMPT_LIMIT).await? {
             tracing::warn!(meeting.id = %claim.id, "A claim was given up: nobody finished it");
+            CLAIMS_GIVEN_UP.with(["reaped"]).increment(1);
             match release {
                 Release::Gone => self.0.view.unlearn(&claim.id, claim.version),
                 Release::Detached(detached) => self.0.view.learn(&Arc::new(detached)),

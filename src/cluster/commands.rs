@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::{Cluster, Inner};
 use crate::store::Command;
+use crate::telemetry::catalog::{COMMANDS, COMMANDS_WAITING};
 
 /// How long a command is waited for that was not announced, or not heard of.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -45,8 +46,10 @@ impl Cluster {
     async fn obey(&self) {
         let Inner { store, .. } = &*self.0;
         while let Ok(Some(command)) = self.noted(store.take_command(LEASE).await) {
+            self.count_waiting().await;
             let outcome = timeout(WORK_LIMIT, self.carry_out(&command)).await;
             let outcome = outcome.unwrap_or_else(|_| Err("timedout".to_owned()));
+            COMMANDS.with([known(&command.action), if outcome.is_ok() { "success" } else { "error" }]).increment(1);
             match &outcome {
                 Ok(_) => tracing::info!(command.id = %command.id, action = command.action, "A command was carried out"),
                 Err(error) => {
@@ -56,6 +59,13 @@ impl Cluster {
             if let Err(error) = self.noted(store.finish_command(&command, outcome).await) {
                 tracing::warn!(command.id = %command.id, %error, "What became of a command could not be noted");
             }
+        }
+        COMMANDS_WAITING.with([]).set(0.0);
+    }
+
+    async fn count_waiting(&self) {
+        if let Ok(waiting) = self.noted(self.0.store.count_commands().await) {
+            COMMANDS_WAITING.with([]).set(waiting as f64);
         }
     }
 
@@ -156,6 +166,21 @@ impl Cluster {
         let backend = self.0.view.roster().backend(id).cloned();
         backend.ok_or_else(|| format!("there is no backend {id}"))
     }
+}
+
+/// The actions there are.
+const ACTIONS: [&str; 6] = [
+    "collect_garbage",
+    "decommission_backend",
+    "end_all_meetings",
+    "end_meeting",
+    "update_meeting_state",
+    "update_node_state",
+];
+
+/// The action, if there is such a one.
+fn known(action: &str) -> &'static str {
+    ACTIONS.into_iter().find(|known| *known == action).unwrap_or("(unknown)")
 }
 
 fn param<'c>(command: &'c Command, name: &str) -> Result<&'c str, String> {

@@ -11,6 +11,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{ATTEMPT_LIMIT, Cluster};
 use crate::store::{MeetingCopy, StoreError};
+use crate::telemetry::catalog::COPIES_ENDED;
 
 /// How many copies are ended at once.
 const COPIES_AT_ONCE: usize = 16;
@@ -49,6 +50,7 @@ impl Cluster {
         params.set("meetingID", copy.id.as_ref());
         let reply = self.ask(backend, CallKind::End, &params).await?;
         if reply.failed_with("notFound") && self.noted(store.forget_copy(copy, ATTEMPT_LIMIT).await)? {
+            COPIES_ENDED.with([]).increment(1);
             tracing::info!(meeting.id = %copy.id, backend.id = %backend.id, "A copy has been ended");
             return Ok(());
         }

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{BackendId, MeetingState};
-use metrics::{counter, gauge};
 use tokio::sync::MutexGuard;
 use tokio::time::sleep;
 
 use super::{Cluster, Inner};
 use crate::store::{Change, StoreError};
+use crate::telemetry::catalog::{VIEW_CHANGES, VIEW_RELOADS};
 
 /// Between two tries to load everything.
 const RELOAD_PAUSE: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ const ECHO_PAUSE: Duration = Duration::from_secs(5);
 impl Cluster {
     pub(super) async fn load_all(&self) -> Result<(), StoreError> {
         let Inner { store, view, .. } = &*self.0;
-        counter!("b3scale_view_reloads_total").increment(1);
+        VIEW_RELOADS.with([]).increment(1);
         let began = Instant::now();
         // What is unchanged since then and not in the store is gone; what was claimed meanwhile is not.
         let before: HashMap<ScopedId, i64> =
@@ -118,6 +118,7 @@ impl Cluster {
     }
 
     async fn apply(&self, changes: &[Change]) -> Result<(), StoreError> {
+        changes.iter().for_each(|change| VIEW_CHANGES.with([change.name()]).increment(1));
         // Everything is read after all of these were announced.
         if changes.contains(&Change::Reconnected) {
             return self.load_all().await;
@@ -158,9 +159,6 @@ impl Cluster {
     /// Reads one backend again.
     pub(super) async fn read_backend(&self, id: BackendId) -> Result<(), StoreError> {
         let row = self.noted(self.0.store.find_backend(id).await)?;
-        if let Some(removed) = self.0.view.roster().backend(id).filter(|_| row.is_none()) {
-            gauge!("b3scale_backend_up", "backend" => removed.host().to_owned()).set(0.0);
-        }
         self.0.view.change_roster(|roster| roster.with_backend(id, row));
         Ok(())
     }

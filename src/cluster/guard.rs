@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
 use super::{Cluster, Inner};
+use crate::telemetry::catalog::{BACKEND_CALL_SECONDS, BACKEND_CALLS};
 
 /// Sends what a backend's circuit lets through. Health checks go past it: they are how a circuit closes again.
 pub(super) struct Guard {
@@ -30,13 +31,16 @@ impl Nodes for Guard {
             Ok(passage) => passage,
             Err(why) => {
                 let failure = NodeFailure::LeftAlone(why);
+                BACKEND_CALLS.with([backend.host(), failure.name()]).increment(1);
                 return ready(Err(Fault::Node { backend: backend.id, failure })).boxed();
             }
         };
         let reply = self.nodes.send(request);
         let cluster = self.cluster.clone();
         async move {
+            let began = Instant::now();
             let reply = reply.await;
+            count(&backend, &reply, began.elapsed());
             if has_opened(passage, &reply) {
                 tracing::warn!(backend.id = %backend.id, backend.url = %backend.url, "A node is left alone for a while");
                 if let Some(inner) = cluster.upgrade() {
@@ -47,6 +51,16 @@ impl Nodes for Guard {
         }
         .boxed()
     }
+}
+
+/// Counts a call by what became of it. Whether what it says is a BBB document, is for the stages to see.
+fn count(backend: &Backend, reply: &Result<Reply, Fault>, took: Duration) {
+    let outcome = match reply {
+        Err(Fault::Node { failure, .. }) => failure.name(),
+        Ok(_) | Err(_) => "answered",
+    };
+    BACKEND_CALLS.with([backend.host(), outcome]).increment(1);
+    BACKEND_CALL_SECONDS.with([backend.host()]).record(took);
 }
 
 /// Tells the circuit what became of a call. Returns whether that has opened it.

@@ -14,12 +14,12 @@ use b3scale_middleware::{Fault, NodeFailure, Reply};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::HeaderValue;
-use metrics::gauge;
 use sha2::{Digest, Sha256};
 
 use super::report::Report;
 use super::{Cluster, Inner};
 use crate::store::{BackendStatus, Poll, PollOutcome, StoreError};
+use crate::telemetry::catalog::POLLS;
 
 /// Until a node is asked again that has no agent to speak for it.
 const WITHOUT_AGENT: Duration = Duration::from_secs(5);
@@ -88,7 +88,15 @@ impl Cluster {
         let believed = self.0.view.meetings_where(|meeting| meeting.backend == backend.id);
         let answer = self.answer(&backend, poll.asked_at).await;
         let said = answer.said.as_ref().map(drop).map_err(String::clone);
-        match self.noted(self.record(&backend, poll, &answer).await) {
+        let recorded = self.noted(self.record(&backend, poll, &answer).await);
+        let outcome = match &recorded {
+            Ok(true) if said.is_ok() => "answered",
+            Ok(true) => "missed",
+            Ok(false) => "late",
+            Err(_) => "failed",
+        };
+        POLLS.with([outcome]).increment(1);
+        match recorded {
             Ok(true) => {
                 self.act_on(&backend, poll.health, answer, &believed).await;
                 said
@@ -153,6 +161,7 @@ impl Cluster {
         }
         if known.health < seq {
             known.health = seq;
+            backend.vitals.time(answer.latency);
             self.see(backend, health, error);
         }
         Ok(true)
@@ -199,6 +208,7 @@ impl Cluster {
         backend.vitals.hear(status.agent);
         if known.health <= status.seq {
             known.health = status.seq;
+            backend.vitals.time(status.latency);
             self.see(backend, status.health, status.last_error.as_deref());
         }
         true
@@ -207,7 +217,6 @@ impl Cluster {
     /// Notes how a node fares, and says so when that is another state than before.
     fn see(&self, backend: &Backend, health: Health, error: Option<&str>) {
         let before = backend.vitals.see(health, error);
-        gauge!("b3scale_backend_up", "backend" => backend.host().to_owned()).set(f64::from(backend.is_up()));
         let (id, url) = (backend.id, &backend.url);
         match (before, health.state) {
             (NodeState::Init | NodeState::Error, NodeState::Ready) => {

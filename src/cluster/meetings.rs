@@ -11,13 +11,13 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
-use metrics::counter;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::view::Known;
 use super::{ATTEMPT_LIMIT, Cluster, LookUp};
 use crate::store::{self, NewMeeting, Release, StoreError, Ticket};
+use crate::telemetry::catalog::{CLAIMS, CLAIMS_GIVEN_UP, CLAIMS_INHERITED, FAILOVERS, PLACEMENTS, VIEW_LOOKUPS};
 
 /// A result is not announced, so a claim of another server is looked at again after this long.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -118,9 +118,16 @@ impl Meetings for Cluster {
             let new = NewMeeting { id: &scope.scoped, meeting_id: &scope.meeting_id, frontend, backend, size };
             let ticket = Ticket::draw(self.0.id);
             let claimed = self.0.store.claim_meeting(new, ticket).await;
-            if claimed.is_err() {
-                self.doubt(ticket.number, false);
-            }
+            let outcome = match &claimed {
+                Ok(store::Claim::Won(_)) => "won",
+                Ok(store::Claim::Taken(_)) => "taken",
+                Ok(store::Claim::Barred) => "barred",
+                Err(_) => {
+                    self.doubt(ticket.number, false);
+                    "failed"
+                }
+            };
+            CLAIMS.with([outcome]).increment(1);
             Ok(match self.asked(claimed)? {
                 store::Claim::Won(meeting) => Claim::Won(self.learn(meeting)),
                 store::Claim::Taken(meeting) => Claim::Taken(self.learn(meeting)),
@@ -142,9 +149,16 @@ impl Meetings for Cluster {
     ) -> BoxFuture<'a, Result<Move, Fault>> {
         async move {
             let moved = self.0.store.move_claim(meeting, backend, sent).await;
-            if moved.is_err() {
-                self.doubt(meeting.claim, true);
-            }
+            let outcome = match &moved {
+                Ok(store::Move::Moved(_)) => "moved",
+                Ok(store::Move::Barred) => "barred",
+                Ok(store::Move::NotOurs) => "lost",
+                Err(_) => {
+                    self.doubt(meeting.claim, true);
+                    "failed"
+                }
+            };
+            FAILOVERS.with([outcome]).increment(1);
             Ok(match self.asked(moved)? {
                 store::Move::Moved(moved) => Move::Moved(self.learn(moved)),
                 store::Move::Barred => Move::Barred,
@@ -155,19 +169,8 @@ impl Meetings for Cluster {
     }
 
     fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, ()> {
-        async move {
-            // Whoever wants the meeting would wait for a claim that is left behind until it is reaped.
-            match self.insist(|| self.0.store.release_claim(meeting, sent)).await {
-                Ok(Release::Gone) => self.0.view.unlearn(&meeting.id, meeting.version),
-                Ok(Release::Detached(detached)) => drop(self.learn(detached)),
-                Ok(Release::NotOurs) => self.look_again(&meeting.id).await,
-                Err(error) => {
-                    tracing::warn!(meeting.id = %meeting.id, %error, "A claim could not be given up, which is tried again");
-                    self.doubt(meeting.claim, sent);
-                }
-            }
-        }
-        .boxed()
+        CLAIMS_GIVEN_UP.with(["released"]).increment(1);
+        self.give_up(meeting, sent).boxed()
     }
 
     fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<bool, Fault>> {
@@ -176,7 +179,10 @@ impl Meetings for Cluster {
             let live = || self.0.store.record_live(meeting, &born);
             let live = self.insist(live).await.map_err(|error| fault(&error))?;
             match &live {
-                Some(live) => self.0.view.learn(&Arc::new(live.clone())),
+                Some(live) => {
+                    self.0.view.learn(&Arc::new(live.clone()));
+                    self.count_placement(live.backend);
+                }
                 None => tracing::warn!(meeting.id = %meeting.id, "A meeting was made that lives elsewhere by now"),
             }
             Ok(live.is_some())
@@ -219,6 +225,20 @@ impl Cluster {
         Ok(())
     }
 
+    /// Gives a claim up, or sees to it that this is tried again.
+    pub(super) async fn give_up(&self, meeting: &Meeting, sent: bool) {
+        // Whoever wants the meeting would wait for a claim that is left behind until it is reaped.
+        match self.insist(|| self.0.store.release_claim(meeting, sent)).await {
+            Ok(Release::Gone) => self.0.view.unlearn(&meeting.id, meeting.version),
+            Ok(Release::Detached(detached)) => drop(self.learn(detached)),
+            Ok(Release::NotOurs) => self.look_again(&meeting.id).await,
+            Err(error) => {
+                tracing::warn!(meeting.id = %meeting.id, %error, "A claim could not be given up, which is tried again");
+                self.doubt(meeting.claim, sent);
+            }
+        }
+    }
+
     /// Reads a meeting that memory does not have, or not as it is by now. Whoever wants the same meanwhile waits for the same
     /// look.
     async fn look_up(&self, id: &ScopedId) -> Result<(), Fault> {
@@ -234,7 +254,7 @@ impl Cluster {
                 Ok(Err(error)) => (Err(fault(&error)), "failed"),
                 Err(_) => (Err(Fault::StoreAway(format!("no answer within {} s", LOOK_UP_LIMIT.as_secs()))), "failed"),
             };
-            counter!("b3scale_view_lookups_total", "outcome" => counted).increment(1);
+            VIEW_LOOKUPS.with([counted]).increment(1);
             outcome
         };
         look_up.get_or_init(look).await.clone()
@@ -293,6 +313,7 @@ impl Cluster {
             Ok(inherited) => {
                 let inherited = inherited.map(|inherited| self.learn(inherited))?;
                 tracing::warn!(meeting.id = %inherited.id, "A create is finished whose server is gone");
+                CLAIMS_INHERITED.with([]).increment(1);
                 Some(inherited)
             }
             Err(_) => {
@@ -300,6 +321,11 @@ impl Cluster {
                 None
             }
         }
+    }
+
+    fn count_placement(&self, backend: BackendId) {
+        let backend = self.0.view.roster().backend(backend).cloned();
+        backend.iter().for_each(|backend| PLACEMENTS.with([backend.host()]).increment(1));
     }
 
     /// Takes a row in that this server has just written, and hands it back as it was written.

@@ -8,7 +8,7 @@ use b3scale_middleware::cluster::{Backend, BackendId, Meeting};
 use bytes::Bytes;
 
 use super::report::under_tenants_id;
-use super::view::View;
+use super::view::{Crowd, View};
 use crate::rest::NodeAttendee;
 use crate::store::{Presence, PresentMeeting};
 
@@ -101,6 +101,14 @@ impl View {
     /// People in a meeting by the word of its node's agent, if that counts.
     pub(super) fn people_present(&self, meeting: &Meeting) -> Option<u32> {
         self.with_present(meeting, |there| u32::try_from(there.said.attendees.len()).unwrap_or(u32::MAX))
+    }
+
+    /// The same, and who of them shows themselves.
+    pub(super) fn crowd_present(&self, meeting: &Meeting) -> Option<Crowd> {
+        self.with_present(meeting, |there| {
+            let with_video = there.said.attendees.values().filter(|one| one.has_video).count();
+            Crowd::of(there.said.attendees.len(), with_video)
+        })
     }
 
     /// How long ago the agent of a backend said all there is.

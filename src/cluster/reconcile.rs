@@ -11,6 +11,7 @@ use super::report::{Report, Reported};
 use super::view::Known;
 use super::{Cluster, Inner};
 use crate::store::{NewMeeting, StoreError};
+use crate::telemetry::catalog::MEETINGS_DETACHED;
 
 impl Cluster {
     /// Brings what is believed of a node's meetings in line with what it runs. `believed` is from before it was asked.
@@ -150,6 +151,7 @@ impl Cluster {
         let lost = async {
             for detached in self.noted(store.detach_meetings(backend.id).await)? {
                 view.learn(&Arc::new(detached));
+                MEETINGS_DETACHED.with([]).increment(1);
             }
             for gone in self.noted(store.forget_ending(backend.id).await)? {
                 view.unlearn(&gone.id, gone.version);

@@ -23,6 +23,8 @@ pub(super) struct Report {
 pub(super) struct Reported {
     pub(super) born: Born,
     pub(super) attendees: u32,
+    /// Those of them who show themselves.
+    pub(super) with_video: u32,
     /// Whether someone has come, in the node's own words.
     pub(super) running: bool,
     pub(super) breakout: bool,
@@ -76,11 +78,12 @@ impl Reported {
             "internalMeetingID",
             "createTime",
             "participantCount",
+            "videoCount",
             "running",
             "isBreakout",
             "parentMeetingID",
         ];
-        let [id, internal_id, create_time, people, running, breakout, parent] = xml::fields(entry, names)?;
+        let [id, internal_id, create_time, people, video, running, breakout, parent] = xml::fields(entry, names)?;
         let Some(id) = id.filter(|id| !id.is_empty()).map(|id| ScopedId::verbatim(&id)) else { return Ok(None) };
         let create_time = create_time.and_then(|time| time.trim().parse().ok()).unwrap_or_default();
         let born = Born { internal_id: internal_id.unwrap_or_default(), create_time, entry: None };
@@ -88,6 +91,7 @@ impl Reported {
         let reported = Self {
             born,
             attendees,
+            with_video: video.map_or(0, |video| count(&video)).min(attendees),
             running: running.map_or(attendees > 0, |running| running == "true"),
             breakout: breakout.as_deref() == Some("true"),
             parent: parent.filter(|_| breakout.as_deref() == Some("true")),

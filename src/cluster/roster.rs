@@ -67,6 +67,10 @@ impl Roster {
         self.frontends.get(key)
     }
 
+    pub(super) fn frontends(&self) -> impl Iterator<Item = &Frontend> {
+        self.frontends.values().map(|frontend| &**frontend)
+    }
+
     pub(super) fn backend(&self, id: BackendId) -> Option<&Arc<Backend>> {
         self.backends.get(&id)
     }

@@ -66,6 +66,21 @@ impl Slot {
     }
 }
 
+/// The people in a meeting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Crowd {
+    pub(super) people: u32,
+    /// Those of them who show themselves.
+    pub(super) with_video: u32,
+}
+
+impl Crowd {
+    pub(super) fn of(people: usize, with_video: usize) -> Self {
+        let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        Self { people: count(people), with_video: count(with_video) }
+    }
+}
+
 /// What memory says of a meeting.
 pub(super) enum Known {
     There(Arc<Meeting>),
@@ -196,8 +211,26 @@ impl View {
     }
 
     fn people_reported(&self, meeting: &Meeting) -> u32 {
+        self.crowd_reported(meeting).people
+    }
+
+    /// The same, and who of them shows themselves.
+    pub(super) fn crowd(&self, meeting: &Meeting) -> Crowd {
+        self.crowd_present(meeting).unwrap_or_else(|| self.crowd_reported(meeting))
+    }
+
+    fn crowd_reported(&self, meeting: &Meeting) -> Crowd {
         let report = self.reports.get(&meeting.backend).map(|report| Arc::clone(&report));
-        report.and_then(|report| Some(report.meetings.get(&meeting.id)?.attendees)).unwrap_or_default()
+        let crowd = report.and_then(|report| {
+            let reported = report.meetings.get(&meeting.id)?;
+            Some(Crowd { people: reported.attendees, with_video: reported.with_video })
+        });
+        crowd.unwrap_or_default()
+    }
+
+    /// How long a meeting has had its place.
+    pub(super) fn age_of(&self, meeting: &Meeting) -> Duration {
+        self.instant_of(meeting.placed_at).elapsed()
     }
 
     /// What a node reported of a meeting.

@@ -2,10 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
 
 use b3scale_middleware::bbb::{CallKind, Params, sign};
-use b3scale_middleware::call::{Rehearsal, Trail};
+use b3scale_middleware::call::Rehearsal;
 use b3scale_middleware::cluster::Frontend;
 use b3scale_middleware::facts::Placement;
 use b3scale_middleware::{Body, Call, Door, Fault};
@@ -23,14 +22,9 @@ impl Pipeline {
     /// # Errors
     /// The fault that such a create would meet before there is a choice, as that of a frontend that is switched off.
     pub async fn explain(&self, frontend: &Frontend, params: &[(&str, &str)]) -> Result<Placement, Fault> {
-        let door = Arc::new(Door {
-            request_id: HeaderValue::from_static("explain"),
-            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            arrival: Instant::now(),
-            frontend_key: frontend.key.as_str().into(),
-            trail: Trail::default(),
-            rehearsal: Some(Rehearsal::default()),
-        });
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let door = Door::new(HeaderValue::from_static("explain"), nowhere, &frontend.key);
+        let door = Arc::new(Door { rehearsal: Some(Rehearsal::default()), ..door });
         let call = Call::new(CallKind::Create, signed(frontend, params)?, Body::None, Arc::clone(&door));
         let kind = CallKind::Create;
         let route = self.route(kind).ok_or_else(|| Fault::UnsupportedRequest(kind.name().into()))?;

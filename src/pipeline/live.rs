@@ -11,6 +11,7 @@ use super::catalog::Catalog;
 use super::plan::Plan;
 use super::problem::{Problems, Source};
 use super::routes::Routes;
+use crate::telemetry::catalog::PIPELINE_RELOADS;
 
 /// The pipeline that is compiled in: the `pipeline.toml` of the repository.
 const SHIPPED: &str = include_str!("../../pipeline.toml");
@@ -52,7 +53,7 @@ impl Pipeline {
     pub fn reload(&self) -> Result<String, ReloadError> {
         let reloaded = read(self.file.as_deref(), &self.catalog, &self.ports);
         let outcome = if reloaded.is_ok() { "done" } else { "refused" };
-        metrics::counter!("b3scale_pipeline_reloads_total", "outcome" => outcome).increment(1);
+        PIPELINE_RELOADS.with([outcome]).increment(1);
         let routes = Arc::new(reloaded?);
         self.routes.store(Arc::clone(&routes));
         Ok(routes.hash().to_owned())

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use b3scale_middleware::call::Door;
 use b3scale_middleware::stage::Link;
@@ -11,7 +11,10 @@ use b3scale_middleware::{Blame, Call, Fault, Reply};
 use metrics::{Counter, Histogram};
 use pin_project_lite::pin_project;
 use tower::Service;
-use tracing::Span;
+use tracing::{Level, Span, debug, info};
+
+use crate::telemetry::catalog::{STAGE_FAULTS, STAGE_SECONDS};
+use crate::telemetry::one_line;
 
 /// A stage with its span, its histogram and its counters of faults.
 #[derive(Clone)]
@@ -28,18 +31,8 @@ struct Watch {
 
 impl<S> Observed<S> {
     pub(super) fn new(name: &str, stage: S) -> Self {
-        let labels = [("stage", name.to_owned())];
-        let fault = |blame: Blame| {
-            (
-                blame,
-                metrics::counter!("b3scale_stage_faults_total", "stage" => name.to_owned(), "blame" => blame.name()),
-            )
-        };
-        let watch = Watch {
-            name: name.into(),
-            seconds: metrics::histogram!("b3scale_stage_duration_seconds", &labels),
-            faults: [Blame::Frontend, Blame::Backend, Blame::Us].map(fault),
-        };
+        let faults = Blame::ALL.map(|blame| (blame, STAGE_FAULTS.with([name, blame.name()])));
+        let watch = Watch { name: name.into(), seconds: STAGE_SECONDS.with([name]), faults };
         Self { stage, watch: Arc::new(watch) }
     }
 }
@@ -54,13 +47,19 @@ impl<S: Link> Service<Call> for Observed<S> {
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        call.door.trail.begin();
         let door = Arc::clone(&call.door);
+        let began = Began { at: Instant::now(), before: door.trail.begin() };
         let span = tracing::debug_span!("stage", name = &*self.watch.name);
-        let began = Instant::now();
         let running = span.in_scope(|| self.stage.call(call));
         Watched { running, span, began, door, watch: Arc::clone(&self.watch) }
     }
+}
+
+/// When a stage began, and what its trail then said.
+#[derive(Clone, Copy)]
+struct Began {
+    at: Instant,
+    before: u64,
 }
 
 pin_project! {
@@ -68,7 +67,7 @@ pin_project! {
         #[pin]
         running: F,
         span: Span,
-        began: Instant,
+        began: Began,
         door: Arc<Door>,
         watch: Arc<Watch>,
     }
@@ -89,16 +88,44 @@ impl<F: Future<Output = Result<Reply, Fault>>> Future for Watched<F> {
 }
 
 impl Watch {
-    fn ended(&self, began: Instant, door: &Door, result: &Result<Reply, Fault>) {
-        self.seconds.record(began.elapsed().as_secs_f64());
-        let Err(fault) = result else { return };
-        if !door.trail.raise(&self.name) {
-            return;
+    fn ended(&self, began: Began, door: &Door, result: &Result<Reply, Fault>) {
+        let own = door.trail.end(began.before, began.at.elapsed());
+        self.seconds.record(own.as_secs_f64());
+        let raised = result.as_ref().err().filter(|_| door.trail.raise(&self.name));
+        for (blame, counter) in &self.faults {
+            if raised.is_some_and(|fault| fault.blame() == *blame) {
+                counter.increment(1);
+            }
         }
-        let blame = fault.blame();
-        for (_, counter) in self.faults.iter().filter(|(whose, _)| *whose == blame) {
-            counter.increment(1);
+        if door.watched {
+            self.tell(door, own, result, raised, true);
+        } else if tracing::enabled!(Level::DEBUG) {
+            self.tell(door, own, result, raised, false);
         }
-        tracing::debug!(stage = &*self.name, %fault, "A stage raised a fault");
+    }
+
+    /// One line for each stage that a call has left, the last one first.
+    #[cold]
+    fn tell(&self, door: &Door, own: Duration, result: &Result<Reply, Fault>, raised: Option<&Fault>, watched: bool) {
+        macro_rules! line {
+            ($level:ident) => {
+                $level!(
+                    request.id = door.request_id.to_str().unwrap_or_default(),
+                    stage = &*self.name,
+                    backend.id = door.trail.backend().map(|id| id.to_string()),
+                    outcome = if result.is_ok() {
+                        "passed"
+                    } else if raised.is_some() {
+                        "raised"
+                    } else {
+                        "failed behind"
+                    },
+                    microseconds = u64::try_from(own.as_micros()).unwrap_or(u64::MAX),
+                    fault = raised.map(|fault| one_line(&fault.to_string())),
+                    "A call has left a stage"
+                )
+            };
+        }
+        if watched { line!(info) } else { line!(debug) }
     }
 }

@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use b3scale_middleware::bbb::{CallKind, Params};
-use b3scale_middleware::call::Trail;
-use b3scale_middleware::{Body, Call, Door, Fault, Reply};
+use b3scale_middleware::{Body, Call, Door, Fault, Reply, Trace};
 use futures_util::FutureExt;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
@@ -26,6 +25,8 @@ pub(super) struct Head<'a> {
     pub address: &'a PathAndQuery,
     pub headers: &'a HeaderMap,
     pub peer: SocketAddr,
+    /// Whether whoever sent it may follow it through its stages in the log, and wants to.
+    pub watched: bool,
 }
 
 /// What the way out must know of a call.
@@ -41,14 +42,8 @@ pub(super) struct Visit {
 impl Visit {
     /// Decodes a call. What is wrong with it is answered like any other fault.
     pub(super) fn decode(head: &Head<'_>, target: Target, body: Body) -> (Self, Result<Call, Fault>) {
-        let door = Arc::new(Door {
-            request_id: request_id(head.headers),
-            peer: head.peer,
-            arrival: Instant::now(),
-            frontend_key: target.frontend_key.into(),
-            trail: Trail::default(),
-            rehearsal: None,
-        });
+        let door = Door::new(request_id(head.headers), head.peer, &target.frontend_key);
+        let door = Arc::new(Door { trace: Trace::read(head.headers), watched: head.watched, ..door });
         let kind = *target.call.as_ref().unwrap_or(&CallKind::Index);
         let name = target.call.as_ref().map_or("(unknown)", |kind| kind.name());
         let mut browser = None;

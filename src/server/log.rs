@@ -1,13 +1,14 @@
-//! One line in the log for each call, written where it leaves. Never a query, a checksum or a name.
+//! One line in the log for each call, and its place in the figures, written where it leaves. Never a query, a checksum or a name.
 
 use std::sync::Arc;
 
 use b3scale_middleware::bbb::{CallKind, Outcome};
-use b3scale_middleware::{Blame, Door, Fault, Reply};
+use b3scale_middleware::facts::{Placement, Standing};
+use b3scale_middleware::{Blame, Door, Fault, Reply, Trace};
 use tracing::{error, info, warn};
 
-/// The longest text of a fault that is written, in characters.
-const LONGEST_FAULT: usize = 4000;
+use crate::telemetry::catalog::{CALL_SECONDS, CALLS, PLACEMENT_REFUSALS};
+use crate::telemetry::one_line;
 
 /// The line of one call. One that is dropped unwritten belongs to a client that hung up.
 pub(super) struct Line {
@@ -26,15 +27,30 @@ impl Line {
     pub(super) fn end(mut self, result: Result<Reply, Fault>) -> Result<Reply, Fault> {
         self.written = true;
         match &result {
-            Ok(reply) => self.answered(outcome(reply), "Call answered"),
-            Err(fault) => self.failed(fault),
+            Ok(reply) => {
+                let outcome = outcome(reply);
+                self.answered(outcome, "Call answered");
+                self.count(if is_usual(outcome) { outcome } else { "failed" }, "");
+            }
+            Err(fault) => {
+                self.failed(fault);
+                self.count(fault.message_key(self.kind), fault.blame().name());
+            }
         }
         result
+    }
+
+    fn count(&self, outcome: &str, blame: &str) {
+        // A key that nobody has would make a series for everybody who thinks of one.
+        let frontend = if self.door.trail.is_known() { &*self.door.frontend_key } else { "undefined" };
+        CALLS.with([frontend, self.call, outcome, blame]).increment(1);
+        CALL_SECONDS.with([frontend, self.call]).record(self.door.arrival.elapsed());
     }
 
     fn answered(&self, outcome: &str, message: &str) {
         info!(
             request.id = self.request_id(),
+            trace.id = self.trace(),
             frontend.key = self.frontend_key(),
             call = self.call,
             backend.id = self.backend(),
@@ -51,6 +67,7 @@ impl Line {
             ($level:ident) => {
                 $level!(
                     request.id = self.request_id(),
+                    trace.id = self.trace(),
                     frontend.key = self.frontend_key(),
                     call = self.call,
                     backend.id = self.backend(),
@@ -62,6 +79,9 @@ impl Line {
                     "Call failed"
                 )
             };
+        }
+        if let Fault::NoBackend(placement) | Fault::NoTaggedBackend { placement, .. } = fault {
+            count_refusals(placement);
         }
         match blame {
             Blame::Us => line!(error),
@@ -82,6 +102,10 @@ impl Line {
         if key.len() <= 64 && key.bytes().all(usual) { key } else { "(odd)" }
     }
 
+    fn trace(&self) -> Option<String> {
+        self.door.trace.as_ref().map(Trace::name)
+    }
+
     fn backend(&self) -> Option<String> {
         self.door.trail.backend().map(|id| id.to_string())
     }
@@ -95,8 +119,41 @@ impl Drop for Line {
     fn drop(&mut self) {
         if !self.written {
             self.answered("abandoned", "the client hung up");
+            self.count("abandoned", "");
         }
     }
+}
+
+/// Counts why a create found no place, once for each backend.
+fn count_refusals(placement: &Placement) {
+    for verdict in &placement.0 {
+        if let Standing::Refused { stage, refusal } = &verdict.standing {
+            PLACEMENT_REFUSALS.with([stage, refusal.word]).increment(1);
+        }
+    }
+}
+
+/// What nodes usually answer. Any other key is one that only a log should have.
+fn is_usual(outcome: &str) -> bool {
+    const USUAL: [&str; 16] = [
+        "success",
+        "redirect",
+        "failed",
+        "notFound",
+        "invalidMeetingIdentifier",
+        "invalidPassword",
+        "idNotUnique",
+        "duplicateWarning",
+        "checksumError",
+        "validationError",
+        "guestDenied",
+        "maxParticipantsReached",
+        "missingParamMeetingID",
+        "parentMeetingDoesNotExist",
+        "parentMeetingIDMissing",
+        "sequenceMissing",
+    ];
+    USUAL.contains(&outcome)
 }
 
 fn outcome(reply: &Reply) -> &str {
@@ -113,21 +170,5 @@ fn failure(outcome: &Outcome) -> &str {
         key
     } else {
         "failed"
-    }
-}
-
-/// A text that stays on its line, whatever a client or a node has put into it.
-fn one_line(text: &str) -> String {
-    text.chars().take(LONGEST_FAULT).map(|char| if char.is_control() { ' ' } else { char }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fault_stays_on_its_line() {
-        assert_eq!(one_line("a\nb\u{1b}[0m"), "a b [0m");
-        assert_eq!(one_line(&"x".repeat(10_000)).len(), LONGEST_FAULT);
     }
 }

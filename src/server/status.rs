@@ -1,14 +1,17 @@
 //! What machines beside BBB's clients ask: is the server alive, is it ready, how does it fare.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use subtle::ConstantTimeEq;
+use tokio::task::spawn_blocking;
 
 use super::{Answer, Shared, render};
+use crate::telemetry;
+use crate::telemetry::catalog::{CALLS_IN_FLIGHT, READY};
 
 /// One thing a ready server must have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,15 +29,6 @@ pub trait Readiness: Send + Sync + 'static {
     fn checks(&self) -> Vec<Check>;
 }
 
-/// What `/metrics` shows, and to whom.
-#[derive(Clone)]
-pub struct MetricsPage {
-    /// Renders the metrics.
-    pub handle: PrometheusHandle,
-    /// The bearer token that is asked for, if any.
-    pub token: Option<String>,
-}
-
 #[derive(Serialize)]
 struct Report {
     ready: bool,
@@ -48,26 +42,43 @@ pub(super) fn live() -> Answer {
 
 /// Whether whoever stands before this server should send calls to it.
 pub(super) fn ready(shared: &Shared) -> Answer {
-    let draining = shared.draining.load(Relaxed);
-    let mut checks = shared.parts.readiness.checks();
-    let problem = draining.then(|| "the server is going down".to_owned());
-    checks.push(Check { name: "draining", problem });
+    let checks = checks(shared);
     let ready = checks.iter().all(|check| check.problem.is_none());
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let json = serde_json::to_vec(&Report { ready, checks }).unwrap_or_default();
     render::answer(status, HeaderValue::from_static("application/json"), json.into())
 }
 
+fn checks(shared: &Shared) -> Vec<Check> {
+    let mut checks = shared.parts.readiness.checks();
+    let problem = shared.draining.load(Relaxed).then(|| "the server is going down".to_owned());
+    checks.push(Check { name: "draining", problem });
+    checks
+}
+
 /// The metrics, for those who may see them.
-pub(super) fn metrics(shared: &Shared, headers: &HeaderMap) -> Option<Answer> {
-    let page = shared.parts.metrics.as_ref()?;
+pub(super) async fn metrics(shared: &Arc<Shared>, headers: &HeaderMap) -> Option<Answer> {
+    let page = shared.parts.metrics.clone()?;
     if !page.token.as_deref().is_none_or(|token| bears(headers, token)) {
         let mut answer = render::text(StatusCode::UNAUTHORIZED, "This page needs a bearer token.\n");
         answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return Some(answer);
     }
-    let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    Some(render::answer(StatusCode::OK, content_type, Bytes::from(page.handle.render())))
+    let shared = Arc::clone(shared);
+    // There may be tens of thousands of lines, and calls must not wait for them.
+    let rendered = spawn_blocking(move || page.render(|| set_figures(&shared))).await;
+    let Ok(text) = rendered else {
+        return Some(render::text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics cannot be written.\n"));
+    };
+    Some(render::answer(StatusCode::OK, telemetry::CONTENT_TYPE, Bytes::from(text)))
+}
+
+fn set_figures(shared: &Shared) {
+    let in_flight = (shared.settings.calls as usize).saturating_sub(shared.calls.available_permits());
+    CALLS_IN_FLIGHT.with([]).set(in_flight as f64);
+    for check in checks(shared) {
+        READY.with([check.name]).set(f64::from(u8::from(check.problem.is_none())));
+    }
 }
 
 fn bears(headers: &HeaderMap, token: &str) -> bool {

@@ -95,7 +95,7 @@ pub(super) async fn visit(shared: &Arc<Shared>, token: &str, headers: &HeaderMap
     if over {
         return time_is_over(&address);
     }
-    let head = Head { method: &Method::GET, address: &address, headers, peer };
+    let head = Head { method: &Method::GET, address: &address, headers, peer, watched: false };
     let (visit, call) = Visit::decode(&head, target, Body::None);
     let result = visit.run(shared, call).await;
     match &result {

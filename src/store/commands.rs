@@ -68,6 +68,16 @@ impl Store {
         row.as_ref().map(command).transpose()
     }
 
+    /// How many commands wait for a server.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn count_commands(&self) -> Result<i64, StoreError> {
+        let sql = "SELECT count(*) AS waiting FROM commands WHERE state = 'requested'";
+        let row = self.row("count the commands", sql, &[]).await?;
+        row.map_or(Ok(0), |row| column(TABLE, &row, "waiting"))
+    }
+
     /// Notes what came of a command. `false`: another server has taken it meanwhile, or it is done.
     ///
     /// # Errors

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 
+use super::pool::STATEMENT_LIMIT;
+use crate::telemetry::catalog::DB_FAILURES;
+
 /// Which database: host, name and user, never the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place(Arc<str>);
@@ -103,8 +106,13 @@ impl StoreError {
         matches!(self, Self::Away { .. } | Self::Slow { .. } | Self::Busy { .. })
     }
 
+    /// A statement was not answered in time.
+    pub(super) fn slow(task: &'static str, place: &Place) -> Self {
+        Self::Slow { task, place: place.clone(), limit: STATEMENT_LIMIT }.counted()
+    }
+
     pub(super) fn from_postgres(task: &'static str, place: &Place, error: &tokio_postgres::Error) -> Self {
-        match error.as_db_error() {
+        let failure = match error.as_db_error() {
             Some(refusal) if *refusal.code() == SqlState::UNIQUE_VIOLATION => {
                 Self::Taken { task, rule: refusal.constraint().unwrap_or_default().to_owned() }
             }
@@ -113,7 +121,25 @@ impl StoreError {
                 Self::Refused { task, message: refusal.message().to_owned(), code }
             }
             _ => Self::Away { place: place.clone(), reason: reason(error) },
-        }
+        };
+        failure.counted()
+    }
+
+    /// The same, counted for `/metrics`.
+    pub(super) fn counted(self) -> Self {
+        let reason = match self {
+            Self::Away { .. } => "away",
+            Self::Slow { .. } => "slow",
+            Self::Busy { .. } => "busy",
+            Self::Taken { .. } => "taken",
+            Self::Refused { .. }
+            | Self::Setting(_)
+            | Self::Row { .. }
+            | Self::Migration { .. }
+            | Self::Foreign { .. } => "refused",
+        };
+        DB_FAILURES.with([reason]).increment(1);
+        self
     }
 }
 

@@ -43,6 +43,19 @@ pub enum Change {
 }
 
 impl Change {
+    /// The word used in metrics.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Change::Reconnected => "reconnected",
+            Change::Frontend(_) => "frontend",
+            Change::Backend(_) => "backend",
+            Change::Meeting(_) => "meeting",
+            Change::Command(_) => "command",
+            Change::Pipeline => "pipeline",
+            Change::Echo(_) => "echo",
+        }
+    }
+
     /// Reads an announcement. `None` for what a newer version of the program may announce.
     fn parse(payload: &str) -> Option<Self> {
         let (kind, id) = payload.split_once(':')?;

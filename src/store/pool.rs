@@ -1,6 +1,6 @@
 //! The pool of connections, and the one way statements reach PostgreSQL.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Client, Manager, Object, Pool, PoolError, Runtime};
 use tokio::time::timeout;
@@ -12,6 +12,9 @@ use super::error::reason;
 use super::tls::Connector;
 use super::url::Target;
 use super::{Place, StoreError};
+use crate::telemetry::catalog::{
+    DB_CONNECTIONS, DB_CONNECTIONS_LIMIT, DB_RETRIES, DB_SECONDS, DB_WAIT_SECONDS, DB_WAITING,
+};
 
 /// How long a statement may take before its connection is given up.
 pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
@@ -84,16 +87,18 @@ impl Store {
             loop {
                 match client.query(&statement, params).await {
                     // Of two statements that wait for each other PostgreSQL ends one, as if it had never been.
-                    Err(error) if is_rivalry(&error) && tries.next().is_some() => {}
+                    Err(error) if is_rivalry(&error) && tries.next().is_some() => DB_RETRIES.with([]).increment(1),
                     outcome => return outcome,
                 }
             }
         };
+        let began = Instant::now();
         let outcome = timeout(STATEMENT_LIMIT, run).await;
+        DB_SECONDS.with([task]).record(began.elapsed());
         let Ok(outcome) = outcome else {
             // Its answer may still come, and would be taken for the next statement's delay.
             drop(Object::take(client));
-            return Err(StoreError::Slow { task, place: self.place().clone(), limit: STATEMENT_LIMIT });
+            return Err(StoreError::slow(task, self.place()));
         };
         outcome.map_err(|error| StoreError::from_postgres(task, self.place(), &error))
     }
@@ -109,15 +114,30 @@ impl Store {
     }
 
     pub(super) async fn client(&self) -> Result<Client, StoreError> {
+        let began = Instant::now();
+        let client = self.pool.get().await;
+        DB_WAIT_SECONDS.with([]).record(began.elapsed());
         let away = |reason| StoreError::Away { place: self.place().clone(), reason };
-        self.pool.get().await.map_err(|error| match error {
-            PoolError::Backend(error) => away(reason(&error)),
-            PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
-                StoreError::Busy { size: self.pool.status().max_size }
-            }
-            PoolError::Timeout(_) => away(format!("no connection within {} s", POOL_LIMIT.as_secs())),
-            other => away(other.to_string()),
+        client.map_err(|error| {
+            let failure = match error {
+                PoolError::Backend(error) => away(reason(&error)),
+                PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
+                    StoreError::Busy { size: self.pool.status().max_size }
+                }
+                PoolError::Timeout(_) => away(format!("no connection within {} s", POOL_LIMIT.as_secs())),
+                other => away(other.to_string()),
+            };
+            failure.counted()
         })
+    }
+
+    /// Sets the figures of the pool, for `/metrics`.
+    pub fn set_figures(&self) {
+        let status = self.pool.status();
+        DB_CONNECTIONS_LIMIT.with([]).set(status.max_size as f64);
+        DB_CONNECTIONS.with(["idle"]).set(status.available as f64);
+        DB_CONNECTIONS.with(["used"]).set(status.size.saturating_sub(status.available) as f64);
+        DB_WAITING.with([]).set(status.waiting as f64);
     }
 }
 

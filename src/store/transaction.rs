@@ -1,6 +1,7 @@
 //! Several statements that count together or not at all.
 
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use deadpool_postgres::Object;
 use tokio::time::timeout;
@@ -8,6 +9,7 @@ use tokio_postgres::Row;
 
 use super::pool::{Params, RIVALS, STATEMENT_LIMIT, is_rivalry};
 use super::{Place, Store, StoreError};
+use crate::telemetry::catalog::{DB_RETRIES, DB_SECONDS};
 
 /// What becomes of the statements once all are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,7 @@ impl Store {
             if trouble.get() != Some(&Trouble::Rivals) || tries.next().is_none() {
                 return outcome;
             }
+            DB_RETRIES.with([]).increment(1);
         }
     }
 
@@ -76,7 +79,9 @@ impl Store {
             transaction.end(ending).await?;
             Ok(done)
         };
+        let began = Instant::now();
         let outcome = run.await;
+        DB_SECONDS.with([W::TASK]).record(began.elapsed());
         if trouble.get() == Some(&Trouble::Silence) {
             drop(Object::take(client));
         }
@@ -112,7 +117,7 @@ async fn noting<T>(
 ) -> Result<T, StoreError> {
     let Ok(answer) = timeout(STATEMENT_LIMIT, answer).await else {
         trouble.get_or_init(|| Trouble::Silence);
-        return Err(StoreError::Slow { task, place: place.clone(), limit: STATEMENT_LIMIT });
+        return Err(StoreError::slow(task, place));
     };
     answer.map_err(|error| {
         if is_rivalry(&error) {

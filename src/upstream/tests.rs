@@ -120,6 +120,7 @@ fn request(kind: CallKind, base: &str) -> NodeRequest {
         path_and_query: format!("{}?meetingID=m1&checksum=5ec4e7", kind.name()),
         content: None,
         request_id: HeaderValue::from_static("call-1"),
+        trace: None,
         patience: None,
     }
 }

@@ -14,6 +14,7 @@ mod lesson;
 mod limits;
 mod log;
 mod lost;
+mod metrics;
 mod placement;
 mod rest;
 mod rig;

@@ -9,6 +9,7 @@ mod commands;
 mod frontends;
 mod insight;
 mod meetings;
+mod metrics;
 mod openapi;
 mod state;
 mod status;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use b3scale::pipeline::Pipeline;
-use b3scale::server::{Check, MetricsPage, Readiness, Router, Server, ServerParts, ServerSettings};
+use b3scale::server::{Check, Readiness, Router, Server, ServerParts, ServerSettings};
+use b3scale::telemetry::{Figures, MetricsPage};
 use b3scale_middleware::bbb::{self, Algorithm, CallKind, Secret};
 use b3scale_middleware::memory::Memory;
 use b3scale_middleware::{Call, Fault, Next, Reply};
@@ -99,6 +100,13 @@ impl Router for Table {
     fn route(&self, kind: CallKind) -> Option<Next> {
         self.routes.get(&kind).cloned().or_else(|| self.pipeline.route(kind))
     }
+}
+
+/// A server that has no figures of its own.
+pub(crate) struct NoFigures;
+
+impl Figures for NoFigures {
+    fn set(&self) {}
 }
 
 struct Said(Option<String>);

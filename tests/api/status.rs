@@ -1,9 +1,11 @@
 //! Health and metrics.
 
-use b3scale::server::MetricsPage;
+use std::sync::Arc;
+
+use b3scale::telemetry::MetricsPage;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
-use crate::rig::{Plan, Rig, head, school};
+use crate::rig::{NoFigures, Plan, Rig, head, school};
 
 #[tokio::test]
 async fn a_ready_server_says_so() {
@@ -26,12 +28,20 @@ async fn a_server_that_is_not_ready_says_why() {
 /// Defect 9 of the original: metrics were open to everybody.
 #[tokio::test]
 async fn metrics_are_shown_to_those_with_the_token() {
-    let handle = PrometheusBuilder::new().build_recorder().handle();
-    let rig = Plan::new(&school()).metrics(MetricsPage { handle, token: Some("word".to_owned()) }).serve().await;
+    let counted = PrometheusBuilder::new().build_recorder().handle();
+    let page = MetricsPage { counted, figures: Arc::new(NoFigures), token: Some("word".to_owned()) };
+    let rig = Plan::new(&school()).metrics(page).serve().await;
     for headers in ["", "Authorization: Bearer wrong\r\n", "Authorization: word\r\n"] {
         assert_eq!(rig.fetch_with("/metrics", headers).await.status, 401);
     }
-    assert_eq!(rig.fetch_with("/metrics", "Authorization: Bearer word\r\n").await.status, 200);
+    let page = rig.fetch_with("/metrics", "Authorization: Bearer word\r\n").await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/plain; version=0.0.4; charset=utf-8")));
+    for figure in
+        [r#"b3scale_ready{check="database"} 1"#, r#"b3scale_ready{check="draining"} 1"#, "b3scale_calls_in_flight 0"]
+    {
+        assert!(page.body.contains(figure), "{}", page.body);
+    }
+    assert!(page.body.contains("process_resident_memory_bytes"));
 }
 
 #[tokio::test]

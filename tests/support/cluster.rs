@@ -17,11 +17,12 @@ use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{Backend, FrontendSettings, NodeState};
 use b3scale_middleware::ports::Directory;
 use http::Method;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::oneshot;
 
 use crate::client::Http;
 use crate::records::record_node;
-use crate::{Answer, TestDatabase, TestFolder, hear, new_frontend, signed, within};
+use crate::{Answer, JWT_SECRET, TestDatabase, TestFolder, hear, new_frontend, signed, within};
 
 /// What a test wants of its cluster.
 pub struct ClusterOptions {
@@ -39,6 +40,8 @@ pub struct ClusterOptions {
     pub connections: usize,
     /// Origins of pages that may use the REST API.
     pub cors: Vec<&'static str>,
+    /// What `/metrics` shows. `None`: there is no such page.
+    pub counted: Option<PrometheusHandle>,
 }
 
 impl Default for ClusterOptions {
@@ -51,6 +54,7 @@ impl Default for ClusterOptions {
             upstream: UpstreamSettings::default(),
             connections: 8,
             cors: Vec::new(),
+            counted: None,
         }
     }
 }
@@ -107,7 +111,7 @@ impl TestCluster {
         };
         let store = Store::connect(database.url(), options.connections).await.unwrap();
         database.store().record_frontend(&new_frontend("school")).await.unwrap();
-        let assembly = Assembly::new(&config, store, "cluster-secret".to_owned(), None).await.unwrap();
+        let assembly = Assembly::new(&config, store, JWT_SECRET.to_owned(), options.counted).await.unwrap();
         let address = assembly.server.local_addr().to_string();
         let (stop, stopped) = oneshot::channel();
         let Assembly { cluster, pipeline, server } = assembly;

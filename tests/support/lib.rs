@@ -3,6 +3,7 @@
 
 mod client;
 mod cluster;
+mod counted;
 mod frozen;
 mod hearing;
 mod postgres;
@@ -18,6 +19,7 @@ mod wire;
 
 pub use client::{Answer, SECRET, Unanswered, signed};
 pub use cluster::{ClusterOptions, TestCluster};
+pub use counted::Counted;
 pub use frozen::Frozen;
 pub use hearing::hear;
 pub use postgres::{TestDatabase, TestFolder, TestPostgres, postgres};

@@ -54,6 +54,17 @@ fn asked(servers: &Servers, server: usize, mark: Mark) -> Vec<RoundTrip> {
     trips.filter(|trip| !trip.only_prepares && !periodic(trip)).collect()
 }
 
+#[tokio::test]
+async fn a_scrape_asks_no_database() {
+    let servers = warm(1, 2).await;
+    let mark = servers.relays[0].mark();
+    for _ in 0..5 {
+        let page = servers.fetch(0, "/metrics").await.expect("an answer");
+        assert!(page.text.contains("b3scale_meeting_attendees"), "{page:?}");
+    }
+    assert!(asked(&servers, 0, mark).is_empty());
+}
+
 /// Counts the announcements of meetings until now.
 async fn announced(servers: &Servers, feed: &mut Feed) -> usize {
     let last = servers.store.record_frontend(&new_frontend("last")).await.expect("a frontend").id;

@@ -1,0 +1,66 @@
+//! Metrics: of the requests of this API, and what a frontend may know of itself.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Path, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use b3scale_middleware::ports::Directory as _;
+use http::Method;
+use http::header::CONTENT_TYPE;
+
+use super::Admin;
+use super::access::{Caller, Observers};
+use super::problem::Problem;
+use crate::telemetry::catalog::{API_REQUESTS, API_SECONDS};
+use crate::telemetry::{self, of_frontend, snapshot};
+
+/// Whether a path is that of a frontend's metrics.
+pub(super) fn owns(path: &str) -> bool {
+    let key = path.strip_prefix("/bbb/").and_then(|rest| rest.strip_suffix("/metrics"));
+    key.is_some_and(|key| !key.is_empty() && !key.contains('/'))
+}
+
+/// Counts a request by its route, however it ends.
+pub(super) async fn count(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = name(request.method());
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("(none)", MatchedPath::as_str);
+    API_REQUESTS.with([method, route, response.status().as_str()]).increment(1);
+    API_SECONDS.with([route]).record(began.elapsed());
+    response
+}
+
+/// Methods may be anything that a client thinks of.
+fn name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "(other)",
+    }
+}
+
+/// Show a frontend's own metrics, in Prometheus's text format. They tell of nobody else and of no node.
+#[utoipa::path(get, path = "/bbb/{key}/metrics", tag = "frontends",
+    params(("key" = String, Path, description = "The key of the frontend, whose token's subject is the same")),
+    responses((status = OK, description = "The metrics", body = String, content_type = "text/plain")))]
+pub(super) async fn show(
+    State(admin): State<Admin>,
+    who: Caller<Observers>,
+    Path(key): Path<String>,
+) -> Result<Response, Problem> {
+    if !who.is_admin() && who.subject() != key {
+        return Err(Problem::Forbidden);
+    }
+    let frontend = admin.cluster.frontend(&key).ok_or(Problem::NotFound)?;
+    let server = admin.cluster.server_id().to_string();
+    let counted = admin.counted.as_ref().map(|counted| of_frontend(counted, &key, &server));
+    let text = counted.unwrap_or_default() + &snapshot(|| admin.cluster.set_figures_of(&frontend));
+    Ok(([(CONTENT_TYPE, telemetry::CONTENT_TYPE)], text).into_response())
+}

@@ -1,0 +1,108 @@
+//! What a metric is: a name, labels, and a sentence that says what it counts.
+//!
+//! A metric is declared once, in the catalog, and used by that declaration: `CLAIMS.with(["won"]).increment(1)`. What has no labels,
+//! or one whose values are all declared, is there from the start with a zero, so that a rate of it never lacks its first step.
+
+use metrics::{Key, Label, Level, Metadata, Recorder, SharedString};
+
+const METADATA: Metadata<'static> = Metadata::new("b3scale", Level::INFO, None);
+
+/// What is declared of a metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name, which ends in its unit.
+    pub name: &'static str,
+    /// What kind it is.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// All values of its one label, where that has no others.
+    pub values: &'static [&'static str],
+    /// What it counts.
+    pub help: &'static str,
+}
+
+/// A kind of metric, as Prometheus knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only ever grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// How many were how large.
+    Histogram,
+}
+
+impl Kind {
+    /// Prometheus's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+impl Metric {
+    /// Tells the recorder what this is, and begins what begins with zero.
+    pub(super) fn declare(&self, recorder: &dyn Recorder) {
+        let (name, help) = (self.name.into(), SharedString::const_str(self.help));
+        match self.kind {
+            Kind::Counter => recorder.describe_counter(name, None, help),
+            Kind::Gauge => recorder.describe_gauge(name, None, help),
+            Kind::Histogram => recorder.describe_histogram(name, None, help),
+        }
+    }
+
+    /// Begins a counter all of whose series are known.
+    pub(super) fn begin(&self, recorder: &dyn Recorder) {
+        if self.kind != Kind::Counter {
+            return;
+        }
+        match self.labels {
+            [] => recorder.register_counter(&Key::from_name(self.name), &METADATA).increment(0),
+            [label] => {
+                for value in self.values {
+                    let key = Key::from_parts(self.name, vec![Label::from_static_parts(label, value)]);
+                    recorder.register_counter(&key, &METADATA).increment(0);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+macro_rules! typed {
+    ($($(#[$doc:meta])* $kind:ident by $register:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $kind<const N: usize> {
+            name: &'static str,
+            labels: [&'static str; N],
+        }
+
+        impl<const N: usize> $kind<N> {
+            pub(super) const fn new(name: &'static str, labels: [&'static str; N]) -> Self {
+                Self { name, labels }
+            }
+
+            /// The series with these values of its labels, in their order.
+            pub fn with(&self, values: [&str; N]) -> metrics::$kind {
+                let labels = self.labels.iter().zip(values);
+                let labels: Vec<_> = labels.map(|(name, value)| Label::new(*name, value.to_owned())).collect();
+                let key = Key::from_parts(self.name, labels);
+                metrics::with_recorder(|recorder| recorder.$register(&key, &METADATA))
+            }
+        }
+    )*};
+}
+
+typed! {
+    /// Only ever grows.
+    Counter by register_counter;
+    /// Goes up and down.
+    Gauge by register_gauge;
+    /// How many were how large.
+    Histogram by register_histogram;
+}

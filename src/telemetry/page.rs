@@ -1,0 +1,130 @@
+//! What `/metrics` shows: what has been counted, and how things are at this moment.
+//!
+//! What happens is counted where it happens, in the recorder of the process. How things are is looked up in memory when somebody asks,
+//! in a recorder of its own: a backend that is removed is not there any more, and nobody has to clear up after it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use metrics::Recorder;
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::time::interval;
+
+use super::metric::Metric;
+use super::{catalog, process};
+
+/// What a stage, a statement or a call takes, in seconds.
+const BUCKETS: [f64; 14] =
+    [0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
+
+/// The same of what takes as long as its way over the network, of which there are many series.
+const CALL_BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
+
+/// Prometheus's text format.
+pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// Whatever knows how things are.
+pub trait Figures: Send + Sync {
+    /// Sets the gauges of the whole server. Asks nobody.
+    fn set(&self);
+}
+
+/// The page, and who may see it.
+#[derive(Clone)]
+pub struct MetricsPage {
+    /// What has been counted.
+    pub counted: PrometheusHandle,
+    /// How things are.
+    pub figures: Arc<dyn Figures>,
+    /// The bearer token that is asked for, if any.
+    pub token: Option<String>,
+}
+
+impl MetricsPage {
+    /// Writes the page, with what `more` sets beside the figures of everything.
+    pub fn render(&self, more: impl FnOnce()) -> String {
+        process::count();
+        let mut text = self.counted.render();
+        text.push_str(&snapshot(|| {
+            self.figures.set();
+            process::set();
+            more();
+        }));
+        text
+    }
+}
+
+/// Writes what `set` sets, and nothing else.
+pub fn snapshot(set: impl FnOnce()) -> String {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        each(|metric| metric.declare(&recorder));
+        set();
+    });
+    recorder.handle().render()
+}
+
+/// Starts the metrics, and the task that keeps their histograms small.
+///
+/// # Errors
+/// Another recorder has been installed in this process.
+pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
+    let named = |name: &str| Matcher::Full(name.to_owned());
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
+        .set_buckets_for_metric(named("b3scale_call_duration_seconds"), &CALL_BUCKETS)?
+        .set_buckets_for_metric(named("b3scale_backend_call_duration_seconds"), &CALL_BUCKETS)?;
+    let handle = builder.install_recorder()?;
+    metrics::with_recorder(begin);
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        let mut every = interval(Duration::from_secs(5));
+        loop {
+            every.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(handle)
+}
+
+fn begin(recorder: &dyn Recorder) {
+    each(|metric| metric.declare(recorder));
+    each(|metric| metric.begin(recorder));
+}
+
+fn each(act: impl FnMut(&Metric)) {
+    catalog::ALL.iter().flat_map(|(_, metrics)| *metrics).for_each(act);
+}
+
+/// What has been counted of one frontend's calls, each series with the id of the server that tells it: another one that is asked next
+/// has counted others.
+pub fn of_frontend(counted: &PrometheusHandle, key: &str, server: &str) -> String {
+    let key = key.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
+    let label = format!("frontend=\"{key}\"");
+    // A quote within a value is escaped, so that a label begins behind a brace or a comma and nowhere else.
+    let is_its = |line: &str| {
+        line.match_indices(&label).any(|(at, _)| matches!(line.as_bytes().get(at.wrapping_sub(1)), Some(b'{' | b',')))
+    };
+    let mut text = String::new();
+    // Of the family that is being read: what stands before its first series.
+    let mut head = String::new();
+    for line in counted.render().lines() {
+        if line.is_empty() {
+            head.clear();
+        } else if line.starts_with('#') {
+            head.extend([line, "\n"]);
+        } else if is_told_to_frontends(line) && is_its(line) {
+            text.push_str(&head);
+            head.clear();
+            text.push_str(&line.replacen('{', &format!("{{server=\"{server}\","), 1));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// What says nothing of nodes.
+fn is_told_to_frontends(line: &str) -> bool {
+    ["b3scale_calls_total{", "b3scale_call_duration_seconds_"].iter().any(|name| line.starts_with(name))
+}

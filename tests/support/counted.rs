@@ -1,0 +1,32 @@
+//! What is counted on the thread of a test, on which its server runs, too.
+
+use metrics::LocalRecorderGuard;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+/// Counts until it is dropped.
+pub struct Counted {
+    /// What has been counted.
+    pub handle: PrometheusHandle,
+    _guard: LocalRecorderGuard<'static>,
+}
+
+impl Counted {
+    /// Counts what happens on this thread from here on.
+    pub fn here() -> Self {
+        // Small, and as old as the test's process.
+        let recorder = Box::leak(Box::new(PrometheusBuilder::new().set_buckets(&[1.0]).unwrap().build_recorder()));
+        Self { handle: recorder.handle(), _guard: metrics::set_default_local_recorder(recorder) }
+    }
+
+    /// All of it, as `/metrics` writes it.
+    pub fn text(&self) -> String {
+        self.handle.render()
+    }
+
+    /// The value of one series, which is named with its labels.
+    pub fn value(&self, series: &str) -> Option<u64> {
+        let text = self.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.map(|value| value.parse().unwrap())
+    }
+}
