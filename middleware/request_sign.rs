@@ -111,8 +111,13 @@ fn sign(call: &mut Call, algorithm: Algorithm) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
+    use http::HeaderMap;
+
     use crate::bbb::{self, Media, Params, Secret};
     use crate::memory::Memory;
+    use crate::trace::Trace;
 
     async fn signed(kind: CallKind, more: &str, stage: RequestSign) -> NodeRequest {
         let cluster = Memory::new().frontend("school", "secret").backend("n1", &[]);
@@ -132,6 +137,18 @@ mod tests {
         assert!(hashed.ends_with("&name=A%20%26%20B&welcome=%C3%BC"));
         let secret = Secret::new("secret-of-n1").unwrap();
         assert_eq!(checksum, bbb::sign(Algorithm::Sha256, "create", hashed, &secret));
+    }
+
+    #[tokio::test]
+    async fn the_node_is_told_the_trace_of_the_call() {
+        let cluster = Memory::new().frontend("school", "secret").backend("n1", &[]);
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+        let trace = Trace::read(&HeaderMap::from_iter([("traceparent".parse().unwrap(), parent)]));
+        let mut call = cluster.placed(CallKind::End, "m1", "n1");
+        Arc::get_mut(&mut call.door).unwrap().trace.clone_from(&trace);
+        let (seen, _) = cluster.through(RequestSign::default(), call).await;
+        assert!(trace.is_some());
+        assert_eq!(seen.unwrap().facts.signature().unwrap().trace, trace);
     }
 
     #[tokio::test]

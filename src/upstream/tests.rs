@@ -161,6 +161,19 @@ async fn a_node_is_sent_the_allowed_headers_and_no_others() {
 }
 
 #[tokio::test]
+async fn a_node_is_told_the_trace_that_a_call_belongs_to() {
+    let (node, address) = Node::serve(|| document(OK)).await;
+    let parent = HeaderValue::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let headers = http::HeaderMap::from_iter([(http::HeaderName::from_static("traceparent"), parent)]);
+    let trace = Trace::read(&headers).unwrap();
+    let told: Vec<_> = trace.headers().map(|(name, value)| (name.to_owned(), value)).collect();
+    let traced = NodeRequest { trace: Some(trace), ..request(CallKind::Create, &format!("http://{address}")) };
+    ask_with(nodes(), traced).await.unwrap();
+    assert_eq!(told.len(), 1);
+    assert_eq!(node.asked_last().headers()[&told[0].0], told[0].1);
+}
+
+#[tokio::test]
 async fn only_a_join_hands_back_location_and_cookies() {
     let answer = || {
         let mut answer = document("");

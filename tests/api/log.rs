@@ -41,11 +41,20 @@ impl Lines {
         String::from_utf8(self.0.lock().expect("nobody panics while writing").clone()).expect("a log is text")
     }
 
+    /// The lines about one call.
+    pub(crate) fn of(&self, request_id: &str) -> Vec<Value> {
+        self.all().filter(|line| line["request.id"] == request_id).collect()
+    }
+
     /// The lines about calls.
     fn calls(&self) -> Vec<Value> {
+        self.all().filter(|line| line["target"] == "b3scale::server::log").collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = Value> {
         let lines: Vec<Value> =
             self.text().lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
-        lines.into_iter().filter(|line| line["target"] == "b3scale::server::log").collect()
+        lines.into_iter()
     }
 }
 
@@ -80,6 +89,15 @@ async fn every_call_is_one_line() {
     for secret in ["5ec4e7", "Lovelace", "checksum="] {
         assert!(!lines.text().contains(secret), "{secret} is in the log");
     }
+}
+
+#[tokio::test]
+async fn a_line_names_the_trace_of_the_client() {
+    let (lines, _guard) = Lines::catch();
+    let rig = Rig::new(&school()).await;
+    let trace = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
+    rig.fetch_with(&signed(CallKind::Create, "meetingID=m1&name=x"), trace).await;
+    assert_eq!(lines.calls()[0]["trace.id"], "4bf92f3577b34da6a3ce929d0e0e4736");
 }
 
 #[tokio::test]

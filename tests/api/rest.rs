@@ -6,6 +6,7 @@ mod agents;
 mod backends;
 mod bodies;
 mod commands;
+mod follow;
 mod frontends;
 mod insight;
 mod meetings;

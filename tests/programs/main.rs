@@ -3,6 +3,7 @@
 mod agent;
 mod ctl;
 mod demo;
+mod manager;
 mod pipeline;
 
 use tokio::process::Command;

@@ -1,0 +1,60 @@
+//! What systemd is told, by its own protocol.
+
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use b3scale_support::{Running, TestDatabase, TestFolder};
+
+use super::b3scaled;
+
+/// The socket that systemd would listen at.
+struct Manager {
+    socket: UnixDatagram,
+    folder: TestFolder,
+}
+
+impl Manager {
+    fn new() -> Self {
+        let folder = TestFolder::new();
+        let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        Self { socket, folder }
+    }
+
+    /// The next word.
+    fn heard(&self) -> String {
+        let mut word = [0; 256];
+        let length = self.socket.recv(&mut word).expect("a word comes");
+        String::from_utf8_lossy(&word[..length]).into_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_says_when_it_is_ready_that_it_lives_and_when_it_goes() {
+    let (manager, database) = (Manager::new(), TestDatabase::new().await);
+    let mut command = b3scaled(&["--listen", "127.0.0.1:0"]);
+    command.env("B3SCALE_DB_URL", database.url()).env("B3SCALE_DRAIN_DELAY", "0");
+    command.env("NOTIFY_SOCKET", manager.folder.path().join("notify")).env("WATCHDOG_USEC", "200000");
+    let mut server = Running::logging(command);
+    assert_eq!(manager.heard(), "READY=1\n");
+    for _ in 0..3 {
+        assert_eq!(manager.heard(), "WATCHDOG=1\n");
+    }
+    assert!(server.terminate().await);
+    let mut word = manager.heard();
+    while word == "WATCHDOG=1\n" {
+        word = manager.heard();
+    }
+    assert_eq!(word, "STOPPING=1\n");
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_start_never_says_that_it_is_ready() {
+    let manager = Manager::new();
+    let mut command = b3scaled(&["--listen", "127.0.0.1:0"]);
+    command.env("B3SCALE_DB_URL", "postgres://nobody@127.0.0.1:1/nothing");
+    command.env("NOTIFY_SOCKET", manager.folder.path().join("notify"));
+    assert!(!Running::logging(command).ended().await);
+    manager.socket.set_nonblocking(true).unwrap();
+    assert!(manager.socket.recv(&mut [0; 16]).is_err());
+}
