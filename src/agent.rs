@@ -31,6 +31,7 @@ mod uplink;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -121,7 +122,7 @@ impl B3scaleagent {
             return Ok(print(concat!("b3scaleagent ", env!("CARGO_PKG_VERSION"))));
         }
         let environment = Environment::read_for_agent();
-        telemetry::start_log(LogSettings::read(&environment)?);
+        let _log = telemetry::start_log(LogSettings::read(&environment)?);
         for file in &environment.files {
             tracing::info!(file = %file.display(), "Settings have been read from a file");
         }
@@ -163,6 +164,8 @@ pub struct AgentOptions {
     pub redis: SocketAddr,
     /// Certificate authorities to trust beside the system's when the node is asked.
     pub ca_file: Option<PathBuf>,
+    /// How many nodes this machine stands for: of how busy it is, each reports its share.
+    pub nodes: NonZeroUsize,
 }
 
 /// Reports on a node that is registered, for as long as it is let.
@@ -170,10 +173,11 @@ pub struct AgentOptions {
 /// # Errors
 /// The server does not know the node, or a setting cannot be used.
 pub async fn attend(options: AgentOptions) -> Result<(), AgentError> {
-    let AgentOptions { api_url, token, node_url, node_secret, redis, ca_file } = options;
+    let AgentOptions { api_url, token, node_url, node_secret, redis, ca_file, nodes } = options;
     let redis = RedisPlace { host: redis.ip().to_string(), port: redis.port(), password: None };
     let node = Node { url: node_url, secret: node_secret, redis, bbb_version: String::new() };
-    report(node, Server::given(api_url, token), None, false, ca_file).await
+    let gauge = Gauge::new(String::new(), nodes);
+    report(node, gauge, Server::given(api_url, token), None, false, ca_file).await
 }
 
 /// Reports until it is told to end.
@@ -182,8 +186,9 @@ async fn report_until_stopped(environment: &Environment, server: Server, registe
     let load_factor = environment.parse("B3SCALE_LOAD_FACTOR", "a number such as 1.0 is wanted")?;
     let node = Node::read(environment)?;
     let ca_file = environment.text("B3SCALE_NODE_CA_FILE").map(PathBuf::from);
+    let gauge = Gauge::new(node.bbb_version.clone(), NonZeroUsize::MIN);
     tokio::select! {
-        ended = report(node, server, load_factor, registers, ca_file) => ended,
+        ended = report(node, gauge, server, load_factor, registers, ca_file) => ended,
         () = stop => {
             manager::stopping();
             Ok(())
@@ -193,6 +198,7 @@ async fn report_until_stopped(environment: &Environment, server: Server, registe
 
 async fn report(
     node: Node,
+    gauge: Gauge,
     server: Server,
     load_factor: Option<LoadFactor>,
     registers: bool,
@@ -207,7 +213,7 @@ async fn report(
     let (news, heard) = mpsc::channel(UNREAD);
     manager::ready();
     tracing::info!(node.url = node.url, bbb.version = node.bbb_version, "b3scaleagent reports");
-    let reporter = Reporter::new(surveyor, Gauge::new(node.bbb_version.clone()));
+    let reporter = Reporter::new(surveyor, gauge);
     tokio::select! {
         () = Feed::new(node.redis.clone(), news).run() => {}
         () = uplink.run(to_send, delivered) => {}

@@ -29,24 +29,40 @@ impl Default for OverloadBounds {
 /// Whether a node is overloaded. It stays so for a while, or a node at the bound would take meetings every other second.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Overload {
-    pub(super) bounds: OverloadBounds,
+    /// `None`: nobody has said what overload is, and nothing is.
+    bounds: Option<OverloadBounds>,
     cpu: bool,
     memory: bool,
 }
 
 impl Overload {
+    pub(super) fn bounds(&self) -> Option<OverloadBounds> {
+        self.bounds
+    }
+
+    /// Settles what overload is. What was found by other bounds counts no more. Returns whether that is news.
+    pub(super) fn bound(&mut self, bounds: OverloadBounds) -> bool {
+        let is_news = self.bounds != Some(bounds);
+        if is_news {
+            *self = Self { bounds: Some(bounds), cpu: false, memory: false };
+        }
+        is_news
+    }
+
     /// Takes in what the agent reports.
     pub(super) fn heed(&mut self, report: &AgentReport) {
-        self.cpu = self.bounds.cpu.holds(self.cpu, report.cpu);
-        self.memory = self.bounds.memory.holds(self.memory, report.memory);
+        let Some(bounds) = self.bounds else { return };
+        self.cpu = bounds.cpu.holds(self.cpu, report.cpu);
+        self.memory = bounds.memory.holds(self.memory, report.memory);
     }
 
     /// What is too much, in words that follow the name of a backend.
     pub(super) fn reason(&self, report: &AgentReport) -> Option<String> {
+        let bounds = self.bounds?;
         let percent = |share: f32| (share * 100.0).round();
         let until = |bound: Bound| format!("until below {} %", percent(bound.below));
-        let busy = || format!("processors {} % busy, {}", percent(report.cpu), until(self.bounds.cpu));
-        let full = || format!("memory {} % full, {}", percent(report.memory), until(self.bounds.memory));
+        let busy = || format!("processors {} % busy, {}", percent(report.cpu), until(bounds.cpu));
+        let full = || format!("memory {} % full, {}", percent(report.memory), until(bounds.memory));
         let figures: Vec<String> = self.cpu.then(busy).into_iter().chain(self.memory.then(full)).collect();
         (!figures.is_empty()).then(|| format!("its agent reports overload: {}", figures.join(", ")))
     }
@@ -66,6 +82,7 @@ mod tests {
 
     fn after(figures: &[(f32, f32)]) -> Option<String> {
         let mut overload = Overload::default();
+        overload.bound(OverloadBounds::default());
         let mut reason = None;
         for (cpu, memory) in figures {
             let report = AgentReport { heartbeat: Instant::now(), cpu: *cpu, memory: *memory };
@@ -73,6 +90,20 @@ mod tests {
             reason = overload.reason(&report);
         }
         reason
+    }
+
+    #[test]
+    fn what_other_bounds_have_found_counts_no_more() {
+        let busy = AgentReport { heartbeat: Instant::now(), cpu: 0.97, memory: 0.5 };
+        let mut overload = Overload::default();
+        overload.heed(&busy);
+        assert_eq!(overload.reason(&busy), None, "nobody has said what overload is");
+        let calm = OverloadBounds { cpu: Bound { above: 1.0, below: 0.8 }, ..OverloadBounds::default() };
+        for (bounds, is_overload) in [(OverloadBounds::default(), true), (calm, false)] {
+            assert!(overload.bound(bounds) && !overload.bound(bounds));
+            overload.heed(&busy);
+            assert_eq!(overload.reason(&busy).is_some(), is_overload);
+        }
     }
 
     #[test]

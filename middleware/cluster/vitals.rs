@@ -84,10 +84,15 @@ impl Vitals {
     /// Settles what overload is. What the agent last said counts by these bounds from now on.
     pub fn bound(&self, bounds: OverloadBounds) {
         let seen = &mut *self.seen();
-        if seen.overload.bounds != bounds {
-            seen.overload.bounds = bounds;
+        if seen.overload.bound(bounds) {
             seen.agent.iter().for_each(|report| seen.overload.heed(report));
         }
+    }
+
+    /// Settles that overload is what it is elsewhere.
+    pub fn bound_like(&self, other: &Self) {
+        let bounds = other.seen().overload.bounds();
+        bounds.into_iter().for_each(|bounds| self.bound(bounds));
     }
 
     /// Why the node takes no new meetings by what its agent says, if there is a reason. An agent that has fallen silent says

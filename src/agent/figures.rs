@@ -1,6 +1,7 @@
 //! How this machine fares, as Linux tells it.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,6 +16,7 @@ const SHORTEST: Duration = Duration::from_millis(900);
 pub(super) struct Gauge {
     bbb_version: String,
     processors: f32,
+    nodes: f32,
     before: Option<Reading>,
     figures: NodeFigures,
 }
@@ -42,10 +44,11 @@ struct Traffic {
 }
 
 impl Gauge {
-    pub(super) fn new(bbb_version: String) -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        let mut gauge =
-            Self { bbb_version, processors: processors as f32, before: None, figures: NodeFigures::default() };
+    /// `nodes`: how many nodes this machine stands for, each of which then has its share of what it does.
+    pub(super) fn new(bbb_version: String, nodes: NonZeroUsize) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get) as f32;
+        let nodes = nodes.get() as f32;
+        let mut gauge = Self { bbb_version, processors, nodes, before: None, figures: NodeFigures::default() };
         gauge.measure(Instant::now());
         gauge
     }
@@ -68,12 +71,12 @@ impl Gauge {
         let file = |path| fs::read_to_string(path).unwrap_or_default();
         let now = Reading { at, ticks: ticks(&file("/proc/stat")), traffic: traffic(&file("/proc/net/dev")) };
         let figures = &mut self.figures;
-        figures.memory = memory(&file("/proc/meminfo"));
+        figures.memory = memory(&file("/proc/meminfo")) / self.nodes;
         figures.load_average = load_average(&file("/proc/loadavg")) / self.processors;
         if let Some(before) = self.before.replace(now) {
             let seconds = (now.at - before.at).as_secs_f64().max(f64::EPSILON);
             let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
-            figures.cpu = busy(before.ticks, now.ticks);
+            figures.cpu = busy(before.ticks, now.ticks) / self.nodes;
             figures.network_in = rate(now.traffic.received, before.traffic.received);
             figures.network_out = rate(now.traffic.sent, before.traffic.sent);
         }

@@ -239,6 +239,7 @@ async fn answer(survey: &mut Option<Survey>) -> Result<Vec<SnapshotMeeting>, Str
 #[cfg(test)]
 mod tests {
     use b3scale_middleware::bbb::Secret;
+    use std::num::NonZeroUsize;
     use tokio::time::advance;
 
     use super::super::message::Heard;
@@ -256,7 +257,7 @@ mod tests {
             bbb_version: String::new(),
         };
         let surveyor = Surveyor::new(&node, UpstreamSettings::default()).unwrap();
-        Reporter::new(surveyor, Gauge::new(String::new()))
+        Reporter::new(surveyor, Gauge::new(String::new(), NonZeroUsize::MIN))
     }
 
     fn meeting() -> NodeMeeting {

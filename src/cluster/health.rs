@@ -148,7 +148,8 @@ impl Cluster {
             report: news.map(|((document, _), digest)| (&document[..], digest)),
             next: match agent {
                 _ if health.is_in_doubt() => IN_DOUBT,
-                Some(_) if !self.0.view.is_doubted(backend.id) => WITH_AGENT,
+                // One that is back is not to be left out for long because its agent is heard already.
+                Some(_) if !health.is_lost() && !self.0.view.is_doubted(backend.id) => WITH_AGENT,
                 Some(_) | None => WITHOUT_AGENT,
             },
         };

@@ -83,7 +83,11 @@ impl Roster {
         match self.backends.get(&row.id) {
             Some(known) if known.url == row.url => Arc::new(Backend { vitals: Arc::clone(&known.vitals), ..row }),
             // What was seen at another address says nothing of this one.
-            Some(_) | None => Arc::new(row),
+            Some(_) | None => {
+                // What overload is, all of them were told.
+                self.list.first().into_iter().for_each(|other| row.vitals.bound_like(&other.vitals));
+                Arc::new(row)
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The cluster of a demo: its nodes, its frontends, and what the servers are told of them.
 
+use std::num::NonZeroUsize;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use b3scale_middleware::bbb::{Algorithms, Secret};
@@ -99,6 +100,7 @@ impl Scene {
                 node_secret: place.secret.clone(),
                 redis: redis.address(),
                 ca_file: ca_file.clone(),
+                nodes: NonZeroUsize::new(places.len()).unwrap_or(NonZeroUsize::MIN),
             };
             agents.add(&place.name, options);
         }

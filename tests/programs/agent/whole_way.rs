@@ -1,13 +1,15 @@
 //! The whole way: a node, its Redis, the agent, two servers on one database.
 
+use std::fs;
 use std::net::SocketAddr;
 
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{AdminState, BackendId};
-use b3scale_support::{Relay, Servers, ServersOptions, TestRedis, eventually, token};
+use b3scale_support::{Relay, Servers, ServersOptions, TestFolder, TestRedis, eventually, token};
 
 use super::desk::{Desk, Picture};
 use super::{Agent, Site, TOKEN};
+use crate::pipeline::PIPELINE;
 
 const MEETINGS: usize = 50;
 
@@ -19,6 +21,18 @@ struct World {
     way: Relay,
     backend: BackendId,
     _agent: Agent,
+    _folder: TestFolder,
+}
+
+/// The node's machine is this one, and as busy as all tests together.
+fn without_overload(pipeline: &str) -> String {
+    let lines = pipeline.lines().map(|line| match line.split_once(" = 0.") {
+        Some((name @ ("overload-cpu" | "recovered-cpu" | "overload-memory" | "recovered-memory"), _)) => {
+            format!("{name} = 1.0\n")
+        }
+        _ => format!("{line}\n"),
+    });
+    lines.collect()
 }
 
 fn address(servers: &Servers) -> SocketAddr {
@@ -28,7 +42,10 @@ fn address(servers: &Servers) -> SocketAddr {
 impl World {
     /// A node that registers itself, and is enabled.
     async fn start() -> Self {
-        let options = ServersOptions { servers: 2, nodes: 0, ..ServersOptions::default() };
+        let folder = TestFolder::new();
+        let pipeline = folder.path().join("pipeline.toml");
+        fs::write(&pipeline, without_overload(PIPELINE)).unwrap();
+        let options = ServersOptions { servers: 2, nodes: 0, pipeline: Some(pipeline), ..ServersOptions::default() };
         let servers = Servers::start(env!("CARGO_BIN_EXE_b3scaled"), options).await;
         let way = Relay::to_port(address(&servers)).await;
         let site = Site::with(TestRedis::start().await, Desk::start(TOKEN, false).await, "").await;
@@ -41,7 +58,7 @@ impl World {
         let backend = BackendId(backend.id);
         servers.store.record_admin_state(backend, AdminState::Ready).await.unwrap();
         servers.followed().await;
-        let world = Self { servers, site, way, backend, _agent: agent };
+        let world = Self { servers, site, way, backend, _agent: agent, _folder: folder };
         for number in 0..MEETINGS {
             let query = format!("name=Lesson&meetingID=lesson-{number}");
             let create = async || world.servers.call(number, CallKind::Create, &query).await.is_success();
