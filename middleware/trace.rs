@@ -35,6 +35,12 @@ impl Trace {
         Some(Self { trace_id, caller, span_id: fastrand::u64(1..), flags, state })
     }
 
+    /// The place of a call that somebody else has put into a trace: that of its client, or a new one.
+    pub fn below(client: Option<&Self>, trace_id: u128, span_id: u64, flags: u8) -> Self {
+        let caller = client.map_or(0, |client| client.caller);
+        Self { trace_id, caller, span_id, flags, state: client.and_then(|client| client.state.clone()) }
+    }
+
     /// What a node is told: the header and its value, with our own place as the caller's.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, HeaderValue)> {
         let parent = HeaderValue::try_from(format!("00-{}-{:016x}-{:02x}", self.name(), self.span_id, self.flags & 1));

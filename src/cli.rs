@@ -144,7 +144,7 @@ impl B3scaled {
             // What goes well is in the demo's own report.
             log.level = LevelFilter::WARN;
         }
-        telemetry::start_log(log);
+        let _log = telemetry::start_log(log);
         environment
             .files
             .iter()

@@ -6,6 +6,7 @@
 mod body;
 mod browser;
 mod calls;
+mod connections;
 mod log;
 mod pace;
 mod pieces;
@@ -15,12 +16,10 @@ mod status;
 mod target;
 mod waiting;
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
 
 use b3scale_middleware::Next;
 use b3scale_middleware::bbb::CallKind;
@@ -29,18 +28,14 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Either;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use body::Budget;
 use calls::{Head, Visit};
-use pace::{Paced, Pulse};
+use connections::Connections;
 use pieces::Pieces;
 pub use settings::ServerSettings;
 pub use status::{Check, Readiness};
@@ -50,7 +45,6 @@ use waiting::Tokens;
 use crate::admin::Api;
 use crate::pipeline::Pipeline;
 use crate::telemetry::MetricsPage;
-use crate::telemetry::catalog::CONNECTIONS;
 
 /// What goes out: a BBB answer in pieces, or one of the REST API.
 type Answer = Response<Pieces>;
@@ -128,86 +122,28 @@ impl Server {
     /// waits for the calls in flight.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, shared, .. } = self;
-        let graceful = GracefulShutdown::new();
-        let (stop, stopped) = watch::channel(());
+        let connections = Connections::of(&shared);
         tokio::select! {
-            () = accept(&listener, &shared, &graceful, &stopped) => {}
+            () = connections.take(&listener) => {}
             () = shutdown => {}
         }
         shared.draining.store(true, Relaxed);
         info!("Draining: this server is not ready any more");
         tokio::select! {
-            () = accept(&listener, &shared, &graceful, &stopped) => {}
+            () = connections.take(&listener) => {}
             () = sleep(shared.settings.drain_delay) => {}
         }
-        drop(listener);
+        connections.take_last(listener).await;
         let end = Instant::now() + shared.settings.grace;
-        let closed = timeout_at(end, graceful.shutdown()).await;
+        let closed = timeout_at(end, connections.close()).await;
         // Calls whose clients have hung up are finished too.
         let finished = timeout_at(end, shared.calls.acquire_many(shared.settings.calls)).await;
         if closed.is_err() || finished.is_err() {
             warn!(seconds = shared.settings.grace.as_secs(), "Calls were still running at the end of the grace time");
         }
-        drop(stop);
+        drop(connections);
         info!("Drained");
     }
-}
-
-async fn accept(
-    listener: &TcpListener,
-    shared: &Arc<Shared>,
-    graceful: &GracefulShutdown,
-    stopped: &watch::Receiver<()>,
-) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => connection(stream, peer, shared, graceful, stopped.clone()),
-            Err(error) => {
-                warn!(%error, "A connection cannot be taken");
-                // Out of file descriptors, most likely: others must be closed first.
-                sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-}
-
-fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    shared: &Arc<Shared>,
-    graceful: &GracefulShutdown,
-    mut stopped: watch::Receiver<()>,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "A connection cannot be set up");
-    }
-    let settings = &shared.settings;
-    let pulse = Arc::new(Pulse::default());
-    let io = Paced::new(stream, Arc::clone(&pulse), settings.head, settings.write_pause);
-    let mut http = http1::Builder::new();
-    // From the end of one call to the end of the next head. Heads that have begun are timed by `Paced`.
-    http.timer(TokioTimer::new()).header_read_timeout(settings.idle);
-    let shared = Arc::clone(shared);
-    let service = service_fn(move |request| {
-        let (shared, in_call) = (Arc::clone(&shared), pulse.call());
-        async move {
-            let _in_call = in_call;
-            Ok::<_, Infallible>(respond(&shared, request, peer).await)
-        }
-    });
-    let connection = graceful.watch(http.serve_connection(TokioIo::new(io), service));
-    tokio::spawn(async move {
-        let open = CONNECTIONS.with([]);
-        open.increment(1.0);
-        tokio::select! {
-            result = connection => if let Err(error) = result {
-                debug!(%error, "A connection broke");
-            },
-            // The server is gone.
-            _ = stopped.changed() => {}
-        }
-        open.decrement(1.0);
-    });
 }
 
 async fn respond(shared: &Arc<Shared>, request: Request<Incoming>, peer: SocketAddr) -> AnyAnswer {

@@ -2,11 +2,17 @@
 
 pub mod catalog;
 pub mod metric;
+#[cfg(feature = "otel")]
+mod otel;
 mod page;
 mod process;
 
 use std::io::IsTerminal;
 
+use b3scale_middleware::Trace;
+use http::{HeaderMap, HeaderValue};
+use tracing::Span;
+use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -25,8 +31,43 @@ pub(crate) fn one_line(text: &str) -> String {
     text.chars().take(LONGEST_FAULT).map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
+/// Where the spans of calls come from.
+const CALLS_TARGET: &str = "b3scale::telemetry";
+
+/// What the log needs for as long as it is written to.
+#[must_use]
+pub struct Log {
+    #[cfg(feature = "otel")]
+    _exporter: Option<otel::Exporter>,
+}
+
+/// The span of a call. Below it are those of its stages.
+pub(crate) fn span_of(request_id: &HeaderValue, call: &str) -> Span {
+    let request_id = request_id.to_str().unwrap_or_default();
+    tracing::debug_span!(
+        target: CALLS_TARGET,
+        "call",
+        otel.name = call,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        request.id = request_id,
+        outcome = Empty,
+    )
+}
+
+/// The place that a call has in a trace: where traces are exported, that of its span, else below what its client said.
+#[cfg_attr(not(feature = "otel"), expect(unused_variables, reason = "spans go nowhere then"))]
+pub(crate) fn trace_of(span: &Span, headers: &HeaderMap) -> Option<Trace> {
+    let client = Trace::read(headers);
+    #[cfg(feature = "otel")]
+    if let Some(exported) = otel::place(span, client.as_ref()) {
+        return Some(exported);
+    }
+    client
+}
+
 /// Starts the log, on standard error.
-pub fn start_log(settings: LogSettings) {
+pub fn start_log(settings: LogSettings) -> Log {
     // What the libraries say at these levels is about themselves.
     let ours = Targets::new().with_target("b3scale", settings.level).with_target("b3scale_middleware", settings.level);
     let filter = ours.with_default(settings.level.min(LevelFilter::WARN));
@@ -38,8 +79,19 @@ pub fn start_log(settings: LogSettings) {
             fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(std::io::stderr).boxed()
         }
     };
+    let log = tracing_subscriber::registry().with(layer.with_filter(filter));
     // A second start in one process, as tests make it, keeps the first log.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    #[cfg(not(feature = "otel"))]
+    {
+        let _ = log.try_init();
+        Log {}
+    }
+    #[cfg(feature = "otel")]
+    {
+        let (traces, exporter) = otel::layer().unzip();
+        let _ = log.with(traces).try_init();
+        Log { _exporter: exporter }
+    }
 }
 
 #[cfg(test)]

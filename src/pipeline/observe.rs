@@ -49,7 +49,7 @@ impl<S: Link> Service<Call> for Observed<S> {
     fn call(&mut self, call: Call) -> Self::Future {
         let door = Arc::clone(&call.door);
         let began = Began { at: Instant::now(), before: door.trail.begin() };
-        let span = tracing::debug_span!("stage", name = &*self.watch.name);
+        let span = tracing::debug_span!("stage", name = &*self.watch.name, otel.name = &*self.watch.name);
         let running = span.in_scope(|| self.stage.call(call));
         Watched { running, span, began, door, watch: Arc::clone(&self.watch) }
     }

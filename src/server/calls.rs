@@ -6,18 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use b3scale_middleware::bbb::{CallKind, Params};
-use b3scale_middleware::{Body, Call, Door, Fault, Reply, Trace};
+use b3scale_middleware::{Body, Call, Door, Fault, Reply};
 use futures_util::FutureExt;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::timeout;
 use tower::ServiceExt;
+use tracing::{Instrument, Span};
 
 use super::browser::Browser;
 use super::log::Line;
 use super::target::Target;
 use super::waiting::Tokens;
 use super::{Answer, Shared, render};
+use crate::telemetry;
 
 /// The head of a request for a call, however it reached us.
 pub(super) struct Head<'a> {
@@ -36,16 +38,19 @@ pub(super) struct Visit {
     /// What the log calls it.
     name: &'static str,
     door: Arc<Door>,
+    span: Span,
     browser: Option<Browser>,
 }
 
 impl Visit {
     /// Decodes a call. What is wrong with it is answered like any other fault.
     pub(super) fn decode(head: &Head<'_>, target: Target, body: Body) -> (Self, Result<Call, Fault>) {
-        let door = Door::new(request_id(head.headers), head.peer, &target.frontend_key);
-        let door = Arc::new(Door { trace: Trace::read(head.headers), watched: head.watched, ..door });
         let kind = *target.call.as_ref().unwrap_or(&CallKind::Index);
         let name = target.call.as_ref().map_or("(unknown)", |kind| kind.name());
+        let door = Door::new(request_id(head.headers), head.peer, &target.frontend_key);
+        let span = telemetry::span_of(&door.request_id, name);
+        let trace = telemetry::trace_of(&span, head.headers);
+        let door = Arc::new(Door { trace, watched: head.watched, ..door });
         let mut browser = None;
         let call = target.call.map_err(|name| Fault::UnsupportedRequest(loggable(&name).into())).and_then(|kind| {
             let params = Params::parse(head.address.query().unwrap_or_default());
@@ -56,12 +61,12 @@ impl Visit {
             browser = Browser::of(&call, head);
             Ok(call)
         });
-        (Self { kind, name, door, browser }, call)
+        (Self { kind, name, door, span, browser }, call)
     }
 
     /// Runs the call to its end and logs it.
     pub(super) async fn run(&self, shared: &Arc<Shared>, call: Result<Call, Fault>) -> Result<Reply, Fault> {
-        let line = Line::new(Arc::clone(&self.door), self.kind, self.name);
+        let line = Line::new(Arc::clone(&self.door), self.kind, self.name, self.span.clone());
         let call = match call {
             Ok(call) => call,
             Err(fault) => return line.end(Err(fault)),
@@ -69,11 +74,13 @@ impl Visit {
         let limit = limit(shared, &call);
         let late = || Err(Fault::Internal(format!("no answer within {} s", limit.as_secs())));
         if !self.kind.changes_something() {
-            return line.end(timeout(limit, run(shared, call)).await.unwrap_or_else(|_| late()));
+            let ended = timeout(limit, run(shared, call)).instrument(self.span.clone()).await;
+            return line.end(ended.unwrap_or_else(|_| late()));
         }
         // A client that hangs up or waits too long must not cut such a call in half: all that it waits for is bounded.
         let shared = Arc::clone(shared);
-        let task = tokio::spawn(async move { line.end(run(&shared, call).await) });
+        let run = async move { line.end(run(&shared, call).await) };
+        let task = tokio::spawn(run.instrument(self.span.clone()));
         match timeout(limit, task).await {
             Ok(ended) => ended.unwrap_or_else(|error| Err(Fault::Internal(error.to_string()))),
             Err(_) => late(),

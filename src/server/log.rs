@@ -5,7 +5,7 @@ use std::sync::Arc;
 use b3scale_middleware::bbb::{CallKind, Outcome};
 use b3scale_middleware::facts::{Placement, Standing};
 use b3scale_middleware::{Blame, Door, Fault, Reply, Trace};
-use tracing::{error, info, warn};
+use tracing::{Span, error, info, warn};
 
 use crate::telemetry::catalog::{CALL_SECONDS, CALLS, PLACEMENT_REFUSALS};
 use crate::telemetry::one_line;
@@ -15,12 +15,13 @@ pub(super) struct Line {
     door: Arc<Door>,
     kind: CallKind,
     call: &'static str,
+    span: Span,
     written: bool,
 }
 
 impl Line {
-    pub(super) fn new(door: Arc<Door>, kind: CallKind, call: &'static str) -> Self {
-        Self { door, kind, call, written: false }
+    pub(super) fn new(door: Arc<Door>, kind: CallKind, call: &'static str, span: Span) -> Self {
+        Self { door, kind, call, span, written: false }
     }
 
     /// Writes the line.
@@ -41,6 +42,10 @@ impl Line {
     }
 
     fn count(&self, outcome: &str, blame: &str) {
+        self.span.record("outcome", outcome);
+        if !blame.is_empty() {
+            self.span.record("otel.status_code", "error");
+        }
         // A key that nobody has would make a series for everybody who thinks of one.
         let frontend = if self.door.trail.is_known() { &*self.door.frontend_key } else { "undefined" };
         CALLS.with([frontend, self.call, outcome, blame]).increment(1);

@@ -24,6 +24,11 @@ impl Pulse {
         InCall(Arc::clone(self))
     }
 
+    /// Whether no call has begun yet.
+    pub(super) fn is_unused(&self) -> bool {
+        self.count() == 0
+    }
+
     fn count(&self) -> u64 {
         self.0.load(Relaxed)
     }

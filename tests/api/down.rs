@@ -1,5 +1,7 @@
 //! Going down without losing a call.
 
+use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::rig::{Answer, Plan, head, school, signed, within};
+use crate::rig::{Answer, Plan, Rig, head, school, signed, within};
 
 /// Defect 48 of the original: a server that was stopped dropped its calls.
 #[tokio::test]
@@ -78,4 +80,42 @@ async fn a_drain_under_load_loses_no_call() {
     let calls = within(join_all(clients)).await;
     assert!(calls.iter().sum::<i32>() >= 3);
     rig.gone().await;
+}
+
+/// Connections that the system has made and the server has not taken yet, or on which nothing has come yet, were reset with their
+/// first call on the way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_connected_when_the_port_is_closed_is_answered() {
+    for _ in 0..3 {
+        let rig = Rig::new(&school()).await;
+        let address = rig.address;
+        let answered = Arc::new(Notify::new());
+        let knocking: Vec<_> = (0..6)
+            .map(|_| {
+                let answered = Arc::clone(&answered);
+                tokio::task::spawn_blocking(move || knock_until_refused(address, &answered))
+            })
+            .collect();
+        within(answered.notified()).await;
+        rig.gone_after_stop().await;
+        for outcome in within(join_all(knocking)).await {
+            assert!(outcome.unwrap() > 0);
+        }
+    }
+}
+
+/// Calls on one fresh connection after the other. Whoever is let in must be answered.
+fn knock_until_refused(address: SocketAddr, answered: &Notify) -> u32 {
+    let mut count = 0;
+    while let Ok(mut stream) = std::net::TcpStream::connect(address) {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let call = head("POST", &signed(CallKind::Create, "meetingID=m1&name=x"), "Content-Length: 0\r\n");
+        stream.write_all(call.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap_or_else(|error| panic!("after {count} answers: {error}"));
+        assert!(answer.starts_with("HTTP/1.1 200"), "after {count} answers: {answer:?}");
+        count += 1;
+        answered.notify_one();
+    }
+    count
 }

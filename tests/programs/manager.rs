@@ -16,8 +16,8 @@ struct Manager {
 impl Manager {
     fn new() -> Self {
         let folder = TestFolder::new();
-        let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let socket = UnixDatagram::bind(folder.path().join("notify")).expect("the folder is ours");
+        socket.set_read_timeout(Some(Duration::from_secs(60))).expect("it takes a limit");
         Self { socket, folder }
     }
 

@@ -1,0 +1,161 @@
+//! The connections of a server: taken one by one, and let go without losing a call that is on one of them, or on its way.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{debug, warn};
+
+use super::pace::{Paced, Pulse};
+use super::{Shared, respond};
+use crate::telemetry::catalog::CONNECTIONS;
+
+/// How long handshakes that have begun may take, once no new ones are begun.
+const LAST_HANDSHAKES: Duration = Duration::from_millis(200);
+
+/// How long a connection may be without its first call when the server goes down.
+const FIRST_CALL: Duration = Duration::from_secs(1);
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// What is under way comes to its end, and nothing follows it.
+    Closing,
+}
+
+/// All connections there are. Those that are left when this is dropped are cut.
+pub(super) struct Connections {
+    shared: Arc<Shared>,
+    phase: watch::Sender<Phase>,
+}
+
+impl Connections {
+    pub(super) fn of(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared), phase: watch::Sender::new(Phase::Serving) }
+    }
+
+    /// Takes whoever comes.
+    pub(super) async fn take(&self, listener: &TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.begin(stream, peer),
+                Err(error) => {
+                    warn!(%error, "A connection cannot be taken");
+                    // Out of file descriptors, most likely: others must be closed first.
+                    sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
+    /// Takes those that have come, and closes the port. The system would reset what it has taken for us and we have not taken
+    /// from it, and whoever has sent a call there would not know what became of it.
+    pub(super) async fn take_last(&self, listener: TcpListener) {
+        refuse_new(&listener);
+        tokio::select! {
+            () = self.take(&listener) => {}
+            () = sleep(LAST_HANDSHAKES) => {}
+        }
+        // What has come by now is taken without waiting for more.
+        while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+            self.begin(stream, peer);
+        }
+    }
+
+    /// Lets every connection come to its end, and waits for that.
+    pub(super) async fn close(&self) {
+        self.phase.send_replace(Phase::Closing);
+        self.phase.closed().await;
+    }
+
+    fn begin(&self, stream: TcpStream, peer: SocketAddr) {
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "A connection cannot be set up");
+        }
+        let (shared, phase) = (Arc::clone(&self.shared), self.phase.subscribe());
+        tokio::spawn(async move {
+            let open = CONNECTIONS.with([]);
+            open.increment(1.0);
+            if let Err(error) = attend(stream, peer, shared, phase).await {
+                debug!(%error, "A connection broke");
+            }
+            open.decrement(1.0);
+        });
+    }
+}
+
+/// Answers the calls of one connection.
+async fn attend(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    mut phase: watch::Receiver<Phase>,
+) -> Result<(), hyper::Error> {
+    let pulse = Arc::new(Pulse::default());
+    let io = Paced::new(stream, Arc::clone(&pulse), shared.settings.head, shared.settings.write_pause);
+    let mut http = http1::Builder::new();
+    // From the end of one call to the end of the next head. Heads that have begun are timed by `Paced`.
+    http.timer(TokioTimer::new()).header_read_timeout(shared.settings.idle);
+    let calls = Arc::clone(&pulse);
+    let service = service_fn(move |request| {
+        let (shared, in_call) = (Arc::clone(&shared), calls.call());
+        async move {
+            let _in_call = in_call;
+            Ok::<_, Infallible>(respond(&shared, request, peer).await)
+        }
+    });
+    let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
+    tokio::select! {
+        ended = &mut connection => return ended,
+        closing = phase.wait_for(|phase| *phase == Phase::Closing) => if closing.is_err() { return Ok(()) },
+    }
+    // The first call may be on its way, and a connection on which nothing has come would be closed under it.
+    if pulse.is_unused() {
+        tokio::select! {
+            ended = &mut connection => return ended,
+            _ = phase.changed() => return Ok(()),
+            () = sleep(FIRST_CALL) => {}
+        }
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        ended = connection => ended,
+        // The grace time is over.
+        _ = phase.changed() => Ok(()),
+    }
+}
+
+/// Lets the system finish the handshakes that have begun, and begin no others: whoever knocks now is refused a moment later.
+#[cfg(target_os = "linux")]
+fn refuse_new(listener: &TcpListener) {
+    use socket2::{SockFilter, SockRef};
+
+    // Where the flags of a TCP segment stand, and two of them: it begins a connection, it answers.
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    const ACK: u32 = 0x10;
+    // BPF: load the flags; of these, SYN alone: take nothing of the segment, else all of it.
+    let program = [
+        SockFilter::new(0x30, 0, 0, FLAGS),
+        SockFilter::new(0x54, 0, 0, SYN | ACK),
+        SockFilter::new(0x15, 0, 1, SYN),
+        SockFilter::new(0x06, 0, 0, 0),
+        SockFilter::new(0x06, 0, 0, u32::MAX),
+    ];
+    if let Err(error) = SockRef::from(listener).attach_filter(&program) {
+        debug!(%error, "New connections cannot be kept out before the port is closed");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn refuse_new(_: &TcpListener) {}

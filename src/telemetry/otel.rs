@@ -1,0 +1,116 @@
+//! Traces for OpenTelemetry: each call is a span with its stages below it, in the trace of its client.
+//!
+//! On when the program is built with the feature `otel` and one of OpenTelemetry's own variables names a collector
+//! (`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`). All others of its variables count, too.
+
+use std::env;
+
+use async_trait::async_trait;
+use b3scale_middleware::Trace;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use opentelemetry::trace::{
+    SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, TracerProvider as _,
+};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_http::{HttpClient, HttpError};
+use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::runtime::Handle;
+use tracing::level_filters::LevelFilter;
+use tracing::{Span, Subscriber};
+use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::cli::complain;
+use crate::tls::{self, Connector};
+use crate::upstream::UpstreamSettings;
+
+/// Where a collector is named.
+const COLLECTORS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+
+/// Sends what is left when it is dropped.
+pub(super) struct Exporter(SdkTracerProvider);
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.shutdown() {
+            tracing::warn!(%error, "The last traces could not be sent");
+        }
+    }
+}
+
+/// What takes spans, and sends them from a thread of its own. `None`: nobody wants them.
+pub(super) fn layer<S>() -> Option<(impl Layer<S>, Exporter)>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let wanted = COLLECTORS.iter().any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()));
+    let client = Sender::new().filter(|_| wanted)?;
+    let exporter = match SpanExporter::builder().with_http().with_http_client(client).build() {
+        Ok(exporter) => exporter,
+        Err(error) => {
+            complain(&format!("OTEL_EXPORTER_OTLP_ENDPOINT: traces cannot be sent: {error}"));
+            return None;
+        }
+    };
+    let resource = Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+    let resource =
+        if env::var_os("OTEL_SERVICE_NAME").is_some() { resource } else { resource.with_service_name("b3scaled") };
+    let provider = SdkTracerProvider::builder().with_resource(resource.build()).with_batch_exporter(exporter).build();
+    let ours = [super::CALLS_TARGET, "b3scale::pipeline::observe"].map(|target| (target, LevelFilter::DEBUG));
+    let layer = OpenTelemetryLayer::new(provider.tracer("b3scale")).with_location(false).with_threads(false);
+    Some((layer.with_filter(Targets::new().with_targets(ours)), Exporter(provider)))
+}
+
+/// Puts the span of a call into the trace of its client, and gives the place that it has there. `None`: it is not recorded.
+pub(super) fn place(span: &Span, client: Option<&Trace>) -> Option<Trace> {
+    if let Some(client) = client {
+        let flags = TraceFlags::new(client.flags);
+        let (trace, caller) = (TraceId::from(client.trace_id), SpanId::from(client.caller));
+        let caller = SpanContext::new(trace, caller, flags, true, TraceState::default());
+        span.set_parent(Context::new().with_remote_span_context(caller)).ok()?;
+    }
+    let context = span.context();
+    let context = context.span().span_context().clone();
+    context.is_valid().then(|| {
+        let trace_id = u128::from_be_bytes(context.trace_id().to_bytes());
+        let span_id = u64::from_be_bytes(context.span_id().to_bytes());
+        Trace::below(client, trace_id, span_id, context.trace_flags().to_u8())
+    })
+}
+
+/// Carries traces to the collector. The thread that sends them has no runtime, so the server's does the work.
+#[derive(Debug)]
+struct Sender {
+    client: Client<Connector, Full<Bytes>>,
+    runtime: Handle,
+}
+
+impl Sender {
+    fn new() -> Option<Self> {
+        let connector = tls::connector(None, UpstreamSettings::default().connect).ok()?;
+        Some(Self {
+            client: Client::builder(TokioExecutor::new()).build(connector),
+            runtime: Handle::try_current().ok()?,
+        })
+    }
+}
+
+#[async_trait]
+impl HttpClient for Sender {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let client = self.client.clone();
+        let sent = self.runtime.spawn(async move {
+            let (head, body) = client.request(request.map(Full::new)).await?.into_parts();
+            Ok::<_, HttpError>(Response::from_parts(head, body.collect().await?.to_bytes()))
+        });
+        sent.await?
+    }
+}
