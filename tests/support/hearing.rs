@@ -1,16 +1,55 @@
 //! Somebody who hears every log.
 
-use std::io;
-use std::sync::Once;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::{Mutex, Once};
 
-/// Hears what is logged in this process, and forgets it.
+use tokio::process::Command;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+/// The folder in which everything that is logged in tests is kept, to be searched for what must not be in it.
+const FOLDER: &str = "B3SCALE_TEST_LOGS";
+
+/// Hears what is logged in this process, and keeps it if anybody wants it.
 ///
 /// A line that nobody wants when it is first reached is switched off, by a thread that may know nothing of the one whose test
 /// is about to want it. So whatever serves calls in a test asks for this first.
 pub fn hear() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let nowhere = tracing_subscriber::fmt().with_writer(io::sink).finish();
-        let _ = tracing_subscriber::util::SubscriberInitExt::try_init(nowhere);
+        let ours = ["b3scale", "b3scale_middleware"].map(|target| (target, LevelFilter::DEBUG));
+        let filter = Targets::new().with_targets(ours).with_default(LevelFilter::WARN);
+        let log = fmt::layer().with_ansi(false);
+        let log = match kept() {
+            Some(file) => log.with_writer(Mutex::new(file)).boxed(),
+            None => log.with_writer(io::sink).boxed(),
+        };
+        let _ = tracing_subscriber::registry().with(log.with_filter(filter)).try_init();
     });
+}
+
+/// Lets a program say all it can, if that is kept, unless its test says otherwise.
+pub(crate) fn let_speak(command: &mut Command) {
+    const LEVEL: &str = "B3SCALE_LOG_LEVEL";
+    if std::env::var_os(FOLDER).is_some() && !command.as_std().get_envs().any(|(name, _)| name == LEVEL) {
+        command.env(LEVEL, "debug");
+    }
+}
+
+/// Keeps what a program has logged, if anybody wants it.
+pub(crate) fn keep(said: &[u8]) {
+    if let Some(mut file) = kept() {
+        file.write_all(said).expect("the folder for logs takes them");
+    }
+}
+
+/// A file for what this process logs, and the programs that it starts. `None`: nobody wants it.
+fn kept() -> Option<File> {
+    let folder = PathBuf::from(std::env::var_os(FOLDER).filter(|folder| !folder.is_empty())?);
+    let name = format!("{}.log", std::process::id());
+    Some(OpenOptions::new().create(true).append(true).open(folder.join(name)).expect("the folder for logs is there"))
 }

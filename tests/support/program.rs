@@ -12,6 +12,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::hearing::{keep, let_speak};
+
 /// A run that takes longer hangs: everything but this is measured in seconds.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -32,12 +34,16 @@ pub fn program(path: &str, arguments: &[&str]) -> Command {
 
 /// Runs a program to its end.
 pub async fn output(mut command: Command) -> Output {
-    timeout(LIMIT, command.output()).await.expect("it ends").expect("it can be run")
+    let output = timeout(LIMIT, command.output()).await.expect("it ends").expect("it can be run");
+    keep(&output.stderr);
+    output
 }
 
 /// A program that goes on, with its standard output or its log to read. What it says beside that is not for the test.
 pub struct Running {
     child: Child,
+    /// Whether its lines are its log.
+    logs: bool,
     lines: Pin<Box<dyn AsyncBufRead + Send>>,
 }
 
@@ -46,14 +52,15 @@ impl Running {
     pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it can be run");
         let lines = Box::pin(BufReader::new(child.stdout.take().expect("it is piped")));
-        Self { child, lines }
+        Self { child, logs: false, lines }
     }
 
     /// Starts a program whose log is read, which it writes to standard error.
     pub fn logging(mut command: Command) -> Self {
+        let_speak(&mut command);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it can be run");
         let lines = Box::pin(BufReader::new(child.stderr.take().expect("it is piped")));
-        Self { child, lines }
+        Self { child, logs: true, lines }
     }
 
     /// The next line that holds `text`.
@@ -71,6 +78,9 @@ impl Running {
     pub async fn line(&mut self) -> String {
         let mut line = String::new();
         timeout(LIMIT, self.lines.read_line(&mut line)).await.expect("a line comes").expect("it can be read");
+        if self.logs {
+            keep(line.as_bytes());
+        }
         line.trim_end().to_owned()
     }
 
@@ -79,8 +89,12 @@ impl Running {
         let lines: Pin<Box<dyn AsyncBufRead + Send>> = Box::pin(tokio::io::empty());
         let mut lines = std::mem::replace(&mut self.lines, lines).lines();
         let (last_words, log) = watch::channel(VecDeque::new());
+        let logs = self.logs;
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
+                if logs {
+                    keep(format!("{line}\n").as_bytes());
+                }
                 last_words.send_modify(|words| {
                     words.push_back(line);
                     words.drain(..words.len().saturating_sub(LAST_WORDS));
