@@ -3,7 +3,9 @@
 ARGS ?=
 FUZZ_SECONDS ?= 300
 AGENT_TARGET ?= $(shell uname -m)-unknown-linux-gnu
-AGENT = $(or $(CARGO_TARGET_DIR),target)/$(AGENT_TARGET)/release/b3scaleagent
+TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
+LOGS = $(TARGET)/test-logs
+AGENT = $(TARGET)/$(AGENT_TARGET)/release/b3scaleagent
 
 .DEFAULT_GOAL := help
 .PHONY: help demo agent test check proof bench fuzz
@@ -22,7 +24,9 @@ agent: ## Build b3scaleagent for the nodes: one file that needs nothing of the s
 
 test: ## Run all tests: units, documentation, real PostgreSQL, real sockets, real client libraries.
 	@tests/install rust postgresql redis python node
-	cargo test --workspace
+	rm -rf $(LOGS) && mkdir -p $(LOGS)
+	B3SCALE_TEST_LOGS=$(LOGS) cargo test --workspace
+	tests/secrets $(LOGS)
 	tests/clients/run.sh
 
 check: ## Check format, lints, documentation and dependencies.
@@ -30,14 +34,20 @@ check: ## Check format, lints, documentation and dependencies.
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --features otel --test otel --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 	@tests/deny
 
-proof: agent ## Run what takes more machinery: the agent for nodes, a short fuzz run of every parser, the lesson from the release build, schemathesis.
-	@tests/install rust postgresql python fuzz
+proof: export B3SCALED = $(TARGET)/release/b3scaled
+proof: agent ## Run what takes more machinery: the agent for nodes, fuzzing, the lesson from the release build, schemathesis, Prometheus, HAProxy, nginx, systemd, traces.
+	@tests/install rust postgresql redis prometheus haproxy nginx systemd python fuzz
 	fuzz/run 20
 	cargo run --release -- demo --once
-	B3SCALED=$(abspath $(or $(CARGO_TARGET_DIR),target))/release/b3scaled tests/openapi/run.py
+	tests/openapi/run.py
+	tests/observability/run.py
+	tests/balancers/run.py
+	tests/systemd/run
+	cargo test --features otel --test otel
 
 bench: ## Measure, and print the tables.
 	@tests/install rust postgresql redis
