@@ -1,6 +1,7 @@
 """A Prometheus of our own, with the shipped rules, and what is asked of it."""
 
 import json
+import re
 import socket
 import subprocess
 import time
@@ -90,6 +91,11 @@ class Prometheus:
         now = time.time()
         series = self.ask("query_range", query=expression, start=since or now - RECENT, end=now, step=step)["result"]
         return [one for one in series if any(value != "NaN" for _, value in one["values"])]
+
+    def metrics(self) -> set[str]:
+        """The names of all metrics that servers have shown."""
+        series = (name for name in self.ask("label/__name__/values") if name.startswith(("b3scale_", "process_")))
+        return {re.sub(r"_seconds_(?:bucket|sum|count)$", "_seconds", name) for name in series}
 
     def everything(self) -> str:
         """Every value of every label that was ever scraped."""

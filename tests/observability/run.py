@@ -101,6 +101,7 @@ def prove(b3scaled: Path, folder: Path, arguments: argparse.Namespace) -> None:
             chosen = {"backend": demo.nodes[0], "frontend": "school"}
             data = [prometheus.fill(dashboard, chosen) for dashboard in dashboards] if arguments.plots or arguments.svg else []
         check_pages(demo)
+        check_exposed(prometheus, catalog)
         hidden = [demo.token, node.secret, LONELY, *secrets.values(), *(one["bbb"]["secret"] for one in api.get("/backends"))]
         check_secrecy(demo, prometheus, [*hidden, *PEOPLE, *SIGNS])
     if data:
@@ -213,6 +214,14 @@ def check_pages(demo: Demo) -> None:
         if said := promtool("check", "metrics", text=page):
             raise Failure(f"promtool on the page of {server}:\n{said}")
         say(f"promtool has nothing against the {len(page.splitlines())} lines of {server}/metrics")
+
+
+def check_exposed(prometheus: Prometheus, catalog: shipped.Catalog) -> None:
+    """The catalog has every metric that is shown, and every one that it has was shown. Its own test holds it to docs/metrics.md."""
+    shown = prometheus.metrics()
+    if differing := sorted(shown ^ set(catalog)):
+        raise Failure(f"shown and not in the catalog, or the other way round: {', '.join(differing)}")
+    say(f"the {len(catalog)} metrics of the catalog, and no others, were shown")
 
 
 def check_secrecy(demo: Demo, prometheus: Prometheus, secrets: list[str]) -> None:
