@@ -234,10 +234,12 @@ impl Reply {
         Self { status, content_type, location: None, cookies: Vec::new(), outcome: None, body, rest: Vec::new() }
     }
 
-    /// Takes what a node sent for the BBB document that it must be.
+    /// Takes what a node sent for the BBB document that it must be. What has been read is not read again.
     pub fn read(mut self, backend: BackendId) -> Result<Self, Fault> {
-        let outcome = xml::outcome(&self.body).map_err(|error| Fault::garbled(backend, error))?;
-        self.outcome = Some(outcome);
+        if self.outcome.is_none() {
+            let outcome = xml::outcome(&self.body).map_err(|error| Fault::garbled(backend, error))?;
+            self.outcome = Some(outcome);
+        }
         if self.failed_with("checksumError") {
             return Err(Fault::Node { backend, failure: NodeFailure::SecretRefused });
         }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{Backend, Passage};
 use b3scale_middleware::ports::{NodeRequest, Nodes};
 use b3scale_middleware::{Fault, NodeFailure, Reply};
@@ -35,11 +36,14 @@ impl Nodes for Guard {
                 return ready(Err(Fault::Node { backend: backend.id, failure })).boxed();
             }
         };
+        // A join may be answered by a redirect; anything else is a document, and counts as what that says.
+        let is_document = request.kind != CallKind::Join;
         let reply = self.nodes.send(request);
         let cluster = self.cluster.clone();
         async move {
             let began = Instant::now();
             let reply = reply.await;
+            let reply = if is_document { reply.and_then(|reply| reply.read(backend.id)) } else { reply };
             count(&backend, &reply, began.elapsed());
             if has_opened(passage, &reply) {
                 tracing::warn!(backend.id = %backend.id, backend.url = %backend.url, "A node is left alone for a while");
@@ -53,7 +57,7 @@ impl Nodes for Guard {
     }
 }
 
-/// Counts a call by what became of it. Whether what it says is a BBB document, is for the stages to see.
+/// Counts a call by what became of it.
 fn count(backend: &Backend, reply: &Result<Reply, Fault>, took: Duration) {
     let outcome = match reply {
         Err(Fault::Node { failure, .. }) => failure.name(),

@@ -11,7 +11,7 @@ use b3scale_middleware::{Blame, Call, Fault, Reply};
 use metrics::{Counter, Histogram};
 use pin_project_lite::pin_project;
 use tower::Service;
-use tracing::{Level, Span, debug, info};
+use tracing::{Level, Span, debug, enabled, info};
 
 use crate::telemetry::catalog::{STAGE_FAULTS, STAGE_SECONDS};
 use crate::telemetry::one_line;
@@ -97,16 +97,14 @@ impl Watch {
                 counter.increment(1);
             }
         }
-        if door.watched {
-            self.tell(door, own, result, raised, true);
-        } else if tracing::enabled!(Level::DEBUG) {
-            self.tell(door, own, result, raised, false);
+        if door.watched || enabled!(Level::DEBUG) {
+            self.tell(door, own, result, raised);
         }
     }
 
     /// One line for each stage that a call has left, the last one first.
     #[cold]
-    fn tell(&self, door: &Door, own: Duration, result: &Result<Reply, Fault>, raised: Option<&Fault>, watched: bool) {
+    fn tell(&self, door: &Door, own: Duration, result: &Result<Reply, Fault>, raised: Option<&Fault>) {
         macro_rules! line {
             ($level:ident) => {
                 $level!(
@@ -126,6 +124,6 @@ impl Watch {
                 )
             };
         }
-        if watched { line!(info) } else { line!(debug) }
+        if door.watched { line!(info) } else { line!(debug) }
     }
 }

@@ -5,9 +5,9 @@
 
 use std::env;
 
-use async_trait::async_trait;
 use b3scale_middleware::Trace;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -103,14 +103,18 @@ impl Sender {
     }
 }
 
-#[async_trait]
+/// As `async-trait` writes it, which the trait asks for.
 impl HttpClient for Sender {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    fn send_bytes<'s, 'f>(&'s self, request: Request<Bytes>) -> BoxFuture<'f, Result<Response<Bytes>, HttpError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
         let client = self.client.clone();
         let sent = self.runtime.spawn(async move {
             let (head, body) = client.request(request.map(Full::new)).await?.into_parts();
             Ok::<_, HttpError>(Response::from_parts(head, body.collect().await?.to_bytes()))
         });
-        sent.await?
+        Box::pin(async move { sent.await? })
     }
 }

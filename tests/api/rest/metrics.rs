@@ -1,6 +1,6 @@
 //! `/metrics` of a whole cluster, and what a frontend sees of it.
 
-use b3scale::node::{Media, Role};
+use b3scale::node::{Media, Misbehaviour, Role};
 use b3scale::telemetry::snapshot;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::AttendeesLimit;
@@ -124,6 +124,26 @@ async fn a_frontends_figures_are_for_its_own_token() {
     assert_eq!(cluster.get("/bbb/school/metrics", &[]).await.status, 401);
     let elsewhere = cluster.tool("school", "b3scale:metrics").fetch("/frontends").await;
     assert_eq!(elsewhere.status, 403, "it is for nothing else");
+}
+
+#[tokio::test]
+async fn calls_to_a_node_are_counted_by_what_it_made_of_them() {
+    let (cluster, counted) = cluster().await;
+    let info = async || cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await;
+    info().await.success();
+    for how in [Misbehaviour::WrongChecksum, Misbehaviour::BrokenXml, Misbehaviour::Status(502), Misbehaviour::CutAfter]
+    {
+        cluster.nodes[0].misbehave(how);
+        info().await.failed();
+    }
+    let host = cluster.backends[0].host();
+    let count = |outcome: &str| {
+        counted.value(&format!(r#"b3scale_backend_calls_total{{backend="{host}",outcome="{outcome}"}}"#))
+    };
+    let counts = ["answered", "secret_refused", "garbled", "status", "broken"].map(count);
+    assert_eq!(counts, [Some(2), Some(1), Some(1), Some(1), Some(1)], "{}", counted.text());
+    assert_eq!(counted.value(&format!(r#"b3scale_placements_total{{backend="{host}"}}"#)), Some(1));
+    assert_eq!(counted.value(r#"b3scale_claims_total{outcome="won"}"#), Some(1));
 }
 
 #[tokio::test]
