@@ -107,7 +107,10 @@ impl Stage for BackendSelect {
     fn layer(self, ports: &Ports) -> Result<BackendSelectLayer, SetupError> {
         let directory = Arc::clone(&ports.directory);
         let meetings = Arc::clone(&ports.meetings);
-        let lot = Arc::new(Lot::new(self.model()));
+        let model = self.model();
+        // Whoever asks for the load of a backend is told it by this model.
+        directory.backends().iter().for_each(|backend| backend.vitals.reckon(model));
+        let lot = Arc::new(Lot::new(model));
         Ok(BackendSelectLayer { attempts: self.attempts, directory, meetings, lot })
     }
 }

@@ -100,6 +100,11 @@ pub struct Door {
 }
 
 impl Door {
+    /// The name of the call in logs.
+    pub fn name(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+
     /// A call of the frontend of that key, which comes in now.
     pub fn new(request_id: HeaderValue, peer: SocketAddr, frontend_key: &str) -> Self {
         Self {

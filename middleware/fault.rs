@@ -145,6 +145,8 @@ impl NodeFailure {
             NodeFailure::Unreachable(_) => "unreachable",
             NodeFailure::Broken(_) => "broken",
             NodeFailure::Silent { .. } => "silent",
+            // That the call was too large is no failing of the node.
+            NodeFailure::Status(413 | 414) => "oversized",
             NodeFailure::Status(_) => "status",
             NodeFailure::Garbled(_) => "garbled",
             NodeFailure::TooLarge { .. } => "too_large",

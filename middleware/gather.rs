@@ -136,7 +136,9 @@ impl GatherService {
             }
             list.own_entries(&document.body, owner, backend.id).map_err(|error| Fault::garbled(backend.id, error))
         };
-        let left_out = |fault: &Fault| tracing::warn!(backend.id = %backend.id, %fault, "A node is left out of a list");
+        let left_out = |fault: &Fault| {
+            tracing::warn!(request.id = call.door.name(), backend.id = %backend.id, %fault, "A node is left out of a list");
+        };
         asked.await.inspect_err(left_out)
     }
 }

@@ -84,11 +84,11 @@ impl Memory {
         self.add_frontend(key, secret, false, FrontendSettings::default())
     }
 
-    /// Adds a frontend with the secret `secret` and settings of its own.
+    /// Adds a frontend with the secret `frontend-secret` and settings of its own.
     pub fn frontend_with(self, key: &str, change: impl FnOnce(&mut FrontendSettings)) -> Self {
         let mut settings = FrontendSettings::default();
         change(&mut settings);
-        self.add_frontend(key, "secret", true, settings)
+        self.add_frontend(key, "frontend-secret", true, settings)
     }
 
     /// Adds a backend at `https://<name>.example/…` whose node is up, with the secret `secret-of-<name>`.

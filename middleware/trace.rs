@@ -10,14 +10,14 @@ pub const STATE: &str = "tracestate";
 /// The most bytes of others' state that are passed on.
 const LONGEST_STATE: usize = 512;
 
-/// The trace that a call belongs to, and the call's own place in it.
+/// The trace that a call belongs to, and the place in it that what it calls is below.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     /// Of the whole trace.
     pub trace_id: u128,
     /// Of what called us.
     pub caller: u64,
-    /// Of this call: what it calls is below it.
+    /// Of what this call's own calls are below: itself if it is recorded, else what called us.
     pub span_id: u64,
     /// Whether the trace is recorded, and what else later versions may say.
     pub flags: u8,
@@ -28,11 +28,11 @@ impl Trace {
     /// Reads what a client sent. `None`: nothing, or nothing that can be read, which then counts as nothing.
     pub fn read(headers: &HeaderMap) -> Option<Self> {
         let (trace_id, caller, flags) = parent(headers.get(PARENT)?.to_str().ok()?)?;
-        let mut states = headers.get_all(STATE).iter();
-        let state = states.next().filter(|state| state.len() <= LONGEST_STATE);
-        // Several lines count as one, and most have one. Whatever does not fit is left out, as the standard allows.
-        let state = state.filter(|_| states.next().is_none()).cloned();
-        Some(Self { trace_id, caller, span_id: fastrand::u64(1..), flags, state })
+        let states: Vec<&[u8]> = headers.get_all(STATE).iter().map(HeaderValue::as_bytes).collect();
+        // Several lines count as one. What does not fit is left out, as the standard allows.
+        let state = Some(states.join(&b","[..])).filter(|state| (1..=LONGEST_STATE).contains(&state.len()));
+        let state = state.and_then(|state| HeaderValue::from_bytes(&state).ok());
+        Some(Self { trace_id, caller, span_id: caller, flags, state })
     }
 
     /// The place of a call that somebody else has put into a trace: that of its client, or a new one.
@@ -81,13 +81,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_passed_on_is_the_same_trace_below_this_call() {
+    fn what_nobody_records_is_passed_on_as_it_came() {
         let trace = read(&format!("00-{TRACE}-00f067aa0ba902b7-01")).unwrap();
         assert_eq!((trace.caller, trace.name().as_str()), (0x00f0_67aa_0ba9_02b7, TRACE));
         let told: Vec<_> = trace.headers().collect();
         let [(PARENT, parent)] = &told[..] else { panic!("{told:?}") };
-        assert_eq!(parent.to_str().unwrap(), format!("00-{TRACE}-{:016x}-01", trace.span_id));
-        assert_ne!(trace.span_id, trace.caller);
+        assert_eq!(parent.to_str().unwrap(), format!("00-{TRACE}-00f067aa0ba902b7-01"));
+    }
+
+    #[test]
+    fn what_is_recorded_stands_between_its_caller_and_what_it_calls() {
+        let client = read(&format!("00-{TRACE}-00f067aa0ba902b7-01")).unwrap();
+        let own = Trace::below(Some(&client), client.trace_id, 0xb7ad_6b71_6920_3331, 1);
+        let told: Vec<_> = own.headers().collect();
+        assert_eq!(told[0].1.to_str().unwrap(), format!("00-{TRACE}-b7ad6b7169203331-01"));
     }
 
     #[test]
@@ -98,6 +105,9 @@ mod tests {
         let told: Vec<_> = Trace::read(&headers).unwrap().headers().collect();
         assert_eq!(told[1], (STATE, HeaderValue::from_static("congo=t61rcWkgMzE")));
         headers.append(STATE, HeaderValue::from_static("more=1"));
+        let told: Vec<_> = Trace::read(&headers).unwrap().headers().collect();
+        assert_eq!(told[1], (STATE, HeaderValue::from_static("congo=t61rcWkgMzE,more=1")));
+        headers.append(STATE, HeaderValue::try_from(format!("more={}", "x".repeat(LONGEST_STATE))).unwrap());
         assert_eq!(Trace::read(&headers).unwrap().headers().count(), 1);
     }
 

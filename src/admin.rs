@@ -27,7 +27,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -47,6 +47,7 @@ use crate::cluster::Cluster;
 use crate::pipeline::Pipeline;
 use crate::server::Readiness;
 use crate::store::Store;
+use crate::telemetry::Shares;
 use crate::token::Tokens;
 use failures::Failures;
 use problem::Problem;
@@ -99,7 +100,7 @@ struct Inner {
     tokens: Tokens,
     failures: Failures,
     proxies: Vec<IpAddr>,
-    counted: Option<PrometheusHandle>,
+    shares: Option<Shares>,
 }
 
 /// The REST API, ready to be asked.
@@ -120,14 +121,15 @@ impl Api {
     pub fn new(parts: AdminParts) -> Self {
         let AdminParts { cluster, store, pipeline, readiness, secret, proxies, counted, cors } = parts;
         let (tokens, failures) = (Tokens::of(&secret), Failures::default());
-        let inner = Inner { cluster, store, pipeline, readiness, tokens, failures, proxies, counted };
+        let shares = counted.map(Shares::of);
+        let inner = Inner { cluster, store, pipeline, readiness, tokens, failures, proxies, shares };
         let admin = Admin(Arc::new(inner));
         let (router, _) = routes().split_for_parts();
         let router = router
             .fallback(nothing)
             .method_not_allowed_fallback(nothing)
             .layer(from_fn_with_state(admin.clone(), access::admit))
-            .layer(from_fn(metrics::count))
+            .layer(from_fn(metrics::note_route))
             .with_state(admin.clone())
             .merge(docs::pages());
         Self { router: if cors.is_empty() { router } else { router.layer(cors_layer(cors)) }, admin }
@@ -147,18 +149,21 @@ impl Api {
 
     /// Answers a request that came from `peer`.
     pub async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
+        let (began, method) = (Instant::now(), request.method().clone());
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         // A task of its own, so that a change that was begun is noted, too, if whoever asked for it hangs up.
         let answer = tokio::spawn(self.router.clone().oneshot(request));
-        match timeout(LIMIT, answer).await {
+        let answer = match timeout(LIMIT, answer).await {
             Ok(Ok(answer)) => answer.unwrap_or_else(|never: Infallible| match never {}),
             Ok(Err(error)) => {
                 error!(%error, "A request of the REST API panicked; this is a defect of b3scale");
                 Problem::Internal.into_response()
             }
             Err(_) => Problem::Unavailable.into_response(),
-        }
+        };
+        metrics::count(&method, began, &answer);
+        answer
     }
 }
 

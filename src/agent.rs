@@ -189,6 +189,8 @@ async fn report_until_stopped(environment: &Environment, server: Server, registe
     let gauge = Gauge::new(node.bbb_version.clone(), NonZeroUsize::MIN);
     tokio::select! {
         ended = report(node, gauge, server, load_factor, registers, ca_file) => ended,
+        // It has one thread: whatever hangs there keeps this from being said.
+        () = manager::watch(async |_| true) => Ok(()),
         () = stop => {
             manager::stopping();
             Ok(())

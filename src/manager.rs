@@ -1,22 +1,29 @@
 //! What the service manager is told, where one has started this program and listens: systemd's protocol of readiness and watchdog.
 
+use std::future::pending;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::time::interval;
 
-/// The program does its work from now on. If the manager wants signs of life, it gets them for as long as the runtime lives.
+/// The program does its work from now on.
 pub(crate) fn ready() {
     tell(NotifyState::Ready);
+}
+
+/// Gives the manager signs of life, if it wants them, for as long as the program `lives` by its own judgement. Never ends by itself.
+pub(crate) async fn watch(lives: impl AsyncFn(Duration) -> bool) {
     // Twice as often as wanted, so that one that comes late does no harm.
-    if let Some(every) = sd_notify::watchdog_enabled().map(|limit| limit / 2).filter(|every| *every > Duration::ZERO) {
-        tokio::spawn(async move {
-            let mut beat = interval(every);
-            loop {
-                beat.tick().await;
-                tell(NotifyState::Watchdog);
-            }
-        });
+    let wanted = sd_notify::watchdog_enabled().map(|limit| limit / 2).filter(|every| *every > Duration::ZERO);
+    let Some(every) = wanted else { return pending().await };
+    let mut beat = interval(every);
+    loop {
+        beat.tick().await;
+        if lives(every).await {
+            tell(NotifyState::Watchdog);
+        } else {
+            tracing::error!("This server does not answer itself, and gives no sign of life");
+        }
     }
 }
 

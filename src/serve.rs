@@ -1,11 +1,15 @@
 //! Putting a server together: database, cluster, pipeline, port.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
 use crate::admin::{AdminParts, Api};
 use crate::cluster::Cluster;
@@ -16,7 +20,7 @@ use crate::server::{Check, Readiness, Router, Server, ServerParts, ServerSetting
 use crate::store::private::{self, PrivateError, PrivatePostgres};
 use crate::store::{Store, StoreError};
 use crate::telemetry::catalog::BUILD;
-use crate::telemetry::{self, Figures, MetricsPage};
+use crate::telemetry::{self, Figures, MetricsPage, Sheet};
 use crate::upstream::{CaFileError, HttpNodes};
 
 /// The name under which the cluster keeps what its tokens are signed with.
@@ -200,8 +204,12 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
     let file = config.pipeline.as_deref().unwrap_or(Path::new("built in")).display();
     tracing::info!(listen = %server.local_addr(), pipeline = %file, hash = pipeline.hash(), "b3scaled serves");
     manager::ready();
+    let address = server.local_addr();
+    let watch = tokio::spawn(manager::watch(move |limit| answers(address, limit)));
     let stop = async {
         stop.await;
+        // The manager waits for the end now, and the port will be closed.
+        watch.abort();
         manager::stopping();
     };
     server.serve(stop).await;
@@ -209,6 +217,20 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
     cluster.leave().await;
     database.close().await;
     Ok(())
+}
+
+/// Whether the server at that address, which is this one, takes a connection and answers.
+async fn answers(address: SocketAddr, limit: Duration) -> bool {
+    let here: IpAddr = if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+    let ip = if address.ip().is_unspecified() { here } else { address.ip() };
+    let asked = async {
+        let mut stream = TcpStream::connect((ip, address.port())).await?;
+        stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: self\r\nConnection: close\r\n\r\n").await?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await?;
+        Ok::<_, std::io::Error>(status)
+    };
+    timeout(limit, asked).await.is_ok_and(|status| status.is_ok_and(|status| status == *b"HTTP/1.1 200"))
 }
 
 /// Ends with SIGTERM or Ctrl-C.
@@ -267,10 +289,10 @@ struct Everything {
 }
 
 impl Figures for Everything {
-    fn set(&self) {
-        self.cluster.set_figures(self.per_meeting);
-        self.store.set_figures();
-        BUILD.with([env!("CARGO_PKG_VERSION"), &self.pipeline.hash()]).set(1.0);
+    fn write(&self, sheet: &mut Sheet) {
+        self.cluster.write_figures(sheet, self.per_meeting);
+        self.store.write_figures(sheet);
+        sheet.set(&BUILD, [env!("CARGO_PKG_VERSION"), &self.pipeline.hash()], 1);
     }
 }
 

@@ -91,6 +91,8 @@ struct Shared {
     bodies: Budget,
     calls: Arc<Semaphore>,
     draining: AtomicBool,
+    /// Calls that are dropped from now on are cut off.
+    cut: AtomicBool,
 }
 
 impl Server {
@@ -107,6 +109,7 @@ impl Server {
             bodies: Budget::new(settings),
             calls: Arc::new(Semaphore::new(settings.calls as usize)),
             draining: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
             parts,
             settings,
         };
@@ -140,6 +143,7 @@ impl Server {
         let finished = timeout_at(end, shared.calls.acquire_many(shared.settings.calls)).await;
         if closed.is_err() || finished.is_err() {
             warn!(seconds = shared.settings.grace.as_secs(), "Calls were still running at the end of the grace time");
+            shared.cut.store(true, Relaxed);
         }
         drop(connections);
         info!("Drained");

@@ -6,6 +6,7 @@ pub mod metric;
 mod otel;
 mod page;
 mod process;
+mod sheet;
 
 use std::io::IsTerminal;
 
@@ -19,7 +20,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-pub use page::{CONTENT_TYPE, Figures, MetricsPage, of_frontend, snapshot, start_metrics};
+pub use page::{CONTENT_TYPE, Figures, MetricsPage, Shares, start_metrics};
+pub use sheet::Sheet;
 
 use crate::config::{LogFormat, LogSettings};
 
@@ -30,9 +32,6 @@ const LONGEST_FAULT: usize = 4000;
 pub(crate) fn one_line(text: &str) -> String {
     text.chars().take(LONGEST_FAULT).map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
-
-/// Where the spans of calls come from.
-const CALLS_TARGET: &str = "b3scale::telemetry";
 
 /// What the log needs for as long as it is written to.
 #[must_use]
@@ -45,7 +44,6 @@ pub struct Log {
 pub(crate) fn span_of(request_id: &HeaderValue, call: &str) -> Span {
     let request_id = request_id.to_str().unwrap_or_default();
     tracing::debug_span!(
-        target: CALLS_TARGET,
         "call",
         otel.name = call,
         otel.kind = "server",

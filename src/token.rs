@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use jsonwebtoken::errors::Error;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::de::Error as _;
@@ -39,6 +40,13 @@ pub fn sign(secret: &str, sub: &str, scope: &str, now: u64) -> Result<String, Er
     let jti = Uuid::new_v4().to_string();
     let claims = Claims { scope: scope.to_owned(), sub: sub.to_owned(), iat: Some(now.into()), jti };
     jsonwebtoken::encode(&Header::new(Algorithm::HS384), &claims, &EncodingKey::from_secret(secret.as_bytes()))
+}
+
+/// The token of a request, whose scheme may be written in any case.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION).map(HeaderValue::to_str)?.ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()).filter(|token| !token.is_empty())
 }
 
 /// Reads tokens that were signed with one secret.

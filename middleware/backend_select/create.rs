@@ -42,7 +42,12 @@ impl BackendSelectLayer {
                 self.meetings.release(&meeting, fault.sent()).await;
                 return Err(fault);
             };
-            tracing::warn!(backend.id = %backend.id, %fault, "A node failed during a create, the next one is tried");
+            tracing::warn!(
+                request.id = creation.call.door.name(),
+                backend.id = %backend.id,
+                %fault,
+                "A node failed during a create, the next one is tried"
+            );
             (meeting, backend) = (moved, other);
         }
     }

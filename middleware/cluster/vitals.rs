@@ -22,6 +22,7 @@ struct Seen {
     health: Health,
     last_error: Option<Arc<str>>,
     latency: Option<Duration>,
+    load_model: LoadModel,
     agent: Option<AgentReport>,
     overload: Overload,
 }
@@ -89,10 +90,24 @@ impl Vitals {
         }
     }
 
-    /// Settles that overload is what it is elsewhere.
-    pub fn bound_like(&self, other: &Self) {
-        let bounds = other.seen().overload.bounds();
+    /// Settles how load is reckoned, for whoever wants to know it and places nothing.
+    pub fn reckon(&self, model: LoadModel) {
+        self.seen().load_model = model;
+    }
+
+    /// How load is reckoned.
+    pub fn load_model(&self) -> LoadModel {
+        self.seen().load_model
+    }
+
+    /// Settles that overload and load are what they are elsewhere.
+    pub fn settle_like(&self, other: &Self) {
+        let (bounds, model) = {
+            let other = other.seen();
+            (other.overload.bounds(), other.load_model)
+        };
         bounds.into_iter().for_each(|bounds| self.bound(bounds));
+        self.reckon(model);
     }
 
     /// Why the node takes no new meetings by what its agent says, if there is a reason. An agent that has fallen silent says

@@ -6,14 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use tracing::{info, warn};
 
 use super::Admin;
 use super::problem::Problem;
-use crate::token::Claims;
+use crate::token::{Claims, bearer};
 
 /// What a token may be for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,11 +193,4 @@ impl Admin {
         }
         nearest
     }
-}
-
-/// The token of the header, whose scheme may be written in any case.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(AUTHORIZATION).map(HeaderValue::to_str)?.ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()).filter(|token| !token.is_empty())
 }

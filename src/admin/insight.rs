@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use axum::extract::{RawQuery, State};
 use b3scale_middleware::bbb::Params;
-use b3scale_middleware::cluster::{BackendId, FrontendId, LoadModel};
+use b3scale_middleware::cluster::{BackendId, FrontendId};
 use b3scale_middleware::facts::{self, Placement, Standing};
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
 use serde::Deserialize;
@@ -76,7 +76,7 @@ impl Admin {
             heartbeat_age: agent.map(|agent| now.saturating_duration_since(agent.heartbeat).as_secs_f64()),
             cpu: agent.map(|agent| agent.cpu),
             memory: agent.map(|agent| agent.memory),
-            load: known.as_ref().map_or(0.0, |backend| backend.load(&LoadModel::default(), now)),
+            load: known.as_ref().map_or(0.0, |backend| backend.load(&backend.vitals.load_model(), now)),
             meetings: entry.meetings_count,
             attendees: entry.attendees_count,
             latency: entry.latency,

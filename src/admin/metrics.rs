@@ -8,12 +8,13 @@ use axum::response::{IntoResponse, Response};
 use b3scale_middleware::ports::Directory as _;
 use http::Method;
 use http::header::CONTENT_TYPE;
+use tokio::task::spawn_blocking;
 
 use super::Admin;
 use super::access::{Caller, Observers};
 use super::problem::Problem;
 use crate::telemetry::catalog::{API_REQUESTS, API_SECONDS};
-use crate::telemetry::{self, of_frontend, snapshot};
+use crate::telemetry::{self, Sheet};
 
 /// Whether a path is that of a frontend's metrics.
 pub(super) fn owns(path: &str) -> bool {
@@ -21,16 +22,21 @@ pub(super) fn owns(path: &str) -> bool {
     key.is_some_and(|key| !key.is_empty() && !key.contains('/'))
 }
 
-/// Counts a request by its route, however it ends.
-pub(super) async fn count(request: Request, next: Next) -> Response {
-    let began = Instant::now();
+/// Leaves the route of a request in its answer.
+pub(super) async fn note_route(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = name(request.method());
-    let response = next.run(request).await;
-    let route = route.as_ref().map_or("(none)", MatchedPath::as_str);
-    API_REQUESTS.with([method, route, response.status().as_str()]).increment(1);
-    API_SECONDS.with([route]).record(began.elapsed());
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
     response
+}
+
+/// Counts a request where its answer leaves, however it came to that.
+pub(super) fn count(method: &Method, began: Instant, response: &Response) {
+    let route = response.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str);
+    API_REQUESTS.with([name(method), route, response.status().as_str()]).increment(1);
+    API_SECONDS.with([route]).record(began.elapsed());
 }
 
 /// Methods may be anything that a client thinks of.
@@ -60,7 +66,12 @@ pub(super) async fn show(
     }
     let frontend = admin.cluster.frontend(&key).ok_or(Problem::NotFound)?;
     let server = admin.cluster.server_id().to_string();
-    let counted = admin.counted.as_ref().map(|counted| of_frontend(counted, &key, &server));
-    let text = counted.unwrap_or_default() + &snapshot(|| admin.cluster.set_figures_of(&frontend));
+    let written = spawn_blocking(move || {
+        let counted = admin.shares.as_ref().map(|shares| shares.of_frontend(&key, &server));
+        let mut sheet = Sheet::default();
+        admin.cluster.write_figures_of(&mut sheet, &frontend);
+        counted.unwrap_or_default() + &sheet.text()
+    });
+    let text = written.await.map_err(|_| Problem::Internal)?;
     Ok(([(CONTENT_TYPE, telemetry::CONTENT_TYPE)], text).into_response())
 }

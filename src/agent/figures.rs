@@ -72,10 +72,11 @@ impl Gauge {
         let now = Reading { at, ticks: ticks(&file("/proc/stat")), traffic: traffic(&file("/proc/net/dev")) };
         let figures = &mut self.figures;
         figures.memory = memory(&file("/proc/meminfo")) / self.nodes;
-        figures.load_average = load_average(&file("/proc/loadavg")) / self.processors;
+        figures.load_average = load_average(&file("/proc/loadavg")) / self.processors / self.nodes;
         if let Some(before) = self.before.replace(now) {
             let seconds = (now.at - before.at).as_secs_f64().max(f64::EPSILON);
-            let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
+            let nodes = f64::from(self.nodes);
+            let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds / nodes;
             figures.cpu = busy(before.ticks, now.ticks) / self.nodes;
             figures.network_in = rate(now.traffic.received, before.traffic.received);
             figures.network_out = rate(now.traffic.sent, before.traffic.sent);

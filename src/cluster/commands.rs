@@ -32,6 +32,9 @@ type Outcome = Result<Value, String>;
 
 impl Cluster {
     pub(super) fn spawn_commands(&self) {
+        for action in ACTIONS {
+            OUTCOMES.into_iter().for_each(|outcome| COMMANDS.with([action, outcome]).increment(0));
+        }
         let cluster = Arc::downgrade(&self.0);
         self.spawn(async move {
             while let Some(inner) = cluster.upgrade() {
@@ -45,11 +48,16 @@ impl Cluster {
     /// Does what is to be done, one command after the other, until there is none.
     async fn obey(&self) {
         let Inner { store, .. } = &*self.0;
-        while let Ok(Some(command)) = self.noted(store.take_command(LEASE).await) {
+        loop {
+            let command = match self.noted(store.take_command(LEASE).await) {
+                Ok(Some(command)) => command,
+                Ok(None) => return COMMANDS_WAITING.with([]).set(0.0),
+                Err(error) => return tracing::debug!(%error, "The queue of commands could not be looked at"),
+            };
             self.count_waiting().await;
             let outcome = timeout(WORK_LIMIT, self.carry_out(&command)).await;
             let outcome = outcome.unwrap_or_else(|_| Err("timedout".to_owned()));
-            COMMANDS.with([known(&command.action), if outcome.is_ok() { "success" } else { "error" }]).increment(1);
+            COMMANDS.with([known(&command.action), OUTCOMES[usize::from(outcome.is_err())]]).increment(1);
             match &outcome {
                 Ok(_) => tracing::info!(command.id = %command.id, action = command.action, "A command was carried out"),
                 Err(error) => {
@@ -60,7 +68,6 @@ impl Cluster {
                 tracing::warn!(command.id = %command.id, %error, "What became of a command could not be noted");
             }
         }
-        COMMANDS_WAITING.with([]).set(0.0);
     }
 
     async fn count_waiting(&self) {
@@ -167,6 +174,9 @@ impl Cluster {
         backend.ok_or_else(|| format!("there is no backend {id}"))
     }
 }
+
+/// What can come of a command.
+const OUTCOMES: [&str; 2] = ["success", "error"];
 
 /// The actions there are.
 const ACTIONS: [&str; 6] = [

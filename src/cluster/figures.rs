@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use b3scale_middleware::cluster::{AdminState, Backend, Frontend, FrontendId, LoadModel, Meeting, MeetingState};
+use b3scale_middleware::cluster::{AdminState, Backend, Frontend, FrontendId, Meeting, MeetingState};
 
 use super::view::Crowd;
 use super::{Cluster, Inner};
-use crate::telemetry::catalog;
+use crate::telemetry::{Sheet, catalog};
 
 /// What the label of something says that is not known any more.
 const UNDEFINED: &str = "undefined";
@@ -20,90 +20,86 @@ struct Share {
 }
 
 impl Cluster {
-    /// Sets the figures of the whole cluster, as this server knows it. `per_meeting`: with the id of each meeting.
-    pub fn set_figures(&self, per_meeting: bool) {
+    /// Writes down the figures of the whole cluster, as this server knows it. `per_meeting`: with the id of each meeting.
+    pub fn write_figures(&self, sheet: &mut Sheet, per_meeting: bool) {
         let Inner { view, pulse, .. } = &*self.0;
         let now = Instant::now();
         let meetings = view.meetings_where(|_| true);
         for state in MeetingState::ALL {
             let count = meetings.iter().filter(|meeting| meeting.state == state).count();
-            catalog::MEETINGS.with([state.name()]).set(count as f64);
+            sheet.set(&catalog::MEETINGS, [state.name()], count);
         }
         let roster = view.roster();
         let keys: HashMap<FrontendId, &str> = roster.frontends().map(|one| (one.id, one.key.as_str())).collect();
         let mut shares: BTreeMap<&str, Share> = keys.values().map(|key| (*key, Share::default())).collect();
+        let mut crowds: BTreeMap<[&str; 2], Crowd> = BTreeMap::new();
         for meeting in meetings.iter().filter(|meeting| runs(meeting)) {
             let key = keys.get(&meeting.frontend).copied().unwrap_or(UNDEFINED);
+            let host = roster.backend(meeting.backend).map_or(UNDEFINED, |backend| backend.host());
             let crowd = view.crowd(meeting);
             shares.entry(key).or_default().count(meeting, crowd);
-            let host = roster.backend(meeting.backend).map_or(UNDEFINED, |backend| backend.host());
-            self.set_meeting(meeting, crowd, [key, host], per_meeting);
+            if per_meeting {
+                write_crowd(sheet, [key, host], meeting.id.as_ref(), crowd);
+                let age = view.age_of(meeting).as_secs();
+                sheet.set(&catalog::MEETING_DURATIONS, [key, host, meeting.id.as_ref()], age);
+            } else if !meeting.size.breakout {
+                crowds.entry([key, host]).or_default().add(crowd);
+            }
         }
-        shares.into_iter().for_each(|(key, share)| share.set(key));
-        roster.frontends().for_each(set_limit);
-        roster.backends().iter().for_each(|backend| self.set_backend(backend, now));
+        crowds.into_iter().for_each(|(place, crowd)| write_crowd(sheet, place, "", crowd));
+        shares.into_iter().for_each(|(key, share)| share.write(sheet, key));
+        roster.frontends().for_each(|frontend| write_limit(sheet, frontend));
+        let mut hosts: BTreeMap<&str, Vec<&Backend>> = BTreeMap::new();
+        for backend in roster.backends().iter() {
+            hosts.entry(backend.host()).or_default().push(backend);
+        }
+        hosts.into_iter().for_each(|(host, backends)| self.write_host(sheet, host, &backends, now));
         let pulse = pulse.borrow();
-        pulse.age(now).iter().for_each(|age| catalog::VIEW_AGE.with([]).set(*age));
-        catalog::DB_UP.with([]).set(truth(!pulse.is_away()));
-        catalog::BACKGROUND_TASKS.with([]).set(self.tasks().len() as f64);
+        sheet.set_some(&catalog::VIEW_AGE, [], pulse.age(now).map(|age| age.as_secs_f64()));
+        sheet.set(&catalog::DB_UP, [], truth(!pulse.is_away()));
+        sheet.set(&catalog::BACKGROUND_TASKS, [], self.tasks().len());
     }
 
-    /// Sets the figures of one frontend, and nothing that would tell of others or of nodes.
-    pub fn set_figures_of(&self, frontend: &Frontend) {
+    /// Writes down the figures of one frontend, and nothing that would tell of others or of nodes.
+    pub fn write_figures_of(&self, sheet: &mut Sheet, frontend: &Frontend) {
         let mut share = Share::default();
         for meeting in self.0.view.meetings_where(|meeting| meeting.frontend == frontend.id && runs(meeting)) {
             share.count(&meeting, self.0.view.crowd(&meeting));
         }
-        share.set(&frontend.key);
-        set_limit(frontend);
+        share.write(sheet, &frontend.key);
+        write_limit(sheet, frontend);
     }
 
-    fn set_meeting(&self, meeting: &Meeting, crowd: Crowd, [frontend, backend]: [&str; 2], per_meeting: bool) {
-        let name = if per_meeting { meeting.id.as_ref() } else { "" };
-        for (kind, people) in [("audio", crowd.people.saturating_sub(crowd.with_video)), ("video", crowd.with_video)] {
-            // Without names several meetings are one series.
-            catalog::MEETING_ATTENDEES.with([frontend, backend, kind, name]).increment(people);
-        }
-        if per_meeting {
-            let age = self.0.view.age_of(meeting);
-            catalog::MEETING_DURATIONS.with([frontend, backend, name]).set(age.as_secs() as f64);
-        }
-    }
-
-    fn set_backend(&self, backend: &Backend, now: Instant) {
-        let (host, vitals) = (backend.host(), &backend.vitals);
-        let takes = backend.takes_meetings();
-        // Two backends may be on one host, and then are one series.
-        let figures = [
-            (&catalog::BACKEND_MEETINGS, f64::from(vitals.meetings())),
-            (&catalog::BACKEND_ATTENDEES, f64::from(vitals.attendees())),
-            (&catalog::BACKEND_LOAD, backend.load(&LoadModel::default(), now)),
-        ];
-        figures.into_iter().for_each(|(gauge, figure)| gauge.with([host]).increment(figure));
-        let states = [
-            (&catalog::BACKEND_UP, backend.is_up()),
-            (&catalog::BACKEND_TAKES_MEETINGS, takes.is_ok()),
-            (&catalog::BACKEND_CIRCUIT_OPEN, vitals.circuit.is_open()),
-        ];
-        states.into_iter().for_each(|(gauge, holds)| gauge.with([host]).set(truth(holds)));
+    /// Backends on one host, of which there is usually one, are one series: it is up if all are, and in use if any is.
+    fn write_host(&self, sheet: &mut Sheet, host: &str, backends: &[&Backend], now: Instant) {
+        let sum = |figure: fn(&Backend) -> u32| backends.iter().map(|one| figure(one)).fold(0, u32::saturating_add);
+        sheet.set(&catalog::BACKEND_MEETINGS, [host], sum(|one| one.vitals.meetings()));
+        sheet.set(&catalog::BACKEND_ATTENDEES, [host], sum(|one| one.vitals.attendees()));
+        let load: f64 = backends.iter().map(|one| one.load(&one.vitals.load_model(), now)).sum();
+        sheet.set(&catalog::BACKEND_LOAD, [host], load);
+        let refusals: Vec<_> = backends.iter().filter_map(|one| one.takes_meetings().err()).collect();
+        sheet.set(&catalog::BACKEND_UP, [host], truth(backends.iter().all(|one| one.is_up())));
+        sheet.set(&catalog::BACKEND_TAKES_MEETINGS, [host], truth(refusals.len() < backends.len()));
+        let is_open = backends.iter().any(|one| one.vitals.circuit.is_open());
+        sheet.set(&catalog::BACKEND_CIRCUIT_OPEN, [host], truth(is_open));
         for state in AdminState::ALL {
-            catalog::BACKEND_ADMIN_STATE.with([host, state.name()]).set(truth(backend.admin_state == state));
+            let is_wanted = backends.iter().any(|one| one.admin_state == state);
+            sheet.set(&catalog::BACKEND_ADMIN_STATE, [host, state.name()], truth(is_wanted));
         }
-        if let Err(refusal) = takes {
-            catalog::BACKEND_REFUSAL.with([host, refusal.word]).set(1.0);
+        let mut reasons: Vec<&str> = refusals.iter().map(|refusal| refusal.word).collect();
+        reasons.sort_unstable();
+        reasons.dedup();
+        reasons.into_iter().for_each(|reason| sheet.set(&catalog::BACKEND_REFUSAL, [host, reason], 1));
+        let latency = backends.iter().filter_map(|one| one.vitals.latency()).max();
+        sheet.set_some(&catalog::BACKEND_LATENCY, [host], latency.map(|latency| latency.as_secs_f64()));
+        if let Some(agent) = backends.iter().filter_map(|one| one.vitals.agent()).min_by_key(|agent| agent.heartbeat) {
+            let age = now.saturating_duration_since(agent.heartbeat).as_secs_f64();
+            sheet.set(&catalog::BACKEND_HEARTBEAT_AGE, [host], age);
+            sheet.set(&catalog::BACKEND_CPU, [host], agent.cpu);
+            sheet.set(&catalog::BACKEND_MEMORY, [host], agent.memory);
         }
-        if let Some(latency) = vitals.latency() {
-            catalog::BACKEND_LATENCY.with([host]).set(latency);
-        }
-        if let Some(agent) = vitals.agent() {
-            let age = now.saturating_duration_since(agent.heartbeat);
-            catalog::BACKEND_HEARTBEAT_AGE.with([host]).set(age);
-            catalog::BACKEND_CPU.with([host]).set(agent.cpu);
-            catalog::BACKEND_MEMORY.with([host]).set(agent.memory);
-        }
-        if let Some(age) = self.0.view.presence_age(backend.id) {
-            catalog::BACKEND_PRESENCE_AGE.with([host]).set(age);
-        }
+        let lag = backends.iter().filter_map(|one| self.0.view.presence_age(one.id)).max();
+        sheet.set_some(&catalog::BACKEND_PRESENCE_AGE, [host], lag.map(|lag| lag.as_secs_f64()));
     }
 }
 
@@ -116,22 +112,26 @@ impl Share {
         }
     }
 
-    fn set(self, key: &str) {
-        catalog::FRONTEND_MEETINGS.with([key]).set(self.meetings);
-        catalog::FRONTEND_ATTENDEES.with([key]).set(self.attendees);
+    fn write(self, sheet: &mut Sheet, key: &str) {
+        sheet.set(&catalog::FRONTEND_MEETINGS, [key], self.meetings);
+        sheet.set(&catalog::FRONTEND_ATTENDEES, [key], self.attendees);
     }
 }
 
-fn set_limit(frontend: &Frontend) {
-    if let Some(limit) = frontend.settings.most_attendees() {
-        catalog::FRONTEND_LIMIT.with([&frontend.key]).set(limit as f64);
-    }
+fn write_crowd(sheet: &mut Sheet, [frontend, backend]: [&str; 2], meeting: &str, crowd: Crowd) {
+    let without = crowd.people.saturating_sub(crowd.with_video);
+    sheet.set(&catalog::MEETING_ATTENDEES, [frontend, backend, "audio", meeting], without);
+    sheet.set(&catalog::MEETING_ATTENDEES, [frontend, backend, "video", meeting], crowd.with_video);
+}
+
+fn write_limit(sheet: &mut Sheet, frontend: &Frontend) {
+    sheet.set_some(&catalog::FRONTEND_LIMIT, [&frontend.key], frontend.settings.most_attendees());
 }
 
 fn runs(meeting: &Meeting) -> bool {
     matches!(meeting.state, MeetingState::Live | MeetingState::Ending)
 }
 
-fn truth(holds: bool) -> f64 {
-    f64::from(u8::from(holds))
+fn truth(holds: bool) -> u8 {
+    u8::from(holds)
 }

@@ -41,10 +41,10 @@ impl Nodes for Guard {
         let reply = self.nodes.send(request);
         let cluster = self.cluster.clone();
         async move {
-            let began = Instant::now();
+            let waiting = Waiting { backend: &backend, since: Instant::now(), answered: false };
             let reply = reply.await;
             let reply = if is_document { reply.and_then(|reply| reply.read(backend.id)) } else { reply };
-            count(&backend, &reply, began.elapsed());
+            waiting.count(&reply);
             if has_opened(passage, &reply) {
                 tracing::warn!(backend.id = %backend.id, backend.url = %backend.url, "A node is left alone for a while");
                 if let Some(inner) = cluster.upgrade() {
@@ -57,14 +57,34 @@ impl Nodes for Guard {
     }
 }
 
-/// Counts a call by what became of it.
-fn count(backend: &Backend, reply: &Result<Reply, Fault>, took: Duration) {
-    let outcome = match reply {
-        Err(Fault::Node { failure, .. }) => failure.name(),
-        Ok(_) | Err(_) => "answered",
-    };
-    BACKEND_CALLS.with([backend.host(), outcome]).increment(1);
-    BACKEND_CALL_SECONDS.with([backend.host()]).record(took);
+/// A call that waits for its node, to be counted by what becomes of it.
+struct Waiting<'a> {
+    backend: &'a Backend,
+    since: Instant,
+    answered: bool,
+}
+
+impl Waiting<'_> {
+    fn count(mut self, reply: &Result<Reply, Fault>) {
+        self.answered = true;
+        let host = self.backend.host();
+        match reply {
+            Err(Fault::Node { failure, .. }) => BACKEND_CALLS.with([host, failure.name()]).increment(1),
+            Ok(_) | Err(_) => {
+                BACKEND_CALLS.with([host, "answered"]).increment(1);
+                BACKEND_CALL_SECONDS.with([host]).record(self.since.elapsed());
+            }
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    /// Whoever asked has hung up. A node that is too slow for its clients is seen by that alone.
+    fn drop(&mut self) {
+        if !self.answered {
+            BACKEND_CALLS.with([self.backend.host(), "abandoned"]).increment(1);
+        }
+    }
 }
 
 /// Tells the circuit what became of a call. Returns whether that has opened it.

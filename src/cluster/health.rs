@@ -162,7 +162,9 @@ impl Cluster {
         }
         if known.health < seq {
             known.health = seq;
-            backend.vitals.time(answer.latency);
+            if said.is_some() {
+                backend.vitals.time(answer.latency);
+            }
             self.see(backend, health, error);
         }
         Ok(true)
@@ -209,7 +211,9 @@ impl Cluster {
         backend.vitals.hear(status.agent);
         if known.health <= status.seq {
             known.health = status.seq;
-            backend.vitals.time(status.latency);
+            if status.health.misses == 0 {
+                backend.vitals.time(status.latency);
+            }
             self.see(backend, status.health, status.last_error.as_deref());
         }
         true

@@ -84,8 +84,8 @@ impl Roster {
             Some(known) if known.url == row.url => Arc::new(Backend { vitals: Arc::clone(&known.vitals), ..row }),
             // What was seen at another address says nothing of this one.
             Some(_) | None => {
-                // What overload is, all of them were told.
-                self.list.first().into_iter().for_each(|other| row.vitals.bound_like(&other.vitals));
+                // What overload and load are, all of them were told.
+                self.list.first().into_iter().for_each(|other| row.vitals.settle_like(&other.vitals));
                 Arc::new(row)
             }
         }

@@ -79,6 +79,11 @@ impl Crowd {
         let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
         Self { people: count(people), with_video: count(with_video) }
     }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.people = self.people.saturating_add(other.people);
+        self.with_video = self.with_video.saturating_add(other.with_video);
+    }
 }
 
 /// What memory says of a meeting.

@@ -51,7 +51,7 @@ impl<S: Link> Service<Call> for Observed<S> {
         let began = Began { at: Instant::now(), before: door.trail.begin() };
         let span = tracing::debug_span!("stage", name = &*self.watch.name, otel.name = &*self.watch.name);
         let running = span.in_scope(|| self.stage.call(call));
-        Watched { running, span, began, door, watch: Arc::clone(&self.watch) }
+        Watched { running: Some(running), span, began, door, watch: Arc::clone(&self.watch) }
     }
 }
 
@@ -65,11 +65,22 @@ struct Began {
 pin_project! {
     pub(super) struct Watched<F> {
         #[pin]
-        running: F,
+        running: Option<F>,
         span: Span,
         began: Began,
         door: Arc<Door>,
         watch: Arc<Watch>,
+    }
+
+    impl<F> PinnedDrop for Watched<F> {
+        /// A call that is given up has been in this stage, too. The stages behind it come first.
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.running.is_some() {
+                this.running.set(None);
+                this.watch.ended(*this.began, this.door, None);
+            }
+        }
     }
 }
 
@@ -77,47 +88,50 @@ impl<F: Future<Output = Result<Reply, Fault>>> Future for Watched<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let running = this.running;
+        let mut this = self.project();
+        let Some(running) = this.running.as_mut().as_pin_mut() else { return Poll::Pending };
         let polled = this.span.in_scope(|| running.poll(cx));
         if let Poll::Ready(result) = &polled {
-            this.watch.ended(*this.began, this.door, result);
+            this.running.set(None);
+            this.watch.ended(*this.began, this.door, Some(result));
         }
         polled
     }
 }
 
 impl Watch {
-    fn ended(&self, began: Began, door: &Door, result: &Result<Reply, Fault>) {
+    /// `None`: it was given up.
+    fn ended(&self, began: Began, door: &Door, result: Option<&Result<Reply, Fault>>) {
         let own = door.trail.end(began.before, began.at.elapsed());
         self.seconds.record(own.as_secs_f64());
-        let raised = result.as_ref().err().filter(|_| door.trail.raise(&self.name));
+        let fault = result.and_then(|result| result.as_ref().err());
+        let raised = fault.filter(|_| door.trail.raise(&self.name));
         for (blame, counter) in &self.faults {
             if raised.is_some_and(|fault| fault.blame() == *blame) {
                 counter.increment(1);
             }
         }
         if door.watched || enabled!(Level::DEBUG) {
-            self.tell(door, own, result, raised);
+            let outcome = match (result, raised) {
+                (None, _) => "given up",
+                (Some(Ok(_)), _) => "passed",
+                (Some(Err(_)), Some(_)) => "raised",
+                (Some(Err(_)), None) => "failed behind",
+            };
+            self.tell(door, own, outcome, raised);
         }
     }
 
     /// One line for each stage that a call has left, the last one first.
     #[cold]
-    fn tell(&self, door: &Door, own: Duration, result: &Result<Reply, Fault>, raised: Option<&Fault>) {
+    fn tell(&self, door: &Door, own: Duration, outcome: &str, raised: Option<&Fault>) {
         macro_rules! line {
             ($level:ident) => {
                 $level!(
-                    request.id = door.request_id.to_str().unwrap_or_default(),
+                    request.id = door.name(),
                     stage = &*self.name,
                     backend.id = door.trail.backend().map(|id| id.to_string()),
-                    outcome = if result.is_ok() {
-                        "passed"
-                    } else if raised.is_some() {
-                        "raised"
-                    } else {
-                        "failed behind"
-                    },
+                    outcome,
                     microseconds = u64::try_from(own.as_micros()).unwrap_or(u64::MAX),
                     fault = raised.map(|fault| one_line(&fault.to_string())),
                     "A call has left a stage"

@@ -30,8 +30,9 @@ const LONGEST_SECRET: usize = 1024;
 pub(crate) fn frontend(entry: &StateFrontend) -> Vec<(String, String)> {
     let mut wrong = Wrong::default();
     wrong.text("key", Some(&entry.key), LONGEST_KEY);
-    wrong.unless(!entry.key.contains(|char: char| char == '/' || char.is_control()), "key", || {
-        "should have no slash and no control character: it is a part of a URL".to_owned()
+    let is_clean = !entry.key.contains(|char: char| matches!(char, '/' | '\\' | '"') || char.is_control());
+    wrong.unless(is_clean, "key", || {
+        "should have no slash, backslash, quote or control character: it is a part of URLs and metrics".to_owned()
     });
     wrong.text("secret", Some(&entry.secret), LONGEST_SECRET);
     wrong.text("next_secret", entry.next_secret.as_deref(), LONGEST_SECRET);

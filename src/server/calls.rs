@@ -66,7 +66,7 @@ impl Visit {
 
     /// Runs the call to its end and logs it.
     pub(super) async fn run(&self, shared: &Arc<Shared>, call: Result<Call, Fault>) -> Result<Reply, Fault> {
-        let line = Line::new(Arc::clone(&self.door), self.kind, self.name, self.span.clone());
+        let line = Line::new(Arc::clone(&self.door), self.kind, self.name, self.span.clone(), Arc::clone(shared));
         let call = match call {
             Ok(call) => call,
             Err(fault) => return line.end(Err(fault)),
@@ -78,12 +78,13 @@ impl Visit {
             return line.end(ended.unwrap_or_else(|_| late()));
         }
         // A client that hangs up or waits too long must not cut such a call in half: all that it waits for is bounded.
-        let shared = Arc::clone(shared);
-        let run = async move { line.end(run(&shared, call).await) };
+        let (shared, its_line) = (Arc::clone(shared), line.clone());
+        let run = async move { its_line.end(run(&shared, call).await) };
         let task = tokio::spawn(run.instrument(self.span.clone()));
         match timeout(limit, task).await {
-            Ok(ended) => ended.unwrap_or_else(|error| Err(Fault::Internal(error.to_string()))),
-            Err(_) => late(),
+            Ok(Ok(ended)) => ended,
+            Ok(Err(error)) => line.end(Err(Fault::Internal(error.to_string()))),
+            Err(_) => line.end(late()),
         }
     }
 

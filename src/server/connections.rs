@@ -1,6 +1,7 @@
 //! The connections of a server: taken one by one, and let go without losing a call that is on one of them, or on its way.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,8 +11,10 @@ use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::unconstrained;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
@@ -66,9 +69,14 @@ impl Connections {
             () = self.take(&listener) => {}
             () = sleep(LAST_HANDSHAKES) => {}
         }
-        // What has come by now is taken without waiting for more.
-        while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-            self.begin(stream, peer);
+        // What has come by now is taken without waiting for more, be there ever so many.
+        while let Some(taken) = unconstrained(listener.accept()).now_or_never() {
+            match taken {
+                Ok((stream, peer)) => self.begin(stream, peer),
+                // That one has gone again.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => return warn!(%error, "Connections that had come could not be taken"),
+            }
         }
     }
 
@@ -83,14 +91,30 @@ impl Connections {
             debug!(%error, "A connection cannot be set up");
         }
         let (shared, phase) = (Arc::clone(&self.shared), self.phase.subscribe());
+        let open = Open::new();
         tokio::spawn(async move {
-            let open = CONNECTIONS.with([]);
-            open.increment(1.0);
+            let _open = open;
             if let Err(error) = attend(stream, peer, shared, phase).await {
                 debug!(%error, "A connection broke");
             }
-            open.decrement(1.0);
         });
+    }
+}
+
+/// A connection in the figures.
+struct Open(Gauge);
+
+impl Open {
+    fn new() -> Self {
+        let open = CONNECTIONS.with([]);
+        open.increment(1);
+        Self(open)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.decrement(1);
     }
 }
 

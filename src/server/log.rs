@@ -1,33 +1,54 @@
 //! One line in the log for each call, and its place in the figures, written where it leaves. Never a query, a checksum or a name.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use b3scale_middleware::bbb::{CallKind, Outcome};
-use b3scale_middleware::facts::{Placement, Standing};
+use b3scale_middleware::facts::Standing;
 use b3scale_middleware::{Blame, Door, Fault, Reply, Trace};
-use tracing::{Span, error, info, warn};
+use tracing::{Span, debug, error, info, warn};
 
-use crate::telemetry::catalog::{CALL_SECONDS, CALLS, PLACEMENT_REFUSALS};
+use super::Shared;
+use crate::telemetry::catalog::{CALL_SECONDS, CALLS, CREATES_WITHOUT_PLACE, PLACEMENT_REFUSALS};
 use crate::telemetry::one_line;
 
-/// The line of one call. One that is dropped unwritten belongs to a client that hung up.
-pub(super) struct Line {
+/// The line of one call, written by whoever ends it first: the call itself, or its time.
+#[derive(Clone)]
+pub(super) struct Line(Arc<Unwritten>);
+
+/// A line that is dropped unwritten belongs to a client that hung up, or that was cut off at the end of the grace time.
+struct Unwritten {
     door: Arc<Door>,
     kind: CallKind,
     call: &'static str,
     span: Span,
-    written: bool,
+    shared: Arc<Shared>,
+    written: AtomicBool,
 }
 
 impl Line {
-    pub(super) fn new(door: Arc<Door>, kind: CallKind, call: &'static str, span: Span) -> Self {
-        Self { door, kind, call, span, written: false }
+    pub(super) fn new(door: Arc<Door>, kind: CallKind, call: &'static str, span: Span, shared: Arc<Shared>) -> Self {
+        Self(Arc::new(Unwritten { door, kind, call, span, shared, written: AtomicBool::new(false) }))
     }
 
     /// Writes the line.
-    pub(super) fn end(mut self, result: Result<Reply, Fault>) -> Result<Reply, Fault> {
-        self.written = true;
-        match &result {
+    pub(super) fn end(&self, result: Result<Reply, Fault>) -> Result<Reply, Fault> {
+        if self.0.written.swap(true, Relaxed) {
+            debug!(
+                request.id = self.0.door.name(),
+                call = self.0.call,
+                "A call has come to its end after it was answered"
+            );
+        } else {
+            self.0.write(&result);
+        }
+        result
+    }
+}
+
+impl Unwritten {
+    fn write(&self, result: &Result<Reply, Fault>) {
+        match result {
             Ok(reply) => {
                 let outcome = outcome(reply);
                 self.answered(outcome, "Call answered");
@@ -38,12 +59,12 @@ impl Line {
                 self.count(fault.message_key(self.kind), fault.blame().name());
             }
         }
-        result
     }
 
     fn count(&self, outcome: &str, blame: &str) {
         self.span.record("outcome", outcome);
-        if !blame.is_empty() {
+        // What a frontend asks for in vain is no error of a server.
+        if [Blame::Backend.name(), Blame::Us.name()].contains(&blame) {
             self.span.record("otel.status_code", "error");
         }
         // A key that nobody has would make a series for everybody who thinks of one.
@@ -54,7 +75,7 @@ impl Line {
 
     fn answered(&self, outcome: &str, message: &str) {
         info!(
-            request.id = self.request_id(),
+            request.id = self.door.name(),
             trace.id = self.trace(),
             frontend.key = self.frontend_key(),
             call = self.call,
@@ -71,7 +92,7 @@ impl Line {
         macro_rules! line {
             ($level:ident) => {
                 $level!(
-                    request.id = self.request_id(),
+                    request.id = self.door.name(),
                     trace.id = self.trace(),
                     frontend.key = self.frontend_key(),
                     call = self.call,
@@ -85,19 +106,13 @@ impl Line {
                 )
             };
         }
-        if let Fault::NoBackend(placement) | Fault::NoTaggedBackend { placement, .. } = fault {
-            count_refusals(placement);
-        }
+        count_placement(self.kind, fault);
         match blame {
             Blame::Us => line!(error),
             Blame::Backend => line!(warn),
             // Rooms that do not run are asked for all day; that is nothing to warn of.
             Blame::Frontend => line!(info),
         }
-    }
-
-    fn request_id(&self) -> &str {
-        self.door.request_id.to_str().unwrap_or_default()
     }
 
     /// The key as it came, unless it is one that nobody would give.
@@ -120,18 +135,31 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for Unwritten {
     fn drop(&mut self) {
-        if !self.written {
+        if *self.written.get_mut() {
+            return;
+        }
+        if self.shared.cut.load(Relaxed) {
+            self.answered("cut", "the server went down before the call had ended");
+            self.count("cut", Blame::Us.name());
+        } else {
             self.answered("abandoned", "the client hung up");
             self.count("abandoned", "");
         }
     }
 }
 
-/// Counts why a create found no place, once for each backend.
-fn count_refusals(placement: &Placement) {
-    for verdict in &placement.0 {
+/// Counts a create that found no place, and for each backend why that could not have it.
+fn count_placement(kind: CallKind, fault: &Fault) {
+    let (why, placement) = match fault {
+        Fault::NoBackend(placement) => ("refused", Some(placement)),
+        Fault::NoTaggedBackend { placement, .. } => ("chosen_tag", Some(placement)),
+        Fault::Node { .. } if kind == CallKind::Create && fault.blame() == Blame::Backend => ("failed", None),
+        _ => return,
+    };
+    CREATES_WITHOUT_PLACE.with([why]).increment(1);
+    for verdict in placement.iter().flat_map(|placement| &placement.0) {
         if let Standing::Refused { stage, refusal } = &verdict.standing {
             PLACEMENT_REFUSALS.with([stage, refusal.word]).increment(1);
         }

@@ -10,8 +10,9 @@ use subtle::ConstantTimeEq;
 use tokio::task::spawn_blocking;
 
 use super::{Answer, Shared, render};
-use crate::telemetry;
 use crate::telemetry::catalog::{CALLS_IN_FLIGHT, READY};
+use crate::telemetry::{self, Sheet};
+use crate::token::bearer;
 
 /// One thing a ready server must have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -59,30 +60,25 @@ fn checks(shared: &Shared) -> Vec<Check> {
 /// The metrics, for those who may see them.
 pub(super) async fn metrics(shared: &Arc<Shared>, headers: &HeaderMap) -> Option<Answer> {
     let page = shared.parts.metrics.clone()?;
-    if !page.token.as_deref().is_none_or(|token| bears(headers, token)) {
+    let given = bearer(headers).unwrap_or_default();
+    if !page.token.as_ref().is_none_or(|token| given.as_bytes().ct_eq(token.as_bytes()).into()) {
         let mut answer = render::text(StatusCode::UNAUTHORIZED, "This page needs a bearer token.\n");
         answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return Some(answer);
     }
     let shared = Arc::clone(shared);
     // There may be tens of thousands of lines, and calls must not wait for them.
-    let rendered = spawn_blocking(move || page.render(|| set_figures(&shared))).await;
+    let rendered = spawn_blocking(move || page.render(|sheet| write_figures(sheet, &shared))).await;
     let Ok(text) = rendered else {
         return Some(render::text(StatusCode::INTERNAL_SERVER_ERROR, "The metrics cannot be written.\n"));
     };
     Some(render::answer(StatusCode::OK, telemetry::CONTENT_TYPE, Bytes::from(text)))
 }
 
-fn set_figures(shared: &Shared) {
+fn write_figures(sheet: &mut Sheet, shared: &Shared) {
     let in_flight = (shared.settings.calls as usize).saturating_sub(shared.calls.available_permits());
-    CALLS_IN_FLIGHT.with([]).set(in_flight as f64);
+    sheet.set(&CALLS_IN_FLIGHT, [], in_flight);
     for check in checks(shared) {
-        READY.with([check.name]).set(f64::from(u8::from(check.problem.is_none())));
+        sheet.set(&READY, [check.name], u8::from(check.problem.is_none()));
     }
-}
-
-fn bears(headers: &HeaderMap, token: &str) -> bool {
-    let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-    let given = given.and_then(|value| value.strip_prefix(b"Bearer "));
-    given.is_some_and(|given| given.ct_eq(token.as_bytes()).into())
 }

@@ -12,6 +12,7 @@ use super::error::reason;
 use super::tls::Connector;
 use super::url::Target;
 use super::{Place, StoreError};
+use crate::telemetry::Sheet;
 use crate::telemetry::catalog::{
     DB_CONNECTIONS, DB_CONNECTIONS_LIMIT, DB_RETRIES, DB_SECONDS, DB_WAIT_SECONDS, DB_WAITING,
 };
@@ -131,13 +132,13 @@ impl Store {
         })
     }
 
-    /// Sets the figures of the pool, for `/metrics`.
-    pub fn set_figures(&self) {
+    /// Writes down the figures of the pool, for `/metrics`.
+    pub fn write_figures(&self, sheet: &mut Sheet) {
         let status = self.pool.status();
-        DB_CONNECTIONS_LIMIT.with([]).set(status.max_size as f64);
-        DB_CONNECTIONS.with(["idle"]).set(status.available as f64);
-        DB_CONNECTIONS.with(["used"]).set(status.size.saturating_sub(status.available) as f64);
-        DB_WAITING.with([]).set(status.waiting as f64);
+        sheet.set(&DB_CONNECTIONS_LIMIT, [], status.max_size);
+        sheet.set(&DB_CONNECTIONS, ["idle"], status.available);
+        sheet.set(&DB_CONNECTIONS, ["used"], status.size.saturating_sub(status.available));
+        sheet.set(&DB_WAITING, [], status.waiting);
     }
 }
 

@@ -4,7 +4,7 @@
 //! of a meeting that runs, ever becomes a label.
 #![expect(clippy::doc_markdown, reason = "Prometheus shows these sentences, and backticks would be shown too")]
 
-use super::metric::{Counter, Gauge, Histogram, Kind, Metric};
+use super::metric::{Counter, Figure, Gauge, Histogram, Kind, Metric, Reading};
 
 macro_rules! catalog {
     ($($group:literal: $($kind:ident $constant:ident = $name:literal [$($label:ident $(= $($value:literal)|+)?),*] $help:literal;)*)*) => {
@@ -33,7 +33,7 @@ catalog! {
         "BBB calls that have left this server: whose, which, what came of it, and whose fault that was.";
     Histogram CALL_SECONDS = "b3scale_call_duration_seconds" [frontend, call]
         "From the head of a BBB call to its answer.";
-    Gauge CALLS_IN_FLIGHT = "b3scale_calls_in_flight" []
+    Figure CALLS_IN_FLIGHT = "b3scale_calls_in_flight" []
         "BBB calls that this server is answering.";
     Gauge CONNECTIONS = "b3scale_connections" []
         "Connections of clients that are open.";
@@ -47,50 +47,50 @@ catalog! {
         "From a request of the REST API to its answer.";
 
     "Frontends and meetings":
-    Gauge FRONTEND_MEETINGS = "b3scale_frontend_meetings" [frontend]
+    Figure FRONTEND_MEETINGS = "b3scale_frontend_meetings" [frontend]
         "Number of meetings per frontend.";
-    Gauge FRONTEND_ATTENDEES = "b3scale_frontend_attendees" [frontend]
+    Figure FRONTEND_ATTENDEES = "b3scale_frontend_attendees" [frontend]
         "Number of attendees per frontend, with and without video.";
-    Gauge FRONTEND_LIMIT = "b3scale_frontend_attendees_limit" [frontend]
+    Figure FRONTEND_LIMIT = "b3scale_frontend_attendees_limit" [frontend]
         "How many attendees a frontend may have at once, if there is a limit.";
-    Gauge MEETINGS = "b3scale_meetings" [state]
+    Figure MEETINGS = "b3scale_meetings" [state]
         "Meetings by how far they have come: claimed, live, ending, detached.";
-    Gauge MEETING_ATTENDEES = "b3scale_meeting_attendees" [frontend, backend, type, meeting]
-        "Number of attendees in the cluster, with video or without (audio). The label meeting is empty if B3SCALE_METRICS_PER_MEETING is false.";
-    Gauge MEETING_DURATIONS = "b3scale_meeting_durations" [frontend, backend, meeting]
+    Figure MEETING_ATTENDEES = "b3scale_meeting_attendees" [frontend, backend, type, meeting]
+        "Number of attendees in the cluster, with video or without (audio). If B3SCALE_METRICS_PER_MEETING is false the label meeting is empty, and breakouts are left out, whose people are in their parents.";
+    Figure MEETING_DURATIONS = "b3scale_meeting_durations" [frontend, backend, meeting]
         "Duration of meetings in the cluster, in seconds. Absent if B3SCALE_METRICS_PER_MEETING is false.";
 
     "Backends":
-    Gauge BACKEND_UP = "b3scale_backend_up" [backend]
+    Figure BACKEND_UP = "b3scale_backend_up" [backend]
         "Whether the node answers.";
-    Gauge BACKEND_ADMIN_STATE = "b3scale_backend_admin_state" [backend, state]
+    Figure BACKEND_ADMIN_STATE = "b3scale_backend_admin_state" [backend, state]
         "What the operator wants of the backend: 1 for the state it is in.";
-    Gauge BACKEND_TAKES_MEETINGS = "b3scale_backend_takes_meetings" [backend]
+    Figure BACKEND_TAKES_MEETINGS = "b3scale_backend_takes_meetings" [backend]
         "Whether new meetings may be placed there.";
-    Gauge BACKEND_REFUSAL = "b3scale_backend_refusal" [backend, reason]
+    Figure BACKEND_REFUSAL = "b3scale_backend_refusal" [backend, reason]
         "Why no new meeting may be placed there: 1 for the reason, absent where there is none.";
-    Gauge BACKEND_LOAD = "b3scale_backend_load" [backend]
+    Figure BACKEND_LOAD = "b3scale_backend_load" [backend]
         "What new meetings are placed by: attendees there and to be expected, on a node whose factor is 1.";
-    Gauge BACKEND_MEETINGS = "b3scale_backend_meetings" [backend]
+    Figure BACKEND_MEETINGS = "b3scale_backend_meetings" [backend]
         "Number of meetings per backend.";
-    Gauge BACKEND_ATTENDEES = "b3scale_backend_attendees" [backend]
+    Figure BACKEND_ATTENDEES = "b3scale_backend_attendees" [backend]
         "People in meetings there, in those of others too.";
-    Gauge BACKEND_LATENCY = "b3scale_backend_latency_seconds" [backend]
-        "How long the node took for its last report, whichever server asked.";
-    Gauge BACKEND_CIRCUIT_OPEN = "b3scale_backend_circuit_open" [backend]
+    Figure BACKEND_LATENCY = "b3scale_backend_latency_seconds" [backend]
+        "How long the node took for the last report that it gave, whichever server asked.";
+    Figure BACKEND_CIRCUIT_OPEN = "b3scale_backend_circuit_open" [backend]
         "Whether this server keeps calls from the node because it has failed several in a row.";
-    Gauge BACKEND_HEARTBEAT_AGE = "b3scale_backend_heartbeat_age_seconds" [backend]
+    Figure BACKEND_HEARTBEAT_AGE = "b3scale_backend_heartbeat_age_seconds" [backend]
         "How long ago the node's agent was heard, if it has one.";
-    Gauge BACKEND_PRESENCE_AGE = "b3scale_backend_presence_age_seconds" [backend]
+    Figure BACKEND_PRESENCE_AGE = "b3scale_backend_presence_age_seconds" [backend]
         "How far what is known of the people there lags behind, where an agent tells.";
-    Gauge BACKEND_CPU = "b3scale_backend_cpu_ratio" [backend]
+    Figure BACKEND_CPU = "b3scale_backend_cpu_ratio" [backend]
         "How busy the node's processors are by its agent's word, from 0 to 1.";
-    Gauge BACKEND_MEMORY = "b3scale_backend_memory_ratio" [backend]
+    Figure BACKEND_MEMORY = "b3scale_backend_memory_ratio" [backend]
         "How full the node's memory is by its agent's word, from 0 to 1.";
     Counter BACKEND_CALLS = "b3scale_backend_calls_total" [backend, outcome]
-        "Calls that this server has sent to the node for frontends, and what came of them.";
+        "Calls of frontends for the node, and what came of them. left_alone: not sent, the circuit being open; abandoned: whoever asked has hung up; oversized: more than the node takes.";
     Histogram BACKEND_CALL_SECONDS = "b3scale_backend_call_duration_seconds" [backend]
-        "How long the node took for a call of a frontend.";
+        "How long the node took for a call of a frontend that it answered.";
     Counter BACKEND_RETRIES = "b3scale_backend_retries_total" []
         "Calls sent to a node once more because it had just closed the connection.";
     Counter POLLS = "b3scale_polls_total" [outcome = "answered" | "missed" | "late" | "failed"]
@@ -101,6 +101,8 @@ catalog! {
         "Meetings that a node made when this server asked it to.";
     Counter PLACEMENT_REFUSALS = "b3scale_placement_refusals_total" [stage, reason]
         "Backends that a create which found no place could not have, by the stage that said so and why.";
+    Counter CREATES_WITHOUT_PLACE = "b3scale_creates_without_place_total" [why = "refused" | "chosen_tag" | "failed"]
+        "Creates that found no place. refused: no node may have the meeting; chosen_tag: none with the tag that the call insists on may; failed: every node that was tried failed.";
     Counter CLAIMS = "b3scale_claims_total" [outcome = "won" | "taken" | "barred" | "failed"]
         "Places asked for before a node is called. taken: the meeting has one; barred: what is left of it there is being ended.";
     Counter FAILOVERS = "b3scale_failovers_total" [outcome = "moved" | "barred" | "lost" | "failed"]
@@ -115,7 +117,7 @@ catalog! {
         "Meetings ended on a node on which they were left behind.";
 
     "What is known, and the database":
-    Gauge VIEW_AGE = "b3scale_view_age_seconds" []
+    Figure VIEW_AGE = "b3scale_view_age_seconds" []
         "How old the picture of the cluster in memory is.";
     Counter VIEW_RELOADS = "b3scale_view_reloads_total" []
         "Times that everything was loaded from the database.";
@@ -123,13 +125,13 @@ catalog! {
         "Announcements of changes that were heard.";
     Counter VIEW_LOOKUPS = "b3scale_view_lookups_total" [outcome = "found" | "missed" | "failed"]
         "Meetings looked up in the database because memory did not have them.";
-    Gauge DB_UP = "b3scale_db_up" []
+    Figure DB_UP = "b3scale_db_up" []
         "Whether the database answered what it was last asked.";
-    Gauge DB_CONNECTIONS = "b3scale_db_connections" [state]
+    Figure DB_CONNECTIONS = "b3scale_db_connections" [state]
         "Connections of the pool to the database: idle, used.";
-    Gauge DB_CONNECTIONS_LIMIT = "b3scale_db_connections_limit" []
+    Figure DB_CONNECTIONS_LIMIT = "b3scale_db_connections_limit" []
         "The most connections that the pool may have.";
-    Gauge DB_WAITING = "b3scale_db_waiting" []
+    Figure DB_WAITING = "b3scale_db_waiting" []
         "Statements that wait for a connection.";
     Histogram DB_WAIT_SECONDS = "b3scale_db_wait_duration_seconds" []
         "How long a statement waited for a connection.";
@@ -144,10 +146,10 @@ catalog! {
     Counter COMMANDS = "b3scale_commands_total" [action, outcome]
         "Commands that this server has carried out.";
     Gauge COMMANDS_WAITING = "b3scale_commands_waiting" []
-        "Commands that nobody had begun when this server last looked.";
+        "Commands that nobody had begun when this server last looked. They are given up after two minutes.";
     Counter DUTIES = "b3scale_duties_total" [duty, outcome]
         "Duties of the cluster that this server has done, such as ending copies.";
-    Gauge BACKGROUND_TASKS = "b3scale_background_tasks" []
+    Figure BACKGROUND_TASKS = "b3scale_background_tasks" []
         "Tasks of this server's own that are under way.";
 
     "Agents":
@@ -159,30 +161,35 @@ catalog! {
         "Whole pictures of a node in batches that counted.";
 
     "This server":
-    Gauge BUILD = "b3scale_build_info" [version, pipeline]
+    Figure BUILD = "b3scale_build_info" [version, pipeline]
         "What runs: the version of the program and the hash of its pipeline.";
-    Gauge READY = "b3scale_ready" [check]
+    Figure READY = "b3scale_ready" [check]
         "Whether the server can take calls, by what it needs for that.";
     Counter PIPELINE_RELOADS = "b3scale_pipeline_reloads_total" [outcome = "done" | "refused"]
         "Times that the pipeline was read again.";
-    Gauge TASKS = "b3scale_runtime_tasks" []
+    Figure TASKS = "b3scale_runtime_tasks" []
         "Tasks that the runtime has.";
-    Gauge QUEUE = "b3scale_runtime_queue" []
-        "Tasks that wait for a thread of the runtime.";
-    Counter PROCESS_CPU = "process_cpu_seconds_total" []
-        "Processor time spent, of the user and of the system, in whole seconds.";
-    Gauge PROCESS_OPEN_FDS = "process_open_fds" []
+    Figure QUEUE = "b3scale_runtime_queue" []
+        "Tasks in the queue that all threads of the runtime share; each has one of its own, too.";
+    Reading PROCESS_CPU = "process_cpu_seconds_total" []
+        "Processor time spent, of the user and of the system.";
+    Figure PROCESS_OPEN_FDS = "process_open_fds" []
         "Open file descriptors.";
-    Gauge PROCESS_MAX_FDS = "process_max_fds" []
+    Figure PROCESS_MAX_FDS = "process_max_fds" []
         "The most file descriptors that may be open.";
-    Gauge PROCESS_RESIDENT = "process_resident_memory_bytes" []
+    Figure PROCESS_RESIDENT = "process_resident_memory_bytes" []
         "Memory that is resident, in bytes.";
-    Gauge PROCESS_VIRTUAL = "process_virtual_memory_bytes" []
+    Figure PROCESS_VIRTUAL = "process_virtual_memory_bytes" []
         "Virtual memory, in bytes.";
-    Gauge PROCESS_START = "process_start_time_seconds" []
+    Figure PROCESS_START = "process_start_time_seconds" []
         "When the process was started, in seconds since 1970.";
-    Gauge PROCESS_THREADS = "process_threads" []
+    Figure PROCESS_THREADS = "process_threads" []
         "Threads of the operating system.";
+}
+
+/// The metric of that name.
+pub(super) fn find(name: &str) -> Option<&'static Metric> {
+    ALL.iter().flat_map(|(_, metrics)| *metrics).find(|metric| metric.name == name)
 }
 
 const fn count(labels: &[&str]) -> usize {
@@ -228,7 +235,7 @@ mod tests {
         let names: BTreeSet<&str> = metrics().map(|metric| metric.name).collect();
         assert_eq!(names.len(), metrics().count(), "no name stands for two metrics");
         for Metric { name, kind, help, .. } in metrics() {
-            assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+            assert_eq!(name.ends_with("_total"), kind.name() == "counter", "{name}");
             assert!(*kind != Kind::Histogram || name.ends_with("_seconds"), "{name}");
             assert!(name.starts_with("b3scale_") || name.starts_with("process_"), "{name}");
             assert!(help.ends_with('.'), "{name}");

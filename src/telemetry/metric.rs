@@ -2,6 +2,7 @@
 //!
 //! A metric is declared once, in the catalog, and used by that declaration: `CLAIMS.with(["won"]).increment(1)`. What has no labels,
 //! or one whose values are all declared, is there from the start with a zero, so that a rate of it never lacks its first step.
+//! What happens is recorded when it happens; how things are is written on a [`Sheet`](super::Sheet) when somebody asks.
 
 use metrics::{Key, Label, Level, Metadata, Recorder, SharedString};
 
@@ -31,14 +32,18 @@ pub enum Kind {
     Gauge,
     /// How many were how large.
     Histogram,
+    /// A gauge that is read when somebody asks.
+    Figure,
+    /// A counter that others keep, and that is read when somebody asks.
+    Reading,
 }
 
 impl Kind {
     /// Prometheus's word.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
+            Kind::Counter | Kind::Reading => "counter",
+            Kind::Gauge | Kind::Figure => "gauge",
             Kind::Histogram => "histogram",
         }
     }
@@ -52,6 +57,7 @@ impl Metric {
             Kind::Counter => recorder.describe_counter(name, None, help),
             Kind::Gauge => recorder.describe_gauge(name, None, help),
             Kind::Histogram => recorder.describe_histogram(name, None, help),
+            Kind::Figure | Kind::Reading => {}
         }
     }
 
@@ -105,4 +111,28 @@ typed! {
     Gauge by register_gauge;
     /// How many were how large.
     Histogram by register_histogram;
+}
+
+macro_rules! read {
+    ($($(#[$doc:meta])* $kind:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $kind<const N: usize> {
+            pub(super) name: &'static str,
+            pub(super) labels: [&'static str; N],
+        }
+
+        impl<const N: usize> $kind<N> {
+            pub(super) const fn new(name: &'static str, labels: [&'static str; N]) -> Self {
+                Self { name, labels }
+            }
+        }
+    )*};
+}
+
+read! {
+    /// Goes up and down, and is read when somebody asks.
+    Figure;
+    /// Only ever grows, is kept by others, and is read when somebody asks.
+    Reading;
 }

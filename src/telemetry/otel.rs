@@ -1,15 +1,17 @@
 //! Traces for OpenTelemetry: each call is a span with its stages below it, in the trace of its client.
 //!
 //! On when the program is built with the feature `otel` and one of OpenTelemetry's own variables names a collector
-//! (`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`). All others of its variables count, too.
+//! (`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`). Protocol, headers, service name, sampling and batches are set by its
+//! others. That traces cannot be sent is a warning in the log.
 
 use std::env;
+use std::time::Duration;
 
 use b3scale_middleware::Trace;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use opentelemetry::trace::{
@@ -21,11 +23,12 @@ use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
-use tracing::{Span, Subscriber};
+use tracing::{Metadata, Span, Subscriber};
 use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::cli::complain;
@@ -34,6 +37,12 @@ use crate::upstream::UpstreamSettings;
 
 /// Where a collector is named.
 const COLLECTORS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+
+/// How long a collector may take to take what it is sent.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The most bytes that it may say to that.
+const LARGEST_ANSWER: usize = 1 << 20;
 
 /// Sends what is left when it is dropped.
 pub(super) struct Exporter(SdkTracerProvider);
@@ -64,9 +73,11 @@ where
     let resource =
         if env::var_os("OTEL_SERVICE_NAME").is_some() { resource } else { resource.with_service_name("b3scaled") };
     let provider = SdkTracerProvider::builder().with_resource(resource.build()).with_batch_exporter(exporter).build();
-    let ours = [super::CALLS_TARGET, "b3scale::pipeline::observe"].map(|target| (target, LevelFilter::DEBUG));
+    // Events are for the log: a fault's text names nodes.
+    let ours = |meta: &Metadata<'_>| meta.is_span() && meta.target().starts_with("b3scale");
+    let ours = filter_fn(ours).with_max_level_hint(LevelFilter::DEBUG);
     let layer = OpenTelemetryLayer::new(provider.tracer("b3scale")).with_location(false).with_threads(false);
-    Some((layer.with_filter(Targets::new().with_targets(ours)), Exporter(provider)))
+    Some((layer.with_filter(ours), Exporter(provider)))
 }
 
 /// Puts the span of a call into the trace of its client, and gives the place that it has there. `None`: it is not recorded.
@@ -111,10 +122,15 @@ impl HttpClient for Sender {
         Self: 'f,
     {
         let client = self.client.clone();
-        let sent = self.runtime.spawn(async move {
+        // Whoever waits for this has no clock of its own, and one that never came to an end would be the last.
+        let sent = timeout(LIMIT, async move {
             let (head, body) = client.request(request.map(Full::new)).await?.into_parts();
-            Ok::<_, HttpError>(Response::from_parts(head, body.collect().await?.to_bytes()))
+            Ok::<_, HttpError>(Response::from_parts(
+                head,
+                Limited::new(body, LARGEST_ANSWER).collect().await?.to_bytes(),
+            ))
         });
-        Box::pin(async move { sent.await? })
+        let sent = self.runtime.spawn(sent);
+        Box::pin(async move { sent.await?? })
     }
 }

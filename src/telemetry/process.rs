@@ -4,32 +4,23 @@ use metrics_process::collector::collect;
 use tokio::runtime::Handle;
 
 use super::catalog;
+use super::sheet::Sheet;
 
-/// Counts the processor time of this process.
-pub(super) fn count() {
-    if let Some(seconds) = collect().cpu_seconds_total {
-        catalog::PROCESS_CPU.with([]).absolute(seconds as u64);
+/// Writes down the figures of this process. One that the system does not tell is left out.
+pub(super) fn write(sheet: &mut Sheet) {
+    let process = collect();
+    if let Some(seconds) = process.cpu_seconds_total {
+        sheet.read(&catalog::PROCESS_CPU, [], seconds);
     }
-}
-
-/// Sets the figures of this process. One that the system does not tell is left out.
-pub(super) fn set() {
+    sheet.set_some(&catalog::PROCESS_OPEN_FDS, [], process.open_fds);
+    sheet.set_some(&catalog::PROCESS_MAX_FDS, [], process.max_fds);
+    sheet.set_some(&catalog::PROCESS_RESIDENT, [], process.resident_memory_bytes);
+    sheet.set_some(&catalog::PROCESS_VIRTUAL, [], process.virtual_memory_bytes);
+    sheet.set_some(&catalog::PROCESS_START, [], process.start_time_seconds);
+    sheet.set_some(&catalog::PROCESS_THREADS, [], process.threads);
     if let Ok(runtime) = Handle::try_current() {
         let runtime = runtime.metrics();
-        catalog::TASKS.with([]).set(runtime.num_alive_tasks() as f64);
-        catalog::QUEUE.with([]).set(runtime.global_queue_depth() as f64);
-    }
-    let process = collect();
-    let gauges = [
-        (&catalog::PROCESS_OPEN_FDS, process.open_fds),
-        (&catalog::PROCESS_MAX_FDS, process.max_fds),
-        (&catalog::PROCESS_RESIDENT, process.resident_memory_bytes),
-        (&catalog::PROCESS_VIRTUAL, process.virtual_memory_bytes),
-        (&catalog::PROCESS_START, process.start_time_seconds),
-        (&catalog::PROCESS_THREADS, process.threads),
-    ];
-    for (gauge, figure) in gauges {
-        // Exact up to 2⁵³, which is far.
-        figure.iter().for_each(|figure| gauge.with([]).set(*figure as f64));
+        sheet.set(&catalog::TASKS, [], runtime.num_alive_tasks());
+        sheet.set(&catalog::QUEUE, [], runtime.global_queue_depth());
     }
 }

@@ -1,9 +1,9 @@
 //! What is counted of calls, and what never becomes a label.
 
-use b3scale::telemetry::of_frontend;
+use b3scale::telemetry::Shares;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::fault::NodeFailure;
-use b3scale_support::Counted;
+use b3scale_support::{Counted, SECRET};
 
 use crate::rig::{Plan, Rig, head, school, signed};
 
@@ -78,12 +78,12 @@ async fn why_a_create_found_no_place_is_counted_by_reason() {
 #[tokio::test]
 async fn a_frontend_is_told_its_own_series_and_no_others() {
     let counted = Counted::here();
-    let cluster = school().frontend("school2", "secret").frontend(r#"odd",frontend="school"#, "secret");
+    let cluster = school().frontend("school2", SECRET).frontend(r#"odd",frontend="school"#, SECRET);
     let rig = Rig::new(&cluster).await;
     rig.get("/bbb/school/api/create?checksum=1").await;
     rig.get("/bbb/school2/api/end?checksum=1").await;
     rig.get("/bbb/odd%22%2Cfrontend%3D%22school/api/join?checksum=1").await;
-    let told = of_frontend(&counted.handle, "school", "server-1");
+    let told = Shares::of(counted.handle.clone()).of_frontend("school", "server-1");
     let calls: Vec<&str> = told.lines().filter(|line| line.starts_with("b3scale_calls_total")).collect();
     let own = r#"b3scale_calls_total{server="server-1",frontend="school",call="create",outcome="checksumError",blame="frontend"} 1"#;
     assert_eq!(calls, [own], "{told}");

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use b3scale::pipeline::Pipeline;
 use b3scale::server::{Check, Readiness, Router, Server, ServerParts, ServerSettings};
-use b3scale::telemetry::{Figures, MetricsPage};
+use b3scale::telemetry::{Figures, MetricsPage, Sheet};
 use b3scale_middleware::bbb::{self, Algorithm, CallKind, Secret};
 use b3scale_middleware::memory::Memory;
 use b3scale_middleware::{Call, Fault, Next, Reply};
+use b3scale_support::{JWT_SECRET, SECRET};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -35,9 +36,9 @@ pub(crate) struct Plan {
     problem: Option<String>,
 }
 
-/// A school with one node and the secret `secret`.
+/// A school with one node and the secret of all tests.
 pub(crate) fn school() -> Memory {
-    Memory::new().frontend("school", "secret").backend("n1", &[]).replies_created()
+    Memory::new().frontend("school", SECRET).backend("n1", &[]).replies_created()
 }
 
 impl Plan {
@@ -80,7 +81,7 @@ impl Plan {
             router: Arc::new(Table { pipeline, routes: self.routes }),
             readiness: Arc::new(Said(self.problem)),
             metrics: self.metrics,
-            secret: b"the cluster's secret".to_vec(),
+            secret: JWT_SECRET.as_bytes().to_vec(),
         };
         let server = Server::bind(([127, 0, 0, 1], 0).into(), parts, self.settings).await.expect("a free port");
         let address = server.local_addr();
@@ -106,7 +107,7 @@ impl Router for Table {
 pub(crate) struct NoFigures;
 
 impl Figures for NoFigures {
-    fn set(&self) {}
+    fn write(&self, _: &mut Sheet) {}
 }
 
 struct Said(Option<String>);
@@ -179,7 +180,7 @@ pub(crate) fn signed(kind: CallKind, query: &str) -> String {
 
 /// The checksum of a call of the school.
 pub(crate) fn checksum(kind: CallKind, query: &str) -> String {
-    let secret = Secret::new("secret").expect("it is not empty");
+    let secret = Secret::new(SECRET).expect("it is not empty");
     bbb::sign(Algorithm::Sha1, kind.checksum_name(), query, &secret)
 }
 

@@ -8,7 +8,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use crate::within;
+use crate::{keep, within};
 
 /// The secret of every frontend of a test.
 pub const SECRET: &str = "frontend-secret";
@@ -96,7 +96,13 @@ impl Http {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::from(body.to_owned())).unwrap();
-        within(&format!("an answer to {path}"), self.exchange(request)).await
+        let answer = within(&format!("an answer to {path}"), self.exchange(request)).await;
+        if path.ends_with("/metrics")
+            && let Ok(page) = &answer
+        {
+            keep(page.text.as_bytes());
+        }
+        answer
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, Unanswered> {

@@ -40,8 +40,8 @@ pub(crate) fn let_speak(command: &mut Command) {
     }
 }
 
-/// Keeps what a program has logged, if anybody wants it.
-pub(crate) fn keep(said: &[u8]) {
+/// Keeps what has been logged, or shown as metrics, if anybody wants it.
+pub fn keep(said: &[u8]) {
     if let Some(mut file) = kept() {
         file.write_all(said).expect("the folder for logs takes them");
     }

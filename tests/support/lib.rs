@@ -21,7 +21,7 @@ pub use client::{Answer, SECRET, Unanswered, signed};
 pub use cluster::{ClusterOptions, TestCluster};
 pub use counted::Counted;
 pub use frozen::Frozen;
-pub use hearing::hear;
+pub use hearing::{hear, keep};
 pub use postgres::{TestDatabase, TestFolder, TestPostgres, postgres};
 pub use program::{Log, Running, kill, output, program, servers, still_running};
 pub use recorder::{Asked, Recorder, Told};

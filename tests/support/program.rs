@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
-use std::pin::Pin;
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -42,25 +42,23 @@ pub async fn output(mut command: Command) -> Output {
 /// A program that goes on, with its standard output or its log to read. What it says beside that is not for the test.
 pub struct Running {
     child: Child,
-    /// Whether its lines are its log.
-    logs: bool,
-    lines: Pin<Box<dyn AsyncBufRead + Send>>,
+    lines: UnboundedReceiver<String>,
 }
 
 impl Running {
     /// Starts a program whose standard output is read.
     pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it can be run");
-        let lines = Box::pin(BufReader::new(child.stdout.take().expect("it is piped")));
-        Self { child, logs: false, lines }
+        let lines = lines_of(child.stdout.take().expect("it is piped"), |_| {});
+        Self { child, lines }
     }
 
     /// Starts a program whose log is read, which it writes to standard error.
     pub fn logging(mut command: Command) -> Self {
         let_speak(&mut command);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it can be run");
-        let lines = Box::pin(BufReader::new(child.stderr.take().expect("it is piped")));
-        Self { child, logs: true, lines }
+        let lines = lines_of(child.stderr.take().expect("it is piped"), keep);
+        Self { child, lines }
     }
 
     /// The next line that holds `text`.
@@ -76,25 +74,16 @@ impl Running {
 
     /// The next line it prints, without its end; empty when it prints no more.
     pub async fn line(&mut self) -> String {
-        let mut line = String::new();
-        timeout(LIMIT, self.lines.read_line(&mut line)).await.expect("a line comes").expect("it can be read");
-        if self.logs {
-            keep(line.as_bytes());
-        }
-        line.trim_end().to_owned()
+        timeout(LIMIT, self.lines.recv()).await.expect("a line comes").unwrap_or_default()
     }
 
-    /// Reads on in the background, so that the program never waits for its reader. There are no lines for others then.
+    /// Reads on in the background. There are no lines for others then.
     pub fn keep_reading(&mut self) -> Log {
-        let lines: Pin<Box<dyn AsyncBufRead + Send>> = Box::pin(tokio::io::empty());
-        let mut lines = std::mem::replace(&mut self.lines, lines).lines();
+        let (_, none) = unbounded_channel();
+        let mut lines = std::mem::replace(&mut self.lines, none);
         let (last_words, log) = watch::channel(VecDeque::new());
-        let logs = self.logs;
         tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                if logs {
-                    keep(format!("{line}\n").as_bytes());
-                }
+            while let Some(line) = lines.recv().await {
                 last_words.send_modify(|words| {
                     words.push_back(line);
                     words.drain(..words.len().saturating_sub(LAST_WORDS));
@@ -142,6 +131,19 @@ impl Running {
     pub async fn end(&mut self) -> ExitStatus {
         timeout(LIMIT, self.child.wait()).await.expect("it ends").expect("it is ours")
     }
+}
+
+/// Reads to the end, whether or not anybody wants it, so that a program never waits for its reader. `keep` gets every line.
+fn lines_of(output: impl AsyncRead + Unpin + Send + 'static, keep: fn(&[u8])) -> UnboundedReceiver<String> {
+    let (said, heard) = unbounded_channel();
+    let mut lines = BufReader::new(output).lines();
+    tokio::spawn(async move {
+        while let Ok(Some(line)) = lines.next_line().await {
+            keep(format!("{line}\n").as_bytes());
+            let _ = said.send(line);
+        }
+    });
+    heard
 }
 
 /// Those of `processes` that run `b3scaled`.

@@ -70,6 +70,8 @@ impl Server {
             "unix_socket_permissions=0700",
             "max_connections=200",
             "logging_collector=off",
+            // Memory may be forbidden to be written and executed, and these statements gain nothing by it.
+            "jit=off",
             "log_destination=stderr",
             // Details and statements may hold secrets.
             "log_error_verbosity=terse",

@@ -1,7 +1,7 @@
 //! `/metrics` of a whole cluster, and what a frontend sees of it.
 
 use b3scale::node::{Media, Misbehaviour, Role};
-use b3scale::telemetry::snapshot;
+use b3scale::telemetry::Sheet;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::AttendeesLimit;
 use b3scale_support::{Answer, ClusterOptions, Counted, TestCluster, token};
@@ -61,7 +61,9 @@ fn named(host: &str, kind: &str, meeting: &str) -> String {
 async fn without_names_of_meetings_they_are_one_series() {
     let (cluster, _counted) = cluster().await;
     cluster.call(CallKind::Create, "meetingID=m2&name=Lesson").await.success();
-    let page = snapshot(|| cluster.cluster.set_figures(false));
+    let mut sheet = Sheet::default();
+    cluster.cluster.write_figures(&mut sheet, false);
+    let page = sheet.text();
     let line = format!("{} 1", named(cluster.backends[0].host(), "video", ""));
     assert!(page.lines().any(|one| one == line), "{line} is not in\n{page}");
     assert!(!page.contains("b3scale_meeting_durations"), "{page}");
