@@ -122,15 +122,13 @@ impl HttpClient for Sender {
         Self: 'f,
     {
         let client = self.client.clone();
-        // Whoever waits for this has no clock of its own, and one that never came to an end would be the last.
-        let sent = timeout(LIMIT, async move {
+        let exchange = async move {
             let (head, body) = client.request(request.map(Full::new)).await?.into_parts();
-            Ok::<_, HttpError>(Response::from_parts(
-                head,
-                Limited::new(body, LARGEST_ANSWER).collect().await?.to_bytes(),
-            ))
-        });
-        let sent = self.runtime.spawn(sent);
+            let body = Limited::new(body, LARGEST_ANSWER).collect().await?;
+            Ok::<_, HttpError>(Response::from_parts(head, body.to_bytes()))
+        };
+        // Whoever waits for this has no clock of its own, and one that never came to an end would be the last.
+        let sent = self.runtime.spawn(async move { timeout(LIMIT, exchange).await });
         Box::pin(async move { sent.await?? })
     }
 }

@@ -93,7 +93,7 @@ class Dashboard:
 
 
 def read_catalog(file: Path) -> Catalog:
-    declared = re.findall(r'^    (Counter|Gauge|Histogram) \w+ = "(\w+)" \[(.*?)\]$', file.read_text(), re.MULTILINE)
+    declared = re.findall(r'^    (Counter|Gauge|Histogram|Figure|Reading) \w+ = "(\w+)" \[(.*?)\]$', file.read_text(), re.MULTILINE)
     catalog = {name: Metric(kind, frozenset(re.findall(r"(\w+)(?: =|,|$)", strip(labels)))) for kind, name, labels in declared}
     if len(catalog) < 20:
         raise Failure(f"the metrics are not where they are looked for, in {file.name}")
