@@ -41,10 +41,10 @@ use b3scale_middleware::bbb::Secret;
 use tokio::sync::mpsc;
 
 use crate::cli::complain;
-use crate::config::{Environment, LogSettings};
+use crate::config::Environment;
 use crate::manager;
 use crate::serve::stop_signal;
-use crate::telemetry;
+use crate::telemetry::{self, LogSettings};
 use crate::upstream::UpstreamSettings;
 use feed::Feed;
 use figures::Gauge;

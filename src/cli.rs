@@ -9,12 +9,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use argh::FromArgs;
 use tracing::level_filters::LevelFilter;
 
-use crate::config::{Config, Environment, LogSettings};
+use crate::config::{Config, Environment};
 use crate::demo::{self, DemoOptions};
 use crate::node::{Node, NodeOptions};
 use crate::pipeline;
 use crate::serve::{self, Database};
-use crate::{telemetry, token};
+use crate::telemetry::{self, LogSettings};
+use crate::token;
 
 /// The exit code for a command line that cannot be understood.
 const USAGE: u8 = 2;

@@ -12,7 +12,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use http::HeaderValue;
+use tracing::level_filters::LevelFilter;
 
+use crate::telemetry::{LogFormat, LogSettings};
 use crate::upstream::UpstreamSettings;
 
 /// Where settings may be kept beside the environment.
@@ -158,31 +160,12 @@ fn assignment(line: &str) -> Option<(String, String)> {
     Some((name.trim().to_owned(), value.trim().trim_matches(['"', '\'']).to_owned()))
 }
 
-/// How `b3scaled` is to log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogSettings {
-    /// What is too unimportant to log.
-    pub level: tracing::level_filters::LevelFilter,
-    /// How a line looks. `None`: plain on a terminal, structured elsewhere.
-    pub format: Option<LogFormat>,
-}
-
-/// How a line of the log looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Structured,
-    /// For people.
-    Plain,
-}
-
 impl LogSettings {
     /// Reads the settings.
     ///
     /// # Errors
     /// A value that cannot be used.
     pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
-        use tracing::level_filters::LevelFilter;
         // The names and the numbers of the original.
         let levels = [
             ("trace", LevelFilter::TRACE),
@@ -332,8 +315,8 @@ mod tests {
     fn levels_of_the_original_are_understood() {
         let level =
             |value| LogSettings::read(&environment(&[("B3SCALE_LOG_LEVEL", value)])).map(|settings| settings.level);
-        assert_eq!(level("-1"), Ok(tracing::level_filters::LevelFilter::TRACE));
-        assert_eq!(level("fatal"), Ok(tracing::level_filters::LevelFilter::ERROR));
+        assert_eq!(level("-1"), Ok(LevelFilter::TRACE));
+        assert_eq!(level("fatal"), Ok(LevelFilter::ERROR));
         assert!(level("loud").is_err());
     }
 

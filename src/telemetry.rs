@@ -23,14 +23,30 @@ use tracing_subscriber::{Layer, fmt};
 pub use page::{CONTENT_TYPE, Figures, MetricsPage, Shares, start_metrics};
 pub use sheet::Sheet;
 
-use crate::config::{LogFormat, LogSettings};
-
 /// The longest text of a fault that is logged, in characters.
 const LONGEST_FAULT: usize = 4000;
 
 /// A text that stays on its line, whatever a client or a node has put into it.
 pub(crate) fn one_line(text: &str) -> String {
     text.chars().take(LONGEST_FAULT).map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
+
+/// How a program is to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// What is too unimportant to log.
+    pub level: LevelFilter,
+    /// How a line looks. `None`: plain on a terminal, structured elsewhere.
+    pub format: Option<LogFormat>,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Structured,
+    /// For people.
+    Plain,
 }
 
 /// What the log needs for as long as it is written to.
@@ -86,8 +102,13 @@ pub fn start_log(settings: LogSettings) -> Log {
     }
     #[cfg(feature = "otel")]
     {
-        let (traces, exporter) = otel::layer().unzip();
+        let exported = otel::layer();
+        let (traces, failure) = exported.map_or_else(|error| (None, Some(error)), |exported| (exported, None));
+        let (traces, exporter) = traces.unzip();
         let _ = log.with(traces).try_init();
+        if let Some(error) = failure {
+            tracing::warn!(%error, "Traces cannot be exported");
+        }
         Log { _exporter: exporter }
     }
 }

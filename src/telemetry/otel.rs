@@ -19,7 +19,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::{HttpClient, HttpError};
-use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::Handle;
@@ -31,12 +31,13 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::cli::complain;
-use crate::tls::{self, Connector};
-use crate::upstream::UpstreamSettings;
+use crate::tls::{self, CaFileError, Connector};
 
 /// Where a collector is named.
 const COLLECTORS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+
+/// How long a connection to a collector may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long a collector may take to take what it is sent.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -55,20 +56,26 @@ impl Drop for Exporter {
     }
 }
 
+/// Why traces cannot be exported.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ExportError {
+    /// A variable of OpenTelemetry's cannot be used.
+    #[error("one of the variables OTEL_EXPORTER_OTLP_… cannot be used: {0}")]
+    Setting(#[from] ExporterBuildError),
+    /// No secure connection can be had.
+    #[error("{0}")]
+    Trust(#[from] CaFileError),
+}
+
 /// What takes spans, and sends them from a thread of its own. `None`: nobody wants them.
-pub(super) fn layer<S>() -> Option<(impl Layer<S>, Exporter)>
+pub(super) fn layer<S>() -> Result<Option<(impl Layer<S>, Exporter)>, ExportError>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let wanted = COLLECTORS.iter().any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()));
-    let client = Sender::new().filter(|_| wanted)?;
-    let exporter = match SpanExporter::builder().with_http().with_http_client(client).build() {
-        Ok(exporter) => exporter,
-        Err(error) => {
-            complain(&format!("OTEL_EXPORTER_OTLP_ENDPOINT: traces cannot be sent: {error}"));
-            return None;
-        }
-    };
+    if !COLLECTORS.iter().any(|name| env::var_os(name).is_some_and(|value| !value.is_empty())) {
+        return Ok(None);
+    }
+    let exporter = SpanExporter::builder().with_http().with_http_client(Sender::new()?).build()?;
     let resource = Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
     let resource =
         if env::var_os("OTEL_SERVICE_NAME").is_some() { resource } else { resource.with_service_name("b3scaled") };
@@ -77,7 +84,7 @@ where
     let ours = |meta: &Metadata<'_>| meta.is_span() && meta.target().starts_with("b3scale");
     let ours = filter_fn(ours).with_max_level_hint(LevelFilter::DEBUG);
     let layer = OpenTelemetryLayer::new(provider.tracer("b3scale")).with_location(false).with_threads(false);
-    Some((layer.with_filter(ours), Exporter(provider)))
+    Ok(Some((layer.with_filter(ours), Exporter(provider))))
 }
 
 /// Puts the span of a call into the trace of its client, and gives the place that it has there. `None`: it is not recorded.
@@ -105,12 +112,10 @@ struct Sender {
 }
 
 impl Sender {
-    fn new() -> Option<Self> {
-        let connector = tls::connector(None, UpstreamSettings::default().connect).ok()?;
-        Some(Self {
-            client: Client::builder(TokioExecutor::new()).build(connector),
-            runtime: Handle::try_current().ok()?,
-        })
+    /// For the runtime that this is called on.
+    fn new() -> Result<Self, CaFileError> {
+        let client = Client::builder(TokioExecutor::new()).build(tls::connector(None, CONNECT_LIMIT)?);
+        Ok(Self { client, runtime: Handle::current() })
     }
 }
 

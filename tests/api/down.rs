@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use b3scale_middleware::Reply;
 use b3scale_middleware::bbb::CallKind;
+use b3scale_support::eventually;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::log::Lines;
 use crate::rig::{Answer, Plan, Rig, head, school, signed, within};
 
 /// Clients that knock at once.
@@ -45,6 +47,7 @@ async fn a_call_in_flight_is_answered_before_the_server_goes() {
 
 #[tokio::test]
 async fn the_grace_time_ends_even_if_a_call_does_not() {
+    let (lines, _guard) = Lines::catch();
     let started = Arc::new(Notify::new());
     let starting = Arc::clone(&started);
     let plan = Plan::new(&school()).settings(|settings| settings.grace = Duration::from_millis(50));
@@ -58,6 +61,8 @@ async fn the_grace_time_ends_even_if_a_call_does_not() {
     within(started.notified()).await;
     rig.stop();
     rig.gone().await;
+    eventually("it is told", async || !lines.calls().is_empty()).await;
+    assert_eq!(lines.calls()[0]["outcome"], "cut", "nobody hung up");
 }
 
 /// Clients that do as a load balancer in front does: they ask whether the server is ready before they call it.

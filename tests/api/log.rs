@@ -2,9 +2,12 @@
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use b3scale_middleware::Reply;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::fault::NodeFailure;
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
@@ -48,7 +51,7 @@ impl Lines {
     }
 
     /// The lines about calls.
-    fn calls(&self) -> Vec<Value> {
+    pub(crate) fn calls(&self) -> Vec<Value> {
         self.all().filter(|line| line["target"] == "b3scale::server::log").collect()
     }
 
@@ -111,6 +114,29 @@ async fn a_line_says_whose_fault_it_was() {
     assert_eq!(calls.len(), 1);
     assert_eq!((&calls[0]["level"], &calls[0]["blame"]), (&"WARN".into(), &"backend".into()));
     assert!(calls[0]["fault"].as_str().is_some_and(|fault| fault.contains("502")));
+}
+
+/// What the client was told is what counts, whatever becomes of the call afterwards.
+#[tokio::test]
+async fn a_call_that_ends_after_its_time_is_one_line_and_that_says_so() {
+    let (lines, _guard) = Lines::catch();
+    let open = Arc::new(Notify::new());
+    let opening = Arc::clone(&open);
+    let plan = Plan::new(&school()).settings(|settings| settings.call = Duration::from_millis(50));
+    let plan = plan.route(CallKind::End, move |_| {
+        let opening = Arc::clone(&opening);
+        async move {
+            opening.notified().await;
+            Ok(Reply::xml(Bytes::from_static(b"<response><returncode>SUCCESS</returncode></response>")))
+        }
+    });
+    let rig = plan.serve().await;
+    assert_eq!(rig.get(&signed(CallKind::End, "meetingID=m1")).await.failed(), "internalError");
+    open.notify_one();
+    rig.gone_after_stop().await;
+    let calls = lines.calls();
+    let told: Vec<_> = calls.iter().map(|line| (line["outcome"].as_str(), line["blame"].as_str())).collect();
+    assert_eq!(told, [(Some("internalError"), Some("us"))]);
 }
 
 #[tokio::test]

@@ -286,3 +286,14 @@ async fn a_key_is_not_changed_under_running_meetings() {
     assert!(answer.json()["message"].as_str().unwrap().contains("meetings run under the old key"));
     cluster.operator().patch(&path, &json!({"bbb": {"key": "school", "secret": "x"}})).await.granted();
 }
+
+/// A key is a part of URLs, and of metrics in which it must not be mistaken for another.
+#[tokio::test]
+async fn a_key_has_nothing_in_it_that_means_something_elsewhere() {
+    let cluster = TestCluster::start().await;
+    for key in ["a/b", "a\"b", "a\\b", "a\nb"] {
+        let answer = cluster.operator().post("/frontends", &json!({"bbb": {"key": key, "secret": SECRET}})).await;
+        let (status, text) = answer.refused();
+        assert!(status == 400 && text.contains("no slash, backslash, quote or control character"), "{key:?}: {text}");
+    }
+}

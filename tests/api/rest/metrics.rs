@@ -1,12 +1,14 @@
 //! `/metrics` of a whole cluster, and what a frontend sees of it.
 
-use b3scale::node::{Media, Misbehaviour, Role};
+use b3scale::node::{Media, Misbehaviour, NodeState, Role};
 use b3scale::telemetry::Sheet;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::AttendeesLimit;
-use b3scale_support::{Answer, ClusterOptions, Counted, TestCluster, token};
+use b3scale_support::{Answer, ClusterOptions, Counted, TestCluster, eventually, token};
 use http::Method;
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 /// A cluster with a meeting of two people at `school`, one of whom shows themselves.
 async fn cluster() -> (TestCluster, Counted) {
@@ -146,6 +148,26 @@ async fn calls_to_a_node_are_counted_by_what_it_made_of_them() {
     assert_eq!(counts, [Some(2), Some(1), Some(1), Some(1), Some(1)], "{}", counted.text());
     assert_eq!(counted.value(&format!(r#"b3scale_placements_total{{backend="{host}"}}"#)), Some(1));
     assert_eq!(counted.value(r#"b3scale_claims_total{outcome="won"}"#), Some(1));
+}
+
+/// A node that is too slow for its clients, and no slower than this server allows, was seen nowhere.
+#[tokio::test]
+async fn a_call_that_its_client_gives_up_is_counted_where_it_was() {
+    let (cluster, counted) = cluster().await;
+    let asked = |node: &NodeState| node.calls().any(|call| call.call == "getMeetingInfo");
+    cluster.nodes[0].misbehave(Misbehaviour::Stall);
+    let path = cluster.signed("school", CallKind::GetMeetingInfo, "meetingID=m1");
+    let mut client = TcpStream::connect(cluster.url().trim_start_matches("http://")).await.unwrap();
+    client.write_all(format!("GET {path} HTTP/1.1\r\nHost: b3scale.test\r\n\r\n").as_bytes()).await.unwrap();
+    cluster.until_node(0, "the call has come to the node", asked).await;
+    drop(client);
+    let host = cluster.backends[0].host();
+    let abandoned = format!(r#"b3scale_backend_calls_total{{backend="{host}",outcome="abandoned"}}"#);
+    eventually("it is counted", async || counted.value(&abandoned) == Some(1)).await;
+    let call = r#"b3scale_calls_total{frontend="school",call="getMeetingInfo",outcome="abandoned",blame=""}"#;
+    assert_eq!(counted.value(call), Some(1));
+    // The create has been there, too.
+    assert_eq!(counted.value(r#"b3scale_stage_duration_seconds_count{stage="proxy"}"#), Some(2));
 }
 
 #[tokio::test]
