@@ -21,7 +21,7 @@ use b3scale::telemetry;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::stage::Link;
 use b3scale_middleware::{Call, Fault, Next, Reply};
-use b3scale_support::Frozen;
+use b3scale_support::{Frozen, with_idle_stages};
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use futures_util::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -104,22 +104,15 @@ fn main() {
 fn ten_stages(criterion: &mut Criterion, cluster: &Frozen, metrics: &PrometheusHandle) {
     let mut bench = Bench { group: criterion.benchmark_group("ten stages"), cluster, metrics };
     let end = || service_fn(async |_: Call| Ok::<_, Fault>(Reply::xml(bytes::Bytes::new())));
-    let join = |extra: &str| {
-        let text = SHIPPED.replace("\"params-rewrite\", \"request-sign\", \"redirect\"", extra);
-        assert_ne!(text, SHIPPED, "the route of join is not what this bench takes it for");
-        let instances: String =
-            (0..10).map(|number| format!("[stages.idle-{number}]\nuse = \"params-rewrite\"\n")).collect();
-        let text = if extra.contains("idle") { text + &instances } else { text };
+    let join = |idle| {
+        let text = with_idle_stages(SHIPPED, idle);
         routes(&text, cluster).route(CallKind::Join).expect("there is a route")
     };
-    let idle: String = (0..10).map(|number| format!("\"idle-{number}\", ")).collect();
-
     let alone = bench.measure("none", CallKind::Join, &end());
     let stacked = bench.measure("static", CallKind::Join, &ten!(Glance, end())) - alone;
     let boxed = bench.measure("behind Next", CallKind::Join, &ten!(|rest| Next::new(Glance(rest)), end())) - alone;
-    let bare = bench.measure("a join without them", CallKind::Join, &join("\"request-sign\", \"redirect\""));
-    let with =
-        bench.measure("a join with them", CallKind::Join, &join(&format!("{idle}\"request-sign\", \"redirect\"")));
+    let bare = bench.measure("a join without them", CallKind::Join, &join(0));
+    let with = bench.measure("a join with them", CallKind::Join, &join(10));
     bench.group.finish();
 
     print_table("ten stages", &["ns a call", "× static", "bar (ns)"]);

@@ -20,7 +20,7 @@ use b3scale_middleware::proxy::Proxy;
 use b3scale_middleware::redirect::Redirect;
 use b3scale_middleware::stage::Link;
 use b3scale_middleware::{Call, Endpoint, Next};
-use b3scale_support::Frozen;
+use b3scale_support::{Frozen, with_idle_stages};
 use futures_util::FutureExt;
 use tower::ServiceExt;
 
@@ -105,11 +105,7 @@ fn allocations(service: &impl Link, call: impl Fn() -> Call) -> u64 {
 #[test]
 fn a_stage_that_has_nothing_to_do_costs_one_allocation() {
     let shipped = include_str!("../pipeline.toml");
-    let idle = shipped.replace(
-        "    \"params-rewrite\",\n    \"attendee-limit\",",
-        "    \"params-rewrite\",\n    \"idle\",\n    \"attendee-limit\",",
-    );
-    let idle = idle + "[stages.idle]\nuse = \"params-rewrite\"\n";
+    let idle = with_idle_stages(shipped, 1);
     let cluster = Frozen::school();
     let of_join = |text: &str| {
         let source = Source::new("pipeline.toml", text);

@@ -20,7 +20,7 @@ mod wire;
 pub use client::{Answer, SECRET, Unanswered, signed};
 pub use cluster::{ClusterOptions, TestCluster};
 pub use counted::Counted;
-pub use frozen::Frozen;
+pub use frozen::{Frozen, with_idle_stages};
 pub use hearing::{hear, keep};
 pub use postgres::{TestDatabase, TestFolder, TestPostgres, postgres};
 pub use program::{Log, Running, kill, output, program, servers, still_running};
