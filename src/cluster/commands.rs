@@ -30,10 +30,48 @@ const ENDS_AT_ONCE: usize = 16;
 /// What became of a command: its result, or why it could not be done.
 type Outcome = Result<Value, String>;
 
+/// The actions of the original, and `end_meeting`.
+#[derive(Clone, Copy)]
+enum Action {
+    EndAllMeetings,
+    EndMeeting,
+    UpdateNodeState,
+    DecommissionBackend,
+    UpdateMeetingState,
+    CollectGarbage,
+}
+
+impl Action {
+    const ALL: [Self; 6] = [
+        Self::EndAllMeetings,
+        Self::EndMeeting,
+        Self::UpdateNodeState,
+        Self::DecommissionBackend,
+        Self::UpdateMeetingState,
+        Self::CollectGarbage,
+    ];
+
+    fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == word)
+    }
+
+    /// Its word in the table of commands.
+    fn name(self) -> &'static str {
+        match self {
+            Action::EndAllMeetings => "end_all_meetings",
+            Action::EndMeeting => "end_meeting",
+            Action::UpdateNodeState => "update_node_state",
+            Action::DecommissionBackend => "decommission_backend",
+            Action::UpdateMeetingState => "update_meeting_state",
+            Action::CollectGarbage => "collect_garbage",
+        }
+    }
+}
+
 impl Cluster {
     pub(super) fn spawn_commands(&self) {
-        for action in ACTIONS {
-            OUTCOMES.into_iter().for_each(|outcome| COMMANDS.with([action, outcome]).increment(0));
+        for action in Action::ALL {
+            ["success", "error"].into_iter().for_each(|outcome| COMMANDS.with([action.name(), outcome]).increment(0));
         }
         let cluster = Arc::downgrade(&self.0);
         self.spawn(async move {
@@ -57,7 +95,8 @@ impl Cluster {
             self.count_waiting().await;
             let outcome = timeout(WORK_LIMIT, self.carry_out(&command)).await;
             let outcome = outcome.unwrap_or_else(|_| Err("timedout".to_owned()));
-            COMMANDS.with([known(&command.action), OUTCOMES[usize::from(outcome.is_err())]]).increment(1);
+            let action = Action::of(&command.action).map_or("(unknown)", Action::name);
+            COMMANDS.with([action, if outcome.is_ok() { "success" } else { "error" }]).increment(1);
             match &outcome {
                 Ok(_) => tracing::info!(command.id = %command.id, action = command.action, "A command was carried out"),
                 Err(error) => {
@@ -76,20 +115,19 @@ impl Cluster {
         }
     }
 
-    /// The actions of the original, and `end_meeting`.
     async fn carry_out(&self, command: &Command) -> Outcome {
         let param = |name| param(command, name);
-        match command.action.as_str() {
-            "end_all_meetings" => self.end_all_meetings(backend_id(param("BackendID")?)?).await,
-            "end_meeting" => self.end_meeting(&ScopedId::verbatim(param("ID")?)).await,
-            "update_node_state" => self.update_node_state(backend_id(param("ID")?)?).await,
-            "decommission_backend" => self.decommission(backend_id(param("id")?)?).await,
-            "update_meeting_state" => self.update_meeting_state(&ScopedId::verbatim(param("ID")?)).await,
-            "collect_garbage" => {
+        let action = Action::of(&command.action).ok_or_else(|| format!("there is no action `{}`", command.action))?;
+        match action {
+            Action::EndAllMeetings => self.end_all_meetings(backend_id(param("BackendID")?)?).await,
+            Action::EndMeeting => self.end_meeting(&ScopedId::verbatim(param("ID")?)).await,
+            Action::UpdateNodeState => self.update_node_state(backend_id(param("ID")?)?).await,
+            Action::DecommissionBackend => self.decommission(backend_id(param("id")?)?).await,
+            Action::UpdateMeetingState => self.update_meeting_state(&ScopedId::verbatim(param("ID")?)).await,
+            Action::CollectGarbage => {
                 let collected = self.noted(self.0.store.collect_garbage().await);
                 collected.map(|()| Value::Bool(true)).map_err(|error| error.to_string())
             }
-            other => Err(format!("there is no action `{other}`")),
         }
     }
 
@@ -173,24 +211,6 @@ impl Cluster {
         let backend = self.0.view.roster().backend(id).cloned();
         backend.ok_or_else(|| format!("there is no backend {id}"))
     }
-}
-
-/// What can come of a command.
-const OUTCOMES: [&str; 2] = ["success", "error"];
-
-/// The actions there are.
-const ACTIONS: [&str; 6] = [
-    "collect_garbage",
-    "decommission_backend",
-    "end_all_meetings",
-    "end_meeting",
-    "update_meeting_state",
-    "update_node_state",
-];
-
-/// The action, if there is such a one.
-fn known(action: &str) -> &'static str {
-    ACTIONS.into_iter().find(|known| *known == action).unwrap_or("(unknown)")
 }
 
 fn param<'c>(command: &'c Command, name: &str) -> Result<&'c str, String> {
