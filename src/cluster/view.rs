@@ -1,5 +1,6 @@
 //! What this server knows: the roster, the meetings, and what the nodes last said of them.
 
+mod crowd;
 mod fresh;
 
 use std::collections::HashMap;
@@ -13,6 +14,8 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use tokio::sync::Notify;
+
+pub(super) use crowd::Crowd;
 
 use super::presence::Present;
 use super::report::{Report, under_tenants_id};
@@ -63,26 +66,6 @@ impl Slot {
             Slot::There(meeting) => Some(meeting),
             Slot::Gone { .. } => None,
         }
-    }
-}
-
-/// The people in a meeting.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Crowd {
-    pub(super) people: u32,
-    /// Those of them who show themselves.
-    pub(super) with_video: u32,
-}
-
-impl Crowd {
-    pub(super) fn of(people: usize, with_video: usize) -> Self {
-        let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
-        Self { people: count(people), with_video: count(with_video) }
-    }
-
-    pub(super) fn add(&mut self, other: Self) {
-        self.people = self.people.saturating_add(other.people);
-        self.with_video = self.with_video.saturating_add(other.with_video);
     }
 }
 
@@ -208,29 +191,6 @@ impl View {
         self.renew_entries(backend.id);
         self.recount_one(backend);
         newest
-    }
-
-    /// People in a meeting, as its agent says or its node last said.
-    pub(super) fn attendees(&self, meeting: &Meeting) -> u32 {
-        self.people_present(meeting).unwrap_or_else(|| self.people_reported(meeting))
-    }
-
-    fn people_reported(&self, meeting: &Meeting) -> u32 {
-        self.crowd_reported(meeting).people
-    }
-
-    /// The same, and who of them shows themselves.
-    pub(super) fn crowd(&self, meeting: &Meeting) -> Crowd {
-        self.crowd_present(meeting).unwrap_or_else(|| self.crowd_reported(meeting))
-    }
-
-    fn crowd_reported(&self, meeting: &Meeting) -> Crowd {
-        let report = self.reports.get(&meeting.backend).map(|report| Arc::clone(&report));
-        let crowd = report.and_then(|report| {
-            let reported = report.meetings.get(&meeting.id)?;
-            Some(Crowd { people: reported.attendees, with_video: reported.with_video })
-        });
-        crowd.unwrap_or_default()
     }
 
     /// How long a meeting has had its place.
