@@ -79,41 +79,7 @@ impl Metric {
     }
 }
 
-macro_rules! typed {
-    ($($(#[$doc:meta])* $kind:ident by $register:ident;)*) => {$(
-        $(#[$doc])*
-        #[derive(Debug)]
-        pub struct $kind<const N: usize> {
-            name: &'static str,
-            labels: [&'static str; N],
-        }
-
-        impl<const N: usize> $kind<N> {
-            pub(super) const fn new(name: &'static str, labels: [&'static str; N]) -> Self {
-                Self { name, labels }
-            }
-
-            /// The series with these values of its labels, in their order.
-            pub fn with(&self, values: [&str; N]) -> metrics::$kind {
-                let labels = self.labels.iter().zip(values);
-                let labels: Vec<_> = labels.map(|(name, value)| Label::new(*name, value.to_owned())).collect();
-                let key = Key::from_parts(self.name, labels);
-                metrics::with_recorder(|recorder| recorder.$register(&key, &METADATA))
-            }
-        }
-    )*};
-}
-
-typed! {
-    /// Only ever grows.
-    Counter by register_counter;
-    /// Goes up and down.
-    Gauge by register_gauge;
-    /// How many were how large.
-    Histogram by register_histogram;
-}
-
-macro_rules! read {
+macro_rules! declared {
     ($($(#[$doc:meta])* $kind:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Debug)]
@@ -130,9 +96,35 @@ macro_rules! read {
     )*};
 }
 
-read! {
+declared! {
+    /// Only ever grows.
+    Counter;
+    /// Goes up and down.
+    Gauge;
+    /// How many were how large.
+    Histogram;
     /// Goes up and down, and is read when somebody asks.
     Figure;
     /// Only ever grows, is kept by others, and is read when somebody asks.
     Reading;
+}
+
+macro_rules! recorded {
+    ($($kind:ident by $register:ident;)*) => {$(
+        impl<const N: usize> $kind<N> {
+            /// The series with these values of its labels, in their order.
+            pub fn with(&self, values: [&str; N]) -> metrics::$kind {
+                let labels = self.labels.iter().zip(values);
+                let labels: Vec<_> = labels.map(|(name, value)| Label::new(*name, value.to_owned())).collect();
+                let key = Key::from_parts(self.name, labels);
+                metrics::with_recorder(|recorder| recorder.$register(&key, &METADATA))
+            }
+        }
+    )*};
+}
+
+recorded! {
+    Counter by register_counter;
+    Gauge by register_gauge;
+    Histogram by register_histogram;
 }

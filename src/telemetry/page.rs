@@ -63,11 +63,11 @@ impl MetricsPage {
 /// # Errors
 /// Another recorder has been installed in this process.
 pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
-    let named = |name: &str| Matcher::Full(name.to_owned());
-    let builder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
-        .set_buckets_for_metric(named("b3scale_call_duration_seconds"), &CALL_BUCKETS)?
-        .set_buckets_for_metric(named("b3scale_backend_call_duration_seconds"), &CALL_BUCKETS)?;
+    let of_calls = [catalog::CALL_SECONDS.name, catalog::BACKEND_CALL_SECONDS.name];
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?;
+    let builder = of_calls.into_iter().try_fold(builder, |builder, name| {
+        builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), &CALL_BUCKETS)
+    })?;
     let handle = builder.install_recorder()?;
     metrics::with_recorder(begin);
     let upkeep = handle.clone();
@@ -149,5 +149,7 @@ impl Shares {
 
 /// What says nothing of nodes.
 fn is_told_to_frontends(line: &str) -> bool {
-    ["b3scale_calls_total{", "b3scale_call_duration_seconds_"].iter().any(|name| line.starts_with(name))
+    // A histogram's series are called after it, and after what they are of it.
+    let is_of = |name, next| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(next));
+    is_of(catalog::CALLS.name, '{') || is_of(catalog::CALL_SECONDS.name, '_')
 }
