@@ -190,7 +190,7 @@ async fn report_until_stopped(environment: &Environment, server: Server, registe
     tokio::select! {
         ended = report(node, gauge, server, load_factor, registers, ca_file) => ended,
         // It has one thread: whatever hangs there keeps this from being said.
-        () = manager::watch(async |_| true) => Ok(()),
+        never = manager::watch(async |_| true) => match never {},
         () = stop => {
             manager::stopping();
             Ok(())

@@ -1,5 +1,6 @@
 //! What the service manager is told, where one has started this program and listens: systemd's protocol of readiness and watchdog.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ pub(crate) fn ready() {
     tell(NotifyState::Ready);
 }
 
-/// Gives the manager signs of life, if it wants them, for as long as the program `lives` by its own judgement. Never ends by itself.
-pub(crate) async fn watch(lives: impl AsyncFn(Duration) -> bool) {
+/// Gives the manager signs of life, if it wants them, for as long as the program `lives` by its own judgement.
+pub(crate) async fn watch(lives: impl AsyncFn(Duration) -> bool) -> Infallible {
     // Twice as often as wanted, so that one that comes late does no harm.
     let wanted = sd_notify::watchdog_enabled().map(|limit| limit / 2).filter(|every| *every > Duration::ZERO);
     let Some(every) = wanted else { return pending().await };

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::desk::{Desk, Fate};
 use super::{Agent, Site, TOKEN};
+use crate::manager::Manager;
 
 /// Events of a batch at most.
 const LARGEST: usize = 500;
@@ -142,4 +143,16 @@ async fn a_node_may_have_a_certificate_of_a_private_authority() {
     command.env("B3SCALE_NODE_CA_FILE", &file);
     let _agent = Agent::start(command);
     site.until_known("a picture").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn systemd_is_told_that_it_reports_that_it_lives_and_that_it_goes() {
+    let (site, manager) = (Site::start().await, Manager::new());
+    let mut command = site.command(&[]);
+    manager.manages(&mut command);
+    let mut agent = Agent::start(command);
+    assert_eq!(manager.heard_next(), "READY=1\n");
+    assert_eq!(manager.heard(), "WATCHDOG=1\n");
+    assert!(agent.running.terminate().await);
+    assert_eq!(manager.heard_next(), "STOPPING=1\n");
 }
