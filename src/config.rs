@@ -23,7 +23,7 @@ const FILES: [&str; 3] = [".env", "/etc/default/b3scale", "/etc/sysconfig/b3scal
 const AGENTS_FILES: [&str; 4] = [FILES[0], FILES[1], FILES[2], "/etc/default/b3scaleagent"];
 
 /// Every variable that a program of b3scale knows, this one, one beside it or one of the original.
-const KNOWN: [&str; 35] = [
+const KNOWN: [&str; 34] = [
     "B3SCALE_API_ACCESS_TOKEN",
     "B3SCALE_API_CA_FILE",
     "B3SCALE_API_CORS_ORIGINS",
@@ -55,7 +55,6 @@ const KNOWN: [&str; 35] = [
     "B3SCALE_RECORDINGS_UNPUBLISHED_PATH",
     "B3SCALE_REVERSE_PROXY_MODE",
     "B3SCALE_TEST_DB_URL",
-    "B3SCALE_TEST_LOGS",
     "B3SCALE_TEST_REDIS_URL",
     "B3SCALE_TRUSTED_PROXIES",
     "B3SCALE_YES",
