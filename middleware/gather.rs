@@ -124,7 +124,13 @@ impl GatherService {
         }
     }
 
-    async fn ask(&self, call: &Call, list: &List, owner: &Owner, backend: &Arc<Backend>) -> Result<Vec<Bytes>, Fault> {
+    async fn ask(
+        &self,
+        call: &Call,
+        list: &'static List,
+        owner: &Owner,
+        backend: &Arc<Backend>,
+    ) -> Result<Vec<Bytes>, Fault> {
         let (params, algorithm) = (Params::default(), self.settings.algorithm);
         let signed = NodeRequest::signed(call.kind, &params, None, backend, algorithm, &call.door.request_id);
         let patience = Some(Duration::from_millis(self.settings.patience_ms));
@@ -134,7 +140,9 @@ impl GatherService {
             if !document.is_success() {
                 return Err(Fault::garbled(backend.id, "it refused to list"));
             }
-            list.own_entries(&document.body, owner, backend.id).map_err(|error| Fault::garbled(backend.id, error))
+            let (owner, id, body) = (owner.clone(), backend.id, document.body);
+            let own = self.ports.workers.work(body.len(), move || list.own_entries(&body, &owner, id)).await?;
+            own.map_err(|error| Fault::garbled(id, error))
         };
         let left_out = |fault: &Fault| {
             tracing::warn!(request.id = call.door.name(), backend.id = %backend.id, %fault, "A node is left out of a list");

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`bbb`] | the BBB protocol: parameters, checksums, documents, meeting ids |
 //! | [`cluster`] | the domain: frontends, backends, meetings, load, health |
-//! | [`stage`], [`call`], [`facts`], [`fault`], [`ports`], [`trace`] | the contract |
+//! | [`stage`], [`call`], [`facts`], [`fault`], [`ports`], [`trace`], [`work`] | the contract |
 //! | [`memory`] | ports in memory, for tests, examples and benches |
 //! | everything else | one stage or endpoint each, named as in `pipeline.toml` |
 
@@ -25,6 +25,7 @@ pub mod memory;
 pub mod ports;
 pub mod stage;
 pub mod trace;
+pub mod work;
 
 pub mod answer;
 pub mod answer_fresh;

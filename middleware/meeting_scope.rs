@@ -37,6 +37,7 @@ use crate::facts::{Contract, Fact, Scope};
 use crate::fault::Fault;
 use crate::ports::{Meetings, Ports};
 use crate::stage::{Next, SetupError, Stage, StageFuture, refuse};
+use crate::work::Workers;
 
 /// Settings of `meeting-scope`: none.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -52,7 +53,7 @@ impl Stage for MeetingScope {
     }
 
     fn layer(self, ports: &Ports) -> Result<MeetingScopeLayer, SetupError> {
-        Ok(MeetingScopeLayer { meetings: Arc::clone(&ports.meetings) })
+        Ok(MeetingScopeLayer { meetings: Arc::clone(&ports.meetings), workers: Arc::clone(&ports.workers) })
     }
 }
 
@@ -60,13 +61,15 @@ impl Stage for MeetingScope {
 #[derive(Clone)]
 pub struct MeetingScopeLayer {
     meetings: Arc<dyn Meetings>,
+    workers: Arc<dyn Workers>,
 }
 
 impl Layer<Next> for MeetingScopeLayer {
     type Service = MeetingScopeService;
 
     fn layer(&self, next: Next) -> MeetingScopeService {
-        MeetingScopeService { meetings: Arc::clone(&self.meetings), next }
+        let Self { meetings, workers } = self.clone();
+        MeetingScopeService { meetings, workers, next }
     }
 }
 
@@ -74,6 +77,7 @@ impl Layer<Next> for MeetingScopeLayer {
 #[derive(Clone)]
 pub struct MeetingScopeService {
     meetings: Arc<dyn Meetings>,
+    workers: Arc<dyn Workers>,
     next: Next,
 }
 
@@ -93,7 +97,11 @@ impl Service<Call> for MeetingScopeService {
         };
         call.facts.set_scope(Arc::clone(&scope));
         let reply = self.next.call(call);
-        Either::Right(Box::pin(async move { unscope(reply.await?, &scope) }))
+        let workers = Arc::clone(&self.workers);
+        Either::Right(Box::pin(async move {
+            let reply = reply.await?;
+            workers.work(reply.body.len(), move || unscope(reply, &scope)).await?
+        }))
     }
 }
 

@@ -33,6 +33,7 @@ use crate::meeting_scope::MeetingScope;
 use crate::ports::{Directory, Meetings, NodeRequest, Nodes, Ports, Seen};
 use crate::request_sign::RequestSign;
 use crate::stage::{Endpoint, Next, Stage};
+use crate::work::OnTheSpot;
 
 pub use waiting::Waiting;
 
@@ -196,7 +197,8 @@ impl Memory {
 
     /// The ports that reach into this cluster.
     pub fn ports(&self) -> Ports {
-        Ports { directory: Arc::new(self.clone()), meetings: Arc::new(self.clone()), nodes: Arc::new(self.clone()) }
+        let cluster = || Arc::new(self.clone());
+        Ports { directory: cluster(), meetings: cluster(), nodes: cluster(), workers: Arc::new(OnTheSpot) }
     }
 }
 

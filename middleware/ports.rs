@@ -15,6 +15,7 @@ use crate::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, Size};
 use crate::facts::Scope;
 use crate::fault::Fault;
 use crate::trace::Trace;
+use crate::work::Workers;
 
 /// Above this many bytes a query is posted: a BBB node's nginx takes request lines of 8 kB.
 pub(crate) const LONGEST_QUERY: usize = 7000;
@@ -31,6 +32,8 @@ pub struct Ports {
     pub meetings: Arc<dyn Meetings>,
     /// The nodes.
     pub nodes: Arc<dyn Nodes>,
+    /// Who does long work.
+    pub workers: Arc<dyn Workers>,
 }
 
 impl fmt::Debug for Ports {

@@ -36,6 +36,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::offload;
 use crate::store::{NewServer, Store, StoreError};
 use arrivals::Arrivals;
 use guard::Guard;
@@ -140,7 +141,12 @@ impl Cluster {
     /// The ports that stages ask.
     pub fn ports(&self) -> Ports {
         let cluster = Arc::new(self.clone());
-        Ports { directory: Arc::<Cluster>::clone(&cluster), meetings: cluster, nodes: Arc::new(Guard::of(&self.0)) }
+        Ports {
+            directory: Arc::<Cluster>::clone(&cluster),
+            meetings: cluster,
+            nodes: Arc::new(Guard::of(&self.0)),
+            workers: Arc::new(&offload::CALLS),
+        }
     }
 
     /// Tells the other servers where this one listens and which pipeline it runs.

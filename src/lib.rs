@@ -30,6 +30,7 @@ pub mod demo;
 pub mod import;
 mod manager;
 pub mod node;
+mod offload;
 pub mod pipeline;
 pub mod rest;
 pub mod serve;

@@ -10,6 +10,7 @@ use crate::cluster::{BackendId, Frontend, Meeting};
 use crate::ports::Meetings;
 
 /// Whose entries are kept.
+#[derive(Clone)]
 pub(super) struct Owner {
     pub(super) frontend: Arc<Frontend>,
     pub(super) meetings: Arc<dyn Meetings>,

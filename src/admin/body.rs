@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::Admin;
 use super::problem::Problem;
 use super::shape::Shape;
+use crate::offload::DOCUMENTS;
 
 /// The largest body, in bytes.
 const LARGEST: usize = 1 << 20;
@@ -40,7 +41,11 @@ impl<S: Shaped> FromRequest<Admin> for Given<S> {
 
     async fn from_request(request: Request, _: &Admin) -> Result<Self, Problem> {
         let body = json(request, LARGEST).await?;
-        let read = if body.is_empty() { Ok(Value::Object(serde_json::Map::new())) } else { S::SHAPE.read(&body) };
+        let read = if body.is_empty() {
+            Ok(Value::Object(serde_json::Map::new()))
+        } else {
+            DOCUMENTS.work(body.len(), move || S::SHAPE.read(&body)).await
+        };
         Ok(Self { said: read.map_err(Problem::Body)?, shape: PhantomData })
     }
 }
@@ -48,12 +53,12 @@ impl<S: Shaped> FromRequest<Admin> for Given<S> {
 /// A document with a form of its own.
 pub(super) struct Document<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequest<Admin> for Document<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<Admin> for Document<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &Admin) -> Result<Self, Problem> {
         let body = json(request, LARGEST_DOCUMENT).await?;
-        let read = serde_json::from_slice(&body);
+        let read = DOCUMENTS.work(body.len(), move || serde_json::from_slice(&body)).await;
         read.map(Self).map_err(|error| Problem::Body(format!("the document cannot be read: {error}")))
     }
 }

@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
 use super::{Cluster, Inner};
+use crate::offload;
 use crate::telemetry::catalog::{BACKEND_CALL_SECONDS, BACKEND_CALLS};
 
 /// Sends what a backend's circuit lets through. Health checks go past it: they are how a circuit closes again.
@@ -37,13 +38,16 @@ impl Nodes for Guard {
             }
         };
         // A join may be answered by a redirect; anything else is a document, and counts as what that says.
-        let is_document = request.kind != CallKind::Join;
+        let (is_document, id) = (request.kind != CallKind::Join, backend.id);
         let reply = self.nodes.send(request);
         let cluster = self.cluster.clone();
         async move {
             let waiting = Waiting { backend: &backend, since: Instant::now(), answered: false };
             let reply = reply.await;
-            let reply = if is_document { reply.and_then(|reply| reply.read(backend.id)) } else { reply };
+            let reply = match reply {
+                Ok(reply) if is_document => offload::CALLS.work(reply.body.len(), move || reply.read(id)).await,
+                reply => reply,
+            };
             waiting.count(&reply);
             if has_opened(passage, &reply) {
                 tracing::warn!(backend.id = %backend.id, backend.url = %backend.url, "A node is left alone for a while");

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::report::Report;
 use super::{Cluster, Inner};
+use crate::offload;
 use crate::store::{BackendStatus, Poll, PollOutcome, StoreError};
 use crate::telemetry::catalog::POLLS;
 
@@ -272,6 +273,6 @@ fn next(health: Health, answer: &Answer) -> Health {
 
 /// Reads a report where that holds up nothing else: it may be of thousands of people.
 async fn read(document: Bytes, asked_at: SystemTime) -> Result<(Bytes, Report), String> {
-    let reading = tokio::task::spawn_blocking(move || Report::read(&document, asked_at).map(|read| (document, read)));
-    reading.await.unwrap_or_else(|error| Err(error.to_string()))
+    let bytes = document.len();
+    offload::REPORTS.work(bytes, move || Report::read(&document, asked_at).map(|read| (document, read))).await
 }

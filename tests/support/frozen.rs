@@ -10,6 +10,7 @@ use b3scale_middleware::memory::Memory;
 use b3scale_middleware::ports::{
     Born, Claim, Directory, Meetings, Move, NewClaim, NewSeat, NodeRequest, Nodes, Seat, Seen, Settled,
 };
+use b3scale_middleware::work::OnTheSpot;
 use b3scale_middleware::{Call, Fault, Ports, Reply};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -61,7 +62,12 @@ impl Frozen {
     /// The ports that reach into it.
     pub fn ports(&self) -> Ports {
         let world = &self.world;
-        Ports { directory: Arc::clone(world) as _, meetings: Arc::clone(world) as _, nodes: Arc::clone(world) as _ }
+        Ports {
+            directory: Arc::clone(world) as _,
+            meetings: Arc::clone(world) as _,
+            nodes: Arc::clone(world) as _,
+            workers: Arc::new(OnTheSpot),
+        }
     }
 
     /// A call that comes to a good end here, signed, as it comes in.
