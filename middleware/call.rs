@@ -13,7 +13,7 @@ use http::{HeaderValue, StatusCode};
 use crate::bbb::{CallKind, Media, Outcome, Params, xml};
 use crate::cluster::{Backend, BackendId};
 use crate::facts::{Facts, Placement};
-use crate::fault::{Fault, NodeFailure};
+use crate::fault::{Blame, Fault, NodeFailure};
 use crate::trace::Trace;
 
 /// One BBB API call on its way through the pipeline.
@@ -157,6 +157,14 @@ impl Trail {
     /// Whether the checksum held, so that addresses in the parameters may be trusted.
     pub fn is_verified(&self) -> bool {
         self.verified.load(Relaxed)
+    }
+
+    /// Whose fault a fault of the call is. A server that sheds calls has none in those of which nobody has proved whose they are.
+    pub fn blame(&self, fault: &Fault) -> Blame {
+        match fault {
+            Fault::Overloaded if !self.is_verified() => Blame::Frontend,
+            fault => fault.blame(),
+        }
     }
 
     /// The backend last chosen for the call.

@@ -6,11 +6,13 @@ pub mod metric;
 mod otel;
 mod page;
 mod process;
+mod quota;
 mod sheet;
 
 use std::io::IsTerminal;
 
 use b3scale_middleware::Trace;
+use b3scale_middleware::bbb::cut_at;
 use http::{HeaderMap, HeaderValue};
 use tracing::Span;
 use tracing::field::Empty;
@@ -21,6 +23,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 pub use page::{CONTENT_TYPE, Figures, MetricsPage, Shares, start_metrics};
+pub use quota::{ACCOUNT, Bounded};
 pub use sheet::Sheet;
 
 /// The longest text of a fault that is logged, in characters.
@@ -28,7 +31,7 @@ const LONGEST_FAULT: usize = 4000;
 
 /// A text that stays on its line, whatever a client or a node has put into it.
 pub(crate) fn one_line(text: &str) -> String {
-    text.chars().take(LONGEST_FAULT).map(|char| if char.is_control() { ' ' } else { char }).collect()
+    cut_at(text, LONGEST_FAULT).into_owned()
 }
 
 /// How a program is to log.
@@ -88,9 +91,13 @@ pub fn start_log(settings: LogSettings) -> Log {
     let on_terminal = || if std::io::stderr().is_terminal() { LogFormat::Plain } else { LogFormat::Structured };
     let colours = std::io::stderr().is_terminal();
     let layer = match settings.format.unwrap_or_else(on_terminal) {
-        LogFormat::Plain => fmt::layer().with_ansi(colours).with_writer(std::io::stderr).with_target(false).boxed(),
+        LogFormat::Plain => {
+            let plain = fmt::layer().with_ansi(colours).with_writer(std::io::stderr).with_target(false);
+            plain.map_event_format(Bounded::new).boxed()
+        }
         LogFormat::Structured => {
-            fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(std::io::stderr).boxed()
+            let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(std::io::stderr);
+            lines.map_event_format(Bounded::new).boxed()
         }
     };
     let log = tracing_subscriber::registry().with(layer.with_filter(filter));
@@ -120,6 +127,6 @@ mod tests {
     #[test]
     fn a_fault_stays_on_its_line() {
         assert_eq!(one_line("a\nb\u{1b}[0m"), "a b [0m");
-        assert_eq!(one_line(&"x".repeat(10_000)).len(), LONGEST_FAULT);
+        assert_eq!(one_line(&"x".repeat(10_000)).chars().count(), LONGEST_FAULT + 1);
     }
 }

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::Admin;
 use super::problem::Problem;
+use crate::telemetry::ACCOUNT;
 use crate::token::{Claims, bearer};
 
 /// What a token may be for.
@@ -114,11 +115,14 @@ impl<R> Caller<R> {
     fn note(&self, what: &str, name: &str, changes: Option<&str>) {
         let Identity { claims, address } = &self.identity;
         info!(
-            audit.who = claims.sub,
-            audit.token = claims.jti,
-            audit.from = %address,
-            audit.of = name,
-            audit.changes = changes,
+            name: ACCOUNT,
+            {
+                audit.who = claims.sub,
+                audit.token = claims.jti,
+                audit.from = %address,
+                audit.of = name,
+                audit.changes = changes,
+            },
             "Audit: {what}"
         );
     }

@@ -14,7 +14,7 @@ use tower::Service;
 use tracing::{Level, Span, debug, enabled, info};
 
 use crate::telemetry::catalog::{STAGE_FAULTS, STAGE_SECONDS};
-use crate::telemetry::one_line;
+use crate::telemetry::{ACCOUNT, one_line};
 
 /// A stage with its span, its histogram and its counters of faults.
 #[derive(Clone)]
@@ -107,7 +107,7 @@ impl Watch {
         let fault = result.and_then(|result| result.as_ref().err());
         let raised = fault.filter(|_| door.trail.raise(&self.name));
         for (blame, counter) in &self.faults {
-            if raised.is_some_and(|fault| fault.blame() == *blame) {
+            if raised.is_some_and(|fault| door.trail.blame(fault) == *blame) {
                 counter.increment(1);
             }
         }
@@ -128,12 +128,15 @@ impl Watch {
         macro_rules! line {
             ($level:ident) => {
                 $level!(
-                    request.id = door.name(),
-                    stage = &*self.name,
-                    backend.id = door.trail.backend().map(|id| id.to_string()),
-                    outcome,
-                    microseconds = u64::try_from(own.as_micros()).unwrap_or(u64::MAX),
-                    fault = raised.map(|fault| one_line(&fault.to_string())),
+                    name: ACCOUNT,
+                    {
+                        request.id = door.name(),
+                        stage = &*self.name,
+                        backend.id = door.trail.backend().map(|id| id.to_string()),
+                        outcome,
+                        microseconds = u64::try_from(own.as_micros()).unwrap_or(u64::MAX),
+                        fault = raised.map(|fault| one_line(&fault.to_string())),
+                    },
                     "A call has left a stage"
                 )
             };

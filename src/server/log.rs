@@ -1,4 +1,6 @@
 //! One line in the log for each call, and its place in the figures, written where it leaves. Never a query, a checksum or a name.
+//!
+//! The lines of calls of which nobody has proved whose they are have a quota: strangers decide how many there are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -10,7 +12,7 @@ use tracing::{Span, debug, error, info, warn};
 
 use super::Shared;
 use crate::telemetry::catalog::{CALL_SECONDS, CALLS, CREATES_WITHOUT_PLACE, PLACEMENT_REFUSALS};
-use crate::telemetry::one_line;
+use crate::telemetry::{ACCOUNT, one_line};
 
 /// The line of one call, written by whoever ends it first: the call itself, or its time.
 #[derive(Clone)]
@@ -56,7 +58,7 @@ impl Unwritten {
             }
             Err(fault) => {
                 self.failed(fault);
-                self.count(fault.message_key(self.kind), fault.blame().name());
+                self.count(fault.message_key(self.kind), self.door.trail.blame(fault).name());
             }
         }
     }
@@ -74,44 +76,56 @@ impl Unwritten {
     }
 
     fn answered(&self, outcome: &str, message: &str) {
-        info!(
-            request.id = self.door.name(),
-            trace.id = self.trace(),
-            frontend.key = self.frontend_key(),
-            call = self.call,
-            backend.id = self.backend(),
-            outcome,
-            milliseconds = self.milliseconds(),
-            "{message}"
-        );
+        macro_rules! line {
+            ($($name:tt)*) => {
+                info!(
+                    $($name)* {
+                        request.id = self.door.name(),
+                        trace.id = self.trace(),
+                        frontend.key = self.frontend_key(),
+                        call = self.call,
+                        backend.id = self.backend(),
+                        outcome,
+                        milliseconds = self.milliseconds(),
+                    },
+                    "{message}"
+                )
+            };
+        }
+        if self.door.trail.is_verified() { line!(name: ACCOUNT,) } else { line!() }
     }
 
     fn failed(&self, fault: &Fault) {
-        let blame = fault.blame();
+        let blame = self.door.trail.blame(fault);
         let text = one_line(&fault.to_string());
         macro_rules! line {
-            ($level:ident) => {
+            ($level:ident $($name:tt)*) => {
                 $level!(
-                    request.id = self.door.name(),
-                    trace.id = self.trace(),
-                    frontend.key = self.frontend_key(),
-                    call = self.call,
-                    backend.id = self.backend(),
-                    outcome = fault.message_key(self.kind),
-                    blame = blame.name(),
-                    stage = self.door.trail.raised_by().as_deref(),
-                    milliseconds = self.milliseconds(),
-                    fault = text,
+                    $($name)* {
+                        request.id = self.door.name(),
+                        trace.id = self.trace(),
+                        frontend.key = self.frontend_key(),
+                        call = self.call,
+                        backend.id = self.backend(),
+                        outcome = fault.message_key(self.kind),
+                        blame = blame.name(),
+                        stage = self.door.trail.raised_by().as_deref(),
+                        milliseconds = self.milliseconds(),
+                        fault = text,
+                    },
                     "Call failed"
                 )
             };
         }
         count_placement(self.kind, fault);
-        match blame {
-            Blame::Us => line!(error),
-            Blame::Backend => line!(warn),
+        match (blame, self.door.trail.is_verified()) {
+            (Blame::Us, true) => line!(error name: ACCOUNT,),
+            (Blame::Us, false) => line!(error),
+            (Blame::Backend, true) => line!(warn name: ACCOUNT,),
+            (Blame::Backend, false) => line!(warn),
             // Rooms that do not run are asked for all day; that is nothing to warn of.
-            Blame::Frontend => line!(info),
+            (Blame::Frontend, true) => line!(info name: ACCOUNT,),
+            (Blame::Frontend, false) => line!(info),
         }
     }
 

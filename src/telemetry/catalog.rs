@@ -171,6 +171,8 @@ catalog! {
         "Tasks that the runtime has.";
     Figure QUEUE = "b3scale_runtime_queue" []
         "Tasks in the queue that all threads of the runtime share; each has one of its own, too.";
+    Counter LOG_LINES_WITHHELD = "b3scale_log_lines_withheld_total" []
+        "Lines of the log that were counted and not written, because one place in the code had written as many as it may.";
     Reading PROCESS_CPU = "process_cpu_seconds_total" []
         "Processor time spent, of the user and of the system.";
     Figure PROCESS_OPEN_FDS = "process_open_fds" []
