@@ -10,6 +10,7 @@ mod load;
 mod meeting;
 mod overload;
 mod refusal;
+mod signing;
 mod tags;
 mod vitals;
 
@@ -21,5 +22,6 @@ pub use load::{LoadModel, MEETING_FLOOR, Seats};
 pub use meeting::{Attempt, Meeting, MeetingState, Size};
 pub use overload::{Bound, OverloadBounds};
 pub use refusal::Refusal;
+pub use signing::Signing;
 pub use tags::{TagChoice, Tags};
 pub use vitals::{Reservation, Vitals};

@@ -3,7 +3,7 @@
 //! ```toml
 //! [stages.gather]
 //! patience-ms = 5000             # how long a node is waited for
-//! algorithm = "sha256"           # what the checksums for nodes are made with
+//! algorithm = "sha256"           # what the checksums for nodes are made with; without it, what each node accepts
 //! ```
 //!
 //! A node that does not answer in time is left out and spoils nothing; only if none answers is that a fault. A meeting is
@@ -48,13 +48,13 @@ use owner::Owner;
 pub struct Gather {
     /// How long a node is waited for, in milliseconds.
     pub patience_ms: u64,
-    /// What the checksums for nodes are made with.
-    pub algorithm: Algorithm,
+    /// What the checksums for nodes are made with. `None`: what each node accepts.
+    pub algorithm: Option<Algorithm>,
 }
 
 impl Default for Gather {
     fn default() -> Self {
-        Self { patience_ms: 5000, algorithm: Algorithm::Sha256 }
+        Self { patience_ms: 5000, algorithm: None }
     }
 }
 
@@ -132,11 +132,11 @@ impl GatherService {
         backend: &Arc<Backend>,
     ) -> Result<Vec<Bytes>, Fault> {
         let (params, algorithm) = (Params::default(), self.settings.algorithm);
-        let signed = NodeRequest::signed(call.kind, &params, None, backend, algorithm, &call.door.request_id);
+        let request = NodeRequest::new(call.kind, &params, None, backend, algorithm, &call.door.request_id);
         let patience = Some(Duration::from_millis(self.settings.patience_ms));
         let asked = async {
             let document =
-                self.ports.nodes.ask(NodeRequest { patience, trace: call.door.trace.clone(), ..signed }).await?;
+                self.ports.nodes.ask(NodeRequest { patience, trace: call.door.trace.clone(), ..request }).await?;
             if !document.is_success() {
                 return Err(Fault::garbled(backend.id, "it refused to list"));
             }

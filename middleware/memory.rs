@@ -37,6 +37,10 @@ use crate::work::OnTheSpot;
 
 pub use waiting::Waiting;
 
+/// What a node says to a checksum that it does not take.
+const CHECKSUM_ERROR: &[u8] =
+    b"<response><returncode>FAILED</returncode><messageKey>checksumError</messageKey></response>";
+
 /// A cluster in memory. Clones share what is in it.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<State>>);
@@ -66,6 +70,7 @@ struct TakenSeat {
 struct Replies {
     any: Bytes,
     by_node: HashMap<BackendId, Result<Bytes, NodeFailure>>,
+    taken: HashMap<BackendId, Algorithm>,
     created: Option<u32>,
 }
 
@@ -96,10 +101,12 @@ impl Memory {
     pub fn backend(self, name: &str, tags: &[&str]) -> Self {
         let vitals = Arc::new(Vitals::default());
         vitals.see(Health::default().answered(), None);
+        vitals.signing.learn(Algorithm::Sha256);
         let backend = Backend {
             id: BackendId(Uuid::new_v4()),
             url: format!("https://{name}.example/bigbluebutton/api/"),
             secret: secret(&format!("secret-of-{name}")),
+            algorithm: None,
             tags: tags.iter().collect(),
             load_factor: 1.0,
             admin_state: AdminState::Ready,
@@ -185,6 +192,14 @@ impl Memory {
     pub fn node_replies(self, name: &str, document: &str) -> Self {
         let id = self.backend_id(name);
         self.state().replies.by_node.insert(id, Ok(Bytes::copy_from_slice(document.as_bytes())));
+        self
+    }
+
+    /// One node takes checksums of no other algorithm, and nobody knows which.
+    pub fn node_takes(self, name: &str, algorithm: Algorithm) -> Self {
+        let backend = self.backend_named(name);
+        backend.vitals.signing.forget();
+        self.state().replies.taken.insert(backend.id, algorithm);
         self
     }
 
@@ -453,8 +468,13 @@ impl Directory for Memory {
 
 impl Nodes for Memory {
     fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>> {
-        let document = self.state().replies.next(Some(request.backend.id));
-        self.state().requests.push(request);
+        let mut state = self.state();
+        let taken = state.replies.taken.get(&request.backend.id);
+        let document = match taken.is_none_or(|taken| *taken == request.algorithm()) {
+            true => state.replies.next(Some(request.backend.id)),
+            false => Ok(Bytes::from_static(CHECKSUM_ERROR)),
+        };
+        state.requests.push(request);
         ready(document.map(Reply::xml)).boxed()
     }
 }

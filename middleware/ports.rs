@@ -13,7 +13,7 @@ use crate::bbb::{self, Algorithm, CallKind, Media, Params, ScopedId};
 use crate::call::{Content, Reply};
 use crate::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, Size};
 use crate::facts::Scope;
-use crate::fault::Fault;
+use crate::fault::{Fault, NodeFailure};
 use crate::trace::Trace;
 use crate::work::Workers;
 
@@ -222,23 +222,60 @@ pub trait Nodes: Send + Sync {
 }
 
 impl dyn Nodes {
-    /// Sends a request whose answer must be a BBB document, and reads what that says.
-    pub fn ask(&self, request: NodeRequest) -> impl Future<Output = Result<Reply, Fault>> + Send + use<> {
-        let backend = request.backend.id;
-        let reply = self.send(request);
-        async move { reply.await?.read(backend) }
+    /// Sends a request whose answer must be a BBB document, and reads what that says. A node that refuses a checksum is asked
+    /// again with other algorithms, unless one is settled, and the one it accepts is remembered.
+    pub async fn ask(&self, mut request: NodeRequest) -> Result<Reply, Fault> {
+        let id = request.backend.id;
+        if request.algorithm.is_some() {
+            return self.send(request).await?.read(id);
+        }
+        let backend = Arc::clone(&request.backend);
+        let refused = Fault::Node { backend: id, failure: NodeFailure::SecretRefused };
+        for algorithm in backend.vitals.signing.tries() {
+            request.algorithm = Some(algorithm);
+            let reply = self.send(request.clone()).await.and_then(|reply| reply.read(id));
+            if reply.is_ok() {
+                backend.vitals.signing.learn(algorithm);
+            }
+            if reply.as_ref() != Err(&refused) {
+                return reply;
+            }
+        }
+        Err(refused)
+    }
+
+    /// Settles what a request is signed with that is sent once, or by somebody else. The node is asked for it unless it is known.
+    pub async fn settle(&self, mut request: NodeRequest) -> NodeRequest {
+        if request.algorithm.is_none() && request.backend.vitals.signing.known().is_none() {
+            let mut params = Params::default();
+            params.set("meetingID", "b3scale");
+            let question = NodeRequest::new(
+                CallKind::IsMeetingRunning,
+                &params,
+                None,
+                &request.backend,
+                None,
+                &request.request_id,
+            );
+            // A node that does not answer now may answer the browser: then the guess is as good as any.
+            drop(self.ask(question).await);
+        }
+        request.algorithm = Some(request.algorithm());
+        request
     }
 }
 
-/// One request to a node.
+/// One request to a node, which is signed at the moment it is sent.
 #[derive(Clone)]
 pub struct NodeRequest {
     /// Which call it is.
     pub kind: CallKind,
     /// Where it goes.
     pub backend: Arc<Backend>,
-    /// Call and signed query: `create?name=…&checksum=…`, to be put behind the backend's URL.
-    pub path_and_query: String,
+    /// Call and query without a checksum: `create?name=…`.
+    pub unsigned: String,
+    /// What it is signed with. `None`: what its node accepts.
+    pub algorithm: Option<Algorithm>,
     /// What is posted. `None`: a GET.
     pub content: Option<Content>,
     /// Names the call in the node's logs.
@@ -250,33 +287,50 @@ pub struct NodeRequest {
 }
 
 impl NodeRequest {
-    /// Signs a call for the node of `backend`. A query too long for a node's request line is posted as a form, if nothing
-    /// else is posted.
-    pub fn signed(
+    /// A call for the node of `backend`, signed with the backend's own algorithm, else with that of a setting, else with what
+    /// the node accepts. A query too long for a node's request line is posted as a form, if nothing else is posted.
+    pub fn new(
         kind: CallKind,
         params: &Params,
         content: Option<Content>,
         backend: &Arc<Backend>,
-        with: Algorithm,
+        setting: Option<Algorithm>,
         request_id: &HeaderValue,
     ) -> Self {
         let call = kind.checksum_name();
-        let mut path_and_query = String::with_capacity(params.raw().len() + ROOM);
-        path_and_query.extend([call, "?"]);
-        params.encode_onto(&mut path_and_query);
-        let query = &path_and_query[call.len() + 1..];
+        let mut unsigned = String::with_capacity(params.raw().len() + ROOM);
+        unsigned.extend([call, "?"]);
+        params.encode_onto(&mut unsigned);
+        let query = &unsigned[call.len() + 1..];
         let fits = query.len() <= LONGEST_QUERY || content.is_some() || !kind.methods().contains(&Method::POST);
-        let checksum = bbb::sign(with, call, if fits { query } else { "" }, &backend.secret);
-        let (path_and_query, content) = if fits {
-            let separator = if query.is_empty() { "" } else { "&" };
-            path_and_query.extend([separator, "checksum=", &checksum]);
-            (path_and_query, content)
-        } else {
-            let bytes = format!("{query}&checksum={checksum}").into();
-            (call.to_owned(), Some(Content { media: Media::Form, bytes }))
+        // Beside a query no node's checksum covers a form, whichever rule it has for forms alone.
+        let content = match query.split_once('&').filter(|_| !fits) {
+            Some((first, rest)) => {
+                let (kept, bytes) = (call.len() + 1 + first.len(), Bytes::copy_from_slice(rest.as_bytes()));
+                unsigned.truncate(kept);
+                Some(Content { media: Media::Form, bytes })
+            }
+            None => content,
         };
         let (backend, request_id) = (Arc::clone(backend), request_id.clone());
-        Self { kind, backend, path_and_query, content, request_id, trace: None, patience: None }
+        let algorithm = backend.algorithm.or(setting);
+        Self { kind, backend, unsigned, algorithm, content, request_id, trace: None, patience: None }
+    }
+
+    /// What it is signed with: what was settled, or what its node has accepted last, or else what all nodes know.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm.or_else(|| self.backend.vitals.signing.known()).unwrap_or(Algorithm::Sha256)
+    }
+
+    /// Where it goes, signed: the bytes that are hashed are the bytes that are sent.
+    pub fn url(&self) -> String {
+        if self.kind == CallKind::Index {
+            return self.backend.url.clone();
+        }
+        let (call, query) = self.unsigned.split_once('?').unwrap_or((&self.unsigned, ""));
+        let checksum = bbb::sign(self.algorithm(), call, query, &self.backend.secret);
+        let separator = if query.is_empty() { "" } else { "&" };
+        format!("{}{call}?{query}{separator}checksum={checksum}", self.backend.url)
     }
 }
 
@@ -287,5 +341,60 @@ impl fmt::Debug for NodeRequest {
             .field("kind", &self.kind)
             .field("backend", &self.backend.id)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    fn cluster(taken: Algorithm) -> Memory {
+        Memory::new().frontend("school", "secret").backend("n1", &[]).replies_success().node_takes("n1", taken)
+    }
+
+    async fn asked(cluster: &Memory, setting: Option<Algorithm>) -> Result<Reply, Fault> {
+        let request =
+            NodeRequest { algorithm: setting, ..cluster.signed(CallKind::End, "m1", "n1").facts.signature()?.clone() };
+        cluster.ports().nodes.ask(request).await
+    }
+
+    #[tokio::test]
+    async fn what_a_node_takes_is_found_out_once() {
+        for taken in Algorithm::ALL {
+            let cluster = cluster(taken);
+            asked(&cluster, None).await.unwrap();
+            let tries = cluster.requests().len();
+            asked(&cluster, None).await.unwrap();
+            assert_eq!(cluster.requests().len(), tries + 1, "{taken}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_algorithm_that_is_settled_is_the_only_one() {
+        let cluster = cluster(Algorithm::Sha512);
+        let refused = asked(&cluster, Some(Algorithm::Sha1)).await.unwrap_err();
+        assert!(matches!(refused, Fault::Node { failure: NodeFailure::SecretRefused, .. }));
+        assert_eq!(cluster.requests().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_node_that_takes_another_algorithm_than_before_is_followed() {
+        let cluster = cluster(Algorithm::Sha1);
+        asked(&cluster, None).await.unwrap();
+        let cluster = cluster.node_takes("n1", Algorithm::Sha384);
+        cluster.backend_named("n1").vitals.signing.learn(Algorithm::Sha1);
+        asked(&cluster, None).await.unwrap();
+        assert_eq!(cluster.backend_named("n1").vitals.signing.known(), Some(Algorithm::Sha384));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_secret_is_one_fault() {
+        let cluster = cluster(Algorithm::Sha1).node_replies(
+            "n1",
+            "<response><returncode>FAILED</returncode><messageKey>checksumError</messageKey></response>",
+        );
+        assert!(matches!(asked(&cluster, None).await, Err(Fault::Node { failure: NodeFailure::SecretRefused, .. })));
+        assert_eq!(cluster.backend_named("n1").vitals.signing.known(), None);
     }
 }

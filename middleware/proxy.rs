@@ -68,7 +68,10 @@ impl Service<Call> for ProxyService {
 
     fn call(&mut self, call: Call) -> StageFuture {
         match call.facts.signature() {
-            Ok(request) => Either::Right(Box::pin(self.nodes.ask(request.clone()))),
+            Ok(request) => {
+                let (nodes, request) = (Arc::clone(&self.nodes), request.clone());
+                Either::Right(Box::pin(async move { nodes.ask(request).await }))
+            }
             Err(fault) => refuse(fault),
         }
     }

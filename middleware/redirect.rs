@@ -23,7 +23,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::future::{Either, ready};
+use futures_util::future::Either;
 use http::HeaderValue;
 use serde::Deserialize;
 use tower::Service;
@@ -73,29 +73,30 @@ impl Service<Call> for RedirectService {
             Ok(request) => request.clone(),
             Err(fault) => return refuse(fault),
         };
-        if call.redirects() {
-            return Either::Left(ready(to_the_node(&request)));
-        }
-        let backend = request.backend.id;
-        let reply = self.nodes.send(request);
+        let (nodes, redirects) = (Arc::clone(&self.nodes), call.redirects());
         Either::Right(Box::pin(async move {
-            let reply = reply.await?;
-            // Old nodes answer errors with a redirect even here.
+            // A join is not tried again with another checksum: a browser cannot, and old nodes answer errors with a redirect.
+            let request = nodes.settle(request).await;
+            if redirects {
+                return to_the_node(&request);
+            }
+            let backend = request.backend.id;
+            let reply = nodes.send(request).await?;
             if reply.location.is_some() { Ok(reply) } else { reply.read(backend) }
         }))
     }
 }
 
 fn to_the_node(request: &NodeRequest) -> Result<Reply, Fault> {
-    let backend = &request.backend;
-    let address = HeaderValue::try_from(format!("{}{}", backend.url, request.path_and_query))
-        .map_err(|_| Fault::Internal(format!("the URL of backend {} cannot stand in a header", backend.id)))?;
+    let address = HeaderValue::try_from(request.url())
+        .map_err(|_| Fault::Internal(format!("the URL of backend {} cannot stand in a header", request.backend.id)))?;
     Ok(Reply::redirect(address))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bbb::Algorithm;
     use crate::memory::Memory;
 
     fn cluster() -> Memory {
@@ -108,6 +109,18 @@ mod tests {
         let reply = cluster.ask(Redirect {}, cluster.signed(CallKind::Join, "m1", "n1")).await.unwrap();
         assert_eq!(reply.status, 302);
         assert!(cluster.requests().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_the_node_takes_is_asked_before_a_browser_is_sent_there() {
+        let cluster = cluster().node_takes("n1", Algorithm::Sha1);
+        for _ in 0..2 {
+            let reply = cluster.ask(Redirect {}, cluster.signed(CallKind::Join, "m1", "n1")).await.unwrap();
+            let address = reply.location.unwrap();
+            assert_eq!(address.to_str().unwrap().rsplit_once("checksum=").unwrap().1.len(), 40);
+        }
+        let joins = cluster.requests().iter().filter(|request| request.kind == CallKind::Join).count();
+        assert_eq!((joins, cluster.requests().len()), (0, 4), "and never again");
     }
 
     #[tokio::test]

@@ -169,8 +169,7 @@ impl Nodes for HttpNodes {
 /// Writes the request. All that a client's request leaves in it is what the stages signed, and its name.
 fn message(request: &NodeRequest) -> Result<Request<Full<Bytes>>, NodeFailure> {
     // The backend's own part has been called before: what cannot be called is a query too long for any request line.
-    let uri = Uri::try_from(format!("{}{}", request.backend.url, request.path_and_query))
-        .map_err(|_| NodeFailure::Status(StatusCode::URI_TOO_LONG.as_u16()))?;
+    let uri = Uri::try_from(request.url()).map_err(|_| NodeFailure::Status(StatusCode::URI_TOO_LONG.as_u16()))?;
     let mut message = Request::new(Full::default());
     *message.uri_mut() = uri;
     let headers = message.headers_mut();

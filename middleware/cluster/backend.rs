@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{LoadModel, NodeState, Refusal, Tags, Vitals};
-use crate::bbb::Secret;
+use crate::bbb::{Algorithm, Secret};
 
 /// The identity of a [`Backend`] in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub struct Backend {
     pub url: String,
     /// What the node's checksums are made with.
     pub secret: Secret,
+    /// The only algorithm of its checksums. `None`: it is found out.
+    pub algorithm: Option<Algorithm>,
     /// What a frontend may ask for.
     pub tags: Tags,
     /// How much a unit of load counts here: 2.0 is a node half as strong as one at 1.0.

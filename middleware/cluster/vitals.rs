@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::overload::Overload;
-use super::{AgentReport, Circuit, Health, LoadModel, NodeState, OverloadBounds, Seats};
+use super::{AgentReport, Circuit, Health, LoadModel, NodeState, OverloadBounds, Seats, Signing};
 use crate::bbb::ScopedId;
 
 /// The moving figures of a backend. They belong to the backend, not to a snapshot of its settings.
@@ -13,6 +13,8 @@ use crate::bbb::ScopedId;
 pub struct Vitals {
     /// Keeps calls from a node that does not answer.
     pub circuit: Circuit,
+    /// What its checksums are made with.
+    pub signing: Signing,
     seen: Mutex<Seen>,
     occupancy: Mutex<Occupancy>,
 }

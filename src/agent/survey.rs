@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use b3scale_middleware::Fault;
-use b3scale_middleware::bbb::{Algorithm, CallKind, Params, xml};
+use b3scale_middleware::bbb::{CallKind, Params, xml};
 use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Tags, Vitals};
 use b3scale_middleware::ports::{NodeRequest, Nodes};
 use bytes::Bytes;
@@ -22,7 +22,7 @@ const REQUEST_ID: HeaderValue = HeaderValue::from_static("b3scaleagent");
 /// The node, as it is asked.
 #[derive(Clone)]
 pub(super) struct Surveyor {
-    nodes: HttpNodes,
+    nodes: Arc<dyn Nodes>,
     node: Arc<Backend>,
 }
 
@@ -32,13 +32,14 @@ impl Surveyor {
             id: BackendId(Uuid::nil()),
             url: node.url.clone(),
             secret: node.secret.clone(),
+            algorithm: None,
             tags: Tags::default(),
             load_factor: 1.0,
             admin_state: AdminState::Ready,
             vitals: Arc::new(Vitals::default()),
             version: 0,
         };
-        Ok(Self { nodes: HttpNodes::new(settings)?, node: Arc::new(node) })
+        Ok(Self { nodes: Arc::new(HttpNodes::new(settings)?), node: Arc::new(node) })
     }
 
     /// What the node says of its meetings. Strangers to us have no id of the node's there.
@@ -47,8 +48,8 @@ impl Surveyor {
     /// Why it cannot be asked, or what is wrong with its answer.
     pub(super) async fn meetings(self) -> Result<Vec<SnapshotMeeting>, String> {
         let (call, params) = (CallKind::GetMeetings, Params::default());
-        let request = NodeRequest::signed(call, &params, None, &self.node, Algorithm::Sha256, &REQUEST_ID);
-        let reply = self.nodes.send(request).await.map_err(|fault| match fault {
+        let request = NodeRequest::new(call, &params, None, &self.node, None, &REQUEST_ID);
+        let reply = self.nodes.ask(request).await.map_err(|fault| match fault {
             // There is only one node here, and it has no id.
             Fault::Node { failure, .. } => failure.to_string(),
             other => other.to_string(),

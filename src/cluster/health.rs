@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use b3scale_middleware::bbb::{Algorithm, CallKind, Params};
+use b3scale_middleware::bbb::{CallKind, Params};
 use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Health, Meeting, NodeState};
 use b3scale_middleware::ports::NodeRequest;
 use b3scale_middleware::{Fault, NodeFailure, Reply};
@@ -261,9 +261,9 @@ impl Cluster {
 
     pub(super) async fn ask(&self, backend: &Arc<Backend>, kind: CallKind, params: &Params) -> Result<Reply, Fault> {
         let request_id = HeaderValue::from_static("b3scaled-health");
-        let signed = NodeRequest::signed(kind, params, None, backend, Algorithm::Sha256, &request_id);
+        let request = NodeRequest::new(kind, params, None, backend, None, &request_id);
         let Inner { nodes, .. } = &*self.0;
-        nodes.ask(NodeRequest { patience: Some(PATIENCE), ..signed }).await
+        nodes.ask(NodeRequest { patience: Some(PATIENCE), ..request }).await
     }
 }
 

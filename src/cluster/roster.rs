@@ -81,7 +81,12 @@ impl Roster {
 
     fn adopted(&self, row: Backend) -> Arc<Backend> {
         match self.backends.get(&row.id) {
-            Some(known) if known.url == row.url => Arc::new(Backend { vitals: Arc::clone(&known.vitals), ..row }),
+            Some(known) if known.url == row.url => {
+                if known.secret != row.secret {
+                    known.vitals.signing.forget();
+                }
+                Arc::new(Backend { vitals: Arc::clone(&known.vitals), ..row })
+            }
             // What was seen at another address says nothing of this one.
             Some(_) | None => {
                 // What overload and load are, all of them were told.

@@ -114,6 +114,7 @@ fn backend(row: &Row) -> Result<Backend, StoreError> {
         id: BackendId(column(TABLE, row, "id")?),
         url: column(TABLE, row, "url")?,
         secret: secret.ok_or_else(|| unreadable(TABLE, row, "its secret is empty"))?,
+        algorithm: None,
         tags: tags.into_iter().collect(),
         load_factor: column(TABLE, row, "load_factor")?,
         admin_state: word(TABLE, row, "admin_state")?,

@@ -21,6 +21,11 @@ impl Algorithm {
     /// Every algorithm, the weakest first.
     pub const ALL: [Self; 4] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
 
+    /// Every algorithm, the strongest first.
+    pub fn strongest_first() -> impl DoubleEndedIterator<Item = Self> {
+        Self::ALL.into_iter().rev()
+    }
+
     /// The algorithm whose checksums have that many hex digits.
     pub fn of_length(hex_len: usize) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.bytes() * 2 == hex_len)
