@@ -118,6 +118,9 @@ pub enum NodeFailure {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// It was found to be gone while the call waited for it.
+    #[error("it does not answer any more")]
+    Lost,
     /// An HTTP status that is no answer of the BBB API.
     #[error("HTTP status {0}")]
     Status(u16),
@@ -145,6 +148,7 @@ impl NodeFailure {
             NodeFailure::Unreachable(_) => "unreachable",
             NodeFailure::Broken(_) => "broken",
             NodeFailure::Silent { .. } => "silent",
+            NodeFailure::Lost => "lost",
             // That the call was too large is no failing of the node.
             NodeFailure::Status(413 | 414) => "oversized",
             NodeFailure::Status(_) => "status",
@@ -158,7 +162,9 @@ impl NodeFailure {
     /// Whether the node does not answer at all, whatever it is asked.
     pub fn is_silence(&self) -> bool {
         match self {
-            NodeFailure::Unreachable(_) | NodeFailure::Broken(_) | NodeFailure::Silent { .. } => true,
+            NodeFailure::Unreachable(_) | NodeFailure::Broken(_) | NodeFailure::Silent { .. } | NodeFailure::Lost => {
+                true
+            }
             NodeFailure::Status(_)
             | NodeFailure::Garbled(_)
             | NodeFailure::TooLarge { .. }
@@ -328,6 +334,7 @@ impl Fault {
                 | NodeFailure::Status(413 | 414) => false,
                 NodeFailure::Broken(_)
                 | NodeFailure::Silent { .. }
+                | NodeFailure::Lost
                 | NodeFailure::Status(_)
                 | NodeFailure::Garbled(_)
                 | NodeFailure::TooLarge { .. } => true,

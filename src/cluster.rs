@@ -38,8 +38,9 @@ use uuid::Uuid;
 
 use crate::offload;
 use crate::store::{NewServer, Store, StoreError};
+use crate::upstream::Patience;
 use arrivals::Arrivals;
-use guard::Guard;
+use guard::{Guard, Lines};
 use pulse::Pulse;
 use seats::Gates;
 use view::View;
@@ -62,6 +63,9 @@ struct Inner {
     store: Store,
     view: View,
     nodes: Arc<dyn Nodes>,
+    /// The calls that wait for nodes.
+    lines: Lines,
+    patience: Patience,
     pulse: watch::Sender<Pulse>,
     /// How much is known of what was seen of each node. Held while that is taken in, so that nothing older comes after it.
     seqs: Mutex<HashMap<BackendId, Seq>>,
@@ -108,7 +112,7 @@ impl Cluster {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn start(store: Store, nodes: Arc<dyn Nodes>) -> Result<Self, StoreError> {
+    pub async fn start(store: Store, nodes: Arc<dyn Nodes>, patience: Patience) -> Result<Self, StoreError> {
         let id = Uuid::new_v4();
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let introduction = NewServer { id, address: String::new(), version, pipeline_hash: String::new() };
@@ -118,6 +122,8 @@ impl Cluster {
             store,
             view: View::default(),
             nodes,
+            lines: Lines::default(),
+            patience,
             pulse: watch::Sender::new(Pulse::default()),
             seqs: Mutex::default(),
             look_ups: DashMap::new(),

@@ -155,7 +155,7 @@ impl Assembly {
         counted: Option<PrometheusHandle>,
     ) -> Result<Self, ServeError> {
         let nodes = Arc::new(HttpNodes::new(config.upstream.clone())?);
-        let cluster = Cluster::start(store.clone(), nodes).await?;
+        let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience).await?;
         let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports())?);
         let router: Arc<dyn Router> = Arc::<Pipeline>::clone(&pipeline);
         let readiness: Arc<dyn Readiness> = Arc::new(Trusted(cluster.clone()));

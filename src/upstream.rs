@@ -4,6 +4,7 @@
 //! bounded in time and size. No error text ever holds the query, which is signed.
 
 mod failure;
+mod pace;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use tower_http::decompression::{Decompression, DecompressionBody};
 
 use crate::telemetry::catalog::BACKEND_RETRIES;
 use crate::tls::{self, Connector};
+use pace::Paced;
 
 pub use crate::tls::CaFileError;
 
@@ -39,6 +41,22 @@ const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlen
 /// A BBB node's nginx closes a connection that has been idle for 65 s. Ours are given up well before.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// How long a call waits for its node before the node is asked whether it is there, and how long it may take to say so.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Between two probes of a node that a call waits for.
+    pub first_byte: Duration,
+    /// How long the answer to a probe may take.
+    pub probe: Duration,
+}
+
+impl Default for Patience {
+    /// Two nodes that hang, one after the other, take a create less than ten seconds.
+    fn default() -> Self {
+        Self { first_byte: Duration::from_secs(2), probe: Duration::from_millis(2500) }
+    }
+}
+
 /// Limits of the client, and whom it trusts.
 #[derive(Clone, Debug)]
 pub struct UpstreamSettings {
@@ -48,6 +66,10 @@ pub struct UpstreamSettings {
     pub answer: Duration,
     /// The same for a create, in which a node fetches slides and plugins.
     pub create: Duration,
+    /// How long an answer that has begun may stall.
+    pub stall: Duration,
+    /// When a node that calls wait for is probed.
+    pub patience: Patience,
     /// The most bytes an answer may have, after decompression.
     pub largest_answer: usize,
     /// A PEM file of certificate authorities that are trusted beside those of the system.
@@ -60,6 +82,8 @@ impl Default for UpstreamSettings {
             connect: Duration::from_secs(5),
             answer: Duration::from_secs(15),
             create: Duration::from_secs(60),
+            stall: Duration::from_secs(4),
+            patience: Patience::default(),
             largest_answer: 32 << 20,
             ca_file: None,
         }
@@ -143,7 +167,7 @@ impl HttpNodes {
             return Err(NodeFailure::Status(head.status.as_u16()));
         }
         let limit = self.settings.largest_answer;
-        let body = Limited::new(body, limit).collect().boxed();
+        let body = Limited::new(Paced::new(body, self.settings.stall), limit).collect().boxed();
         let body = body.await.map_err(|error| failure::of_body(&*error, limit))?;
         let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
         let content_type = content_type.unwrap_or(HeaderValue::from_static("text/xml;charset=utf-8"));

@@ -60,9 +60,14 @@ impl Circuit {
         (state.failures, state.opened) = (0, None);
     }
 
-    fn fail(&self, now: Instant) -> bool {
+    /// The node is not there: no call is sent for a while. Returns whether that has just opened the circuit.
+    pub fn trip(&self, now: Instant) -> bool {
+        self.fail(FAILURES_TO_OPEN, now)
+    }
+
+    fn fail(&self, count: u32, now: Instant) -> bool {
         let mut state = self.state();
-        state.failures = state.failures.saturating_add(1);
+        state.failures = state.failures.saturating_add(count);
         let opens = state.failures >= FAILURES_TO_OPEN && state.opened.is_none();
         if state.failures >= FAILURES_TO_OPEN {
             state.opened = Some(now);
@@ -83,7 +88,7 @@ impl Passage {
 
     /// The node did not answer. Returns whether that has just opened the circuit.
     pub fn failed(self, now: Instant) -> bool {
-        self.0.fail(now)
+        self.0.fail(1, now)
     }
 }
 
@@ -108,6 +113,13 @@ mod tests {
         assert!(circuit.is_open() && circuit.admit(now).is_err());
         circuit.admit(now + REST).expect("one is let through").answered();
         assert!(!circuit.is_open() && circuit.admit(now).is_ok());
+    }
+
+    #[test]
+    fn a_node_that_is_found_missing_is_left_alone_at_once() {
+        let (circuit, now) = (Circuit::default(), Instant::now());
+        assert!(circuit.trip(now) && !circuit.trip(now));
+        assert!(circuit.admit(now).is_err() && circuit.admit(now + REST).is_ok());
     }
 
     #[test]

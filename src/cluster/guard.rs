@@ -1,28 +1,38 @@
 //! The way to the nodes through their circuits: a node that does not answer holds no calls.
 
+mod lines;
+
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::bbb::{CallKind, Params};
 use b3scale_middleware::cluster::{Backend, Passage};
 use b3scale_middleware::ports::{NodeRequest, Nodes};
 use b3scale_middleware::{Fault, NodeFailure, Reply};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
+use http::HeaderValue;
 
 use super::{Cluster, Inner};
 use crate::offload;
-use crate::telemetry::catalog::{BACKEND_CALL_SECONDS, BACKEND_CALLS};
+use crate::telemetry::catalog::{BACKEND_CALL_SECONDS, BACKEND_CALLS, PROBES};
+use crate::upstream::Patience;
 
-/// Sends what a backend's circuit lets through. Health checks go past it: they are how a circuit closes again.
+pub(super) use lines::Lines;
+use lines::Probe;
+
+/// Sends what a backend's circuit lets through. Health checks and probes go past it: they are how a circuit closes again.
 pub(super) struct Guard {
     nodes: Arc<dyn Nodes>,
+    lines: Lines,
+    patience: Patience,
     cluster: Weak<Inner>,
 }
 
 impl Guard {
     pub(super) fn of(cluster: &Arc<Inner>) -> Self {
-        Self { nodes: Arc::clone(&cluster.nodes), cluster: Arc::downgrade(cluster) }
+        let (nodes, lines) = (Arc::clone(&cluster.nodes), cluster.lines.clone());
+        Self { nodes, lines, patience: cluster.patience, cluster: Arc::downgrade(cluster) }
     }
 }
 
@@ -39,21 +49,25 @@ impl Nodes for Guard {
         };
         // A join may be answered by a redirect; anything else is a document, and counts as what that says.
         let (is_document, id) = (request.kind != CallKind::Join, backend.id);
+        let mut line = self.lines.take(id);
         let reply = self.nodes.send(request);
-        let cluster = self.cluster.clone();
+        let (cluster, pause) = (self.cluster.clone(), self.patience.first_byte);
         async move {
             let waiting = Waiting { backend: &backend, since: Instant::now(), answered: false };
-            let reply = reply.await;
-            let reply = match reply {
+            let probe = |right| {
+                if let Some(inner) = cluster.upgrade() {
+                    Cluster(inner).probe(&backend, right);
+                }
+            };
+            let reply = match line.wait(reply, pause, probe).await {
                 Ok(reply) if is_document => offload::CALLS.work(reply.body.len(), move || reply.read(id)).await,
                 reply => reply,
             };
             waiting.count(&reply);
-            if has_opened(passage, &reply) {
-                tracing::warn!(backend.id = %backend.id, backend.url = %backend.url, "A node is left alone for a while");
-                if let Some(inner) = cluster.upgrade() {
-                    Cluster(inner).suspect(&backend);
-                }
+            if has_opened(passage, &reply)
+                && let Some(inner) = cluster.upgrade()
+            {
+                Cluster(inner).suspect(&backend);
             }
             reply
         }
@@ -103,8 +117,37 @@ fn has_opened(passage: Passage, reply: &Result<Reply, Fault>) -> bool {
 }
 
 impl Cluster {
-    /// Lets a node be asked at once that may have failed.
+    /// Cuts the calls that wait for a node, and sends it no others for a while.
+    pub(super) fn cut_calls(&self, backend: &Backend) {
+        if backend.vitals.circuit.trip(Instant::now()) {
+            self.suspect(backend);
+        }
+        self.0.lines.cut(backend.id);
+    }
+
+    /// Asks a node for its version, for which it needs no time. Without an answer its calls are cut.
+    fn probe(&self, backend: &Arc<Backend>, right: Probe) {
+        let (cluster, backend) = (self.clone(), Arc::clone(backend));
+        let request_id = HeaderValue::from_static("b3scaled-probe");
+        let question = NodeRequest::new(CallKind::Index, &Params::default(), None, &backend, None, &request_id);
+        let patience = Some(self.0.patience.probe);
+        let answer = self.0.nodes.send(NodeRequest { patience, ..question });
+        self.spawn(async move {
+            let answer = answer.await;
+            // Whatever HTTP it speaks, somebody is there.
+            let silence = answer.err().filter(|fault| matches!(fault, Fault::Node { failure, .. } if failure.is_silence()));
+            PROBES.with([if silence.is_none() { "answered" } else { "missed" }]).increment(1);
+            if let Some(fault) = silence {
+                tracing::warn!(backend.id = %backend.id, %fault, "Cutting the calls that wait for a node: its probe was not answered");
+                cluster.cut_calls(&backend);
+            }
+            drop(right);
+        });
+    }
+
+    /// The circuit of a node has opened. Lets the node be asked at once.
     fn suspect(&self, backend: &Backend) {
+        tracing::warn!(backend.id = %backend.id, backend.url = %backend.url, "Circuit opened");
         let (cluster, id) = (self.clone(), backend.id);
         self.spawn(async move {
             if let Err(error) = cluster.noted(cluster.0.store.hasten_poll(id, Duration::ZERO).await) {

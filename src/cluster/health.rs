@@ -222,7 +222,11 @@ impl Cluster {
 
     /// Notes how a node fares, and says so when that is another state than before.
     fn see(&self, backend: &Backend, health: Health, error: Option<&str>) {
+        let was_lost = backend.is_lost();
         let before = backend.vitals.see(health, error);
+        if health.is_lost() && !was_lost {
+            self.cut_calls(backend);
+        }
         let (id, url) = (backend.id, &backend.url);
         match (before, health.state) {
             (NodeState::Init | NodeState::Error, NodeState::Ready) => {

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 
 use super::answers::{self, Failure, Reply};
+
+/// Between two bytes of an answer that trickles.
+const TRICKLE: Duration = Duration::from_millis(20);
 
 /// What goes wrong with a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,10 @@ pub enum Misbehaviour {
     Stall,
     /// Does what was asked and never answers.
     StallAfter,
+    /// Does what was asked, sends the head of the answer and never its body.
+    HeadOnly,
+    /// Does what was asked and sends a byte of an answer now and then, for ever.
+    Trickle,
     /// Answers with this HTTP status and a page, as nginx does without its server behind. Does nothing.
     Status(u16),
     /// Closes the connection instead of an answer, and does nothing.
@@ -38,6 +45,8 @@ pub enum Misbehaviour {
     Version,
     /// Says that the checksum is wrong. Does nothing.
     WrongChecksum,
+    /// Refuses the call with this message key. Does nothing.
+    Refuse(&'static str),
     /// Waits so long, then does what was asked and answers well.
     Slow(Duration),
     /// Does what was asked and compresses the answer, whether or not the caller can read that.
@@ -71,6 +80,14 @@ pub(super) async fn play(how: Option<Misbehaviour>, carry_out: impl FnOnce() -> 
             return Err(Cut);
         }
         Some(Misbehaviour::HalfBody) => return Ok(half(carry_out())),
+        Some(Misbehaviour::HeadOnly) => {
+            carry_out();
+            return Ok(streamed(stream::pending()));
+        }
+        Some(Misbehaviour::Trickle) => {
+            carry_out();
+            return Ok(streamed(trickle()));
+        }
         Some(Misbehaviour::EndlessXml) => return Ok(endless()),
         Some(Misbehaviour::Status(code)) => {
             answers::html(StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY), "Misbehaving")
@@ -79,6 +96,7 @@ pub(super) async fn play(how: Option<Misbehaviour>, carry_out: impl FnOnce() -> 
         Some(Misbehaviour::Html) => answers::html(StatusCode::OK, "Welcome to nginx!"),
         Some(Misbehaviour::Empty) => answers::reply(StatusCode::OK, "text/xml;charset=utf-8", ""),
         Some(Misbehaviour::Version) => answers::index(""),
+        Some(Misbehaviour::Refuse(key)) => Failure::key(key, "This node refuses the call.").reply(),
         Some(Misbehaviour::WrongChecksum) => Failure::key("checksumError", "Checksums do not match").reply(),
         Some(Misbehaviour::Gzip) => compressed(carry_out()),
     };
@@ -121,6 +139,17 @@ fn endless() -> Response<Body> {
             Some((Ok(Frame::data(next)), None))
         }
     });
+    streamed(parts)
+}
+
+fn trickle() -> impl Stream<Item = Result<Frame<Bytes>, Cut>> {
+    stream::unfold((), |()| async {
+        tokio::time::sleep(TRICKLE).await;
+        Some((Ok(Frame::data(Bytes::from_static(b" "))), ()))
+    })
+}
+
+fn streamed(parts: impl Stream<Item = Result<Frame<Bytes>, Cut>> + Send + 'static) -> Response<Body> {
     answers::reply(StatusCode::OK, "text/xml;charset=utf-8", "").map(|_| BodyExt::boxed_unsync(StreamBody::new(parts)))
 }
 

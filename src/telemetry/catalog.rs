@@ -91,6 +91,8 @@ catalog! {
         "Calls of frontends for the node, and what came of them. left_alone: not sent, the circuit being open; abandoned: whoever asked has hung up; oversized: more than the node takes.";
     Histogram BACKEND_CALL_SECONDS = "b3scale_backend_call_duration_seconds" [backend]
         "How long the node took for a call of a frontend that it answered.";
+    Counter PROBES = "b3scale_probes_total" [outcome = "answered" | "missed"]
+        "Times that a node was asked for its version because calls waited for it. missed: no answer, and the calls were cut.";
     Counter BACKEND_RETRIES = "b3scale_backend_retries_total" []
         "Calls sent to a node once more because it had just closed the connection.";
     Counter POLLS = "b3scale_polls_total" [outcome = "answered" | "missed" | "late" | "failed"]

@@ -6,6 +6,7 @@ use b3scale_middleware::NodeFailure;
 use http_body_util::LengthLimitError;
 
 use super::ClientError;
+use super::pace::Stalled;
 use crate::causes::{causes, find};
 
 /// Whether the connection was closed before a byte of an answer came.
@@ -28,6 +29,9 @@ pub(super) fn of_client(error: &ClientError) -> NodeFailure {
 pub(super) fn of_body(error: &(dyn Error + 'static), limit: usize) -> NodeFailure {
     if find::<LengthLimitError>(error).is_some() {
         return NodeFailure::TooLarge { limit };
+    }
+    if let Some(stalled) = find::<Stalled>(error) {
+        return NodeFailure::Silent { seconds: stalled.pause.as_secs().max(1) };
     }
     match find::<hyper::Error>(error) {
         Some(_) => NodeFailure::Broken(causes(error)),

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use b3scale::node::Misbehaviour;
-use b3scale::upstream::UpstreamSettings;
+use b3scale::upstream::{Patience, UpstreamSettings};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
-use b3scale_support::{ClusterOptions, TestCluster};
+use b3scale_support::{ClusterOptions, TestCluster, within};
+use futures_util::future::{join, join_all};
 
 /// A cluster that waits for a create as long as it takes here, and not for a minute.
 async fn impatient(nodes: usize) -> TestCluster {
@@ -72,4 +73,94 @@ async fn a_node_that_is_waited_for_holds_no_connection_to_the_database() {
         _ = other => {}
     }
     assert_eq!(cluster.homes("Lecture"), [1]);
+}
+
+/// A cluster whose calls end only by a probe or with their node: every other limit is longer than any test.
+async fn probing(nodes: usize) -> TestCluster {
+    let (soon, never) = (Duration::from_millis(100), Duration::from_secs(3600));
+    let patience = Patience { first_byte: soon, probe: soon };
+    let upstream =
+        UpstreamSettings { create: never, answer: never, stall: soon, patience, ..UpstreamSettings::default() };
+    TestCluster::with(ClusterOptions { nodes, upstream, ..ClusterOptions::default() }).await
+}
+
+fn asked(cluster: &TestCluster, node: usize, call: &str) -> usize {
+    cluster.nodes[node].calls().iter().filter(|seen| seen.call == call).count()
+}
+
+#[tokio::test]
+async fn a_create_on_a_node_that_hangs_goes_to_the_next_and_its_copy_is_ended() {
+    for silence in [Misbehaviour::Stall, Misbehaviour::StallAfter, Misbehaviour::HeadOnly, Misbehaviour::Trickle] {
+        let cluster = probing(2).await;
+        cluster.nodes[0].misbehave_on("create", silence.clone());
+        cluster.nodes[0].misbehave_on("index", silence.clone());
+        for number in 0..2 {
+            let query = format!("name=Lesson&meetingID=m{number}");
+            within("the create is answered", cluster.call(CallKind::Create, &query)).await.success();
+        }
+        assert!(asked(&cluster, 0, "create") > 0, "{silence:?}");
+        assert_eq!(cluster.nodes[1].meetings().len(), 2, "{silence:?}");
+        cluster.nodes[0].behave();
+        cluster.cluster.look_round().await;
+        cluster.until_node(0, "the copy is ended", |node| node.meetings().is_empty()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_slow_create_on_a_node_that_answers_its_probes_is_waited_for() {
+    let cluster = probing(1).await;
+    cluster.nodes[0].misbehave_on("create", Misbehaviour::Slow(Duration::from_secs(1)));
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    assert!(asked(&cluster, 0, "index") > 0, "it was asked whether it is there");
+    assert_eq!(asked(&cluster, 0, "create"), 1);
+}
+
+#[tokio::test]
+async fn all_calls_that_wait_for_a_node_share_one_probe_and_are_cut_by_it() {
+    let cluster = probing(1).await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    for call in ["getMeetingInfo", "end", "join", "getSessions", "index"] {
+        cluster.nodes[0].misbehave_on(call, Misbehaviour::Stall);
+    }
+    let calls = [
+        (CallKind::GetMeetingInfo, "meetingID=m1"),
+        (CallKind::End, "meetingID=m1"),
+        (CallKind::Join, "meetingID=m1&fullName=Ada&role=VIEWER&redirect=false"),
+        (CallKind::GetSessions, ""),
+    ];
+    let waiting = calls.iter().cycle().take(20).map(|(kind, query)| cluster.call(*kind, query));
+    for answer in within("they are cut", join_all(waiting)).await {
+        assert_eq!(answer.failed(), "internalError");
+    }
+    assert_eq!(asked(&cluster, 0, "index"), 1);
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_a_node_are_cut_when_another_server_finds_it_lost() {
+    let cluster = probing(1).await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    cluster.nodes[0].misbehave_on("getMeetingInfo", Misbehaviour::Stall);
+    let waiting = cluster.call(CallKind::GetMeetingInfo, "meetingID=m1");
+    let losing = async {
+        let asked = |node: &b3scale::node::NodeState| node.calls().any(|call| call.call == "getMeetingInfo");
+        cluster.until_node(0, "the node is asked", asked).await;
+        cluster.nodes[0].misbehave_on("getMeetings", Misbehaviour::CutConnection);
+        let other = cluster.another_server().await;
+        for _ in 0..3 {
+            other.look_round().await;
+        }
+    };
+    let (answer, ()) = within("it is cut", join(waiting, losing)).await;
+    assert_eq!(answer.failed(), "internalError");
+}
+
+#[tokio::test]
+async fn an_answer_that_has_begun_and_stalls_is_cut_though_the_node_answers_its_probes() {
+    for silence in [Misbehaviour::HeadOnly, Misbehaviour::Trickle] {
+        let cluster = probing(1).await;
+        cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+        cluster.nodes[0].misbehave_on("getMeetingInfo", silence.clone());
+        let answer = within("it is cut", cluster.call(CallKind::GetMeetingInfo, "meetingID=m1")).await;
+        assert_eq!(answer.failed(), "internalError", "{silence:?}");
+    }
 }

@@ -12,7 +12,7 @@ use b3scale::node::{Node, NodeOptions};
 use b3scale::pipeline::Pipeline;
 use b3scale::serve::Assembly;
 use b3scale::store::Store;
-use b3scale::upstream::UpstreamSettings;
+use b3scale::upstream::{Patience, UpstreamSettings};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{Backend, FrontendSettings, NodeState};
 use b3scale_middleware::ports::Directory;
@@ -200,7 +200,7 @@ impl TestCluster {
     /// What another server of the same cluster knows. It has no port, and asks no node unless it takes one.
     pub async fn another_server(&self) -> Cluster {
         let store = Store::connect(self.database.url(), 4).await.unwrap();
-        Cluster::start(store, self.cluster.ports().nodes).await.unwrap()
+        Cluster::start(store, self.cluster.ports().nodes, Patience::default()).await.unwrap()
     }
 
     /// The state the server sees a node in.

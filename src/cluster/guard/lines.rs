@@ -1,0 +1,98 @@
+//! The calls that wait for each node, and how they are cut.
+//!
+//! A slow answer cuts no call: a create may fetch slides for a minute. What cuts a call is that its node is not there. So a call
+//! that waits for long has the node asked for its version, by one probe at a time for all that wait. A probe without an answer
+//! cuts them all, and so does the news that the node is lost.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use b3scale_middleware::cluster::BackendId;
+use b3scale_middleware::{Fault, NodeFailure, Reply};
+use dashmap::DashMap;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+/// The lines to all nodes for which calls wait. Clones are the same lines.
+#[derive(Clone, Default)]
+pub(in crate::cluster) struct Lines(Arc<DashMap<BackendId, Arc<Line>>>);
+
+/// The line to one node.
+#[derive(Default)]
+pub(super) struct Line {
+    cuts: watch::Sender<()>,
+    probing: AtomicBool,
+}
+
+impl Lines {
+    /// Cuts every call that waits for the node.
+    pub(in crate::cluster) fn cut(&self, id: BackendId) {
+        if let Some(line) = self.0.get(&id) {
+            line.cuts.send_replace(());
+        }
+    }
+
+    /// Takes a place on the line to a node.
+    pub(super) fn take(&self, id: BackendId) -> Held {
+        let entry = self.0.entry(id).or_default();
+        // While the entry is locked nobody takes it for unused.
+        let (line, cut) = (Arc::clone(&entry), entry.cuts.subscribe());
+        drop(entry);
+        Held { id, line, cut, lines: self.clone() }
+    }
+}
+
+/// The place of one call on a line. The line is gone with the last of them.
+pub(super) struct Held {
+    id: BackendId,
+    line: Arc<Line>,
+    cut: watch::Receiver<()>,
+    lines: Lines,
+}
+
+impl Held {
+    /// Waits for an answer until the line is cut. `probe` is told each time that this has taken another `pause`.
+    pub(super) async fn wait(
+        &mut self,
+        answer: impl Future<Output = Result<Reply, Fault>>,
+        pause: Duration,
+        probe: impl Fn(Probe),
+    ) -> Result<Reply, Fault> {
+        let mut answer = pin!(answer);
+        let mut pauses = interval_at(Instant::now() + pause, pause);
+        pauses.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                _ = self.cut.changed() => return Err(Fault::Node { backend: self.id, failure: NodeFailure::Lost }),
+                _ = pauses.tick() => Probe::of(&self.line).into_iter().for_each(&probe),
+            }
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let is_last = |line: &Arc<Line>| Arc::ptr_eq(line, &self.line) && line.cuts.receiver_count() <= 1;
+        self.lines.0.remove_if(&self.id, |_, line| is_last(line));
+    }
+}
+
+/// The right to probe a node, of which there is one at a time.
+pub(super) struct Probe(Arc<Line>);
+
+impl Probe {
+    fn of(line: &Arc<Line>) -> Option<Self> {
+        let is_free = !line.probing.swap(true, Ordering::AcqRel);
+        is_free.then(|| Self(Arc::clone(line)))
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.0.probing.store(false, Ordering::Release);
+    }
+}
