@@ -205,13 +205,18 @@ pub struct Born {
 impl Born {
     /// Reads the answer to a create with those parameters.
     pub fn read(reply: &Reply, backend: BackendId, params: &Params) -> Result<Self, Fault> {
+        let entry = bbb::xml::entry_of_create(&reply.body, params).map_err(|error| Fault::garbled(backend, error))?;
+        Ok(Self { entry: Some(entry), ..Self::of_info(reply, backend)? })
+    }
+
+    /// Reads what a node says of a meeting that it runs.
+    pub fn of_info(reply: &Reply, backend: BackendId) -> Result<Self, Fault> {
         let fields = bbb::xml::fields(&reply.body, ["internalMeetingID", "createTime"]);
         let [internal_id, create_time] = fields.map_err(|error| Fault::garbled(backend, error))?;
         let internal_id = internal_id.filter(|id| !id.is_empty());
         let missing = || Fault::garbled(backend, "a created meeting has no internalMeetingID");
         let create_time = create_time.and_then(|time| time.trim().parse().ok()).unwrap_or_default();
-        let entry = bbb::xml::entry_of_create(&reply.body, params).map_err(|error| Fault::garbled(backend, error))?;
-        Ok(Self { internal_id: internal_id.ok_or_else(missing)?, create_time, entry: Some(entry) })
+        Ok(Self { internal_id: internal_id.ok_or_else(missing)?, create_time, entry: None })
     }
 }
 

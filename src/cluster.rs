@@ -14,6 +14,7 @@ mod guard;
 mod health;
 mod insight;
 mod meetings;
+mod orphans;
 mod presence;
 mod pulse;
 mod reconcile;

@@ -19,9 +19,6 @@ use crate::rest::{
 };
 use crate::store::{BackendFilter, FrontendFilter};
 
-/// A server that has been silent for longer, in seconds, is gone.
-const SILENCE: f64 = 10.0;
-
 /// Show every server, backend and frontend, and why a backend takes no new meetings.
 #[utoipa::path(get, path = "/api/v1/cluster", tag = "cluster",
     responses((status = OK, description = "The cluster, as the server that answers sees it", body = ClusterReport)))]
@@ -38,7 +35,7 @@ pub(super) async fn cluster(State(admin): State<Admin>, _: Caller<Admins>) -> Re
         pipeline_hash: row.server.pipeline_hash,
         started_at: row.started_at.into(),
         beat_age: row.age.as_secs_f64(),
-        alive: row.age.as_secs_f64() < SILENCE,
+        alive: row.alive,
         answering: row.server.id == mine,
         problems: if row.server.id == mine { problems.clone() } else { Vec::new() },
     });

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{ATTEMPT_LIMIT, Cluster, Doubt, Inner};
+use super::{ATTEMPT_LIMIT, Cluster, Doubt, Inner, orphans};
 use crate::store::{Release, StoreError};
 use crate::telemetry::catalog::{CLAIMS_GIVEN_UP, DUTIES};
 
@@ -34,6 +34,9 @@ impl Cluster {
         self.every(POLL_PAUSE, |cluster| async move { cluster.ask_due().await });
         self.every(DUTY_PAUSE, |cluster| async move {
             cluster.duty("end-copies", DUTY_PAUSE, async |cluster| cluster.end_copies().await).await;
+        });
+        self.every(DUTY_PAUSE, |cluster| async move {
+            cluster.duty("settle-orphans", DUTY_PAUSE, async |cluster| orphans::settle(cluster).await).await;
         });
         self.every(DUTY_PAUSE, |cluster| async move { cluster.clear_up().await });
         self.every(DUTY_PAUSE, |cluster| async move { cluster.withdraw_claims().await });
@@ -163,6 +166,7 @@ impl Cluster {
     pub async fn look_round(&self) {
         self.ask_all().await;
         let cleared = async {
+            orphans::settle(self).await?;
             self.end_copies().await?;
             self.reap_claims().await
         };

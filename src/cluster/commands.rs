@@ -15,8 +15,8 @@ use super::{Cluster, Inner};
 use crate::store::Command;
 use crate::telemetry::catalog::{COMMANDS, COMMANDS_WAITING};
 
-/// How long a command is waited for that was not announced, or not heard of.
-const PAUSE: Duration = Duration::from_secs(5);
+/// How long a command is waited for that was not announced, or not heard of, or left behind by a lost server.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// How long a server may take for a command before another one tries.
 const LEASE: Duration = Duration::from_secs(60);
@@ -87,7 +87,7 @@ impl Cluster {
     async fn obey(&self) {
         let Inner { store, .. } = &*self.0;
         loop {
-            let command = match self.noted(store.take_command(LEASE).await) {
+            let command = match self.noted(store.take_command(LEASE, self.0.id).await) {
                 Ok(Some(command)) => command,
                 Ok(None) => return COMMANDS_WAITING.with([]).set(0.0),
                 Err(error) => return tracing::debug!(%error, "The queue of commands could not be looked at"),

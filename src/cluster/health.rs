@@ -50,7 +50,7 @@ struct Answer {
 impl Cluster {
     /// Asks the nodes whose time has come. Does not wait for their answers.
     pub(super) async fn ask_due(&self) {
-        match self.noted(self.0.store.take_polls(MOST_AT_ONCE, LEASE).await) {
+        match self.noted(self.0.store.take_polls(MOST_AT_ONCE, LEASE, self.0.id).await) {
             Ok(polls) => polls.into_iter().for_each(|poll| self.spawn_poll(poll)),
             // That all connections are in use says nothing of the others.
             Err(StoreError::Busy { .. }) => {}
@@ -71,7 +71,7 @@ impl Cluster {
     /// # Errors
     /// Why it did not answer, or could not be asked.
     pub(super) async fn ask_now(&self, id: BackendId) -> Result<(), String> {
-        match self.noted(self.0.store.take_poll(id, LEASE).await) {
+        match self.noted(self.0.store.take_poll(id, LEASE, self.0.id).await) {
             Ok(Some(poll)) => self.poll(&poll).await,
             Ok(None) => Err(format!("there is no backend {id}")),
             Err(error) => Err(error.to_string()),

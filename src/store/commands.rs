@@ -49,22 +49,23 @@ impl Store {
         command(&row.ok_or_else(gone)?)
     }
 
-    /// Takes the oldest command that is to be done, and has it for `lease`. One whose server is silent for longer than that
-    /// is taken again; one past its deadline is in error.
+    /// Takes the oldest command that is to be done, and has it for `lease`. One whose server is lost, or takes longer than
+    /// that, is taken again; one past its deadline is in error.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn take_command(&self, lease: Duration) -> Result<Option<Command>, StoreError> {
+    pub async fn take_command(&self, lease: Duration, server: Uuid) -> Result<Option<Command>, StoreError> {
         let sql = "WITH late AS (
                 UPDATE commands SET state = 'error', result = '\"timedout\"', stopped_at = now()
                 WHERE state IN ('requested', 'running') AND deadline < now() AND (lease < now()) IS NOT FALSE),
             next AS (
                 SELECT id FROM commands WHERE deadline >= now()
-                    AND (state = 'requested' OR state = 'running' AND lease < now())
+                    AND (state = 'requested' OR state = 'running' AND (lease < now() OR is_lost(run_by, $2)))
                 ORDER BY seq LIMIT 1 FOR UPDATE SKIP LOCKED)
-            UPDATE commands SET state = 'running', started_at = now(), lease = now() + make_interval(secs => $1)
+            UPDATE commands SET state = 'running', started_at = now(), lease = now() + make_interval(secs => $1),
+                run_by = $2
             FROM next WHERE commands.id = next.id RETURNING commands.*";
-        let row = self.row("take a command", sql, &[&lease.as_secs_f64()]).await?;
+        let row = self.row("take a command", sql, &[&lease.as_secs_f64(), &server]).await?;
         row.as_ref().map(command).transpose()
     }
 

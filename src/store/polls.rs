@@ -8,6 +8,7 @@ use b3scale_middleware::cluster::{AgentReport, BackendId, Health};
 use bytes::Bytes;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use super::rows::{column, readable, spelling, word};
 use super::{Store, StoreError};
@@ -73,26 +74,28 @@ pub struct BackendStatus {
 }
 
 impl Store {
-    /// Takes nodes that it is time to ask, and those whose agents spoke when they were asked and have fallen silent, at most
-    /// `most`. For as long as `lease` no other server takes them. Those that are not enabled and have no meetings are left
-    /// alone.
+    /// Takes nodes that it is time to ask, those whose agents spoke when they were asked and have fallen silent, and those
+    /// that a lost server was asking, at most `most`. For as long as `lease` no other server takes them. Those that are not
+    /// enabled and have neither meetings nor copies are left alone.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn take_polls(&self, most: u32, lease: Duration) -> Result<Vec<Poll>, StoreError> {
+    pub async fn take_polls(&self, most: u32, lease: Duration, server: Uuid) -> Result<Vec<Poll>, StoreError> {
         let sql = "WITH due AS (
                 SELECT backend_id FROM backend_status AS status JOIN backends ON backends.id = backend_id
                 WHERE (poll_due <= now() OR (polled_until IS NULL AND heartbeat >= asked_at
-                        AND heartbeat < now() - interval '5 seconds'))
+                        AND heartbeat < now() - interval '5 seconds')
+                    OR (polled_until > now() AND is_lost(polled_by, $3)))
                     AND (admin_state <> 'init'
-                        OR EXISTS (SELECT FROM meetings WHERE meetings.backend_id = status.backend_id))
+                        OR EXISTS (SELECT FROM meetings WHERE meetings.backend_id = status.backend_id)
+                        OR EXISTS (SELECT FROM meeting_copies AS copies WHERE copies.backend_id = status.backend_id))
                 ORDER BY poll_due LIMIT $1 FOR UPDATE OF status SKIP LOCKED)
             UPDATE backend_status AS status
             SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2),
-                polled_until = now() + make_interval(secs => $2)
+                polled_until = now() + make_interval(secs => $2), polled_by = $3
             FROM due WHERE status.backend_id = due.backend_id
             RETURNING status.backend_id, node_state, misses, answers, report_digest, lease, now() AS asked_at";
-        let rows = self.rows("take polls", sql, &[&i64::from(most), &lease.as_secs_f64()]).await?;
+        let rows = self.rows("take polls", sql, &[&i64::from(most), &lease.as_secs_f64(), &server]).await?;
         Ok(readable(&rows, poll))
     }
 
@@ -100,12 +103,12 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn take_poll(&self, id: BackendId, lease: Duration) -> Result<Option<Poll>, StoreError> {
+    pub async fn take_poll(&self, id: BackendId, lease: Duration, server: Uuid) -> Result<Option<Poll>, StoreError> {
         let sql = "UPDATE backend_status SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2),
-                polled_until = now() + make_interval(secs => $2)
+                polled_until = now() + make_interval(secs => $2), polled_by = $3
             WHERE backend_id = $1
             RETURNING backend_id, node_state, misses, answers, report_digest, lease, now() AS asked_at";
-        let row = self.row("take a poll", sql, &[&id.0, &lease.as_secs_f64()]).await?;
+        let row = self.row("take a poll", sql, &[&id.0, &lease.as_secs_f64(), &server]).await?;
         row.as_ref().map(poll).transpose()
     }
 

@@ -32,6 +32,8 @@ pub struct ServerRow {
     pub started_at: SystemTime,
     /// How long ago its last beat was, by the database's clock.
     pub age: Duration,
+    /// Whether it is counted on. One that has been silent for too long is lost, and others finish what it began.
+    pub alive: bool,
 }
 
 impl Store {
@@ -41,8 +43,9 @@ impl Store {
     /// Any [`StoreError`] of the database.
     pub async fn beat(&self, server: &NewServer) -> Result<SystemTime, StoreError> {
         let sql = "INSERT INTO servers (id, address, version, pipeline_hash) VALUES ($1, $2, $3, $4)
-            ON CONFLICT (id) DO UPDATE SET address = excluded.address, pipeline_hash = excluded.pipeline_hash,
-                beat = now() RETURNING beat";
+            ON CONFLICT (id) DO UPDATE SET address = excluded.address, pipeline_hash = excluded.pipeline_hash, beat = now(),
+                steady_since = CASE WHEN servers.beat < now() - interval '5 seconds' THEN now() ELSE servers.steady_since END
+            RETURNING beat";
         let NewServer { id, address, version, pipeline_hash } = server;
         let row = self.row("note a server's beat", sql, &[id, address, version, pipeline_hash]).await?;
         let gone = || StoreError::Row { row: format!("server {id}"), problem: "it is gone".to_owned() };
@@ -62,7 +65,8 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn load_servers(&self) -> Result<Vec<ServerRow>, StoreError> {
-        let sql = "SELECT *, extract(epoch FROM now() - beat)::float8 AS age FROM servers ORDER BY started_at";
+        let sql = "SELECT *, extract(epoch FROM now() - beat)::float8 AS age, NOT is_lost(id, NULL) AS alive
+            FROM servers ORDER BY started_at";
         Ok(readable(&self.rows("load the servers", sql, &[]).await?, server))
     }
 }
@@ -76,5 +80,6 @@ fn server(row: &Row) -> Result<ServerRow, StoreError> {
         pipeline_hash: column(TABLE, row, "pipeline_hash")?,
     };
     let started_at = column(TABLE, row, "started_at")?;
-    Ok(ServerRow { server, started_at, age: Duration::try_from_secs_f64(age.max(0.0)).unwrap_or(Duration::MAX) })
+    let age = Duration::try_from_secs_f64(age.max(0.0)).unwrap_or(Duration::MAX);
+    Ok(ServerRow { server, started_at, age, alive: column(TABLE, row, "alive")? })
 }

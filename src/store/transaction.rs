@@ -73,8 +73,10 @@ impl Store {
         let run = async {
             let begun = noting(client.transaction(), W::TASK, self.place(), trouble).await?;
             let transaction = Transaction { inner: begun, task: W::TASK, place: self.place(), trouble };
-            // A server that waits for a lock does not notice that nobody waits for it any more.
-            transaction.rows("SET LOCAL lock_timeout = '5s'", &[]).await?;
+            // PostgreSQL does not notice that nobody waits for a lock any more, or that a server is lost while it holds one.
+            let limits = "SELECT set_config('lock_timeout', '5s', true),
+                set_config('idle_in_transaction_session_timeout', '10s', true)";
+            transaction.rows(limits, &[]).await?;
             let done = work.run(&transaction).await?;
             transaction.end(ending).await?;
             Ok(done)

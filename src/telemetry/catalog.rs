@@ -109,8 +109,8 @@ catalog! {
         "Places asked for before a node is called. taken: the meeting has one; barred: what is left of it there is being ended.";
     Counter FAILOVERS = "b3scale_failovers_total" [outcome = "moved" | "barred" | "lost" | "failed"]
         "Creates that went on to another node after one had failed. lost: another server has the meeting by now.";
-    Counter CLAIMS_GIVEN_UP = "b3scale_claims_given_up_total" [why = "released" | "reaped" | "withdrawn"]
-        "Claims that came to nothing. released: no node made the meeting; reaped: nobody finished it; withdrawn: the statement that made it came to no answer.";
+    Counter CLAIMS_GIVEN_UP = "b3scale_claims_given_up_total" [why = "released" | "orphaned" | "reaped" | "withdrawn"]
+        "Claims that came to nothing. released: no node made the meeting; orphaned: its server is lost, and its node has no such meeting; reaped: it was not finished in time; withdrawn: the statement that made it came to no answer.";
     Counter CLAIMS_INHERITED = "b3scale_claims_inherited_total" []
         "Creates finished for a server that was gone.";
     Counter MEETINGS_DETACHED = "b3scale_meetings_detached_total" []

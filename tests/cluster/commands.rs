@@ -8,6 +8,8 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use crate::fixture::SERVER;
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
@@ -18,7 +20,7 @@ async fn a_command_is_done_by_one_server_and_keeps_its_result() {
     let mut servers = JoinSet::new();
     for _ in 0..20 {
         let store = database.store().clone();
-        servers.spawn(async move { store.take_command(MINUTE).await.unwrap() });
+        servers.spawn(async move { store.take_command(MINUTE, SERVER).await.unwrap() });
     }
     let mut taken: Vec<_> = servers.join_all().await.into_iter().flatten().collect();
     let taken = taken.pop().filter(|_| taken.is_empty()).expect("exactly one server has it");
@@ -33,8 +35,8 @@ async fn a_command_is_done_by_one_server_and_keeps_its_result() {
 async fn a_command_whose_server_is_lost_is_taken_again_and_the_lost_result_comes_too_late() {
     let database = TestDatabase::new().await;
     database.store().record_command("collect_garbage", None).await.unwrap();
-    let lost = database.store().take_command(Duration::ZERO).await.unwrap().expect("it waits");
-    let again = database.store().take_command(MINUTE).await.unwrap().expect("its lease is over");
+    let lost = database.store().take_command(Duration::ZERO, SERVER).await.unwrap().expect("it waits");
+    let again = database.store().take_command(MINUTE, SERVER).await.unwrap().expect("its lease is over");
     assert!(!database.store().finish_command(&lost, Ok(json!(1))).await.unwrap());
     assert!(database.store().finish_command(&again, Err("no".to_owned())).await.unwrap());
     let done = database.store().find_command(again.id).await.unwrap().unwrap();
@@ -46,7 +48,7 @@ async fn a_command_past_its_deadline_is_not_begun() {
     let database = TestDatabase::new().await;
     let late = database.store().record_command("collect_garbage", None).await.unwrap();
     database.execute("UPDATE commands SET deadline = now() - interval '1 second'").await;
-    assert_eq!(database.store().take_command(MINUTE).await.unwrap(), None);
+    assert_eq!(database.store().take_command(MINUTE, SERVER).await.unwrap(), None);
     let late = database.store().find_command(late.id).await.unwrap().unwrap();
     assert_eq!((late.state, late.result), (CommandState::Error, Some(json!("timedout"))));
 }

@@ -6,7 +6,7 @@ use b3scale::store::{Change, Feed};
 use b3scale_support::TestDatabase;
 use tokio::time::timeout;
 
-use crate::fixture::{Fixture, born, new_backend, new_frontend};
+use crate::fixture::{Fixture, SERVER, born, new_backend, new_frontend};
 use crate::polls::answered;
 
 async fn next(feed: &mut Feed) -> Change {
@@ -78,7 +78,7 @@ async fn the_moving_figures_are_not_announced() {
     let cluster = Fixture::new().await;
     let mut feed = cluster.store.feed();
     assert_eq!(next(&mut feed).await, Change::Reconnected);
-    let poll = cluster.store.take_polls(1, Duration::from_secs(60)).await.unwrap().remove(0);
+    let poll = cluster.store.take_polls(1, Duration::from_secs(60), SERVER).await.unwrap().remove(0);
     cluster.store.record_poll(&poll, &answered(&poll)).await.unwrap().expect("it is ours");
     cluster.store.record_heartbeat(cluster.a, Some((0.5, 0.5))).await.unwrap();
     assert_eq!(announced(&cluster, &mut feed).await, []);

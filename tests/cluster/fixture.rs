@@ -1,6 +1,6 @@
 //! A database with a frontend, two backends, and short ways to say what the tests do.
 
-use b3scale::store::{Claim, Move, NewBackend, NewFrontend, NewMeeting, Release, Store, Ticket};
+use b3scale::store::{Claim, Move, NewBackend, NewFrontend, NewMeeting, NewServer, Release, Store, Ticket};
 use b3scale_middleware::bbb::{Algorithms, MeetingId, ScopedId, Secret};
 use b3scale_middleware::cluster::{AdminState, BackendId, FrontendId, FrontendSettings, Meeting, Size};
 use b3scale_middleware::ports::Born;
@@ -75,6 +75,22 @@ impl Fixture {
         let held = self.won(name).await;
         let live = self.store.record_live(&held, &born(&format!("internal-{name}"), 1_700_000_000_000)).await;
         live.expect("the record is answered").expect("the claim is ours")
+    }
+
+    /// A server that is there, and has been for a while.
+    pub(crate) async fn server(&self, number: u128) -> Uuid {
+        let id = Uuid::from_u128(number);
+        let text = String::new;
+        let server = NewServer { id, address: text(), version: text(), pipeline_hash: text() };
+        self.store.beat(&server).await.expect("it is noted");
+        self.database.execute("UPDATE servers SET steady_since = now() - interval '1 minute'").await;
+        id
+    }
+
+    /// A server is not heard of any more.
+    pub(crate) async fn lose(&self, server: Uuid) {
+        let silence = format!("UPDATE servers SET beat = now() - interval '9 seconds' WHERE id = '{server}'");
+        self.database.execute(&silence).await;
     }
 
     pub(crate) async fn found(&self, name: &str) -> Option<Meeting> {

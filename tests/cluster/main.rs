@@ -7,6 +7,7 @@ mod import;
 mod ingest;
 mod meetings;
 mod migrations;
+mod orphans;
 mod polls;
 mod private;
 mod records;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use b3scale::store::{Claim, MeetingCopy, Move, NewServer, Release, Store, Ticket};
+use b3scale::store::{Claim, MeetingCopy, Move, Release, Store, Ticket};
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::MeetingState;
 use tokio::task::JoinSet;
@@ -134,7 +134,9 @@ async fn a_copy_is_not_ended_while_its_meeting_is_created_there_again() {
     let again = cluster.won("algebra").await;
     assert!(!cluster.store.take_copy(&copy).await.unwrap(), "its meeting is being created");
     assert!(cluster.released(&again, false).await);
-    assert_eq!(cluster.copies().await, [], "it is spared for as long as that create could take");
+    assert_eq!(cluster.copies().await, [], "it is spared for a moment, and not for as long as a create may take");
+    cluster.database.execute("UPDATE meeting_copies SET spared_until = spared_until - interval '10 seconds'").await;
+    assert!(cluster.store.take_copy(&copy).await.unwrap());
 }
 
 #[tokio::test]
@@ -157,19 +159,43 @@ async fn between_two_ends_of_a_copy_its_meeting_can_be_created_there() {
     let copy = cluster.store.load_copies().await.unwrap().remove(0);
     assert!(cluster.store.take_copy(&copy).await.unwrap());
     assert_eq!(cluster.claim("algebra", cluster.a).await, Claim::Barred);
-    cluster.store.rest_copy(&copy).await.unwrap();
+    cluster.store.rest_copy(&copy, false).await.unwrap();
     assert!(!cluster.store.take_copy(&copy).await.unwrap(), "it is left alone for a moment");
     assert!(matches!(cluster.claim("algebra", cluster.a).await, Claim::Won(_)));
 }
 
 #[tokio::test]
-async fn a_node_that_may_still_be_at_work_is_not_believed_that_it_has_no_copy() {
+async fn a_node_that_may_still_be_at_work_is_not_believed_at_once_that_it_has_no_copy() {
+    const SETTLED: Duration = Duration::from_secs(5);
+    let cluster = Fixture::new().await;
+    let forgotten = async |copy| cluster.store.forget_copy(copy, SETTLED).await.unwrap();
+    let time_passes = async || {
+        let age = "UPDATE meeting_copies SET created_at = created_at - interval '6 seconds',
+            missing_since = missing_since - interval '6 seconds'";
+        cluster.database.execute(age).await;
+    };
+    let held = cluster.won("algebra").await;
+    assert!(cluster.released(&held, true).await);
+    let copy = cluster.store.load_copies().await.unwrap().remove(0);
+    time_passes().await;
+    assert!(!forgotten(&copy).await, "however old it is, the node has only just begun to answer");
+    assert!(!forgotten(&copy).await);
+    let again = cluster.won("algebra").await;
+    time_passes().await;
+    assert!(cluster.released(&again, true).await, "another create may be under way there");
+    assert!(!forgotten(&copy).await);
+    time_passes().await;
+    assert!(forgotten(&copy).await);
+}
+
+#[tokio::test]
+async fn a_node_that_has_ended_a_copy_is_believed_at_once_that_it_has_none() {
     let cluster = Fixture::new().await;
     let held = cluster.won("algebra").await;
     assert!(cluster.released(&held, true).await);
     let copy = cluster.store.load_copies().await.unwrap().remove(0);
-    assert!(!cluster.store.forget_copy(&copy, Duration::from_secs(60)).await.unwrap());
-    assert!(cluster.store.forget_copy(&copy, Duration::ZERO).await.unwrap());
+    cluster.store.rest_copy(&copy, true).await.unwrap();
+    assert!(cluster.store.forget_copy(&copy, Duration::from_secs(5)).await.unwrap());
 }
 
 #[tokio::test]
@@ -406,11 +432,7 @@ async fn a_backend_that_is_removed_leaves_its_meetings_free_for_another() {
 #[tokio::test]
 async fn the_claim_of_a_server_that_is_gone_is_inherited_once() {
     let cluster = Fixture::new().await;
-    let (gone, heir) = (Uuid::from_u128(2), Uuid::from_u128(3));
-    for id in [gone, heir] {
-        let text = String::new;
-        cluster.store.beat(&NewServer { id, address: text(), version: text(), pipeline_hash: text() }).await.unwrap();
-    }
+    let (gone, heir) = (cluster.server(2).await, cluster.server(3).await);
     let Claim::Won(held) = cluster.claim_for(gone, "algebra", cluster.a).await else { panic!("nobody has it") };
     assert_eq!(cluster.store.inherit_claim(&held, Ticket::draw(heir)).await.unwrap(), None, "its server is there");
     assert_eq!(
@@ -418,9 +440,7 @@ async fn the_claim_of_a_server_that_is_gone_is_inherited_once() {
         None,
         "nobody inherits from itself"
     );
-    let silence =
-        "UPDATE servers SET beat = beat - interval '11 seconds' WHERE id = '00000000-0000-0000-0000-000000000002'";
-    cluster.database.execute(silence).await;
+    cluster.lose(gone).await;
     let inherited = cluster.store.inherit_claim(&held, Ticket::draw(heir)).await.unwrap().expect("its server is gone");
     assert_eq!((inherited.backend, inherited.attempt), (held.backend, held.attempt + 1));
     assert_eq!(

@@ -1,15 +1,32 @@
 //! The schema: brought up to date once, by whoever comes first.
 
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use b3scale::store::{Store, StoreError};
 use b3scale_middleware::cluster::MeetingState;
 use b3scale_support::TestDatabase;
+
+/// The names of all migrations and what they say, the oldest first.
+fn migrations() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let files = fs::read_dir(folder).expect("it is there").flatten().map(|file| file.path());
+    let read = |file: PathBuf| {
+        let stem = file.file_stem().and_then(OsStr::to_str).expect("a name");
+        (stem.replacen("V000", "V", 1), fs::read_to_string(&file).expect("it can be read"))
+    };
+    let mut migrations: Vec<_> = files.map(read).collect();
+    migrations.sort();
+    migrations
+}
 
 /// Defect 37 of the original: migrations ran without a lock.
 #[tokio::test]
 async fn of_two_servers_that_start_at_once_one_migrates_and_the_other_waits() {
     let database = TestDatabase::empty().await;
     let other = Store::connect(database.url(), 1).await.unwrap();
-    let all = ["V1__cluster", "V2__many_servers", "V3__rest_api", "V4__agents"].map(str::to_owned).to_vec();
+    let all: Vec<_> = migrations().into_iter().map(|(name, _)| name).collect();
     assert_eq!(database.store().pending_migrations().await.unwrap(), all);
     let (one, two) = tokio::join!(database.store().migrate(), other.migrate());
     let mut applied = [one.unwrap(), two.unwrap()];
@@ -67,7 +84,9 @@ async fn looking_at_the_schema_leaves_no_connection_behind() {
 #[tokio::test]
 async fn what_there_is_stays_when_a_cluster_is_brought_up_to_date() {
     let database = TestDatabase::empty().await;
-    database.execute(include_str!("../../migrations/V0001__cluster.sql")).await;
+    let migrations = migrations();
+    let ((_, first), later) = migrations.split_first().expect("there are several");
+    database.execute(first).await;
     let before =
         "INSERT INTO frontends (id, key, secret) VALUES ('00000000-0000-0000-0000-000000000001', 'school', 's');
         INSERT INTO backends (id, url, secret, admin_state) VALUES
@@ -79,9 +98,9 @@ async fn what_there_is_stays_when_a_cluster_is_brought_up_to_date() {
             VALUES ('m', '00000000-0000-0000-0000-000000000001', 'm', '00000000-0000-0000-0000-00000000000a', 1,
                 'live', 'internal', 1, 1);";
     database.execute(before).await;
-    database.execute(include_str!("../../migrations/V0002__many_servers.sql")).await;
-    database.execute(include_str!("../../migrations/V0003__rest_api.sql")).await;
-    database.execute(include_str!("../../migrations/V0004__agents.sql")).await;
+    for (_, sql) in later {
+        database.execute(sql).await;
+    }
     let store = database.store();
     let meetings = store.load_meetings().await.unwrap();
     assert_eq!(
@@ -92,7 +111,7 @@ async fn what_there_is_stays_when_a_cluster_is_brought_up_to_date() {
     statuses.sort_by_key(|status| status.backend);
     assert_eq!(statuses.iter().map(|status| (status.attendees, status.seq)).collect::<Vec<_>>(), [(7, 41), (0, 1)]);
     assert_eq!(
-        store.take_polls(10, std::time::Duration::from_secs(60)).await.unwrap().len(),
+        store.take_polls(10, std::time::Duration::from_secs(60), uuid::Uuid::nil()).await.unwrap().len(),
         2,
         "both are asked at once"
     );

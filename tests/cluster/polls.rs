@@ -7,7 +7,7 @@ use b3scale_middleware::cluster::{AdminState, Health, NodeState};
 use b3scale_support::eventually;
 use tokio::task::JoinSet;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, SERVER};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -29,7 +29,7 @@ async fn of_many_servers_one_asks_a_node() {
     let mut servers = JoinSet::new();
     for _ in 0..20 {
         let store = cluster.store.clone();
-        servers.spawn(async move { store.take_polls(10, MINUTE).await.unwrap() });
+        servers.spawn(async move { store.take_polls(10, MINUTE, SERVER).await.unwrap() });
     }
     let taken: Vec<_> = servers.join_all().await.concat();
     assert_eq!(taken.len(), 2, "there are two nodes");
@@ -39,8 +39,8 @@ async fn of_many_servers_one_asks_a_node() {
 #[tokio::test]
 async fn a_node_whose_server_is_lost_is_asked_by_another_and_the_lost_answer_comes_too_late() {
     let cluster = Fixture::new().await;
-    let lost = cluster.store.take_polls(1, Duration::ZERO).await.unwrap().remove(0);
-    let again = cluster.store.take_poll(lost.backend, MINUTE).await.unwrap().expect("it is there");
+    let lost = cluster.store.take_polls(1, Duration::ZERO, SERVER).await.unwrap().remove(0);
+    let again = cluster.store.take_poll(lost.backend, MINUTE, SERVER).await.unwrap().expect("it is there");
     assert_eq!(cluster.store.record_poll(&lost, &answered(&lost)).await.unwrap(), None);
     assert_eq!(cluster.store.record_poll(&again, &answered(&again)).await.unwrap(), Some(2));
 }
@@ -52,36 +52,37 @@ async fn a_node_that_is_not_enabled_is_asked_only_while_it_has_meetings() {
     for backend in [cluster.a, cluster.b] {
         cluster.store.record_admin_state(backend, AdminState::Init).await.unwrap();
     }
-    let taken = cluster.store.take_polls(10, MINUTE).await.unwrap();
+    let taken = cluster.store.take_polls(10, MINUTE, SERVER).await.unwrap();
     assert_eq!(taken.iter().map(|poll| poll.backend).collect::<Vec<_>>(), [live.backend]);
     cluster.store.record_admin_state(cluster.b, AdminState::Ready).await.unwrap();
-    let taken = cluster.store.take_polls(10, MINUTE).await.unwrap();
+    let taken = cluster.store.take_polls(10, MINUTE, SERVER).await.unwrap();
     assert_eq!(taken.iter().map(|poll| poll.backend).collect::<Vec<_>>(), [cluster.b], "at once when it is enabled");
 }
 
 #[tokio::test]
 async fn a_suspect_is_asked_at_once() {
     let cluster = Fixture::new().await;
-    for poll in cluster.store.take_polls(10, MINUTE).await.unwrap() {
+    for poll in cluster.store.take_polls(10, MINUTE, SERVER).await.unwrap() {
         cluster.store.record_poll(&poll, &answered(&poll)).await.unwrap();
     }
-    assert_eq!(cluster.store.take_polls(10, MINUTE).await.unwrap(), []);
+    assert_eq!(cluster.store.take_polls(10, MINUTE, SERVER).await.unwrap(), []);
     cluster.store.hasten_poll(cluster.a, Duration::ZERO).await.unwrap();
-    assert_eq!(cluster.store.take_polls(10, MINUTE).await.unwrap()[0].backend, cluster.a);
+    assert_eq!(cluster.store.take_polls(10, MINUTE, SERVER).await.unwrap()[0].backend, cluster.a);
 }
 
 /// An agent that speaks all the time must not keep its node from being heard.
 #[tokio::test]
 async fn a_poll_under_way_comes_to_its_end_and_another_follows_soon() {
     let cluster = Fixture::new().await;
-    let poll = cluster.store.take_poll(cluster.a, MINUTE).await.unwrap().unwrap();
+    let poll = cluster.store.take_poll(cluster.a, MINUTE, SERVER).await.unwrap().unwrap();
     cluster.store.hasten_poll(cluster.a, Duration::ZERO).await.unwrap();
-    let others = cluster.store.take_polls(10, MINUTE).await.unwrap();
+    let others = cluster.store.take_polls(10, MINUTE, SERVER).await.unwrap();
     assert!(others.iter().all(|other| other.backend != cluster.a), "it is being asked");
     let outcome = PollOutcome { next: MINUTE, ..answered(&poll) };
     assert!(cluster.store.record_poll(&poll, &outcome).await.unwrap().is_some());
     // What has happened meanwhile is not in that answer.
-    let again = async || cluster.store.take_polls(10, MINUTE).await.unwrap().iter().any(|one| one.backend == cluster.a);
+    let again =
+        async || cluster.store.take_polls(10, MINUTE, SERVER).await.unwrap().iter().any(|one| one.backend == cluster.a);
     eventually("it is asked again", again).await;
 }
 
@@ -96,7 +97,7 @@ async fn what_is_seen_is_followed_without_gaps_and_a_report_only_while_it_is_new
     assert_eq!((first.health, first.seq, &first.report), (Health::default(), 1, &None));
     assert_eq!((first.age, first.agent, follow(1).await), (None, None, None));
 
-    let poll = cluster.store.take_poll(cluster.a, MINUTE).await.unwrap().expect("it is there");
+    let poll = cluster.store.take_poll(cluster.a, MINUTE, SERVER).await.unwrap().expect("it is there");
     let report = Some((&b"<response/>"[..], &b"digest"[..]));
     let seq = cluster.store.record_poll(&poll, &PollOutcome { report, ..answered(&poll) }).await.unwrap();
     assert_eq!(seq, Some(2), "numbers have no gaps");
@@ -109,7 +110,7 @@ async fn what_is_seen_is_followed_without_gaps_and_a_report_only_while_it_is_new
     let third = follow(2).await.expect("the agent has spoken");
     let agent = third.agent.expect("there is one");
     assert_eq!((agent.cpu, agent.memory, third.seq, third.report), (0.25, 0.5, 3, None));
-    let poll = cluster.store.take_poll(cluster.a, MINUTE).await.unwrap().expect("it is there");
+    let poll = cluster.store.take_poll(cluster.a, MINUTE, SERVER).await.unwrap().expect("it is there");
     assert_eq!(poll.digest.as_deref(), Some(&b"digest"[..]));
     assert!(follow(1).await.is_some_and(|status| status.report.is_some()), "whoever has not seen it gets it");
 }
@@ -117,7 +118,7 @@ async fn what_is_seen_is_followed_without_gaps_and_a_report_only_while_it_is_new
 #[tokio::test]
 async fn an_error_keeps_the_time_of_the_last_answer() {
     let cluster = Fixture::new().await;
-    let poll = cluster.store.take_poll(cluster.a, MINUTE).await.unwrap().expect("it is there");
+    let poll = cluster.store.take_poll(cluster.a, MINUTE, SERVER).await.unwrap().expect("it is there");
     let failed = PollOutcome { health: poll.health.missed(), last_error: Some("timeout"), ..answered(&poll) };
     cluster.store.record_poll(&poll, &failed).await.unwrap().expect("it is ours");
     let status = cluster.store.statuses_since(&[]).await.unwrap().into_iter().find(|one| one.backend == cluster.a);
@@ -130,13 +131,13 @@ async fn an_error_keeps_the_time_of_the_last_answer() {
 #[tokio::test]
 async fn a_backend_that_moves_to_another_node_starts_anew() {
     let cluster = Fixture::new().await;
-    let old = cluster.store.take_poll(cluster.a, MINUTE).await.unwrap().expect("it is there");
+    let old = cluster.store.take_poll(cluster.a, MINUTE, SERVER).await.unwrap().expect("it is there");
     let report = Some((&b"<response/>"[..], &b"digest"[..]));
     cluster.store.record_poll(&old, &PollOutcome { report, ..answered(&old) }).await.unwrap().expect("it is ours");
-    let under_way = cluster.store.take_poll(cluster.a, MINUTE).await.unwrap().expect("it is there");
+    let under_way = cluster.store.take_poll(cluster.a, MINUTE, SERVER).await.unwrap().expect("it is there");
     cluster.database.execute("UPDATE backends SET url = 'https://new.example/' WHERE url LIKE '%/a.%'").await;
     assert_eq!(cluster.store.record_poll(&under_way, &answered(&under_way)).await.unwrap(), None);
     let status = cluster.store.statuses_since(&[(cluster.b, i64::MAX)]).await.unwrap().remove(0);
     assert_eq!((status.health, status.report.as_deref()), (Health::default(), Some(&b""[..])), "the report is void");
-    assert!(cluster.store.take_polls(10, MINUTE).await.unwrap().iter().any(|poll| poll.backend == cluster.a));
+    assert!(cluster.store.take_polls(10, MINUTE, SERVER).await.unwrap().iter().any(|poll| poll.backend == cluster.a));
 }

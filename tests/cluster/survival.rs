@@ -6,6 +6,7 @@ mod counts;
 mod cut_off;
 mod killed;
 mod misbehaving;
+mod orphaned;
 mod placement;
 mod postgres;
 mod restarted;

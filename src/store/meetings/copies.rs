@@ -50,29 +50,37 @@ impl Store {
         Ok(self.row("take a copy", sql, &[&params.0, &params.1, &params.2]).await?.is_some())
     }
 
-    /// The node has said that it does not run the copy. That is believed once the copy is as old as `settled_after`, before
-    /// which the node may still be at work on its create. `false`: not yet, or nobody knew of it any more.
+    /// The node has said that it does not run the copy. That is believed if it has ended the copy before, or has said so for
+    /// as long as `settled_after`: until then it may be at work on the create. `false`: not yet, or nobody knew of it any more.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn forget_copy(&self, copy: &MeetingCopy, settled_after: Duration) -> Result<bool, StoreError> {
-        let sql = "DELETE FROM meeting_copies WHERE id = $1 AND backend_id = $2 AND attempt = $3
-            AND created_at <= now() - make_interval(secs => $4) RETURNING id";
+        let sql = "WITH gone AS (
+                DELETE FROM meeting_copies WHERE id = $1 AND backend_id = $2 AND attempt = $3
+                    AND (ended_at >= created_at OR now() - make_interval(secs => $4)
+                        >= CASE WHEN missing_since >= created_at THEN missing_since ELSE now() END)
+                RETURNING id),
+            missed AS (
+                UPDATE meeting_copies SET missing_since = now() WHERE id = $1 AND backend_id = $2 AND attempt = $3
+                    AND (missing_since >= created_at) IS NOT TRUE AND NOT EXISTS (SELECT FROM gone))
+            SELECT id FROM gone";
         let params = (copy.id.as_ref(), copy.backend.0, copy.attempt, settled_after.as_secs_f64());
         Ok(self.row("forget a copy", sql, &[&params.0, &params.1, &params.2, &params.3]).await?.is_some())
     }
 
-    /// The end of a copy has been answered. For ten seconds it is left alone, so that whoever wants the meeting can create it on
-    /// that node again: there may be no other.
+    /// The end of a copy has been answered; with `ended`, the node had it. For three seconds it is left alone, so that the
+    /// meeting can be created on that node again: there may be no other.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn rest_copy(&self, copy: &MeetingCopy) -> Result<(), StoreError> {
+    pub async fn rest_copy(&self, copy: &MeetingCopy, ended: bool) -> Result<(), StoreError> {
         let sql = "UPDATE meeting_copies SET ending_until = NULL,
-                spared_until = greatest(spared_until, now() + interval '10 seconds')
+                spared_until = greatest(spared_until, now() + interval '3 seconds'),
+                ended_at = CASE WHEN $4 THEN now() ELSE ended_at END
             WHERE id = $1 AND backend_id = $2 AND attempt = $3";
         let params = (copy.id.as_ref(), copy.backend.0, copy.attempt);
-        self.rows("let a copy rest", sql, &[&params.0, &params.1, &params.2]).await.map(drop)
+        self.rows("let a copy rest", sql, &[&params.0, &params.1, &params.2, &ended]).await.map(drop)
     }
 
     /// A node runs a meeting that lives elsewhere, and nobody knows how it came there: it is a copy.

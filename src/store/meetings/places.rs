@@ -80,12 +80,13 @@ pub enum Release {
 //
 // DO NOTHING would return no row while the rival is uncommitted. The update waits for it, and writes back what is
 // there unless that is detached. The meeting is locked before its copies, as everywhere, or two statements could
-// wait for each other.
+// wait for each other. The claim itself keeps a copy there from being ended; that the copy is spared is for statements that
+// began before the claim was there to be seen.
 pub const CLAIM: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $4 FOR KEY SHARE),
     there AS MATERIALIZED (SELECT state FROM meetings WHERE id = $1 FOR UPDATE),
     left_there AS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4),
     spared AS (
-        UPDATE meeting_copies SET spared_until = now() + interval '3 minutes'
+        UPDATE meeting_copies SET spared_until = now() + interval '10 seconds'
         WHERE id = $1 AND backend_id = $4 AND (ending_until > now()) IS NOT TRUE
             AND NOT EXISTS (SELECT FROM there WHERE state <> 'detached') RETURNING id),
     placed AS (
@@ -142,7 +143,7 @@ pub const LIVE: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE i
 impl Store {
     /// Gives a meeting a place, unless it has one. Of simultaneous claims one wins and the others get the winner's place. A
     /// detached meeting may be claimed; the node that was lost with it becomes a [`MeetingCopy`](super::MeetingCopy). A copy
-    /// on that backend is spared for as long as the create may take; one that is just being ended bars the claim.
+    /// on that backend is spared meanwhile; one that is just being ended bars the claim.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when the frontend does not exist.
@@ -188,7 +189,7 @@ impl Store {
                     AND state = 'claimed' FOR UPDATE),
             left_there AS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4),
             spared AS (
-                UPDATE meeting_copies SET spared_until = now() + interval '3 minutes'
+                UPDATE meeting_copies SET spared_until = now() + interval '10 seconds'
                 WHERE id = $1 AND backend_id = $4 AND (ending_until > now()) IS NOT TRUE
                     AND EXISTS (SELECT FROM ours) RETURNING id),
             moved AS (
@@ -209,8 +210,16 @@ impl Store {
         Ok(if is_moved { Move::Moved(meeting(&row)?) } else { Move::Barred })
     }
 
-    /// Takes over the claim of a server that is gone, where it stands. `None`: its server is there, or the claim is not what
-    /// it was.
+    /// The claims of lost servers, as `observer` may judge.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn orphaned_claims(&self, observer: Uuid) -> Result<Vec<Meeting>, StoreError> {
+        let sql = "SELECT * FROM meetings WHERE state = 'claimed' AND is_lost(claimed_by, $1) ORDER BY claimed_at";
+        Ok(readable(&self.rows("look for orphaned claims", sql, &[&observer]).await?, meeting))
+    }
+
+    /// Takes over the claim of a lost server, where it stands. `None`: its server is there, or the claim is not what it was.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
@@ -219,9 +228,7 @@ impl Store {
                 UPDATE meetings SET attempt = attempt + 1, claimed_by = $4, claimed_at = now(), updated_at = now(),
                     claim = $5, version = nextval('versions')
                 WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $6 AND state = 'claimed'
-                    AND claimed_by <> $4
-                    AND NOT EXISTS (SELECT FROM servers
-                        WHERE servers.id = claimed_by AND beat > now() - interval '10 seconds') RETURNING *)
+                    AND is_lost(claimed_by, $4) RETURNING *)
             SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM inherited";
         let (id, backend, attempt) = compared(held);
         let params: [&(dyn ToSql + Sync); 6] = [&id, &backend, &attempt, &ticket.server, &ticket.number, &held.claim];

@@ -9,7 +9,7 @@ use super::B3SCALED;
 use super::calls::{create, info, join, leads_to_node, running};
 
 /// What servers ask from time to time, whether or not they are called.
-const PERIODIC: [&str; 19] = [
+const PERIODIC: [&str; 20] = [
     "SET ending_until",
     "DELETE FROM meeting_copies WHERE",
     "DELETE FROM meeting_history WHERE",
@@ -23,6 +23,7 @@ const PERIODIC: [&str; 19] = [
     "UPDATE commands",
     "pg_notify('b3scale', 'echo:'",
     "AND claimed_at < now()",
+    "AND is_lost(claimed_by",
     "SELECT copies.* FROM meeting_copies",
     "DELETE FROM backends",
     "DELETE FROM seats WHERE expires_at",
