@@ -5,9 +5,10 @@
 //! ```
 //!
 //! How many is the frontend's setting `attendees_limit.limit`; one without it, or with 0, asks nobody. Counted are the people in
-//! all its meetings, whoever is in a breakout once, and those who were sent to a node and have not come there yet: each has a
-//! seat for a minute (for half of one where the node has no agent that says who comes). So the limit holds under a
-//! burst over many servers, too. It holds where people come in, and nobody is put out: a limit that is lowered waits until they go.
+//! all its meetings and those who were sent to a node and have not come there yet. People in a breakout that a node made are
+//! counted once, in its parent; one that the frontend created is a meeting like any other. Who is on the way has a seat for a
+//! minute (for half of one where the node has no agent that says who comes). So the limit holds under a burst over many servers,
+//! too. It holds where people come in, and nobody is put out: a limit that is lowered waits until they go.
 //!
 //! Whoever is in the meeting or has a seat there, and says by `userID` who they are, joins again without a second seat. A join
 //! that the node is seen to refuse gives its seat back. While the database is away, what this server knows of the meetings
@@ -110,10 +111,10 @@ impl Service<Call> for AttendeeLimitService {
     }
 }
 
-/// The limit that a join meets, if it meets one, and the meeting. Whoever goes to a breakout is in its parent already.
+/// The limit that a join meets, if it meets one, and the meeting. People in a breakout that a node made are in its parent.
 fn limited(call: &Call) -> Result<Option<(i64, Arc<Meeting>)>, Fault> {
     let limit = call.facts.frontend()?.settings.most_attendees();
-    let meeting = call.facts.meeting()?.filter(|meeting| !meeting.size.breakout);
+    let meeting = call.facts.meeting()?.filter(|meeting| !meeting.shares_people());
     Ok(limit.zip(meeting.cloned()))
 }
 
@@ -201,6 +202,17 @@ mod tests {
         call.facts.set_meeting(cluster.known("b1"));
         assert!(cluster.through(AttendeeLimit {}, call).await.1.is_ok());
         assert_eq!(cluster.seats(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_breakout_that_its_frontend_created_takes_seats() {
+        let cluster = school(1);
+        let mut call = cluster.looked_up(CallKind::Join, "m1");
+        let meeting = Meeting::clone(&cluster.meeting_named("school", "m1").unwrap());
+        let size = crate::cluster::Size { breakout: true, ..meeting.size };
+        call.facts.set_meeting(Some(Arc::new(Meeting { size, ..meeting })));
+        assert!(cluster.through(AttendeeLimit {}, call.clone()).await.1.is_ok());
+        assert_eq!(cluster.through(AttendeeLimit {}, call).await.1, Err(Fault::NoSeat { limit: 1 }));
     }
 
     #[tokio::test]

@@ -6,12 +6,14 @@ mod call_kind;
 mod checksum;
 mod cut;
 mod meeting_id;
+mod names;
 mod params;
 pub mod xml;
 
 pub use call_kind::{CallKind, Media, Methods, UnknownCall};
-pub use checksum::{Algorithm, Algorithms, ChecksumError, Secret, Signed, sign, verify};
+pub use checksum::{Accepted, Algorithm, Algorithms, ChecksumError, Covered, Secret, Signed, sign, verify};
 pub use cut::{cut, cut_at};
 pub use meeting_id::{MeetingId, MeetingIdError, ScopedId};
+pub use names::are_alike;
 pub use params::{Params, clean};
 pub use xml::{Outcome, ReturnCode, XmlError};

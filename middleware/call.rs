@@ -39,7 +39,7 @@ impl Call {
 
     /// Whether a join is to be answered by a redirect. Of the values that are given, only `true` says so.
     pub fn redirects(&self) -> bool {
-        self.params.first("redirect").is_none_or(|value| value.is_empty() || value.eq_ignore_ascii_case("true"))
+        self.params.first("redirect").is_none_or(str::is_empty) || self.params.says_true("redirect")
     }
 
     /// Settles where the call goes.
@@ -54,6 +54,8 @@ impl Call {
 pub enum Body {
     /// There is none.
     None,
+    /// There is one where none counts, as behind a GET. It is never read.
+    Ignored(Media),
     /// Nothing has been taken from the peer: that waits until the checksum of the query holds.
     Unread(Arc<dyn BodySource>),
     /// Read whole.

@@ -3,10 +3,16 @@
 //! ```toml
 //! [stages.checksum-verify]
 //! algorithms = ["sha1", "sha256", "sha384", "sha512"]   # default: all four; a frontend may be allowed fewer
+//! constant-checksum = true       # take forms whose checksum covers no parameter, as BBB 3.0 does
 //! ```
 //!
 //! A body is read before only if it is a form and the query carries no checksum, since then the checksum is in the form.
-//! The order is BBB's: content type, checksum, everything else.
+//! The order is BBB's: content type, checksum, everything else. Behind a GET no body counts, whatever it holds.
+//!
+//! The parameters of a form are those of the text that was signed. Beside a signed query a form is not covered: what it says
+//! of the meeting, of who someone is and of what they may do is left out. BBB 3.0 signs a form without a query with the name of
+//! the call alone, so that whoever has seen one such checksum can make any call of that name; `constant-checksum = false`
+//! refuses it.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -21,25 +27,36 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod admit;
+
 use std::task::{Context, Poll};
 
 use futures_util::future::Either;
 use serde::Deserialize;
 use tower::{Layer, Service};
 
-use crate::bbb::{self, Algorithms, CallKind, ChecksumError, Media, Signed};
-use crate::call::{Body, BodySource, Call, Content, Reply};
+use self::admit::{admit_with_body, note_left_out, verify};
+use crate::bbb::{Algorithms, CallKind};
+use crate::call::{Body, Call, Reply};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::Ports;
 use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `checksum-verify`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ChecksumVerify {
     /// The algorithms that any frontend may use.
     pub algorithms: Algorithms,
+    /// Whether the checksum of a form without a query need not cover its parameters.
+    pub constant_checksum: bool,
+}
+
+impl Default for ChecksumVerify {
+    fn default() -> Self {
+        Self { algorithms: Algorithms::ALL, constant_checksum: true }
+    }
 }
 
 impl Stage for ChecksumVerify {
@@ -51,7 +68,7 @@ impl Stage for ChecksumVerify {
     }
 
     fn layer(self, _: &Ports) -> Result<ChecksumVerifyLayer, SetupError> {
-        Ok(ChecksumVerifyLayer { algorithms: self.algorithms })
+        Ok(ChecksumVerifyLayer { settings: self })
     }
 }
 
@@ -62,21 +79,21 @@ pub struct Verified(());
 /// Wraps the rest of the pipeline in [`ChecksumVerifyService`].
 #[derive(Clone)]
 pub struct ChecksumVerifyLayer {
-    algorithms: Algorithms,
+    settings: ChecksumVerify,
 }
 
 impl Layer<Next> for ChecksumVerifyLayer {
     type Service = ChecksumVerifyService;
 
     fn layer(&self, next: Next) -> ChecksumVerifyService {
-        ChecksumVerifyService { algorithms: self.algorithms, next }
+        ChecksumVerifyService { settings: self.settings, next }
     }
 }
 
 /// See the module's documentation.
 #[derive(Clone)]
 pub struct ChecksumVerifyService {
-    algorithms: Algorithms,
+    settings: ChecksumVerify,
     next: Next,
 }
 
@@ -90,74 +107,28 @@ impl Service<Call> for ChecksumVerifyService {
     }
 
     fn call(&mut self, mut call: Call) -> StageFuture {
-        let allowed = self.algorithms;
-        if let Body::Unread(source) = std::mem::replace(&mut call.body, Body::None) {
-            let mut next = self.next.take();
-            return Either::Right(Box::pin(async move {
-                admit_with_body(&mut call, &*source, allowed).await?;
-                next.call(call).await
-            }));
-        }
-        let made = verify(&mut call, None, allowed);
+        let settings = self.settings;
+        let made = match std::mem::replace(&mut call.body, Body::None) {
+            Body::Unread(source) => {
+                let mut next = self.next.take();
+                return Either::Right(Box::pin(async move {
+                    admit_with_body(&mut call, &*source, settings).await?;
+                    note_left_out(&call);
+                    next.call(call).await
+                }));
+            }
+            Body::Ignored(media) if !call.kind.accepts(media) => Err(Fault::UnsupportedContentType),
+            _ => verify(&mut call, None, settings).map(drop),
+        };
+        let made = made.map(|()| note_left_out(&call));
         self.next.pass_if(made, call)
-    }
-}
-
-async fn admit_with_body(call: &mut Call, source: &dyn BodySource, allowed: Algorithms) -> Result<(), Fault> {
-    let media = source.media();
-    if !call.kind.accepts(media) {
-        return Err(Fault::UnsupportedContentType);
-    }
-    if media != Media::Form {
-        verify(call, None, allowed)?;
-        let bytes = source.read().await?;
-        if media == Media::Xml {
-            bbb::xml::well_formed(&bytes).map_err(|error| Fault::UnreadableBody(error.to_string()))?;
-        }
-        call.body = Body::Read(Content { media, bytes });
-        return Ok(());
-    }
-    let signed_by_query = call.params.first("checksum").is_some();
-    if signed_by_query {
-        verify(call, None, allowed)?;
-    }
-    let bytes = source.read().await?;
-    let form = std::str::from_utf8(&bytes).map_err(|_| Fault::UnreadableBody("the form is not UTF-8".to_owned()))?;
-    if !signed_by_query || bbb::Params::parse(form).first("checksum").is_some() {
-        verify(call, Some(form), allowed)?;
-    }
-    call.params.merge_form(form);
-    well_formed(call)
-}
-
-fn verify(call: &mut Call, form: Option<&str>, allowed: Algorithms) -> Result<(), Fault> {
-    let frontend = call.facts.frontend()?;
-    let signed = Signed { query: call.params.raw(), form };
-    let allowed = allowed.both(frontend.algorithms);
-    bbb::verify(call.kind.checksum_name(), signed, frontend.secrets.iter(), allowed).map_err(|error| match error {
-        ChecksumError::Missing => Fault::ChecksumMissing,
-        ChecksumError::Mismatch if frontend.key.is_empty() => Fault::ChecksumMismatch("the frontend is unknown"),
-        ChecksumError::Mismatch => Fault::ChecksumMismatch("it was made with another secret, algorithm or query"),
-    })?;
-    if !frontend.active {
-        return Err(Fault::ChecksumMismatch("the frontend is disabled"));
-    }
-    call.facts.set_checksum(Verified(()));
-    call.door.trail.note_verified();
-    well_formed(call)
-}
-
-fn well_formed(call: &Call) -> Result<(), Fault> {
-    match call.params.malformed() {
-        None => Ok(()),
-        Some(name) => Err(Fault::validation(format!("The value of '{name}' is not percent-encoded as it should be"))),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bbb::Algorithm;
+    use crate::bbb::{Algorithm, Media};
     use crate::memory::{Memory, Waiting};
 
     async fn verify(query: &str, body: Body) -> (Option<Call>, Result<Reply, Fault>) {
@@ -190,7 +161,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_algorithm_that_is_not_allowed_is_a_mismatch() {
-        let only = ChecksumVerify { algorithms: [Algorithm::Sha256].into_iter().collect() };
+        let algorithms = [Algorithm::Sha256].into_iter().collect();
+        let only = ChecksumVerify { algorithms, ..ChecksumVerify::default() };
         let (_, reply) = verify_as(only, SIGNED, Body::None).await;
         assert!(matches!(reply, Err(Fault::ChecksumMismatch(_))));
     }
@@ -215,6 +187,32 @@ mod tests {
     async fn a_form_that_carries_the_checksum_becomes_parameters() {
         let (seen, _) = verify("", Waiting::new(Media::Form, FORM).waiting()).await;
         assert_eq!(seen.unwrap().params.first("name"), Some("A lesson"));
+    }
+
+    #[tokio::test]
+    async fn beside_a_signed_query_a_form_decides_nothing_about_rights() {
+        let body = "moderatorPW=x&ROLE=MODERATOR&role=MODERATOR&userID=admin&parentMeetingID=p&welcome=hi&name=other";
+        let seen = verify(SIGNED, Waiting::new(Media::Form, body).waiting()).await.0.unwrap();
+        let sent = "name=Test+Meeting&meetingID=abc123&attendeePW=111222&moderatorPW=333444&welcome=hi";
+        assert_eq!(seen.params.encode(), sent);
+    }
+
+    #[tokio::test]
+    async fn behind_a_get_no_body_counts_and_none_is_read() {
+        let (seen, _) = verify(SIGNED, Body::Ignored(Media::Form)).await;
+        assert!(matches!(seen.unwrap().body, Body::None));
+        assert_eq!(verify("", Body::Ignored(Media::Form)).await.1, Err(Fault::ChecksumMissing));
+        assert_eq!(verify(SIGNED, Body::Ignored(Media::Other)).await.1, Err(Fault::UnsupportedContentType));
+    }
+
+    #[tokio::test]
+    async fn the_checksum_that_covers_no_parameter_can_be_refused() {
+        let strict = ChecksumVerify { constant_checksum: false, ..ChecksumVerify::default() };
+        let (_, reply) = verify_as(strict, "", Waiting::new(Media::Form, FORM).waiting()).await;
+        assert!(matches!(reply, Err(Fault::ChecksumMismatch(_))));
+        let (form, checksum) = FORM.rsplit_once('&').unwrap();
+        let (_, reply) = verify_as(strict, checksum, Waiting::new(Media::Form, form).waiting()).await;
+        assert!(matches!(reply, Err(Fault::ChecksumMismatch(_))));
     }
 
     #[tokio::test]

@@ -4,9 +4,10 @@
 //! [stages.meeting-scope]
 //! ```
 //!
-//! Two tenants may use the same `meetingID`. Behind this stage `meetingID` (and on `create` the `parentMeetingID` of a
-//! breakout) is the [`ScopedId`]; wherever the node writes it, the tenant reads its own id again. `create` refuses the ids
-//! that BBB refuses; other calls never complain, since Greenlight probes with `meetingID=0`. A breakout that a node made itself
+//! Two tenants may use the same `meetingID`. Behind this stage `meetingID` (and on `create` the `parentMeetingID`, whether
+//! the node will heed it or not) is the [`ScopedId`]; wherever the node writes it, the tenant reads its own id again. An id is
+//! read as the node would read it, and no other id and no other spelling of their names gets through. `create` refuses the
+//! ids that BBB refuses; other calls never complain, since Greenlight probes with `meetingID=0`. A breakout that a node made itself
 //! has one id on both sides, and so has a meeting that was brought over from scalelite while it ran: to create that again is to
 //! ask for the same meeting.
 //!
@@ -125,20 +126,16 @@ fn scope(call: &mut Call, meetings: &dyn Meetings) -> Result<Arc<Scope>, Fault> 
         meant.map_or_else(|| ScopedId::new(&frontend.key, id), |native| native.id.clone())
     };
     let scoped = on_nodes(&meeting_id);
-    let parent = parent(call).as_ref().map(on_nodes);
+    // A node may heed it whatever it makes of `isBreakout`, so it is never left as the tenant wrote it.
+    let parent = call.params.first("parentMeetingID").filter(|_| creates).map(MeetingId::new);
+    let parent = parent.filter(|parent| !parent.as_ref().is_empty()).as_ref().map(on_nodes);
     call.params.set("meetingID", scoped.as_ref());
-    if let Some(parent) = &parent {
-        call.params.set("parentMeetingID", parent.as_ref());
+    match &parent {
+        Some(parent) => call.params.set("parentMeetingID", parent.as_ref()),
+        None => call.params.remove("parentMeetingID"),
     }
+    let parent = parent.filter(|_| call.params.says_true("isBreakout"));
     Ok(Arc::new(Scope { meeting_id, scoped, parent }))
-}
-
-/// The meeting that a create makes a breakout of.
-fn parent(call: &Call) -> Option<MeetingId> {
-    let is_true = |value: &str| value.eq_ignore_ascii_case("true");
-    let breakout = call.kind == CallKind::Create && call.params.first("isBreakout").is_some_and(is_true);
-    let named = call.params.first("parentMeetingID").filter(|_| breakout).map(MeetingId::new);
-    named.filter(|parent| !parent.as_ref().is_empty())
 }
 
 /// Lets the tenant read its own id wherever the document has the node's, within a longer text too.
@@ -252,5 +249,28 @@ mod tests {
     async fn a_breakout_names_its_parent_by_the_id_that_nodes_know() {
         let (seen, _) = create("meetingID=b1&isBreakout=true&parentMeetingID=m+1").await;
         assert_eq!(seen.unwrap().params.first("parentMeetingID"), Some(SCOPED));
+    }
+
+    #[tokio::test]
+    async fn no_spelling_of_an_id_reaches_a_node_as_the_tenant_wrote_it() {
+        let foreign = ScopedId::new("fe2", &MeetingId::new("m 1")).to_string();
+        for id in ["X", "+X", "%09X", "%00X", "%1fX%7f", "X%0a", "%C2%A0X", "X%E3%80%80", "%C2%85X"] {
+            let id = id.replace('X', &foreign);
+            for name in
+                ["parentMeetingID", "%70arentMeetingID", "parentmeetingid", "PARENTMEETINGID", "parentMeetingID[]"]
+            {
+                for breakout in ["", "&isBreakout=true", "&isBreakout=true%C2%A0", "&isBreakout=%00true+"] {
+                    let query =
+                        format!("meetingID={id}&{name}={id}&meetingID={id}&meetingid={id}&{name}={id}{breakout}");
+                    let seen = create(&query).await.0.unwrap().params.encode();
+                    assert!(!seen.contains(&foreign), "{query} went as {seen}");
+                }
+            }
+        }
+        let cluster = Memory::new().frontend("fe1", "secret");
+        let call =
+            cluster.verified(CallKind::End, &format!("meetingID=m1&parentMeetingID={foreign}&MeetingID={foreign}"));
+        let seen = cluster.through(MeetingScope {}, call).await.0.unwrap().params.encode();
+        assert_eq!(seen, "meetingID=WyJmZTEiLCJtMSIsImIzc2NsIl0%3D");
     }
 }

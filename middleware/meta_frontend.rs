@@ -111,11 +111,12 @@ mod tests {
     use crate::memory::Memory;
 
     #[tokio::test]
-    async fn a_clients_own_value_is_replaced() {
+    async fn a_clients_own_value_is_replaced_in_every_spelling() {
         let cluster = Memory::new().frontend("school", "secret");
-        let call = cluster.verified(CallKind::Create, "meta_b3s-frontend=other&meta_b3s-frontend=third");
-        let (seen, _) = cluster.through(MetaFrontend::default(), call).await;
-        assert_eq!(seen.unwrap().params.values("meta_b3s-frontend").collect::<Vec<_>>(), ["school"]);
+        let query = "meta_B3S-Frontend=a&meta_b3s-frontend=b&%6Deta_b3s-frontend=c&META_b3s-frontend=d&meta_b3s-frontend[]=e\
+                     &meta_b3s-frontend%09=f&name=x";
+        let (seen, _) = cluster.through(MetaFrontend::default(), cluster.verified(CallKind::Create, query)).await;
+        assert_eq!(seen.unwrap().params.encode(), "meta_b3s-frontend=school&name=x");
     }
 
     #[test]

@@ -4,9 +4,9 @@
 //! [stages.params-rewrite]
 //! ```
 //!
-//! Overrides are set first, then defaults where the call has no such parameter; one that is present and empty counts as
-//! present. `disabledFeatures` is the exception: a default list is added to the call's own. The ids that `meeting-scope`
-//! made are never touched. Any other call passes unchanged.
+//! Overrides are set first, in the place of every spelling of their names, then defaults where the call has no such parameter;
+//! one that is present and empty counts as present. `disabledFeatures` is the exception: a default list is added to the call's
+//! own. The ids that `meeting-scope` made are never touched. Any other call passes unchanged.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -27,7 +27,7 @@ use std::task::{Context, Poll};
 use serde::Deserialize;
 use tower::{Layer, Service};
 
-use crate::bbb::{CallKind, Params};
+use crate::bbb::{self, CallKind, Params};
 use crate::call::{Call, Reply};
 use crate::cluster::ParamMap;
 use crate::facts::{Contract, Fact};
@@ -116,7 +116,7 @@ fn apply(params: &mut Params, overrides: &ParamMap, defaults: &ParamMap) {
 }
 
 fn changeable(map: &ParamMap) -> impl Iterator<Item = (&String, &String)> {
-    map.iter().filter(|(name, _)| !name.is_empty() && !FIXED.contains(&name.as_str()))
+    map.iter().filter(|(name, _)| !name.is_empty() && !FIXED.iter().any(|fixed| bbb::are_alike(fixed, name)))
 }
 
 /// Both comma lists, without empty entries; of equal entries the first stays.
@@ -153,6 +153,23 @@ mod tests {
             settings.join_default_params = map(&[("guest", "maybe")]);
         });
         assert_eq!(params.await.first("guest"), Some("true"));
+    }
+
+    #[tokio::test]
+    async fn an_override_wins_over_every_spelling_and_repetition() {
+        let query = "%72ecord=1&RECORD=true&record=true&record[]=true&record%00=true&meta_X=1&meta_x=2&userdata-Y=1";
+        let params = rewritten(CallKind::Create, query, |settings| {
+            settings.create_override_params = map(&[("record", "false"), ("meta_x", "3"), ("userdata-y", "4")]);
+        });
+        assert_eq!(params.await.encode(), "record=false&meta_x=3&userdata-y=4");
+    }
+
+    #[tokio::test]
+    async fn an_override_in_another_spelling_never_reaches_an_id() {
+        let params = rewritten(CallKind::Create, "meetingID=m1", |settings| {
+            settings.create_override_params = map(&[("MeetingID", "stolen"), ("parentMeetingID ", "x")]);
+        });
+        assert_eq!(params.await.encode(), "meetingID=m1");
     }
 
     #[tokio::test]

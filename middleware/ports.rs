@@ -17,8 +17,14 @@ use crate::fault::{Fault, NodeFailure};
 use crate::trace::Trace;
 use crate::work::Workers;
 
-/// Above this many bytes a query is posted: a BBB node's nginx takes request lines of 8 kB.
+/// Above this many bytes the largest parameters of a query are posted, where that can be.
 pub(crate) const LONGEST_QUERY: usize = 7000;
+
+/// The longest request line that a BBB node's nginx takes, in bytes.
+const LONGEST_LINE: usize = 8 << 10;
+
+/// The largest form that a node reads, in bytes. It passes over the parameters of a larger one.
+const LARGEST_FORM: usize = 2 << 20;
 
 /// What a signed query usually has beyond the one that came: the call's name, a scoped id, a longer checksum.
 const ROOM: usize = 256;
@@ -293,11 +299,12 @@ pub struct NodeRequest {
 
 impl NodeRequest {
     /// A call for the node of `backend`, signed with the backend's own algorithm, else with that of a setting, else with what
-    /// the node accepts. A query too long for a node's request line is posted as a form, if nothing else is posted.
+    /// the node accepts. What makes the query too long for a node's request line is posted, if nothing else is. A part stays
+    /// in the query, which nodes of all versions then sign alone.
     pub fn new(
         kind: CallKind,
         params: &Params,
-        content: Option<Content>,
+        mut content: Option<Content>,
         backend: &Arc<Backend>,
         setting: Option<Algorithm>,
         request_id: &HeaderValue,
@@ -305,18 +312,15 @@ impl NodeRequest {
         let call = kind.checksum_name();
         let mut unsigned = String::with_capacity(params.raw().len() + ROOM);
         unsigned.extend([call, "?"]);
+        let start = unsigned.len();
         params.encode_onto(&mut unsigned);
-        let query = &unsigned[call.len() + 1..];
-        let fits = query.len() <= LONGEST_QUERY || content.is_some() || !kind.methods().contains(&Method::POST);
-        // Beside a query no node's checksum covers a form, whichever rule it has for forms alone.
-        let content = match query.split_once('&').filter(|_| !fits) {
-            Some((first, rest)) => {
-                let (kept, bytes) = (call.len() + 1 + first.len(), Bytes::copy_from_slice(rest.as_bytes()));
-                unsigned.truncate(kept);
-                Some(Content { media: Media::Form, bytes })
-            }
-            None => content,
-        };
+        let is_long = unsigned.len() - start > LONGEST_QUERY;
+        if is_long && content.is_none() && kind.methods().contains(&Method::POST) {
+            let (query, form) = params.split(LONGEST_QUERY);
+            unsigned.truncate(start);
+            unsigned.push_str(&query);
+            content = Some(Content { media: Media::Form, bytes: form.into() });
+        }
         let (backend, request_id) = (Arc::clone(backend), request_id.clone());
         let algorithm = backend.algorithm.or(setting);
         Self { kind, backend, unsigned, algorithm, content, request_id, trace: None, patience: None }
@@ -336,6 +340,30 @@ impl NodeRequest {
         let checksum = bbb::sign(self.algorithm(), call, query, &self.backend.secret);
         let separator = if query.is_empty() { "" } else { "&" };
         format!("{}{call}?{query}{separator}checksum={checksum}", self.backend.url)
+    }
+}
+
+impl NodeRequest {
+    /// Whether a node takes it, as far as its size goes.
+    ///
+    /// # Errors
+    /// A fault of the call, which says what is too large.
+    pub fn fits(&self) -> Result<(), Fault> {
+        let url = &self.backend.url;
+        let host = url.split_once("://").map_or(url.as_str(), |(_, host)| host);
+        let path = host.find('/').map_or(0, |start| host.len() - start);
+        let frame = if self.content.is_some() { "POST  HTTP/1.1\r\n" } else { "GET  HTTP/1.1\r\n" };
+        let checksum = "&checksum=".len() + self.algorithm().hex_len();
+        let line = frame.len() + path + self.unsigned.len() + checksum;
+        let form = self.content.as_ref().filter(|content| content.media == Media::Form);
+        let what = if line > LONGEST_LINE {
+            format!("The request is {line} bytes long without what can be posted, and the servers take {LONGEST_LINE}.")
+        } else if form.is_some_and(|form| form.bytes.len() > LARGEST_FORM) {
+            format!("The parameters are larger than the {LARGEST_FORM} bytes that the servers take.")
+        } else {
+            return Ok(());
+        };
+        Err(Fault::InvalidParam { key: "requestTooLong", message: what.into() })
     }
 }
 

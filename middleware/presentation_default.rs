@@ -95,7 +95,7 @@ fn add_slides(call: &mut Call) -> Result<(), Fault> {
     }
     let given = match &call.body {
         Body::Read(content) => Some(content.bytes.as_ref()),
-        Body::None | Body::Unread(_) => None,
+        Body::None | Body::Ignored(_) | Body::Unread(_) => None,
     };
     let name = filename(&slides.url);
     if given.is_none() && call.params.encode().len() > LONGEST_QUERY {

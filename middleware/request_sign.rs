@@ -3,10 +3,13 @@
 //! ```toml
 //! [stages.request-sign]
 //! algorithm = "sha256"           # or "sha1", "sha384", "sha512"; without it, what each node accepts
+//! largest-entry = 65536          # bytes that a create or join may leave in each list of meetings of its node; 0: any
 //! ```
 //!
-//! Parameters go into the query, encoded once; the bytes that are hashed are the bytes that are sent. A query too long for
-//! a node's request line is posted as a form instead. Behind this stage nobody may change a parameter.
+//! Parameters that were not changed are sent as they came, the others encoded once; the bytes that are hashed are the bytes
+//! that are sent. What makes the query too long for a node's request line is posted as a form, where BBB takes one and no other
+//! body is sent; a call that does not fit even so is refused here. Names, texts and metadata (`meta_`, `userdata-`) stand in
+//! every list that the node gives, so they are bounded together. Behind this stage nobody may change a parameter.
 //!
 //! A backend may have an algorithm of its own, which counts more than the setting. Without either, a node is tried with the
 //! strongest algorithm first, and what it accepts is remembered.
@@ -37,11 +40,19 @@ use crate::ports::{NodeRequest, Ports};
 use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `request-sign`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RequestSign {
     /// What the checksums for nodes are made with. `None`: what each node accepts.
     pub algorithm: Option<Algorithm>,
+    /// How many bytes a create or join may leave in each list of meetings of its node. 0: any number.
+    pub largest_entry: usize,
+}
+
+impl Default for RequestSign {
+    fn default() -> Self {
+        Self { algorithm: None, largest_entry: 64 << 10 }
+    }
 }
 
 impl Stage for RequestSign {
@@ -53,28 +64,28 @@ impl Stage for RequestSign {
     }
 
     fn layer(self, _: &Ports) -> Result<RequestSignLayer, SetupError> {
-        Ok(RequestSignLayer { algorithm: self.algorithm })
+        Ok(RequestSignLayer { settings: self })
     }
 }
 
 /// Wraps the rest of the pipeline in [`RequestSignService`].
 #[derive(Clone)]
 pub struct RequestSignLayer {
-    algorithm: Option<Algorithm>,
+    settings: RequestSign,
 }
 
 impl Layer<Next> for RequestSignLayer {
     type Service = RequestSignService;
 
     fn layer(&self, next: Next) -> RequestSignService {
-        RequestSignService { algorithm: self.algorithm, next }
+        RequestSignService { settings: self.settings, next }
     }
 }
 
 /// See the module's documentation.
 #[derive(Clone)]
 pub struct RequestSignService {
-    algorithm: Option<Algorithm>,
+    settings: RequestSign,
     next: Next,
 }
 
@@ -88,19 +99,25 @@ impl Service<Call> for RequestSignService {
     }
 
     fn call(&mut self, mut call: Call) -> StageFuture {
-        let signed = sign(&mut call, self.algorithm);
+        let signed = sign(&mut call, self.settings);
         self.next.pass_if(signed, call)
     }
 }
 
-fn sign(call: &mut Call, algorithm: Option<Algorithm>) -> Result<(), Fault> {
+fn sign(call: &mut Call, settings: RequestSign) -> Result<(), Fault> {
     call.facts.checksum()?;
+    let limit = settings.largest_entry;
+    if limit > 0 && matches!(call.kind, CallKind::Create | CallKind::Join) && call.params.listed_len() > limit {
+        let message = format!("The names, texts and metadata are larger than {limit} bytes in all.");
+        return Err(Fault::InvalidParam { key: "metadataTooLarge", message: message.into() });
+    }
     let content = match std::mem::replace(&mut call.body, Body::None) {
         Body::Read(content) => Some(content),
-        Body::None | Body::Unread(_) => None,
+        Body::None | Body::Ignored(_) | Body::Unread(_) => None,
     };
     let (backend, request_id) = (call.facts.backend()?, &call.door.request_id);
-    let request = NodeRequest::new(call.kind, &call.params, content, backend, algorithm, request_id);
+    let request = NodeRequest::new(call.kind, &call.params, content, backend, settings.algorithm, request_id);
+    request.fits()?;
     call.facts.set_signature(NodeRequest { trace: call.door.trace.clone(), ..request });
     Ok(())
 }
@@ -113,6 +130,8 @@ mod tests {
     use http::HeaderMap;
 
     use crate::bbb::{self, Media, Params, Secret};
+    use crate::call::Content;
+    use crate::meeting_scope::MeetingScope;
     use crate::memory::Memory;
     use crate::trace::Trace;
 
@@ -150,15 +169,68 @@ mod tests {
 
     #[tokio::test]
     async fn the_algorithm_is_a_setting() {
-        let request = signed(CallKind::End, "", RequestSign { algorithm: Some(Algorithm::Sha1) }).await;
+        let weak = RequestSign { algorithm: Some(Algorithm::Sha1), ..RequestSign::default() };
+        let request = signed(CallKind::End, "", weak).await;
         assert_eq!(request.url().rsplit_once("&checksum=").unwrap().1.len(), 40);
     }
 
+    async fn sent(
+        kind: CallKind,
+        more: &str,
+        content: Option<Media>,
+        stage: RequestSign,
+    ) -> Result<NodeRequest, Fault> {
+        let cluster = Memory::new().frontend("school", "secret").backend("n1", &[]);
+        let mut call = cluster.behind(MeetingScope {}, cluster.verified(kind, &format!("meetingID=m1{more}")));
+        call.choose(cluster.backend_named("n1"));
+        call.body = content.map_or(Body::None, |media| Body::Read(Content { media, bytes: "<modules/>".into() }));
+        let (seen, reply) = cluster.through(stage, call).await;
+        seen.map(|call| call.facts.signature().unwrap().clone()).ok_or_else(|| reply.unwrap_err())
+    }
+
+    fn key(refused: Result<NodeRequest, Fault>) -> &'static str {
+        refused.unwrap_err().message_key(CallKind::Create)
+    }
+
     #[tokio::test]
-    async fn a_query_too_long_for_a_node_is_posted() {
-        let query = signed(CallKind::Create, &format!("welcome={}", "x".repeat(9000)), RequestSign::default()).await;
-        let content = query.content.unwrap();
-        assert_eq!((content.media, content.bytes.len()), (Media::Form, "welcome=".len() + 9000));
-        assert!(query.unsigned.starts_with("create?meetingID=") && !query.unsigned.contains('&'));
+    async fn what_makes_a_query_too_long_is_posted_and_the_rest_is_signed() {
+        let welcome = format!("welcome={}", "x+".repeat(4500));
+        let more = format!("&moderatorPW=mp&{welcome}&name=a+b");
+        let request = sent(CallKind::Create, &more, None, RequestSign::default()).await.unwrap();
+        assert_eq!(request.unsigned, "create?meetingID=WyJzY2hvb2wiLCJtMSIsImIzc2NsIl0%3D&moderatorPW=mp&name=a+b");
+        assert_eq!(request.content, Some(Content { media: Media::Form, bytes: welcome.into() }));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_a_node_could_read_as_it_came_does_not_grow() {
+        let join = format!("&fullName={}", "a+".repeat(3750));
+        assert!(sent(CallKind::Join, &join, None, RequestSign::default()).await.unwrap().unsigned.contains(&join));
+        let create = format!("&name={}", "(a+b)".repeat(1200));
+        let request = sent(CallKind::Create, &create, Some(Media::Xml), RequestSign::default()).await.unwrap();
+        assert!(request.unsigned.contains(&create));
+    }
+
+    #[tokio::test]
+    async fn what_fits_no_node_is_refused_before_one_is_asked() {
+        let long = format!("&name={}", "x".repeat(8100));
+        let stage = RequestSign::default();
+        assert_eq!(key(sent(CallKind::Join, &long, None, stage).await), "requestTooLong");
+        assert_eq!(key(sent(CallKind::Create, &long, Some(Media::Xml), stage).await), "requestTooLong");
+        let password = format!("&password={}", "x".repeat(8100));
+        assert_eq!(key(sent(CallKind::End, &password, None, stage).await), "requestTooLong");
+        let huge = format!("&groups={}", "x".repeat(3 << 20));
+        assert_eq!(key(sent(CallKind::Create, &huge, None, stage).await), "requestTooLong");
+    }
+
+    #[tokio::test]
+    async fn what_a_call_leaves_in_lists_is_bounded_in_all() {
+        let many: String = (0..70).map(|at| format!("&meta_a{at}={}", "x".repeat(1000))).collect();
+        assert_eq!(key(sent(CallKind::Create, &many, None, RequestSign::default()).await), "metadataTooLarge");
+        let quotes = format!("&welcome={}", "'".repeat(11_000));
+        assert_eq!(key(sent(CallKind::Create, &quotes, None, RequestSign::default()).await), "metadataTooLarge");
+        let unbounded = RequestSign { largest_entry: 0, ..RequestSign::default() };
+        assert!(sent(CallKind::Create, &many, None, unbounded).await.is_ok());
+        let unlisted = format!("&groups={}", "x".repeat(100_000));
+        assert!(sent(CallKind::Create, &unlisted, None, RequestSign::default()).await.is_ok());
     }
 }

@@ -118,7 +118,8 @@ impl Service<Call> for TagFilterService {
 
 fn filter(call: &mut Call, settings: &TagFilter) -> Result<(), Fault> {
     let frontend = Arc::clone(call.facts.frontend()?);
-    let chosen = call.params.first(&settings.choice).filter(|_| !settings.choice.is_empty());
+    // A tag that anybody may have added is no choice of the frontend's.
+    let chosen = call.params.covered(&settings.choice).filter(|_| !settings.choice.is_empty());
     let choice = chosen.and_then(|text| TagChoice::read(text, frontend.settings.allowed_tags.as_ref()));
     let required = &frontend.settings.required_tags;
     let candidates = call.facts.candidates_mut()?;

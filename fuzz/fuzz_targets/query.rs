@@ -1,7 +1,7 @@
 //! Queries, forms and meeting ids: whatever comes in, what goes out says the same.
 #![no_main]
 
-use b3scale_middleware::bbb::{MeetingId, Params, ScopedId, clean};
+use b3scale_middleware::bbb::{MeetingId, Params, ScopedId, are_alike, clean};
 use b3scale_middleware::cluster::{TagChoice, Tags};
 use libfuzzer_sys::fuzz_target;
 
@@ -12,7 +12,7 @@ fuzz_target!(|input: &str| {
     params.merge_form(form);
 
     let encoded = params.encode();
-    assert!(encoded.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%&=".contains(&byte)));
+    assert!(encoded.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"#<>[\\]^`{|}".contains(&byte)));
     let again = Params::parse(&encoded);
     assert_eq!(again.malformed(), None);
     assert!(again.iter().eq(params.iter().filter(|(name, _)| *name != "checksum")));
@@ -20,10 +20,10 @@ fuzz_target!(|input: &str| {
 
     if let Some((name, value)) = params.iter().last().map(|(name, value)| (name.to_owned(), value.to_owned())) {
         let others: Vec<_> =
-            params.iter().filter(|(other, _)| *other != name).map(|(_, value)| value.to_owned()).collect();
+            params.iter().filter(|(other, _)| !are_alike(other, &name)).map(|(_, value)| value.to_owned()).collect();
         params.set(&name, "new");
         assert!(!params.set_default(&name, &value));
-        assert!(params.values(&name).eq(["new"]));
+        assert!(params.iter().filter(|(other, _)| are_alike(other, &name)).eq([(name.as_str(), "new")]));
         params.remove(&name);
         assert!(params.iter().map(|(_, value)| value).eq(others));
     }

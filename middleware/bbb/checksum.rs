@@ -5,7 +5,7 @@
 mod algorithm;
 mod secret;
 
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 use super::params;
 use algorithm::Digest;
@@ -38,7 +38,31 @@ pub enum ChecksumError {
     Mismatch,
 }
 
-/// Checks that a call was signed with one of the secrets, in time that does not depend on how wrong it is.
+/// What a frontend may sign its calls with.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted {
+    /// The algorithms.
+    pub algorithms: Algorithms,
+    /// Whether the checksum of a form without a query need not cover its parameters, as BBB 3.0 has it: it is the same for
+    /// every call of that name.
+    pub constant: bool,
+}
+
+/// What a checksum that holds covers. What it does not cover must not decide whose call it is or what that may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Covered {
+    /// The query, and nothing of a form beside it.
+    Query,
+    /// A form, by this text, of which its parameters are to be read: whatever else has the same checksum says the same.
+    Form(String),
+    /// Nothing of a form that has no query.
+    Nothing,
+}
+
+/// Checks that a call was signed with one of the secrets, and says what of it was signed.
+///
+/// How long a refusal takes does not tell how many secrets there are, which algorithms are accepted, or how wrong the
+/// checksum is: the same is hashed for all. A frontend that has one secret gives it twice.
 ///
 /// With an empty query three readings of a form are accepted: BBB 3.0 signs nothing, BBB 2.5 the sorted parameters,
 /// and some clients the body as it is. Next to a query the form is not signed.
@@ -46,37 +70,44 @@ pub enum ChecksumError {
 /// # Errors
 ///
 /// [`ChecksumError`] says whether there was a checksum at all.
-pub fn verify<'s>(
+pub fn verify(
     call: &str,
     signed: Signed<'_>,
-    mut secrets: impl Iterator<Item = &'s Secret>,
-    allowed: Algorithms,
-) -> Result<(), ChecksumError> {
+    secrets: [&Secret; 2],
+    accepted: Accepted,
+) -> Result<Covered, ChecksumError> {
     let claimed = signed.claim()?;
-    if !allowed.contains(claimed.algorithm()) {
-        return Err(ChecksumError::Mismatch);
-    }
+    let holds = |[head, tail]: [&str; 2]| {
+        let made = Digest::of_each(claimed.algorithm(), [call, head, tail], secrets.map(Secret::expose));
+        made.iter().fold(Choice::from(0), |held, made| held | made.as_ref().ct_eq(claimed.as_ref()))
+    };
+    let is_accepted = accepted.algorithms.contains(claimed.algorithm());
+    let found = |holds: Choice, covered: Covered| (bool::from(holds) && is_accepted).then_some(covered);
 
     let query = without_checksum(signed.query);
-    let form = signed.form.filter(|_| is_empty(query));
-    let sorted = form.map(sorted_form);
-    let readings = [Some(query), form.map(without_checksum), sorted.as_deref().map(|text| [text, ""])];
-    let matches = |secret: &Secret| {
-        readings.iter().flatten().any(|[head, tail]| {
-            let expected = Digest::of(claimed.algorithm(), [call, head, tail, secret.expose()]);
-            expected.as_ref().ct_eq(claimed.as_ref()).into()
-        })
+    let by_query = holds(query);
+    let Some(form) = signed.form.filter(|_| query.concat().is_empty()) else {
+        return found(by_query, Covered::Query).ok_or(ChecksumError::Mismatch);
     };
-    if secrets.any(matches) { Ok(()) } else { Err(ChecksumError::Mismatch) }
+    let as_it_is = without_checksum(form).concat();
+    let sorted = sorted_form(form).unwrap_or_default();
+    let (by_form, by_sorted) =
+        (holds([&as_it_is, ""]), holds([&sorted, ""]) & Choice::from(u8::from(!sorted.is_empty())));
+    found(by_form, Covered::Form(as_it_is))
+        .or_else(|| found(by_sorted, Covered::Form(sorted)))
+        .or_else(|| found(by_query, Covered::Nothing).filter(|_| accepted.constant))
+        .ok_or(ChecksumError::Mismatch)
 }
 
 impl Signed<'_> {
     /// The one checksum of the call, wherever it stands.
     fn claim(&self) -> Result<Digest, ChecksumError> {
+        let is_named_so = |item: &&str| params::decode(item.split('=').next().unwrap_or_default()) == "checksum";
         let mut claims =
-            [Some(self.query), self.form].into_iter().flatten().flat_map(params::items).filter(is_checksum);
+            [Some(self.query), self.form].into_iter().flatten().flat_map(params::items).filter(is_named_so);
         let item = claims.next().ok_or(ChecksumError::Missing)?;
-        if claims.next().is_some() {
+        // One whose name is encoded would not be cut out.
+        if claims.next().is_some() || !is_checksum(&item) {
             return Err(ChecksumError::Mismatch);
         }
         let value = item.split_once('=').map_or("", |(_, value)| value);
@@ -111,25 +142,26 @@ fn is_checksum(item: &&str) -> bool {
     item.strip_prefix("checksum").is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
 }
 
-fn is_empty(parts: [&str; 2]) -> bool {
-    parts.iter().all(|part| part.is_empty())
-}
-
-/// A form as BBB 2.5 signs it: ordered by name, values encoded as Java does, names not encoded.
-fn sorted_form(body: &str) -> String {
+/// A form as BBB 2.5 signs it: ordered by name, values encoded as Java does, names not encoded. None if a name holds what
+/// would let the same text be read as other parameters.
+fn sorted_form(body: &str) -> Option<String> {
     let items = params::items(body).filter(|item| !is_checksum(item));
-    let mut pairs: Vec<_> = items.map(|item| item.split_once('=').unwrap_or((item, ""))).collect();
-    pairs.sort_by_cached_key(|(name, _)| params::decode(name).into_owned());
+    let pairs = items.map(|item| item.split_once('=').unwrap_or((item, "")));
+    let mut pairs: Vec<_> = pairs.map(|(name, value)| (params::decode(name), value)).collect();
+    if pairs.iter().any(|(name, _)| name.contains(['=', '&', '%', '+'])) {
+        return None;
+    }
+    pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
     let mut text = String::with_capacity(body.len());
     for (name, value) in pairs {
         if !text.is_empty() {
             text.push('&');
         }
-        text.push_str(&params::decode(name));
+        text.push_str(&name);
         text.push('=');
         text.push_str(&params::java_encode(&params::decode(value)));
     }
-    text
+    Some(text)
 }
 
 #[cfg(test)]

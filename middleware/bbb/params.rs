@@ -1,13 +1,37 @@
 //! The parameters of a call: the raw query, which is what a checksum covers, and what it says.
+//!
+//! What a call says is decided here, once, as BBB decides it: of one name the first value counts, a name of BBB's in another
+//! spelling says nothing, and values are read without control characters and surrounding blanks. Metadata and user data whose
+//! names cannot be those of elements are left out, since nodes write them into their documents as they are. What is not changed
+//! goes to the node byte for byte as it came.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::names;
 
 /// Everything but RFC 3986's unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What cannot stand in the query of a URL, by RFC 3986.
+const UNFIT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// What Java's `URLEncoder` encodes, but for the space.
 const JAVA_RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_').remove(b' ');
@@ -15,28 +39,48 @@ const JAVA_RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').rem
 /// How many parameters are read, as in the servlet container of a node. Those behind are passed over.
 const MAX_PARAMS: usize = 10_000;
 
-/// The ordered parameters of a call.
+/// The ordered parameters of a call, each once.
 ///
 /// Changes touch the decoded parameters only. [`raw`](Self::raw) stays what the client sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
     raw: Arc<str>,
     /// Shared until it is changed: a call is cloned for each node that is tried.
-    pairs: Arc<Vec<(String, String)>>,
+    items: Arc<Vec<Item>>,
     malformed: Option<String>,
+    unwritable: Vec<String>,
+}
+
+/// One parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Item {
+    name: String,
+    /// As BBB reads it: see [`clean`].
+    value: String,
+    /// How it came, still encoded: a part of that text. `None`: it was set here.
+    came: Option<(Arc<str>, Range<usize>)>,
+    /// Whether the call's checksum covers it, if it has one.
+    covered: bool,
 }
 
 impl Params {
     /// Reads a query as it came, without the leading `?`. Never fails: see [`malformed`](Self::malformed).
     pub fn parse(raw: &str) -> Self {
-        let mut params = Self { raw: raw.into(), ..Self::default() };
-        params.append(raw);
+        let raw: Arc<str> = raw.into();
+        let mut params = Self { raw: Arc::clone(&raw), ..Self::default() };
+        params.append(&raw, true);
         params
     }
 
     /// Adds the parameters of a form body behind those of the query, so that a query's value comes first.
     pub fn merge_form(&mut self, body: &str) {
-        self.append(body);
+        self.append(&body.into(), true);
+    }
+
+    /// Adds those of a form that the checksum does not cover. What says which meeting is meant, who someone is or what they
+    /// may do is left out.
+    pub fn merge_uncovered(&mut self, body: &str) {
+        self.append(&body.into(), false);
     }
 
     /// The query as it was received. It holds neither form parameters nor changes.
@@ -49,54 +93,72 @@ impl Params {
         self.malformed.as_deref()
     }
 
-    /// The value that counts, verbatim. BBB reads it through [`clean`].
-    pub fn first(&self, name: &str) -> Option<&str> {
-        self.values(name).next()
+    /// The names that were left out, since they cannot be those of elements.
+    pub fn unwritable(&self) -> &[String] {
+        &self.unwritable
     }
 
-    /// Every value of that name, in order.
-    pub fn values(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.iter().filter(move |(key, _)| *key == name).map(|(_, value)| value)
+    /// The value that counts, as BBB reads it: see [`clean`].
+    pub fn first(&self, name: &str) -> Option<&str> {
+        self.item(name).map(|item| item.value.as_str())
+    }
+
+    /// The same, unless it came in a form that the checksum does not cover.
+    pub fn covered(&self, name: &str) -> Option<&str> {
+        self.item(name).filter(|item| item.covered).map(|item| item.value.as_str())
+    }
+
+    /// Whether BBB reads the parameter as true. Only the word is, so `1` is false.
+    pub fn says_true(&self, name: &str) -> bool {
+        self.first(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     /// Every name and value, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.items.iter().map(|item| (item.name.as_str(), item.value.as_str()))
     }
 
-    /// Gives a parameter this one value, in the place it has or at the end.
+    /// Gives a parameter this one value, in the place it has or at the end. Every other spelling of the name is taken away.
     pub fn set(&mut self, name: &str, value: &str) {
-        let mut found = false;
-        let pairs = Arc::make_mut(&mut self.pairs);
-        pairs.retain_mut(|(key, held)| {
-            if key != name {
+        let mut new = (!names::is_unwritable(name)).then(|| Item::set(name, value));
+        let items = Arc::make_mut(&mut self.items);
+        items.retain_mut(|item| {
+            if !names::are_alike(&item.name, name) {
                 return true;
             }
-            value.clone_into(held);
-            !std::mem::replace(&mut found, true)
+            new.take().map(|new| *item = new).is_some()
         });
-        if !found {
-            pairs.push((name.to_owned(), value.to_owned()));
-        }
+        items.extend(new);
     }
 
     /// Sets a parameter the call does not have and says whether it did. An empty value counts as had.
     pub fn set_default(&mut self, name: &str, value: &str) -> bool {
-        let absent = self.first(name).is_none();
+        let absent = self.first(name).is_none() && !names::is_unwritable(name);
         if absent {
-            Arc::make_mut(&mut self.pairs).push((name.to_owned(), value.to_owned()));
+            Arc::make_mut(&mut self.items).push(Item::set(name, value));
         }
         absent
     }
 
-    /// Removes every value of that name.
+    /// Removes a parameter, in every spelling of its name.
     pub fn remove(&mut self, name: &str) {
-        Arc::make_mut(&mut self.pairs).retain(|(key, _)| key != name);
+        Arc::make_mut(&mut self.items).retain(|item| !names::are_alike(&item.name, name));
     }
 
-    /// The parameters in one canonical form, to be signed and sent as it is.
-    ///
-    /// All but unreserved characters are encoded, a space as `%20`. A `checksum` is never part of it.
+    /// How many bytes nodes may take up with what the call says in each of their lists of meetings.
+    pub fn listed_len(&self) -> usize {
+        let escaped = |byte| match byte {
+            b'&' => "&amp;".len(),
+            b'<' | b'>' => "&lt;".len(),
+            b'"' | b'\'' => "&quot;".len(),
+            _ => 1,
+        };
+        let listed = self.iter().filter(|(name, _)| names::is_listed(name));
+        listed.map(|(name, value)| 2 * name.len() + value.bytes().map(escaped).sum::<usize>()).sum()
+    }
+
+    /// The parameters as they are signed and sent: what was not changed as it came, and what was with all but unreserved
+    /// characters encoded. A `checksum` is never part of it.
     pub fn encode(&self) -> String {
         let mut query = String::new();
         self.encode_onto(&mut query);
@@ -106,32 +168,140 @@ impl Params {
     /// Puts [`encode`](Self::encode) behind a text.
     pub fn encode_onto(&self, text: &mut String) {
         // Enough unless more has to be escaped than the client escaped.
-        let plain: usize = self.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        let plain: usize = self.sent().map(|item| item.name.len() + item.value.len() + 2).sum();
         text.reserve(plain.max(self.raw.len()));
-        let mut separator = "";
-        for (name, value) in self.iter().filter(|(name, _)| *name != "checksum") {
-            let name = utf8_percent_encode(name, RESERVED);
-            let value = utf8_percent_encode(value, RESERVED);
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{separator}{name}={value}");
-            separator = "&";
+        join(text, self.sent());
+    }
+
+    /// The parameters in a query of at most `limit` bytes, if that can be, and a form of those that find no room there: the
+    /// largest. What says which meeting is meant, who someone is or what they may do stays in the query, which is never empty.
+    pub fn split(&self, limit: usize) -> (String, String) {
+        let sent: Vec<(&Item, usize)> = self.sent().map(|item| (item, item.encoded_len() + 1)).collect();
+        let mut length: usize = sent.iter().map(|(_, length)| length).sum();
+        let mut movable: Vec<usize> = (0..sent.len()).filter(|at| !names::is_trusted(&sent[*at].0.name)).collect();
+        movable.sort_by_key(|at| std::cmp::Reverse(sent[*at].1));
+        movable.truncate(movable.len().min(sent.len().saturating_sub(1)));
+        let mut posted = vec![false; sent.len()];
+        for at in movable {
+            // The last one has no separator behind.
+            if length <= limit + 1 {
+                break;
+            }
+            posted[at] = true;
+            length -= sent[at].1;
+        }
+        let part = |wanted: bool| {
+            let mut text = String::new();
+            join(
+                &mut text,
+                sent.iter().zip(&posted).filter(|(_, posted)| **posted == wanted).map(|((item, _), _)| *item),
+            );
+            text
+        };
+        (part(false), part(true))
+    }
+
+    /// The one parameter of that name. Names of metadata are one in any case.
+    fn item(&self, name: &str) -> Option<&Item> {
+        self.items.iter().find(|item| names::are_one(&item.name, name))
+    }
+
+    fn sent(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().filter(|item| item.name != "checksum")
+    }
+
+    fn append(&mut self, text: &Arc<str>, covered: bool) {
+        let items = Arc::make_mut(&mut self.items);
+        let mut start = 0;
+        let mut room = MAX_PARAMS.saturating_sub(items.len());
+        for part in text.split('&') {
+            let place = start..start + part.len();
+            start = place.end + 1;
+            if part.is_empty() {
+                continue;
+            }
+            if room == 0 {
+                break;
+            }
+            room -= 1;
+            let (raw_name, raw_value) = part.split_once('=').unwrap_or((part, ""));
+            let name = decode(raw_name).into_owned();
+            let is_sound = is_well_encoded(raw_name) && is_well_encoded(raw_value);
+            if self.malformed.is_none() && !is_sound {
+                self.malformed = Some(name.clone());
+            }
+            if names::is_unwritable(&name) {
+                self.unwritable.push(name);
+            } else if !names::is_misspelt(&name) && (covered || !names::is_trusted(&name)) {
+                let value = clean(&decode(raw_value)).into_owned();
+                items.push(Item { name, value, came: is_sound.then(|| (Arc::clone(text), place)), covered });
+            }
+        }
+        decide(items);
+    }
+}
+
+impl Item {
+    fn set(name: &str, value: &str) -> Self {
+        Self { name: name.to_owned(), value: clean(value).into_owned(), came: None, covered: true }
+    }
+
+    fn encode_onto(&self, text: &mut String) {
+        match &self.came {
+            Some((came, place)) => text.extend(utf8_percent_encode(&came[place.clone()], UNFIT)),
+            None => {
+                text.extend(utf8_percent_encode(&self.name, RESERVED));
+                text.push('=');
+                text.extend(utf8_percent_encode(&self.value, RESERVED));
+            }
         }
     }
 
-    fn append(&mut self, text: &str) {
-        let pairs = Arc::make_mut(&mut self.pairs);
-        for item in items(text).take(MAX_PARAMS.saturating_sub(pairs.len())) {
-            let (raw_name, raw_value) = item.split_once('=').unwrap_or((item, ""));
-            let name = decode(raw_name).into_owned();
-            if self.malformed.is_none() && !(is_well_encoded(raw_name) && is_well_encoded(raw_value)) {
-                self.malformed = Some(name.clone());
-            }
-            pairs.push((name, decode(raw_value).into_owned()));
+    fn encoded_len(&self) -> usize {
+        let length = |text, set| utf8_percent_encode(text, set).map(str::len).sum::<usize>();
+        match &self.came {
+            Some((came, place)) => length(&came[place.clone()], UNFIT),
+            None => length(&self.name, RESERVED) + 1 + length(&self.value, RESERVED),
         }
     }
 }
 
-/// Removes control characters and surrounding white space, as BBB does before it looks at a value.
+fn join<'a>(text: &mut String, items: impl Iterator<Item = &'a Item>) {
+    let mut is_first = true;
+    for item in items {
+        if !std::mem::replace(&mut is_first, false) {
+            text.push('&');
+        }
+        item.encode_onto(text);
+    }
+}
+
+/// Leaves of what is said twice what BBB reads: of one name the first, and of the names that it takes for one the last, unless
+/// only the others are covered.
+fn decide(items: &mut Vec<Item>) {
+    let mut seen = HashSet::with_capacity(items.len());
+    let is_first: Vec<bool> = items.iter().map(|item| seen.insert(item.name.as_str())).collect();
+    keep(items, &is_first);
+    let mut last: HashMap<Cow<'_, str>, usize> = HashMap::new();
+    for (at, item) in items.iter().enumerate() {
+        let place = last.entry(names::key(&item.name)).or_insert(at);
+        if item.covered || !items[*place].covered {
+            *place = at;
+        }
+    }
+    if last.len() < items.len() {
+        let mut is_last = vec![false; items.len()];
+        last.into_values().for_each(|at| is_last[at] = true);
+        keep(items, &is_last);
+    }
+}
+
+fn keep(items: &mut Vec<Item>, which: &[bool]) {
+    let mut which = which.iter();
+    items.retain(|_| which.next() == Some(&true));
+}
+
+/// Removes control characters and surrounding blanks, as BBB does before it looks at a value.
 pub fn clean(value: &str) -> Cow<'_, str> {
     if value.bytes().any(|byte| byte.is_ascii_control()) {
         let kept: String = value.chars().filter(|char| !char.is_ascii_control()).collect();
@@ -168,115 +338,4 @@ fn is_well_encoded(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn pairs(params: &Params) -> Vec<(&str, &str)> {
-        params.iter().collect()
-    }
-
-    #[test]
-    fn plus_and_percent_twenty_are_the_same_value() {
-        let params = Params::parse("name=Test+Meeting&other=Test%20Meeting&plus=%2B&u=%C3%BC");
-        assert_eq!(pairs(&params), [("name", "Test Meeting"), ("other", "Test Meeting"), ("plus", "+"), ("u", "ü")]);
-        assert_eq!(params.malformed(), None);
-    }
-
-    #[test]
-    fn empty_items_are_no_parameters() {
-        let params = Params::parse("&a=1&&b=&c&");
-        assert_eq!(pairs(&params), [("a", "1"), ("b", ""), ("c", "")]);
-        assert_eq!(params.raw(), "&a=1&&b=&c&");
-        assert_eq!(pairs(&Params::parse("")), []);
-    }
-
-    #[test]
-    fn a_broken_escape_stays_text_and_is_remembered() {
-        let params = Params::parse("ok=%41&bad=%zz&worse=100%");
-        assert_eq!(params.first("bad"), Some("%zz"));
-        assert_eq!(params.first("worse"), Some("100%"));
-        assert_eq!(params.malformed(), Some("bad"));
-        assert_eq!(Params::parse("x=%4").malformed(), Some("x"));
-    }
-
-    #[test]
-    fn invalid_utf_8_is_replaced() {
-        assert_eq!(Params::parse("x=%FF").first("x"), Some("\u{fffd}"));
-    }
-
-    #[test]
-    fn a_value_of_the_query_comes_before_one_of_the_form() {
-        let mut params = Params::parse("role=VIEWER");
-        params.merge_form("role=MODERATOR&name=a+b");
-        assert_eq!(params.first("role"), Some("VIEWER"));
-        assert!(params.values("role").eq(["VIEWER", "MODERATOR"]));
-        assert_eq!(params.first("name"), Some("a b"));
-        assert_eq!(params.raw(), "role=VIEWER");
-    }
-
-    #[test]
-    fn parameters_are_bounded_in_number() {
-        let mut params = Params::parse(&"a&".repeat(MAX_PARAMS - 1));
-        params.merge_form("b&c");
-        assert_eq!(params.iter().count(), MAX_PARAMS);
-        assert_eq!((params.first("b"), params.first("c")), (Some(""), None));
-    }
-
-    #[test]
-    fn setting_keeps_the_place_and_drops_the_rest() {
-        let mut params = Params::parse("a=1&b=2&a=3&c=4&a=5");
-        params.set("a", "x");
-        params.set("d", "y");
-        assert_eq!(pairs(&params), [("a", "x"), ("b", "2"), ("c", "4"), ("d", "y")]);
-    }
-
-    #[test]
-    fn a_default_does_not_replace_an_empty_value() {
-        let mut params = Params::parse("password=");
-        assert!(!params.set_default("password", "secret"));
-        assert!(params.set_default("role", "VIEWER"));
-        assert_eq!(pairs(&params), [("password", ""), ("role", "VIEWER")]);
-    }
-
-    #[test]
-    fn removing_takes_every_value() {
-        let mut params = Params::parse("a=1&b=2&a=3");
-        params.remove("a");
-        assert_eq!(pairs(&params), [("b", "2")]);
-    }
-
-    #[test]
-    fn the_canonical_form_has_no_checksum_and_no_plus() {
-        let params = Params::parse("name=a+b*%7e/ü&checksum=abc&c");
-        assert_eq!(params.encode(), "name=a%20b%2A~%2F%C3%BC&c=");
-    }
-
-    #[test]
-    fn cleaning_drops_control_characters_and_white_space() {
-        assert_eq!(clean(" \tm\u{0}1\r\n "), "m1");
-        assert!(matches!(clean(" m 1 "), Cow::Borrowed("m 1")));
-    }
-
-    proptest! {
-        #[test]
-        fn what_was_encoded_is_read_back(pairs in prop::collection::vec((".*", ".*"), 0..8)) {
-            let pairs = Arc::new(pairs.into_iter().filter(|(name, _)| name != "checksum").collect());
-            let params = Params { pairs, ..Params::default() };
-            let query = params.encode();
-            let back = Params::parse(&query);
-            prop_assert_eq!(&back.pairs, &params.pairs);
-            prop_assert_eq!(back.malformed(), None);
-            prop_assert_eq!(back.encode(), query);
-        }
-
-        #[test]
-        fn any_query_is_read(raw in ".*") {
-            let params = Params::parse(&raw);
-            prop_assert_eq!(params.raw(), &raw);
-            let again = Params::parse(&params.encode());
-            prop_assert!(again.iter().eq(params.iter().filter(|(name, _)| *name != "checksum")));
-        }
-    }
-}
+mod tests;

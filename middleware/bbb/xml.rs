@@ -17,4 +17,4 @@ pub use events::{MAX_DEPTH, Path};
 pub use presentation::with_presentation;
 pub use read::{Outcome, children, elements, fields, outcome, well_formed};
 pub use rewrite::{replace, rewrite};
-pub use writer::{ReturnCode, Writer};
+pub use writer::{ReturnCode, Writer, is_name};

@@ -41,6 +41,12 @@ pub struct Meeting {
 }
 
 impl Meeting {
+    /// Whether the people in it are in its parent, too, since its node made it by itself. Into a breakout that its frontend
+    /// created people come by joins of their own.
+    pub fn shares_people(&self) -> bool {
+        self.size.breakout && self.is_native()
+    }
+
     /// Whether it has one id on both sides: its node made it by itself, as nodes make breakouts, or it comes from a system that
     /// passes the tenants' ids on.
     pub fn is_native(&self) -> bool {
@@ -96,11 +102,11 @@ pub struct Size {
 impl Size {
     /// Reads what a create says: `meta_bbb-meeting-size-hint`, `maxParticipants` (0 and less: no limit) and `isBreakout`.
     pub fn of_create(params: &Params) -> Self {
-        let number = |name| params.first(name).and_then(|value| value.trim().parse::<u32>().ok());
+        let number = |name| params.first(name).and_then(|value| value.parse::<u32>().ok());
         Self {
             hint: number("meta_bbb-meeting-size-hint"),
             limit: number("maxParticipants").filter(|limit| *limit > 0),
-            breakout: params.first("isBreakout").is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
+            breakout: params.says_true("isBreakout"),
         }
     }
 }
@@ -121,8 +127,14 @@ mod tests {
 
     #[test]
     fn what_is_no_size_says_nothing() {
-        for query in ["", "maxParticipants=0", "maxParticipants=-1", "meta_bbb-meeting-size-hint=many", "isBreakout=1"]
-        {
+        for query in [
+            "",
+            "maxParticipants=0",
+            "maxParticipants=-1",
+            "meta_bbb-meeting-size-hint=many",
+            "isBreakout=1",
+            "isBreakout=true%C2%A0",
+        ] {
             assert_eq!(size(query), Size::default(), "{query}");
         }
     }

@@ -42,7 +42,7 @@ impl Cluster {
                 write_crowd(sheet, [key, host], meeting.id.as_ref(), crowd);
                 let age = view.age_of(meeting).as_secs();
                 sheet.set(&catalog::MEETING_DURATIONS, [key, host, meeting.id.as_ref()], age);
-            } else if !meeting.size.breakout {
+            } else if !meeting.shares_people() {
                 crowds.entry([key, host]).or_default().add(crowd);
             }
         }
@@ -104,10 +104,10 @@ impl Cluster {
 }
 
 impl Share {
-    /// Whoever is in a breakout is in its parent, too, and is counted there.
+    /// People in a breakout that its node made are in its parent, too, and are counted there.
     fn count(&mut self, meeting: &Meeting, crowd: Crowd) {
         self.meetings += 1;
-        if !meeting.size.breakout {
+        if !meeting.shares_people() {
             self.attendees = self.attendees.saturating_add(crowd.people);
         }
     }

@@ -58,10 +58,10 @@ impl Cluster {
         Ok(if full { Seat::Full } else { Seat::Held })
     }
 
-    /// People in a frontend's meetings on each backend. Whoever is in a breakout is counted in its parent.
+    /// People in a frontend's meetings on each backend. Those in a breakout that its node made are counted in its parent.
     fn people(&self, frontend: FrontendId) -> Vec<(BackendId, i64)> {
         let runs = |one: &Meeting| matches!(one.state, MeetingState::Live | MeetingState::Ending);
-        let counts = |one: &Meeting| one.frontend == frontend && runs(one) && !one.size.breakout;
+        let counts = |one: &Meeting| one.frontend == frontend && runs(one) && !one.shares_people();
         let mut people: HashMap<BackendId, i64> = HashMap::new();
         for meeting in self.0.view.meetings_where(counts) {
             *people.entry(meeting.backend).or_default() += i64::from(self.attendees(&meeting));

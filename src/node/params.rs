@@ -72,8 +72,9 @@ pub(super) fn encoded(text: &str) -> String {
     })
 }
 
+/// Without control characters and the blanks around. Java takes no other white space away, such as U+00A0.
 fn stripped(value: &str) -> String {
-    value.replace(|letter: char| letter.is_ascii_control(), "").trim().to_owned()
+    value.replace(|letter: char| letter.is_ascii_control(), "").trim_matches(' ').to_owned()
 }
 
 fn decoded(text: &str) -> String {
@@ -119,6 +120,7 @@ mod tests {
         let params = Params::parse("name=+Caf%C3%A9%0A%20&odd=100%25%zz%2");
         assert_eq!(params.first("name"), Some("Café"));
         assert_eq!(params.first("odd"), Some("100%%zz%2"));
+        assert!(Params::parse("a=%09true%00+").flag("a") && !Params::parse("a=true%C2%A0").flag("a"));
     }
 
     #[test]

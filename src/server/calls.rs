@@ -54,6 +54,10 @@ impl Visit {
         let mut browser = None;
         let call = target.call.map_err(|name| Fault::UnsupportedRequest(loggable(&name).into())).and_then(|kind| {
             let params = Params::parse(head.address.query().unwrap_or_default());
+            let body = match body {
+                Body::Unread(source) if head.method != Method::POST => Body::Ignored(source.media()),
+                body => body,
+            };
             let call = Call::new(kind, params, body, Arc::clone(&door));
             if !takes(&call, head.method) {
                 return Err(Fault::UnsupportedMethod { allow: kind.methods().allow() });

@@ -35,15 +35,77 @@ async fn every_algorithm_and_spelling_of_a_checksum_reaches_the_node() {
     }
 }
 
-/// Defect 27 of the original: of a parameter that came twice, the node got one.
+/// A node reads the first value of a name, and what it does not read is not sent.
 #[tokio::test]
-async fn a_parameter_that_comes_twice_reaches_the_node_twice() {
+async fn what_is_said_twice_is_decided_once_and_only_that_reaches_the_node() {
     let cluster = one_node().await;
-    let query = "name=Lesson&meetingID=m1&disabledFeatures=chat&disabledFeatures=polls";
+    let query = "name=Lesson&meetingID=m1&record=false&record=true&Record=true&record[]=true&meetingid=m2&%6Eame=Other";
     get(&cluster, "create", query, &checksum(Algorithm::Sha256, "create", query)).await.success();
     let meeting = cluster.nodes[0].meetings().remove(0);
-    let features = meeting.params.iter().filter(|(name, _)| name == "disabledFeatures");
-    assert_eq!(features.map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["chat", "polls"]);
+    let mut said: Vec<_> = meeting.params.iter().filter(|(name, _)| !name.starts_with("meta_")).collect();
+    said.sort();
+    let (id, name, record) = (&said[0].1, &said[1].1, &said[2].1);
+    assert_eq!((said.len(), id, name.as_str(), record.as_str()), (3, &meeting.meeting_id, "Lesson", "false"));
+}
+
+#[tokio::test]
+async fn a_viewers_link_with_a_form_behind_it_stays_a_viewers() {
+    let cluster = one_node().await;
+    let create = "name=Lesson&meetingID=m1&moderatorPW=mp&attendeePW=ap";
+    get(&cluster, "create", create, &checksum(Algorithm::Sha1, "create", create)).await.success();
+    let join = "meetingID=m1&fullName=Eve&role=VIEWER&redirect=false";
+    let path =
+        format!("/bbb/school/bigbluebutton/api/join?{join}&checksum={}", checksum(Algorithm::Sha1, "join", join));
+    let form_type = [("content-type", "application/x-www-form-urlencoded")];
+    cluster.request(Method::GET, &path, &form_type, "role=MODERATOR&userID=admin").await.success();
+    let joins = cluster.nodes[0].calls().into_iter().filter(|call| call.call == "join").collect::<Vec<_>>();
+    assert_eq!(joins.len(), 1);
+    assert!(joins[0].target.contains("&role=VIEWER&") && !joins[0].target.contains("admin"), "{}", joins[0].target);
+    assert!(joins[0].body.is_empty());
+}
+
+#[tokio::test]
+async fn beside_a_signed_query_a_form_sets_neither_rights_nor_tags() {
+    let cluster = one_node().await;
+    let create = "name=Lesson&meetingID=m1&moderatorPW=mp&attendeePW=ap";
+    let path = |call, query: &str| {
+        format!("/bbb/school/bigbluebutton/api/{call}?{query}&checksum={}", checksum(Algorithm::Sha1, call, query))
+    };
+    let form_type = [("content-type", "application/x-www-form-urlencoded")];
+    let form = "moderatorPW=mine&ModeratorPW=mine&meetingID=m2&isBreakout=true&parentMeetingID=m3&meta_server-tag=x!\
+                &meta_b3s-frontend=other&welcome=hi";
+    cluster.request(Method::POST, &path("create", create), &form_type, form).await.success();
+    let meeting = cluster.nodes[0].meetings().remove(0);
+    assert_eq!((meeting.moderator_pw.as_str(), meeting.param("welcome")), ("mp", Some("hi")));
+    assert_eq!(
+        meeting.params.iter().filter(|(_, value)| ["mine", "m2", "m3", "other"].contains(&value.as_str())).count(),
+        0
+    );
+    let end = "meetingID=m1";
+    let answer = cluster.request(Method::POST, &path("end", end), &form_type, "password=wrong").await;
+    answer.success();
+}
+
+/// What is signed as a query must not be read as another call when it is sent as a form.
+#[tokio::test]
+async fn a_signed_create_cannot_be_replayed_as_a_form() {
+    let cluster = one_node().await;
+    let create = "attendeePW=ap&meetingID=m1&moderatorPW=mp&name=Lesson";
+    let signature = checksum(Algorithm::Sha1, "create", create);
+    get(&cluster, "create", create, &signature).await.success();
+    let (names, last) = create.rsplit_once('=').unwrap();
+    let hidden = format!("{}={last}", names.replace('=', "%3D").replace('&', "%26"));
+    let path = "/bbb/school/bigbluebutton/api/create";
+    let form_type = [("content-type", "application/x-www-form-urlencoded")];
+    for (query, form) in [
+        (format!("?checksum={signature}"), hidden.clone()),
+        (String::new(), format!("{hidden}&checksum={signature}")),
+        (String::new(), format!("{hidden}&meetingID=m2&checksum={signature}")),
+    ] {
+        let answer = cluster.request(Method::POST, &format!("{path}{query}"), &form_type, &form).await;
+        assert_eq!(answer.failed(), "checksumError", "{query} {form}");
+    }
+    assert_eq!(cluster.nodes[0].meetings().len(), 1);
 }
 
 /// Defect 31 of the original: these calls were neither refused nor forwarded.

@@ -31,6 +31,11 @@ impl Algorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.bytes() * 2 == hex_len)
     }
 
+    /// How many hex digits its checksums have.
+    pub const fn hex_len(self) -> usize {
+        self.bytes() * 2
+    }
+
     const fn bytes(self) -> usize {
         match self {
             Self::Sha1 => 20,
@@ -57,6 +62,9 @@ impl fmt::Display for Algorithm {
 pub struct Algorithms(u8);
 
 impl Algorithms {
+    /// All four.
+    pub const ALL: Self = Self(0b1111);
+
     /// Whether that algorithm may be used.
     pub fn contains(self, algorithm: Algorithm) -> bool {
         self.0 & bit(algorithm) != 0
@@ -76,7 +84,7 @@ impl Algorithms {
 
 impl Default for Algorithms {
     fn default() -> Self {
-        Algorithm::ALL.into_iter().collect()
+        Self::ALL
     }
 }
 
@@ -123,15 +131,23 @@ pub(super) struct Digest {
 impl Digest {
     /// Hashes the pieces as if they were one text.
     pub(super) fn of<const N: usize>(algorithm: Algorithm, pieces: [&str; N]) -> Self {
-        let mut bytes = [0; 64];
-        let out = &mut bytes[..algorithm.bytes()];
-        match algorithm {
-            Algorithm::Sha1 => hash::<Sha1>(&pieces, out),
-            Algorithm::Sha256 => hash::<Sha256>(&pieces, out),
-            Algorithm::Sha384 => hash::<Sha384>(&pieces, out),
-            Algorithm::Sha512 => hash::<Sha512>(&pieces, out),
-        }
-        Self { algorithm, bytes }
+        let [digest] = Self::of_each(algorithm, pieces, [""]);
+        digest
+    }
+
+    /// Hashes the pieces once, and gives the hash for each end that the text may have.
+    pub(super) fn of_each<const N: usize, const M: usize>(
+        algorithm: Algorithm,
+        pieces: [&str; N],
+        ends: [&str; M],
+    ) -> [Self; M] {
+        let hashes = match algorithm {
+            Algorithm::Sha1 => hash::<Sha1, M>(&pieces, ends),
+            Algorithm::Sha256 => hash::<Sha256, M>(&pieces, ends),
+            Algorithm::Sha384 => hash::<Sha384, M>(&pieces, ends),
+            Algorithm::Sha512 => hash::<Sha512, M>(&pieces, ends),
+        };
+        hashes.map(|bytes| Self { algorithm, bytes })
     }
 
     /// Reads hex of either case.
@@ -168,12 +184,40 @@ impl AsRef<[u8]> for Digest {
     }
 }
 
-fn hash<D: sha2::Digest>(pieces: &[&str], out: &mut [u8]) {
+fn hash<D: sha2::Digest + Clone, const M: usize>(pieces: &[&str], ends: [&str; M]) -> [[u8; 64]; M] {
     let mut hasher = D::new();
     for piece in pieces {
         hasher.update(piece);
+        #[cfg(test)]
+        tally::add(piece.len());
     }
-    out.copy_from_slice(&hasher.finalize());
+    ends.map(|end| {
+        let mut bytes = [0; 64];
+        let whole = hasher.clone().chain_update(end).finalize();
+        bytes[..whole.len()].copy_from_slice(&whole);
+        #[cfg(test)]
+        tally::add(end.len());
+        bytes
+    })
+}
+
+/// What has been hashed on this thread, for tests that want no call to be told from another by the work it makes.
+#[cfg(test)]
+pub(super) mod tally {
+    use std::cell::Cell;
+
+    thread_local! {
+        static HASHED: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+    }
+
+    pub(in super::super) fn add(bytes: usize) {
+        HASHED.with(|hashed| hashed.set((hashed.get().0 + 1, hashed.get().1 + bytes)));
+    }
+
+    /// How many pieces were hashed since it was last asked, and of how many bytes in all.
+    pub(in super::super) fn take() -> (usize, usize) {
+        HASHED.take()
+    }
 }
 
 #[cfg(test)]

@@ -10,8 +10,14 @@ fn secret() -> Secret {
     Secret::new(SECRET).expect("not empty")
 }
 
+const ANY: Accepted = Accepted { algorithms: Algorithms::ALL, constant: true };
+
 fn check(call: &str, query: &str, form: Option<&str>) -> Result<(), ChecksumError> {
-    verify(call, Signed { query, form }, [&secret()].into_iter(), Algorithms::default())
+    covered(call, query, form).map(drop)
+}
+
+fn covered(call: &str, query: &str, form: Option<&str>) -> Result<Covered, ChecksumError> {
+    verify(call, Signed { query, form }, [&secret(); 2], ANY)
 }
 
 fn sha1(call: &str, text: &str) -> String {
@@ -108,7 +114,70 @@ fn a_form_is_signed_in_any_of_three_ways() {
 #[test]
 fn a_form_is_sorted_as_java_does_it() {
     let body = "b=2&a=x%20y&checksum=Q&b=1&%C3%BC=%C3%BC*-._~&e";
-    assert_eq!(sorted_form(body), "a=x+y&b=2&b=1&e=&ü=%C3%BC*-._%7E");
+    assert_eq!(sorted_form(body).as_deref(), Some("a=x+y&b=2&b=1&e=&ü=%C3%BC*-._%7E"));
+}
+
+#[test]
+fn a_signed_query_cannot_be_replayed_as_a_form_whose_parameters_are_hidden_in_a_name() {
+    let checksum = sha1("create", SORTED);
+    assert_eq!(check("create", &format!("{SORTED}&checksum={checksum}"), None), Ok(()));
+    let hidden = "attendeePW%3D111222%26meetingID%3Dabc123%26moderatorPW%3D333444%26name=Test+Meeting";
+    for form in [hidden.to_owned(), format!("{hidden}&checksum={checksum}")] {
+        let query = if form == hidden { format!("checksum={checksum}") } else { String::new() };
+        assert_eq!(check("create", &query, Some(&form)), Err(ChecksumError::Mismatch), "{form}");
+    }
+    for name in ["a%3Db", "a%26b", "a%25b", "a%2Bb", "%63hecksum%3D"] {
+        let text = format!("{}=1", params::decode(name));
+        let form = format!("{name}=1&checksum={}", sha1("create", &text));
+        assert_eq!(check("create", "", Some(&form)), Err(ChecksumError::Mismatch), "{name}");
+    }
+}
+
+#[test]
+fn whatever_has_one_checksum_says_the_same() {
+    let (text, other) = ("meta_A=2&meta_a=1", "meta_a=1&meta_A=2");
+    let checksum = sha1("create", text);
+    let query = params::Params::parse(&format!("{text}&checksum={checksum}"));
+    let Ok(Covered::Form(signed)) = covered("create", &format!("checksum={checksum}"), Some(other)) else {
+        panic!("the sorted form is signed")
+    };
+    assert!(params::Params::parse(&signed).iter().eq(query.iter().filter(|(name, _)| *name != "checksum")));
+}
+
+#[test]
+fn the_checksum_that_covers_no_parameter_can_be_switched_off() {
+    let form = format!("{SORTED}&checksum={}", sha1("create", ""));
+    assert_eq!(covered("create", "", Some(&form)), Ok(Covered::Nothing));
+    let strict = Accepted { constant: false, ..ANY };
+    let check = |form: &str| verify("create", Signed { query: "", form: Some(form) }, [&secret(); 2], strict);
+    assert_eq!(check(&form), Err(ChecksumError::Mismatch));
+    assert_eq!(check(&format!("{SORTED}&checksum={}", sha1("create", SORTED))), Ok(Covered::Form(SORTED.to_owned())));
+    assert!(check(&format!("checksum={}", sha1("create", ""))).is_ok(), "a form without parameters hides none");
+}
+
+#[test]
+fn a_refusal_hashes_the_same_for_every_frontend() {
+    let other = Secret::new("639259d4-9dd8-4b25-bf01-95f9567eaf40").expect("not empty");
+    let strong = Accepted { algorithms: [Algorithm::Sha512].into_iter().collect(), ..ANY };
+    let wrong = "0".repeat(40);
+    let long = "x".repeat(60_000);
+    for (query, form) in [
+        (format!("name={long}&checksum={wrong}"), None),
+        (String::new(), Some(format!("name={long}&a=1&checksum={wrong}"))),
+        (format!("a=1&checksum={wrong}"), Some(format!("name={long}"))),
+    ] {
+        let signed = Signed { query: &query, form: form.as_deref() };
+        let hashed = |secrets: [&Secret; 2], accepted| {
+            algorithm::tally::take();
+            assert_eq!(verify("create", signed, secrets, accepted), Err(ChecksumError::Mismatch));
+            algorithm::tally::take()
+        };
+        let one = hashed([&secret(); 2], ANY);
+        assert!(one.0 > 0 && one.1 > 0);
+        assert_eq!(hashed([&secret(), &other], ANY), one, "a second secret shows");
+        assert_eq!(hashed([&secret(); 2], strong), one, "the accepted algorithms show");
+        assert_eq!(hashed([&other; 2], ANY), one, "an unknown key shows");
+    }
 }
 
 #[test]
@@ -153,23 +222,22 @@ fn hex_of_either_case_and_percent_encoded_hex_verify() {
 
 #[test]
 fn an_algorithm_that_is_not_allowed_is_a_mismatch() {
-    let strong = [Algorithm::Sha256, Algorithm::Sha512].into_iter().collect();
+    let strong = Accepted { algorithms: [Algorithm::Sha256, Algorithm::Sha512].into_iter().collect(), ..ANY };
     let query = format!("a=1&checksum={}", sha1("create", "a=1"));
     let signed = Signed { query: &query, form: None };
-    assert_eq!(verify("create", signed, [&secret()].into_iter(), strong), Err(ChecksumError::Mismatch));
+    assert_eq!(verify("create", signed, [&secret(); 2], strong), Err(ChecksumError::Mismatch));
     let query = format!("a=1&checksum={}", sign(Algorithm::Sha256, "create", "a=1", &secret()));
     let signed = Signed { query: &query, form: None };
-    assert_eq!(verify("create", signed, [&secret()].into_iter(), strong), Ok(()));
+    assert_eq!(verify("create", signed, [&secret(); 2], strong), Ok(Covered::Query));
 }
 
 #[test]
-fn any_of_the_secrets_will_do_and_none_never_does() {
+fn either_secret_will_do() {
     let other = Secret::new("other").expect("not empty");
     let query = format!("a=1&checksum={}", sha1("create", "a=1"));
     let signed = Signed { query: &query, form: None };
-    assert_eq!(verify("create", signed, [&other, &secret()].into_iter(), Algorithms::default()), Ok(()));
-    assert_eq!(verify("create", signed, [&other].into_iter(), Algorithms::default()), Err(ChecksumError::Mismatch));
-    assert_eq!(verify("create", signed, [].into_iter(), Algorithms::default()), Err(ChecksumError::Mismatch));
+    assert_eq!(verify("create", signed, [&other, &secret()], ANY), Ok(Covered::Query));
+    assert_eq!(verify("create", signed, [&other; 2], ANY), Err(ChecksumError::Mismatch));
 }
 
 proptest! {

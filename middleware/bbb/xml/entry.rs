@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Writer, XmlError, fields};
+use super::{Writer, XmlError, fields, is_name};
 use crate::bbb::Params;
 
 /// What the answer to a create says that a list repeats, in the list's order.
@@ -31,7 +31,7 @@ const COUNTS: [&str; 4] = ["participantCount", "listenerCount", "voiceParticipan
 pub fn entry_of_create(answer: &[u8], params: &Params) -> Result<Bytes, XmlError> {
     let said = fields(answer, REPEATED)?.map(Option::unwrap_or_default);
     let [meeting_id, internal_id, create_time, .., duration, joined] = &said;
-    let is_true = |name| if params.first(name).is_some_and(says_true) { "true" } else { "false" };
+    let is_true = |name| if params.says_true(name) { "true" } else { "false" };
     let mut entry = Writer::element("meeting").field("meetingName", params.first("name").unwrap_or_default());
     entry = entry.field("meetingID", meeting_id).field("internalMeetingID", internal_id);
     for (name, text) in REPEATED.iter().zip(&said).skip(2).take(6) {
@@ -56,15 +56,6 @@ fn metadata(entry: Writer, params: &Params) -> Writer {
             entry.field(name, value)
         }
     })
-}
-
-fn is_name(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-}
-
-fn says_true(value: &str) -> bool {
-    value.trim().eq_ignore_ascii_case("true")
 }
 
 #[cfg(test)]

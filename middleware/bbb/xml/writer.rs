@@ -23,7 +23,13 @@ impl fmt::Display for ReturnCode {
     }
 }
 
-/// Writes an answer from the root down. Names must be proper XML names: they are written as they are.
+/// Whether a text can be the name of an element. A colon would make a part of it the name of a namespace.
+pub fn is_name(text: &str) -> bool {
+    let mut letters = text.chars();
+    letters.next().is_some_and(starts_a_name) && letters.all(continues_a_name)
+}
+
+/// Writes an answer from the root down. Names must be such that [`is_name`] says so: they are written as they are.
 #[derive(Debug)]
 #[must_use = "an answer is complete once it is finished"]
 pub struct Writer {
@@ -125,6 +131,19 @@ fn is_allowed(char: char) -> bool {
     !matches!(char, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 
+/// As in XML 1.0, fifth edition, section 2.3, but for the colon.
+fn starts_a_name(letter: char) -> bool {
+    matches!(letter, 'A'..='Z' | '_' | 'a'..='z' | '\u{c0}'..='\u{d6}' | '\u{d8}'..='\u{f6}' | '\u{f8}'..='\u{2ff}'
+        | '\u{370}'..='\u{37d}' | '\u{37f}'..='\u{1fff}' | '\u{200c}'..='\u{200d}' | '\u{2070}'..='\u{218f}'
+        | '\u{2c00}'..='\u{2fef}' | '\u{3001}'..='\u{d7ff}' | '\u{f900}'..='\u{fdcf}' | '\u{fdf0}'..='\u{fffd}'
+        | '\u{10000}'..='\u{effff}')
+}
+
+fn continues_a_name(letter: char) -> bool {
+    let more = matches!(letter, '-' | '.' | '0'..='9' | '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}'..='\u{2040}');
+    more || starts_a_name(letter)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -179,6 +198,16 @@ mod tests {
             });
             prop_assert_eq!(back.expect("well-formed"), answer.clone());
             prop_assert_eq!(elements(&answer, &["response", "list", "item"]).expect("well-formed").len(), texts.len());
+        }
+    }
+
+    #[test]
+    fn a_name_is_what_xml_takes_for_one() {
+        for name in ["a", "_a", "bbb-x.y_1", "ü", "名前"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", "1a", "-a", ".a", "x y", "a:b", "a/b", "a>", "a=b", "a\u{a0}", "a\0", "×"] {
+            assert!(!is_name(name), "{name}");
         }
     }
 }
