@@ -13,7 +13,8 @@
 //! Load is the backend's factor times who is there and who is to be expected. The claim counts at once, so that meetings that
 //! start together spread; equal loads are drawn by lot. One meeting lives on one node: of simultaneous creates one wins, the
 //! others wait for it and then ask its node. A node that fails is followed by the next candidate, and remembered if it may
-//! have got the call. This is the one stage that calls the rest of the pipeline more than once.
+//! have got the call. So is one that says no for itself and not for the call, which takes no attempt; such a refusal is final
+//! if all candidates give it. This is the one stage that calls the rest of the pipeline more than once.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -30,6 +31,7 @@
 
 mod create;
 mod lot;
+mod miss;
 mod place;
 
 use std::num::NonZeroU32;

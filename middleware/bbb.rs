@@ -8,6 +8,7 @@ mod cut;
 mod meeting_id;
 mod names;
 mod params;
+mod refusal;
 pub mod xml;
 
 pub use call_kind::{CallKind, Media, Methods, UnknownCall};
@@ -16,4 +17,5 @@ pub use cut::{cut, cut_at};
 pub use meeting_id::{MeetingId, MeetingIdError, ScopedId};
 pub use names::are_alike;
 pub use params::{Params, clean};
+pub use refusal::holds_everywhere;
 pub use xml::{Outcome, ReturnCode, XmlError};

@@ -266,10 +266,13 @@ impl Reply {
         self.outcome.as_ref().is_some_and(Outcome::is_success)
     }
 
+    /// BBB's key of the message, or nothing.
+    pub fn message_key(&self) -> &str {
+        self.outcome.as_ref().and_then(|outcome| outcome.message_key.as_deref()).unwrap_or_default()
+    }
+
     /// Whether the document says FAILED with this key.
     pub fn failed_with(&self, key: &str) -> bool {
-        self.outcome
-            .as_ref()
-            .is_some_and(|outcome| !outcome.is_success() && outcome.message_key.as_deref() == Some(key))
+        self.outcome.as_ref().is_some_and(|outcome| !outcome.is_success()) && self.message_key() == key
     }
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use tower::ServiceExt;
 
 use super::BackendSelectLayer;
+use super::miss::{Miss, Misses};
 use super::place::{Creation, barred};
+use crate::bbb::holds_everywhere;
 use crate::call::Reply;
 use crate::cluster::{Backend, Meeting, MeetingState, Refusal};
-use crate::fault::{Blame, Fault};
+use crate::fault::Fault;
 use crate::ports::{Born, Move};
 
 impl BackendSelectLayer {
@@ -20,33 +22,37 @@ impl BackendSelectLayer {
         mut backend: Arc<Backend>,
     ) -> Result<Reply, Fault> {
         let mut left = self.attempts.get();
+        let mut misses = Misses::default();
         loop {
-            left -= 1;
             let mut attempt = creation.call.clone();
             attempt.choose(Arc::clone(&backend));
-            let fault = match creation.next.clone().oneshot(attempt).await {
+            let miss = match creation.next.clone().oneshot(attempt).await {
                 Ok(reply) if reply.is_success() => match Born::read(&reply, meeting.backend, &creation.call.params) {
                     Ok(born) => return self.settle(&meeting, born).await.map(|()| reply),
-                    Err(fault) => fault,
+                    Err(fault) => Miss::Failed(fault),
                 },
-                Ok(refusal) => {
+                Ok(refusal) if holds_everywhere(refusal.message_key()) => {
                     self.meetings.release(&meeting, false).await;
                     return Ok(refusal);
                 }
-                Err(fault) => fault,
+                Ok(refusal) => Miss::Refused(refusal),
+                Err(fault) => Miss::Failed(fault),
             };
-            creation.leave_out(&backend, Refusal::new("tried", fault.to_string()));
-            let another = left > 0 && fault.blame() == Blame::Backend;
-            let moved = if another { self.move_on(&mut creation, &meeting, &fault).await } else { None };
+            left -= u32::from(miss.takes_time());
+            creation.leave_out(&backend, Refusal::new("tried", miss.to_string()));
+            let another = left > 0 && miss.concerns_the_node();
+            let (sent, said) = (miss.sent(), miss.to_string());
+            misses.note(miss);
+            let moved = if another { self.move_on(&mut creation, &meeting, sent, &mut misses).await } else { None };
             let Some((moved, other)) = moved else {
-                self.meetings.release(&meeting, fault.sent()).await;
-                return Err(fault);
+                self.meetings.release(&meeting, sent).await;
+                return misses.outcome(&creation.candidates);
             };
             tracing::warn!(
                 request.id = creation.call.door.name(),
                 backend.id = %backend.id,
-                %fault,
-                "A node failed during a create, the next one is tried"
+                error = said,
+                "Trying the next node for a create"
             );
             (meeting, backend) = (moved, other);
         }
@@ -57,14 +63,18 @@ impl BackendSelectLayer {
         &self,
         creation: &mut Creation,
         meeting: &Meeting,
-        fault: &Fault,
+        sent: bool,
+        misses: &mut Misses,
     ) -> Option<(Arc<Meeting>, Arc<Backend>)> {
         while let Some((other, reservation)) = self.lot.draw(&creation.candidates, &meeting.id, creation.size) {
-            let moved = self.meetings.move_claim(meeting, other.id, fault.sent()).await;
+            let moved = self.meetings.move_claim(meeting, other.id, sent).await;
             drop(reservation);
             match moved {
                 Ok(Move::Moved(moved)) => return Some((moved, other)),
-                Ok(Move::Barred) => creation.leave_out(&other, barred()),
+                Ok(Move::Barred) => {
+                    creation.leave_out(&other, barred());
+                    misses.differ = true;
+                }
                 Ok(Move::NotOurs) => return None,
                 Err(error) => {
                     tracing::warn!(meeting.id = %meeting.id, %error, "A claim could not be moved");

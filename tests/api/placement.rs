@@ -115,3 +115,34 @@ async fn a_drained_node_keeps_its_meetings_and_gets_no_new_ones() {
     let again = cluster.call(CallKind::Create, "name=First&meetingID=m0").await.success();
     assert_eq!(again.field("messageKey"), "duplicateWarning");
 }
+
+#[tokio::test]
+async fn a_create_that_one_node_refuses_for_itself_goes_to_the_next_and_the_node_is_well() {
+    let cluster = TestCluster::start().await;
+    for (number, key) in ["nonUniqueVoiceBridge", "apiNotEnabled", "serverFull", "checksumError"].iter().enumerate() {
+        cluster.nodes[0].misbehave_on("create", Misbehaviour::Refuse(key));
+        for turn in 0..2 {
+            let query = format!("name=Lesson&meetingID=m{number}{turn}");
+            cluster.call(CallKind::Create, &query).await.success();
+        }
+    }
+    assert_eq!(cluster.spread(), [(0, 0), (1, 8)].into());
+    let backend = cluster.cluster.backend(cluster.backends[0].id).unwrap();
+    assert_eq!(backend.takes_meetings(), Ok(()));
+    assert!(cluster.database.store().load_copies().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_voice_bridge_in_use_on_every_node_is_refused_as_the_nodes_do() {
+    let cluster = TestCluster::start().await;
+    let create = async |id: &str| {
+        let query = format!("name=Lesson&meetingID={id}&voiceBridge=71234");
+        cluster.call(CallKind::Create, &query).await
+    };
+    create("m1").await.success();
+    create("m2").await.success();
+    assert_eq!(cluster.spread(), [(0, 1), (1, 1)].into());
+    let refused = create("m3").await;
+    assert!(refused.text.contains("<key>nonUniqueVoiceBridge</key>"), "{refused:?}");
+    assert_eq!(cluster.database.store().load_meetings().await.unwrap().len(), 2);
+}
