@@ -131,12 +131,11 @@ impl GatherService {
         owner: &Owner,
         backend: &Arc<Backend>,
     ) -> Result<Vec<Bytes>, Fault> {
-        let (params, algorithm) = (Params::default(), self.settings.algorithm);
-        let request = NodeRequest::new(call.kind, &params, None, backend, algorithm, &call.door.request_id);
-        let patience = Some(Duration::from_millis(self.settings.patience_ms));
+        let Gather { patience_ms, algorithm } = *self.settings;
+        let request = NodeRequest::new(call.kind, &Params::default(), None, backend, algorithm, &call.door.request_id);
+        let (patience, trace) = (Some(Duration::from_millis(patience_ms)), call.door.trace.clone());
         let asked = async {
-            let document =
-                self.ports.nodes.ask(NodeRequest { patience, trace: call.door.trace.clone(), ..request }).await?;
+            let document = self.ports.nodes.ask(NodeRequest { patience, trace, ..request }).await?;
             if !document.is_success() {
                 return Err(Fault::garbled(backend.id, "it refused to list"));
             }
@@ -144,10 +143,9 @@ impl GatherService {
             let own = self.ports.workers.work(body.len(), move || list.own_entries(&body, &owner, id)).await?;
             own.map_err(|error| Fault::garbled(id, error))
         };
-        let left_out = |fault: &Fault| {
-            tracing::warn!(request.id = call.door.name(), backend.id = %backend.id, %fault, "A node is left out of a list");
-        };
-        asked.await.inspect_err(left_out)
+        asked.await.inspect_err(|fault| {
+            tracing::warn!(request.id = call.door.name(), backend.id = %backend.id, %fault, "Leaving a node out of a list");
+        })
     }
 }
 
