@@ -16,7 +16,9 @@ $$;
 
 ALTER TABLE backend_status
     -- The server that asks the node, or asked it last.
-    ADD COLUMN polled_by uuid;
+    ADD COLUMN polled_by uuid,
+    -- When it was last noted how the node fares. Each node is asked every 20 seconds at least.
+    ADD COLUMN seen_at   timestamptz;
 
 ALTER TABLE commands
     -- The server that runs it, or ran it last.

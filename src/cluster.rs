@@ -9,6 +9,7 @@ mod background;
 mod commands;
 mod copies;
 mod figures;
+mod first_round;
 mod follow;
 mod guard;
 mod health;
@@ -34,7 +35,6 @@ use b3scale_middleware::{Fault, Ports};
 use dashmap::DashMap;
 use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::offload;
@@ -49,9 +49,6 @@ use view::View;
 /// How long one attempt of a create may take: 60 s for its node's answer, and our own steps. The next attempt moves the claim
 /// and has as long again. A claim twice as old has been given up by whoever made it.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(90);
-
-/// How long a start waits for nodes that nobody has asked yet.
-const FIRST_ROUND: Duration = Duration::from_secs(5);
 
 /// What this server knows of the cluster, and the tasks that keep it true.
 #[derive(Clone)]
@@ -109,7 +106,7 @@ struct Doubt {
 }
 
 impl Cluster {
-    /// Loads everything, starts following, and asks every node that nobody has asked yet.
+    /// Loads everything, starts following, and asks every node that has not been asked of late.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -140,8 +137,7 @@ impl Cluster {
         cluster.load_all().await?;
         cluster.spawn_follower();
         cluster.spawn_background();
-        // Nodes that are well answer at once. One that stalls must not hold up the start: it is down until it answers.
-        let _ = timeout(FIRST_ROUND, cluster.wait_until(|| cluster.every_node_is_seen())).await;
+        first_round::first_round(&cluster).await;
         Ok(cluster)
     }
 

@@ -9,6 +9,7 @@ use b3scale_middleware::cluster::{BackendId, MeetingState};
 use tokio::sync::MutexGuard;
 use tokio::time::sleep;
 
+use super::first_round::is_unknown;
 use super::{Cluster, Inner};
 use crate::store::{Change, StoreError};
 use crate::telemetry::catalog::{VIEW_CHANGES, VIEW_RELOADS};
@@ -143,7 +144,12 @@ impl Cluster {
                 let row = self.noted(store.find_frontend(*id).await)?;
                 view.change_roster(|roster| roster.with_frontend(*id, row));
             }
-            Change::Backend(id) => self.read_backend(*id).await?,
+            Change::Backend(id) => {
+                self.read_backend(*id).await?;
+                if view.roster().backend(*id).is_some_and(|backend| is_unknown(backend)) {
+                    self.ask_due().await;
+                }
+            }
             Change::Command(_) => self.0.commands.notify_one(),
             Change::Pipeline => self.0.reloads.notify_one(),
             Change::Echo(id) if *id == self.0.id => {

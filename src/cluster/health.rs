@@ -16,6 +16,7 @@ use futures_util::future::join_all;
 use http::HeaderValue;
 use sha2::{Digest, Sha256};
 
+use super::first_round;
 use super::report::Report;
 use super::{Cluster, Inner};
 use crate::offload;
@@ -35,7 +36,7 @@ const IN_DOUBT: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a server may take to ask a node and to write down what came of it.
-const LEASE: Duration = Duration::from_secs(15);
+pub(super) const LEASE: Duration = Duration::from_secs(15);
 
 /// Nodes that are taken with one statement. There are more statements than this takes.
 const MOST_AT_ONCE: u32 = 64;
@@ -78,7 +79,7 @@ impl Cluster {
         }
     }
 
-    fn spawn_poll(&self, poll: Poll) {
+    pub(super) fn spawn_poll(&self, poll: Poll) {
         let cluster = self.clone();
         self.spawn(async move { drop(cluster.poll(&poll).await) });
     }
@@ -210,7 +211,9 @@ impl Cluster {
         }
         known.whole = status.seq;
         backend.vitals.hear(status.agent);
-        if known.health <= status.seq {
+        // What was seen long ago says nothing: this server has just started, and the node is about to be asked.
+        let says_something = !(status.stale && first_round::is_unknown(backend));
+        if known.health <= status.seq && says_something {
             known.health = status.seq;
             if status.health.misses == 0 {
                 backend.vitals.time(status.latency);
@@ -253,14 +256,6 @@ impl Cluster {
                 });
             }
         }
-    }
-
-    /// Whether somebody has asked every node that is to be asked.
-    pub(super) fn every_node_is_seen(&self) -> bool {
-        let seen = |backend: &Arc<Backend>| {
-            backend.admin_state == AdminState::Init || backend.vitals.health().state != NodeState::Init
-        };
-        self.0.view.roster().backends().iter().all(seen)
     }
 
     pub(super) async fn ask(&self, backend: &Arc<Backend>, kind: CallKind, params: &Params) -> Result<Reply, Fault> {

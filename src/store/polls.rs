@@ -20,7 +20,7 @@ const TABLE: &str = "backend_status";
 pub struct Poll {
     /// Whose node.
     pub backend: BackendId,
-    /// How it fared so far.
+    /// How it fared so far. One that was down is unknown again after it was not asked for a while.
     pub health: Health,
     /// When it was taken, by the database's clock: nothing that the node says is older.
     pub asked_at: SystemTime,
@@ -53,6 +53,8 @@ pub struct BackendStatus {
     pub backend: BackendId,
     /// How it fares.
     pub health: Health,
+    /// Whether that was long ago: no server was there to ask it since.
+    pub stale: bool,
     /// Why it is not well.
     pub last_error: Option<String>,
     /// How long its last answer took.
@@ -82,7 +84,8 @@ impl Store {
     /// Any [`StoreError`] of the database.
     pub async fn take_polls(&self, most: u32, lease: Duration, server: Uuid) -> Result<Vec<Poll>, StoreError> {
         let sql = "WITH due AS (
-                SELECT backend_id FROM backend_status AS status JOIN backends ON backends.id = backend_id
+                SELECT backend_id, node_state = 'error' AND (seen_at < now() - interval '40 seconds') IS NOT FALSE AS forgotten
+                FROM backend_status AS status JOIN backends ON backends.id = backend_id
                 WHERE (poll_due <= now() OR (polled_until IS NULL AND heartbeat >= asked_at
                         AND heartbeat < now() - interval '5 seconds')
                     OR (polled_until > now() AND is_lost(polled_by, $3)))
@@ -94,7 +97,9 @@ impl Store {
             SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2),
                 polled_until = now() + make_interval(secs => $2), polled_by = $3
             FROM due WHERE status.backend_id = due.backend_id
-            RETURNING status.backend_id, node_state, misses, answers, report_digest, lease, now() AS asked_at";
+            RETURNING status.backend_id, CASE WHEN forgotten THEN 'init' ELSE node_state END AS node_state,
+                CASE WHEN forgotten THEN 0 ELSE misses END AS misses,
+                CASE WHEN forgotten THEN 0 ELSE answers END AS answers, report_digest, lease, now() AS asked_at";
         let rows = self.rows("take polls", sql, &[&i64::from(most), &lease.as_secs_f64(), &server]).await?;
         Ok(readable(&rows, poll))
     }
@@ -110,6 +115,20 @@ impl Store {
             RETURNING backend_id, node_state, misses, answers, report_digest, lease, now() AS asked_at";
         let row = self.row("take a poll", sql, &[&id.0, &lease.as_secs_f64(), &server]).await?;
         row.as_ref().map(poll).transpose()
+    }
+
+    /// Takes those of several nodes that other servers are asking, whose results then come too late.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn seize_polls(&self, ids: &[BackendId], lease: Duration, server: Uuid) -> Result<Vec<Poll>, StoreError> {
+        let sql = "UPDATE backend_status SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2),
+                polled_until = now() + make_interval(secs => $2), polled_by = $3
+            WHERE backend_id = ANY($1) AND polled_until > now() AND polled_by IS DISTINCT FROM $3
+            RETURNING backend_id, node_state, misses, answers, report_digest, lease, now() AS asked_at";
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let rows = self.rows("seize polls", sql, &[&ids, &lease.as_secs_f64(), &server]).await?;
+        Ok(readable(&rows, poll))
     }
 
     /// Lets a node be asked again on which something has changed, by whichever server is free, but not before `pause` has passed
@@ -133,7 +152,7 @@ impl Store {
     pub async fn record_poll(&self, poll: &Poll, outcome: &PollOutcome<'_>) -> Result<Option<i64>, StoreError> {
         // The row's lock is what makes seq gapless: a second server waits here for the first one's commit.
         let sql = "UPDATE backend_status SET node_state = $3, misses = $4, answers = $5, last_error = $6,
-                latency_ns = $7, attendees = $8, seq = seq + 1, polled_until = NULL,
+                latency_ns = $7, attendees = $8, seq = seq + 1, polled_until = NULL, seen_at = now(),
                 poll_due = now() + make_interval(secs => CASE WHEN hastened_at >= $10 THEN least($9::float8, 1) ELSE $9 END),
                 synced_at = CASE WHEN $5 > 0 THEN now() ELSE synced_at END,
                 asked_at = CASE WHEN $5 > 0 THEN $10 ELSE asked_at END,
@@ -188,7 +207,8 @@ impl Store {
     pub async fn statuses_since(&self, known: &[(BackendId, i64)]) -> Result<Vec<BackendStatus>, StoreError> {
         let sql =
             "SELECT backend_id, node_state, misses, answers, last_error, latency_ns, attendees, status.seq, asked_at,
-                cpu, memory, extract(epoch FROM now() - synced_at)::float8 AS age,
+                cpu, memory, (seen_at < now() - interval '40 seconds') IS NOT FALSE AS stale,
+                extract(epoch FROM now() - synced_at)::float8 AS age,
                 extract(epoch FROM now() - heartbeat)::float8 AS silence,
                 extract(epoch FROM now() - told_at)::float8 AS told,
                 CASE WHEN report_seq > coalesce(known.seq, 0) THEN coalesce(report, '') END AS news
@@ -221,6 +241,7 @@ fn status(row: &Row) -> Result<BackendStatus, StoreError> {
     Ok(BackendStatus {
         backend: BackendId(column(TABLE, row, "backend_id")?),
         health: health(row)?,
+        stale: column(TABLE, row, "stale")?,
         last_error: column(TABLE, row, "last_error")?,
         latency: Duration::from_nanos(latency.unsigned_abs()),
         attendees: attendees.unsigned_abs(),

@@ -22,5 +22,6 @@ mod servers;
 mod shapes;
 mod signatures;
 mod silent;
+mod starts;
 mod status;
 mod waiting;

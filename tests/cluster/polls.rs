@@ -60,6 +60,26 @@ async fn a_node_that_is_not_enabled_is_asked_only_while_it_has_meetings() {
 }
 
 #[tokio::test]
+async fn a_node_that_was_down_and_forgotten_is_up_with_its_first_answer() {
+    let cluster = Fixture::new().await;
+    let down = Health { state: NodeState::Error, misses: 3, answers: 0 };
+    let poll = async || cluster.store.take_polls(1, Duration::ZERO, SERVER).await.unwrap().remove(0);
+    let first = poll().await;
+    let outcome = PollOutcome { health: down, next: Duration::ZERO, ..answered(&first) };
+    cluster.store.record_poll(&first, &outcome).await.unwrap().expect("it is ours");
+    cluster
+        .database
+        .execute("UPDATE backend_status SET poll_due = now() - interval '5 seconds' WHERE misses > 0")
+        .await;
+    assert_eq!(poll().await.health, down);
+    let long_ago =
+        "UPDATE backend_status SET seen_at = now() - interval '1 minute', poll_due = now() - interval '5 seconds'
+        WHERE misses > 0";
+    cluster.database.execute(long_ago).await;
+    assert_eq!(poll().await.health.answered().state, NodeState::Ready);
+}
+
+#[tokio::test]
 async fn a_suspect_is_asked_at_once() {
     let cluster = Fixture::new().await;
     for poll in cluster.store.take_polls(10, MINUTE, SERVER).await.unwrap() {
