@@ -16,6 +16,7 @@ mod frontends;
 mod insight;
 mod meetings;
 mod metrics;
+mod operators;
 mod problem;
 mod reply;
 mod shape;
@@ -53,6 +54,7 @@ use failures::Failures;
 use problem::Problem;
 
 pub use docs::openapi;
+pub use operators::OperatorField;
 
 /// How long a request may take, its body included.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -78,6 +80,10 @@ pub struct AdminParts {
     pub counted: Option<PrometheusHandle>,
     /// The pages that may use the API in a browser: their origins, or `*` for any.
     pub cors: Vec<HeaderValue>,
+    /// What customers do not change of their frontends.
+    pub operator_fields: Vec<OperatorField>,
+    /// The tags that agents may give their nodes, and take.
+    pub agent_tags: Vec<String>,
 }
 
 /// What the handlers share.
@@ -101,6 +107,8 @@ struct Inner {
     failures: Failures,
     proxies: Vec<IpAddr>,
     shares: Option<Shares>,
+    operator_fields: Vec<OperatorField>,
+    agent_tags: Vec<String>,
 }
 
 /// The REST API, ready to be asked.
@@ -119,10 +127,32 @@ impl fmt::Debug for Api {
 impl Api {
     /// Puts it together.
     pub fn new(parts: AdminParts) -> Self {
-        let AdminParts { cluster, store, pipeline, readiness, secret, proxies, counted, cors } = parts;
+        let AdminParts {
+            cluster,
+            store,
+            pipeline,
+            readiness,
+            secret,
+            proxies,
+            counted,
+            cors,
+            operator_fields,
+            agent_tags,
+        } = parts;
         let (tokens, failures) = (Tokens::of(&secret), Failures::default());
         let shares = counted.map(Shares::of);
-        let inner = Inner { cluster, store, pipeline, readiness, tokens, failures, proxies, shares };
+        let inner = Inner {
+            cluster,
+            store,
+            pipeline,
+            readiness,
+            tokens,
+            failures,
+            proxies,
+            shares,
+            operator_fields,
+            agent_tags,
+        };
         let admin = Admin(Arc::new(inner));
         let (router, _) = routes().split_for_parts();
         let router = router

@@ -14,6 +14,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use tracing::level_filters::LevelFilter;
 
+use crate::admin::OperatorField;
 use crate::telemetry::{LogFormat, LogSettings};
 use crate::upstream::UpstreamSettings;
 
@@ -23,11 +24,13 @@ const FILES: [&str; 3] = [".env", "/etc/default/b3scale", "/etc/sysconfig/b3scal
 const AGENTS_FILES: [&str; 4] = [FILES[0], FILES[1], FILES[2], "/etc/default/b3scaleagent"];
 
 /// Every variable that a program of b3scale knows, this one, one beside it or one of the original.
-const KNOWN: [&str; 34] = [
+const KNOWN: [&str; 36] = [
+    "B3SCALE_AGENT_TAGS",
     "B3SCALE_API_ACCESS_TOKEN",
     "B3SCALE_API_CA_FILE",
     "B3SCALE_API_CORS_ORIGINS",
     "B3SCALE_API_JWT_SECRET",
+    "B3SCALE_API_OPERATOR_FIELDS",
     "B3SCALE_API_TOKEN_FILE",
     "B3SCALE_API_URL",
     "B3SCALE_CMD_WORKER_POOL_SIZE",
@@ -216,6 +219,10 @@ pub struct Config {
     pub trusted_proxies: Vec<IpAddr>,
     /// The origins of pages that may use the REST API in a browser; `*` for any. None: no page may.
     pub cors_origins: Vec<HeaderValue>,
+    /// What customers do not change of their frontends.
+    pub operator_fields: Vec<OperatorField>,
+    /// The tags that agents may give their nodes, and take.
+    pub agent_tags: Vec<String>,
     /// The pipeline file. `None`: the one that is compiled in.
     pub pipeline: Option<PathBuf>,
     /// How nodes are asked, and which of their certificates are trusted.
@@ -261,6 +268,11 @@ impl Config {
                 "B3SCALE_API_CORS_ORIGINS",
                 "origins such as https://admin.example with commas in between are wanted, or *",
             )?,
+            operator_fields: environment.list(
+                "B3SCALE_API_OPERATOR_FIELDS",
+                "fields of frontends such as required_tags,attendees_limit are wanted",
+            )?,
+            agent_tags: environment.list("B3SCALE_AGENT_TAGS", "tags with commas in between are wanted")?,
             pipeline: environment.text("B3SCALE_PIPELINE").map(PathBuf::from),
             upstream: UpstreamSettings {
                 ca_file: environment.text("B3SCALE_NODE_CA_FILE").map(PathBuf::from),
@@ -308,6 +320,7 @@ mod tests {
         assert!(said("B3SCALE_DB_POOL_SIZE", "0").contains("from 1 on"));
         assert!(said("B3SCALE_DB_MIGRATE", "never").contains("`auto`, `manual`"));
         assert!(said("B3SCALE_DRAIN_DELAY", "5s").contains("whole number of seconds"));
+        assert!(said("B3SCALE_API_OPERATOR_FIELDS", "active,requird_tags").contains("did you mean `required_tags`?"));
     }
 
     #[test]

@@ -177,6 +177,8 @@ impl Assembly {
             proxies: config.trusted_proxies.clone(),
             counted,
             cors: config.cors_origins.clone(),
+            operator_fields: config.operator_fields.clone(),
+            agent_tags: config.agent_tags.clone(),
         });
         let parts = ServerParts { router, readiness, api: Some(api), metrics, secret: secret.into_bytes() };
         let listened = Server::bind(config.listen, parts, settings(config)).await;

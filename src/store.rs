@@ -25,7 +25,7 @@ mod tls;
 mod transaction;
 mod url;
 
-pub use backends::{BackendFilter, NewBackend};
+pub use backends::{BackendFilter, NewBackend, Standing};
 pub use commands::{Command, CommandState};
 pub use error::{Place, StoreError};
 pub use feed::{Change, Feed};

@@ -9,10 +9,11 @@ use serde::Deserialize;
 use super::Admin;
 use super::access::{Admins, Caller, Nodes};
 use super::body::{Asked, Given, Id, is_yes};
+use super::operators::guard_agent;
 use super::problem::Problem;
 use super::reply::Reply;
 use crate::rest::{AdminState, Backend, BackendChange, StateBackend};
-use crate::store::{BackendFilter, lines};
+use crate::store::{BackendFilter, Standing, lines};
 use form::Form;
 pub(super) use form::with_slash;
 
@@ -51,7 +52,7 @@ pub(super) async fn list(
     Ok(Reply(admin.store.backend_entries(&filter).await?))
 }
 
-/// Add a backend. With the scope `b3scale:node` alone it is the token's own.
+/// Add a backend. With the scope `b3scale:node` alone it is the token's own, and waits for an operator to enable it.
 #[utoipa::path(post, path = "/api/v1/backends", tag = "backends", request_body = BackendChange,
     responses((status = OK, description = "The new backend", body = Backend)))]
 pub(super) async fn add(
@@ -61,6 +62,9 @@ pub(super) async fn add(
 ) -> Result<Reply<Backend>, Problem> {
     let agent_ref = (!who.is_admin()).then(|| who.subject().to_owned());
     let new = form::filled(given.said, agent_ref)?;
+    if !who.is_admin() {
+        guard_agent(&admin.agent_tags, None, &new)?;
+    }
     admin.store.add_backend(&new).await?;
     who.audit("a backend was added", &new.bbb.host);
     show(State(admin), who, Id(new.id)).await
@@ -78,7 +82,8 @@ pub(super) async fn show(
     found.filter(|backend| may_see(&who, backend)).map(Reply).ok_or(Problem::NotFound)
 }
 
-/// Change a backend.
+/// Change a backend. With the scope `b3scale:node` alone: its secret, its load factor within bounds, tags that operators let agents
+/// set, its address until an operator has enabled it, and whether it takes meetings, unless an operator has stopped it.
 #[utoipa::path(patch, path = "/api/v1/backends/{id}", tag = "backends", params(("id" = Uuid, Path)),
     request_body = BackendChange,
     responses((status = OK, description = "The backend as it is now", body = Backend)))]
@@ -88,10 +93,17 @@ pub(super) async fn change(
     Id(id): Id,
     given: Given<Form>,
 ) -> Result<Reply<Backend>, Problem> {
-    let change = |there: &Backend| {
-        if may_see(&who, there) { form::changed(there, given.said.clone()) } else { Err(Problem::NotFound) }
+    let change = |there: &Backend, standing: Standing| {
+        if !may_see(&who, there) {
+            return Err(Problem::NotFound);
+        }
+        let changed = form::changed(there, given.said.clone())?;
+        if !who.is_admin() {
+            guard_agent(&admin.agent_tags, Some((there, standing)), &changed)?;
+        }
+        Ok(changed)
     };
-    let changed = admin.store.change_backend(BackendId(id), change).await?;
+    let changed = admin.store.change_backend(BackendId(id), !who.is_admin(), change).await?;
     let (before, after) = changed.ok_or(Problem::NotFound)?;
     let differences = lines(&StateBackend::of(&before), &StateBackend::of(&after));
     who.audit_change("a backend was changed", &after.bbb.host, &differences);

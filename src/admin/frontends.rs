@@ -67,7 +67,8 @@ pub(super) async fn show(
     found.filter(|frontend| may_see(&who, frontend)).map(Reply).ok_or(Problem::NotFound)
 }
 
-/// Change a frontend.
+/// Change a frontend. With the scope `b3scale` alone: all but `account_ref` and `allowed_tags`, which stay as they are, and the fields
+/// that `B3SCALE_API_OPERATOR_FIELDS` names, whose change is refused.
 #[utoipa::path(patch, path = "/api/v1/frontends/{id}", tag = "frontends", params(("id" = Uuid, Path)),
     request_body = FrontendChange,
     responses((status = OK, description = "The frontend as it is now", body = Frontend)))]
@@ -81,7 +82,8 @@ pub(super) async fn change(
         if !may_see(&who, there) {
             return Err(Problem::NotFound);
         }
-        let changed = form::changed(there, given.said.clone(), who.is_admin())?;
+        let operators = (!who.is_admin()).then_some(&*admin.operator_fields);
+        let changed = form::changed(there, given.said.clone(), operators)?;
         if changed.bbb.key != there.bbb.key && has_meetings {
             let why = "meetings run under the old key: change it when they have ended, or end them first";
             return Err(Problem::Conflict(why.to_owned()));

@@ -36,6 +36,8 @@ pub(super) enum Problem {
     Body(String),
     /// Fields of the body cannot be used.
     Fields(Fields),
+    /// Only operators change these fields.
+    Operators(Fields),
     /// What the body is, is not read here.
     MediaType,
     /// The body is too large.
@@ -63,11 +65,19 @@ impl Problem {
         if fields.is_empty() { Ok(()) } else { Err(Self::Fields(fields)) }
     }
 
+    /// Only operators change these fields. None: all is well.
+    pub(super) fn for_operators(refused: impl IntoIterator<Item = (String, String)>) -> Result<(), Self> {
+        Self::unless_none(refused).map_err(|problem| match problem {
+            Self::Fields(fields) => Self::Operators(fields),
+            other => other,
+        })
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Problem::NoToken | Problem::BadToken => StatusCode::UNAUTHORIZED,
             Problem::TooManyBadTokens => StatusCode::TOO_MANY_REQUESTS,
-            Problem::Scope(_) | Problem::Forbidden => StatusCode::FORBIDDEN,
+            Problem::Scope(_) | Problem::Forbidden | Problem::Operators(_) => StatusCode::FORBIDDEN,
             Problem::NotFound => StatusCode::NOT_FOUND,
             Problem::BadRequest | Problem::Body(_) | Problem::Fields(_) => StatusCode::BAD_REQUEST,
             Problem::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -95,6 +105,10 @@ impl Problem {
             Problem::Fields(fields) => {
                 let error = Some("validation_error".to_owned());
                 rest::Problem { error, fields, message: "validation failed with input".to_owned() }
+            }
+            Problem::Operators(fields) => {
+                let error = Some("operators_only".to_owned());
+                rest::Problem { error, fields, message: "only operators change these fields".to_owned() }
             }
             Problem::MediaType => says("Unsupported Media Type"),
             Problem::TooLarge => says("Request Entity Too Large"),

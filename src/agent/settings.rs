@@ -13,6 +13,7 @@ use super::AgentError;
 use super::properties::Properties;
 use crate::client::{Api, ApiError, ApiSettings};
 use crate::config::Environment;
+use crate::rest::check::AGENTS_FACTORS;
 
 /// What BBB's packages bring.
 const PACKAGED: &str = "/usr/share/bbb-web/WEB-INF/classes/bigbluebutton.properties";
@@ -66,14 +67,14 @@ pub(super) struct LoadFactor(pub(super) f64);
 
 /// What is no load factor.
 #[derive(Debug, thiserror::Error)]
-#[error("it is no number above 0")]
+#[error("it is no number from {} to {}", AGENTS_FACTORS.start(), AGENTS_FACTORS.end())]
 pub(super) struct NoFactor;
 
 impl FromStr for LoadFactor {
     type Err = NoFactor;
 
     fn from_str(text: &str) -> Result<Self, NoFactor> {
-        text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0).map(Self).ok_or(NoFactor)
+        text.parse().ok().filter(|factor| AGENTS_FACTORS.contains(factor)).map(Self).ok_or(NoFactor)
     }
 }
 
@@ -212,11 +213,11 @@ mod tests {
     }
 
     #[test]
-    fn a_load_factor_is_above_zero() {
+    fn a_load_factor_is_within_bounds() {
         let factor = |text: &str| text.parse::<LoadFactor>().ok().map(|factor| factor.0);
         assert_eq!(
-            [factor("1.5"), factor("0"), factor("NaN"), factor("inf"), factor("x")],
-            [Some(1.5), None, None, None, None]
+            ["1.5", "0", "1e-300", "11", "NaN", "inf", "x"].map(factor),
+            [Some(1.5), None, None, None, None, None, None]
         );
     }
 }

@@ -74,7 +74,7 @@ impl Cluster {
     pub(super) async fn ask_now(&self, id: BackendId) -> Result<(), String> {
         match self.noted(self.0.store.take_poll(id, LEASE, self.0.id).await) {
             Ok(Some(poll)) => self.poll(&poll).await,
-            Ok(None) => Err(format!("there is no backend {id}")),
+            Ok(None) => Err(format!("there is no backend {id} that was ever enabled")),
             Err(error) => Err(error.to_string()),
         }
     }

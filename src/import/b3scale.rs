@@ -10,6 +10,7 @@ use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::{ImportError, Imported, tenants_id};
+use crate::rest::check::LOAD_FACTORS;
 use crate::rest::check::base_url;
 use crate::rest::{AdminState, FrontendSettings, HistoryRow, ImportedMeeting, StateBackend, StateFrontend};
 use crate::store::{ForeignDatabase, StoreError, column, stored_settings};
@@ -149,9 +150,11 @@ fn tags(stored: Option<Json<Value>>) -> Vec<String> {
     stored.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// The column has single precision: its text is the number that somebody entered. Zero was let in, too.
+/// The column has single precision: its text is the number that somebody entered. Zero was let in, too, and so was what is
+/// beyond our bounds.
 fn load_factor(text: &str) -> f64 {
-    text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0).unwrap_or(1.0)
+    let given = text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0).unwrap_or(1.0);
+    given.clamp(*LOAD_FACTORS.start(), *LOAD_FACTORS.end())
 }
 
 /// There are states of nodes among the wanted ones: such a backend takes nothing.
@@ -260,5 +263,6 @@ mod tests {
     #[test]
     fn a_factor_that_is_none_is_one() {
         assert_eq!(["1.1", "0", "-2", "NaN", "Infinity", ""].map(load_factor), [1.1, 1.0, 1.0, 1.0, 1.0, 1.0]);
+        assert_eq!(["1e-30", "1e30"].map(load_factor), [0.01, 100.0]);
     }
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use self::redis::{Hash, Redis};
 use super::{ImportError, Imported, open};
+use crate::rest::check::LOAD_FACTORS;
 use crate::rest::check::base_url;
 use crate::rest::{AdminState, FrontendSettings, ImportedMeeting, Params, StateBackend, StateFrontend};
 use crate::store::column;
@@ -110,9 +111,10 @@ async fn read_servers(
     Ok(hosts)
 }
 
-/// As scalelite reads it: nothing and zero are one.
+/// As scalelite reads it: nothing and zero are one. It has no bounds, and we have.
 fn load_factor(text: &str) -> f64 {
-    text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0).unwrap_or(1.0)
+    let given = text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0).unwrap_or(1.0);
+    given.clamp(*LOAD_FACTORS.start(), *LOAD_FACTORS.end())
 }
 
 /// The keys of the frontends that come over, by the ids of the tenants.

@@ -1,5 +1,7 @@
 //! What of a frontend or a backend can be kept, whoever says it and in which body.
 
+use std::ops::RangeInclusive;
+
 use b3scale_middleware::bbb::Algorithm;
 use url::Url;
 
@@ -10,6 +12,12 @@ pub(crate) const REQUIRED: &str = "this field is required";
 
 /// The largest limit: tools keep it in 32 bits with a sign.
 const LARGEST_LIMIT: i64 = i32::MAX as i64;
+
+/// How much a unit of load may count on a node. A factor near zero would draw every meeting there.
+pub(crate) const LOAD_FACTORS: RangeInclusive<f64> = 0.01..=100.0;
+
+/// The same where an agent says it, whose token may be in other hands.
+pub(crate) const AGENTS_FACTORS: RangeInclusive<f64> = 0.1..=10.0;
 
 /// The most characters of a key: with a longer one no meeting's id fits what nodes take.
 const LONGEST_KEY: usize = 128;
@@ -62,8 +70,9 @@ pub(crate) fn backend(entry: &StateBackend) -> Vec<(String, String)> {
     });
     wrong.text("secret", Some(&entry.secret), LONGEST_SECRET);
     wrong.text("agent_ref", some(&entry.agent_ref), LONGEST_AGENT);
-    let factor = entry.load_factor;
-    wrong.unless(factor.is_finite() && factor > 0.0, "load_factor", || "should be greater than 0".to_owned());
+    wrong.unless(LOAD_FACTORS.contains(&entry.load_factor), "load_factor", || {
+        format!("should be from {} to {}", LOAD_FACTORS.start(), LOAD_FACTORS.end())
+    });
     wrong.unless(entry.admin_state != AdminState::Destroyed, "admin_state", || {
         "should be init, ready, stopped or decommissioned".to_owned()
     });

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::rows::{column, readable, spelling, unreadable, word};
 use super::{Store, StoreError};
 
-pub use entries::BackendFilter;
+pub use entries::{BackendFilter, Standing};
 
 const TABLE: &str = "backends";
 

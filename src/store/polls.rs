@@ -78,7 +78,8 @@ pub struct BackendStatus {
 impl Store {
     /// Takes nodes that it is time to ask, those whose agents spoke when they were asked and have fallen silent, and those
     /// that a lost server was asking, at most `most`. For as long as `lease` no other server takes them. Those that are not
-    /// enabled and have neither meetings nor copies are left alone.
+    /// enabled and have neither meetings nor copies are left alone, and so is one that no operator has ever enabled, whatever
+    /// it has: its address is an agent's word.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
@@ -89,6 +90,7 @@ impl Store {
                 WHERE (poll_due <= now() OR (polled_until IS NULL AND heartbeat >= asked_at
                         AND heartbeat < now() - interval '5 seconds')
                     OR (polled_until > now() AND is_lost(polled_by, $3)))
+                    AND enabled_at IS NOT NULL
                     AND (admin_state <> 'init'
                         OR EXISTS (SELECT FROM meetings WHERE meetings.backend_id = status.backend_id)
                         OR EXISTS (SELECT FROM meeting_copies AS copies WHERE copies.backend_id = status.backend_id))
@@ -104,14 +106,15 @@ impl Store {
         Ok(readable(&rows, poll))
     }
 
-    /// Takes one node, whoever may be asking it: that one's result then comes too late.
+    /// Takes one node, whoever may be asking it: that one's result then comes too late. `None`: there is no such backend, or no
+    /// operator has ever enabled it.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn take_poll(&self, id: BackendId, lease: Duration, server: Uuid) -> Result<Option<Poll>, StoreError> {
         let sql = "UPDATE backend_status SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2),
                 polled_until = now() + make_interval(secs => $2), polled_by = $3
-            WHERE backend_id = $1
+            WHERE backend_id = (SELECT id FROM backends WHERE id = $1 AND enabled_at IS NOT NULL)
             RETURNING backend_id, node_state, misses, answers, report_digest, lease, now() AS asked_at";
         let row = self.row("take a poll", sql, &[&id.0, &lease.as_secs_f64(), &server]).await?;
         row.as_ref().map(poll).transpose()

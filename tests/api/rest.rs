@@ -14,6 +14,7 @@ mod metrics;
 mod openapi;
 mod state;
 mod status;
+mod trust;
 mod two_servers;
 
 use std::collections::BTreeSet;

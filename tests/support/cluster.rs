@@ -40,6 +40,10 @@ pub struct ClusterOptions {
     pub connections: usize,
     /// Origins of pages that may use the REST API.
     pub cors: Vec<&'static str>,
+    /// What customers do not change of their frontends.
+    pub operator_fields: Vec<&'static str>,
+    /// The tags that agents may give their nodes.
+    pub agent_tags: Vec<&'static str>,
     /// What `/metrics` shows. `None`: there is no such page.
     pub counted: Option<PrometheusHandle>,
 }
@@ -54,6 +58,8 @@ impl Default for ClusterOptions {
             upstream: UpstreamSettings::default(),
             connections: 8,
             cors: Vec::new(),
+            operator_fields: Vec::new(),
+            agent_tags: Vec::new(),
             counted: None,
         }
     }
@@ -102,6 +108,8 @@ impl TestCluster {
         let config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             drain_delay: Duration::ZERO,
+            operator_fields: options.operator_fields.iter().map(|field| field.parse().unwrap()).collect(),
+            agent_tags: options.agent_tags.iter().map(|tag| (*tag).to_owned()).collect(),
             cors_origins: options.cors.iter().map(|origin| origin.parse().unwrap()).collect(),
             upstream: UpstreamSettings {
                 ca_file: authority.as_ref().map(|authority| ca_file(&folder, authority)),

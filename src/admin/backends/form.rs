@@ -24,12 +24,12 @@ impl Shaped for Form {
     ]);
 }
 
-/// A new backend. What is not said, or said to be nothing, has its default.
+/// A new backend. What is not said, or said to be nothing, has its default. One that an agent adds waits to be enabled.
 pub(super) fn filled(said: Value, agent_ref: Option<String>) -> Result<Backend, Problem> {
     let mut form = Form::SHAPE.zero();
     Form::SHAPE.merge(&mut form, said);
     if form["admin_state"] == "" {
-        form["admin_state"] = "ready".into();
+        form["admin_state"] = if agent_ref.is_some() { "init" } else { "ready" }.into();
     }
     let (now, Filled { bbb, settings, admin_state, load_factor }) =
         (OffsetDateTime::now_utc(), read(form, &agent_ref)?);

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::admin::body::Shaped;
+use crate::admin::operators::{OperatorField, guard};
 use crate::admin::problem::Problem;
 use crate::admin::shape::Shape;
 use crate::rest::{Frontend, FrontendKeys, FrontendSettings, StateFrontend, check};
@@ -58,15 +59,18 @@ pub(super) fn filled(said: Value) -> Result<Frontend, Problem> {
 }
 
 /// A frontend with what is said put over what is there. To whom it belongs and what tags it may choose is for operators to say.
-pub(super) fn changed(there: &Frontend, said: Value, by_operator: bool) -> Result<Frontend, Problem> {
+/// `operators`: whoever asks is none, and these fields are operators', too.
+pub(super) fn changed(there: &Frontend, said: Value, operators: Option<&[OperatorField]>) -> Result<Frontend, Problem> {
     let mut form = serde_json::to_value(there).map_err(|_| Problem::Internal)?;
     Form::SHAPE.merge(&mut form, said);
-    let Filled { bbb, active, mut settings, mut account_ref } = read(form)?;
-    if !by_operator {
-        account_ref.clone_from(&there.account_ref);
-        settings.allowed_tags.clone_from(&there.settings.allowed_tags);
+    let Filled { bbb, active, settings, account_ref } = read(form)?;
+    let mut changed = Frontend { bbb, active, settings, account_ref, ..there.clone() };
+    if let Some(fields) = operators {
+        guard(fields, there, &changed)?;
+        changed.account_ref.clone_from(&there.account_ref);
+        changed.settings.allowed_tags.clone_from(&there.settings.allowed_tags);
     }
-    Ok(Frontend { bbb, active, settings, account_ref, ..there.clone() })
+    Ok(changed)
 }
 
 /// A form that can be kept.

@@ -1,6 +1,7 @@
 //! Backends as the REST API shows them: what an operator set, and what was seen of the node.
 
 use std::marker::PhantomData;
+use std::time::SystemTime;
 
 use b3scale_middleware::cluster::BackendId;
 use time::OffsetDateTime;
@@ -86,29 +87,40 @@ impl Store {
     }
 
     /// Changes a backend, whose row nobody else changes meanwhile, and returns it as it was and as it is. `None`: there is no
-    /// such backend.
+    /// such backend. One that an agent stops may be started by it again.
     ///
     /// # Errors
     /// [`StoreError::Taken`] when its new URL is in use; whatever `change` refuses it with.
     pub async fn change_backend<E: From<StoreError> + Send>(
         &self,
         id: BackendId,
-        change: impl Fn(&Backend) -> Result<Backend, E> + Sync,
+        by_agent: bool,
+        change: impl Fn(&Backend, Standing) -> Result<Backend, E> + Sync,
     ) -> Result<Option<(Backend, Backend)>, E> {
-        self.transaction(&Changing { id, change, error: PhantomData }, Ending::Commit).await
+        self.transaction(&Changing { id, by_agent, change, error: PhantomData }, Ending::Commit).await
     }
+}
+
+/// What a backend does not show, and what an agent may say of it depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether an operator has ever enabled it.
+    pub enabled: bool,
+    /// Whether its agent has stopped it, and nobody has set its state since.
+    pub drained_by_agent: bool,
 }
 
 /// Changing a backend.
 struct Changing<F, E> {
     id: BackendId,
+    by_agent: bool,
     change: F,
     error: PhantomData<fn() -> E>,
 }
 
 impl<F, E> Work for Changing<F, E>
 where
-    F: Fn(&Backend) -> Result<Backend, E> + Sync,
+    F: Fn(&Backend, Standing) -> Result<Backend, E> + Sync,
     E: From<StoreError> + Send,
 {
     const TASK: &'static str = "change a backend";
@@ -116,22 +128,30 @@ where
     type Error = E;
 
     async fn run(&self, transaction: &Transaction<'_>) -> Result<Self::Done, E> {
-        let find = async || -> Result<Option<Backend>, E> {
+        let find = async || -> Result<Option<(Backend, Standing)>, E> {
             let sql = format!("{ENTRY} WHERE backends.id = $1 FOR UPDATE OF backends");
-            Ok(transaction.rows(&sql, &[&self.id.0]).await?.first().map(entry).transpose()?)
+            let rows = transaction.rows(&sql, &[&self.id.0]).await?;
+            Ok(rows.first().map(|row| Ok::<_, StoreError>((entry(row)?, standing(row)?))).transpose()?)
         };
-        let Some(there) = find().await? else { return Ok(None) };
-        let changed = (self.change)(&there)?;
+        let Some((there, standing)) = find().await? else { return Ok(None) };
+        let changed = (self.change)(&there, standing)?;
         if changed == there {
             return Ok(Some((there, changed)));
         }
-        let sql =
-            "UPDATE backends SET url = $2, secret = $3, tags = $4, load_factor = $5, admin_state = $6 WHERE id = $1";
+        let sql = "UPDATE backends SET url = $2, secret = $3, tags = $4, load_factor = $5, admin_state = $6,
+                drained_by_agent = drained_by_agent OR $7 AND admin_state = 'ready' AND $6 = 'stopped'
+            WHERE id = $1";
         let NodeKeys { host, secret } = &changed.bbb;
         let (tags, state) = (&changed.settings.tags, spelling(changed.admin_state));
-        transaction.rows(sql, &[&changed.id, host, secret, tags, &changed.load_factor, &state]).await?;
-        Ok(find().await?.map(|changed| (there, changed)))
+        let params: Params<'_> = &[&changed.id, host, secret, tags, &changed.load_factor, &state, &self.by_agent];
+        transaction.rows(sql, params).await?;
+        Ok(find().await?.map(|(changed, _)| (there, changed)))
     }
+}
+
+fn standing(row: &Row) -> Result<Standing, StoreError> {
+    let enabled_at: Option<SystemTime> = column(TABLE, row, "enabled_at")?;
+    Ok(Standing { enabled: enabled_at.is_some(), drained_by_agent: column(TABLE, row, "drained_by_agent")? })
 }
 
 fn entry(row: &Row) -> Result<Backend, StoreError> {

@@ -79,7 +79,7 @@ async fn what_an_agent_lacks_is_said_in_one_line() {
     let (code, said) = fails(command).await;
     assert_eq!(
         (code, &*said),
-        (1, "B3SCALE_LOAD_FACTOR=`heavy`: it is no number above 0; a number such as 1.0 is wanted")
+        (1, "B3SCALE_LOAD_FACTOR=`heavy`: it is no number from 0.1 to 10; a number such as 1.0 is wanted")
     );
 
     let (code, said) = fails(site.command(&["--regster"])).await;

@@ -1,0 +1,29 @@
+-- Who sets what: an agent registers its node and drains it; an operator decides what it is used for.
+ALTER TABLE backends
+    -- When an operator first enabled it. NULL: nothing is sent to that address, which may be anywhere.
+    ADD COLUMN enabled_at       timestamptz,
+    -- Whether its agent has stopped it, and may start it again.
+    ADD COLUMN drained_by_agent boolean NOT NULL DEFAULT false;
+
+UPDATE backends SET enabled_at = created_at
+    WHERE admin_state <> 'init' OR EXISTS (SELECT FROM meetings WHERE backend_id = backends.id);
+
+UPDATE backends SET load_factor = least(greatest(load_factor, 0.01), 100) WHERE load_factor NOT BETWEEN 0.01 AND 100;
+ALTER TABLE backends
+    DROP CONSTRAINT backends_load_factor_check,
+    -- A factor near zero would draw every meeting to its node.
+    ADD CONSTRAINT backends_load_factor_check CHECK (load_factor BETWEEN 0.01 AND 100);
+
+CREATE FUNCTION note_state() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.admin_state <> 'init' AND NEW.enabled_at IS NULL THEN
+        NEW.enabled_at := now();
+    END IF;
+    -- A state that somebody else has set since ends what the agent has said of it.
+    IF TG_OP = 'UPDATE' AND OLD.drained_by_agent AND NEW.admin_state <> OLD.admin_state THEN
+        NEW.drained_by_agent := false;
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER note_state BEFORE INSERT OR UPDATE ON backends FOR EACH ROW EXECUTE FUNCTION note_state();

@@ -1,0 +1,180 @@
+//! What only operators change, whoever else may change the rest of the same thing.
+//!
+//! A change is compared with what is there, after it was merged: so it does not matter how it is said, and tools that send whole
+//! objects back are not refused what they do not change.
+
+use std::str::FromStr;
+
+use b3scale_middleware::bbb::cut;
+use serde_json::Value;
+
+use super::problem::Problem;
+use crate::pipeline::nearest;
+use crate::rest::{AdminState, Backend, Frontend, check};
+use crate::store::Standing;
+
+/// Names of fields, and where they stand in a frontend.
+const FIELDS: [(&str, &str); 15] = [
+    ("account_ref", "account_ref"),
+    ("active", "active"),
+    ("allowed_tags", "settings.allowed_tags"),
+    ("attendees_limit", "settings.attendees_limit"),
+    ("checksum_algorithms", "bbb.checksum_algorithms"),
+    ("create_default_params", "settings.create_default_params"),
+    ("create_override_params", "settings.create_override_params"),
+    ("default_presentation", "settings.default_presentation"),
+    ("join_default_params", "settings.join_default_params"),
+    ("join_override_params", "settings.join_override_params"),
+    ("key", "bbb.key"),
+    ("next_secret", "bbb.next_secret"),
+    ("recordings", "settings.recordings"),
+    ("required_tags", "settings.required_tags"),
+    ("secret", "bbb.secret"),
+];
+
+/// What is said of a field that somebody else wanted to change.
+const REFUSED: &str = "only operators change this field";
+
+/// A field of a frontend that customers do not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OperatorField {
+    path: &'static str,
+}
+
+/// A name that no field has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a frontend has no field `{given}`{hint}")]
+pub struct NoField {
+    given: String,
+    hint: String,
+}
+
+impl FromStr for OperatorField {
+    type Err = NoField;
+
+    fn from_str(given: &str) -> Result<Self, NoField> {
+        let found = FIELDS.iter().find(|(name, path)| given == *name || given == *path);
+        found.map(|(_, path)| Self { path }).ok_or_else(|| {
+            let near = nearest(given, FIELDS.map(|(name, _)| name));
+            let hint = near.map_or_else(String::new, |name| format!(", did you mean `{name}`?"));
+            NoField { given: cut(given).into_owned(), hint }
+        })
+    }
+}
+
+/// Refuses a customer's change of its frontend, if it changes one of these fields.
+///
+/// # Errors
+/// The fields, each by its path.
+pub(super) fn guard(fields: &[OperatorField], before: &Frontend, after: &Frontend) -> Result<(), Problem> {
+    let [before, after] = [before, after].map(|one| serde_json::to_value(one).unwrap_or_default());
+    let at = |frontend: &Value, path: &str| frontend.pointer(&format!("/{}", path.replace('.', "/"))).cloned();
+    let changed = fields.iter().filter(|field| at(&before, field.path) != at(&after, field.path));
+    Problem::for_operators(changed.map(|field| (field.path.to_owned(), REFUSED.to_owned())))
+}
+
+/// Refuses what an agent may not say of its node, be it new (no `before`) or known.
+///
+/// Whoever has taken its token must not be able to draw meetings to it, to let us ask any address, or to undo what an operator did.
+///
+/// # Errors
+/// The fields, each with what the agent may do.
+pub(super) fn guard_agent(
+    tags: &[String],
+    before: Option<(&Backend, Standing)>,
+    after: &Backend,
+) -> Result<(), Problem> {
+    let mut refused = Vec::new();
+    let mut refuse = |path: &str, why: String| refused.push((path.to_owned(), why));
+    let known = before.map_or(&[][..], |(there, _)| &there.settings.tags[..]);
+    let moved = known.iter().filter(|tag| !after.settings.tags.contains(tag));
+    let moved = moved.chain(after.settings.tags.iter().filter(|tag| !known.contains(tag)));
+    for tag in moved.filter(|tag| !tags.contains(tag)) {
+        refuse("settings.tags", format!("only operators give or take `{}`: see B3SCALE_AGENT_TAGS", cut(tag)));
+    }
+    let factor = after.load_factor;
+    let is_new = before.is_none_or(|(there, _)| there.load_factor.total_cmp(&factor).is_ne());
+    if is_new && !check::AGENTS_FACTORS.contains(&factor) {
+        let (least, most) = check::AGENTS_FACTORS.into_inner();
+        refuse("load_factor", format!("an agent sets {least} to {most}: only operators set others"));
+    }
+    if before.is_some_and(|(there, standing)| standing.enabled && there.bbb.host != after.bbb.host) {
+        refuse("bbb.host", "only operators move a backend that was enabled".to_owned());
+    }
+    if !may_set(before.map(|(there, standing)| (there.admin_state, standing)), after.admin_state) {
+        let why =
+            "only operators enable a backend; an agent stops one that is ready, and starts one that it has stopped";
+        refuse("admin_state", why.to_owned());
+    }
+    Problem::for_operators(refused)
+}
+
+/// Whether an agent may bring its backend into that state.
+fn may_set(before: Option<(AdminState, Standing)>, after: AdminState) -> bool {
+    match (before, after) {
+        (None, after) => after == AdminState::Init,
+        (Some((before, _)), after) if before == after => true,
+        (Some((AdminState::Ready, _)), AdminState::Stopped) => true,
+        (Some((AdminState::Stopped, standing)), AdminState::Ready) => standing.drained_by_agent,
+        (Some(_), _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::rest::{FrontendKeys, FrontendSettings};
+
+    #[test]
+    fn every_field_of_a_frontend_has_a_name() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let (key, secret) = ("school".to_owned(), "secret".to_owned());
+        let bbb = FrontendKeys { key, secret, next_secret: None, checksum_algorithms: None };
+        let frontend = Frontend {
+            id: Uuid::nil(),
+            active: true,
+            bbb,
+            settings: FrontendSettings::default(),
+            account_ref: None,
+            created_at: now,
+            updated_at: now,
+        };
+        let shown = serde_json::to_value(frontend).unwrap();
+        let inner =
+            |name: &'static str| shown[name].as_object().unwrap().keys().map(move |field| format!("{name}.{field}"));
+        let mut paths: Vec<String> = ["bbb", "settings"].into_iter().flat_map(inner).collect();
+        paths.extend(["account_ref", "active"].map(str::to_owned));
+        let mut known = FIELDS.map(|(_, path)| path.to_owned()).to_vec();
+        paths.sort();
+        known.sort();
+        assert_eq!(known, paths);
+    }
+
+    #[test]
+    fn a_name_that_no_field_has_is_told_with_the_nearest() {
+        assert_eq!("required_tags".parse::<OperatorField>(), "settings.required_tags".parse());
+        let said = |name: &str| name.parse::<OperatorField>().unwrap_err().to_string();
+        assert_eq!(said("requird_tags"), "a frontend has no field `requird_tags`, did you mean `required_tags`?");
+        assert_eq!(said("moon"), "a frontend has no field `moon`");
+    }
+
+    #[test]
+    fn an_agent_drains_what_is_ready_and_resumes_what_it_has_drained() {
+        use AdminState::{Decommissioned, Init, Ready, Stopped};
+        let operators = Standing { enabled: true, drained_by_agent: false };
+        let agents = Standing { drained_by_agent: true, ..operators };
+        for (before, after) in [(Ready, Stopped), (Init, Init), (Stopped, Stopped)] {
+            assert!(may_set(Some((before, operators)), after), "{before} {after}");
+        }
+        assert!(may_set(Some((Stopped, agents)), Ready) && may_set(None, Init));
+        for (before, after) in
+            [(Init, Ready), (Init, Stopped), (Stopped, Ready), (Decommissioned, Ready), (Ready, Decommissioned)]
+        {
+            assert!(!may_set(Some((before, operators)), after), "{before} {after}");
+        }
+        assert!([Ready, Stopped, Decommissioned].iter().all(|state| !may_set(None, *state)));
+    }
+}
