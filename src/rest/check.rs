@@ -34,13 +34,17 @@ const LONGEST_URL: usize = 2048;
 /// The most characters of a secret.
 const LONGEST_SECRET: usize = 1024;
 
-/// The fields that cannot be kept, as a [`StateFrontend`] names them, each with why.
-pub(crate) fn frontend(entry: &StateFrontend) -> Vec<(String, String)> {
+/// The fields that cannot be kept, as a [`StateFrontend`] names them, each with why. A key that is there already may stay.
+pub(crate) fn frontend(entry: &StateFrontend, is_kept: bool) -> Vec<(String, String)> {
     let mut wrong = Wrong::default();
     wrong.text("key", Some(&entry.key), LONGEST_KEY);
     let is_clean = !entry.key.contains(|char: char| matches!(char, '/' | '\\' | '"') || char.is_control());
     wrong.unless(is_clean, "key", || {
         "should have no slash, backslash, quote or control character: it is a part of URLs and metrics".to_owned()
+    });
+    wrong.unless(is_kept || !is_clean || stands_in_urls(&entry.key), "key", || {
+        "should stand in a URL as it is: letters, digits and any of -._~!$&'()*+,;=:@, and be none of `.`, `..` and `metrics`"
+            .to_owned()
     });
     wrong.text("secret", Some(&entry.secret), LONGEST_SECRET);
     wrong.text("next_secret", entry.next_secret.as_deref(), LONGEST_SECRET);
@@ -90,6 +94,13 @@ pub(crate) fn base_url(text: &str) -> Option<String> {
     (is_clean && has_host).then(|| format!("{text}{slash}"))
 }
 
+/// Whether a URL with that segment in its path reaches the frontend whatever client makes it. Clients take dots for folders,
+/// and behind a frontend's key `metrics` are its metrics. What is empty is refused elsewhere.
+fn stands_in_urls(key: &str) -> bool {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@".contains(letter);
+    key.chars().all(is_plain) && ![".", "..", "metrics"].contains(&key)
+}
+
 /// What other tools write empty where there is none.
 fn some(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.trim().is_empty())
@@ -116,6 +127,16 @@ impl Wrong {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_stands_in_a_url_as_it_is() {
+        for key in ["school", "a.b", "...", ".a", "a-b_c~d", "metrics2", "a:b@c", "Metrics"] {
+            assert!(stands_in_urls(key), "{key}");
+        }
+        for key in [".", "..", "metrics", "a?b", "a b", "a#b", "a%62", "ü", "a/b", "[a]", "a|b", "a\u{a0}"] {
+            assert!(!stands_in_urls(key), "{key}");
+        }
+    }
 
     #[test]
     fn a_base_url_ends_in_a_slash() {

@@ -54,7 +54,7 @@ pub(super) fn filled(said: Value) -> Result<Frontend, Problem> {
     form["active"] = true.into();
     Form::SHAPE.merge(&mut form, said);
     let now = OffsetDateTime::now_utc();
-    let Filled { bbb, active, settings, account_ref } = read(form)?;
+    let Filled { bbb, active, settings, account_ref } = read(form, None)?;
     Ok(Frontend { id: Uuid::now_v7(), active, bbb, settings, account_ref, created_at: now, updated_at: now })
 }
 
@@ -63,7 +63,7 @@ pub(super) fn filled(said: Value) -> Result<Frontend, Problem> {
 pub(super) fn changed(there: &Frontend, said: Value, operators: Option<&[OperatorField]>) -> Result<Frontend, Problem> {
     let mut form = serde_json::to_value(there).map_err(|_| Problem::Internal)?;
     Form::SHAPE.merge(&mut form, said);
-    let Filled { bbb, active, settings, account_ref } = read(form)?;
+    let Filled { bbb, active, settings, account_ref } = read(form, Some(&there.bbb.key))?;
     let mut changed = Frontend { bbb, active, settings, account_ref, ..there.clone() };
     if let Some(fields) = operators {
         guard(fields, there, &changed)?;
@@ -90,7 +90,7 @@ struct Sheet {
     account_ref: Option<String>,
 }
 
-fn read(form: Value) -> Result<Filled, Problem> {
+fn read(form: Value, kept_key: Option<&str>) -> Result<Filled, Problem> {
     let sheet: Sheet = serde_json::from_value(form).map_err(|error| Problem::Body(error.to_string()))?;
     let Sheet { bbb: Some(bbb), active, settings, account_ref } = sheet else {
         return Err(Problem::field("bbb", check::REQUIRED));
@@ -107,7 +107,8 @@ fn read(form: Value) -> Result<Filled, Problem> {
         id: None,
         created_at: None,
     };
-    Problem::unless_none(check::frontend(&entry).into_iter().map(|(place, why)| (in_form(&place), why)))?;
+    let is_kept = kept_key == Some(entry.key.as_str());
+    Problem::unless_none(check::frontend(&entry, is_kept).into_iter().map(|(place, why)| (in_form(&place), why)))?;
     let StateFrontend { key, secret, next_secret, checksum_algorithms, settings, account_ref, .. } = entry;
     let bbb = FrontendKeys { key, secret, next_secret, checksum_algorithms };
     Ok(Filled { bbb, active, settings, account_ref })

@@ -33,7 +33,8 @@ pub(super) fn problems(
         problems.add("version", format!("must be {VERSION}"));
     }
     for (at, entry) in document.frontends.iter().enumerate() {
-        problems.within(&format!("frontends[{at}]"), check::frontend(entry));
+        let is_kept = frontends.iter().any(|kept| kept.entry.key == entry.key);
+        problems.within(&format!("frontends[{at}]"), check::frontend(entry, is_kept));
         problems.time(format!("frontends[{at}].created_at"), entry.created_at);
     }
     for (at, entry) in document.backends.iter().enumerate() {

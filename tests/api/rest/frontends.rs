@@ -297,3 +297,22 @@ async fn a_key_has_nothing_in_it_that_means_something_elsewhere() {
         assert!(status == 400 && text.contains("no slash, backslash, quote or control character"), "{key:?}: {text}");
     }
 }
+
+/// What no URL reaches, or a client makes another of, is no key. One that is there from before may stay.
+#[tokio::test]
+async fn a_key_stands_in_a_url_as_it_is() {
+    let cluster = TestCluster::start().await;
+    let create =
+        async |key: &str| cluster.operator().post("/frontends", &json!({"bbb": {"key": key, "secret": SECRET}})).await;
+    for key in [".", "..", "metrics", "a?b", "a b", "a#b", "a%20b", "ü", " metrics "] {
+        let answer = create(key).await;
+        let (status, text) = answer.refused();
+        assert!(status == 400 && text.contains("should stand in a URL as it is"), "{key:?}: {text}");
+    }
+    for key in ["a.b", "metrics-2", "a:b@c"] {
+        create(key).await.granted();
+    }
+    let path = format!("/frontends/{}", cluster.cluster.frontend("school").unwrap().id.0);
+    let answer = cluster.operator().patch(&path, &json!({"bbb": {"key": ".."}})).await;
+    assert!(answer.refused().1.contains("bbb.key"), "{answer:?}");
+}
