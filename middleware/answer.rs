@@ -5,14 +5,15 @@
 //! bbb-version = ""               # what to say is installed; empty: nothing, as a node does by default
 //! ```
 //!
-//! The index call carries no checksum, so this is all it may reach.
+//! The index call carries no checksum, so this is all it may reach. For a key that no active frontend has there is nothing at
+//! its path: whoever mistypes it learns that here, since all other calls answer as to a wrong secret.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
 //! use b3scale_middleware::{answer::Answer, memory::Memory};
 //!
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-//! let cluster = Memory::new();
+//! let cluster = Memory::new().frontend("school", "secret");
 //! let reply = cluster.ask(Answer::default(), cluster.call(CallKind::Index, "")).await?;
 //! assert!(reply.body.starts_with(b"<response><returncode>SUCCESS</returncode><version>2.0</version>"));
 //! # Ok::<(), b3scale_middleware::Fault>(()) })?;
@@ -20,6 +21,7 @@
 //! ```
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -30,7 +32,7 @@ use crate::bbb::{CallKind, ReturnCode, xml};
 use crate::call::{Call, Reply};
 use crate::facts::Contract;
 use crate::fault::Fault;
-use crate::ports::Ports;
+use crate::ports::{Directory, Ports};
 use crate::stage::{Endpoint, SetupError};
 
 /// The version of the BBB API, the same for all of BBB 2, 3 and 4.
@@ -52,13 +54,13 @@ impl Endpoint for Answer {
         Contract::NONE.only(&[CallKind::Index])
     }
 
-    fn service(self, _: &Ports) -> Result<AnswerService, SetupError> {
+    fn service(self, ports: &Ports) -> Result<AnswerService, SetupError> {
         let document = xml::Writer::response(ReturnCode::Success)
             .field("version", API_VERSION)
             .field("apiVersion", API_VERSION)
             .field("bbbVersion", &self.bbb_version)
             .finish();
-        Ok(AnswerService { document })
+        Ok(AnswerService { document, directory: Arc::clone(&ports.directory) })
     }
 }
 
@@ -66,6 +68,7 @@ impl Endpoint for Answer {
 #[derive(Clone)]
 pub struct AnswerService {
     document: Bytes,
+    directory: Arc<dyn Directory>,
 }
 
 impl Service<Call> for AnswerService {
@@ -77,7 +80,12 @@ impl Service<Call> for AnswerService {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Call) -> Self::Future {
+    fn call(&mut self, call: Call) -> Self::Future {
+        let frontend = self.directory.frontend(&call.door.frontend_key).filter(|frontend| frontend.active);
+        let Some(_) = frontend else {
+            return ready(Err(Fault::NothingThere("no active frontend has this key".into())));
+        };
+        call.door.trail.note_known();
         ready(Ok(Reply::xml(self.document.clone())))
     }
 }
@@ -89,9 +97,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_version_that_is_installed_can_be_told() {
-        let cluster = Memory::new();
+        let cluster = Memory::new().frontend("school", "secret");
         let stage = Answer { bbb_version: "3.0.19".to_owned() };
         let reply = cluster.ask(stage, cluster.call(CallKind::Index, "")).await.unwrap();
         assert!(reply.body.ends_with(b"<bbbVersion>3.0.19</bbbVersion></response>"));
+    }
+
+    #[tokio::test]
+    async fn a_key_that_no_active_frontend_has_does_not_look_right() {
+        for cluster in [Memory::new(), Memory::new().disabled_frontend("school", "secret")] {
+            let reply = cluster.ask(Answer::default(), cluster.call(CallKind::Index, "")).await;
+            assert!(matches!(reply, Err(Fault::NothingThere(_))));
+        }
     }
 }

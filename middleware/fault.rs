@@ -26,6 +26,9 @@ pub enum Fault {
     /// No such call, or none that this pipeline has a route for.
     #[error("there is no route for the call `{0}`")]
     UnsupportedRequest(Box<str>),
+    /// A path at which a node has nothing, and so have we.
+    #[error("there is nothing at this path: {0}")]
+    NothingThere(Box<str>),
     /// The call exists and is not to be made with this method.
     #[error("the call does not take this method, but {allow}")]
     UnsupportedMethod {
@@ -214,7 +217,10 @@ impl Fault {
     pub fn message_key(&self, kind: CallKind) -> &'static str {
         match self {
             Fault::ChecksumMissing | Fault::ChecksumMismatch(_) => "checksumError",
-            Fault::UnsupportedRequest(_) | Fault::UnsupportedMethod { .. } | Fault::Refused(_) => "unsupportedRequest",
+            Fault::UnsupportedRequest(_)
+            | Fault::NothingThere(_)
+            | Fault::UnsupportedMethod { .. }
+            | Fault::Refused(_) => "unsupportedRequest",
             Fault::UnsupportedContentType => "unsupportedContentType",
             Fault::UnreadableBody(_) | Fault::BodyTooLarge { .. } => "invalidRequestBody",
             Fault::InvalidParam { key, .. } => key,
@@ -241,6 +247,7 @@ impl Fault {
             Fault::ChecksumMissing => "You must provide the checksum",
             Fault::ChecksumMismatch(_) => "Checksums do not match",
             Fault::UnsupportedRequest(_) => "This request is not supported.",
+            Fault::NothingThere(_) => "There is nothing at this address.",
             Fault::UnsupportedMethod { .. } => "This request is not supported with this HTTP method.",
             Fault::Refused(text) => return Cow::Owned(text.to_string()),
             Fault::UnsupportedContentType => "POST request Content-Type is missing or unsupported",
@@ -275,6 +282,7 @@ impl Fault {
     /// sheds load.
     pub fn status(&self) -> StatusCode {
         match self {
+            Fault::NothingThere(_) => StatusCode::NOT_FOUND,
             Fault::UnsupportedMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Fault::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Fault::ChecksumMissing
@@ -304,6 +312,7 @@ impl Fault {
             Fault::ChecksumMissing
             | Fault::ChecksumMismatch(_)
             | Fault::UnsupportedRequest(_)
+            | Fault::NothingThere(_)
             | Fault::UnsupportedMethod { .. }
             | Fault::UnsupportedContentType
             | Fault::UnreadableBody(_)
@@ -342,6 +351,7 @@ impl Fault {
             Fault::ChecksumMissing
             | Fault::ChecksumMismatch(_)
             | Fault::UnsupportedRequest(_)
+            | Fault::NothingThere(_)
             | Fault::UnsupportedMethod { .. }
             | Fault::UnsupportedContentType
             | Fault::UnreadableBody(_)

@@ -91,6 +91,12 @@ impl CallKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
+    /// Whether BBB has, or has had, a call of that name that is none of [`ALL`](Self::ALL): for people's browsers, for
+    /// webhooks, or given up.
+    pub fn is_foreign(name: &str) -> bool {
+        FOREIGN.contains(&name)
+    }
+
     /// Whether the call changes something on a node, so that it must be neither cut in half nor made twice.
     pub const fn changes_something(self) -> bool {
         match self {
@@ -141,6 +147,27 @@ impl CallKind {
         }
     }
 }
+
+/// The calls of BBB that are not for frontends, or not any more.
+const FOREIGN: [&str; 17] = [
+    "configXML",
+    "enter",
+    "feedback",
+    "getDefaultConfigXML",
+    "getJoinUrl",
+    "guestWait",
+    "hooks/create",
+    "hooks/destroy",
+    "hooks/list",
+    "hooks/ping",
+    "joinViaHtml5",
+    "learningDashboard",
+    "setConfigXML",
+    "setPollXML",
+    "signOut",
+    "stuns",
+    "textTrack/validateAuthToken",
+];
 
 impl fmt::Display for CallKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

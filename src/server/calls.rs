@@ -52,7 +52,7 @@ impl Visit {
         let trace = telemetry::trace_of(&span, head.headers);
         let door = Arc::new(Door { trace, watched: head.watched, ..door });
         let mut browser = None;
-        let call = target.call.map_err(|name| Fault::UnsupportedRequest(loggable(&name).into())).and_then(|kind| {
+        let call = target.call.map_err(|name| no_call(&name)).and_then(|kind| {
             let params = Params::parse(head.address.query().unwrap_or_default());
             let body = match body {
                 Body::Unread(source) if head.method != Method::POST => Body::Ignored(source.media()),
@@ -155,6 +155,15 @@ fn takes(call: &Call, method: &Method) -> bool {
         _ => false,
     };
     call.kind.methods().contains(method) || (looks && method == Method::HEAD)
+}
+
+/// A name that is none of our calls. What BBB does not have either is nothing, as at a node.
+fn no_call(name: &str) -> Fault {
+    if CallKind::is_foreign(name) {
+        Fault::UnsupportedRequest(name.into())
+    } else {
+        Fault::NothingThere(format!("BBB has no call `{}`", loggable(name)).into())
+    }
 }
 
 /// The name of a call that we do not have. A client that forgets the question mark puts its whole query there.

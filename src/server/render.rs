@@ -30,8 +30,11 @@ pub(super) fn reply(reply: Reply) -> Answer {
     answer
 }
 
-/// A fault, as BBB writes it.
+/// A fault, as BBB writes it: a document, or a page where a node has nothing.
 pub(super) fn fault(fault: &Fault, kind: CallKind) -> Answer {
+    if matches!(fault, Fault::NothingThere(_)) {
+        return page(fault.status(), "404 Not Found", &format!("<p>{}</p>", escape(&fault.message())));
+    }
     let document = Writer::response(ReturnCode::Failed)
         .field("messageKey", fault.message_key(kind))
         .field("message", &fault.message())

@@ -5,6 +5,7 @@ use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
 use b3scale_support::{ClusterOptions, TestCluster};
 use futures_util::future::join_all;
+use http::StatusCode;
 
 async fn one_node() -> TestCluster {
     TestCluster::with(ClusterOptions { nodes: 1, ..ClusterOptions::default() }).await
@@ -159,9 +160,13 @@ async fn a_meeting_that_its_node_made_anew_unanswered_is_known_by_its_new_intern
 #[tokio::test]
 async fn calls_that_bbb_or_we_do_not_have_are_told_so() {
     let cluster = one_node().await;
-    for call in ["nonsense", "hooks/create", "hooks/list", "getRecordings", "CREATE", "getDefaultConfigXML"] {
-        let answer = cluster.get(&format!("/bbb/school/bigbluebutton/api/{call}?checksum=00"), &[]).await;
-        assert_eq!(answer.failed(), "unsupportedRequest", "{call}");
+    let get = async |call: &str| cluster.get(&format!("/bbb/school/bigbluebutton/api/{call}?checksum=00"), &[]).await;
+    for call in ["hooks/create", "hooks/list", "getRecordings", "getDefaultConfigXML"] {
+        assert_eq!(get(call).await.failed(), "unsupportedRequest", "{call}");
+    }
+    // As at a node.
+    for call in ["nonsense", "CREATE"] {
+        assert_eq!(get(call).await.status, StatusCode::NOT_FOUND, "{call}");
     }
 }
 

@@ -113,11 +113,42 @@ async fn an_unknown_key_is_answered_like_a_wrong_secret() {
 
 /// Defect 27 of the original: what it did not know was answered with HTTP 500.
 #[tokio::test]
-async fn a_name_that_is_no_call_is_not_supported() {
+async fn a_call_of_bbb_without_a_route_is_not_supported() {
     let rig = Rig::new(&school()).await;
-    for name in ["hooks/create", "hooks/list", "getDefaultConfigXML", "Create", "getRecordings"] {
+    for name in ["hooks/create", "hooks/list", "getDefaultConfigXML", "getJoinUrl", "getRecordings"] {
         let answer = rig.get(&format!("/bbb/school/bigbluebutton/api/{name}?checksum=00")).await;
         assert_eq!((answer.status, answer.failed()), (200, "unsupportedRequest"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_bbb_does_not_have_is_404_with_a_page_as_at_a_node() {
+    let rig = Rig::new(&school()).await;
+    for name in ["Create", "create/x", "getmeetings", "hooks", "index", "x%20y", "%3Cb%3E"] {
+        for key in ["school", "nobody"] {
+            for method in ["GET", "POST"] {
+                let target = format!("/bbb/{key}/bigbluebutton/api/{name}?checksum=00");
+                let answer = rig.send(head(method, &target, "Content-Length: 0\r\n")).await;
+                assert_eq!(
+                    (answer.status, answer.header("content-type")),
+                    (404, Some("text/html;charset=utf-8")),
+                    "{name}"
+                );
+                assert!(answer.body.contains("404 Not Found") && !answer.body.contains("<response>"), "{answer:?}");
+            }
+        }
+    }
+}
+
+/// Only this call tells whether a key exists.
+#[tokio::test]
+async fn the_version_call_of_a_key_that_nobody_has_does_not_look_right() {
+    let rig = Rig::new(&school().disabled_frontend("closed", "secret")).await;
+    for key in ["nobody", "closed", "%00%ff", "School"] {
+        for path in ["", "/", "/bigbluebutton/", "/bigbluebutton/api", "/bigbluebutton/api/?checksum=00"] {
+            let answer = rig.get(&format!("/bbb/{key}{path}")).await;
+            assert!(answer.status == 404 && !answer.body.contains("SUCCESS"), "{key}{path}: {answer:?}");
+        }
     }
 }
 
