@@ -134,7 +134,12 @@ fn scope(call: &mut Call, meetings: &dyn Meetings) -> Result<Arc<Scope>, Fault> 
         Some(parent) => call.params.set("parentMeetingID", parent.as_ref()),
         None => call.params.remove("parentMeetingID"),
     }
-    let parent = parent.filter(|_| call.params.says_true("isBreakout"));
+    let is_breakout = call.params.says_true("isBreakout");
+    if call.params.first("isBreakout").is_some() {
+        // No node may read it otherwise.
+        call.params.set("isBreakout", if is_breakout { "true" } else { "false" });
+    }
+    let parent = parent.filter(|_| is_breakout);
     Ok(Arc::new(Scope { meeting_id, scoped, parent }))
 }
 

@@ -223,7 +223,7 @@ pub(super) fn is_listed(name: &str) -> bool {
 
 fn known_as(name: &str) -> Option<&'static str> {
     let first = folded(name).next()?;
-    let may_be = |known: &&&str| known.chars().next() == Some(first);
+    let may_be = |known: &&&str| known.starts_with(first);
     KNOWN.iter().filter(may_be).find(|known| are_alike(known, name)).copied()
 }
 

@@ -103,8 +103,9 @@ const SEAT: &str = "WITH speaking AS MATERIALIZED (
         JOIN node_meetings AS running USING (backend_id, internal_id)
         JOIN attendees ON attendees.backend_id = running.backend_id AND attendees.meeting = running.internal_id
         WHERE meetings.frontend_id = $2 AND meetings.state IN ('live', 'ending') AND running.gone_at IS NULL
-            -- A breakout that its node made, which has one id on both sides, has people of its parent's.
-            AND NOT (running.breakout AND meetings.id = meetings.meeting_id) AND attendees.gone_at IS NULL),
+            -- People in a breakout are in its parent, unless its frontend created it: then it has an id of its own here.
+            AND (NOT running.breakout OR (meetings.breakout AND meetings.id <> meetings.meeting_id))
+            AND attendees.gone_at IS NULL),
     elsewhere AS (
         SELECT coalesce(sum(people), 0)::int8 AS people FROM unnest($8::uuid[], $9::int8[]) AS crowd (backend_id, people)
         WHERE backend_id NOT IN (SELECT backend_id FROM speaking)),

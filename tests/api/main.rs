@@ -25,3 +25,4 @@ mod silent;
 mod starts;
 mod status;
 mod waiting;
+mod wire;

@@ -141,4 +141,8 @@ async fn people_in_breakouts_are_in_their_parents_already() {
     says(&cluster, 1, &algebra, &["ada", "grace"]).await;
     cluster.database.execute("UPDATE node_meetings SET breakout = true").await;
     assert!(!is_full(&cluster, &algebra, 1).await);
+    cluster.database.execute("UPDATE meetings SET breakout = true").await;
+    assert!(is_full(&cluster, &algebra, 2).await, "into one that a frontend created people come by joins of their own");
+    cluster.database.execute("UPDATE meetings SET meeting_id = id").await;
+    assert!(!is_full(&cluster, &algebra, 1).await, "its node made it");
 }

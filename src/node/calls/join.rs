@@ -137,13 +137,9 @@ fn presence(meeting: &Meeting, params: &Params, role: Role) -> Result<Presence, 
     }
 }
 
-/// `userdata-` parameters whose names can be elements.
+/// What follows `userdata-` becomes the name of an element, whether it can be one or not.
 fn custom_data(params: &Params) -> BTreeMap<String, String> {
-    let fits = |key: &str| {
-        key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-            && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-    };
-    let key = |name: &str| name.strip_prefix("userdata-").filter(|key| fits(key)).map(str::to_owned);
+    let key = |name: &str| name.strip_prefix("userdata-").map(str::to_owned);
     params.iter().filter_map(|(name, value)| Some((key(name)?, value.to_owned()))).collect()
 }
 
