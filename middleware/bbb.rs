@@ -12,7 +12,9 @@ mod refusal;
 pub mod xml;
 
 pub use call_kind::{CallKind, Media, Methods, UnknownCall};
-pub use checksum::{Accepted, Algorithm, Algorithms, ChecksumError, Covered, Secret, Signed, sign, verify};
+pub use checksum::{
+    Accepted, Algorithm, Algorithms, ChecksumError, Covered, Secret, Signed, UnknownAlgorithm, sign, verify,
+};
 pub use cut::{cut, cut_at};
 pub use meeting_id::{MeetingId, MeetingIdError, ScopedId};
 pub use names::are_alike;

@@ -54,6 +54,8 @@ pub struct NodeOptions {
     pub listen: SocketAddr,
     /// The secret of the checksums. Empty switches the check off, as on a real node.
     pub secret: String,
+    /// The only length of checksums that it takes, in hex digits. `None`: those of all four algorithms.
+    pub checksum_digits: Option<usize>,
     /// Name shown on the client page.
     pub name: String,
     /// Base of the links to the client, without trailing slash; by default the node's own address.
@@ -234,6 +236,7 @@ impl Default for NodeOptions {
         NodeOptions {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             secret: random(40),
+            checksum_digits: None,
             name: "node".to_owned(),
             public_url: None,
             tls: None,

@@ -26,6 +26,7 @@ async fn a_call_and_its_stages_are_told_to_the_collector() {
     let backend = NewBackend {
         url: format!("{}/bigbluebutton/api/", node.url()),
         secret: Secret::new("node-secret").unwrap(),
+        algorithm: None,
         tags: Tags::default(),
         load_factor: 1.0,
         admin_state: AdminState::Ready,

@@ -10,7 +10,7 @@ use subtle::{Choice, ConstantTimeEq};
 use super::params;
 use algorithm::Digest;
 
-pub use algorithm::{Algorithm, Algorithms};
+pub use algorithm::{Algorithm, Algorithms, UnknownAlgorithm};
 pub use secret::Secret;
 
 /// Signs a call, in lower-case hex. `query` must be sent exactly as it is given here.

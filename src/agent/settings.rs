@@ -13,7 +13,7 @@ use super::AgentError;
 use super::properties::Properties;
 use crate::client::{Api, ApiError, ApiSettings};
 use crate::config::Environment;
-use crate::rest::check::AGENTS_FACTORS;
+use crate::rest::check::{AGENTS_FACTORS, without_user};
 
 /// What BBB's packages bring.
 const PACKAGED: &str = "/usr/share/bbb-web/WEB-INF/classes/bigbluebutton.properties";
@@ -167,9 +167,10 @@ fn read(path: &Path) -> Result<Option<Properties>, AgentError> {
 /// The base URL of the API of a BBB at this URL.
 fn base(server: &str) -> Result<String, AgentError> {
     let is_web = Url::parse(server).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if !is_web {
+    let shown = without_user(server);
+    if !is_web || shown != server {
         let (key, wanted) = ("bigbluebutton.web.serverURL", "a URL such as https://node.example is wanted");
-        return Err(AgentError::Property { key, value: server.to_owned(), wanted });
+        return Err(AgentError::Property { key, value: shown.into_owned(), wanted });
     }
     Ok(format!("{}/bigbluebutton/api/", server.trim_end_matches('/')))
 }

@@ -35,11 +35,12 @@ pub(super) struct CreateMeeting {
 impl CreateMeeting {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
         let api = context.api().await?;
-        let caller = Caller { frontend: find_frontend(&api, &self.frontend).await?, api };
+        let mut caller =
+            Caller { frontend: find_frontend(&api, &self.frontend).await?, api, algorithm: Algorithm::Sha512 };
         let id = Uuid::new_v4().to_string();
         let mut params = vec![("meetingID", id.as_str()), ("name", self.name.as_deref().unwrap_or("b3scale meeting"))];
         params.extend(Param::pairs(&self.param));
-        let created = caller.call(Method::POST, CallKind::Create, &params).await?;
+        let created = caller.create(&params).await?;
         let document = caller.success(CallKind::Create, &created)?;
         // The parameters may have named an id of their own.
         let id = document[0].clone().unwrap_or(id);
@@ -57,9 +58,28 @@ impl CreateMeeting {
 struct Caller {
     frontend: Frontend,
     api: Api,
+    /// What its checksums are made with.
+    algorithm: Algorithm,
 }
 
 impl Caller {
+    /// Creates a meeting, signed with the strongest algorithm that the frontend may use and the server accepts.
+    async fn create(&mut self, params: &[(&str, &str)]) -> Result<Response<Bytes>, CtlError> {
+        let allowed = self.frontend.bbb.checksum_algorithms.clone();
+        let may_use = |name: String| allowed.as_ref().is_none_or(|names| names.contains(&name));
+        let mut tries = Algorithm::strongest_first().filter(|algorithm| may_use(algorithm.to_string())).peekable();
+        while let Some(algorithm) = tries.next() {
+            self.algorithm = algorithm;
+            let answer = self.call(Method::POST, CallKind::Create, params).await?;
+            let refused =
+                xml::outcome(answer.body()).is_ok_and(|said| said.message_key.as_deref() == Some("checksumError"));
+            if !refused || tries.peek().is_none() {
+                return Ok(answer);
+            }
+        }
+        Err(CtlError::Failed(format!("the frontend {} may use no algorithm", self.frontend.bbb.key)))
+    }
+
     async fn call(&self, method: Method, kind: CallKind, params: &[(&str, &str)]) -> Result<Response<Bytes>, CtlError> {
         let Frontend { bbb, .. } = &self.frontend;
         let unusable = || CtlError::Failed(format!("the frontend {} has no usable secret", bbb.key));
@@ -67,7 +87,7 @@ impl Caller {
         let mut query = Params::default();
         params.iter().for_each(|(name, value)| query.set(name, value));
         let query = query.encode();
-        let checksum = sign(Algorithm::Sha256, kind.checksum_name(), &query, &secret);
+        let checksum = sign(self.algorithm, kind.checksum_name(), &query, &secret);
         let path = format!("/bbb/{}/{}?{query}&checksum={checksum}", bbb.key, kind.checksum_name());
         Ok(self.api.call(method, &path).await?)
     }

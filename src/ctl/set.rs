@@ -28,6 +28,9 @@ struct SetBackend {
     /// what its checksums are made with; a new backend needs it
     #[argh(option, short = 's')]
     secret: Option<String>,
+    /// the only algorithm of its checksums: sha1, sha256, sha384 or sha512; empty: what its node accepts is found out
+    #[argh(option, arg_name = "name")]
+    checksum_algorithm: Option<String>,
     /// its settings as JSON, such as {"tags": ["a", "b"]}
     #[argh(option, short = 'j', arg_name = "json")]
     opts: Option<String>,
@@ -99,8 +102,11 @@ impl SetBackend {
 
     fn change(self) -> Result<Change, CtlError> {
         let mut change = Change::new();
+        let mut keys = Change::new();
+        insert(&mut keys, "secret", self.secret.map(Value::from));
+        insert(&mut keys, "checksum_algorithm", self.checksum_algorithm.map(Value::from));
         insert(&mut change, "settings", settings(self.opts.as_deref())?);
-        insert(&mut change, "bbb", self.secret.map(|secret| json!({ "secret": secret })));
+        insert(&mut change, "bbb", (!keys.is_empty()).then_some(keys.into()));
         insert(&mut change, "load_factor", self.load_factor.map(load_factor).transpose()?);
         insert(&mut change, "admin_state", self.state.map(Value::from));
         Ok(change)

@@ -137,7 +137,8 @@ async fn one_backend(context: &Context, host: &str, secrets: bool) -> Result<Exi
     let Backend { bbb, settings, .. } = &backend;
     let settings = indented(settings, "  ", "  ");
     let secret = if secrets { format!("\nSecret: {}", bbb.secret) } else { String::new() };
-    context.console.report(format_args!("Backend: {}\nSettings:\n  {settings}{secret}", bbb.host), &backend)
+    let algorithm = bbb.checksum_algorithm.as_ref().map(|name| format!("\nChecksums: {name}")).unwrap_or_default();
+    context.console.report(format_args!("Backend: {}\nSettings:\n  {settings}{algorithm}{secret}", bbb.host), &backend)
 }
 
 async fn frontends(context: &Context, secrets: bool) -> Result<Exit, CtlError> {

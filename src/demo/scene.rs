@@ -180,6 +180,7 @@ async fn record(store: &Store, tenants: &[Tenant], places: &[Place]) -> Result<(
         let backend = NewBackend {
             url: place.node.url(),
             secret: place.secret.clone(),
+            algorithm: None,
             tags: [place.tag].iter().collect(),
             load_factor: 1.0,
             admin_state: AdminState::Ready,

@@ -10,8 +10,7 @@ use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::{ImportError, Imported, tenants_id};
-use crate::rest::check::LOAD_FACTORS;
-use crate::rest::check::base_url;
+use crate::rest::check::{LOAD_FACTORS, base_url, without_user};
 use crate::rest::{AdminState, FrontendSettings, HistoryRow, ImportedMeeting, StateBackend, StateFrontend};
 use crate::store::{ForeignDatabase, StoreError, column, stored_settings};
 
@@ -122,6 +121,7 @@ async fn read_backends(
         let (id, host): (Uuid, String) = (column(TABLE, &row, "id")?, text(TABLE, &row, "host")?);
         let secret = text(TABLE, &row, "secret")?;
         let Some(url) = base_url(&host).filter(|_| !secret.is_empty()) else {
+            let host = without_user(&host);
             imported.note(format!("The backend `{host}` ({id}) was left out: it has no usable URL or no secret."));
             continue;
         };
@@ -133,6 +133,7 @@ async fn read_backends(
         let backend = StateBackend {
             host: url,
             secret,
+            checksum_algorithm: None,
             tags: tags(column(TABLE, &row, "tags")?),
             load_factor: load_factor(&text(TABLE, &row, "load_factor")?),
             admin_state: admin_state(&text(TABLE, &row, "admin_state")?),

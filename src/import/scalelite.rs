@@ -9,8 +9,7 @@ use uuid::Uuid;
 
 use self::redis::{Hash, Redis};
 use super::{ImportError, Imported, open};
-use crate::rest::check::LOAD_FACTORS;
-use crate::rest::check::base_url;
+use crate::rest::check::{LOAD_FACTORS, base_url, without_user};
 use crate::rest::{AdminState, FrontendSettings, ImportedMeeting, Params, StateBackend, StateFrontend};
 use crate::store::column;
 
@@ -85,8 +84,9 @@ async fn read_servers(
     let mut hosts = HashMap::new();
     for (id, server) in redis.hashes("server", ids).await? {
         let field = |name: &str| server.get(name).map_or("", |value| value.trim());
-        let (url, secret) = (field("url"), field("secret"));
-        let Some(host) = base_url(url).filter(|_| !secret.is_empty()) else {
+        let (given, secret) = (field("url"), field("secret"));
+        let url = without_user(given);
+        let Some(host) = base_url(given).filter(|_| !secret.is_empty()) else {
             imported
                 .note(format!("The server `{id}` was left out: its URL `{url}` cannot be used, or it has no secret."));
             continue;
@@ -100,6 +100,7 @@ async fn read_servers(
         imported.document.backends.push(StateBackend {
             host,
             secret: secret.to_owned(),
+            checksum_algorithm: None,
             tags: Some(field("tag").to_owned()).filter(|tag| !tag.is_empty()).into_iter().collect(),
             load_factor: load_factor(field("load_multiplier")),
             admin_state: if is_enabled { AdminState::Ready } else { AdminState::Stopped },

@@ -102,7 +102,7 @@ fn endpoint(name: &str) -> Option<Endpoint> {
 fn signed(shared: &Shared, request: &Request, call: &str) -> Result<(), Failure> {
     let given: Vec<_> = request.params.all("checksum").collect();
     let signed = Signed { call, raw_query: &request.raw_query, form: request.form.as_ref(), given: &given };
-    signed.verify(&shared.options.secret)
+    signed.verify(&shared.options.secret, shared.options.checksum_digits)
 }
 
 fn acceptable(request: &Request, contents: &[&str]) -> Result<(), Failure> {

@@ -21,12 +21,13 @@ pub(super) struct Signed<'a> {
 }
 
 impl Signed<'_> {
-    /// Accepts the call when its checksum fits `secret`. An empty secret switches the check off, as on a node.
-    pub(super) fn verify(&self, secret: &str) -> Result<(), Failure> {
+    /// Accepts the call when its checksum fits `secret` and has so many digits. An empty secret switches the check off, as on
+    /// a node.
+    pub(super) fn verify(&self, secret: &str, digits: Option<usize>) -> Result<(), Failure> {
         let given = match self.given {
             _ if secret.is_empty() => return Ok(()),
             [] | [""] => return Err(Failure::key("checksumError", "You must provide the checksum")),
-            [one] => *one,
+            [one] if digits.is_none_or(|digits| digits == one.len()) => *one,
             _ => return Err(mismatch()),
         };
         let query = without_checksum(self.raw_query, given);
@@ -104,7 +105,7 @@ mod tests {
     const CREATE: &str = "name=Test+Meeting&meetingID=abc123&attendeePW=111222&moderatorPW=333444";
 
     fn accepts(call: &str, raw_query: &str, given: &str) -> bool {
-        Signed { call, raw_query, form: None, given: &[given] }.verify(SECRET).is_ok()
+        Signed { call, raw_query, form: None, given: &[given] }.verify(SECRET, None).is_ok()
     }
 
     #[test]
@@ -142,8 +143,9 @@ mod tests {
     #[test]
     fn a_form_may_be_signed_by_the_empty_rule_and_by_the_sorted_rule() {
         let form = Params::parse(&format!("{CREATE}&checksum=x"));
-        let signed =
-            |given: &str| Signed { call: "create", raw_query: "", form: Some(&form), given: &[given] }.verify(SECRET);
+        let signed = |given: &str| {
+            Signed { call: "create", raw_query: "", form: Some(&form), given: &[given] }.verify(SECRET, None)
+        };
         assert!(signed("8a21c9b7e3b18541974c9e78c0d0bfa790c665eb").is_ok());
         assert!(signed("272c9555258496a3f19c5ad8f599af2a4ebec031381ff1e37b34842c42c12284").is_ok());
         assert!(signed("0b89c2ebcfefb76772cbcf19386c33561f66f6ae").is_ok());
@@ -152,10 +154,11 @@ mod tests {
 
     #[test]
     fn a_missing_a_doubled_and_an_unknown_checksum_are_refused() {
-        let refuse = |given: &[&str]| match (Signed { call: "x", raw_query: "", form: None, given }).verify(SECRET) {
-            Err(Failure::Key { message, .. }) => message.into_owned(),
-            other => panic!("not refused: {other:?}"),
-        };
+        let refuse =
+            |given: &[&str]| match (Signed { call: "x", raw_query: "", form: None, given }).verify(SECRET, None) {
+                Err(Failure::Key { message, .. }) => message.into_owned(),
+                other => panic!("not refused: {other:?}"),
+            };
         assert_eq!(refuse(&[]), "You must provide the checksum");
         assert_eq!(refuse(&[""]), "You must provide the checksum");
         assert_eq!(refuse(&["1", "1"]), "Checksums do not match");

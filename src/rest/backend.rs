@@ -53,6 +53,10 @@ pub struct NodeKeys {
     pub host: String,
     /// What its checksums are made with.
     pub secret: String,
+    /// The only algorithm of its checksums. `null`: it is found out. Not known to the original.
+    #[serde(default)]
+    #[schema(example = "sha512")]
+    pub checksum_algorithm: Option<String>,
 }
 
 /// What frontends may ask for.
@@ -122,4 +126,8 @@ pub struct NodeKeysChange {
     /// What its checksums are made with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
+    /// `null` or empty: it is found out. Not known to the original.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "sha512")]
+    pub checksum_algorithm: Option<String>,
 }

@@ -1,5 +1,6 @@
 //! What of a frontend or a backend can be kept, whoever says it and in which body.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use b3scale_middleware::bbb::Algorithm;
@@ -50,9 +51,7 @@ pub(crate) fn frontend(entry: &StateFrontend, is_kept: bool) -> Vec<(String, Str
     wrong.text("next_secret", entry.next_secret.as_deref(), LONGEST_SECRET);
     wrong.text("account_ref", some(&entry.account_ref), LONGEST_ACCOUNT);
     for (at, word) in entry.checksum_algorithms.iter().flatten().enumerate() {
-        let known = Algorithm::ALL.into_iter().any(|algorithm| algorithm.to_string() == *word);
-        let place = format!("checksum_algorithms[{at}]");
-        wrong.unless(known, &place, || format!("`{word}` is none of sha1, sha256, sha384, sha512"));
+        wrong.algorithm(&format!("checksum_algorithms[{at}]"), word);
     }
     let some = entry.checksum_algorithms.as_ref().is_none_or(|words| !words.is_empty());
     wrong.unless(some, "checksum_algorithms", || "should name at least one, or be null for all of them".to_owned());
@@ -69,10 +68,15 @@ pub(crate) fn backend(entry: &StateBackend) -> Vec<(String, String)> {
     wrong.text("host", Some(&entry.host), LONGEST_URL);
     let is_url = entry.host.starts_with("http://") || entry.host.starts_with("https://");
     wrong.unless(is_url || entry.host.is_empty(), "host", || "should start with http(s)://".to_owned());
-    wrong.unless(!is_url || base_url(&entry.host).is_some(), "host", || {
+    let has_user = without_user(&entry.host) != entry.host;
+    wrong.unless(!has_user, "host", || {
+        "should name no user and no password: they would be sent to every browser that joins".to_owned()
+    });
+    wrong.unless(!is_url || has_user || base_url(&entry.host).is_some(), "host", || {
         "should be a URL that calls can be appended to".to_owned()
     });
     wrong.text("secret", Some(&entry.secret), LONGEST_SECRET);
+    some(&entry.checksum_algorithm).into_iter().for_each(|word| wrong.algorithm("checksum_algorithm", word));
     wrong.text("agent_ref", some(&entry.agent_ref), LONGEST_AGENT);
     wrong.unless(LOAD_FACTORS.contains(&entry.load_factor), "load_factor", || {
         format!("should be from {} to {}", LOAD_FACTORS.start(), LOAD_FACTORS.end())
@@ -90,8 +94,16 @@ pub(crate) fn base_url(text: &str) -> Option<String> {
     let is_clean =
         !text.contains(|letter: char| letter.is_whitespace() || letter.is_control() || "?#".contains(letter));
     let has_host = !rest.starts_with('/') && Url::parse(text).is_ok();
+    let has_user = without_user(text) != text;
     let slash = if text.ends_with('/') { "" } else { "/" };
-    (is_clean && has_host).then(|| format!("{text}{slash}"))
+    (is_clean && has_host && !has_user).then(|| format!("{text}{slash}"))
+}
+
+/// A URL without the user and the password that may stand before its host.
+pub(crate) fn without_user(url: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
+    let authority = rest.find(['/', '?', '#']).map_or(rest, |end| &rest[..end]);
+    authority.rfind('@').map_or(url.into(), |at| format!("{scheme}://{}", &rest[at + 1..]).into())
 }
 
 /// Whether a URL with that segment in its path reaches the frontend whatever client makes it. Clients take dots for folders,
@@ -114,6 +126,12 @@ impl Wrong {
         if !holds {
             self.0.push((place.to_owned(), why()));
         }
+    }
+
+    fn algorithm(&mut self, place: &str, word: &str) {
+        self.unless(word.parse::<Algorithm>().is_ok(), place, || {
+            format!("`{word}` is none of sha1, sha256, sha384, sha512")
+        });
     }
 
     /// What is there has something in it, and not too much.
@@ -146,10 +164,30 @@ mod tests {
     }
 
     #[test]
+    fn a_user_and_a_password_are_cut_out_of_a_url() {
+        for (url, shown) in [
+            ("https://u:p@node/api/", "https://node/api/"),
+            ("https://u@p@node:8443/", "https://node:8443/"),
+            ("http://@node", "http://node"),
+            ("https://node/a@b/", "https://node/a@b/"),
+        ] {
+            assert_eq!(without_user(url), shown);
+        }
+    }
+
+    #[test]
     fn what_calls_cannot_be_appended_to_is_no_base_url() {
-        for text in
-            ["", "node", "ftp://node/", "https://", "https:///api", " https://node/", "http://no de/", "http://n/?a"]
-        {
+        for text in [
+            "",
+            "node",
+            "ftp://node/",
+            "https://",
+            "https:///api",
+            " https://node/",
+            "http://no de/",
+            "http://n/?a",
+            "http://u:p@n/",
+        ] {
             assert_eq!(base_url(text), None, "{text}");
         }
     }

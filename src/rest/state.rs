@@ -76,6 +76,9 @@ pub struct StateBackend {
     pub host: String,
     /// What the node's checksums are made with.
     pub secret: String,
+    /// The only algorithm of its checksums. Missing: it is found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum_algorithm: Option<String>,
     /// Its tags.
     #[serde(default)]
     pub tags: Vec<String>,
@@ -119,8 +122,8 @@ impl StateBackend {
     /// What an operator may set of a backend.
     pub fn of(backend: &Backend) -> Self {
         let Backend { bbb, settings, load_factor, admin_state, agent_ref, .. } = backend.clone();
-        let (NodeKeys { host, secret }, BackendSettings { tags }) = (bbb, settings);
-        Self { host, secret, tags, load_factor, admin_state, agent_ref, id: None, created_at: None }
+        let (NodeKeys { host, secret, checksum_algorithm }, BackendSettings { tags }) = (bbb, settings);
+        Self { host, secret, checksum_algorithm, tags, load_factor, admin_state, agent_ref, id: None, created_at: None }
     }
 }
 

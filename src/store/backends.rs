@@ -4,13 +4,15 @@ mod entries;
 
 use std::sync::Arc;
 
-use b3scale_middleware::bbb::Secret;
+use b3scale_middleware::bbb::{Algorithm, Secret};
 use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Tags, Vitals};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::rows::{column, readable, spelling, unreadable, word};
+use super::pool::Params;
+use super::rows::{column, readable, spelling, unreadable, word, word_if_any};
 use super::{Store, StoreError};
+use crate::rest::check::without_user;
 
 pub use entries::{BackendFilter, Standing};
 
@@ -22,6 +24,8 @@ pub struct NewBackend {
     pub url: String,
     /// What the node's checksums are made with.
     pub secret: Secret,
+    /// The only algorithm of its checksums. `None`: it is found out.
+    pub algorithm: Option<Algorithm>,
     /// What a frontend may ask for.
     pub tags: Tags,
     /// How much a unit of load counts here.
@@ -56,20 +60,16 @@ impl Store {
     /// # Errors
     /// [`StoreError::Refused`] when a value breaks a rule of the table.
     pub async fn record_backend(&self, new: &NewBackend) -> Result<Backend, StoreError> {
-        let sql = "INSERT INTO backends (id, url, secret, tags, load_factor, admin_state, agent_ref)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
-            ON CONFLICT (url) DO UPDATE SET secret = excluded.secret, tags = excluded.tags,
-                load_factor = excluded.load_factor, admin_state = excluded.admin_state, agent_ref = excluded.agent_ref
+        let sql = "INSERT INTO backends (id, url, secret, checksum_algorithm, tags, load_factor, admin_state, agent_ref)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            ON CONFLICT (url) DO UPDATE SET secret = excluded.secret,
+                checksum_algorithm = excluded.checksum_algorithm, tags = excluded.tags, load_factor = excluded.load_factor, admin_state = excluded.admin_state, agent_ref = excluded.agent_ref
             RETURNING *";
         let tags: Vec<&str> = new.tags.iter().collect();
         let (secret, state) = (new.secret.expose(), spelling(new.admin_state));
-        let row = self
-            .row(
-                "record a backend",
-                sql,
-                &[&Uuid::now_v7(), &new.url, &secret, &tags, &new.load_factor, &state, &new.agent_ref],
-            )
-            .await?;
+        let (id, algorithm) = (Uuid::now_v7(), new.algorithm.map(spelling));
+        let params: Params<'_> = &[&id, &new.url, &secret, &algorithm, &tags, &new.load_factor, &state, &new.agent_ref];
+        let row = self.row("record a backend", sql, params).await?;
         let gone = || StoreError::Row { row: format!("backend `{}`", new.url), problem: "it is gone".to_owned() };
         backend(&row.ok_or_else(gone)?)
     }
@@ -107,14 +107,19 @@ impl Store {
     }
 }
 
+/// A backend's URL. A user and a password, which the table may hold, would be shown and go to every browser that joins.
+pub(super) fn url(row: &Row) -> Result<String, StoreError> {
+    Ok(without_user(column(TABLE, row, "url")?).into_owned())
+}
+
 fn backend(row: &Row) -> Result<Backend, StoreError> {
     let tags: Vec<String> = column(TABLE, row, "tags")?;
     let secret = Secret::new(column(TABLE, row, "secret")?);
     Ok(Backend {
         id: BackendId(column(TABLE, row, "id")?),
-        url: column(TABLE, row, "url")?,
+        url: url(row)?,
         secret: secret.ok_or_else(|| unreadable(TABLE, row, "its secret is empty"))?,
-        algorithm: None,
+        algorithm: word_if_any(TABLE, row, "checksum_algorithm")?,
         tags: tags.into_iter().collect(),
         load_factor: column(TABLE, row, "load_factor")?,
         admin_state: word(TABLE, row, "admin_state")?,

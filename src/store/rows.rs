@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use super::StoreError;
+use crate::rest::check::without_user;
 
 /// A column's value, or an error that names the table, the row's key and the column.
 pub(crate) fn column<'a, T: FromSql<'a>>(table: &str, row: &'a Row, name: &str) -> Result<T, StoreError> {
@@ -17,9 +18,14 @@ pub(crate) fn column<'a, T: FromSql<'a>>(table: &str, row: &'a Row, name: &str) 
 
 /// A word that the domain has a type for, such as a state.
 pub(super) fn word<T: DeserializeOwned>(table: &str, row: &Row, name: &str) -> Result<T, StoreError> {
-    let text: &str = column(table, row, name)?;
+    word_if_any(table, row, name)?.ok_or_else(|| unreadable(table, row, &format!("{name} is missing")))
+}
+
+/// The same of a column that may be empty.
+pub(super) fn word_if_any<T: DeserializeOwned>(table: &str, row: &Row, name: &str) -> Result<Option<T>, StoreError> {
+    let Some(text) = column::<Option<&str>>(table, row, name)? else { return Ok(None) };
     let word = serde_json::from_value(text.into());
-    word.map_err(|_| unreadable(table, row, &format!("{name} is `{text}`")))
+    word.map(Some).map_err(|_| unreadable(table, row, &format!("{name} is `{text}`")))
 }
 
 /// A time as the REST API writes it.
@@ -53,7 +59,7 @@ pub(super) fn spelling<T: Serialize>(state: T) -> String {
 /// An error for a row that holds what no program of ours writes.
 pub(super) fn unreadable(table: &str, row: &Row, problem: &str) -> StoreError {
     let key = row.try_get::<_, &str>("key").or_else(|_| row.try_get("url")).or_else(|_| row.try_get("id"));
-    let row = format!("row `{}` of table {table}", key.unwrap_or("?"));
+    let row = format!("row `{}` of table {table}", without_user(key.unwrap_or("?")));
     StoreError::Row { row, problem: problem.to_owned() }
 }
 

@@ -1,6 +1,9 @@
 //! Every way in which a call may be signed, on its way to a node.
 
-use b3scale_middleware::bbb::{self, Algorithm, Secret};
+use b3scale::node::{Misbehaviour, NodeOptions};
+use b3scale_middleware::bbb::{self, Algorithm, CallKind, Secret};
+use b3scale_middleware::cluster::NodeState;
+use b3scale_middleware::ports::Directory as _;
 use b3scale_support::{Answer, ClusterOptions, SECRET, TestCluster};
 use http::Method;
 
@@ -119,4 +122,48 @@ async fn calls_that_bbb_has_given_up_are_refused_and_no_node_is_asked() {
     }
     let health = |call: &b3scale::node::SeenCall| call.call == "getMeetings";
     assert!(cluster.nodes[0].calls().iter().all(health));
+}
+
+/// Two nodes that take checksums of one length only.
+async fn choosy(digits: usize) -> TestCluster {
+    let node = NodeOptions { checksum_digits: Some(digits), ..NodeOptions::default() };
+    TestCluster::with(ClusterOptions { node, ..ClusterOptions::default() }).await
+}
+
+#[tokio::test]
+async fn nodes_that_take_one_algorithm_only_answer_every_call_and_have_their_copies_ended() {
+    for digits in [128, 40] {
+        let cluster = choosy(digits).await;
+        assert_eq!([0, 1].map(|node| cluster.node_state(node)), [NodeState::Ready; 2], "by their health checks");
+        cluster.nodes[0].misbehave_on("create", Misbehaviour::CutAfter);
+        for id in ["m1", "m2"] {
+            cluster.call(CallKind::Create, &format!("name=Lesson&meetingID={id}")).await.success();
+        }
+        assert_eq!(cluster.nodes[1].meetings().len(), 2);
+        cluster.nodes[0].behave();
+        cluster.cluster.look_round().await;
+        cluster.until_node(0, "the copy is ended", |node| node.meetings().is_empty()).await;
+        let join = "meetingID=m1&fullName=Ada&role=VIEWER&redirect=false";
+        for (kind, query) in [
+            (CallKind::Join, join),
+            (CallKind::GetMeetingInfo, "meetingID=m1"),
+            (CallKind::IsMeetingRunning, "meetingID=m1"),
+            (CallKind::GetSessions, ""),
+            (CallKind::End, "meetingID=m1"),
+        ] {
+            cluster.call(kind, query).await.success();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_browser_is_sent_with_a_checksum_that_its_node_takes_by_a_server_that_has_not_asked_it_yet() {
+    let cluster = choosy(40).await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    for backend in &cluster.backends {
+        cluster.cluster.backend(backend.id).unwrap().vitals.signing.forget();
+    }
+    let joined = cluster.call(CallKind::Join, "meetingID=m1&fullName=Ada&role=VIEWER").await;
+    let (_, checksum) = joined.location().rsplit_once("checksum=").unwrap();
+    assert_eq!(checksum.len(), 40, "{joined:?}");
 }

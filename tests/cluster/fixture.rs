@@ -133,6 +133,7 @@ pub(crate) fn new_backend(url: &str) -> NewBackend {
     NewBackend {
         url: url.to_owned(),
         secret: secret("n0de"),
+        algorithm: None,
         tags: ["eu"].iter().collect(),
         load_factor: 1.0,
         admin_state: AdminState::Ready,

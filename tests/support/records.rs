@@ -26,6 +26,7 @@ pub(crate) async fn record_node(store: &Store, options: NodeOptions, tags: Tags)
     let backend = NewBackend {
         url: node.url(),
         secret: Secret::new(node.secret()).unwrap(),
+        algorithm: None,
         tags,
         load_factor: 1.0,
         admin_state: AdminState::Ready,

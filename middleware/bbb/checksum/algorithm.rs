@@ -1,6 +1,7 @@
 //! The hash algorithms of a checksum.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha1::Sha1;
@@ -43,6 +44,19 @@ impl Algorithm {
             Self::Sha384 => 48,
             Self::Sha512 => 64,
         }
+    }
+}
+
+/// No algorithm has that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("none of sha1, sha256, sha384, sha512")]
+pub struct UnknownAlgorithm;
+
+impl FromStr for Algorithm {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.to_string() == name).ok_or(UnknownAlgorithm)
     }
 }
 

@@ -10,7 +10,11 @@ use crate::admin::problem::Problem;
 use crate::admin::shape::Shape;
 use crate::rest::{AdminState, Backend, BackendSettings, NodeKeys, NodeState, StateBackend, check};
 
-static KEYS: Shape = Shape::Object(&[("host", Shape::Text), ("secret", Shape::Text)]);
+static KEYS: Shape = Shape::Object(&[
+    ("host", Shape::Text),
+    ("secret", Shape::Text),
+    ("checksum_algorithm", Shape::Optional(&Shape::Text)),
+]);
 
 /// What may be said of a backend.
 pub(in crate::admin) struct Form;
@@ -92,6 +96,7 @@ fn read(form: Value, agent_ref: &Option<String>) -> Result<Filled, Problem> {
     let entry = StateBackend {
         host: bbb.host.trim().to_owned(),
         secret: bbb.secret.trim().to_owned(),
+        checksum_algorithm: bbb.checksum_algorithm.filter(|word| !word.is_empty()),
         tags: settings.tags.into_iter().filter(|tag| !tag.trim().is_empty()).collect(),
         // Zero is what tools say that say nothing.
         load_factor: if load_factor == 0.0 { 1.0 } else { load_factor },
@@ -102,12 +107,12 @@ fn read(form: Value, agent_ref: &Option<String>) -> Result<Filled, Problem> {
         created_at: None,
     };
     Problem::unless_none(check::backend(&entry).into_iter().map(|(place, why)| (in_form(&place), why)))?;
-    let StateBackend { host, secret, tags, load_factor, admin_state, .. } = entry;
-    let bbb = NodeKeys { host: with_slash(&host), secret };
+    let StateBackend { host, secret, checksum_algorithm, tags, load_factor, admin_state, .. } = entry;
+    let bbb = NodeKeys { host: with_slash(&host), secret, checksum_algorithm };
     Ok(Filled { bbb, settings: BackendSettings { tags }, admin_state, load_factor })
 }
 
 /// Where a field of an entry stands in the form.
 fn in_form(place: &str) -> String {
-    if ["host", "secret"].contains(&place) { format!("bbb.{place}") } else { place.to_owned() }
+    if ["host", "secret", "checksum_algorithm"].contains(&place) { format!("bbb.{place}") } else { place.to_owned() }
 }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio_postgres::Row;
 
-use super::TABLE;
+use super::{TABLE, url};
 use crate::rest::{Backend, BackendSettings, NodeKeys};
 use crate::store::pool::Params;
 use crate::store::rows::{column, readable, spelling, time, time_if_any, word};
@@ -78,11 +78,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Taken`] when its URL or its agent's name is in use.
     pub async fn add_backend(&self, new: &Backend) -> Result<(), StoreError> {
-        let sql = "INSERT INTO backends (id, url, secret, tags, load_factor, admin_state, agent_ref)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)";
-        let NodeKeys { host, secret } = &new.bbb;
+        let sql =
+            "INSERT INTO backends (id, url, secret, checksum_algorithm, tags, load_factor, admin_state, agent_ref)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let NodeKeys { host, secret, checksum_algorithm } = &new.bbb;
         let (tags, state) = (&new.settings.tags, spelling(new.admin_state));
-        let params: Params<'_> = &[&new.id, host, secret, tags, &new.load_factor, &state, &new.agent_ref];
+        let params: Params<'_> =
+            &[&new.id, host, secret, checksum_algorithm, tags, &new.load_factor, &state, &new.agent_ref];
         self.rows("add a backend", sql, params).await.map(drop)
     }
 
@@ -138,12 +140,14 @@ where
         if changed == there {
             return Ok(Some((there, changed)));
         }
-        let sql = "UPDATE backends SET url = $2, secret = $3, tags = $4, load_factor = $5, admin_state = $6,
-                drained_by_agent = drained_by_agent OR $7 AND admin_state = 'ready' AND $6 = 'stopped'
+        let sql = "UPDATE backends SET url = $2, secret = $3, checksum_algorithm = $4, tags = $5, load_factor = $6,
+                admin_state = $7,
+                drained_by_agent = drained_by_agent OR $8 AND admin_state = 'ready' AND $7 = 'stopped'
             WHERE id = $1";
-        let NodeKeys { host, secret } = &changed.bbb;
+        let NodeKeys { host, secret, checksum_algorithm } = &changed.bbb;
         let (tags, state) = (&changed.settings.tags, spelling(changed.admin_state));
-        let params: Params<'_> = &[&changed.id, host, secret, tags, &changed.load_factor, &state, &self.by_agent];
+        let params: Params<'_> =
+            &[&changed.id, host, secret, checksum_algorithm, tags, &changed.load_factor, &state, &self.by_agent];
         transaction.rows(sql, params).await?;
         Ok(find().await?.map(|(changed, _)| (there, changed)))
     }
@@ -170,7 +174,11 @@ fn entry(row: &Row) -> Result<Backend, StoreError> {
         meetings_count: u32::try_from(meetings).unwrap_or(u32::MAX),
         attendees_count: count("attendees")?,
         load_factor: column(TABLE, row, "load_factor")?,
-        bbb: NodeKeys { host: column(TABLE, row, "url")?, secret: column(TABLE, row, "secret")? },
+        bbb: NodeKeys {
+            host: url(row)?,
+            secret: column(TABLE, row, "secret")?,
+            checksum_algorithm: column(TABLE, row, "checksum_algorithm")?,
+        },
         settings: BackendSettings { tags: column(TABLE, row, "tags")? },
         created_at: time(TABLE, row, "created_at")?,
         updated_at: time(TABLE, row, "updated_at")?,

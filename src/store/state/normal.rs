@@ -1,6 +1,6 @@
 //! Every value in the one way in which it is compared and kept: nothing that says nothing, no word twice, words in order.
 
-use b3scale_middleware::bbb::{Algorithm, Algorithms};
+use b3scale_middleware::bbb::Algorithms;
 use b3scale_middleware::cluster::Tags;
 use serde_json::Value;
 
@@ -23,6 +23,7 @@ pub(super) fn backend(entry: &StateBackend) -> StateBackend {
     StateBackend {
         host: host(&entry.host),
         secret: entry.secret.trim().to_owned(),
+        checksum_algorithm: filled(entry.checksum_algorithm.as_deref()),
         tags: words(&entry.tags),
         agent_ref: filled(entry.agent_ref.as_deref()),
         ..entry.clone()
@@ -32,11 +33,6 @@ pub(super) fn backend(entry: &StateBackend) -> StateBackend {
 /// A backend's URL as it is kept. One that cannot be used stays as it is, and is refused elsewhere.
 pub(super) fn host(text: &str) -> String {
     base_url(text).unwrap_or_else(|| text.to_owned())
-}
-
-/// An algorithm by the name that it has in documents and tables.
-fn algorithm(word: &str) -> Option<Algorithm> {
-    Algorithm::ALL.into_iter().find(|algorithm| algorithm.to_string() == word)
 }
 
 /// Settings as they are stored, where `null` and a missing key are the same. Keys that we do not know are not looked at.
@@ -83,7 +79,7 @@ fn params(params: &Params) -> Params {
 
 /// Every algorithm is kept as none, so that one that is added later is allowed, too.
 pub(in crate::store) fn algorithms(words: &[String]) -> Option<Vec<String>> {
-    let named: Algorithms = words.iter().filter_map(|word| algorithm(word)).collect();
+    let named: Algorithms = words.iter().filter_map(|word| word.parse().ok()).collect();
     (named != Algorithms::default()).then(|| named.iter().map(|one| one.to_string()).collect())
 }
 

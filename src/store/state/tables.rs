@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::{Entry, Kept, Step, difference, normal};
 use crate::rest::{AdminState, FrontendSettings, StateBackend, StateFrontend};
-use crate::store::StoreError;
 use crate::store::rows::{column, spelling, unreadable, word};
 use crate::store::transaction::Transaction;
+use crate::store::{StoreError, backends};
 
 impl Entry for StateFrontend {
     const WHAT: &'static str = "frontend";
@@ -82,8 +82,9 @@ impl Entry for StateBackend {
     fn read(row: &Row) -> Result<Kept<Self>, StoreError> {
         const TABLE: &str = "backends";
         let entry = Self {
-            host: column(TABLE, row, "url")?,
+            host: backends::url(row)?,
             secret: column(TABLE, row, "secret")?,
+            checksum_algorithm: column(TABLE, row, "checksum_algorithm")?,
             tags: column(TABLE, row, "tags")?,
             load_factor: column(TABLE, row, "load_factor")?,
             admin_state: word(TABLE, row, "admin_state")?,
@@ -100,13 +101,15 @@ impl Entry for StateBackend {
 
     fn moved_onto(&self, there: &Self) -> Self {
         let agent_ref = self.agent_ref.clone().or_else(|| there.agent_ref.clone());
-        Self { admin_state: there.admin_state, agent_ref, ..self.clone() }
+        let checksum_algorithm = there.checksum_algorithm.clone();
+        Self { admin_state: there.admin_state, checksum_algorithm, agent_ref, ..self.clone() }
     }
 
     fn blank(&self) -> Self {
         Self {
             host: self.host.clone(),
             secret: self.secret.clone(),
+            checksum_algorithm: None,
             tags: Vec::new(),
             load_factor: 1.0,
             admin_state: AdminState::Ready,
@@ -192,20 +195,23 @@ async fn change_frontend(
 }
 
 async fn add_backend(transaction: &Transaction<'_>, id: Uuid, wanted: &StateBackend) -> Result<(), StoreError> {
-    let sql = "INSERT INTO backends (id, url, secret, tags, load_factor, admin_state, agent_ref, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, now()))";
-    let StateBackend { host, secret, tags, load_factor, agent_ref, .. } = wanted;
+    let sql = "INSERT INTO backends
+            (id, url, secret, checksum_algorithm, tags, load_factor, admin_state, agent_ref, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, now()))";
+    let StateBackend { host, secret, checksum_algorithm, tags, load_factor, agent_ref, .. } = wanted;
     let (state, created_at) = (spelling(wanted.admin_state), wanted.created_at.map(instant));
-    let params: [&(dyn ToSql + Sync); 8] = [&id, host, secret, tags, load_factor, &state, agent_ref, &created_at];
+    let params: [&(dyn ToSql + Sync); 9] =
+        [&id, host, secret, checksum_algorithm, tags, load_factor, &state, agent_ref, &created_at];
     transaction.rows(sql, &params).await.map(drop)
 }
 
 async fn change_backend(transaction: &Transaction<'_>, id: Uuid, wanted: &StateBackend) -> Result<(), StoreError> {
-    let sql =
-        "UPDATE backends SET secret = $2, tags = $3, load_factor = $4, admin_state = $5, agent_ref = $6 WHERE id = $1";
-    let StateBackend { secret, tags, load_factor, agent_ref, .. } = wanted;
+    let sql = "UPDATE backends SET secret = $2, checksum_algorithm = $3, tags = $4, load_factor = $5, admin_state = $6,
+            agent_ref = $7
+        WHERE id = $1";
+    let StateBackend { secret, checksum_algorithm, tags, load_factor, agent_ref, .. } = wanted;
     let state = spelling(wanted.admin_state);
-    let params: [&(dyn ToSql + Sync); 6] = [&id, secret, tags, load_factor, &state, agent_ref];
+    let params: [&(dyn ToSql + Sync); 7] = [&id, secret, checksum_algorithm, tags, load_factor, &state, agent_ref];
     transaction.rows(sql, &params).await.map(drop)
 }
 

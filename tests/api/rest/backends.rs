@@ -1,14 +1,16 @@
 //! Backends by the REST API.
 
+use b3scale::node::{Misbehaviour, NodeOptions};
 use b3scale::store::NewBackend;
 use b3scale_middleware::bbb::{CallKind, Secret};
 use b3scale_middleware::cluster::{AdminState, NodeState, Tags};
 use b3scale_middleware::ports::Directory as _;
-use b3scale_support::TestCluster;
+use b3scale_support::{ClusterOptions, Counted, TestCluster};
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{has_keys, message, validation};
+use crate::log::Lines;
 
 const HOST: &str = "http://127.0.0.1:9/bigbluebutton/api/";
 
@@ -103,6 +105,7 @@ async fn what_cannot_be_kept_is_told_by_field() {
         (json!({"admin_state": ""}), "admin_state"),
         (json!({"admin_state": "destroyed"}), "admin_state"),
         (json!({"load_factor": -1.5}), "load_factor"),
+        (json!({"bbb": {"checksum_algorithm": "md5"}}), "bbb.checksum_algorithm"),
         (json!({"bbb": {"host": "http://h/?q"}}), "bbb.host"),
         (json!({"bbb": {"host": format!("http://h/{}", "x".repeat(4000))}}), "bbb.host"),
     ] {
@@ -233,6 +236,7 @@ async fn a_backend_that_is_enabled_is_asked_at_once() {
     let new = NewBackend {
         url: cluster.nodes[0].url().replace("127.0.0.1", "localhost"),
         secret: Secret::new(cluster.nodes[0].secret()).unwrap(),
+        algorithm: None,
         tags: Tags::default(),
         load_factor: 1.0,
         admin_state: AdminState::Init,
@@ -242,4 +246,57 @@ async fn a_backend_that_is_enabled_is_asked_at_once() {
     cluster.operator().patch(&format!("/backends/{id}"), &json!({"admin_state": "ready"})).await.granted();
     let up = || cluster.cluster.backend(id).is_some_and(|known| known.vitals.health().state == NodeState::Ready);
     cluster.until("the node is up", up).await;
+}
+
+#[tokio::test]
+async fn a_backend_may_have_an_algorithm_of_its_own() {
+    let node = NodeOptions { checksum_digits: Some(128), ..NodeOptions::default() };
+    let cluster = TestCluster::with(ClusterOptions { nodes: 1, node, ..ClusterOptions::default() }).await;
+    let (operator, id) = (cluster.operator(), cluster.backends[0].id);
+    let own = async |name: Value| {
+        let changed = operator.patch(&format!("/backends/{id}"), &json!({"bbb": {"checksum_algorithm": name}})).await;
+        let shown = changed.granted()["bbb"]["checksum_algorithm"].clone();
+        let known = || cluster.cluster.backend(id).unwrap().algorithm.map(|own| json!(own.to_string()));
+        cluster.until("the server knows", || known().unwrap_or_default() == shown).await;
+        shown
+    };
+    assert_eq!(own(json!("sha1")).await, json!("sha1"));
+    assert_eq!(cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.failed(), "internalError");
+    let exported = operator.fetch("/state").await.granted();
+    assert_eq!(exported["backends"][0]["checksum_algorithm"], json!("sha1"));
+    assert_eq!(own(json!("sha512")).await, json!("sha512"));
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    assert_eq!(own(json!("")).await, Value::Null);
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m2").await.success();
+}
+
+#[tokio::test]
+async fn a_password_in_a_url_is_refused_and_one_in_the_table_is_shown_nowhere() {
+    let counted = Counted::here();
+    let options = ClusterOptions { nodes: 1, counted: Some(counted.handle.clone()), ..ClusterOptions::default() };
+    let (lines, _guard) = Lines::catch();
+    let cluster = TestCluster::with(options).await;
+    let operator = cluster.operator();
+    let refused = operator.post("/backends", &located("http://user:geheim@127.0.0.1:9/bigbluebutton/api/")).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(refused.text.contains("should name no user and no password") && !refused.text.contains("geheim"));
+
+    let (id, version) = (cluster.backends[0].id, cluster.backends[0].version);
+    cluster.database.execute("UPDATE backends SET url = replace(url, '://', '://user:geheim@')").await;
+    cluster.until("the server knows", || cluster.cluster.backend(id).unwrap().version > version).await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    let joined = cluster.call(CallKind::Join, "meetingID=m1&fullName=Ada&role=VIEWER").await;
+    cluster.nodes[0].misbehave(Misbehaviour::CutConnection);
+    for _ in 0..5 {
+        cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.failed();
+    }
+    cluster.cluster.look_round().await;
+    operator.patch(&format!("/backends/{id}"), &json!({"load_factor": 2.0})).await.granted();
+    let explained = operator.fetch("/explain/create?frontend=school").await;
+    let shown = operator.fetch("/backends").await;
+    let metrics = cluster.get("/metrics", &[]).await;
+    assert!(lines.text().contains("Circuit opened") && lines.text().contains("a backend was changed"));
+    for said in [joined.location(), &explained.text, &shown.text, &metrics.text, &lines.text()] {
+        assert!(!said.contains("geheim"), "{said}");
+    }
 }

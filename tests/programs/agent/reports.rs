@@ -146,6 +146,15 @@ async fn a_node_may_have_a_certificate_of_a_private_authority() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_takes_one_algorithm_only_is_asked_with_that() {
+    let options = NodeOptions { checksum_digits: Some(40), ..NodeOptions::default() };
+    let site = Site::of(options, TestRedis::start().await, Desk::start(TOKEN, true).await, "").await;
+    site.node.control().create("lesson");
+    let _agent = site.agent(&[]);
+    site.until_known("a picture").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn systemd_is_told_that_it_reports_that_it_lives_and_that_it_goes() {
     let (site, manager) = (Site::start().await, Manager::new());
     let mut command = site.command(&[]);

@@ -4,8 +4,9 @@ use std::fs;
 
 use b3scale::node::{Node, NodeOptions};
 use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::ports::Directory as _;
 use b3scale_support::{Servers, ServersOptions, TestCluster, eventually};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Ctl;
 
@@ -99,4 +100,22 @@ async fn a_reload_reaches_every_server_and_a_lost_one_is_seen() {
         lost(&report) || report["servers"].as_array().unwrap().len() == 1
     })
     .await;
+}
+
+#[tokio::test]
+async fn meetings_are_created_with_an_algorithm_that_the_frontend_may_use_and_backends_keep_their_own() {
+    let cluster = TestCluster::start().await;
+    let ctl = Ctl::of_operator(&cluster.url());
+    for name in ["sha1", "sha512"] {
+        let body = json!({"bbb": {"key": name, "secret": "s", "checksum_algorithms": [name]}});
+        cluster.operator().post("/frontends", &body).await.granted();
+        eventually("the server knows", async || cluster.cluster.frontend(name).is_some()).await;
+        ctl.done(&format!("create-meeting --frontend {name}")).await;
+    }
+    let host = &cluster.backends[0].url;
+    assert_eq!(ctl.done(&format!("set backend --checksum-algorithm sha512 {host}")).await, "updated backend\n");
+    assert!(ctl.done(&format!("show backend {host}")).await.contains("Checksums: sha512"));
+    assert!(ctl.fails(&format!("set backend --checksum-algorithm md5 {host}")).await.contains("`md5` is none of"));
+    ctl.done(&format!("set backend --checksum-algorithm= {host}")).await;
+    assert!(!ctl.done(&format!("show backend {host}")).await.contains("Checksums"));
 }

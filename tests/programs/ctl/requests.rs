@@ -306,7 +306,7 @@ async fn a_meeting_is_created_and_joined_as_its_frontend_would() {
     assert_eq!((create.headers["content-type"].as_bytes(), create.body.as_str()), (&b"application/xml"[..], ""));
     assert!(!create.headers.contains_key("authorization"), "the token is not for the frontend's calls");
     let (query, checksum) = create.request.split_once('?').unwrap().1.rsplit_once("&checksum=").unwrap();
-    assert!(checksum.len() == 64 && !query.contains("checksum"), "it is SHA-256: {checksum}");
+    assert!(checksum.len() == 128 && !query.contains("checksum"), "it is SHA-512: {checksum}");
     assert!(join.request.contains("meetingID=m-1") && join.request.contains("role=MODERATOR"), "{join:?}");
 }
 
