@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use b3scale::budget::Budget;
 use b3scale::node::Role;
+use b3scale::proxies::Proxies;
 use b3scale::server::{Check, Readiness, Router, Server, ServerParts, ServerSettings};
 use b3scale::store::{CLAIM, LIVE};
 use b3scale_middleware::bbb::CallKind;
@@ -206,9 +208,16 @@ impl Plain {
     async fn serving(document: Bytes) -> Self {
         let answer = Next::new(service_fn(move |_| std::future::ready(Ok(Reply::xml(document.clone())))));
         let router = Arc::new(Document(HashMap::from([(CallKind::GetMeetings, answer)])));
-        let parts =
-            ServerParts { router, readiness: Arc::new(Always), api: None, metrics: None, secret: b"secret".to_vec() };
-        let server = Server::bind(([127, 0, 0, 1], 0).into(), parts, ServerSettings::default()).await.expect("a port");
+        let parts = ServerParts {
+            router,
+            readiness: Arc::new(Always),
+            api: None,
+            metrics: None,
+            proxies: Proxies::default(),
+            budget: Budget::default(),
+            secret: b"secret".to_vec(),
+        };
+        let server = Server::bind(([127, 0, 0, 1], 0).into(), parts, ServerSettings::default()).expect("a port");
         let address = server.local_addr().to_string();
         tokio::spawn(server.serve(std::future::pending()));
         Self { address }

@@ -1,5 +1,6 @@
 //! A call in flight, and its reply.
 
+use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -99,9 +100,29 @@ pub struct Door {
     pub watched: bool,
     /// Set for a create that is only rehearsed: the stages run as ever, and nothing is placed.
     pub rehearsal: Option<Rehearsal>,
+    /// What lets the call in once it is known whose it is. `None`: nothing has to.
+    pub gate: Option<Arc<dyn Gate>>,
+}
+
+/// Gives a call its place among those that a server has taken on.
+pub trait Gate: fmt::Debug + Send + Sync {
+    /// Takes the place. A call that has one keeps it.
+    ///
+    /// # Errors
+    /// There is none.
+    fn admit(&self) -> Result<(), Fault>;
 }
 
 impl Door {
+    /// The checksum holds: from here on the call may take up what is kept for calls.
+    ///
+    /// # Errors
+    /// The server has as many calls as it takes.
+    pub fn admit(&self) -> Result<(), Fault> {
+        self.trail.note_verified();
+        self.gate.as_ref().map_or(Ok(()), |gate| gate.admit())
+    }
+
     /// The name of the call in logs.
     pub fn name(&self) -> &str {
         self.request_id.to_str().unwrap_or_default()
@@ -118,6 +139,7 @@ impl Door {
             trace: None,
             watched: false,
             rehearsal: None,
+            gate: None,
         }
     }
 }
@@ -204,7 +226,7 @@ impl Trail {
         self.known.store(true, Relaxed);
     }
 
-    pub(crate) fn note_verified(&self) {
+    fn note_verified(&self) {
         self.verified.store(true, Relaxed);
     }
 
@@ -230,7 +252,35 @@ pub struct Reply {
     pub body: Bytes,
     /// What follows it, piece by piece as it lies in memory. A list of thousands of meetings is never put together.
     pub rest: Vec<Bytes>,
+    /// The memory that is set aside for it.
+    pub room: Room,
 }
+
+/// Something that is given back once a reply has been sent: the memory that is set aside for it.
+#[derive(Clone, Default)]
+pub struct Room(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Room {
+    /// Keeps that until the reply has been sent.
+    pub fn of(kept: impl Any + Send + Sync) -> Self {
+        Self(Some(Arc::new(kept)))
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Room").field(&self.0.is_some()).finish()
+    }
+}
+
+/// It is no part of what a reply says.
+impl PartialEq for Room {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Room {}
 
 impl Reply {
     /// A BBB document.
@@ -246,7 +296,8 @@ impl Reply {
 
     /// A body of some media type.
     pub fn new(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Self {
-        Self { status, content_type, location: None, cookies: Vec::new(), outcome: None, body, rest: Vec::new() }
+        let (cookies, rest, room) = (Vec::new(), Vec::new(), Room::default());
+        Self { status, content_type, location: None, cookies, outcome: None, body, rest, room }
     }
 
     /// Takes what a node sent for the BBB document that it must be. What has been read is not read again.

@@ -29,6 +29,7 @@
 
 mod admit;
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::Either;
@@ -42,6 +43,7 @@ use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::Ports;
 use crate::stage::{Next, SetupError, Stage, StageFuture};
+use crate::work::Workers;
 
 /// Settings of `checksum-verify`.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -67,8 +69,8 @@ impl Stage for ChecksumVerify {
         Contract::needs(&[Fact::Frontend]).gives(&[Fact::Checksum])
     }
 
-    fn layer(self, _: &Ports) -> Result<ChecksumVerifyLayer, SetupError> {
-        Ok(ChecksumVerifyLayer { settings: self })
+    fn layer(self, ports: &Ports) -> Result<ChecksumVerifyLayer, SetupError> {
+        Ok(ChecksumVerifyLayer { settings: self, workers: Arc::clone(&ports.workers) })
     }
 }
 
@@ -80,13 +82,14 @@ pub struct Verified(());
 #[derive(Clone)]
 pub struct ChecksumVerifyLayer {
     settings: ChecksumVerify,
+    workers: Arc<dyn Workers>,
 }
 
 impl Layer<Next> for ChecksumVerifyLayer {
     type Service = ChecksumVerifyService;
 
     fn layer(&self, next: Next) -> ChecksumVerifyService {
-        ChecksumVerifyService { settings: self.settings, next }
+        ChecksumVerifyService { settings: self.settings, workers: Arc::clone(&self.workers), next }
     }
 }
 
@@ -94,6 +97,7 @@ impl Layer<Next> for ChecksumVerifyLayer {
 #[derive(Clone)]
 pub struct ChecksumVerifyService {
     settings: ChecksumVerify,
+    workers: Arc<dyn Workers>,
     next: Next,
 }
 
@@ -110,9 +114,9 @@ impl Service<Call> for ChecksumVerifyService {
         let settings = self.settings;
         let made = match std::mem::replace(&mut call.body, Body::None) {
             Body::Unread(source) => {
-                let mut next = self.next.take();
+                let (mut next, workers) = (self.next.take(), Arc::clone(&self.workers));
                 return Either::Right(Box::pin(async move {
-                    admit_with_body(&mut call, &*source, settings).await?;
+                    let call = admit_with_body(call, &*source, settings, &*workers).await?;
                     note_left_out(&call);
                     next.call(call).await
                 }));

@@ -92,8 +92,8 @@ pub enum Fault {
     /// The shared state cannot be reached, so what it decides must wait.
     #[error("the database does not answer: {0}")]
     StoreAway(String),
-    /// More calls at once than this server takes.
-    #[error("this server has as many calls as it takes")]
+    /// More calls at once than this server takes, or more bytes than it has room for.
+    #[error("this server has as much to do as it takes")]
     Overloaded,
     /// An operator has closed this route.
     #[error("the pipeline refuses this call: {0}")]
@@ -136,6 +136,12 @@ pub enum NodeFailure {
         /// In bytes.
         limit: usize,
     },
+    /// Its answers take up all the memory that one node's may.
+    #[error("there is no memory left for its answers")]
+    NoRoom,
+    /// This server could not ask it, for a reason of its own: the call never left.
+    #[error("it could not be asked: {0}")]
+    NotAsked(&'static str),
     /// It is left alone for a while: the call never left.
     #[error("it is not called: {0}")]
     LeftAlone(&'static str),
@@ -157,6 +163,8 @@ impl NodeFailure {
             NodeFailure::Status(_) => "status",
             NodeFailure::Garbled(_) => "garbled",
             NodeFailure::TooLarge { .. } => "too_large",
+            NodeFailure::NoRoom => "no_room",
+            NodeFailure::NotAsked(_) => "not_asked",
             NodeFailure::LeftAlone(_) => "left_alone",
             NodeFailure::SecretRefused => "secret_refused",
         }
@@ -171,9 +179,16 @@ impl NodeFailure {
             NodeFailure::Status(_)
             | NodeFailure::Garbled(_)
             | NodeFailure::TooLarge { .. }
+            | NodeFailure::NoRoom
+            | NodeFailure::NotAsked(_)
             | NodeFailure::LeftAlone(_)
             | NodeFailure::SecretRefused => false,
         }
+    }
+
+    /// Whether it says nothing of the node: this server never asked it.
+    pub fn is_ours(&self) -> bool {
+        matches!(self, NodeFailure::NotAsked(_))
     }
 }
 
@@ -321,6 +336,7 @@ impl Fault {
             | Fault::MeetingNotFound
             | Fault::NoSeat { .. }
             | Fault::Refused(_) => Blame::Frontend,
+            Fault::Node { failure, .. } if failure.is_ours() => Blame::Us,
             Fault::Node { failure: NodeFailure::Status(413 | 414), .. } => Blame::Frontend,
             Fault::MeetingNotReady | Fault::NoNode | Fault::Node { .. } => Blame::Backend,
             Fault::NoBackend(_)
@@ -338,6 +354,7 @@ impl Fault {
             Fault::Node { failure, .. } => match failure {
                 // What a node's web server refuses for its size never reaches BBB.
                 NodeFailure::Unreachable(_)
+                | NodeFailure::NotAsked(_)
                 | NodeFailure::LeftAlone(_)
                 | NodeFailure::SecretRefused
                 | NodeFailure::Status(413 | 414) => false,
@@ -346,7 +363,8 @@ impl Fault {
                 | NodeFailure::Lost
                 | NodeFailure::Status(_)
                 | NodeFailure::Garbled(_)
-                | NodeFailure::TooLarge { .. } => true,
+                | NodeFailure::TooLarge { .. }
+                | NodeFailure::NoRoom => true,
             },
             Fault::ChecksumMissing
             | Fault::ChecksumMismatch(_)

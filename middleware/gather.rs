@@ -22,6 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod list;
 mod owner;
 
 use std::sync::Arc;
@@ -33,13 +34,14 @@ use futures_util::future::{Either, join_all};
 use serde::Deserialize;
 use tower::Service;
 
-use crate::bbb::{Algorithm, CallKind, Params, ReturnCode, XmlError, xml};
-use crate::call::{Call, Reply};
-use crate::cluster::{AdminState, Backend, BackendId};
+use crate::bbb::{Algorithm, CallKind, Params};
+use crate::call::{Call, Reply, Room};
+use crate::cluster::{AdminState, Backend};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{NodeRequest, Ports};
 use crate::stage::{Endpoint, SetupError, StageFuture, refuse};
+use list::List;
 use owner::Owner;
 
 /// Settings of `gather`.
@@ -107,11 +109,14 @@ impl GatherService {
             backends.iter().filter(|backend| backend.is_up()).map(|backend| self.ask(call, list, &owner, backend));
         let answers = join_all(asked).await;
         let mut entries = Vec::new();
-        let mut failed = Vec::new();
+        let (mut rooms, mut failed) = (Vec::new(), Vec::new());
         let all = answers.len();
         for answer in answers {
             match answer {
-                Ok(own) => entries.extend(own),
+                Ok((own, room)) => {
+                    entries.extend(own);
+                    rooms.push(room);
+                }
                 Err(fault) => failed.push(fault),
             }
         }
@@ -120,7 +125,7 @@ impl GatherService {
             None if all == 0 && backends.iter().any(|backend| backend.admin_state != AdminState::Init) => {
                 Err(Fault::NoNode)
             }
-            _ => Ok(Reply::xml(list.document(&entries))),
+            _ => Ok(Reply { room: Room::of(rooms), ..Reply::xml(list.document(&entries)) }),
         }
     }
 
@@ -130,7 +135,7 @@ impl GatherService {
         list: &'static List,
         owner: &Owner,
         backend: &Arc<Backend>,
-    ) -> Result<Vec<Bytes>, Fault> {
+    ) -> Result<(Vec<Bytes>, Room), Fault> {
         let Gather { patience_ms, algorithm } = *self.settings;
         let request = NodeRequest::new(call.kind, &Params::default(), None, backend, algorithm, &call.door.request_id);
         let (patience, trace) = (Some(Duration::from_millis(patience_ms)), call.door.trace.clone());
@@ -139,52 +144,14 @@ impl GatherService {
             if !document.is_success() {
                 return Err(Fault::garbled(backend.id, "it refused to list"));
             }
-            let (owner, id, body) = (owner.clone(), backend.id, document.body);
+            let Reply { body, room, .. } = document;
+            let (owner, id) = (owner.clone(), backend.id);
             let own = self.ports.workers.work(body.len(), move || list.own_entries(&body, &owner, id)).await?;
-            own.map_err(|error| Fault::garbled(id, error))
+            own.map(|own| (own, room)).map_err(|error| Fault::garbled(id, error))
         };
         asked.await.inspect_err(|fault| {
             tracing::warn!(request.id = call.door.name(), backend.id = %backend.id, %fault, "Leaving a node out of a list");
         })
-    }
-}
-
-/// The form of a list that nodes are asked for.
-struct List {
-    name: &'static str,
-    empty_key: &'static str,
-    empty_message: &'static str,
-}
-
-const MEETINGS: List =
-    List { name: "meetings", empty_key: "noMeetings", empty_message: "no meetings were found on this server" };
-
-/// BBB spells the last word so.
-const SESSIONS: List =
-    List { name: "sessions", empty_key: "noSessions", empty_message: "no sessions were found on this serverr" };
-
-impl List {
-    fn of(kind: CallKind) -> Option<&'static List> {
-        match kind {
-            CallKind::GetMeetings => Some(&MEETINGS),
-            CallKind::GetSessions => Some(&SESSIONS),
-            _ => None,
-        }
-    }
-
-    fn own_entries(&self, document: &Bytes, owner: &Owner, backend: BackendId) -> Result<Vec<Bytes>, XmlError> {
-        let entries = xml::elements(document, &["response", self.name, "meeting"])?;
-        if self.name == SESSIONS.name { owner.sessions(entries) } else { owner.meetings(entries, backend) }
-    }
-
-    /// The list comes second in the document, also when it is empty: clients look for it there.
-    fn document(&self, entries: &[Bytes]) -> Bytes {
-        let response = xml::Writer::response(ReturnCode::Success);
-        if entries.is_empty() {
-            let response = response.raw(format!("<{}/>", self.name).as_bytes());
-            return response.field("messageKey", self.empty_key).field("message", self.empty_message).finish();
-        }
-        entries.iter().fold(response.open(self.name), |list, entry| list.raw(entry)).close().finish()
     }
 }
 

@@ -16,7 +16,7 @@ pub trait Workers: Send + Sync {
     fn run(&self, job: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()>;
 }
 
-impl dyn Workers {
+impl dyn Workers + '_ {
     /// Does work on that many bytes: here if they are few, else elsewhere.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ mod status;
 
 use std::convert::Infallible;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,8 +44,10 @@ use tracing::error;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::budget::Budget;
 use crate::cluster::Cluster;
 use crate::pipeline::Pipeline;
+use crate::proxies::Proxies;
 use crate::server::Readiness;
 use crate::store::Store;
 use crate::telemetry::Shares;
@@ -75,7 +77,9 @@ pub struct AdminParts {
     /// What tokens are signed with.
     pub secret: String,
     /// Whose word is taken for where a request comes from, beside this machine's own.
-    pub proxies: Vec<IpAddr>,
+    pub proxies: Proxies,
+    /// What bodies may take up in memory.
+    pub budget: Budget,
     /// What has been counted, of which frontends see their part. `None`: nothing.
     pub counted: Option<PrometheusHandle>,
     /// The pages that may use the API in a browser: their origins, or `*` for any.
@@ -105,7 +109,8 @@ struct Inner {
     readiness: Arc<dyn Readiness>,
     tokens: Tokens,
     failures: Failures,
-    proxies: Vec<IpAddr>,
+    proxies: Proxies,
+    budget: Budget,
     shares: Option<Shares>,
     operator_fields: Vec<OperatorField>,
     agent_tags: Vec<String>,
@@ -134,6 +139,7 @@ impl Api {
             readiness,
             secret,
             proxies,
+            budget,
             counted,
             cors,
             operator_fields,
@@ -149,6 +155,7 @@ impl Api {
             tokens,
             failures,
             proxies,
+            budget,
             shares,
             operator_fields,
             agent_tags,
@@ -169,6 +176,11 @@ impl Api {
     pub fn owns(path: &str) -> bool {
         let is_below = |root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         is_below("/api/v1") || is_below(docs::PATH) || metrics::owns(path)
+    }
+
+    /// Whether a request was answered whose token held.
+    pub(crate) fn has_admitted(answer: &Response) -> bool {
+        answer.extensions().get::<access::Admitted>().is_some()
     }
 
     /// Whether a BBB call that came from `peer` is to be followed through its stages in the log, which an operator's token in

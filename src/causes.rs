@@ -24,7 +24,8 @@ pub(crate) fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> 
     chain(error).find_map(|cause| cause.downcast_ref())
 }
 
-fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+/// An error and all that is behind it.
+pub(crate) fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |cause| within(*cause).or_else(|| (*cause).source()))
 }
 

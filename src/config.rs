@@ -15,6 +15,7 @@ use http::HeaderValue;
 use tracing::level_filters::LevelFilter;
 
 use crate::admin::OperatorField;
+use crate::budget::Budget;
 use crate::telemetry::{LogFormat, LogSettings};
 use crate::upstream::UpstreamSettings;
 
@@ -24,7 +25,7 @@ const FILES: [&str; 3] = [".env", "/etc/default/b3scale", "/etc/sysconfig/b3scal
 const AGENTS_FILES: [&str; 4] = [FILES[0], FILES[1], FILES[2], "/etc/default/b3scaleagent"];
 
 /// Every variable that a program of b3scale knows, this one, one beside it or one of the original.
-const KNOWN: [&str; 36] = [
+const KNOWN: [&str; 37] = [
     "B3SCALE_AGENT_TAGS",
     "B3SCALE_API_ACCESS_TOKEN",
     "B3SCALE_API_CA_FILE",
@@ -47,6 +48,7 @@ const KNOWN: [&str; 36] = [
     "B3SCALE_LOAD_FACTOR",
     "B3SCALE_LOG_FORMAT",
     "B3SCALE_LOG_LEVEL",
+    "B3SCALE_MEMORY_BUDGET",
     "B3SCALE_METRICS_PER_MEETING",
     "B3SCALE_METRICS_TOKEN",
     "B3SCALE_NODE_CA_FILE",
@@ -276,6 +278,7 @@ impl Config {
             pipeline: environment.text("B3SCALE_PIPELINE").map(PathBuf::from),
             upstream: UpstreamSettings {
                 ca_file: environment.text("B3SCALE_NODE_CA_FILE").map(PathBuf::from),
+                budget: memory_budget(environment)?,
                 ..UpstreamSettings::default()
             },
             metrics_token: text("B3SCALE_METRICS_TOKEN"),
@@ -291,6 +294,21 @@ impl Config {
             idle_timeout: environment.seconds("B3SCALE_HTTP_IDLE_TIMEOUT", 120)?,
         })
     }
+}
+
+/// The least budget with which a body of the largest kind can still be taken.
+const LEAST_BUDGET: usize = 64;
+
+fn memory_budget(environment: &Environment) -> Result<Budget, ConfigError> {
+    let name = "B3SCALE_MEMORY_BUDGET";
+    let Some(mib) = environment.parse::<usize>(name, "a whole number of MiB is wanted")? else {
+        return Ok(Budget::default());
+    };
+    let usable = mib.checked_mul(1 << 20).filter(|_| mib >= LEAST_BUDGET);
+    usable.map(Budget::of).ok_or_else(|| {
+        let value = environment.text(name).unwrap_or_default().to_owned();
+        ConfigError { name, value, wanted: format!("at least {LEAST_BUDGET} MiB are wanted") }
+    })
 }
 
 #[cfg(test)]
@@ -318,6 +336,7 @@ mod tests {
             "{listen}"
         );
         assert!(said("B3SCALE_DB_POOL_SIZE", "0").contains("from 1 on"));
+        assert!(said("B3SCALE_MEMORY_BUDGET", "63").contains("at least 64 MiB"));
         assert!(said("B3SCALE_DB_MIGRATE", "never").contains("`auto`, `manual`"));
         assert!(said("B3SCALE_DRAIN_DELAY", "5s").contains("whole number of seconds"));
         assert!(said("B3SCALE_API_OPERATOR_FIELDS", "active,requird_tags").contains("did you mean `required_tags`?"));

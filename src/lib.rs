@@ -7,6 +7,7 @@
 //! | [`pipeline`] | `pipeline.toml`, from text to the stack that calls travel through |
 //! | [`admin`] | the REST API |
 //! | [`server`] | the port: requests into calls, replies and faults into answers |
+//! | [`budget`], [`proxies`] | how much may wait in memory; where a request comes from |
 //! | [`cluster`] | what this server knows in memory, and how that is kept true |
 //! | [`store`] | PostgreSQL, and the private cluster of the default run |
 //! | [`rest`] | the bodies of the REST API |
@@ -20,6 +21,7 @@
 
 pub mod admin;
 pub mod agent;
+pub mod budget;
 mod causes;
 pub mod cli;
 pub mod client;
@@ -27,11 +29,13 @@ pub mod cluster;
 pub mod config;
 pub mod ctl;
 pub mod demo;
+mod descriptors;
 pub mod import;
 mod manager;
 pub mod node;
 mod offload;
 pub mod pipeline;
+pub mod proxies;
 pub mod rest;
 pub mod serve;
 pub mod server;

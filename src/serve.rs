@@ -14,8 +14,10 @@ use tokio::time::timeout;
 use crate::admin::{AdminParts, Api};
 use crate::cluster::Cluster;
 use crate::config::{Config, Migrate};
+use crate::descriptors;
 use crate::manager;
 use crate::pipeline::{self, Pipeline, ReloadError};
+use crate::proxies::Proxies;
 use crate::server::{Check, Readiness, Router, Server, ServerParts, ServerSettings};
 use crate::store::private::{self, PrivateError, PrivatePostgres};
 use crate::store::{Store, StoreError};
@@ -167,6 +169,8 @@ impl Assembly {
         };
         let figures: Arc<dyn Figures> = Arc::new(figures);
         let token = config.metrics_token.clone();
+        let proxies = Proxies::at(config.trusted_proxies.clone());
+        let budget = config.upstream.budget.clone();
         let metrics = counted.clone().map(|counted| MetricsPage { counted, figures, token });
         let api = Api::new(AdminParts {
             cluster: cluster.clone(),
@@ -174,14 +178,16 @@ impl Assembly {
             pipeline: Arc::clone(&pipeline),
             readiness: Arc::clone(&readiness),
             secret: secret.clone(),
-            proxies: config.trusted_proxies.clone(),
+            proxies: proxies.clone(),
+            budget: budget.clone(),
             counted,
             cors: config.cors_origins.clone(),
             operator_fields: config.operator_fields.clone(),
             agent_tags: config.agent_tags.clone(),
         });
-        let parts = ServerParts { router, readiness, api: Some(api), metrics, secret: secret.into_bytes() };
-        let listened = Server::bind(config.listen, parts, settings(config)).await;
+        let (api, secret) = (Some(api), secret.into_bytes());
+        let parts = ServerParts { router, readiness, api, metrics, proxies, budget, secret };
+        let listened = Server::bind(config.listen, parts, settings(config));
         let server = listened.map_err(|error| ServeError::Listen { address: config.listen, error })?;
         cluster.introduce(server.local_addr().to_string(), pipeline.hash().to_string());
         Ok(Self { cluster, pipeline, server })
@@ -272,13 +278,21 @@ fn reload_on_demand(pipeline: Arc<Pipeline>, cluster: Cluster, address: SocketAd
 }
 
 fn settings(config: &Config) -> ServerSettings {
+    let defaults = ServerSettings::default();
+    // The rest is for nodes, the database and files.
+    let descriptors = descriptors::raise_limit();
+    let connections = defaults.connections.min(descriptors / 8 * 5);
+    if connections < defaults.connections {
+        tracing::warn!(descriptors, connections, "Few file descriptors: raise LimitNOFILE to take more connections");
+    }
     ServerSettings {
+        connections,
         idle: config.idle_timeout,
         head: config.header_timeout,
         write_pause: config.write_timeout,
         call: config.request_timeout,
         drain_delay: config.drain_delay,
-        ..ServerSettings::default()
+        ..defaults
     }
 }
 

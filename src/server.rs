@@ -1,19 +1,23 @@
 //! The server: takes connections, turns requests into calls, and goes down without cutting one off.
 //!
 //! What comes in is decoded in `calls`, travels through the pipeline, and is written by `render`, the only way out of a
-//! fault. Everything is bounded: heads, bodies, answers, calls at once, and time.
+//! fault. Everything is bounded: heads, bodies, answers, calls at once, and time. A call takes its place once its checksum
+//! holds; those who have proved nothing stand in each other's way and in no one else's (`places`).
 
 mod body;
 mod browser;
 mod calls;
 mod connections;
+mod exhaustion;
 mod log;
 mod pace;
 mod pieces;
+mod places;
 mod render;
 mod settings;
 mod status;
 mod target;
+mod ticket;
 mod waiting;
 
 use std::io;
@@ -28,23 +32,31 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Either;
 use hyper::body::Incoming;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{info, warn};
 
-use body::Budget;
+use body::Bodies;
 use calls::{Head, Visit};
 use connections::Connections;
+use exhaustion::Exhaustion;
 use pieces::Pieces;
+use places::Places;
 pub use settings::ServerSettings;
 pub use status::{Check, Readiness};
 use target::Target;
+use ticket::{Client, Ticket};
 use waiting::Tokens;
 
 use crate::admin::Api;
+use crate::budget::Budget;
 use crate::pipeline::Pipeline;
+use crate::proxies::Proxies;
 use crate::telemetry::MetricsPage;
+
+/// How many may wait to be taken in, if the system allows as many: the pupils of a morning come within a second.
+const BACKLOG: u32 = 16_384;
 
 /// What goes out: a BBB answer in pieces, or one of the REST API.
 type Answer = Response<Pieces>;
@@ -73,6 +85,10 @@ pub struct ServerParts {
     pub api: Option<Api>,
     /// What `/metrics` shows. `None`: there is no such page.
     pub metrics: Option<MetricsPage>,
+    /// Whose word is taken for where a request comes from.
+    pub proxies: Proxies,
+    /// What bodies may take up in memory.
+    pub budget: Budget,
     /// The secret that all servers of the cluster sign waiting pages with.
     pub secret: Vec<u8>,
 }
@@ -88,8 +104,10 @@ struct Shared {
     parts: ServerParts,
     settings: ServerSettings,
     tokens: Tokens,
-    bodies: Budget,
+    bodies: Arc<Bodies>,
+    connections: Arc<Places>,
     calls: Arc<Semaphore>,
+    exhaustion: Exhaustion,
     draining: AtomicBool,
     /// Calls that are dropped from now on are cut off.
     cut: AtomicBool,
@@ -101,13 +119,15 @@ impl Server {
     /// # Errors
     ///
     /// When the address cannot be had.
-    pub async fn bind(address: SocketAddr, parts: ServerParts, settings: ServerSettings) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+    pub fn bind(address: SocketAddr, parts: ServerParts, settings: ServerSettings) -> io::Result<Self> {
+        let listener = listen(address)?;
         let address = listener.local_addr()?;
         let shared = Shared {
             tokens: Tokens::new(&parts.secret, settings.wait),
-            bodies: Budget::new(settings),
+            bodies: Bodies::new(parts.budget.clone(), settings),
+            connections: Places::new(settings.connections, settings.connections_of_one),
             calls: Arc::new(Semaphore::new(settings.calls as usize)),
+            exhaustion: Exhaustion::default(),
             draining: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             parts,
@@ -150,10 +170,24 @@ impl Server {
     }
 }
 
-async fn respond(shared: &Arc<Shared>, request: Request<Incoming>, peer: SocketAddr) -> AnyAnswer {
+/// Takes the port, with room for as many who wait to be taken in as the system allows.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+async fn respond(shared: &Arc<Shared>, request: Request<Incoming>, client: &Client) -> AnyAnswer {
     let mut answer = match &shared.parts.api {
-        Some(api) if Api::owns(request.uri().path()) => api.answer(request, peer).await.map(Either::Right),
-        Some(_) | None => answer(shared, request, peer).await.map(Either::Left),
+        Some(api) if Api::owns(request.uri().path()) => {
+            let answer = api.answer(request, client.peer).await;
+            if Api::has_admitted(&answer) {
+                client.place.keep();
+            }
+            answer.map(Either::Right)
+        }
+        Some(_) | None => answer(shared, request, client).await.map(Either::Left),
     };
     if shared.draining.load(Relaxed) {
         // Whoever sends the next request to a connection that is just being closed does not know what became of it.
@@ -162,9 +196,12 @@ async fn respond(shared: &Arc<Shared>, request: Request<Incoming>, peer: SocketA
     answer
 }
 
-async fn answer(shared: &Arc<Shared>, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+async fn answer(shared: &Arc<Shared>, request: Request<Incoming>, client: &Client) -> Answer {
+    if length_of_head(&request) > connections::LARGEST_HEAD {
+        return render::text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of this request is too long.\n");
+    }
     if let Some(target) = Target::of(request.uri().path()) {
-        return call(shared, target, request, peer).await;
+        return call(shared, target, request, client).await;
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return render::text(StatusCode::NOT_FOUND, "There is nothing here to send anything to.\n");
@@ -175,20 +212,29 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>, peer: SocketAd
         "/health/ready" => Some(status::ready(shared)),
         "/metrics" => status::metrics(shared, request.headers()).await,
         path => match path.strip_prefix(waiting::PATH) {
-            Some(token) => Some(waiting::visit(shared, token, request.headers(), peer).await),
+            Some(token) => Some(waiting::visit(shared, token, request.headers(), client).await),
             None => None,
         },
     };
     page.unwrap_or_else(|| render::text(StatusCode::NOT_FOUND, "There is nothing here.\n"))
 }
 
-async fn call(shared: &Arc<Shared>, target: Target, request: Request<Incoming>, peer: SocketAddr) -> Answer {
+/// The HTTP library looks at what has come so far, and so lets one pass that is a little longer than it may be.
+fn length_of_head(request: &Request<Incoming>) -> usize {
+    let address = request.uri().path_and_query().map_or(0, |address| address.as_str().len());
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    address + headers.sum::<usize>()
+}
+
+async fn call(shared: &Arc<Shared>, target: Target, request: Request<Incoming>, client: &Client) -> Answer {
     let (head, body) = request.into_parts();
     let none = PathAndQuery::from_static("/");
     let address = head.uri.path_and_query().unwrap_or(&none);
-    let body = shared.bodies.body(&head.headers, body);
+    let ticket = Ticket::new(shared, client, &head.headers, &target.frontend_key);
+    let body = shared.bodies.body(&head.headers, body, &ticket);
+    let peer = client.peer;
     let watched = shared.parts.api.as_ref().is_some_and(|api| api.lets_follow(&head.headers, peer));
-    let head = Head { method: &head.method, address, headers: &head.headers, peer, watched };
+    let head = Head { method: &head.method, address, headers: &head.headers, peer, ticket, watched };
     let (visit, call) = Visit::decode(&head, target, body);
     let result = visit.run(shared, call).await;
     if let Some(answer) = result.as_ref().err().and_then(|fault| visit.wait(fault, &shared.tokens)) {

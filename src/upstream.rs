@@ -1,7 +1,7 @@
 //! The way to the nodes: one pooled HTTP client for all of them.
 //!
 //! Towards a node go only the headers named here, whatever a client sent; back come only those a client needs. Every answer is
-//! bounded in time and size. No error text ever holds the query, which is signed.
+//! bounded in time and size, and takes up memory only as its bytes come. No error text ever holds the query, which is signed.
 
 mod failure;
 mod pace;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use b3scale_middleware::bbb::{CallKind, Media};
+use b3scale_middleware::call::Room;
 use b3scale_middleware::ports::{NodeRequest, Nodes};
 use b3scale_middleware::{Fault, NodeFailure, Reply, Trace};
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::client::legacy::{Client, Error as ClientError};
@@ -27,6 +28,7 @@ use tower::util::MapRequest;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_http::decompression::{Decompression, DecompressionBody};
 
+use crate::budget::{self, Budget, Owner};
 use crate::telemetry::catalog::BACKEND_RETRIES;
 use crate::tls::{self, Connector};
 use pace::Paced;
@@ -40,6 +42,15 @@ const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlen
 
 /// A BBB node's nginx closes a connection that has been idle for 65 s. Ours are given up well before.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// The largest head of an answer, in bytes.
+const LARGEST_HEAD: usize = 64 << 10;
+
+/// The most bytes that are said of one meeting: thousands of people.
+const LARGEST_MEETING: usize = 8 << 20;
+
+/// The most bytes of an answer that only says what became of a call.
+const LARGEST_WORD: usize = 256 << 10;
 
 /// How long a call waits for its node before the node is asked whether it is there, and how long it may take to say so.
 #[derive(Clone, Copy, Debug)]
@@ -70,8 +81,10 @@ pub struct UpstreamSettings {
     pub stall: Duration,
     /// When a node that calls wait for is probed.
     pub patience: Patience,
-    /// The most bytes an answer may have, after decompression.
+    /// The most bytes a list may have, after decompression. Other answers are smaller.
     pub largest_answer: usize,
+    /// What all answers may take up in memory, together with whatever else waits there.
+    pub budget: Budget,
     /// A PEM file of certificate authorities that are trusted beside those of the system.
     pub ca_file: Option<PathBuf>,
 }
@@ -85,8 +98,31 @@ impl Default for UpstreamSettings {
             stall: Duration::from_secs(4),
             patience: Patience::default(),
             largest_answer: 32 << 20,
+            budget: Budget::default(),
             ca_file: None,
         }
+    }
+}
+
+impl UpstreamSettings {
+    /// The most bytes that an answer to this call may have.
+    fn largest(&self, kind: CallKind) -> usize {
+        let usual = match kind {
+            CallKind::GetMeetings | CallKind::GetSessions | CallKind::GetRecordings => usize::MAX,
+            CallKind::GetMeetingInfo | CallKind::GetRecordingTextTracks => LARGEST_MEETING,
+            CallKind::Index
+            | CallKind::Create
+            | CallKind::Join
+            | CallKind::IsMeetingRunning
+            | CallKind::End
+            | CallKind::InsertDocument
+            | CallKind::SendChatMessage
+            | CallKind::PublishRecordings
+            | CallKind::DeleteRecordings
+            | CallKind::UpdateRecordings
+            | CallKind::PutRecordingTextTrack => LARGEST_WORD,
+        };
+        usual.min(self.largest_answer)
     }
 }
 
@@ -112,6 +148,7 @@ impl HttpNodes {
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
+            .http1_max_buf_size(LARGEST_HEAD)
             .build(connector);
         let plain: Plain = without_accept_encoding;
         let client = ServiceBuilder::new().map_request(plain).service(client);
@@ -149,7 +186,7 @@ impl HttpNodes {
             *connection = Some(capture_connection(&mut message));
             // Boxed, as below: the client's futures are large, and one of them stands in every call in flight.
             match self.client.clone().oneshot(message).boxed().await {
-                Ok(answer) => return self.reply(request.kind, answer).await,
+                Ok(answer) => return self.reply(request, answer).await,
                 // The node may have closed a pooled connection at the moment it was used.
                 Err(error) if again && failure::is_closed(&error) => {
                     again = false;
@@ -160,23 +197,41 @@ impl HttpNodes {
         }
     }
 
-    async fn reply(&self, kind: CallKind, answer: Answer) -> Result<Reply, NodeFailure> {
+    async fn reply(&self, request: &NodeRequest, answer: Answer) -> Result<Reply, NodeFailure> {
         let (head, body) = answer.into_parts();
-        let is_join = kind == CallKind::Join;
+        let is_join = request.kind == CallKind::Join;
         if head.status != StatusCode::OK && !(is_join && head.status == StatusCode::FOUND) {
             return Err(NodeFailure::Status(head.status.as_u16()));
         }
-        let limit = self.settings.largest_answer;
-        let body = Limited::new(Paced::new(body, self.settings.stall), limit).collect().boxed();
-        let body = body.await.map_err(|error| failure::of_body(&*error, limit))?;
+        let (bytes, room) = self.take(request, body).await?;
         let content_type = head.headers.get(header::CONTENT_TYPE).cloned();
         let content_type = content_type.unwrap_or(HeaderValue::from_static("text/xml;charset=utf-8"));
-        let mut reply = Reply::new(head.status, content_type, body.to_bytes());
+        let mut reply = Reply { room, ..Reply::new(head.status, content_type, bytes) };
         if is_join {
             reply.location = head.headers.get(header::LOCATION).cloned();
             reply.cookies = head.headers.get_all(header::SET_COOKIE).iter().cloned().collect();
         }
         Ok(reply)
+    }
+
+    /// Takes the body of an answer in, piece by piece, as far as there is room for it.
+    async fn take(
+        &self,
+        request: &NodeRequest,
+        body: DecompressionBody<Incoming>,
+    ) -> Result<(Bytes, Room), NodeFailure> {
+        let limit = self.settings.largest(request.kind);
+        let mut buffer = self.settings.budget.buffer(Owner::Backend(request.backend.id));
+        let mut body = Box::pin(Paced::new(body, self.settings.stall));
+        while let Some(frame) = body.frame().await {
+            let Ok(piece) = frame.map_err(|error| failure::of_body(&*error))?.into_data() else { continue };
+            if buffer.len() + piece.len() > limit {
+                return Err(NodeFailure::TooLarge { limit });
+            }
+            buffer.push(&piece, limit).map_err(|budget::Full| NodeFailure::NoRoom)?;
+        }
+        let (bytes, room) = buffer.finish();
+        Ok((bytes, Room::of(room)))
     }
 }
 

@@ -4,41 +4,50 @@ use super::{ChecksumVerify, Verified};
 use crate::bbb::{self, Accepted, ChecksumError, Covered, Media, Signed};
 use crate::call::{Body, BodySource, Call, Content};
 use crate::fault::Fault;
+use crate::work::Workers;
 
 /// Takes a call in whose body waits at the peer.
 pub(super) async fn admit_with_body(
-    call: &mut Call,
+    mut call: Call,
     source: &dyn BodySource,
     settings: ChecksumVerify,
-) -> Result<(), Fault> {
+    workers: &dyn Workers,
+) -> Result<Call, Fault> {
     let media = source.media();
     if !call.kind.accepts(media) {
         return Err(Fault::UnsupportedContentType);
     }
-    let is_form = media == Media::Form;
-    if !is_form || call.params.first("checksum").is_some() {
-        verify(call, None, settings)?;
+    if media != Media::Form || call.params.first("checksum").is_some() {
+        verify(&mut call, None, settings)?;
     }
     let bytes = source.read().await?;
-    if is_form {
-        return admit_form(call, &bytes, settings);
+    let length = bytes.len();
+    let admit = move || match media {
+        Media::Form => admit_form(call, &bytes, settings),
+        media => admit_document(call, Content { media, bytes }),
+    };
+    workers.work(length, admit).await?
+}
+
+/// Takes a document in that is sent to a node as it is.
+fn admit_document(mut call: Call, content: Content) -> Result<Call, Fault> {
+    if content.media == Media::Xml {
+        bbb::xml::well_formed(&content.bytes).map_err(|error| Fault::UnreadableBody(error.to_string()))?;
     }
-    if media == Media::Xml {
-        bbb::xml::well_formed(&bytes).map_err(|error| Fault::UnreadableBody(error.to_string()))?;
-    }
-    call.body = Body::Read(Content { media, bytes });
-    Ok(())
+    call.body = Body::Read(content);
+    Ok(call)
 }
 
 /// Takes the parameters of a form in, as far as the checksum lets it.
-fn admit_form(call: &mut Call, bytes: &[u8], settings: ChecksumVerify) -> Result<(), Fault> {
+fn admit_form(mut call: Call, bytes: &[u8], settings: ChecksumVerify) -> Result<Call, Fault> {
     let form = std::str::from_utf8(bytes).map_err(|_| Fault::UnreadableBody("the form is not UTF-8".to_owned()))?;
-    match verify(call, Some(form), settings)? {
+    match verify(&mut call, Some(form), settings)? {
         Covered::Query => call.params.merge_uncovered(form),
         Covered::Form(signed) => call.params.merge_form(&signed),
         Covered::Nothing => call.params.merge_form(form),
     }
-    well_formed(call)
+    well_formed(&call)?;
+    Ok(call)
 }
 
 /// Proves that the call comes from its frontend, and says what of it is proved by that.
@@ -57,7 +66,7 @@ pub(super) fn verify(call: &mut Call, form: Option<&str>, settings: ChecksumVeri
         return Err(Fault::ChecksumMismatch("the frontend is disabled"));
     }
     call.facts.set_checksum(Verified(()));
-    call.door.trail.note_verified();
+    call.door.admit()?;
     well_formed(call)?;
     Ok(covered)
 }

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::Admin;
 use super::problem::Problem;
+use crate::budget::Owner;
 use crate::telemetry::ACCOUNT;
 use crate::token::{Claims, bearer};
 
@@ -140,6 +141,16 @@ impl<R: Rule> FromRequestParts<Admin> for Caller<R> {
     }
 }
 
+/// Marks the answer to a request whose token held.
+#[derive(Clone, Copy)]
+pub(super) struct Admitted;
+
+/// Whose the bytes of an admitted request are.
+pub(super) fn owner(request: &Request) -> Owner {
+    let identity = request.extensions().get::<Identity>();
+    Owner::Caller(identity.map(|identity| identity.claims.sub.as_str()).unwrap_or_default().into())
+}
+
 /// Lets nobody in without a token that holds.
 pub(super) async fn admit(State(admin): State<Admin>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
@@ -151,7 +162,9 @@ pub(super) async fn admit(State(admin): State<Admin>, mut request: Request, next
     match claims {
         Ok(claims) => {
             request.extensions_mut().insert(Identity { claims, address });
-            next.run(request).await
+            let mut answer = next.run(request).await;
+            answer.extensions_mut().insert(Admitted);
+            answer
         }
         Err(problem) => problem.into_response(),
     }
@@ -177,24 +190,8 @@ impl Admin {
         claims.is_some_and(|claims| Identity { claims, address }.has(Scope::Admin))
     }
 
-    /// Where a request comes from: of one that a trusted proxy passes on, what that says of it.
+    /// Where a request comes from.
     fn address_of(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> IpAddr {
-        let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0])).to_canonical();
-        let trusted = |address: &IpAddr| address.is_loopback() || self.proxies.contains(address);
-        if !trusted(&peer) {
-            return peer;
-        }
-        // Each proxy adds whom it heard it from at the end. What stands before the last one that is not ours may be invented.
-        let lines = headers.get_all("x-forwarded-for").iter().rev();
-        let hops = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.rsplit(','));
-        let hops = hops.map_while(|hop| hop.trim().parse::<IpAddr>().ok()).map(|hop| hop.to_canonical());
-        let mut nearest = peer;
-        for hop in hops {
-            nearest = hop;
-            if !trusted(&hop) {
-                break;
-            }
-        }
-        nearest
+        self.proxies.client(peer.unwrap_or(IpAddr::from([0, 0, 0, 0])), headers)
     }
 }

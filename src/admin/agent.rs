@@ -58,9 +58,9 @@ pub(super) async fn heartbeat(State(admin): State<Admin>, who: Caller<Agents>) -
 pub(super) async fn ingest(
     State(admin): State<Admin>,
     who: Caller<Agents>,
-    Document(mut batch): Document<Batch>,
+    Document(mut batch, _room): Document<Batch>,
 ) -> Result<Reply<Receipt>, Problem> {
-    if batch.events.len() > Batch::MOST_EVENTS {
+    if batch.is_too_long() {
         return Err(Problem::TooLarge);
     }
     batch.tidy();

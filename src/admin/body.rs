@@ -1,28 +1,28 @@
 //! What comes with a request: a body of a known shape, a query, an id in the path.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::marker::PhantomData;
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
-use http_body_util::LengthLimitError;
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::form_urlencoded;
 use uuid::Uuid;
 
 use super::Admin;
+use super::access;
 use super::problem::Problem;
 use super::shape::Shape;
+use crate::budget::{Full, Room};
 use crate::offload::DOCUMENTS;
+use crate::rest::{Batch, StateDocument};
 
 /// The largest body, in bytes.
 const LARGEST: usize = 1 << 20;
-
-/// The largest document, in bytes: a whole cluster, or all that an agent knows.
-const LARGEST_DOCUMENT: usize = 32 << 20;
 
 /// A body whose shape is known.
 pub(super) trait Shaped {
@@ -34,44 +34,72 @@ pub(super) struct Given<S> {
     /// What it says.
     pub(super) said: Value,
     shape: PhantomData<S>,
+    _room: Room,
 }
 
 impl<S: Shaped> FromRequest<Admin> for Given<S> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &Admin) -> Result<Self, Problem> {
-        let body = json(request, LARGEST).await?;
+    async fn from_request(request: Request, admin: &Admin) -> Result<Self, Problem> {
+        let (body, room) = json(request, admin, LARGEST).await?;
         let read = if body.is_empty() {
             Ok(Value::Object(serde_json::Map::new()))
         } else {
             DOCUMENTS.work(body.len(), move || S::SHAPE.read(&body)).await
         };
-        Ok(Self { said: read.map_err(Problem::Body)?, shape: PhantomData })
+        Ok(Self { said: read.map_err(Problem::Body)?, shape: PhantomData, _room: room })
     }
 }
 
-/// A document with a form of its own.
-pub(super) struct Document<T>(pub(super) T);
+/// What a document may take up.
+pub(super) trait Bounded: DeserializeOwned + Send + 'static {
+    /// The most bytes it may have.
+    const LARGEST: usize;
+    /// How many times as much memory it may take up once it has been read.
+    const SWELLS: usize;
+}
 
-impl<T: DeserializeOwned + Send + 'static> FromRequest<Admin> for Document<T> {
+/// All that an agent knows of its node.
+impl Bounded for Batch {
+    const LARGEST: usize = 8 << 20;
+    const SWELLS: usize = 5;
+}
+
+/// A whole cluster.
+impl Bounded for StateDocument {
+    const LARGEST: usize = 32 << 20;
+    const SWELLS: usize = 1;
+}
+
+/// A document with a form of its own, and the room it takes up.
+pub(super) struct Document<T>(pub(super) T, pub(super) Room);
+
+impl<T: Bounded> FromRequest<Admin> for Document<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &Admin) -> Result<Self, Problem> {
-        let body = json(request, LARGEST_DOCUMENT).await?;
+    async fn from_request(request: Request, admin: &Admin) -> Result<Self, Problem> {
+        let (body, mut room) = json(request, admin, T::LARGEST).await?;
+        room.grow(body.len() * T::SWELLS).map_err(|Full| Problem::Unavailable)?;
         let read = DOCUMENTS.work(body.len(), move || serde_json::from_slice(&body)).await;
-        read.map(Self).map_err(|error| Problem::Body(format!("the document cannot be read: {error}")))
+        let read = read.map_err(|error| Problem::Body(format!("the document cannot be read: {error}")))?;
+        Ok(Self(read, room))
     }
 }
 
 /// The bytes of a body that says it is JSON. An empty one need not say so.
-async fn json(request: Request, largest: usize) -> Result<axum::body::Bytes, Problem> {
+async fn json(request: Request, admin: &Admin, largest: usize) -> Result<(Bytes, Room), Problem> {
     let is_json = is_json(request.headers());
-    let read = axum::body::to_bytes(request.into_body(), largest).await;
-    let body = read.map_err(|error| {
-        let too_large = error.source().is_some_and(<dyn Error>::is::<LengthLimitError>);
-        if too_large { Problem::TooLarge } else { Problem::BadRequest }
-    })?;
-    if body.is_empty() || is_json { Ok(body) } else { Err(Problem::MediaType) }
+    let mut buffer = admin.budget.buffer(access::owner(&request));
+    let mut body = request.into_body();
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.map_err(|_| Problem::BadRequest)?.into_data() else { continue };
+        if buffer.len() + piece.len() > largest {
+            return Err(Problem::TooLarge);
+        }
+        buffer.push(&piece, largest).map_err(|Full| Problem::Unavailable)?;
+    }
+    let (body, room) = buffer.finish();
+    if body.is_empty() || is_json { Ok((body, room)) } else { Err(Problem::MediaType) }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

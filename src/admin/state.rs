@@ -41,7 +41,7 @@ pub(super) async fn import(
     State(admin): State<Admin>,
     who: Caller<Admins>,
     Asked(how): Asked<How>,
-    Document(document): Document<StateDocument>,
+    Document(document, _room): Document<StateDocument>,
 ) -> Result<Reply<StateChanges>, Problem> {
     let options = ImportOptions {
         delete: is_yes(how.delete.as_deref()),

@@ -109,6 +109,8 @@ impl Drop for Waiting<'_> {
 fn has_opened(passage: Passage, reply: &Result<Reply, Fault>) -> bool {
     match reply {
         Err(Fault::Node { failure, .. }) if failure.is_silence() => passage.failed(Instant::now()),
+        // Dropped, the passage says nothing of the node.
+        Err(Fault::Node { failure, .. }) if failure.is_ours() => false,
         _ => {
             passage.answered();
             false

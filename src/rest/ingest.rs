@@ -4,8 +4,12 @@
 //! and to whichever server it is sent. BBB's events have no numbers and are not repeated, so a batch may carry a whole picture
 //! instead: at the start, after anything was missed, and when the server asks for it.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use b3scale_middleware::bbb::MeetingId;
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -23,7 +27,7 @@ pub struct Batch {
     #[serde(default)]
     pub deaf: bool,
     /// In the order in which they happened. None: the agent is there.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list::<_, _, { Batch::MOST_EVENTS }>")]
     pub events: Vec<Event>,
     /// How the machine fares.
     #[serde(default)]
@@ -39,6 +43,18 @@ const LONGEST_TEXT: usize = 1000;
 impl Batch {
     /// The most events of a batch.
     pub const MOST_EVENTS: usize = 10_000;
+    /// The most meetings of a picture.
+    pub const MOST_MEETINGS: usize = 10_000;
+    /// The most people of a meeting in it.
+    pub const MOST_ATTENDEES: usize = 10_000;
+
+    /// Whether one of its lists is longer than it may be. Of such a list no more than one entry beyond has been read.
+    pub fn is_too_long(&self) -> bool {
+        let meetings = self.snapshot.as_ref().map_or(&[][..], |snapshot| &snapshot.meetings);
+        self.events.len() > Self::MOST_EVENTS
+            || meetings.len() > Self::MOST_MEETINGS
+            || meetings.iter().any(|meeting| meeting.attendees.len() > Self::MOST_ATTENDEES)
+    }
 
     /// The same with texts that can be kept: bounded, and without the one character that no database has. What a user calls
     /// themselves must not keep an agent from being heard.
@@ -82,6 +98,35 @@ impl NodeAttendee {
     }
 }
 
+/// Reads a list up to one entry beyond what it may have, and passes over the rest.
+fn list<'de, D, T, const MOST: usize>(json: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct List<T, const MOST: usize>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for List<T, MOST> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while list.len() <= MOST {
+                let Some(entry) = entries.next_element()? else { return Ok(list) };
+                list.push(entry);
+            }
+            while entries.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(list)
+        }
+    }
+
+    json.deserialize_seq(List::<T, MOST>(PhantomData))
+}
+
 fn tidy(text: &mut String, longest: usize) {
     if text.contains('\0') {
         text.retain(|char| char != '\0');
@@ -95,6 +140,7 @@ fn tidy(text: &mut String, longest: usize) {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Snapshot {
     /// The meetings, with who is in them.
+    #[serde(deserialize_with = "list::<_, _, { Batch::MOST_MEETINGS }>")]
     pub meetings: Vec<SnapshotMeeting>,
 }
 
@@ -105,7 +151,7 @@ pub struct SnapshotMeeting {
     #[serde(flatten)]
     pub meeting: NodeMeeting,
     /// Who is in it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list::<_, _, { Batch::MOST_ATTENDEES }>")]
     pub attendees: Vec<NodeAttendee>,
 }
 
@@ -259,4 +305,22 @@ pub struct Receipt {
     /// Whether the next batch must carry a snapshot: what is known of the node is not whole. Its number is free to choose above
     /// `seq`.
     pub snapshot: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(events: usize) -> Batch {
+        let events = vec![r#"{"type":"meeting_ended","meeting":"m"}"#; events].join(",");
+        serde_json::from_str(&format!(r#"{{"boot":"{}","seq":1,"events":[{events}]}}"#, Uuid::nil())).unwrap()
+    }
+
+    #[test]
+    fn of_a_list_that_is_too_long_no_more_is_read_than_shows_that() {
+        let longest = batch(Batch::MOST_EVENTS);
+        assert!(longest.events.len() == Batch::MOST_EVENTS && !longest.is_too_long());
+        let longer = batch(3 * Batch::MOST_EVENTS);
+        assert!(longer.events.len() == Batch::MOST_EVENTS + 1 && longer.is_too_long());
+    }
 }

@@ -13,32 +13,31 @@ use futures_util::stream;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 use url::form_urlencoded;
 
 use super::ServerSettings;
+use super::places::Places;
+use super::ticket::Ticket;
+use crate::budget::{Budget, Full};
+use crate::telemetry::catalog::PUSHED_OUT;
 
-/// Room that is made for a body before any of it has come, in bytes at most.
-const FIRST_CAPACITY: usize = 64 << 10;
-
-/// What bodies of this server may take up.
-#[derive(Clone)]
-pub(super) struct Budget {
-    kib: Arc<Semaphore>,
-    /// What forms may take up. They may be read before anybody has proved anything, so they never take from the others.
-    forms_kib: Arc<Semaphore>,
+/// What the bodies of calls are bounded by.
+pub(super) struct Bodies {
+    budget: Budget,
+    /// Places for bodies that must be read before anything is proved.
+    strangers: Arc<Places>,
     settings: ServerSettings,
 }
 
-impl Budget {
-    pub(super) fn new(settings: ServerSettings) -> Self {
-        let kib = |kib: u32| Arc::new(Semaphore::new(kib as usize));
-        Self { kib: kib(settings.bodies_kib), forms_kib: kib(settings.forms_kib), settings }
+impl Bodies {
+    pub(super) fn new(budget: Budget, settings: ServerSettings) -> Arc<Self> {
+        let strangers = Places::new(settings.strangers, settings.strangers_of_one);
+        Arc::new(Self { budget, strangers, settings })
     }
 
     /// The body of a request, none of it read. BBB looks at the headers alone to see whether there is one.
-    pub(super) fn body(&self, headers: &HeaderMap, incoming: Incoming) -> Body {
+    pub(super) fn body(self: &Arc<Self>, headers: &HeaderMap, incoming: Incoming, ticket: &Arc<Ticket>) -> Body {
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let announced = length.is_some_and(|length: usize| length > 0);
         if !announced && !headers.contains_key(header::TRANSFER_ENCODING) {
@@ -50,7 +49,8 @@ impl Budget {
             content_type: content_type.to_owned(),
             length,
             incoming: Mutex::new(Some(incoming)),
-            budget: self.clone(),
+            bodies: Arc::clone(self),
+            ticket: Arc::clone(ticket),
         }))
     }
 }
@@ -60,7 +60,8 @@ struct HttpBody {
     content_type: String,
     length: Option<usize>,
     incoming: Mutex<Option<Incoming>>,
-    budget: Budget,
+    bodies: Arc<Bodies>,
+    ticket: Arc<Ticket>,
 }
 
 impl fmt::Debug for HttpBody {
@@ -85,26 +86,43 @@ impl BodySource for HttpBody {
 
 impl HttpBody {
     async fn take(&self) -> Result<Bytes, Fault> {
-        let settings = &self.budget.settings;
-        let (limit, patience, budget) = match self.media() {
-            Media::Form => (settings.largest_form, settings.form, &self.budget.forms_kib),
-            Media::Xml | Media::Multipart | Media::Other => (settings.largest_body, settings.body, &self.budget.kib),
-        };
+        let settings = &self.bodies.settings;
+        if self.ticket.is_admitted() {
+            return match self.media() {
+                Media::Form => self.gather(settings.largest_form, settings.form).await,
+                Media::Xml | Media::Multipart | Media::Other => self.gather(settings.largest_body, settings.body).await,
+            };
+        }
+        // All that is known is an address, and a body that cannot be checked before it is there: it is waited for while
+        // nobody else wants the place.
+        let place = self.bodies.strangers.take(Some(self.ticket.client)).ok_or(Fault::Overloaded)?;
+        tokio::select! {
+            read = self.gather(settings.largest_unproved, settings.unproved) => read,
+            () = place.lost() => {
+                PUSHED_OUT.with(["body"]).increment(1);
+                Err(Fault::Overloaded)
+            }
+        }
+    }
+
+    async fn gather(&self, limit: usize, patience: Duration) -> Result<Bytes, Fault> {
         if self.length.is_some_and(|length| length > limit) {
             return Err(Fault::BodyTooLarge { limit });
         }
         let incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut incoming = incoming.ok_or_else(|| Fault::Internal("a body was read twice".to_owned()))?;
-        let mut taken =
-            Taken { bytes: Vec::with_capacity(self.length.unwrap_or_default().min(FIRST_CAPACITY)), space: None };
+        let mut buffer = self.bodies.budget.buffer(self.ticket.owner());
+        let most = self.length.unwrap_or(limit);
         let end = Instant::now() + patience;
-        while let Some(data) = next_data(&mut incoming, settings.body_pause, end).await? {
-            if taken.bytes.len() + data.len() > limit {
+        while let Some(piece) = next_data(&mut incoming, self.bodies.settings.body_pause, end).await? {
+            if buffer.len() + piece.len() > limit {
                 return Err(Fault::BodyTooLarge { limit });
             }
-            taken.push(&data, budget)?;
+            buffer.push(&piece, most).map_err(|Full| Fault::Overloaded)?;
         }
-        Ok(Bytes::from_owner(taken))
+        let (bytes, room) = buffer.finish();
+        self.ticket.keep(room);
+        Ok(bytes)
     }
 }
 
@@ -117,34 +135,6 @@ async fn next_data(incoming: &mut Incoming, pause: Duration, end: Instant) -> Re
             Some(Ok(data)) => return Ok(Some(data)),
             Some(Err(_trailers)) => {}
         }
-    }
-}
-
-/// Bytes and the part of the budget they take up, given back with the last reference to them.
-struct Taken {
-    bytes: Vec<u8>,
-    space: Option<OwnedSemaphorePermit>,
-}
-
-impl Taken {
-    /// Takes up as much as has really come, so that a sender who only announces much holds nothing.
-    fn push(&mut self, data: &[u8], budget: &Arc<Semaphore>) -> Result<(), Fault> {
-        self.bytes.extend_from_slice(data);
-        let held = self.space.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let more = self.bytes.len().div_ceil(1024).saturating_sub(held);
-        let more = u32::try_from(more).map_err(|_| Fault::Overloaded)?;
-        let more = Arc::clone(budget).try_acquire_many_owned(more).map_err(|_| Fault::Overloaded)?;
-        match &mut self.space {
-            Some(space) => space.merge(more),
-            None => self.space = Some(more),
-        }
-        Ok(())
-    }
-}
-
-impl AsRef<[u8]> for Taken {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
     }
 }
 

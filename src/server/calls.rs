@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use b3scale_middleware::bbb::{CallKind, Params};
+use b3scale_middleware::call::Gate;
 use b3scale_middleware::{Body, Call, Door, Fault, Reply};
 use futures_util::FutureExt;
 use http::uri::PathAndQuery;
@@ -17,6 +18,7 @@ use tracing::{Instrument, Span};
 use super::browser::Browser;
 use super::log::Line;
 use super::target::Target;
+use super::ticket::Ticket;
 use super::waiting::Tokens;
 use super::{Answer, Shared, render};
 use crate::telemetry;
@@ -27,6 +29,8 @@ pub(super) struct Head<'a> {
     pub address: &'a PathAndQuery,
     pub headers: &'a HeaderMap,
     pub peer: SocketAddr,
+    /// What the call will hold.
+    pub ticket: Arc<Ticket>,
     /// Whether whoever sent it may follow it through its stages in the log, and wants to.
     pub watched: bool,
 }
@@ -50,7 +54,8 @@ impl Visit {
         let door = Door::new(request_id(head.headers), head.peer, &target.frontend_key);
         let span = telemetry::span_of(&door.request_id, name);
         let trace = telemetry::trace_of(&span, head.headers);
-        let door = Arc::new(Door { trace, watched: head.watched, ..door });
+        let gate: Arc<dyn Gate> = Arc::<Ticket>::clone(&head.ticket);
+        let door = Arc::new(Door { trace, watched: head.watched, gate: Some(gate), ..door });
         let mut browser = None;
         let call = target.call.map_err(|name| no_call(&name)).and_then(|kind| {
             let params = Params::parse(head.address.query().unwrap_or_default());
@@ -128,8 +133,6 @@ impl Visit {
 }
 
 async fn run(shared: &Shared, call: Call) -> Result<Reply, Fault> {
-    // Held until the answer is there: that is also how a drain knows that nothing is left.
-    let _place = Arc::clone(&shared.calls).try_acquire_owned().map_err(|_| Fault::Overloaded)?;
     let next = shared.parts.router.route(call.kind);
     let next = next.ok_or_else(|| Fault::UnsupportedRequest(call.kind.name().into()))?;
     let answer = AssertUnwindSafe(next.oneshot(call)).catch_unwind().await;

@@ -15,18 +15,27 @@ use metrics::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::unconstrained;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::pace::{Paced, Pulse};
+use super::ticket::Client;
 use super::{Shared, respond};
-use crate::telemetry::catalog::CONNECTIONS;
+use crate::budget::Owner;
+use crate::descriptors;
+use crate::telemetry::catalog::{ACCEPT_FAILURES, CONNECTIONS, PUSHED_OUT};
 
 /// How long handshakes that have begun may take, once no new ones are begun.
 const LAST_HANDSHAKES: Duration = Duration::from_millis(200);
 
 /// How long a connection may be without its first call when the server goes down.
 const FIRST_CALL: Duration = Duration::from_secs(1);
+
+/// The longest head of a call, in bytes: about as long as a signed address can be at a node.
+pub(super) const LARGEST_HEAD: usize = 64 << 10;
+
+/// How long no connection is taken after one could not be.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How far the end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +62,22 @@ impl Connections {
             match listener.accept().await {
                 Ok((stream, peer)) => self.begin(stream, peer),
                 Err(error) => {
-                    warn!(%error, "A connection cannot be taken");
-                    // Out of file descriptors, most likely: others must be closed first.
-                    sleep(Duration::from_millis(50)).await;
+                    self.note_failure(&error);
+                    sleep(PAUSE).await;
                 }
             }
+        }
+    }
+
+    /// Counts a connection that could not be taken. If that was for want of a descriptor, another one is made free.
+    fn note_failure(&self, error: &io::Error) {
+        let used_up = descriptors::are_used_up(error);
+        ACCEPT_FAILURES.with([if used_up { "descriptors" } else { "other" }]).increment(1);
+        if used_up {
+            self.shared.exhaustion.note();
+            self.shared.connections.push_out_oldest();
+        } else {
+            warn!(%error, "Cannot take a connection");
         }
     }
 
@@ -87,6 +107,11 @@ impl Connections {
     }
 
     fn begin(&self, stream: TcpStream, peer: SocketAddr) {
+        self.shared.exhaustion.note_end();
+        // A proxy speaks for many.
+        let address = Some(peer.ip()).filter(|address| !self.shared.parts.proxies.trust(*address));
+        let Some(place) = self.shared.connections.take(address) else { return };
+        let client = Client { peer, place: Arc::new(place) };
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "A connection cannot be set up");
         }
@@ -94,7 +119,7 @@ impl Connections {
         let open = Open::new();
         tokio::spawn(async move {
             let _open = open;
-            if let Err(error) = attend(stream, peer, shared, phase).await {
+            if let Err(error) = attend(stream, client, shared, phase).await {
                 debug!(%error, "A connection broke");
             }
         });
@@ -121,27 +146,44 @@ impl Drop for Open {
 /// Answers the calls of one connection.
 async fn attend(
     stream: TcpStream,
-    peer: SocketAddr,
+    client: Client,
     shared: Arc<Shared>,
     mut phase: watch::Receiver<Phase>,
 ) -> Result<(), hyper::Error> {
+    // Until something comes, a connection takes up next to nothing.
+    if !begins(&stream, &client, &mut phase, shared.settings.idle).await {
+        return Ok(());
+    }
     let pulse = Arc::new(Pulse::default());
-    let io = Paced::new(stream, Arc::clone(&pulse), shared.settings.head, shared.settings.write_pause);
+    let room = shared.parts.budget.room(Owner::Stranger(client.peer.ip()));
+    let io = Paced::new(stream, Arc::clone(&pulse), room, shared.settings.head, shared.settings.write_pause);
     let mut http = http1::Builder::new();
     // From the end of one call to the end of the next head. Heads that have begun are timed by `Paced`.
-    http.timer(TokioTimer::new()).header_read_timeout(shared.settings.idle);
-    let calls = Arc::clone(&pulse);
+    http.timer(TokioTimer::new()).header_read_timeout(shared.settings.idle).max_buf_size(LARGEST_HEAD);
+    let (calls, place) = (Arc::clone(&pulse), Arc::clone(&client.place));
     let service = service_fn(move |request| {
-        let (shared, in_call) = (Arc::clone(&shared), calls.call());
+        let (shared, client, in_call) = (Arc::clone(&shared), client.clone(), calls.call());
+        // Boxed, or every connection would keep as much free for a call as one takes at most.
         async move {
             let _in_call = in_call;
-            Ok::<_, Infallible>(respond(&shared, request, peer).await)
+            Ok::<_, Infallible>(respond(&shared, request, &client).await)
         }
+        .boxed()
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
-    tokio::select! {
+    let is_pushed_out = tokio::select! {
         ended = &mut connection => return ended,
-        closing = phase.wait_for(|phase| *phase == Phase::Closing) => if closing.is_err() { return Ok(()) },
+        () = place.lost() => true,
+        closing = phase.wait_for(|phase| *phase == Phase::Closing) => if closing.is_err() { return Ok(()) } else { false },
+    };
+    if is_pushed_out {
+        PUSHED_OUT.with(["connection"]).increment(1);
+        if pulse.is_in_call() {
+            // What is under way has bounds of its own.
+            connection.as_mut().graceful_shutdown();
+            return connection.await;
+        }
+        return Ok(());
     }
     // The first call may be on its way, and a connection on which nothing has come would be closed under it.
     if pulse.is_unused() {
@@ -157,6 +199,20 @@ async fn attend(
         // The grace time is over.
         _ = phase.changed() => Ok(()),
     }
+}
+
+/// Waits for the first byte of a connection. Returns whether it is worth going on.
+async fn begins(stream: &TcpStream, client: &Client, phase: &mut watch::Receiver<Phase>, idle: Duration) -> bool {
+    tokio::select! {
+        readable = stream.readable() => return readable.is_ok(),
+        () = client.place.lost() => {
+            PUSHED_OUT.with(["connection"]).increment(1);
+            return false;
+        }
+        () = sleep(idle) => return false,
+        closing = phase.wait_for(|phase| *phase == Phase::Closing) => if closing.is_err() { return false },
+    }
+    timeout(FIRST_CALL, stream.readable()).await.is_ok_and(|readable| readable.is_ok())
 }
 
 /// Lets the system finish the handshakes that have begun, and begin no others: whoever knocks now is refused a moment later.

@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::budget::Room;
+
 /// How long a client may go on sending to a connection that we have closed.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -29,6 +31,11 @@ impl Pulse {
         self.count() == 0
     }
 
+    /// Whether one is being answered.
+    pub(super) fn is_in_call(&self) -> bool {
+        !self.count().is_multiple_of(2)
+    }
+
     fn count(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -43,27 +50,37 @@ impl Drop for InCall {
     }
 }
 
-/// A connection that fails when a head takes too long, or an answer is not taken.
+/// What a connection has room for in any case, and no more is needed for most heads.
+const SHORT_HEAD: usize = 8 << 10;
+
+/// A connection that fails when a head takes too long or there is no room for it, or an answer is not taken.
 pub(super) struct Paced<T> {
     io: T,
     pulse: Arc<Pulse>,
+    /// Of a head that is not short, until its call has ended.
+    room: Room,
     head: Duration,
     write: Duration,
     /// When the head now coming began, and behind which count.
     began: Option<(u64, Instant)>,
+    /// How many bytes have come of it.
+    length: usize,
     reading: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> Paced<T> {
-    pub(super) fn new(io: T, pulse: Arc<Pulse>, head: Duration, write: Duration) -> Self {
-        Self { io, pulse, head, write, began: None, reading: None, writing: None, lingering: None }
+    pub(super) fn new(io: T, pulse: Arc<Pulse>, room: Room, head: Duration, write: Duration) -> Self {
+        Self { io, pulse, room, head, write, began: None, length: 0, reading: None, writing: None, lingering: None }
     }
 
     /// Fails when the head that has begun takes too long.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let count = self.pulse.count();
+        if self.began.is_some_and(|(begun, _)| count >= begun + 2) {
+            self.room.shrink_to(0);
+        }
         let Some((_, since)) = self.began.filter(|(begun, _)| *begun == count && count.is_multiple_of(2)) else {
             self.reading = None;
             return Poll::Pending;
@@ -73,12 +90,22 @@ impl<T> Paced<T> {
         Poll::Ready(Err(too_slow("the head of a call came too slowly")))
     }
 
-    fn note_bytes(&mut self) {
+    /// Notes what has come, and fails when it is more of a head than there is room for.
+    fn note_bytes(&mut self, bytes: usize) -> io::Result<()> {
         let count = self.pulse.count();
-        if count.is_multiple_of(2) && self.began.is_none_or(|(begun, _)| begun != count) {
-            self.began = Some((count, Instant::now()));
-            self.reading = None;
+        if !count.is_multiple_of(2) {
+            return Ok(());
         }
+        if self.began.is_none_or(|(begun, _)| begun != count) {
+            self.began = Some((count, Instant::now()));
+            self.length = 0;
+            self.reading = None;
+            self.room.shrink_to(0);
+        }
+        let counted = self.length.max(SHORT_HEAD);
+        self.length += bytes;
+        let more = self.length.saturating_sub(counted);
+        if more == 0 { Ok(()) } else { self.room.grow(more).map_err(io::Error::other) }
     }
 
     /// Passes a write on, and fails when writes have been refused for too long.
@@ -100,10 +127,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
         match Pin::new(&mut this.io).poll_read(cx, buf) {
             Poll::Pending => this.poll_head(cx),
             done @ Poll::Ready(_) => {
-                if buf.filled().len() > before {
-                    this.note_bytes();
-                }
-                done
+                let more = buf.filled().len() - before;
+                if more == 0 { done } else { Poll::Ready(this.note_bytes(more)) }
             }
         }
     }

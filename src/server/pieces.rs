@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use b3scale_middleware::call::Room;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
@@ -13,15 +14,17 @@ use hyper::body::{Body, Frame, SizeHint};
 pub(super) struct Pieces {
     pieces: VecDeque<Bytes>,
     left: u64,
+    /// The memory that is set aside for them.
+    _room: Room,
 }
 
 impl Pieces {
-    pub(super) fn new(first: Bytes, rest: Vec<Bytes>) -> Self {
+    pub(super) fn new(first: Bytes, rest: Vec<Bytes>, room: Room) -> Self {
         let mut pieces = VecDeque::from(rest);
         pieces.push_front(first);
         pieces.retain(|piece| !piece.is_empty());
         let left = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Self { pieces, left }
+        Self { pieces, left, _room: room }
     }
 }
 
@@ -53,11 +56,11 @@ mod tests {
     #[tokio::test]
     async fn what_is_left_is_known_to_the_byte() {
         let piece = Bytes::from_static;
-        let mut body = Pieces::new(piece(b"<a>"), vec![piece(b""), piece(b"<b/>"), piece(b"</a>")]);
+        let mut body = Pieces::new(piece(b"<a>"), vec![piece(b""), piece(b"<b/>"), piece(b"</a>")], Room::default());
         assert_eq!(body.size_hint().exact(), Some(11));
         let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
         assert_eq!((&first[..], body.size_hint().exact()), (&b"<a>"[..], Some(8)));
         assert_eq!(body.collect().await.unwrap().to_bytes(), "<b/></a>");
-        assert!(Pieces::new(Bytes::new(), Vec::new()).is_end_stream());
+        assert!(Pieces::new(Bytes::new(), Vec::new(), Room::default()).is_end_stream());
     }
 }

@@ -2,6 +2,7 @@
 
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::bbb::xml::{ReturnCode, Writer};
+use b3scale_middleware::call::Room;
 use b3scale_middleware::{Fault, Reply};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
@@ -19,7 +20,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 /// What a stage answered.
 pub(super) fn reply(reply: Reply) -> Answer {
-    let mut answer = pieces(reply.status, reply.content_type, Pieces::new(reply.body, reply.rest));
+    let mut answer = pieces(reply.status, reply.content_type, Pieces::new(reply.body, reply.rest, reply.room));
     let headers = answer.headers_mut();
     if let Some(location) = reply.location {
         headers.insert(header::LOCATION, location);
@@ -81,7 +82,7 @@ pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
 
 /// Any answer. None may be kept by anybody on its way.
 pub(super) fn answer(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Answer {
-    pieces(status, content_type, Pieces::new(body, Vec::new()))
+    pieces(status, content_type, Pieces::new(body, Vec::new(), Room::default()))
 }
 
 fn pieces(status: StatusCode, content_type: HeaderValue, body: Pieces) -> Answer {

@@ -23,14 +23,22 @@ pub struct ServerSettings {
     pub create: Duration,
     /// The largest body, in bytes.
     pub largest_body: usize,
-    /// The largest form, in bytes. A form may be read before its checksum is known.
+    /// The largest form, in bytes.
     pub largest_form: usize,
-    /// The bytes of all bodies in flight but forms, in KiB.
-    pub bodies_kib: u32,
-    /// The bytes of all forms in flight, in KiB.
-    pub forms_kib: u32,
-    /// The calls in flight.
+    /// The largest form that carries the checksum itself, in bytes: it is read before anything is proved.
+    pub largest_unproved: usize,
+    /// How long such a form may take in all.
+    pub unproved: Duration,
+    /// How many of them are read at a time. Past that, a newcomer takes the place of whoever has waited longest.
+    pub strangers: usize,
+    /// The same of one address.
+    pub strangers_of_one: usize,
+    /// The calls in flight whose checksum holds.
     pub calls: u32,
+    /// The connections. Past that, a newcomer takes the place of whoever has proved nothing for longest.
+    pub connections: usize,
+    /// The same of one address on which nothing was proved. Trusted proxies may have as many as there are.
+    pub connections_of_one: usize,
     /// How long the server goes on taking connections after it has said that it is not ready.
     pub drain_delay: Duration,
     /// How long calls in flight may then take.
@@ -53,9 +61,13 @@ impl Default for ServerSettings {
             create: seconds(200),
             largest_body: 50 << 20,
             largest_form: 2 << 20,
-            bodies_kib: 256 << 10,
-            forms_kib: 64 << 10,
+            largest_unproved: 128 << 10,
+            unproved: seconds(5),
+            strangers: 128,
+            strangers_of_one: 32,
             calls: 10_000,
+            connections: 12_000,
+            connections_of_one: 4096,
             drain_delay: seconds(5),
             grace: seconds(30),
             wait: seconds(120),

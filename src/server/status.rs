@@ -54,6 +54,10 @@ fn checks(shared: &Shared) -> Vec<Check> {
     let mut checks = shared.parts.readiness.checks();
     let problem = shared.draining.load(Relaxed).then(|| "the server is going down".to_owned());
     checks.push(Check { name: "draining", problem });
+    let full = shared.calls.available_permits() == 0 && !shared.draining.load(Relaxed);
+    let problem = full.then(|| "as many calls as this server takes are under way".to_owned());
+    checks.push(Check { name: "calls", problem });
+    checks.push(Check { name: "descriptors", problem: shared.exhaustion.problem() });
     checks
 }
 
@@ -78,6 +82,7 @@ pub(super) async fn metrics(shared: &Arc<Shared>, headers: &HeaderMap) -> Option
 fn write_figures(sheet: &mut Sheet, shared: &Shared) {
     let in_flight = (shared.settings.calls as usize).saturating_sub(shared.calls.available_permits());
     sheet.set(&CALLS_IN_FLIGHT, [], in_flight);
+    shared.parts.budget.write_figures(sheet);
     for check in checks(shared) {
         sheet.set(&READY, [check.name], u8::from(check.problem.is_none()));
     }

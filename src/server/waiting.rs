@@ -3,7 +3,6 @@
 //! The page carries the join in a signed token, so that it leads to nothing but the join it was made for: without the
 //! cluster's secret nobody can make one. It points to itself and to that join's path on this server, never elsewhere.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calls::{Head, Visit};
 use super::target::Target;
+use super::ticket::{Client, Ticket};
 use super::{Answer, Shared, render};
 
 /// Where the page is.
@@ -82,7 +82,7 @@ impl Tokens {
 }
 
 /// Answers the page.
-pub(super) async fn visit(shared: &Arc<Shared>, token: &str, headers: &HeaderMap, peer: SocketAddr) -> Answer {
+pub(super) async fn visit(shared: &Arc<Shared>, token: &str, headers: &HeaderMap, client: &Client) -> Answer {
     let join = shared.tokens.read(token);
     let join = join.and_then(|(address, over)| Some((Target::of(address.path())?, address, over)));
     let Some((target, address, over)) = join else {
@@ -95,7 +95,8 @@ pub(super) async fn visit(shared: &Arc<Shared>, token: &str, headers: &HeaderMap
     if over {
         return time_is_over(&address);
     }
-    let head = Head { method: &Method::GET, address: &address, headers, peer, watched: false };
+    let ticket = Ticket::new(shared, client, headers, &target.frontend_key);
+    let head = Head { method: &Method::GET, address: &address, headers, peer: client.peer, ticket, watched: false };
     let (visit, call) = Visit::decode(&head, target, Body::None);
     let result = visit.run(shared, call).await;
     match &result {

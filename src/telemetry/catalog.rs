@@ -37,6 +37,10 @@ catalog! {
         "BBB calls that this server is answering.";
     Gauge CONNECTIONS = "b3scale_connections" []
         "Connections of clients that are open.";
+    Counter PUSHED_OUT = "b3scale_pushed_out_total" [what = "connection" | "body"]
+        "Connections, and bodies read without proof, that were given up for a newcomer because nobody had proved anything on them for longest.";
+    Counter ACCEPT_FAILURES = "b3scale_accept_failures_total" [why = "descriptors" | "other"]
+        "Connections of clients that could not be taken. descriptors: no file descriptor was left.";
     Histogram STAGE_SECONDS = "b3scale_stage_duration_seconds" [stage]
         "What a stage takes of a call by itself, without the stages behind it.";
     Counter STAGE_FAULTS = "b3scale_stage_faults_total" [stage, blame]
@@ -169,6 +173,14 @@ catalog! {
         "Whether the server can take calls, by what it needs for that.";
     Counter PIPELINE_RELOADS = "b3scale_pipeline_reloads_total" [outcome = "done" | "refused"]
         "Times that the pipeline was read again.";
+    Figure BUFFERED = "b3scale_buffered_bytes" []
+        "Bytes of bodies, documents and answers of nodes that wait in memory.";
+    Figure BUFFERED_PEAK = "b3scale_buffered_peak_bytes" []
+        "The most of them that there ever were at once.";
+    Figure BUFFERED_LIMIT = "b3scale_buffered_limit_bytes" []
+        "The most of them that there may be.";
+    Counter BUFFER_REFUSALS = "b3scale_buffer_refusals_total" [owner = "backend" | "frontend" | "caller" | "stranger"]
+        "Times that there was no room for more of them, by whose they were.";
     Figure TASKS = "b3scale_runtime_tasks" []
         "Tasks that the runtime has.";
     Figure QUEUE = "b3scale_runtime_queue" []

@@ -3,11 +3,11 @@
 use std::error::Error;
 
 use b3scale_middleware::NodeFailure;
-use http_body_util::LengthLimitError;
 
 use super::ClientError;
 use super::pace::Stalled;
 use crate::causes::{causes, find};
+use crate::descriptors;
 
 /// Whether the connection was closed before a byte of an answer came.
 pub(super) fn is_closed(error: &ClientError) -> bool {
@@ -16,6 +16,9 @@ pub(super) fn is_closed(error: &ClientError) -> bool {
 
 /// An exchange that ended before the answer's head.
 pub(super) fn of_client(error: &ClientError) -> NodeFailure {
+    if descriptors::are_used_up(error) {
+        return NodeFailure::NotAsked("no file descriptor is left for a connection");
+    }
     if error.is_connect() {
         return NodeFailure::Unreachable(causes(error));
     }
@@ -26,10 +29,7 @@ pub(super) fn of_client(error: &ClientError) -> NodeFailure {
 }
 
 /// An answer that ended within its body.
-pub(super) fn of_body(error: &(dyn Error + 'static), limit: usize) -> NodeFailure {
-    if find::<LengthLimitError>(error).is_some() {
-        return NodeFailure::TooLarge { limit };
-    }
+pub(super) fn of_body(error: &(dyn Error + 'static)) -> NodeFailure {
     if let Some(stalled) = find::<Stalled>(error) {
         return NodeFailure::Silent { seconds: stalled.pause.as_secs().max(1) };
     }

@@ -233,6 +233,62 @@ async fn an_answer_that_swells_when_decompressed_is_cut_at_the_limit() {
     assert_eq!(ask_with(nodes, asked).await, Err(NodeFailure::TooLarge { limit }));
 }
 
+/// However many calls wait for a node that goes on for ever, and whatever its answers swell to: all of them together hold no
+/// more than one node may, and another node's answer has its room.
+#[tokio::test]
+async fn endless_answers_stay_within_the_budget_and_give_it_back() {
+    let endless = || {
+        let frames = futures_util::stream::repeat_with(|| Ok(Frame::data(Bytes::from_static(&[b' '; 65536]))));
+        Response::new(BodyExt::boxed(StreamBody::new(frames)))
+    };
+    let (_, greedy) = Node::serve(endless).await;
+    let (_, swelling) = Node::serve(|| compressed(&vec![b' '; 16 << 20])).await;
+    let (_, good) =
+        Node::serve(|| document(OK.replace("</response>", &format!("{}</response>", " ".repeat(2 << 20))))).await;
+    let budget = Budget::of(16 << 20);
+    let nodes = HttpNodes::new(UpstreamSettings { budget: budget.clone(), ..UpstreamSettings::default() }).unwrap();
+    // Two of the many that a node's calls come by; a backend is what its id says.
+    let [greedy, swelling] =
+        [greedy, swelling].map(|address| request(CallKind::GetMeetings, &format!("http://{address}")));
+    let calls = (0..60).map(|number| if number % 2 == 0 { greedy.clone() } else { swelling.clone() });
+    let asked = futures_util::future::join_all(calls.map(|call| ask_with(nodes.clone(), call)));
+    let wanted = async {
+        let mut wanted = request(CallKind::GetMeetings, &format!("http://{good}"));
+        Arc::get_mut(&mut wanted.backend).unwrap().id = BackendId(Uuid::from_u128(1));
+        ask_with(nodes.clone(), wanted).await
+    };
+    let (failed, wanted) = tokio::join!(asked, wanted);
+    assert!(failed.iter().all(|answer| *answer == Err(NodeFailure::NoRoom)), "{failed:?}");
+    let wanted = wanted.unwrap();
+    assert!(budget.peak() <= budget.limit() && budget.held() == wanted.body.len());
+    drop(wanted);
+    assert_eq!(budget.held(), 0);
+}
+
+#[tokio::test]
+async fn the_answer_to_a_small_call_is_small() {
+    let (_, address) = Node::serve(|| document(vec![b' '; 300 << 10])).await;
+    let small = [CallKind::Create, CallKind::Join, CallKind::End, CallKind::IsMeetingRunning, CallKind::InsertDocument];
+    for kind in small {
+        assert_eq!(ask(kind, address).await, Err(NodeFailure::TooLarge { limit: LARGEST_WORD }), "{kind:?}");
+    }
+    assert!(ask(CallKind::GetMeetingInfo, address).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_head_of_an_answer_is_bounded() {
+    let long = || {
+        let mut answer = document(OK);
+        for number in 0..20 {
+            let name = http::HeaderName::try_from(format!("x-long-{number}")).unwrap();
+            answer.headers_mut().insert(name, HeaderValue::try_from("x".repeat(8 << 10)).unwrap());
+        }
+        answer
+    };
+    let (_, address) = Node::serve(long).await;
+    assert!(matches!(ask(CallKind::GetMeetings, address).await, Err(NodeFailure::Garbled(_))));
+}
+
 #[tokio::test]
 async fn a_node_that_stalls_is_silent() {
     let (_, address) = bare_node(|stream| async {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use b3scale::budget::Budget;
 use b3scale_middleware::bbb::CallKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -104,11 +105,15 @@ async fn a_body_above_the_limit_is_refused_however_it_is_announced() {
 
 #[tokio::test]
 async fn bodies_beyond_the_budget_are_turned_away() {
-    let rig = Plan::new(&school()).settings(|settings| settings.forms_kib = 1).serve().await;
+    let budget = Budget::of(80 << 10);
+    let rig = Plan::new(&school()).budget(&budget).serve().await;
     let target = signed(CallKind::Create, "meetingID=m1&name=x");
-    let answer = rig.post(&target, FORM, &format!("a={}", "x".repeat(2000))).await;
+    let answer = rig.post(&target, FORM, &format!("a={}", "x".repeat(80 << 10))).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")));
+    assert!(budget.peak() <= budget.limit());
     assert!(rig.post(&target, FORM, "a=b").await.is_success(), "what was held is given back");
+    rig.gone_after_stop().await;
+    assert_eq!(budget.held(), 0);
 }
 
 #[tokio::test]

@@ -24,5 +24,6 @@ mod signatures;
 mod silent;
 mod starts;
 mod status;
+mod strangers;
 mod waiting;
 mod wire;

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use b3scale::budget::Budget;
 use b3scale::pipeline::Pipeline;
+use b3scale::proxies::Proxies;
 use b3scale::server::{Check, Readiness, Router, Server, ServerParts, ServerSettings};
 use b3scale::telemetry::{Figures, MetricsPage, Sheet};
 use b3scale_middleware::bbb::{self, Algorithm, CallKind, Secret};
@@ -34,6 +36,7 @@ pub(crate) struct Plan {
     routes: HashMap<CallKind, Next>,
     metrics: Option<MetricsPage>,
     problem: Option<String>,
+    budget: Budget,
 }
 
 /// A school with one node and the secret of all tests.
@@ -45,15 +48,29 @@ impl Plan {
     /// The shipped pipeline in front of a cluster.
     pub(crate) fn new(cluster: &Memory) -> Self {
         let settings = ServerSettings { drain_delay: Duration::ZERO, ..ServerSettings::default() };
-        Self { settings, cluster: cluster.clone(), routes: HashMap::new(), metrics: None, problem: None }
+        Self {
+            settings,
+            cluster: cluster.clone(),
+            routes: HashMap::new(),
+            metrics: None,
+            problem: None,
+            budget: Budget::default(),
+        }
     }
 
-    /// Answers one call in another way.
+    /// Answers one call in another way. Its checksum is taken to hold.
     pub(crate) fn route<F>(mut self, kind: CallKind, answer: impl Fn(Call) -> F + Clone + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<Reply, Fault>> + Send + 'static,
     {
-        self.routes.insert(kind, Next::new(service_fn(answer)));
+        let admitted = move |call: Call| {
+            let answer = answer.clone();
+            async move {
+                call.door.admit()?;
+                answer(call).await
+            }
+        };
+        self.routes.insert(kind, Next::new(service_fn(admitted)));
         self
     }
 
@@ -67,13 +84,29 @@ impl Plan {
         self
     }
 
+    pub(crate) fn budget(mut self, budget: &Budget) -> Self {
+        self.budget = budget.clone();
+        self
+    }
+
     pub(crate) fn problem(mut self, problem: &str) -> Self {
         self.problem = Some(problem.to_owned());
         self
     }
 
     /// Starts it.
+    #[expect(clippy::unused_async, reason = "it needs a runtime, as all does that waits for it")]
     pub(crate) async fn serve(self) -> Rig {
+        let server = self.bind();
+        let address = server.local_addr();
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop);
+        let done = tokio::spawn(server.serve(async move { stopped.notified().await }));
+        Rig { address, stop, done }
+    }
+
+    /// Takes the port.
+    pub(crate) fn bind(self) -> Server {
         b3scale_support::hear();
         let pipeline = Pipeline::load(None, self.cluster.ports()).expect("the shipped pipeline is right");
         let parts = ServerParts {
@@ -81,14 +114,11 @@ impl Plan {
             router: Arc::new(Table { pipeline, routes: self.routes }),
             readiness: Arc::new(Said(self.problem)),
             metrics: self.metrics,
+            proxies: Proxies::default(),
+            budget: self.budget,
             secret: JWT_SECRET.as_bytes().to_vec(),
         };
-        let server = Server::bind(([127, 0, 0, 1], 0).into(), parts, self.settings).await.expect("a free port");
-        let address = server.local_addr();
-        let stop = Arc::new(Notify::new());
-        let stopped = Arc::clone(&stop);
-        let done = tokio::spawn(server.serve(async move { stopped.notified().await }));
-        Rig { address, stop, done }
+        Server::bind(([127, 0, 0, 1], 0).into(), parts, self.settings).expect("a free port")
     }
 }
 

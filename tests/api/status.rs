@@ -13,7 +13,8 @@ async fn a_ready_server_says_so() {
     assert_eq!(rig.get("/health/live").await.status, 200);
     let ready = rig.get("/health/ready").await;
     assert_eq!(ready.status, 200);
-    assert_eq!(ready.body, r#"{"ready":true,"checks":[{"name":"database"},{"name":"draining"}]}"#);
+    let checks = ["database", "draining", "calls", "descriptors"].map(|name| format!("{{\"name\":\"{name}\"}}"));
+    assert_eq!(ready.body, format!("{{\"ready\":true,\"checks\":[{}]}}", checks.join(",")));
 }
 
 #[tokio::test]

@@ -1,0 +1,360 @@
+//! One budget over all bytes that wait in memory: answers of nodes, bodies, documents, heads.
+//!
+//! Every byte has an owner, and an owner may hold at most half of what is left free. So one that is greedy gets a third of the
+//! budget and sixty get a bit each, and there is always room for the next. What is small is let in while there is any room: it
+//! is given back soon. Strangers, of whom nobody knows that, share a part of their own and never take from the others.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use b3scale_middleware::cluster::BackendId;
+use bytes::Bytes;
+
+use crate::telemetry::Sheet;
+use crate::telemetry::catalog::{BUFFER_REFUSALS, BUFFERED, BUFFERED_LIMIT, BUFFERED_PEAK};
+
+/// What is small: most answers and bodies are.
+const SMALL: usize = 64 << 10;
+
+/// The part of strangers: one in so many bytes.
+const STRANGERS: usize = 8;
+
+/// The least room that is made for a buffer with something in it.
+const FIRST: usize = 4 << 10;
+
+/// Whose bytes they are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Owner {
+    /// A node's.
+    Backend(BackendId),
+    /// A tenant's, by its key.
+    Frontend(Box<str>),
+    /// Of someone with a token for the REST API, by its subject.
+    Caller(Box<str>),
+    /// Of someone who has proved nothing yet, by address.
+    Stranger(IpAddr),
+}
+
+impl Owner {
+    fn name(&self) -> &'static str {
+        match self {
+            Owner::Backend(_) => "backend",
+            Owner::Frontend(_) => "frontend",
+            Owner::Caller(_) => "caller",
+            Owner::Stranger(_) => "stranger",
+        }
+    }
+}
+
+/// There is no room for these bytes now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the memory for what is under way is used up")]
+pub(crate) struct Full;
+
+/// The budget of a process. Clones are the same budget.
+#[derive(Clone)]
+pub struct Budget(Arc<Pool>);
+
+struct Pool {
+    limit: usize,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    /// By strangers, and by all others.
+    strangers: usize,
+    others: usize,
+    peak: usize,
+    by_owner: HashMap<Owner, usize>,
+}
+
+impl Budget {
+    /// A budget of that many bytes.
+    pub fn of(limit: usize) -> Self {
+        Self(Arc::new(Pool { limit, held: Mutex::default() }))
+    }
+
+    /// How many bytes there are in all.
+    pub fn limit(&self) -> usize {
+        self.0.limit
+    }
+
+    /// How many are held now.
+    pub fn held(&self) -> usize {
+        self.0.held().all()
+    }
+
+    /// The most that were ever held at once.
+    pub fn peak(&self) -> usize {
+        self.0.held().peak
+    }
+
+    /// Room for an owner's bytes, none of which is held yet.
+    pub(crate) fn room(&self, owner: Owner) -> Room {
+        Room { pool: Arc::clone(&self.0), owner, bytes: 0 }
+    }
+
+    /// An empty buffer of an owner's.
+    pub(crate) fn buffer(&self, owner: Owner) -> Buffer {
+        Buffer { bytes: Vec::new(), room: self.room(owner) }
+    }
+
+    pub(crate) fn write_figures(&self, sheet: &mut Sheet) {
+        sheet.set(&BUFFERED, [], self.held());
+        sheet.set(&BUFFERED_PEAK, [], self.peak());
+        sheet.set(&BUFFERED_LIMIT, [], self.limit());
+    }
+}
+
+impl Default for Budget {
+    /// 256 MiB.
+    fn default() -> Self {
+        Self::of(256 << 20)
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget").field("limit", &self.limit()).field("held", &self.held()).finish()
+    }
+}
+
+impl Pool {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn all(&self) -> usize {
+        self.strangers + self.others
+    }
+
+    fn part(&mut self, owner: &Owner) -> &mut usize {
+        if matches!(owner, Owner::Stranger(_)) { &mut self.strangers } else { &mut self.others }
+    }
+
+    fn take(&mut self, limit: usize, owner: &Owner, small: bool, more: usize) -> Result<(), Full> {
+        let strangers = limit / STRANGERS;
+        let limit = if matches!(owner, Owner::Stranger(_)) { strangers } else { limit - strangers };
+        let part = self.part(owner);
+        let free = limit.checked_sub(*part).and_then(|free| free.checked_sub(more)).ok_or(Full)?;
+        let its = self.by_owner.get(owner).copied().unwrap_or_default() + more;
+        let shares = !small || matches!(owner, Owner::Stranger(_));
+        if shares && its > free / 2 {
+            return Err(Full);
+        }
+        *self.part(owner) += more;
+        self.by_owner.insert(owner.clone(), its);
+        self.peak = self.peak.max(self.all());
+        Ok(())
+    }
+
+    fn give_back(&mut self, owner: &Owner, bytes: usize) {
+        *self.part(owner) -= bytes;
+        if let Entry::Occupied(mut its) = self.by_owner.entry(owner.clone()) {
+            *its.get_mut() -= bytes;
+            if *its.get() == 0 {
+                its.remove();
+            }
+        }
+    }
+}
+
+/// Bytes that an owner holds, given back when this is dropped.
+pub(crate) struct Room {
+    pool: Arc<Pool>,
+    owner: Owner,
+    bytes: usize,
+}
+
+impl Room {
+    /// Takes up more bytes.
+    pub(crate) fn grow(&mut self, more: usize) -> Result<(), Full> {
+        let small = self.bytes + more <= SMALL;
+        let taken = self.pool.held().take(self.pool.limit, &self.owner, small, more);
+        match taken {
+            Ok(()) => self.bytes += more,
+            Err(Full) => BUFFER_REFUSALS.with([self.owner.name()]).increment(1),
+        }
+        taken
+    }
+
+    /// Lets another owner hold the bytes.
+    pub(crate) fn pass_to(&mut self, owner: Owner) -> Result<(), Full> {
+        if owner != self.owner {
+            let mut room = Room { pool: Arc::clone(&self.pool), owner, bytes: 0 };
+            room.grow(self.bytes)?;
+            *self = room;
+        }
+        Ok(())
+    }
+
+    /// Gives back all but so many bytes.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        let rest = self.bytes.saturating_sub(bytes);
+        if rest > 0 {
+            self.pool.held().give_back(&self.owner, rest);
+            self.bytes -= rest;
+        }
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room").field("owner", &self.owner).field("bytes", &self.bytes).finish()
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.shrink_to(0);
+    }
+}
+
+/// Bytes that come piece by piece, and the room that they take up.
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    room: Room,
+}
+
+impl Buffer {
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Adds a piece. There will be no more than `most` bytes in all, so that no room beyond is made.
+    pub(crate) fn push(&mut self, piece: &[u8], most: usize) -> Result<(), Full> {
+        let wanted = self.bytes.len() + piece.len();
+        let there = self.bytes.capacity();
+        if wanted > there {
+            let roomy = (there * 2).max(FIRST).min(most).max(wanted);
+            // Where there is no room for as much again, there may be for this.
+            let capacity = match self.room.grow(roomy - there) {
+                Ok(()) => roomy,
+                Err(Full) => self.room.grow(wanted - there).map(|()| wanted)?,
+            };
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+
+    /// The bytes, and the room to be kept for as long as they are.
+    pub(crate) fn finish(mut self) -> (Bytes, Room) {
+        self.bytes.shrink_to_fit();
+        self.room.shrink_to(self.bytes.len());
+        (self.bytes.into(), self.room)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    fn node(number: u128) -> Owner {
+        Owner::Backend(BackendId(Uuid::from_u128(number)))
+    }
+
+    fn stranger(last: u8) -> Owner {
+        Owner::Stranger([10, 0, 0, last].into())
+    }
+
+    /// Takes a MiB at a time until there is no more.
+    fn greedy(budget: &Budget, owner: Owner) -> Room {
+        let mut room = budget.room(owner);
+        while room.grow(MIB).is_ok() {}
+        room
+    }
+
+    #[test]
+    fn a_greedy_owner_leaves_most_of_the_budget_to_others() {
+        let budget = Budget::of(240 * MIB);
+        let first = greedy(&budget, node(1));
+        assert_eq!(first.bytes / MIB, 70);
+        let second = greedy(&budget, node(2));
+        assert!(second.bytes / MIB >= 46, "{}", second.bytes / MIB);
+        drop((first, second));
+        assert_eq!(budget.held(), 0);
+        assert!(budget.peak() > 110 * MIB);
+    }
+
+    #[test]
+    fn after_sixty_greedy_owners_there_is_room_for_the_next() {
+        let budget = Budget::of(240 * MIB);
+        let mut greedy: Vec<_> = (0..60).map(|number| budget.room(node(number))).collect();
+        while greedy.iter_mut().filter_map(|room| room.grow(SMALL).ok()).count() > 0 {}
+        assert!(budget.room(node(100)).grow(2 * MIB).is_ok());
+        assert!(budget.held() <= budget.limit());
+        drop(greedy);
+    }
+
+    #[test]
+    fn many_buffers_of_one_owner_count_as_one() {
+        let budget = Budget::of(240 * MIB);
+        let rooms: Vec<_> = (0..200).map(|_| greedy(&budget, node(1))).collect();
+        assert_eq!(rooms.iter().map(|room| room.bytes).sum::<usize>() / MIB, 70);
+        assert!(budget.room(node(1)).grow(SMALL).is_ok(), "what is small is let in");
+        assert!(budget.room(node(2)).grow(20 * MIB).is_ok());
+    }
+
+    #[test]
+    fn strangers_take_nothing_from_the_others() {
+        let budget = Budget::of(240 * MIB);
+        let mut rooms: Vec<_> = (0..4000).map(|_| budget.room(stranger(0))).collect();
+        rooms.iter_mut().for_each(|room| while room.grow(SMALL).is_ok() {});
+        let held = budget.held();
+        assert!((9 * MIB..=10 * MIB).contains(&held), "{held}: one stranger is an owner like any other");
+        let more: Vec<_> = (1..=255).map(|last| greedy(&budget, stranger(last))).collect();
+        assert!(budget.held() <= 30 * MIB);
+        let mut tenants = budget.room(Owner::Frontend("school".into()));
+        assert!(tenants.grow(70 * MIB).is_ok());
+        drop((rooms, more));
+    }
+
+    #[test]
+    fn room_can_pass_to_another_owner() {
+        let budget = Budget::of(240 * MIB);
+        let mut room = budget.room(stranger(1));
+        room.grow(8 * MIB).unwrap();
+        room.pass_to(node(1)).unwrap();
+        assert_eq!((budget.held(), room.bytes), (8 * MIB, 8 * MIB));
+        assert!(budget.room(stranger(1)).grow(9 * MIB).is_ok(), "the stranger's part is free again");
+        drop(room);
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn a_buffer_takes_up_what_it_has_room_for_and_gives_the_rest_back() {
+        let budget = Budget::of(240 * MIB);
+        let mut buffer = budget.buffer(node(1));
+        assert_eq!(budget.held(), 0, "what only was announced takes nothing up");
+        for _ in 0..5 {
+            buffer.push(&[b'x'; 1000], MIB).unwrap();
+        }
+        assert_eq!(budget.held(), 8192);
+        let (bytes, room) = buffer.finish();
+        assert_eq!((bytes.len(), budget.held()), (5000, 5000));
+        drop(room);
+        assert_eq!(budget.held(), 0);
+        let mut small = Budget::of(8 * 1024).buffer(node(1));
+        assert_eq!(small.push(&[b'x'; 8000], MIB), Err(Full));
+    }
+
+    #[test]
+    fn no_more_room_is_made_than_there_may_be_bytes() {
+        let budget = Budget::of(240 * MIB);
+        let mut buffer = budget.buffer(node(1));
+        buffer.push(&[b'x'; 5000], 6000).unwrap();
+        buffer.push(&[b'x'; 1000], 6000).unwrap();
+        assert_eq!(budget.held(), 6000);
+    }
+}

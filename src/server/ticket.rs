@@ -1,0 +1,82 @@
+//! What one call holds: its place among those that the server has taken on, and the room of its body.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use b3scale_middleware::Fault;
+use b3scale_middleware::call::Gate;
+use http::HeaderMap;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Shared;
+use super::places::Place;
+use crate::budget::{Full, Owner, Room};
+
+/// Who sends requests on a connection.
+#[derive(Clone)]
+pub(super) struct Client {
+    pub(super) peer: SocketAddr,
+    /// The connection's place.
+    pub(super) place: Arc<Place>,
+}
+
+/// Begins empty: whoever has proved nothing takes up no place of a call and no room of a tenant.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    /// Whence the call comes; of one that a trusted proxy passes on, what that says.
+    pub(super) client: IpAddr,
+    frontend_key: Box<str>,
+    connection: Arc<Place>,
+    calls: Arc<Semaphore>,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    place: Option<OwnedSemaphorePermit>,
+    room: Option<Room>,
+}
+
+impl Ticket {
+    pub(super) fn new(shared: &Shared, client: &Client, headers: &HeaderMap, frontend_key: &str) -> Arc<Self> {
+        Arc::new(Self {
+            client: shared.parts.proxies.client(client.peer.ip(), headers),
+            frontend_key: frontend_key.into(),
+            connection: Arc::clone(&client.place),
+            calls: Arc::clone(&shared.calls),
+            held: Mutex::default(),
+        })
+    }
+
+    /// Whether it is known whose the call is.
+    pub(super) fn is_admitted(&self) -> bool {
+        self.held().place.is_some()
+    }
+
+    /// Whose the bytes of its body are.
+    pub(super) fn owner(&self) -> Owner {
+        if self.is_admitted() { Owner::Frontend(self.frontend_key.clone()) } else { Owner::Stranger(self.client) }
+    }
+
+    /// Keeps the room of its body until the call has ended: what is made of that is about as large.
+    pub(super) fn keep(&self, room: Room) {
+        self.held().room = Some(room);
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gate for Ticket {
+    fn admit(&self) -> Result<(), Fault> {
+        self.connection.keep();
+        let mut held = self.held();
+        if held.place.is_none() {
+            let place = Arc::clone(&self.calls).try_acquire_owned();
+            held.place = Some(place.map_err(|_| Fault::Overloaded)?);
+        }
+        let owner = Owner::Frontend(self.frontend_key.clone());
+        held.room.as_mut().map_or(Ok(()), |room| room.pass_to(owner)).map_err(|Full| Fault::Overloaded)
+    }
+}
