@@ -40,6 +40,18 @@ use crate::ports::{Meetings, Ports};
 use crate::stage::{Next, SetupError, Stage, StageFuture, refuse};
 use crate::work::Workers;
 
+/// The calls that name one meeting and nothing else that may be another tenant's. Those for recordings name these by ids that
+/// nobody would have scoped.
+const OF_ONE_MEETING: [CallKind; 7] = [
+    CallKind::Create,
+    CallKind::Join,
+    CallKind::IsMeetingRunning,
+    CallKind::End,
+    CallKind::GetMeetingInfo,
+    CallKind::InsertDocument,
+    CallKind::SendChatMessage,
+];
+
 /// Settings of `meeting-scope`: none.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,7 +62,7 @@ impl Stage for MeetingScope {
     type Layer = MeetingScopeLayer;
 
     fn contract(&self, _: CallKind) -> Contract {
-        Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::OpenParams]).gives(&[Fact::Scope])
+        Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::OpenParams]).gives(&[Fact::Scope]).only(&OF_ONE_MEETING)
     }
 
     fn layer(self, ports: &Ports) -> Result<MeetingScopeLayer, SetupError> {

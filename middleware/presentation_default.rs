@@ -4,8 +4,9 @@
 //! [stages.presentation-default]
 //! ```
 //!
-//! The slides are named in the `<modules>` body of `create`, or in its parameters where these are too long to leave room for one. A body that is there keeps its root and everything else in it.
-//! A call that brings slides keeps them, unless the frontend's setting says `force`.
+//! The slides are named in the `<modules>` body of `create`, or in its parameters where these are too long to leave room for
+//! one. A body that is there keeps its root and everything else in it. A call that brings slides, in its body or by
+//! `preUploadedPresentation`, keeps them, unless the frontend's setting says `force`.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -35,6 +36,11 @@ use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{LONGEST_QUERY, Ports};
 use crate::stage::{Next, SetupError, Stage, StageFuture};
+
+/// How slides are named without a body: their URL, their name, and whether they take the place of the node's own. BBB has known
+/// these since 2.7.2.
+const BY_PARAMETER: [&str; 3] =
+    ["preUploadedPresentation", "preUploadedPresentationName", "preUploadedPresentationOverrideDefault"];
 
 /// Settings of `presentation-default`: none; the slides are in each frontend's own settings.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -97,12 +103,17 @@ fn add_slides(call: &mut Call) -> Result<(), Fault> {
         Body::Read(content) => Some(content.bytes.as_ref()),
         Body::None | Body::Ignored(_) | Body::Unread(_) => None,
     };
+    let [url, ..] = BY_PARAMETER;
+    if slides.force {
+        BY_PARAMETER.iter().for_each(|name| call.params.remove(name));
+    } else if call.params.first(url).is_some_and(|url| !url.is_empty()) {
+        return Ok(());
+    }
     let name = filename(&slides.url);
     if given.is_none() && call.params.encode().len() > LONGEST_QUERY {
-        // The query will be posted, so there is no place for a body. BBB has known these parameters since 2.7.2.
-        if slides.force || call.params.first("preUploadedPresentation").is_none() {
-            call.params.set("preUploadedPresentation", &slides.url);
-            call.params.set("preUploadedPresentationName", name);
+        // The query will be posted, so there is no place for a body.
+        for (parameter, value) in BY_PARAMETER.iter().zip([&slides.url, name]) {
+            call.params.set(parameter, value);
         }
         return Ok(());
     }
@@ -175,6 +186,24 @@ mod tests {
     async fn force_replaces_them() {
         let body = body(true, Some(SLIDES)).await;
         assert!(body.contains("welcome.pdf") && !body.contains("own.pdf"));
+    }
+
+    async fn by_parameter(force: bool) -> Call {
+        let cluster = Memory::new().frontend_with("school", |settings| {
+            let url = "https://files.example/welcome.pdf".to_owned();
+            settings.default_presentation = Some(DefaultPresentation { url, force });
+        });
+        let query = "preUploadedPresentation=https://x.example/own.pdf&preUploadedPresentationName=own.pdf&name=x";
+        cluster.through(PresentationDefault {}, cluster.verified(CallKind::Create, query)).await.0.unwrap()
+    }
+
+    #[tokio::test]
+    async fn slides_that_come_as_a_parameter_are_slides_of_the_calls_own() {
+        let kept = by_parameter(false).await;
+        assert!(matches!(kept.body, Body::None) && kept.params.first("preUploadedPresentationName") == Some("own.pdf"));
+        let forced = by_parameter(true).await;
+        assert!(matches!(forced.body, Body::Read(_)));
+        assert_eq!(forced.params.encode(), "name=x");
     }
 
     #[tokio::test]
