@@ -17,6 +17,9 @@ use crate::facts::{Facts, Placement};
 use crate::fault::{Blame, Fault, NodeFailure};
 use crate::trace::Trace;
 
+/// In so many bytes a document says what it is.
+const LONGEST_HEAD: usize = 1024;
+
 /// One BBB API call on its way through the pipeline.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -310,6 +313,13 @@ impl Reply {
             return Err(Fault::Node { backend, failure: NodeFailure::SecretRefused });
         }
         Ok(self)
+    }
+
+    /// Whether it begins as BBB's documents do.
+    pub fn is_of_bbb(&self) -> bool {
+        let head = &self.body[..self.body.len().min(LONGEST_HEAD)];
+        let [returncode] = xml::legible(head, ["returncode"]);
+        returncode.is_some()
     }
 
     /// Whether the document says SUCCESS.

@@ -29,6 +29,9 @@ const LARGEST_FORM: usize = 2 << 20;
 /// What a signed query usually has beyond the one that came: the call's name, a scoped id, a longer checksum.
 const ROOM: usize = 256;
 
+/// A longer document refuses no checksum.
+const LARGEST_REFUSAL: usize = 4096;
+
 /// Everything a stage may ask for.
 #[derive(Clone)]
 pub struct Ports {
@@ -233,23 +236,28 @@ pub trait Nodes: Send + Sync {
 }
 
 impl dyn Nodes {
-    /// Sends a request whose answer must be a BBB document, and reads what that says. A node that refuses a checksum is asked
-    /// again with other algorithms, unless one is settled, and the one it accepts is remembered.
-    pub async fn ask(&self, mut request: NodeRequest) -> Result<Reply, Fault> {
+    /// Sends a request whose answer must be a BBB document, and reads what that says.
+    pub async fn ask(&self, request: NodeRequest) -> Result<Reply, Fault> {
         let id = request.backend.id;
+        self.ask_unread(request).await?.read(id)
+    }
+
+    /// The same, and leaves it to the caller to read the document, which may be large or unreadable in parts. A node that refuses
+    /// a checksum is asked again with other algorithms, unless one is settled, and the one it accepts is remembered.
+    pub async fn ask_unread(&self, mut request: NodeRequest) -> Result<Reply, Fault> {
         if request.algorithm.is_some() {
-            return self.send(request).await?.read(id);
+            return self.send(request).await;
         }
         let backend = Arc::clone(&request.backend);
-        let refused = Fault::Node { backend: id, failure: NodeFailure::SecretRefused };
+        let refused = Fault::Node { backend: backend.id, failure: NodeFailure::SecretRefused };
         for algorithm in backend.vitals.signing.tries() {
             request.algorithm = Some(algorithm);
-            let reply = self.send(request.clone()).await.and_then(|reply| reply.read(id));
-            if reply.is_ok() {
-                backend.vitals.signing.learn(algorithm);
-            }
-            if reply.as_ref() != Err(&refused) {
-                return reply;
+            let reply = self.send(request.clone()).await?;
+            if reply.body.len() > LARGEST_REFUSAL || reply.clone().read(backend.id).as_ref() != Err(&refused) {
+                if reply.is_of_bbb() {
+                    backend.vitals.signing.learn(algorithm);
+                }
+                return Ok(reply);
             }
         }
         Err(refused)

@@ -14,6 +14,7 @@ mod follow;
 mod guard;
 mod health;
 mod insight;
+mod listing;
 mod meetings;
 mod orphans;
 mod presence;

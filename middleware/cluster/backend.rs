@@ -45,9 +45,9 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// Whether the node answers.
+    /// Whether the node answers as BBB does, degraded or not.
     pub fn is_up(&self) -> bool {
-        self.vitals.health().state == NodeState::Ready
+        self.vitals.health().is_up()
     }
 
     /// Whether the node is down beyond doubt: what runs there is not to be counted on.
@@ -65,6 +65,10 @@ impl Backend {
         }
         match self.vitals.health().state {
             NodeState::Init => return Err(Refusal::new("unasked", "its node has not been asked yet")),
+            NodeState::Degraded => {
+                let error = self.vitals.last_error().unwrap_or("its list of meetings cannot be used".into());
+                return Err(Refusal::new("degraded", format!("its node is degraded: {error}")));
+            }
             NodeState::Error => {
                 let error = self.vitals.last_error().unwrap_or("it answers again, and not for long enough".into());
                 return Err(Refusal::new("down", format!("its node is down: {error}")));

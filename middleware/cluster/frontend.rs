@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Tags;
+use super::{Backend, Tags};
 use crate::bbb::{Algorithms, Secret};
 
 /// The identity of a [`Frontend`] in the store. Its key is what URLs carry.
@@ -33,6 +33,13 @@ pub struct Frontend {
     pub settings: FrontendSettings,
     /// The row's version; memory only ever takes a newer one.
     pub version: i64,
+}
+
+impl Frontend {
+    /// Whether its meetings may be on that backend, by the tags that it requires.
+    pub fn may_use(&self, backend: &Backend) -> bool {
+        backend.tags.missing(&self.settings.required_tags).is_none()
+    }
 }
 
 /// One secret, or two while it is being changed, so that a frontend can be moved to a new one without an outage.

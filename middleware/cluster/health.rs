@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// How many answers in a row must be missing before a node that was up is down. A single slow answer never takes it out.
+/// How many answers in a row must be missing before a node that was up is down, and how many lists before it is degraded. A
+/// single slow answer never takes it out.
 const DOWN_AFTER: u32 = 3;
 
 /// How many answers in a row bring a node back that was down.
@@ -20,9 +21,11 @@ pub enum NodeState {
     /// Not asked yet.
     #[default]
     Init,
-    /// It answers.
+    /// It answers and lists its meetings.
     Ready,
-    /// It does not, or not as a BBB node would.
+    /// It answers as BBB does, and its list of meetings cannot be used. Its meetings stay, and new ones go elsewhere.
+    Degraded,
+    /// It does not answer, or not as BBB does.
     Error,
 }
 
@@ -35,17 +38,38 @@ pub struct Health {
     pub misses: u32,
     /// Answers that came in a row.
     pub answers: u32,
+    /// Answers in a row without a usable list of meetings.
+    pub unlisted: u32,
 }
 
 impl Health {
-    /// The node answered. One that was lost is up after a few answers; one that was not is up at once.
+    /// The node listed its meetings. One that was lost is up after a few answers; one that was not is up at once.
     #[must_use]
     pub fn answered(self) -> Self {
+        let (answers, is_back) = self.another_answer();
+        let state = if is_back { NodeState::Ready } else { NodeState::Error };
+        Self { state, misses: 0, answers, unlisted: 0 }
+    }
+
+    /// The node answered as BBB does, and its list of meetings cannot be used. That degrades a node that was up after a few
+    /// lists, and never makes one lost.
+    #[must_use]
+    pub fn unlisted(self) -> Self {
+        let (answers, is_back) = self.another_answer();
+        let unlisted = self.unlisted.saturating_add(1);
+        let state = match self.state {
+            NodeState::Ready if unlisted < DOWN_AFTER => NodeState::Ready,
+            _ if is_back => NodeState::Degraded,
+            _ => NodeState::Error,
+        };
+        Self { state, misses: 0, answers, unlisted }
+    }
+
+    /// Counts one more answer. `true`: the node is there, and not one that was lost and may be gone again.
+    fn another_answer(self) -> (u32, bool) {
         let answers = self.answers.saturating_add(1);
         let was_lost = self.state == NodeState::Error && (self.answers > 0 || self.is_lost());
-        let is_back = !was_lost || answers >= UP_AFTER;
-        let state = if is_back { NodeState::Ready } else { NodeState::Error };
-        Self { state, misses: 0, answers }
+        (answers, !was_lost || answers >= UP_AFTER)
     }
 
     /// The node did not answer. One that was up is down after a few misses; one that never answered is down at once.
@@ -54,18 +78,29 @@ impl Health {
         // One that was about to be up again is as lost as before.
         let was_lost = self.state == NodeState::Error && self.answers > 0;
         let misses = if was_lost { DOWN_AFTER } else { self.misses.saturating_add(1) };
-        let stays = self.state == NodeState::Ready && misses < DOWN_AFTER;
-        let state = if stays { NodeState::Ready } else { NodeState::Error };
-        Self { state, misses, answers: 0 }
+        let stays = self.is_up() && misses < DOWN_AFTER;
+        let state = if stays { self.state } else { NodeState::Error };
+        Self { state, misses, answers: 0, unlisted: self.unlisted }
     }
 
     /// Whether the next answer may change the state, so that it should not be waited for long.
     pub fn is_in_doubt(&self) -> bool {
         match self.state {
             NodeState::Init => true,
-            NodeState::Ready => self.misses > 0,
+            NodeState::Ready => self.misses > 0 || self.unlisted > 0,
+            NodeState::Degraded => self.misses > 0,
             NodeState::Error => !self.is_lost(),
         }
+    }
+
+    /// Whether the node answers as BBB does.
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, NodeState::Ready | NodeState::Degraded)
+    }
+
+    /// Whether the node lists its meetings, or may soon do so again.
+    pub fn is_listing(&self) -> bool {
+        self.state != NodeState::Degraded && !self.is_lost()
     }
 
     /// Whether the node is down beyond doubt, so that its meetings may be created elsewhere.
@@ -128,6 +163,30 @@ mod tests {
         assert_eq!((never.state, never.is_lost()), (NodeState::Error, false));
         assert_eq!((up().state, never.answered().state), (NodeState::Ready, NodeState::Ready));
         assert_eq!(never.missed().missed().answered().state, NodeState::Error, "by then it is lost");
+    }
+
+    #[test]
+    fn a_node_without_a_usable_list_is_degraded_and_never_lost() {
+        let mut health = up().unlisted().unlisted();
+        assert_eq!((health.state, health.is_in_doubt()), (NodeState::Ready, true));
+        health = health.unlisted();
+        assert_eq!((health.state, health.is_in_doubt()), (NodeState::Degraded, false));
+        for _ in 0..10 {
+            health = health.unlisted();
+        }
+        assert!(health.is_up() && !health.is_lost());
+        assert_eq!(health.answered().state, NodeState::Ready, "a single list is enough");
+        assert_eq!(Health::default().unlisted().state, NodeState::Degraded, "it never listed anything");
+    }
+
+    #[test]
+    fn only_silence_takes_a_degraded_node_down() {
+        let degraded = up().unlisted().unlisted().unlisted();
+        assert_eq!(after(degraded, &[false, false]).state, NodeState::Degraded);
+        assert!(after(degraded, &[false, false, false]).is_lost());
+        assert_eq!(up().unlisted().unlisted().missed().state, NodeState::Ready, "one answer is missing, not three");
+        let back = after(degraded, &[false, false, false]).unlisted();
+        assert_eq!((back.state, back.unlisted().state), (NodeState::Error, NodeState::Degraded));
     }
 
     #[test]

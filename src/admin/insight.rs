@@ -70,6 +70,7 @@ impl Admin {
             admin_state: entry.admin_state,
             node_state: entry.node_state,
             reason,
+            remarks: self.cluster.remarks(BackendId(entry.id)),
             heartbeat_age: agent.map(|agent| now.saturating_duration_since(agent.heartbeat).as_secs_f64()),
             cpu: agent.map(|agent| agent.cpu),
             memory: agent.map(|agent| agent.memory),

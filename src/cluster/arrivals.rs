@@ -26,7 +26,8 @@ impl Arrivals {
         self.0.retain(|_, sent| sent.elapsed() < ON_THE_WAY);
     }
 
-    fn expects(&self, meeting: &ScopedId) -> bool {
+    /// Whether somebody may be on the way there.
+    pub(super) fn expects(&self, meeting: &ScopedId) -> bool {
         self.0.get(meeting).is_some_and(|sent| sent.elapsed() < ON_THE_WAY)
     }
 }

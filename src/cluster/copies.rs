@@ -1,6 +1,7 @@
 //! Copies: meetings that may be left on a node which got a create that was then given up, or was lost with them.
 //!
-//! Each is sent an end until its node says that it has none. In between, its meeting can be created there again.
+//! Each is sent an end until its node says that it has none. In between, its meeting can be created there again. A copy with people in it
+//! is not ended unless the end of its meeting was asked for: it takes the place of a meeting without people, or runs on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,10 +9,12 @@ use std::time::Duration;
 
 use b3scale_middleware::Fault;
 use b3scale_middleware::bbb::{CallKind, Params};
-use b3scale_middleware::cluster::{Backend, BackendId};
+use b3scale_middleware::cluster::{Backend, BackendId, Meeting, MeetingState};
+use b3scale_middleware::ports::{Born, Meetings as _};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Cluster;
+use super::listing::Info;
 use crate::store::{MeetingCopy, StoreError};
 use crate::telemetry::catalog::COPIES_ENDED;
 
@@ -54,6 +57,9 @@ impl Cluster {
 
     async fn end_copy(&self, copy: MeetingCopy, backend: &Arc<Backend>) -> Result<(), CopyError> {
         let store = &self.0.store;
+        if !copy.doomed && self.is_kept(&copy, backend).await {
+            return Ok(());
+        }
         if !self.noted(store.take_copy(&copy).await)? {
             return Ok(());
         }
@@ -67,5 +73,49 @@ impl Cluster {
         }
         // An end that was not answered may yet be carried out: then the copy stays taken for as long as that may take.
         Ok(self.noted(store.rest_copy(&copy, reply.is_success()).await)?)
+    }
+
+    /// Whether a copy is not to be ended now, because people are in it or its node does not say.
+    async fn is_kept(&self, copy: &MeetingCopy, backend: &Arc<Backend>) -> bool {
+        let asker = self.asker();
+        let here = match asker.info(backend, &copy.id).await {
+            Info::Gone => return false,
+            Info::Open => return true,
+            Info::Runs(here, _) => here,
+        };
+        if here.attendees == 0 {
+            return false;
+        }
+        // Both were asked after the copy's node had come back: neither answer is older.
+        if let Some((meeting, home)) = self.home_of(copy, backend)
+            && !self.0.arrivals.expects(&meeting.id)
+            && let Info::Runs(there, _) = asker.info(&home, &meeting.id).await
+            && there.attendees == 0
+            && Some(&there.born.internal_id) == meeting.internal_id.as_ref()
+        {
+            self.swap(&meeting, copy, &here.born).await;
+        }
+        true
+    }
+
+    /// The meeting that a copy may change places with, and its backend.
+    fn home_of(&self, copy: &MeetingCopy, backend: &Backend) -> Option<(Arc<Meeting>, Arc<Backend>)> {
+        let meeting = self.known(copy.id.as_ref()).filter(|meeting| meeting.state == MeetingState::Live)?;
+        let roster = self.0.view.roster();
+        let may_live_there = roster.frontend_of(meeting.frontend)?.may_use(backend);
+        let home = roster.backend(meeting.backend).filter(|home| may_live_there && home.is_up())?;
+        Some((meeting, Arc::clone(home)))
+    }
+
+    async fn swap(&self, meeting: &Meeting, copy: &MeetingCopy, born: &Born) {
+        match self.noted(self.0.store.swap_copy(meeting, copy, born).await) {
+            Ok(Some(swapped)) => {
+                tracing::info!(meeting.id = %swapped.id, backend.id = %swapped.backend, before = %meeting.backend,
+                    "Moving a meeting to its copy, which has people");
+                self.0.view.learn(&Arc::new(swapped));
+            }
+            Ok(None) => self.look_again(&meeting.id).await,
+            Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "Moving a meeting to its copy failed"),
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use b3scale_middleware::cluster::{AdminState, Backend, Frontend, FrontendId, Meeting, MeetingState};
 
-use super::view::Crowd;
+use super::view::{Crowd, Oddities};
 use super::{Cluster, Inner};
 use crate::telemetry::{Sheet, catalog};
 
@@ -90,6 +90,11 @@ impl Cluster {
         reasons.sort_unstable();
         reasons.dedup();
         reasons.into_iter().for_each(|reason| sheet.set(&catalog::BACKEND_REFUSAL, [host, reason], 1));
+        let odd: Vec<Oddities> = backends.iter().map(|one| self.0.view.oddities(one.id)).collect();
+        let sum = |figure: fn(&Oddities) -> u32| odd.iter().map(figure).fold(0, u32::saturating_add);
+        sheet.set(&catalog::BACKEND_UNREADABLE_MEETINGS, [host], sum(|odd| odd.unreadable));
+        sheet.set(&catalog::BACKEND_STRAY_MEETINGS, [host], sum(|odd| odd.strays));
+        sheet.set(&catalog::BACKEND_OCCUPIED_COPIES, [host], sum(|odd| odd.occupied_copies));
         let latency = backends.iter().filter_map(|one| one.vitals.latency()).max();
         sheet.set_some(&catalog::BACKEND_LATENCY, [host], latency.map(|latency| latency.as_secs_f64()));
         if let Some(agent) = backends.iter().filter_map(|one| one.vitals.agent()).min_by_key(|agent| agent.heartbeat) {

@@ -1,7 +1,7 @@
 //! Asking the nodes how they fare.
 //!
 //! A node is asked for its meetings at regular times by one server, whichever takes it. The answer says that the node is up,
-//! how many people are in its meetings, and which of the meetings we believe in have ended. What came of it is written down,
+//! how many people are in its meetings, and which of the meetings we believe in have ended. The server writes the answer down,
 //! and every server follows. Without the database each server asks for itself, and believes itself.
 
 use std::sync::Arc;
@@ -9,16 +9,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use b3scale_middleware::bbb::{CallKind, Params};
 use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Health, Meeting, NodeState};
-use b3scale_middleware::ports::NodeRequest;
-use b3scale_middleware::{Fault, NodeFailure, Reply};
+use b3scale_middleware::{Fault, Reply};
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::HeaderValue;
 use sha2::{Digest, Sha256};
 
+use super::Cluster;
 use super::first_round;
-use super::report::Report;
-use super::{Cluster, Inner};
+use super::listing::{Asker, Heard, PATIENCE, read};
 use crate::offload;
 use crate::store::{BackendStatus, Poll, PollOutcome, StoreError};
 use crate::telemetry::catalog::POLLS;
@@ -32,19 +30,15 @@ const WITH_AGENT: Duration = Duration::from_secs(20);
 /// Until a node is asked again whose next answer may change what is thought of it.
 const IN_DOUBT: Duration = Duration::from_secs(1);
 
-/// How long a node may take to answer. A single slow answer never takes it out.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long a server may take to ask a node and to write down what came of it.
-pub(super) const LEASE: Duration = Duration::from_secs(15);
+/// How long a server may take to ask a node, one by one for its meetings if it must, and to write the answer down.
+pub(super) const LEASE: Duration = Duration::from_secs(40);
 
 /// Nodes that are taken with one statement. There are more statements than this takes.
 const MOST_AT_ONCE: u32 = 64;
 
 /// What a node said, and how long that took.
 struct Answer {
-    /// The document and what is in it.
-    said: Result<(Bytes, Report), String>,
+    heard: Heard,
     latency: Duration,
 }
 
@@ -88,24 +82,24 @@ impl Cluster {
         let backend = self.backend_of(poll).await.ok_or_else(|| format!("there is no backend {}", poll.backend))?;
         // A meeting that goes live while the node is writing its answer is not in it, and has not ended.
         let believed = self.0.view.meetings_where(|meeting| meeting.backend == backend.id);
-        let answer = self.answer(&backend, poll.asked_at).await;
-        let said = answer.said.as_ref().map(drop).map_err(String::clone);
+        let mut answer = self.answer(&backend, poll.asked_at).await;
+        if let Heard::Listed(listing) | Heard::Unlisted { listing, .. } = &mut answer.heard {
+            self.asker().ask_each(&backend, &believed, listing).await;
+        }
         let recorded = self.noted(self.record(&backend, poll, &answer).await);
-        let outcome = match &recorded {
-            Ok(true) if said.is_ok() => "answered",
-            Ok(true) => "missed",
-            Ok(false) => "late",
-            Err(_) => "failed",
+        let outcome = match (&recorded, &answer.heard) {
+            (Ok(true), Heard::Listed(_)) => "answered",
+            (Ok(true), Heard::Unlisted { .. }) => "unlisted",
+            (Ok(true), Heard::Silent { .. }) => "missed",
+            (Ok(false), _) => "late",
+            (Err(_), _) => "failed",
         };
         POLLS.with([outcome]).increment(1);
         match recorded {
-            Ok(true) => {
-                self.act_on(&backend, poll.health, answer, &believed).await;
-                said
-            }
+            Ok(true) => self.act_on(&backend, poll.health, answer.heard, &believed).await,
             Ok(false) => Err("another server has asked it meanwhile".to_owned()),
             Err(error) => {
-                tracing::debug!(backend.id = %backend.id, %error, "How a node fares could not be noted");
+                tracing::debug!(backend.id = %backend.id, %error, "Recording a health check failed");
                 Err(error.to_string())
             }
         }
@@ -123,35 +117,31 @@ impl Cluster {
 
     async fn answer(&self, backend: &Arc<Backend>, asked_at: SystemTime) -> Answer {
         let began = Instant::now();
-        let reply = self.ask(backend, CallKind::GetMeetings, &Params::default()).await;
-        let latency = began.elapsed();
-        let said = match reply {
-            Ok(reply) => read(reply.body, asked_at).await.map_err(|why| NodeFailure::Garbled(why).to_string()),
-            // Which node it is, is said beside it.
-            Err(Fault::Node { failure, .. }) => Err(failure.to_string()),
-            Err(fault) => Err(fault.to_string()),
-        };
-        Answer { said: said.map_err(|error| error.replace(char::is_control, " ")), latency }
+        let heard = self.asker().hear(backend, asked_at).await;
+        Answer { heard, latency: began.elapsed() }
     }
 
-    /// Writes down what came of a poll, and takes it in. `false`: it comes too late.
+    /// Writes a poll's answer down, and takes it in. `false`: it comes too late.
     async fn record(&self, backend: &Backend, poll: &Poll, answer: &Answer) -> Result<bool, StoreError> {
-        let health = next(poll.health, answer);
-        let error = answer.said.as_ref().err().map(String::as_str);
-        let said = answer.said.as_ref().ok();
-        let digest = said.map(|(document, _)| Sha256::digest(document).to_vec());
-        let news = said.zip(digest.as_deref()).filter(|_| digest != poll.digest);
+        let health = answer.heard.next(poll.health);
+        let problem = answer.heard.problem().map(|problem| problem.replace(char::is_control, " "));
+        let listing = answer.heard.listing();
+        let digest = match listing {
+            Some(listing) => Some(digest(listing.document.clone()).await),
+            None => None,
+        };
+        let news = listing.zip(digest.as_deref()).filter(|_| digest != poll.digest);
         let agent = backend.vitals.agent().filter(|agent| agent.silence(Instant::now()).is_none());
         let outcome = PollOutcome {
             health,
-            last_error: error,
+            last_error: problem.as_deref(),
             latency: answer.latency,
-            attendees: said.map_or_else(|| backend.vitals.attendees(), |(_, report)| report.attendees()),
-            report: news.map(|((document, _), digest)| (&document[..], digest)),
+            attendees: listing.map_or_else(|| backend.vitals.attendees(), |listing| listing.report.attendees()),
+            report: news.map(|(listing, digest)| (&listing.document[..], digest)),
             next: match agent {
                 _ if health.is_in_doubt() => IN_DOUBT,
                 // One that is back is not to be left out for long because its agent is heard already.
-                Some(_) if !health.is_lost() && !self.0.view.is_doubted(backend.id) => WITH_AGENT,
+                Some(_) if health.is_listing() && !self.0.view.is_doubted(backend.id) => WITH_AGENT,
                 Some(_) | None => WITHOUT_AGENT,
             },
         };
@@ -164,24 +154,38 @@ impl Cluster {
         }
         if known.health < seq {
             known.health = seq;
-            if said.is_some() {
+            if listing.is_some() {
                 backend.vitals.time(answer.latency);
             }
-            self.see(backend, health, error);
+            self.see(backend, health, problem.as_deref());
         }
         Ok(true)
     }
 
     /// Does what follows from an answer, or from there being none.
-    async fn act_on(&self, backend: &Arc<Backend>, before: Health, answer: Answer, believed: &[Arc<Meeting>]) {
-        let lost = next(before, &answer).is_lost();
-        match answer.said {
-            Ok((_, report)) => {
-                let report = self.0.view.take_report(backend, report);
+    ///
+    /// # Errors
+    /// Why there is none.
+    async fn act_on(
+        &self,
+        backend: &Arc<Backend>,
+        before: Health,
+        heard: Heard,
+        believed: &[Arc<Meeting>],
+    ) -> Result<(), String> {
+        let lost = heard.next(before).is_lost();
+        match heard {
+            Heard::Listed(listing) | Heard::Unlisted { listing, .. } => {
+                let report = self.0.view.take_report(backend, listing.report);
                 self.reconcile(backend, believed, &report).await;
+                Ok(())
             }
-            Err(_) if lost => self.detach(backend).await,
-            Err(error) => tracing::debug!(backend.id = %backend.id, error, "A node did not report"),
+            Heard::Silent { why } => {
+                if lost {
+                    self.detach(backend).await;
+                }
+                Err(why)
+            }
         }
     }
 
@@ -193,7 +197,7 @@ impl Cluster {
         }
         match (status.report, status.asked_at) {
             (Some(document), Some(asked_at)) if !document.is_empty() => match read(document, asked_at).await {
-                Ok((_, report)) => drop(self.0.view.take_report(&backend, report)),
+                Ok(listing) => drop(self.0.view.take_report(&backend, listing.report)),
                 Err(error) => tracing::warn!(backend.id = %backend.id, error, "A report of the store cannot be read"),
             },
             (Some(_), _) => self.0.view.forget_report(&backend),
@@ -223,22 +227,28 @@ impl Cluster {
         true
     }
 
-    /// Notes how a node fares, and says so when that is another state than before.
-    fn see(&self, backend: &Backend, health: Health, error: Option<&str>) {
-        let was_lost = backend.is_lost();
-        let before = backend.vitals.see(health, error);
+    /// Notes how a node fares, and logs each change of that.
+    fn see(&self, backend: &Backend, health: Health, problem: Option<&str>) {
+        let (was_lost, known) = (backend.is_lost(), backend.vitals.last_error());
+        let before = backend.vitals.see(health, problem);
         if health.is_lost() && !was_lost {
             self.cut_calls(backend);
         }
         let (id, url) = (backend.id, &backend.url);
         match (before, health.state) {
-            (NodeState::Init | NodeState::Error, NodeState::Ready) => {
-                tracing::info!(backend.id = %id, backend.url = %url, "A node is up");
+            (before, after) if before == after => {
+                if let Some(problem) =
+                    problem.filter(|problem| health.misses == 0 && known.as_deref() != Some(*problem))
+                {
+                    tracing::warn!(backend.id = %id, backend.url = %url, problem, "Skipping unreadable meetings of a node");
+                }
             }
-            (NodeState::Init | NodeState::Ready, NodeState::Error) => {
-                tracing::warn!(backend.id = %id, backend.url = %url, error, "A node is down");
+            (_, NodeState::Ready) => tracing::info!(backend.id = %id, backend.url = %url, "A node is up"),
+            (_, NodeState::Degraded) => {
+                tracing::warn!(backend.id = %id, backend.url = %url, problem, "A node is degraded: no new meetings go there");
             }
-            _ => {}
+            (_, NodeState::Error) => tracing::warn!(backend.id = %id, backend.url = %url, problem, "A node is down"),
+            (_, NodeState::Init) => {}
         }
         self.0.view.changed.notify_waiters();
     }
@@ -251,27 +261,23 @@ impl Cluster {
                 let (cluster, backend) = (self.clone(), Arc::clone(backend));
                 self.spawn(async move {
                     let answer = cluster.answer(&backend, SystemTime::now()).await;
-                    let error = answer.said.as_ref().err().map(String::as_str);
-                    cluster.see(&backend, next(backend.vitals.health(), &answer), error);
+                    let health = answer.heard.next(backend.vitals.health());
+                    cluster.see(&backend, health, answer.heard.problem());
                 });
             }
         }
     }
 
     pub(super) async fn ask(&self, backend: &Arc<Backend>, kind: CallKind, params: &Params) -> Result<Reply, Fault> {
-        let request_id = HeaderValue::from_static("b3scaled-health");
-        let request = NodeRequest::new(kind, params, None, backend, None, &request_id);
-        let Inner { nodes, .. } = &*self.0;
-        nodes.ask(NodeRequest { patience: Some(PATIENCE), ..request }).await
+        self.asker().ask(backend, kind, params, PATIENCE).await
+    }
+
+    pub(super) fn asker(&self) -> Asker {
+        Asker(Arc::clone(&self.0.nodes))
     }
 }
 
-fn next(health: Health, answer: &Answer) -> Health {
-    if answer.said.is_ok() { health.answered() } else { health.missed() }
-}
-
-/// Reads a report where that holds up nothing else: it may be of thousands of people.
-async fn read(document: Bytes, asked_at: SystemTime) -> Result<(Bytes, Report), String> {
-    let bytes = document.len();
-    offload::REPORTS.work(bytes, move || Report::read(&document, asked_at).map(|read| (document, read))).await
+/// By what a document is known to be the same as before.
+async fn digest(document: Bytes) -> Vec<u8> {
+    offload::REPORTS.work(document.len(), move || Sha256::digest(&document).to_vec()).await
 }

@@ -32,6 +32,11 @@ impl Cluster {
         self.0.view.attendees(meeting)
     }
 
+    /// What an operator should look at on a node, a sentence each.
+    pub fn remarks(&self, backend: BackendId) -> Vec<String> {
+        self.0.view.oddities(backend).remarks().collect()
+    }
+
     /// Does what follows from what an agent has said: meetings that it saw end are gone, and those that nobody knows are asked
     /// for.
     pub async fn heed(&self, backend: BackendId, ingested: &Ingested) {

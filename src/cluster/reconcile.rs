@@ -7,7 +7,7 @@ use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::{Backend, FrontendId, Meeting, MeetingState, Size};
 use b3scale_middleware::ports::{Born, Meetings};
 
-use super::report::{Report, Reported};
+use super::report::{Report, Reported, Word};
 use super::view::Known;
 use super::{Cluster, Inner};
 use crate::store::{NewMeeting, StoreError};
@@ -17,15 +17,15 @@ impl Cluster {
     /// Brings what is believed of a node's meetings in line with what it runs. `believed` is from before it was asked.
     pub(super) async fn reconcile(&self, backend: &Arc<Backend>, believed: &[Arc<Meeting>], report: &Report) {
         for meeting in believed {
-            match (meeting.state, report.meetings.get(&meeting.id)) {
+            match (meeting.state, report.word(&meeting.id)) {
                 // Results are not announced: another server's create may have come to its end long ago.
-                (MeetingState::Claimed, Some(_)) => self.look_again(&meeting.id).await,
-                (MeetingState::Claimed, None) => {}
-                (MeetingState::Live | MeetingState::Ending, Some(reported)) => {
+                (MeetingState::Claimed, Word::Runs(_)) => self.look_again(&meeting.id).await,
+                (MeetingState::Claimed, Word::Ended) | (_, Word::Open) => {}
+                (MeetingState::Live | MeetingState::Ending, Word::Runs(reported)) => {
                     self.renew(meeting, &reported.born).await;
                 }
-                (MeetingState::Detached, Some(_)) => self.attach(meeting).await,
-                (MeetingState::Live | MeetingState::Ending | MeetingState::Detached, None) => {
+                (MeetingState::Detached, Word::Runs(_)) => self.attach(meeting).await,
+                (MeetingState::Live | MeetingState::Ending | MeetingState::Detached, Word::Ended) => {
                     tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "A meeting has ended");
                     self.forget(meeting).await;
                 }
@@ -75,20 +75,14 @@ impl Cluster {
                 self.noted(store.record_stray(id, backend.id).await).map(drop)
             }
             Known::There(known) if known.state == MeetingState::Detached => {
-                let size = Size { breakout: reported.breakout, ..Size::default() };
-                let (frontend, meeting_id) = (known.frontend, known.meeting_id.clone());
-                self.adopt(
-                    NewMeeting { id, meeting_id: &meeting_id, frontend, backend: backend.id, size },
-                    reported,
-                    report,
-                )
-                .await
+                let owner = (known.frontend, known.meeting_id.clone());
+                self.adopt(backend, id, owner, reported, report).await
             }
             Known::There(_) => Ok(()),
             Known::Absent | Known::Unknown => self.adopt_unknown(backend, id, reported, report).await,
         };
         if let Err(error) = met {
-            tracing::warn!(meeting.id = %id, backend.id = %backend.id, %error, "An unknown meeting could not be noted");
+            tracing::warn!(meeting.id = %id, backend.id = %backend.id, %error, "Adopting a meeting failed");
         }
     }
 
@@ -100,17 +94,29 @@ impl Cluster {
         report: &Report,
     ) -> Result<(), StoreError> {
         let owner = match reported.parent.as_deref() {
-            Some(parent) => self.owner_of_breakout(id, parent, report),
+            Some(parent) => self.owner_of_breakout(backend, id, parent, report),
             None => self.owner(id, reported).await?,
         };
-        // It may be anybody's: somebody else may use the node, too.
-        let Some((frontend, meeting_id)) = owner else { return Ok(()) };
-        let size = Size { breakout: reported.breakout, ..Size::default() };
-        let new = NewMeeting { id, meeting_id: &meeting_id, frontend, backend: backend.id, size };
-        self.adopt(new, reported, report).await
+        // Without an owner it is a stray: somebody else may use the node, too.
+        let Some(owner) = owner else { return Ok(()) };
+        self.adopt(backend, id, owner, reported, report).await
     }
 
-    async fn adopt(&self, new: NewMeeting<'_>, reported: &Reported, report: &Report) -> Result<(), StoreError> {
+    /// Takes a meeting in, if its owner's meetings may be on that backend and the store knows why it runs there.
+    async fn adopt(
+        &self,
+        backend: &Backend,
+        id: &ScopedId,
+        (frontend, meeting_id): (FrontendId, MeetingId),
+        reported: &Reported,
+        report: &Report,
+    ) -> Result<(), StoreError> {
+        let owner = self.0.view.roster().frontend_of(frontend).cloned();
+        if !owner.is_some_and(|owner| owner.may_use(backend)) {
+            return Ok(());
+        }
+        let size = Size { breakout: reported.breakout, ..Size::default() };
+        let new = NewMeeting { id, meeting_id: &meeting_id, frontend, backend: backend.id, size };
         let adopted = self.noted(self.0.store.adopt_meeting(new, &reported.born, report.asked_at).await)?;
         if let Some(adopted) = adopted {
             tracing::info!(meeting.id = %adopted.id, backend.id = %adopted.backend, "A meeting was found on its node");
@@ -133,10 +139,18 @@ impl Cluster {
         Ok(frontend.map(|frontend| (frontend, MeetingId::new(id.as_ref()))))
     }
 
-    /// A breakout that the node made by itself is its parent's frontend's, and has one id on both sides.
-    fn owner_of_breakout(&self, id: &ScopedId, parent: &str, report: &Report) -> Option<(FrontendId, MeetingId)> {
-        let (parent, _) = report.meetings.iter().find(|(_, one)| one.born.internal_id == parent)?;
-        let parent = self.known(parent.as_ref())?;
+    /// A breakout that the node made by itself is its parent's frontend's, and has one id on both sides. Its parent runs on that very node.
+    fn owner_of_breakout(
+        &self,
+        backend: &Backend,
+        id: &ScopedId,
+        parent: &str,
+        report: &Report,
+    ) -> Option<(FrontendId, MeetingId)> {
+        let (id_of_parent, _) = report.meetings.iter().find(|(_, one)| one.born.internal_id == parent)?;
+        let known = self.known(id_of_parent.as_ref())?;
+        let parent =
+            Some(known).filter(|known| known.backend == backend.id && known.internal_id.as_deref() == Some(parent))?;
         Some((parent.frontend, id.decode().map_or_else(|| MeetingId::new(id.as_ref()), |(_, meeting_id)| meeting_id)))
     }
 

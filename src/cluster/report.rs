@@ -1,7 +1,10 @@
-//! What a node says of its meetings.
+//! A node's list of its meetings.
+//!
+//! A list is read meeting by meeting: an entry that cannot be read spoils no other. What a list leaves open (it was cut short, or an
+//! entry does not say which meeting it is) is neither running nor ended until the node was asked for that meeting.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use b3scale_middleware::bbb::{ScopedId, XmlError, xml};
@@ -13,7 +16,17 @@ use bytes::Bytes;
 pub(super) struct Report {
     /// When the node was asked, by the clock of the store: nothing in it is older.
     pub(super) asked_at: SystemTime,
-    pub(super) meetings: HashMap<ScopedId, Reported>,
+    pub(super) meetings: HashMap<ScopedId, Arc<Reported>>,
+    /// Meetings that the node said it does not run when it was asked for each.
+    gone: HashSet<ScopedId>,
+    /// Meetings that were left open, and are as an earlier report has them.
+    inherited: HashSet<ScopedId>,
+    /// Whether the list came to its end.
+    pub(super) is_whole: bool,
+    /// Whether a meeting that is not in it has ended.
+    pub(super) is_complete: bool,
+    /// Why some of it could not be read.
+    flaw: Option<String>,
     /// When it was last asked and said the same.
     confirmed_at: Mutex<SystemTime>,
 }
@@ -30,27 +43,113 @@ pub(super) struct Reported {
     pub(super) breakout: bool,
     /// The internal id of the meeting that it is a breakout of.
     pub(super) parent: Option<String>,
-    /// The element itself, under the tenant's id where that can be told from the node's.
-    pub(super) entry: Bytes,
+    /// The element itself, under the tenant's id where that can be told from the node's. `None`: it is unreadable.
+    pub(super) entry: Option<Bytes>,
+}
+
+/// What a report says of one meeting.
+pub(super) enum Word<'a> {
+    Runs(&'a Reported),
+    Ended,
+    /// The list leaves it open.
+    Open,
 }
 
 impl Report {
-    /// Reads a list of meetings. Anything else that a node may say, be it in a document, is no report: nothing ended by it.
+    /// Reads a list of meetings.
+    ///
+    /// # Errors
+    /// It is no list. Nothing ended by it.
     pub(super) fn read(document: &Bytes, asked_at: SystemTime) -> Result<Self, String> {
-        let unreadable = |error: XmlError| error.to_string();
-        let outcome = xml::outcome(document).map_err(unreadable)?;
-        let list = xml::elements(document, &["response", "meetings"]).map_err(unreadable)?;
-        if !outcome.is_success() || list.is_empty() {
-            return Err("it is no list of meetings".to_owned());
+        match Self::read_whole(document, asked_at) {
+            Ok(report) => report.ok_or_else(|| "it is no list of meetings".to_owned()),
+            Err(error) => Self::read_pieces(document, asked_at, &error).ok_or_else(|| error.to_string()),
         }
-        let entries = xml::elements(document, &["response", "meetings", "meeting"]).map_err(unreadable)?;
-        let read = entries.iter().filter_map(|entry| Reported::read(entry).transpose());
-        Ok(Self { meetings: read.collect::<Result<_, _>>().map_err(unreadable)?, ..Self::empty(asked_at) })
     }
 
-    /// A node of which nothing is known.
+    fn read_whole(document: &Bytes, asked_at: SystemTime) -> Result<Option<Self>, XmlError> {
+        let outcome = xml::outcome(document)?;
+        let list = xml::elements(document, &["response", "meetings"])?;
+        if !outcome.is_success() || list.is_empty() {
+            return Ok(None);
+        }
+        let entries = xml::elements(document, &["response", "meetings", "meeting"])?;
+        let read = entries.iter().filter_map(Reported::read);
+        let meetings = read.map(|(id, reported)| (id, Arc::new(reported))).collect();
+        Ok(Some(Self { meetings, ..Self::empty(asked_at) }))
+    }
+
+    fn read_pieces(document: &Bytes, asked_at: SystemTime, error: &XmlError) -> Option<Self> {
+        let xml::Pieces { entries, is_whole } = xml::pieces(document)?;
+        let read: Vec<_> = entries.iter().map(Reported::read).collect();
+        let is_complete = is_whole && read.iter().all(Option::is_some);
+        let meetings: HashMap<_, _> = read.into_iter().flatten().map(|(id, one)| (id, Arc::new(one))).collect();
+        let readable = meetings.values().filter(|one| one.entry.is_some()).count();
+        let unreadable = entries.len() - readable;
+        let flaw = if is_whole {
+            format!("{unreadable} of {} meetings in its list cannot be read: {error}", entries.len())
+        } else {
+            format!("its list of meetings is cut short after {readable} of them: {error}")
+        };
+        Some(Self { meetings, is_whole, is_complete, flaw: Some(flaw), ..Self::empty(asked_at) })
+    }
+
+    /// A node without meetings.
     pub(super) fn empty(asked_at: SystemTime) -> Self {
-        Self { asked_at, meetings: HashMap::new(), confirmed_at: Mutex::new(asked_at) }
+        Self {
+            asked_at,
+            meetings: HashMap::new(),
+            gone: HashSet::new(),
+            inherited: HashSet::new(),
+            is_whole: true,
+            is_complete: true,
+            flaw: None,
+            confirmed_at: Mutex::new(asked_at),
+        }
+    }
+
+    /// A node that gave no list: every meeting is left open.
+    pub(super) fn open(asked_at: SystemTime) -> Self {
+        Self { is_whole: false, is_complete: false, ..Self::empty(asked_at) }
+    }
+
+    /// What it says of a meeting.
+    pub(super) fn word(&self, id: &ScopedId) -> Word<'_> {
+        match self.meetings.get(id) {
+            Some(reported) => Word::Runs(reported),
+            None if self.is_complete || self.gone.contains(id) => Word::Ended,
+            None => Word::Open,
+        }
+    }
+
+    /// Why some of it could not be read.
+    pub(super) fn flaw(&self) -> Option<&str> {
+        self.flaw.as_deref()
+    }
+
+    /// The node was asked for one meeting, and runs it.
+    pub(super) fn add(&mut self, id: ScopedId, reported: Reported) {
+        self.meetings.insert(id, Arc::new(reported));
+    }
+
+    /// The node was asked for one meeting, and does not run it.
+    pub(super) fn add_gone(&mut self, id: ScopedId) {
+        self.gone.insert(id);
+    }
+
+    /// Takes over from an earlier report what this one leaves open.
+    pub(super) fn inherit(&mut self, before: &Self) {
+        for (id, reported) in &before.meetings {
+            if matches!(self.word(id), Word::Open) {
+                self.meetings.insert(id.clone(), Arc::clone(reported));
+                self.inherited.insert(id.clone());
+            }
+        }
+    }
+
+    /// What it says itself of a meeting that runs, and no earlier report.
+    pub(super) fn own(&self, id: &ScopedId) -> Option<&Reported> {
+        self.meetings.get(id).filter(|_| !self.inherited.contains(id)).map(Arc::as_ref)
     }
 
     /// The node was asked then, and said the same.
@@ -71,8 +170,8 @@ impl Report {
 }
 
 impl Reported {
-    /// Reads one entry. `None`: it does not say which meeting it is.
-    fn read(entry: &Bytes) -> Result<Option<(ScopedId, Self)>, XmlError> {
+    /// Reads one entry as far as it can be read. `None`: it does not say which meeting it is.
+    pub(super) fn read(entry: &Bytes) -> Option<(ScopedId, Self)> {
         let names = [
             "meetingID",
             "internalMeetingID",
@@ -83,8 +182,8 @@ impl Reported {
             "isBreakout",
             "parentMeetingID",
         ];
-        let [id, internal_id, create_time, people, video, running, breakout, parent] = xml::fields(entry, names)?;
-        let Some(id) = id.filter(|id| !id.is_empty()).map(|id| ScopedId::verbatim(&id)) else { return Ok(None) };
+        let [id, internal_id, create_time, people, video, running, breakout, parent] = xml::legible(entry, names);
+        let id = id.filter(|id| !id.is_empty()).map(|id| ScopedId::verbatim(&id))?;
         let create_time = create_time.and_then(|time| time.trim().parse().ok()).unwrap_or_default();
         let born = Born { internal_id: internal_id.unwrap_or_default(), create_time, entry: None };
         let attendees = people.map_or(0, |people| count(&people));
@@ -96,17 +195,17 @@ impl Reported {
             breakout: breakout.as_deref() == Some("true"),
             parent: parent.filter(|_| breakout.as_deref() == Some("true")),
             entry: match id.decode() {
-                Some((_, tenants)) => under_tenants_id(entry, &id, tenants.as_ref())?,
+                Some((_, tenants)) => under_tenants_id(entry, &id, tenants.as_ref()).ok(),
                 // A slice would keep the whole report in memory.
-                None => Bytes::copy_from_slice(entry),
+                None => xml::well_formed(entry).is_ok().then(|| Bytes::copy_from_slice(entry)),
             },
         };
-        Ok(Some((id, reported)))
+        Some((id, reported))
     }
 
     /// The frontend that the meeting's metadata names, as `meta-frontend` writes it.
     pub(super) fn frontend_key(&self) -> Option<String> {
-        let found = xml::elements(&self.entry, &["meeting", "metadata"]).ok()?.pop()?;
+        let found = xml::elements(self.entry.as_ref()?, &["meeting", "metadata"]).ok()?.pop()?;
         let [key] = xml::fields(&found, ["b3s-frontend"]).ok()?;
         key
     }
@@ -160,6 +259,55 @@ mod tests {
     }
 
     #[test]
+    fn an_unreadable_meeting_spoils_no_other_and_is_counted() {
+        let report = report(
+            "<response><returncode>SUCCESS</returncode><meetings>\
+            <meeting><meetingID>a</meetingID><participantCount>3</participantCount></meeting>\
+            <meeting><meetingID>b</meetingID><internalMeetingID>b-1</internalMeetingID>\
+            <participantCount>4</participantCount><x y>1</x y></meeting></meetings></response>",
+        )
+        .unwrap();
+        let spoiled = &report.meetings[&ScopedId::verbatim("b")];
+        assert_eq!((spoiled.born.internal_id.as_str(), spoiled.entry.is_none()), ("b-1", true));
+        assert_eq!((report.attendees(), report.is_whole), (7, true));
+        assert!(
+            report.flaw().unwrap().starts_with("1 of 2 meetings in its list cannot be read"),
+            "{:?}",
+            report.flaw()
+        );
+        assert!(
+            matches!(report.word(&ScopedId::verbatim("c")), Word::Ended),
+            "both entries say which meeting they are"
+        );
+    }
+
+    #[test]
+    fn what_a_list_leaves_open_has_not_ended() {
+        let head = "<response><returncode>SUCCESS</returncode><meetings><meeting><meetingID>a</meetingID></meeting>";
+        for tail in ["<meeting><meetingName>b</x y>", "<meeting><meetingID>b</meetingID>", "<mee", "</meetings>", ""] {
+            let cut = Report::read(&Bytes::from(format!("{head}{tail}")), SystemTime::UNIX_EPOCH).unwrap();
+            assert!(matches!(cut.word(&ScopedId::verbatim("a")), Word::Runs(_)), "{tail}");
+            assert!(matches!(cut.word(&ScopedId::verbatim("c")), Word::Open) && !cut.is_whole, "{tail}");
+        }
+        let nameless = format!("{head}<meeting><x y>1</x y></meeting></meetings></response>");
+        let nameless = Report::read(&Bytes::from(nameless), SystemTime::UNIX_EPOCH).unwrap();
+        assert!(matches!(nameless.word(&ScopedId::verbatim("c")), Word::Open) && nameless.is_whole);
+    }
+
+    #[test]
+    fn a_report_inherits_what_it_leaves_open() {
+        let before = report(
+            "<response><returncode>SUCCESS</returncode><meetings><meeting><meetingID>a</meetingID>\
+            <participantCount>3</participantCount></meeting><meeting><meetingID>b</meetingID></meeting></meetings></response>",
+        );
+        let mut open = Report::open(SystemTime::UNIX_EPOCH);
+        open.add_gone(ScopedId::verbatim("b"));
+        open.inherit(&before.unwrap());
+        assert_eq!((open.attendees(), open.meetings.len()), (3, 1));
+        assert!(open.own(&ScopedId::verbatim("a")).is_none(), "it is as old as before");
+    }
+
+    #[test]
     fn entries_stand_under_the_tenants_id_and_lose_nothing() {
         let report = report(
             "<response><returncode>SUCCESS</returncode><meetings><meeting>\
@@ -168,7 +316,8 @@ mod tests {
         )
         .unwrap();
         let (_, reported) = report.meetings.iter().next().unwrap();
-        assert!(reported.entry.starts_with(b"<meeting><meetingID>m 1</meetingID><new a='1'>&amp;</new>"));
+        let entry = reported.entry.as_ref().unwrap();
+        assert!(entry.starts_with(b"<meeting><meetingID>m 1</meetingID><new a='1'>&amp;</new>"));
         assert_eq!(reported.frontend_key().as_deref(), Some("fe1"));
     }
 }

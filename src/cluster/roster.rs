@@ -67,6 +67,10 @@ impl Roster {
         self.frontends.get(key)
     }
 
+    pub(super) fn frontend_of(&self, id: FrontendId) -> Option<&Arc<Frontend>> {
+        self.frontends.values().find(|frontend| frontend.id == id)
+    }
+
     pub(super) fn frontends(&self) -> impl Iterator<Item = &Frontend> {
         self.frontends.values().map(|frontend| &**frontend)
     }

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod fresh;
+mod oddities;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,7 @@ use dashmap::mapref::entry::Entry;
 use tokio::sync::Notify;
 
 pub(super) use crowd::Crowd;
+pub(super) use oddities::Oddities;
 
 use super::presence::Present;
 use super::report::{Report, under_tenants_id};
@@ -181,9 +183,10 @@ impl View {
     }
 
     /// Takes in what a node said, unless something newer is known.
-    pub(super) fn take_report(&self, backend: &Backend, report: Report) -> Arc<Report> {
+    pub(super) fn take_report(&self, backend: &Backend, mut report: Report) -> Arc<Report> {
         let mut kept = self.reports.entry(backend.id).or_insert_with(|| Arc::new(Report::empty(report.asked_at)));
         if kept.asked_at <= report.asked_at {
+            report.inherit(&kept);
             *kept = Arc::new(report);
         }
         let newest = Arc::clone(&kept);
@@ -202,7 +205,7 @@ impl View {
     pub(super) fn reported_entry(&self, backend: BackendId, meeting: &NodeMeeting) -> Option<Bytes> {
         let report = self.reports.get(&backend).map(|report| Arc::clone(&report))?;
         let reported = report.meetings.get(meeting.id.as_str())?;
-        (reported.born.internal_id == meeting.internal_id).then(|| reported.entry.clone())
+        reported.entry.clone().filter(|_| reported.born.internal_id == meeting.internal_id)
     }
 
     /// What a list says of a meeting: what its node's agent says and its node reported of this very meeting, else what its
@@ -214,7 +217,8 @@ impl View {
         let report = self.reports.get(&meeting.backend).map(|report| Arc::clone(&report));
         let reported = report.as_ref().and_then(|report| report.meetings.get(&meeting.id));
         let reported = reported.filter(|one| Some(&one.born.internal_id) == meeting.internal_id.as_ref());
-        let entry = reported.map(|one| &one.entry).or(meeting.entry.as_ref())?.clone();
+        let reported = reported.and_then(|one| one.entry.as_ref());
+        let entry = reported.or(meeting.entry.as_ref())?.clone();
         Self::told(meeting, entry, reported.is_some())
     }
 

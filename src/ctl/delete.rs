@@ -57,7 +57,7 @@ impl DeleteBackend {
         let (api, console) = (context.api().await?, &context.console);
         let backend = find_backend(&api, &self.host).await?;
         let host = &backend.bbb.host;
-        let is_well = matches!(backend.node_state, NodeState::Ready | NodeState::Init);
+        let is_well = matches!(backend.node_state, NodeState::Ready | NodeState::Degraded | NodeState::Init);
         let at_once = self.force || !is_well;
         if dry {
             let how = if at_once { "delete backend" } else { "mark backend for decommissioning" };

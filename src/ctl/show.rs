@@ -120,7 +120,7 @@ fn block(backend: &Backend) -> String {
     let Backend { node_state: node, admin_state: wanted, .. } = backend;
     let ratio = if *meetings == 0 { 0.0 } else { f64::from(*attendees) / f64::from(*meetings) };
     let error = match (&backend.last_error, node) {
-        (Some(error), NodeState::Error) => format!("  LastError:\t {error}\n"),
+        (Some(error), NodeState::Error | NodeState::Degraded) => format!("  LastError:\t {error}\n"),
         _ => String::new(),
     };
     format!(

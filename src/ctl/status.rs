@@ -19,7 +19,7 @@ impl Status {
         let cluster = context.api().await?.cluster().await?;
         let head = ["server", "state", "heard of", "version", "pipeline", "problems"];
         let servers = table(&head, cluster.servers.iter().map(server));
-        let head = ["backend", "wanted", "node", "agent", "latency", "meetings", "people", "not used because"];
+        let head = ["backend", "wanted", "node", "agent", "latency", "meetings", "people", "remarks"];
         let backends = table(&head, cluster.backends.iter().map(backend));
         context.console.report(format_args!("{servers}\n\n{backends}"), &cluster)
     }
@@ -50,7 +50,7 @@ fn backend(backend: &BackendReport) -> Vec<String> {
         go_duration(backend.latency / 1_000_000 * 1_000_000),
         backend.meetings.to_string(),
         backend.attendees.to_string(),
-        said(backend.reason.as_deref().unwrap_or_default()),
+        said(&backend.reason.iter().chain(&backend.remarks).map(String::as_str).collect::<Vec<_>>().join("; ")),
     ]
 }
 

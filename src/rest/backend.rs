@@ -74,9 +74,11 @@ pub struct BackendSettings {
 pub enum NodeState {
     /// It was not asked yet.
     Init,
-    /// It answers.
+    /// It answers and lists its meetings.
     Ready,
-    /// It does not, or not as a BBB node would.
+    /// It answers as BBB does, and its list of meetings cannot be used: its meetings stay, and new ones go elsewhere.
+    Degraded,
+    /// It does not answer, or not as BBB does.
     Error,
     /// Not written by this server, and kept because the original has it.
     Stopped,

@@ -55,6 +55,9 @@ pub struct BackendReport {
     pub node_state: NodeState,
     /// Why it takes no new meetings. `null`: it takes them.
     pub reason: Option<String>,
+    /// What else an operator should look at, a sentence each.
+    #[serde(default)]
+    pub remarks: Vec<String>,
     /// Seconds since its agent was last heard of. `null`: it has none.
     pub heartbeat_age: Option<f64>,
     /// How busy its processors are by the agent's word, from 0 to 1.

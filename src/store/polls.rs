@@ -101,7 +101,8 @@ impl Store {
             FROM due WHERE status.backend_id = due.backend_id
             RETURNING status.backend_id, CASE WHEN forgotten THEN 'init' ELSE node_state END AS node_state,
                 CASE WHEN forgotten THEN 0 ELSE misses END AS misses,
-                CASE WHEN forgotten THEN 0 ELSE answers END AS answers, report_digest, lease, now() AS asked_at";
+                CASE WHEN forgotten THEN 0 ELSE answers END AS answers,
+                CASE WHEN forgotten THEN 0 ELSE unlisted END AS unlisted, report_digest, lease, now() AS asked_at";
         let rows = self.rows("take polls", sql, &[&i64::from(most), &lease.as_secs_f64(), &server]).await?;
         Ok(readable(&rows, poll))
     }
@@ -115,7 +116,7 @@ impl Store {
         let sql = "UPDATE backend_status SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2),
                 polled_until = now() + make_interval(secs => $2), polled_by = $3
             WHERE backend_id = (SELECT id FROM backends WHERE id = $1 AND enabled_at IS NOT NULL)
-            RETURNING backend_id, node_state, misses, answers, report_digest, lease, now() AS asked_at";
+            RETURNING backend_id, node_state, misses, answers, unlisted, report_digest, lease, now() AS asked_at";
         let row = self.row("take a poll", sql, &[&id.0, &lease.as_secs_f64(), &server]).await?;
         row.as_ref().map(poll).transpose()
     }
@@ -154,7 +155,7 @@ impl Store {
     /// Any [`StoreError`] of the database.
     pub async fn record_poll(&self, poll: &Poll, outcome: &PollOutcome<'_>) -> Result<Option<i64>, StoreError> {
         // The row's lock is what makes seq gapless: a second server waits here for the first one's commit.
-        let sql = "UPDATE backend_status SET node_state = $3, misses = $4, answers = $5, last_error = $6,
+        let sql = "UPDATE backend_status SET node_state = $3, misses = $4, answers = $5, unlisted = $13, last_error = $6,
                 latency_ns = $7, attendees = $8, seq = seq + 1, polled_until = NULL, seen_at = now(),
                 poll_due = now() + make_interval(secs => CASE WHEN hastened_at >= $10 THEN least($9::float8, 1) ELSE $9 END),
                 synced_at = CASE WHEN $5 > 0 THEN now() ELSE synced_at END,
@@ -162,13 +163,14 @@ impl Store {
                 report = coalesce($11, report), report_digest = coalesce($12, report_digest),
                 report_seq = CASE WHEN $11::bytea IS NULL THEN report_seq ELSE seq + 1 END
             WHERE backend_id = $1 AND lease = $2 RETURNING seq";
-        let Health { state, misses, answers } = outcome.health;
+        let Health { state, misses, answers, unlisted } = outcome.health;
         let count = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
         let latency = i64::try_from(outcome.latency.as_nanos()).unwrap_or(i64::MAX);
         let (report, digest) = outcome.report.unzip();
         let (state, next) = (spelling(state), outcome.next.as_secs_f64());
-        let (misses, answers, attendees) = (count(misses), count(answers), count(outcome.attendees));
-        let params: [&(dyn ToSql + Sync); 12] = [
+        let (misses, answers, unlisted) = (count(misses), count(answers), count(unlisted));
+        let attendees = count(outcome.attendees);
+        let params: [&(dyn ToSql + Sync); 13] = [
             &poll.backend.0,
             &poll.lease,
             &state,
@@ -181,6 +183,7 @@ impl Store {
             &poll.asked_at,
             &report,
             &digest,
+            &unlisted,
         ];
         let row = self.row("record a poll", sql, &params).await?;
         row.map(|row| column(TABLE, &row, "seq")).transpose()
@@ -209,8 +212,8 @@ impl Store {
     /// Any [`StoreError`] of the database.
     pub async fn statuses_since(&self, known: &[(BackendId, i64)]) -> Result<Vec<BackendStatus>, StoreError> {
         let sql =
-            "SELECT backend_id, node_state, misses, answers, last_error, latency_ns, attendees, status.seq, asked_at,
-                cpu, memory, (seen_at < now() - interval '40 seconds') IS NOT FALSE AS stale,
+            "SELECT backend_id, node_state, misses, answers, unlisted, last_error, latency_ns, attendees, status.seq,
+                asked_at, cpu, memory, (seen_at < now() - interval '40 seconds') IS NOT FALSE AS stale,
                 extract(epoch FROM now() - synced_at)::float8 AS age,
                 extract(epoch FROM now() - heartbeat)::float8 AS silence,
                 extract(epoch FROM now() - told_at)::float8 AS told,
@@ -235,7 +238,12 @@ fn poll(row: &Row) -> Result<Poll, StoreError> {
 
 fn health(row: &Row) -> Result<Health, StoreError> {
     let count = |name| column::<i32>(TABLE, row, name).map(i32::unsigned_abs);
-    Ok(Health { state: word(TABLE, row, "node_state")?, misses: count("misses")?, answers: count("answers")? })
+    Ok(Health {
+        state: word(TABLE, row, "node_state")?,
+        misses: count("misses")?,
+        answers: count("answers")?,
+        unlisted: count("unlisted")?,
+    })
 }
 
 fn status(row: &Row) -> Result<BackendStatus, StoreError> {

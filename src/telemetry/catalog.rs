@@ -73,6 +73,12 @@ catalog! {
         "Whether new meetings may be placed there.";
     Figure BACKEND_REFUSAL = "b3scale_backend_refusal" [backend, reason]
         "Why no new meeting may be placed there: 1 for the reason, absent where there is none.";
+    Figure BACKEND_UNREADABLE_MEETINGS = "b3scale_backend_unreadable_meetings" [backend]
+        "Meetings of the node's last list whose entries cannot be read.";
+    Figure BACKEND_STRAY_MEETINGS = "b3scale_backend_stray_meetings" [backend]
+        "Meetings of the node's last list that belong to no frontend.";
+    Figure BACKEND_OCCUPIED_COPIES = "b3scale_backend_occupied_copies" [backend]
+        "Meetings of the node's last list with people in them that live on another node.";
     Figure BACKEND_LOAD = "b3scale_backend_load" [backend]
         "What new meetings are placed by: attendees there and to be expected, on a node whose factor is 1.";
     Figure BACKEND_MEETINGS = "b3scale_backend_meetings" [backend]

@@ -88,19 +88,42 @@ async fn breakouts_belong_to_their_parents_frontend_and_can_be_called() {
     cluster.call(CallKind::End, &format!("meetingID={room}")).await.success();
 }
 
-#[tokio::test]
-async fn a_meeting_that_nobody_knows_is_found_on_its_node() {
-    let cluster = TestCluster::start().await;
-    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
-    cluster
-        .database
-        .execute("DELETE FROM meetings; DELETE FROM meeting_history; SELECT pg_notify('b3scale', 'meeting:x')")
-        .await;
+/// Takes the meeting `m1` out of the database, lets another server ask the nodes, and says whether it found it.
+async fn is_found_after(cluster: &TestCluster, loss: &str) -> bool {
+    cluster.database.execute(&format!("{loss}; SELECT pg_notify('b3scale', 'meeting:x')")).await;
     let other = cluster.another_server().await;
     assert!(other.known(scoped("m1").as_ref()).is_none());
     other.look_round().await;
-    assert!(other.known(scoped("m1").as_ref()).is_some_and(|found| found.meeting_id == MeetingId::new("m1")));
+    let is_found = other.known(scoped("m1").as_ref()).is_some_and(|found| found.meeting_id == MeetingId::new("m1"));
     other.stop();
+    is_found
+}
+
+#[tokio::test]
+async fn a_meeting_that_the_database_lost_is_found_on_its_node() {
+    let cluster = TestCluster::start().await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    assert!(is_found_after(&cluster, "DELETE FROM meetings").await);
+}
+
+/// A node, or a stolen token of its agent, could report the id of any tenant.
+#[tokio::test]
+async fn a_meeting_that_nothing_explains_is_a_stray_that_operators_see() {
+    let cluster = TestCluster::start().await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    let home = cluster.homes("Lesson")[0];
+    assert!(!is_found_after(&cluster, "DELETE FROM meetings; DELETE FROM meeting_history").await);
+    cluster.until("the server knows it no more", || cluster.cluster.known(scoped("m1").as_ref()).is_none()).await;
+    let remarks = cluster.cluster.remarks(cluster.backends[home].id);
+    assert_eq!(remarks, ["1 meeting of no frontend runs there"]);
+}
+
+#[tokio::test]
+async fn a_meeting_is_found_only_where_its_frontend_may_have_meetings() {
+    let cluster = TestCluster::start().await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    cluster.frontend("school", |settings| settings.required_tags = ["eu"].iter().collect()).await;
+    assert!(!is_found_after(&cluster, "DELETE FROM meetings").await);
 }
 
 #[tokio::test]

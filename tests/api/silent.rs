@@ -77,10 +77,17 @@ async fn a_node_that_is_waited_for_holds_no_connection_to_the_database() {
 
 /// A cluster whose calls end only by a probe or with their node: every other limit is longer than any test.
 async fn probing(nodes: usize) -> TestCluster {
-    let (soon, never) = (Duration::from_millis(100), Duration::from_secs(3600));
-    let patience = Patience { first_byte: soon, probe: soon };
+    probing_after(SOON, nodes).await
+}
+
+const SOON: Duration = Duration::from_millis(100);
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// The same, and nodes are probed that late.
+async fn probing_after(first_byte: Duration, nodes: usize) -> TestCluster {
+    let patience = Patience { first_byte, probe: SOON };
     let upstream =
-        UpstreamSettings { create: never, answer: never, stall: soon, patience, ..UpstreamSettings::default() };
+        UpstreamSettings { create: NEVER, answer: NEVER, stall: SOON, patience, ..UpstreamSettings::default() };
     TestCluster::with(ClusterOptions { nodes, upstream, ..ClusterOptions::default() }).await
 }
 
@@ -137,14 +144,14 @@ async fn all_calls_that_wait_for_a_node_share_one_probe_and_are_cut_by_it() {
 
 #[tokio::test]
 async fn calls_that_wait_for_a_node_are_cut_when_another_server_finds_it_lost() {
-    let cluster = probing(1).await;
+    let cluster = probing_after(NEVER, 1).await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     cluster.nodes[0].misbehave_on("getMeetingInfo", Misbehaviour::Stall);
     let waiting = cluster.call(CallKind::GetMeetingInfo, "meetingID=m1");
     let losing = async {
         let asked = |node: &b3scale::node::NodeState| node.calls().any(|call| call.call == "getMeetingInfo");
         cluster.until_node(0, "the node is asked", asked).await;
-        cluster.nodes[0].misbehave_on("getMeetings", Misbehaviour::CutConnection);
+        cluster.nodes[0].misbehave(Misbehaviour::CutConnection);
         let other = cluster.another_server().await;
         for _ in 0..3 {
             other.look_round().await;

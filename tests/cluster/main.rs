@@ -1,6 +1,7 @@
 //! The cluster as it is kept: the store on a real PostgreSQL.
 
 mod commands;
+mod copies;
 mod feed;
 mod fixture;
 mod import;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use b3scale::store::{Claim, MeetingCopy, Move, Release, Store, Ticket};
+use b3scale::store::{Claim, MeetingCopy, Move, NewMeeting, Release, Store, Ticket};
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
-use b3scale_middleware::cluster::MeetingState;
+use b3scale_middleware::cluster::{MeetingState, Size};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, born, scoped};
+use crate::fixture::{Fixture, born, new_frontend, scoped};
 
 #[tokio::test]
 async fn a_claim_gives_a_place_and_the_next_one_finds_it() {
@@ -314,7 +314,7 @@ async fn a_claim_does_not_move_to_where_a_copy_is_being_ended_and_spares_any_oth
     for (name, ending) in [("taken", true), ("spared", false)] {
         let first = cluster.won(name).await;
         assert!(cluster.released(&first, true).await);
-        let copy = MeetingCopy { id: scoped(name), backend: cluster.a, attempt: 1 };
+        let copy = MeetingCopy { id: scoped(name), backend: cluster.a, attempt: 1, doomed: false };
         assert!(!ending || cluster.store.take_copy(&copy).await.unwrap());
         let Claim::Won(held) = cluster.claim(name, cluster.b).await else { panic!("nobody has it") };
         let moved = cluster.moved(&held, cluster.a, false).await;
@@ -520,27 +520,65 @@ async fn a_create_that_comes_to_nothing_leaves_a_lost_meeting_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_meeting_that_nobody_knows_is_adopted_unless_it_is_a_copy_or_has_just_ended() {
+async fn a_meeting_that_was_forgotten_is_adopted_unless_it_is_a_copy_or_has_just_ended() {
     let cluster = Fixture::new().await;
     let before = SystemTime::now() - Duration::from_secs(60);
-    let (id, name) = (scoped("algebra"), MeetingId::new("algebra"));
-    let adopt = async |internal, asked_at| {
-        let new = cluster.new_meeting(&id, &name, cluster.a);
-        cluster.store.adopt_meeting(new, &born(internal, 1_700_000_000_000), asked_at).await.unwrap()
-    };
-    let adopted = adopt("first", before).await.expect("nobody knows it");
-    assert_eq!((adopted.state, adopted.internal_id.as_deref()), (MeetingState::Live, Some("first")));
-    assert_eq!(adopted.placed_at, SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
-    assert_eq!(adopt("first", before).await, None, "it is known");
-    assert!(cluster.store.forget_meeting(&adopted).await.unwrap());
-    assert_eq!(adopt("first", before).await, None, "the node was asked before it ended");
     let after = SystemTime::now() + Duration::from_secs(60);
-    let again = adopt("first", after).await.expect("it runs all the same");
+    let (id, name) = (scoped("algebra"), MeetingId::new("algebra"));
+    let adopt = async |asked_at| {
+        let new = cluster.new_meeting(&id, &name, cluster.a);
+        cluster.store.adopt_meeting(new, &born("internal-algebra", 1_700_000_000_000), asked_at).await.unwrap()
+    };
+    let live = cluster.live("algebra").await;
+    assert_eq!(adopt(after).await, None, "it is known");
+    assert!(cluster.store.forget_meeting(&live).await.unwrap());
+    assert_eq!(adopt(before).await, None, "the node was asked before it ended");
+    let again = adopt(after).await.expect("it runs all the same");
+    assert_eq!((again.state, again.internal_id.as_deref()), (MeetingState::Live, Some("internal-algebra")));
+    assert_eq!(again.placed_at, SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
     assert!(cluster.store.forget_meeting(&again).await.unwrap());
     let held = cluster.won("algebra").await;
-    assert_eq!(adopt("second", after).await, None, "it is being created");
+    assert_eq!(adopt(after).await, None, "it is being created");
     assert!(cluster.released(&held, true).await);
-    assert_eq!(adopt("second", after).await, None, "a copy is never adopted");
+    assert_eq!(adopt(after).await, None, "a copy is never adopted");
+}
+
+/// A node, or a stolen token of its agent, may report any id.
+#[tokio::test]
+async fn a_meeting_that_nothing_explains_is_not_adopted() {
+    let cluster = Fixture::new().await;
+    let (id, name) = (scoped("algebra"), MeetingId::new("algebra"));
+    let after = SystemTime::now() + Duration::from_secs(60);
+    let other = cluster.store.record_frontend(&new_frontend("other")).await.unwrap().id;
+    let adopt = async |backend, frontend, internal: &str, breakout| {
+        let size = Size { breakout, ..Size::default() };
+        let new = NewMeeting { frontend, size, ..cluster.new_meeting(&id, &name, backend) };
+        cluster.store.adopt_meeting(new, &born(internal, 1), after).await.unwrap()
+    };
+    assert_eq!(adopt(cluster.a, cluster.frontend, "made-up", false).await, None, "no create of ours explains it");
+    let live = cluster.live("algebra").await;
+    assert!(cluster.store.forget_meeting(&live).await.unwrap());
+    assert_eq!(
+        adopt(cluster.a, cluster.frontend, "made-up", false).await,
+        None,
+        "that is not the one that was created"
+    );
+    assert_eq!(adopt(cluster.b, cluster.frontend, "internal-algebra", false).await, None, "it never ran there");
+    assert_eq!(adopt(cluster.a, other, "internal-algebra", false).await, None, "it is another frontend's");
+    assert_eq!(adopt(cluster.a, other, "breakout", true).await, None, "not as a breakout either");
+    adopt(cluster.a, cluster.frontend, "internal-algebra", false).await.expect("it is the very meeting");
+}
+
+#[tokio::test]
+async fn a_lost_meeting_is_not_adopted_for_another_frontend() {
+    let cluster = Fixture::new().await;
+    cluster.live("algebra").await;
+    cluster.store.detach_meetings(cluster.a).await.unwrap();
+    let (id, name) = (scoped("algebra"), MeetingId::new("algebra"));
+    let frontend = cluster.store.record_frontend(&new_frontend("other")).await.unwrap().id;
+    let new = NewMeeting { frontend, ..cluster.new_meeting(&id, &name, cluster.b) };
+    let adopted = cluster.store.adopt_meeting(new, &born("internal-algebra", 1), SystemTime::now()).await.unwrap();
+    assert_eq!(adopted, None);
 }
 
 #[tokio::test]

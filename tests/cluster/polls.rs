@@ -62,7 +62,7 @@ async fn a_node_that_is_not_enabled_is_asked_only_while_it_has_meetings() {
 #[tokio::test]
 async fn a_node_that_was_down_and_forgotten_is_up_with_its_first_answer() {
     let cluster = Fixture::new().await;
-    let down = Health { state: NodeState::Error, misses: 3, answers: 0 };
+    let down = Health { state: NodeState::Error, misses: 3, answers: 0, unlisted: 0 };
     let poll = async || cluster.store.take_polls(1, Duration::ZERO, SERVER).await.unwrap().remove(0);
     let first = poll().await;
     let outcome = PollOutcome { health: down, next: Duration::ZERO, ..answered(&first) };

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::events::{Event, Events};
 use super::{Writer, XmlError, fields, is_name};
 use crate::bbb::Params;
 
@@ -18,6 +19,9 @@ const REPEATED: [&str; 10] = [
     "duration",
     "hasUserJoined",
 ];
+
+/// What an answer says of the call, and not of its meeting.
+const OUTCOME: [&str; 3] = ["returncode", "messageKey", "message"];
 
 /// What nobody has done yet in a meeting that has just been made.
 const COUNTS: [&str; 4] = ["participantCount", "listenerCount", "voiceParticipantCount", "videoCount"];
@@ -44,6 +48,29 @@ pub fn entry_of_create(answer: &[u8], params: &Params) -> Result<Bytes, XmlError
     entry = entry.field("maxUsers", params.first("maxParticipants").unwrap_or("0")).field("moderatorCount", "0");
     entry = metadata(entry.open("attendees").close().open("metadata"), params).close();
     Ok(entry.field("isBreakout", is_true("isBreakout")).finish())
+}
+
+/// Writes the `meeting` element that a node would list, of its answer to getMeetingInfo: all that is in it but the outcome.
+///
+/// # Errors
+///
+/// The answer is not well-formed and complete.
+pub fn entry_of_info(answer: &Bytes) -> Result<Bytes, XmlError> {
+    let mut entry = b"<meeting>".to_vec();
+    let mut start = 0;
+    let mut events = Events::new(answer)?;
+    while let Some(event) = events.next()? {
+        if events.path().depth() != 2 || OUTCOME.contains(&events.path().last()) {
+            continue;
+        }
+        match event {
+            Event::Open => start = events.span().start,
+            Event::Close => entry.extend_from_slice(&answer[start..events.span().end]),
+            Event::Text(_) => {}
+        }
+    }
+    entry.extend_from_slice(b"</meeting>");
+    Ok(entry.into())
 }
 
 /// BBB keeps metadata under lower-case names. One that cannot be the name of an element is left to the node.
@@ -93,6 +120,17 @@ mod tests {
              <attendees></attendees><metadata><origin>&lt;school&gt;</origin></metadata>\
              <isBreakout>false</isBreakout></meeting>"
         );
+    }
+
+    #[test]
+    fn an_answer_about_one_meeting_is_its_entry_without_the_outcome() {
+        let answer = Bytes::from_static(
+            b"<response>\n<returncode>SUCCESS</returncode><meetingID>m</meetingID><message/>\
+              <attendees><attendee><message>kept</message></attendee></attendees>\n<messageKey></messageKey></response>",
+        );
+        let entry = entry_of_info(&answer).expect("the answer is well-formed");
+        let attendees = "<attendees><attendee><message>kept</message></attendee></attendees>";
+        assert_eq!(entry, format!("<meeting><meetingID>m</meetingID>{attendees}</meeting>"));
     }
 
     #[test]

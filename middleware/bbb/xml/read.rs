@@ -132,31 +132,55 @@ pub fn children(xml: &[u8], path: &[&str]) -> Result<Vec<(String, String)>, XmlE
     Ok(found)
 }
 
+/// Reads the text of children of the root as far as the document can be read. Of an element that is not complete there is none.
+pub fn legible<const N: usize>(xml: &[u8], names: [&str; N]) -> [Option<String>; N] {
+    let whole = std::str::from_utf8(xml).map_or_else(|error| error.valid_up_to(), str::len);
+    let place = |path: &Path<'_>| (path.depth() == 2).then(|| names.iter().position(|name| *name == path.last()))?;
+    let mut texts = [const { None }; N];
+    // What comes after an error is passed over, and what came before it stands.
+    let _ = read_texts(&xml[..whole], place, &mut texts);
+    texts
+}
+
 /// The text of the first element that `place` gives each index to.
 fn first_texts<const N: usize>(
     xml: &[u8],
-    mut place: impl FnMut(&Path<'_>) -> Option<usize>,
+    place: impl FnMut(&Path<'_>) -> Option<usize>,
 ) -> Result<[Option<String>; N], XmlError> {
     let mut texts = [const { None }; N];
-    let mut wanted: Option<(usize, &mut String)> = None;
+    read_texts(xml, place, &mut texts)?;
+    Ok(texts)
+}
+
+/// Fills `texts` with each text that is complete, up to the end or an error.
+fn read_texts(
+    xml: &[u8],
+    mut place: impl FnMut(&Path<'_>) -> Option<usize>,
+    texts: &mut [Option<String>],
+) -> Result<(), XmlError> {
+    let mut wanted: Option<(usize, usize, String)> = None;
     let mut events = Events::new(xml)?;
     while let Some(event) = events.next()? {
         let depth = events.path().depth();
         match event {
             Event::Open if wanted.is_none() => {
-                let slot = place(events.path()).and_then(|index| texts.get_mut(index));
-                wanted = slot.filter(|slot| slot.is_none()).map(|slot| (depth, slot.insert(String::new())));
+                let index = place(events.path()).filter(|index| texts.get(*index).is_some_and(Option::is_none));
+                wanted = index.map(|index| (depth, index, String::new()));
             }
             Event::Text(text) => {
-                if let Some((_, wanted)) = wanted.as_mut().filter(|(at, _)| *at == depth) {
+                if let Some((_, _, wanted)) = wanted.as_mut().filter(|(at, ..)| *at == depth) {
                     wanted.push_str(&text);
                 }
             }
-            Event::Close => wanted = wanted.filter(|(at, _)| *at != depth),
+            Event::Close => {
+                if let Some((_, index, text)) = wanted.take_if(|(at, ..)| *at == depth) {
+                    texts[index] = Some(text);
+                }
+            }
             Event::Open => {}
         }
     }
-    Ok(texts)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -228,6 +252,15 @@ mod tests {
         let [a, b, c, d] = fields(xml, ["a", "b", "c", "d"]).expect("well-formed");
         assert_eq!((a.as_deref(), b.as_deref()), (Some("1"), Some("t")));
         assert_eq!((c.as_deref(), d.as_deref()), (Some(""), None));
+    }
+
+    #[test]
+    fn what_stands_before_an_error_is_legible() {
+        let read = |xml: &[u8]| legible(xml, ["a", "b", "c"]).map(Option::unwrap_or_default);
+        assert_eq!(read(b"<m><a>1</a><d><b>no</b></d><b>2</b><x y>1</x y><c>3</c></m>"), ["1", "2", ""]);
+        assert_eq!(read(b"<m><a>1</a><b>2</b><c>thr"), ["1", "2", ""], "the last one is not complete");
+        assert_eq!(read(b"<m><a>1</a><b>\xff</b></m>"), ["1", "", ""]);
+        assert_eq!(read(b"\xff"), ["", "", ""]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl View {
 
     fn reported(&self, meeting: &Meeting) -> Option<Seen> {
         let report = self.reports.get(&meeting.backend)?;
-        let reported = report.meetings.get(&meeting.id)?;
+        let reported = report.own(&meeting.id)?;
         let is_it = meeting.internal_id.as_ref() == Some(&reported.born.internal_id);
         // Without the store's time nobody can say how old it is.
         let knows_time = self.clock.lock().is_ok_and(|clock| clock.is_some());

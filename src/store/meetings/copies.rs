@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::{Attempt, BackendId};
+use b3scale_middleware::cluster::{Attempt, BackendId, Meeting};
+use b3scale_middleware::ports::Born;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
+use super::compared;
 use crate::store::rows::{column, readable};
 use crate::store::{Store, StoreError};
 
@@ -20,6 +23,8 @@ pub struct MeetingCopy {
     pub backend: BackendId,
     /// The attempt that left it there.
     pub attempt: Attempt,
+    /// Whether the end of its meeting was asked for, so that it is ended with everyone in it.
+    pub doomed: bool,
 }
 
 impl Store {
@@ -83,6 +88,64 @@ impl Store {
         self.rows("let a copy rest", sql, &[&params.0, &params.1, &params.2, &ended]).await.map(drop)
     }
 
+    /// An operator wants copies ended with everyone in them: those on one backend, or one of them.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn doom_copies(&self, backend: BackendId, id: Option<&ScopedId>) -> Result<u64, StoreError> {
+        let sql = "UPDATE meeting_copies SET doomed = true
+            WHERE backend_id = $1 AND id = coalesce($2, id) RETURNING id";
+        let id = id.map(ScopedId::as_ref);
+        Ok(self.rows("doom copies", sql, &[&backend.0, &id]).await?.len() as u64)
+    }
+
+    /// Only the copy has people in it: copy and meeting change places. A node's own word is not enough for that: the meeting must have
+    /// run there under that internal id. `None`: one of them is not what it was.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn swap_copy(
+        &self,
+        held: &Meeting,
+        copy: &MeetingCopy,
+        born: &Born,
+    ) -> Result<Option<Meeting>, StoreError> {
+        let sql = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $6 FOR KEY SHARE),
+            swapped AS (
+                UPDATE meetings SET backend_id = $6, attempt = attempt + 1, internal_id = $8, create_time = $9,
+                    entry = NULL, updated_at = now(), version = nextval('versions')
+                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $4 AND state = 'live'
+                    AND internal_id IS NOT DISTINCT FROM $5 AND EXISTS (SELECT FROM place)
+                    AND EXISTS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $6 AND attempt = $7 AND NOT doomed)
+                    AND EXISTS (
+                        SELECT FROM meeting_history WHERE id = $1 AND internal_id = $8 AND backend_id = $6)
+                RETURNING *),
+            adopted AS (
+                DELETE FROM meeting_copies AS copies USING swapped
+                WHERE copies.id = swapped.id AND copies.backend_id = swapped.backend_id),
+            copied AS (
+                INSERT INTO meeting_copies (id, backend_id, attempt) SELECT id, $2, $3 FROM swapped
+                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now(), doomed = false),
+            noted AS (
+                UPDATE meeting_history AS past
+                SET ended_at = CASE WHEN past.internal_id = swapped.internal_id THEN NULL ELSE now() END
+                FROM swapped WHERE past.id = swapped.id AND past.internal_id IN (swapped.internal_id, $5))
+            SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM swapped";
+        let (id, backend, attempt) = compared(held);
+        let params: [&(dyn ToSql + Sync); 9] = [
+            &id,
+            &backend,
+            &attempt,
+            &held.claim,
+            &held.internal_id,
+            &copy.backend.0,
+            &copy.attempt,
+            &born.internal_id,
+            &born.create_time,
+        ];
+        self.meeting("swap a copy", sql, &params).await
+    }
+
     /// A node runs a meeting that lives elsewhere, and nobody knows how it came there: it is a copy.
     ///
     /// # Errors
@@ -100,5 +163,6 @@ fn copy(row: &Row) -> Result<MeetingCopy, StoreError> {
         id: ScopedId::verbatim(column(TABLE, row, "id")?),
         backend: BackendId(column(TABLE, row, "backend_id")?),
         attempt: column(TABLE, row, "attempt")?,
+        doomed: column(TABLE, row, "doomed")?,
     })
 }

@@ -10,14 +10,17 @@ use crate::store::rows::readable;
 use crate::store::{Store, StoreError};
 
 impl Store {
-    /// The node has accepted the meeting's end. Not announced.
+    /// The node has accepted the meeting's end. Its copies are doomed with it. Not announced.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn record_ending(&self, held: &Meeting) -> Result<Option<Meeting>, StoreError> {
-        let sql = "UPDATE meetings SET state = 'ending', updated_at = now(), version = nextval('versions')
-            WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $5 AND internal_id IS NOT DISTINCT FROM $4
-                AND state IN ('live', 'detached') RETURNING *";
+        let sql = "WITH ending AS (
+                UPDATE meetings SET state = 'ending', updated_at = now(), version = nextval('versions')
+                WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $5
+                    AND internal_id IS NOT DISTINCT FROM $4 AND state IN ('live', 'detached') RETURNING *),
+            doomed AS (UPDATE meeting_copies AS copies SET doomed = true FROM ending WHERE copies.id = ending.id)
+            SELECT * FROM ending";
         let (id, backend, attempt) = compared(held);
         self.meeting("record an ending meeting", sql, &[&id, &backend, &attempt, &held.internal_id, &held.claim]).await
     }
@@ -50,8 +53,8 @@ impl Store {
         let sql = "WITH gone AS (
                 DELETE FROM meetings WHERE backend_id = $1 AND state = 'ending' RETURNING *),
             copied AS (
-                INSERT INTO meeting_copies (id, backend_id, attempt) SELECT id, backend_id, attempt FROM gone
-                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now()),
+                INSERT INTO meeting_copies (id, backend_id, attempt, doomed) SELECT id, backend_id, attempt, true FROM gone
+                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now(), doomed = true),
             ended AS (
                 UPDATE meeting_history AS past SET ended_at = now() FROM gone
                 WHERE past.id = gone.id AND past.internal_id = gone.internal_id)

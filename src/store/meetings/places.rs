@@ -326,9 +326,9 @@ impl Store {
         Ok(if is_restored { Release::Detached(meeting(&row)?) } else { Release::Gone })
     }
 
-    /// A node runs a meeting that nobody knows: it is its frontend's, and lives there. So is a detached one that lost its
-    /// backend for good and shows up at another. `None`: it is a copy, or it is known after all, or it ended after `asked_at`,
-    /// before which the node said nothing.
+    /// A node runs a meeting that is not in the database, and that is explained: it ran there before, another system had it, or it is
+    /// a breakout. A detached one that lost its backend for good is adopted by the backend that now has its node. `None`: nothing
+    /// explains it, it is another frontend's, it is a copy, or it ended after `asked_at`, before which the node said nothing.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when its frontend has been removed.
@@ -348,9 +348,14 @@ impl Store {
                 WHERE NOT EXISTS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4)
                     AND NOT EXISTS (
                         SELECT FROM meeting_history WHERE id = $1 AND internal_id = $5 AND ended_at >= $8)
+                    AND NOT EXISTS (SELECT FROM meeting_history WHERE id = $1 AND frontend_id <> $2)
+                    AND ($7 OR EXISTS (
+                        SELECT FROM meeting_history AS past WHERE id = $1 AND internal_id IN ($5, '')
+                            AND (backend_id = $4 OR NOT EXISTS (SELECT FROM backends WHERE backends.id = past.backend_id))))
                 ON CONFLICT (id) DO UPDATE SET backend_id = excluded.backend_id, attempt = held.attempt + 1,
                     state = 'live', updated_at = now(), version = excluded.version
                 WHERE held.state = 'detached' AND held.internal_id = excluded.internal_id
+                    AND held.frontend_id = excluded.frontend_id
                 RETURNING *),
             noted AS (
                 INSERT INTO meeting_history (id, internal_id, frontend_id, meeting_id, backend_id)

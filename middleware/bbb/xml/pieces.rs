@@ -1,0 +1,82 @@
+//! Cutting a list of meetings into its entries when it cannot be read as a whole.
+
+use std::iter::once;
+
+use bytes::Bytes;
+use memchr::memmem;
+
+use super::legible;
+
+const LIST: &[u8] = b"<meetings>";
+const LIST_END: &[u8] = b"</meetings>";
+const ENTRY: &[u8] = b"<meeting>";
+const ENTRY_END: &[u8] = b"</meeting>";
+
+/// A list of meetings, cut by its tags alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pieces {
+    /// What begins like an entry. Each may be unreadable, and the last one may be incomplete.
+    pub entries: Vec<Bytes>,
+    /// Whether the list came to its end.
+    pub is_whole: bool,
+}
+
+/// Cuts a successful list of meetings into its entries. BBB escapes every value, so that no value looks like a tag of the list. The
+/// slices share the document's memory. `None`: it is no such list.
+pub fn pieces(xml: &Bytes) -> Option<Pieces> {
+    let begin = memmem::find(xml, LIST)?;
+    let [returncode] = legible(&xml[..begin], ["returncode"]);
+    returncode.filter(|code| code.trim() == "SUCCESS")?;
+    let rest = xml.slice(begin + LIST.len()..);
+    let end = memmem::rfind(&rest, LIST_END);
+    let is_whole = end.is_some_and(|end| rest[end + LIST_END.len()..].trim_ascii() == b"</response>");
+    let list = rest.slice(..end.unwrap_or(rest.len()));
+    let starts: Vec<usize> = memmem::find_iter(&list, ENTRY).collect();
+    let ends = starts.iter().copied().skip(1).chain(once(list.len()));
+    let entries = starts.iter().zip(ends).map(|(start, end)| entry(&list.slice(*start..end))).collect();
+    Some(Pieces { entries, is_whole })
+}
+
+/// Without what stands between it and the next one.
+fn entry(piece: &Bytes) -> Bytes {
+    let end = memmem::rfind(piece, ENTRY_END).map_or(piece.len(), |end| end + ENTRY_END.len());
+    piece.slice(..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "<response>\n<returncode>SUCCESS</returncode>\n<meetings>\n";
+    const TAIL: &str = "</meetings>\n</response>\n";
+    const GOOD: &str = "<meeting>\n<meetingID>a</meetingID>\n</meeting>";
+    const SPOILED: &str = "<meeting>\n<meetingID>b</meetingID>\n<x y>1</x y>\n</meeting>";
+
+    fn cut(xml: &str) -> Option<Pieces> {
+        pieces(&Bytes::copy_from_slice(xml.as_bytes()))
+    }
+
+    #[test]
+    fn a_spoiled_entry_stands_alone() {
+        let found = cut(&format!("{HEAD}{GOOD}\n{SPOILED}\n{GOOD}\n{TAIL}")).expect("it is a list");
+        assert_eq!(found.entries, [GOOD, SPOILED, GOOD]);
+        assert!(found.is_whole);
+    }
+
+    #[test]
+    fn a_list_that_is_cut_short_is_not_whole() {
+        let whole = format!("{HEAD}{GOOD}\n{SPOILED}\n{TAIL}");
+        for end in HEAD.len()..whole.trim_end().len() {
+            let found = cut(&whole[..end]).expect("its head is there");
+            assert!(!found.is_whole && found.entries.len() <= 2, "{}", &whole[..end]);
+        }
+    }
+
+    #[test]
+    fn only_a_successful_list_is_cut() {
+        let failed = format!("{HEAD}{GOOD}{TAIL}").replace("SUCCESS", "FAILED");
+        for other in [&*failed, "<html/>", "<response><returncode>SUCCESS</returncode></response>", "", "<meetings>"] {
+            assert_eq!(cut(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Asking a node which meetings it runs.
+//!
+//! A node's list alone does not decide whether the node is there: one call of a tenant can spoil it, and many make it slow. When the list
+//! is late or unusable, the version call decides, and the node is asked for each meeting that the list leaves open.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use b3scale_middleware::bbb::{CallKind, Params, ScopedId, xml};
+use b3scale_middleware::cluster::{Backend, Health, Meeting, MeetingState};
+use b3scale_middleware::ports::{NodeRequest, Nodes};
+use b3scale_middleware::{Fault, NodeFailure, Reply};
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use futures_util::{StreamExt, stream};
+use http::HeaderValue;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::report::{Report, Reported, Word};
+use crate::offload;
+
+/// How long a node may take to answer one call. A single slow answer never takes it out.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// When a list is late: then the node is asked for its version beside it.
+const LATE: Duration = Duration::from_secs(2);
+
+/// How long a list may take while the node answers other calls. A large one takes its time.
+const LIST_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long asking for meetings one by one may take. Those that are left are asked for in the next round.
+const ROUND: Duration = Duration::from_secs(10);
+
+/// How many meetings are asked for at once.
+const AT_ONCE: usize = 8;
+
+/// The largest entry that is kept of a node whose list cannot be used, in bytes.
+const LARGEST_ENTRY: usize = 256 << 10;
+
+/// How a list begins that the server makes of what a node said. It has no end, so that a reader knows that it is not whole.
+const HEAD: &[u8] = b"<response><returncode>SUCCESS</returncode><meetings>";
+
+/// What a node said when it was asked for its meetings.
+pub(super) enum Heard {
+    /// It listed them.
+    Listed(Listing),
+    /// It answers as BBB does, and its list cannot be used.
+    Unlisted { why: String, listing: Listing },
+    /// It does not answer, or not as BBB does.
+    Silent { why: String },
+}
+
+/// A list of meetings.
+pub(super) struct Listing {
+    /// As other servers are to read it.
+    pub(super) document: Bytes,
+    /// What is in it.
+    pub(super) report: Report,
+}
+
+impl Heard {
+    /// Why the node does not list its meetings as it should.
+    pub(super) fn problem(&self) -> Option<&str> {
+        match self {
+            Heard::Listed(listing) => listing.report.flaw(),
+            Heard::Unlisted { why, .. } | Heard::Silent { why } => Some(why),
+        }
+    }
+
+    /// What is known of its meetings.
+    pub(super) fn listing(&self) -> Option<&Listing> {
+        match self {
+            Heard::Listed(listing) | Heard::Unlisted { listing, .. } => Some(listing),
+            Heard::Silent { .. } => None,
+        }
+    }
+
+    /// How a node fares that was in that health before.
+    pub(super) fn next(&self, health: Health) -> Health {
+        match self {
+            Heard::Listed(_) => health.answered(),
+            Heard::Unlisted { .. } => health.unlisted(),
+            Heard::Silent { .. } => health.missed(),
+        }
+    }
+}
+
+/// Asks the nodes in the server's own name.
+pub(super) struct Asker(pub(super) Arc<dyn Nodes>);
+
+impl Asker {
+    /// Asks a node and reads its document.
+    pub(super) async fn ask(
+        &self,
+        backend: &Arc<Backend>,
+        kind: CallKind,
+        params: &Params,
+        patience: Duration,
+    ) -> Result<Reply, Fault> {
+        self.0.ask(request(backend, kind, params, patience)).await
+    }
+
+    /// Asks a node for its list and, if that is late or unusable, for its version.
+    pub(super) async fn hear(&self, backend: &Arc<Backend>, asked_at: SystemTime) -> Heard {
+        let none = Params::default();
+        let mut list = pin!(self.0.ask_unread(request(backend, CallKind::GetMeetings, &none, LIST_PATIENCE)));
+        let reply = match timeout(LATE, &mut list).await {
+            Ok(reply) => reply,
+            Err(_) => {
+                let version = pin!(self.ask(backend, CallKind::Index, &none, PATIENCE - LATE));
+                match select(list, version).await {
+                    Either::Left((reply, _)) => reply,
+                    Either::Right((Ok(_), list)) => list.await,
+                    Either::Right((Err(fault), _)) => return Heard::Silent { why: said(&fault) },
+                }
+            }
+        };
+        let why = match reply {
+            Ok(reply) => match read(reply.body.clone(), asked_at).await {
+                Ok(listing) if listing.report.is_whole => return Heard::Listed(listing),
+                Ok(Listing { document, report }) => {
+                    let why = report.flaw().unwrap_or_default().to_owned();
+                    return Heard::Unlisted { why, listing: Listing { document: without_end(&document), report } };
+                }
+                Err(why) => match reply.read(backend.id) {
+                    Ok(_) => NodeFailure::Garbled(why).to_string(),
+                    Err(fault) => said(&fault),
+                },
+            },
+            Err(fault) => said(&fault),
+        };
+        match self.ask(backend, CallKind::Index, &none, PATIENCE).await {
+            Ok(_) => {
+                let listing = Listing { document: Bytes::from_static(HEAD), report: Report::open(asked_at) };
+                Heard::Unlisted { why, listing }
+            }
+            Err(_) => Heard::Silent { why },
+        }
+    }
+
+    /// Asks a node for each meeting that its list leaves open, as far as time allows.
+    pub(super) async fn ask_each(&self, backend: &Arc<Backend>, believed: &[Arc<Meeting>], listing: &mut Listing) {
+        let is_open = |one: &&Arc<Meeting>| {
+            one.state != MeetingState::Claimed && matches!(listing.report.word(&one.id), Word::Open)
+        };
+        let mut open: Vec<ScopedId> = believed.iter().filter(is_open).map(|meeting| meeting.id.clone()).collect();
+        if open.is_empty() {
+            return;
+        }
+        // Where time does not allow for all of them, it is not always the same ones that are left.
+        fastrand::shuffle(&mut open);
+        let mut answers =
+            stream::iter(open).map(|id| async move { (self.info(backend, &id).await, id) }).buffer_unordered(AT_ONCE);
+        let mut entries = listing.document.to_vec();
+        let end = Instant::now() + ROUND;
+        while let Ok(Some((info, id))) = timeout_at(end, answers.next()).await {
+            match info {
+                Info::Runs(reported, entry) => {
+                    entries.extend_from_slice(&entry);
+                    listing.report.add(id, reported);
+                }
+                Info::Gone => listing.report.add_gone(id),
+                Info::Open => {}
+            }
+        }
+        if !listing.report.is_whole {
+            listing.document = entries.into();
+        }
+    }
+
+    /// Asks a node for one meeting.
+    pub(super) async fn info(&self, backend: &Arc<Backend>, id: &ScopedId) -> Info {
+        let mut params = Params::default();
+        params.set("meetingID", id.as_ref());
+        match self.0.ask_unread(request(backend, CallKind::GetMeetingInfo, &params, PATIENCE)).await {
+            Ok(reply) => Info::read(&reply, id),
+            Err(_) => Info::Open,
+        }
+    }
+}
+
+fn request(backend: &Arc<Backend>, kind: CallKind, params: &Params, patience: Duration) -> NodeRequest {
+    let request_id = HeaderValue::from_static("b3scaled-health");
+    let request = NodeRequest::new(kind, params, None, backend, None, &request_id);
+    NodeRequest { patience: Some(patience), ..request }
+}
+
+/// What a node says of one meeting.
+pub(super) enum Info {
+    /// It runs; with the entry that a list would have, or nothing where that is too large or unreadable.
+    Runs(Reported, Bytes),
+    Gone,
+    /// It says nothing of use.
+    Open,
+}
+
+impl Info {
+    /// Reads an answer to getMeetingInfo, as far as it can be read.
+    pub(super) fn read(reply: &Reply, id: &ScopedId) -> Self {
+        let [code, key, named] = xml::legible(&reply.body, ["returncode", "messageKey", "meetingID"]);
+        match (code.as_deref().map(str::trim), key.as_deref().map(str::trim)) {
+            (Some("SUCCESS"), _) if named.as_deref() == Some(id.as_ref()) => {}
+            (Some("FAILED"), Some("notFound")) => return Info::Gone,
+            _ => return Info::Open,
+        }
+        let entry = xml::entry_of_info(&reply.body).ok().filter(|entry| entry.len() <= LARGEST_ENTRY);
+        let read = Reported::read(entry.as_ref().unwrap_or(&reply.body));
+        match (read, entry) {
+            (Some((_, reported)), Some(entry)) => Info::Runs(reported, entry),
+            (Some((_, reported)), None) => Info::Runs(Reported { entry: None, ..reported }, Bytes::new()),
+            (None, _) => Info::Open,
+        }
+    }
+}
+
+/// Reads a list where that holds up nothing else: it may be of thousands of people.
+pub(super) async fn read(document: Bytes, asked_at: SystemTime) -> Result<Listing, String> {
+    let bytes = document.len();
+    let read = move || Report::read(&document, asked_at).map(|report| Listing { document, report });
+    offload::REPORTS.work(bytes, read).await
+}
+
+/// The readable entries of a list that has no end.
+fn without_end(document: &Bytes) -> Bytes {
+    let entries = xml::pieces(document).map(|pieces| pieces.entries).unwrap_or_default();
+    let readable = entries.iter().filter(|entry| xml::well_formed(entry).is_ok()).map(|entry| &entry[..]);
+    std::iter::once(HEAD).chain(readable).collect::<Vec<_>>().concat().into()
+}
+
+/// What went wrong, without saying which node it was: that stands beside it.
+fn said(fault: &Fault) -> String {
+    match fault {
+        Fault::Node { failure, .. } => failure.to_string(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Mutex;
+
+    use b3scale_middleware::bbb::{MeetingId, Secret};
+    use b3scale_middleware::cluster::{AdminState, BackendId, FrontendId, NodeState, Size, Tags};
+    use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
+    use tokio::time::sleep;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const LIST: &str = "<response><returncode>SUCCESS</returncode><meetings><meeting><meetingID>a</meetingID>\
+        <participantCount>3</participantCount></meeting></meetings></response>";
+    const VERSION: &str = "<response><returncode>SUCCESS</returncode><version>2.0</version></response>";
+
+    /// Answers each call, by its name, with a document after some seconds. Other calls are never answered.
+    #[derive(Default)]
+    struct Script {
+        answers: HashMap<&'static str, (u64, String)>,
+        asked: Mutex<Vec<&'static str>>,
+    }
+
+    impl Script {
+        fn with(mut self, call: &'static str, seconds: u64, document: &str) -> Self {
+            self.answers.insert(call, (seconds, document.to_owned()));
+            self
+        }
+
+        async fn hear(self) -> Heard {
+            Asker(Arc::new(self)).hear(&backend(), SystemTime::UNIX_EPOCH).await
+        }
+    }
+
+    impl Nodes for Script {
+        fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>> {
+            let name = request.kind.name();
+            self.asked.lock().unwrap().push(name);
+            let (backend, answer) = (request.backend.id, self.answers.get(name).cloned());
+            let (wait, document) = answer.unwrap_or((u64::MAX, String::new()));
+            let limit = request.patience.unwrap();
+            async move {
+                if Duration::from_secs(wait) > limit {
+                    sleep(limit).await;
+                    return Err(Fault::Node { backend, failure: NodeFailure::Silent { seconds: limit.as_secs() } });
+                }
+                sleep(Duration::from_secs(wait)).await;
+                Ok(Reply::xml(document.into()))
+            }
+            .boxed()
+        }
+    }
+
+    fn backend() -> Arc<Backend> {
+        Arc::new(Backend {
+            id: BackendId(Uuid::nil()),
+            url: "http://n1/bigbluebutton/api/".to_owned(),
+            secret: Secret::new("s").unwrap(),
+            algorithm: None,
+            tags: Tags::default(),
+            load_factor: 1.0,
+            admin_state: AdminState::Ready,
+            vitals: Arc::default(),
+            version: 1,
+        })
+    }
+
+    fn live(id: &str) -> Arc<Meeting> {
+        Arc::new(Meeting {
+            id: ScopedId::verbatim(id),
+            meeting_id: MeetingId::new(id),
+            frontend: FrontendId(Uuid::nil()),
+            backend: BackendId(Uuid::nil()),
+            attempt: 1,
+            claim: 1,
+            state: MeetingState::Live,
+            internal_id: None,
+            size: Size::default(),
+            placed_at: SystemTime::UNIX_EPOCH,
+            entry: None,
+            version: 1,
+        })
+    }
+
+    fn state(heard: &Heard) -> NodeState {
+        (0..3).fold(Health::default().answered(), |health, _| heard.next(health)).state
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_list_of_a_node_that_answers_counts() {
+        for seconds in [0, 1, 3, 6, 19] {
+            let heard = Script::default().with("getMeetings", seconds, LIST).with("index", 0, VERSION).hear().await;
+            assert!(matches!(heard, Heard::Listed(_)), "after {seconds} s");
+        }
+        let heard = Script::default().with("getMeetings", 4, LIST).hear().await;
+        assert!(matches!(heard, Heard::Listed(_)), "it came before the version was given up");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_whose_list_is_unusable_is_degraded_while_it_answers_its_version() {
+        let half = &LIST[..LIST.len() / 2];
+        for (seconds, list) in [(0, "<html/>"), (0, half), (0, VERSION), (0, ""), (3, "<html/>"), (60, LIST)] {
+            let heard = Script::default().with("getMeetings", seconds, list).with("index", 0, VERSION).hear().await;
+            assert!(heard.problem().is_some() && state(&heard) == NodeState::Degraded, "{seconds} s: {list}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_answers_nothing_of_bbb_is_lost() {
+        for answer in ["<html/>", "", "It works!"] {
+            let heard = Script::default().with("getMeetings", 0, answer).with("index", 0, answer).hear().await;
+            assert_eq!(state(&heard), NodeState::Error, "{answer}");
+        }
+        let began = Instant::now();
+        assert_eq!(state(&Script::default().hear().await), NodeState::Error);
+        assert_eq!(began.elapsed(), PATIENCE, "silence is known as soon as ever");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_list_leaves_open_is_asked_for_one_by_one() {
+        let info = "<response><returncode>SUCCESS</returncode><meetingID>b</meetingID>\
+            <participantCount>7</participantCount><messageKey/></response>";
+        let cut = LIST.replace("</meetings></response>", "<meeting><x y>");
+        let script = Script::default().with("getMeetings", 0, &cut).with("getMeetingInfo", 0, info);
+        let asker = Asker(Arc::new(script.with("index", 0, VERSION)));
+        let Heard::Unlisted { mut listing, .. } = asker.hear(&backend(), SystemTime::UNIX_EPOCH).await else {
+            panic!("the list was cut short");
+        };
+        asker.ask_each(&backend(), &[live("a"), live("b"), live("c")], &mut listing).await;
+        assert_eq!(listing.report.attendees(), 10);
+        assert!(matches!(listing.report.word(&ScopedId::verbatim("c")), Word::Open), "that was another's answer");
+        let read = Report::read(&listing.document, SystemTime::UNIX_EPOCH).expect("other servers read it");
+        assert_eq!((read.attendees(), read.is_whole), (10, false));
+    }
+
+    #[test]
+    fn an_answer_about_a_meeting_is_read_as_far_as_it_can_be() {
+        let read = |document: &str| Info::read(&Reply::xml(document.to_owned().into()), &ScopedId::verbatim("m"));
+        let head =
+            "<response><returncode>SUCCESS</returncode><meetingID>m</meetingID><participantCount>2</participantCount>";
+        assert!(matches!(read(&format!("{head}</response>")), Info::Runs(one, _) if one.entry.is_some()));
+        assert!(matches!(read(&format!("{head}<x y>1</x y></response>")), Info::Runs(one, _) if one.attendees == 2));
+        let failed =
+            |key| format!("<response><returncode>FAILED</returncode><messageKey>{key}</messageKey></response>");
+        assert!(matches!(read(&failed("notFound")), Info::Gone));
+        for other in [failed("checksumError"), VERSION.to_owned(), "<html/>".to_owned(), String::new()] {
+            assert!(matches!(read(&other), Info::Open), "{other}");
+        }
+    }
+}
