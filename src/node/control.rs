@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::calls;
-use super::meeting::{Media, Presence, Role};
+use super::meeting::{Attendee, Media, Presence, Role};
 use super::state::NodeState;
 
 /// The hand inside the node. Meetings are named by meeting id or internal id.
@@ -57,6 +57,12 @@ impl Control<'_> {
     /// Sets microphone and camera of someone. False without such a user.
     pub fn media(&self, meeting: &str, user: &str, media: Media) -> bool {
         self.0.change(|state| state.alter(meeting, user, |attendee| attendee.media = media))
+    }
+
+    /// Adds an element to what is told of someone, under a name that may be none. False without such a user.
+    pub fn tell(&self, meeting: &str, user: &str, name: &str, value: &str) -> bool {
+        let told = |attendee: &mut Attendee| drop(attendee.custom_data.insert(name.to_owned(), value.to_owned()));
+        self.0.change(|state| state.alter(meeting, user, told))
     }
 
     /// Gives someone another role. False without such a user.

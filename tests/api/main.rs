@@ -5,6 +5,7 @@
 mod bodies;
 mod circuit;
 mod counts;
+mod degraded;
 mod down;
 mod failures;
 mod fresh;
@@ -17,6 +18,7 @@ mod lost;
 mod metrics;
 mod placement;
 mod rest;
+mod returned;
 mod rig;
 mod servers;
 mod shapes;

@@ -19,12 +19,16 @@ impl Oddities {
     /// A sentence for each kind there is.
     pub(in crate::cluster) fn remarks(self) -> impl Iterator<Item = String> {
         let counts = [
-            (self.unreadable, "cannot be read in its list"),
-            (self.strays, "of no frontend run there"),
-            (self.occupied_copies, "with people in them there live on another node"),
+            (self.unreadable, "meeting in its list is unreadable", "meetings in its list are unreadable"),
+            (self.strays, "meeting of no frontend runs there", "meetings of no frontend run there"),
+            (
+                self.occupied_copies,
+                "meeting with people there lives elsewhere",
+                "meetings with people there live elsewhere",
+            ),
         ];
-        let there = counts.into_iter().filter(|(count, _)| *count > 0);
-        there.map(|(count, what)| format!("{count} {} {what}", if count == 1 { "meeting" } else { "meetings" }))
+        let there = counts.into_iter().filter(|(count, ..)| *count > 0);
+        there.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }))
     }
 }
 
