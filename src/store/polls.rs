@@ -129,7 +129,7 @@ impl Store {
         let sql = "UPDATE backend_status SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2),
                 polled_until = now() + make_interval(secs => $2), polled_by = $3
             WHERE backend_id = ANY($1) AND polled_until > now() AND polled_by IS DISTINCT FROM $3
-            RETURNING backend_id, node_state, misses, answers, report_digest, lease, now() AS asked_at";
+            RETURNING backend_id, node_state, misses, answers, unlisted, report_digest, lease, now() AS asked_at";
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let rows = self.rows("seize polls", sql, &[&ids, &lease.as_secs_f64(), &server]).await?;
         Ok(readable(&rows, poll))

@@ -88,22 +88,24 @@ async fn breakouts_belong_to_their_parents_frontend_and_can_be_called() {
     cluster.call(CallKind::End, &format!("meetingID={room}")).await.success();
 }
 
-/// Takes the meeting `m1` out of the database, lets another server ask the nodes, and says whether it found it.
-async fn is_found_after(cluster: &TestCluster, loss: &str) -> bool {
+/// Takes the meeting `m1` out of the database, and lets another server ask the nodes. Says whether it found the meeting, and what it
+/// remarks on its node.
+async fn after_loss(cluster: &TestCluster, loss: &str) -> (bool, Vec<String>) {
+    let home = cluster.homes("Lesson")[0];
     cluster.database.execute(&format!("{loss}; SELECT pg_notify('b3scale', 'meeting:x')")).await;
     let other = cluster.another_server().await;
     assert!(other.known(scoped("m1").as_ref()).is_none());
     other.look_round().await;
     let is_found = other.known(scoped("m1").as_ref()).is_some_and(|found| found.meeting_id == MeetingId::new("m1"));
     other.stop();
-    is_found
+    (is_found, other.remarks(cluster.backends[home].id))
 }
 
 #[tokio::test]
 async fn a_meeting_that_the_database_lost_is_found_on_its_node() {
     let cluster = TestCluster::start().await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
-    assert!(is_found_after(&cluster, "DELETE FROM meetings").await);
+    assert_eq!(after_loss(&cluster, "DELETE FROM meetings").await, (true, vec![]));
 }
 
 /// A node, or a stolen token of its agent, could report the id of any tenant.
@@ -111,11 +113,8 @@ async fn a_meeting_that_the_database_lost_is_found_on_its_node() {
 async fn a_meeting_that_nothing_explains_is_a_stray_that_operators_see() {
     let cluster = TestCluster::start().await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
-    let home = cluster.homes("Lesson")[0];
-    assert!(!is_found_after(&cluster, "DELETE FROM meetings; DELETE FROM meeting_history").await);
-    cluster.until("the server knows it no more", || cluster.cluster.known(scoped("m1").as_ref()).is_none()).await;
-    let remarks = cluster.cluster.remarks(cluster.backends[home].id);
-    assert_eq!(remarks, ["1 meeting of no frontend runs there"]);
+    let seen = after_loss(&cluster, "DELETE FROM meetings; DELETE FROM meeting_history").await;
+    assert_eq!(seen, (false, vec!["1 meeting of no frontend runs there".to_owned()]));
 }
 
 #[tokio::test]
@@ -123,7 +122,8 @@ async fn a_meeting_is_found_only_where_its_frontend_may_have_meetings() {
     let cluster = TestCluster::start().await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     cluster.frontend("school", |settings| settings.required_tags = ["eu"].iter().collect()).await;
-    assert!(!is_found_after(&cluster, "DELETE FROM meetings").await);
+    let (is_found, _) = after_loss(&cluster, "DELETE FROM meetings").await;
+    assert!(!is_found);
 }
 
 #[tokio::test]
