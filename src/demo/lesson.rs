@@ -4,6 +4,7 @@
 mod class;
 mod drain;
 mod everyday;
+mod hung_node;
 mod node_loss;
 mod reports;
 mod server_loss;
@@ -45,6 +46,8 @@ pub(super) struct Lesson<'a> {
     lessons: Vec<Meeting<'a>>,
     /// Those that begin while a node is drained; none where no node can be spared.
     extras: Vec<Meeting<'a>>,
+    /// Those that begin while a node hangs; none where no node can be spared.
+    late: Vec<Meeting<'a>>,
     /// Those that begin while a server is killed.
     rush: Vec<Meeting<'a>>,
 }
@@ -75,11 +78,15 @@ impl<'a> Lesson<'a> {
             let tenant = |number: usize| &scene.tenants[number % scene.tenants.len()];
             (0..count).map(|number| Meeting::new(tenant(number), word, number / scene.tenants.len() + 1)).collect()
         };
-        let extras = |tenant| (1..=2 * SERVERS).map(move |number| Meeting::new(tenant, "extra", number));
+        let beside = |word| -> Vec<_> {
+            let of_one = |tenant| (1..=2 * SERVERS).map(move |number| Meeting::new(tenant, word, number));
+            scene.tenant_with_a_node_to_spare().into_iter().flat_map(of_one).collect()
+        };
         Self {
             scene,
             lessons: of_both("lesson", meetings),
-            extras: scene.tenant_with_a_node_to_spare().into_iter().flat_map(extras).collect(),
+            extras: beside("extra"),
+            late: beside("late"),
             rush: of_both("rush", 3 * SERVERS),
         }
     }
@@ -92,6 +99,10 @@ impl<'a> Lesson<'a> {
         self.drain(report).await?;
         let mut class = Class::default();
         let lessons: Roll<'_> = self.lessons.iter().collect();
+        if let Some(hung) = self.idlest() {
+            let elsewhere: Roll<'_> = lessons.iter().copied().filter(|one| !hung.has(one)).collect();
+            class.during(self, &elsewhere, self.hang_node(&hung, report)).await?;
+        }
         class.during(self, &lessons, self.lose_server(servers, report)).await?;
         let lost = self.busiest();
         if let Some(lost) = &lost {
@@ -221,19 +232,28 @@ impl<'a> Lesson<'a> {
     }
 
     fn all(&'a self) -> impl Iterator<Item = &'a Meeting<'a>> {
-        [&self.lessons, &self.extras, &self.rush].into_iter().flatten()
+        [&self.lessons, &self.extras, &self.late, &self.rush].into_iter().flatten()
     }
 
     /// The node to drain or to kill: of a frontend that has others, and the one with the most meetings. `None`: no frontend
     /// has two.
     fn busiest(&'a self) -> Option<BusyNode<'a>> {
-        let tenant = self.scene.tenant_with_a_node_to_spare()?;
+        self.nodes_to_spare().max_by_key(|node| node.meetings.len())
+    }
+
+    /// The node that hangs: the one with the fewest, which gets the next meetings.
+    fn idlest(&'a self) -> Option<BusyNode<'a>> {
+        self.nodes_to_spare().min_by_key(|node| node.meetings.len())
+    }
+
+    fn nodes_to_spare(&'a self) -> impl Iterator<Item = BusyNode<'a>> {
         let there = |place: &Place, meeting: &Meeting<'_>| place.node.meeting(meeting.scoped.as_ref()).is_some();
-        let busy = |place| {
+        let busy = move |tenant, place| {
             let meetings = self.all().filter(|meeting| there(place, meeting)).collect();
             BusyNode { tenant, place, meetings }
         };
-        self.scene.places_of(tenant).map(busy).max_by_key(|node| node.meetings.len())
+        let tenant = self.scene.tenant_with_a_node_to_spare().into_iter();
+        tenant.flat_map(move |tenant| self.scene.places_of(tenant).map(move |place| busy(tenant, place)))
     }
 
     /// The nodes that have a meeting.

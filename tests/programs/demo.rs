@@ -20,7 +20,13 @@ async fn a_lesson_is_played_and_told_as_a_table() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.ends_with("steps came out as they should.\n") && !text.contains('✗'), "{text}");
-    let told = ["school    drain ", "cluster   kill server ", "cluster   kill node ", "cluster   meanwhile "];
+    let told = [
+        "school    drain ",
+        "school    hang node ",
+        "cluster   kill server ",
+        "cluster   kill node ",
+        "cluster   meanwhile ",
+    ];
     assert!(told.iter().all(|step| text.contains(&format!("  ✓ {step}"))), "{text}");
     // Of six meetings the school has three, on two of the nodes; the third node is the ministry's.
     assert!(text.lines().any(|line| line.split_whitespace().eq(["node-3", "office", "0", "3", "6"])), "{text}");
