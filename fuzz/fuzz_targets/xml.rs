@@ -9,6 +9,7 @@ const NEW: &str = "<new> & 'other'";
 
 fuzz_target!(|input: &[u8]| {
     let document = Bytes::copy_from_slice(input);
+    pieces(&document);
     if let Err(error) = xml::well_formed(&document) {
         assert!(error.position() <= input.len());
         xml::outcome(&document).expect_err("broken");
@@ -22,9 +23,24 @@ fuzz_target!(|input: &[u8]| {
     let params = b3scale_middleware::bbb::Params::parse("name=%3C&meta_a=%26&meta_%3C=1");
     let entry = xml::entry_of_create(&document, &params).expect("well-formed");
     xml::well_formed(&entry).expect("an entry of a list is well-formed");
+    if let Ok(entry) = xml::entry_of_info(&document) {
+        xml::well_formed(&entry).expect("an entry of a list is well-formed");
+    }
     rewriting(&document);
     slides(&document);
 });
+
+fn pieces(document: &Bytes) {
+    let [first] = xml::legible(document, ["meetingID"]);
+    if let Ok([whole]) = xml::fields(document, ["meetingID"]) {
+        assert_eq!(first, whole, "of a whole document all is legible");
+    }
+    let Some(list) = xml::pieces(document) else { return };
+    for entry in &list.entries {
+        assert!(entry.starts_with(b"<meeting>") && document.as_ptr_range().contains(&entry.as_ptr()));
+        xml::legible(entry, ["meetingID", "participantCount"]);
+    }
+}
 
 fn rewriting(document: &Bytes) {
     let mut paths = Vec::new();

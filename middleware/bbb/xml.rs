@@ -1,7 +1,7 @@
 //! BBB's XML, read and changed at the level of events.
 //!
 //! Documents are never read into structs: what a future BBB adds passes through, byte for byte. A document must be
-//! whole and well-formed, without a DOCTYPE, at most [`MAX_DEPTH`] elements deep. Only [`pieces`] and [`legible`] read what is not.
+//! whole and well-formed, without a DOCTYPE, at most [`MAX_DEPTH`] elements deep. Only [`pieces`], [`cut`] and [`legible`] read what is not.
 
 mod entry;
 mod error;
@@ -15,7 +15,7 @@ mod writer;
 pub use entry::{entry_of_create, entry_of_info};
 pub use error::{Problem, XmlError};
 pub use events::{MAX_DEPTH, Path};
-pub use pieces::{Pieces, pieces};
+pub use pieces::{Pieces, cut, pieces};
 pub use presentation::with_presentation;
 pub use read::{Outcome, children, elements, fields, legible, outcome, well_formed};
 pub use rewrite::{replace, rewrite};

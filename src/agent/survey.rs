@@ -1,6 +1,5 @@
 //! Asking the node itself which meetings run, and who is in them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use b3scale_middleware::Fault;
@@ -49,7 +48,7 @@ impl Surveyor {
     pub(super) async fn meetings(self) -> Result<Vec<SnapshotMeeting>, String> {
         let (call, params) = (CallKind::GetMeetings, Params::default());
         let request = NodeRequest::new(call, &params, None, &self.node, None, &REQUEST_ID);
-        let reply = self.nodes.ask(request).await.map_err(|fault| match fault {
+        let reply = self.nodes.ask_unread(request).await.map_err(|fault| match fault {
             // There is only one node here, and it has no id.
             Fault::Node { failure, .. } => failure.to_string(),
             other => other.to_string(),
@@ -58,52 +57,63 @@ impl Surveyor {
     }
 }
 
+/// Reads a list of meetings, each as far as it can be read: one that a tenant has spoiled keeps no other from the server.
 fn read(document: &Bytes) -> Result<Vec<SnapshotMeeting>, String> {
-    let unreadable = |error: xml::XmlError| error.to_string();
-    let outcome = xml::outcome(document).map_err(unreadable)?;
+    let entries = match entries(document) {
+        Ok(entries) => entries?,
+        Err(error) => {
+            let pieces = xml::pieces(document).filter(|pieces| pieces.is_whole);
+            pieces.ok_or_else(|| error.to_string())?.entries
+        }
+    };
+    Ok(entries.iter().filter_map(meeting).collect())
+}
+
+/// The entries of a list that is well-formed, or why it is none.
+fn entries(document: &Bytes) -> Result<Result<Vec<Bytes>, String>, xml::XmlError> {
+    let outcome = xml::outcome(document)?;
     if !outcome.is_success() {
-        return Err(outcome.message_key.or(outcome.message).unwrap_or_else(|| "it says FAILED".to_owned()));
+        return Ok(Err(outcome.message_key.or(outcome.message).unwrap_or_else(|| "it says FAILED".to_owned())));
     }
-    if xml::elements(document, &["response", "meetings"]).map_err(unreadable)?.is_empty() {
-        return Err("its answer is no list of meetings".to_owned());
+    if xml::elements(document, &["response", "meetings"])?.is_empty() {
+        return Ok(Err("its answer is no list of meetings".to_owned()));
     }
-    let entries = xml::elements(document, &["response", "meetings", "meeting"]).map_err(unreadable)?;
-    entries.iter().filter_map(|entry| meeting(entry).transpose()).collect::<Result<_, _>>().map_err(unreadable)
+    xml::elements(document, &["response", "meetings", "meeting"]).map(Ok)
 }
 
 /// `None`: it does not say which meeting it is.
-fn meeting(entry: &Bytes) -> Result<Option<SnapshotMeeting>, xml::XmlError> {
+fn meeting(entry: &Bytes) -> Option<SnapshotMeeting> {
     let names = ["internalMeetingID", "meetingID", "createTime", "isBreakout"];
-    let [internal_id, id, create_time, breakout] = xml::fields(entry, names)?;
-    let (Some(internal_id), Some(id)) = (internal_id.and_then(given), id.and_then(given)) else { return Ok(None) };
+    let [internal_id, id, create_time, breakout] = xml::legible(entry, names);
     let meeting = NodeMeeting {
-        internal_id,
-        id,
+        internal_id: internal_id.and_then(given)?,
+        id: id.and_then(given)?,
         create_time: create_time.and_then(|time| time.trim().parse().ok()).unwrap_or_default(),
         breakout: breakout.as_deref().is_some_and(is_true),
         recording: false,
     };
-    let people = xml::elements(entry, &["meeting", "attendees", "attendee"])?;
-    let people = people.iter().filter_map(|entry| attendee(entry).transpose());
-    Ok(Some(SnapshotMeeting { meeting, attendees: people.collect::<Result<_, _>>()? }))
+    let people = xml::elements(entry, &["meeting", "attendees", "attendee"]);
+    let people = people.unwrap_or_else(|_| xml::cut(entry, "attendee"));
+    Some(SnapshotMeeting { meeting, attendees: people.iter().filter_map(attendee).collect() })
 }
 
 /// `None`: it does not say who it is.
-fn attendee(entry: &Bytes) -> Result<Option<NodeAttendee>, xml::XmlError> {
-    let said: BTreeMap<_, _> = xml::children(entry, &["attendee"])?.into_iter().collect();
-    let text = |name: &str| said.get(name).cloned().unwrap_or_default();
-    let flag = |name: &str| said.get(name).is_some_and(|text| is_true(text));
-    Ok(given(text("userID")).map(|user_id| NodeAttendee {
+fn attendee(entry: &Bytes) -> Option<NodeAttendee> {
+    let names =
+        ["userID", "fullName", "role", "isPresenter", "isListeningOnly", "hasJoinedVoice", "hasVideo", "clientType"];
+    let [user_id, name, role, presenter, listening, voice, video, client] = xml::legible(entry, names);
+    let flag = |text: Option<String>| text.as_deref().is_some_and(is_true);
+    Some(NodeAttendee {
         internal_id: String::new(),
-        user_id,
-        full_name: text("fullName"),
-        moderator: is_moderator(text("role").trim()),
-        presenter: flag("isPresenter"),
-        listening_only: flag("isListeningOnly"),
-        joined_voice: flag("hasJoinedVoice"),
-        has_video: flag("hasVideo"),
-        client_type: text("clientType"),
-    }))
+        user_id: user_id.and_then(given)?,
+        full_name: name.unwrap_or_default(),
+        moderator: is_moderator(role.as_deref().unwrap_or_default().trim()),
+        presenter: flag(presenter),
+        listening_only: flag(listening),
+        joined_voice: flag(voice),
+        has_video: flag(video),
+        client_type: client.unwrap_or_default(),
+    })
 }
 
 fn given(text: String) -> Option<String> {
@@ -139,6 +149,23 @@ mod tests {
         let [ada] = &attendees[..] else { panic!("{attendees:?}") };
         assert_eq!((&*ada.user_id, &*ada.full_name), ("gl-1", "Ada & Co"));
         assert!(ada.moderator && ada.presenter && ada.has_video && !ada.joined_voice);
+    }
+
+    #[test]
+    fn a_spoiled_meeting_is_read_as_far_as_it_can_be_and_hides_no_other() {
+        let meetings = read_text(
+            "<response><returncode>SUCCESS</returncode><meetings><meeting><meetingID>a</meetingID>\
+             <internalMeetingID>a-1</internalMeetingID><attendees>\
+             <attendee><userID>ada</userID><customdata><x y>1</x y></customdata></attendee>\
+             <attendee><userID>grace</userID><hasVideo>true</hasVideo></attendee></attendees></meeting>\
+             <meeting><meetingID>b</meetingID><internalMeetingID>b-1</internalMeetingID></meeting></meetings></response>",
+        )
+        .unwrap();
+        let people = meetings[0].attendees.iter().map(|one| (&*one.user_id, one.has_video)).collect::<Vec<_>>();
+        assert_eq!(people, [("ada", false), ("grace", true)]);
+        assert_eq!(meetings.iter().map(|one| &*one.meeting.id).collect::<Vec<_>>(), ["a", "b"]);
+        let cut_short = "<response><returncode>SUCCESS</returncode><meetings><meeting><meetingID>a</meetingID>";
+        assert!(read_text(cut_short).is_err(), "what is missing has not ended");
     }
 
     #[test]

@@ -120,7 +120,13 @@ impl Cluster {
         let action = Action::of(&command.action).ok_or_else(|| format!("there is no action `{}`", command.action))?;
         match action {
             Action::EndAllMeetings => self.end_all_meetings(backend_id(param("BackendID")?)?).await,
-            Action::EndMeeting => self.end_meeting(&ScopedId::verbatim(param("ID")?)).await,
+            Action::EndMeeting => {
+                let id = ScopedId::verbatim(param("ID")?);
+                match param("BackendID") {
+                    Ok(backend) => self.end_copy_on(backend_id(backend)?, &id).await,
+                    Err(_) => self.end_meeting(&id).await,
+                }
+            }
             Action::UpdateNodeState => self.update_node_state(backend_id(param("ID")?)?).await,
             Action::DecommissionBackend => self.decommission(backend_id(param("id")?)?).await,
             Action::UpdateMeetingState => self.update_meeting_state(&ScopedId::verbatim(param("ID")?)).await,
@@ -131,9 +137,10 @@ impl Cluster {
         }
     }
 
-    /// Ends every meeting of a backend. It is down to the node when each is gone.
+    /// Ends every meeting of a backend, and every copy with the people in it. It is down to the node when each is gone.
     async fn end_all_meetings(&self, id: BackendId) -> Outcome {
         let backend = self.backend_or_error(id)?;
+        self.noted(self.0.store.doom_copies(id, None).await).map_err(|error| error.to_string())?;
         let meetings = self.0.view.meetings_where(|meeting| meeting.backend == id);
         let count = meetings.len();
         let ends = stream::iter(meetings).map(|meeting| self.end(Arc::clone(&backend), meeting));
@@ -143,6 +150,13 @@ impl Cluster {
             None => Ok(Value::Bool(true)),
             Some(first) => Err(format!("{} of {} meetings could not be ended: {first}", failed.len(), count)),
         }
+    }
+
+    /// Ends the copy of a meeting on one backend with everyone in it, and not the meeting itself.
+    async fn end_copy_on(&self, backend: BackendId, id: &ScopedId) -> Outcome {
+        let doomed =
+            self.noted(self.0.store.doom_copies(backend, Some(id)).await).map_err(|error| error.to_string())?;
+        if doomed == 0 { Err(format!("backend {backend} has no copy of {id}")) } else { Ok(Value::Bool(true)) }
     }
 
     /// Ends one meeting, wherever it is.

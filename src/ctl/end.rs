@@ -50,6 +50,9 @@ struct EndMeeting {
     /// the id is the one that this frontend knows the meeting by
     #[argh(option, arg_name = "key")]
     frontend: Option<String>,
+    /// end only the copy that was left on this backend, with everyone in it
+    #[argh(option, arg_name = "url")]
+    copy_on: Option<String>,
     /// the last column of `show meetings`, or `internal:` and the node's own id
     #[argh(positional)]
     id: String,
@@ -59,7 +62,7 @@ impl End {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
         match self.what {
             What::Meetings(EndMeetings { host }) => end_meetings(context, &host).await,
-            What::Meeting(EndMeeting { frontend, id }) => end_meeting(context, &id, frontend.as_deref()).await,
+            What::Meeting(meeting) => meeting.run(context).await,
         }
     }
 }
@@ -69,21 +72,34 @@ async fn end_meetings(context: &Context, host: &str) -> Result<Exit, CtlError> {
     let backend = find_backend(&api, host).await?;
     let question = format_args!("On {} all meetings are ended", backend.bbb.host);
     context.console.confirm_end(question, backend.meetings_count, backend.attendees_count)?;
-    dispatch(context, &api, "end_all_meetings", "BackendID", &backend.id.to_string()).await
+    dispatch(context, &api, "end_all_meetings", &[("BackendID", &backend.id.to_string())]).await
 }
 
-async fn end_meeting(context: &Context, id: &str, frontend: Option<&str>) -> Result<Exit, CtlError> {
-    let api = context.api().await?;
-    let meeting = find_meeting(&api, id, frontend).await?;
-    let (name, people) = (&meeting.meeting.meeting_name, people(meeting.meeting.participant_count));
-    context.console.confirm(&format!("The meeting `{name}` with {people} in it is ended."))?;
-    dispatch(context, &api, "end_meeting", "ID", &meeting.id).await
+impl EndMeeting {
+    async fn run(self, context: &Context) -> Result<Exit, CtlError> {
+        let api = context.api().await?;
+        let meeting = find_meeting(&api, &self.id, self.frontend.as_deref()).await?;
+        let name = &meeting.meeting.meeting_name;
+        if let Some(host) = self.copy_on {
+            let backend = find_backend(&api, &host).await?;
+            let host = &backend.bbb.host;
+            let question = format!("The copy of the meeting `{name}` on {host} is ended with everyone in it.");
+            context.console.confirm(&question)?;
+            let params = [("BackendID", &*backend.id.to_string()), ("ID", &meeting.id)];
+            return dispatch(context, &api, "end_meeting", &params).await;
+        }
+        let people = people(meeting.meeting.participant_count);
+        context.console.confirm(&format!("The meeting `{name}` with {people} in it is ended."))?;
+        dispatch(context, &api, "end_meeting", &[("ID", &meeting.id)]).await
+    }
 }
 
 /// Asks for something to be done, and waits until it is.
-async fn dispatch(context: &Context, api: &Api, action: &str, name: &str, value: &str) -> Result<Exit, CtlError> {
-    context.console.progress(format_args!("Dispatch: {action} map[{name}:{value}]"))?;
-    let command = NewCommand { action: action.to_owned(), params: Some(json!({ name: value })) };
+async fn dispatch(context: &Context, api: &Api, action: &str, params: &[(&str, &str)]) -> Result<Exit, CtlError> {
+    let said: Vec<String> = params.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+    context.console.progress(format_args!("Dispatch: {action} map[{}]", said.join(" ")))?;
+    let params: serde_json::Map<_, _> = params.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    let command = NewCommand { action: action.to_owned(), params: Some(params.into()) };
     let done = watched(context, api, &api.dispatch(&command).await?).await?;
     let result = done.result.clone().unwrap_or(Value::Null);
     let result = result.as_str().map_or_else(|| result.to_string(), str::to_owned);

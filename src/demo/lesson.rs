@@ -8,6 +8,7 @@ mod hung_node;
 mod node_loss;
 mod reports;
 mod server_loss;
+mod spoiled_list;
 mod spread;
 
 use std::fmt::Display;
@@ -97,6 +98,7 @@ impl<'a> Lesson<'a> {
         let spread = self.spread(report)?;
         let reported = self.reported(report).await?;
         self.drain(report).await?;
+        self.spoil_list(report).await?;
         let mut class = Class::default();
         let lessons: Roll<'_> = self.lessons.iter().collect();
         if let Some(hung) = self.idlest() {

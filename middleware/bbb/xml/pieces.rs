@@ -1,4 +1,4 @@
-//! Cutting a list of meetings into its entries when it cannot be read as a whole.
+//! Cutting a list into its entries when it cannot be read as a whole.
 
 use std::iter::once;
 
@@ -9,8 +9,6 @@ use super::legible;
 
 const LIST: &[u8] = b"<meetings>";
 const LIST_END: &[u8] = b"</meetings>";
-const ENTRY: &[u8] = b"<meeting>";
-const ENTRY_END: &[u8] = b"</meeting>";
 
 /// A list of meetings, cut by its tags alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,17 +28,20 @@ pub fn pieces(xml: &Bytes) -> Option<Pieces> {
     let rest = xml.slice(begin + LIST.len()..);
     let end = memmem::rfind(&rest, LIST_END);
     let is_whole = end.is_some_and(|end| rest[end + LIST_END.len()..].trim_ascii() == b"</response>");
-    let list = rest.slice(..end.unwrap_or(rest.len()));
-    let starts: Vec<usize> = memmem::find_iter(&list, ENTRY).collect();
-    let ends = starts.iter().copied().skip(1).chain(once(list.len()));
-    let entries = starts.iter().zip(ends).map(|(start, end)| entry(&list.slice(*start..end))).collect();
-    Some(Pieces { entries, is_whole })
+    Some(Pieces { entries: cut(&rest.slice(..end.unwrap_or(rest.len())), "meeting"), is_whole })
 }
 
-/// Without what stands between it and the next one.
-fn entry(piece: &Bytes) -> Bytes {
-    let end = memmem::rfind(piece, ENTRY_END).map_or(piece.len(), |end| end + ENTRY_END.len());
-    piece.slice(..end)
+/// Cuts out what begins like an element of that name, up to its last end tag before the next one begins.
+pub fn cut(xml: &Bytes, name: &str) -> Vec<Bytes> {
+    let (tag, end_tag) = (format!("<{name}>"), format!("</{name}>"));
+    let starts: Vec<usize> = memmem::find_iter(xml, &tag).collect();
+    let ends = starts.iter().copied().skip(1).chain(once(xml.len()));
+    let element = |(start, end): (&usize, usize)| {
+        let piece = xml.slice(*start..end);
+        let end = memmem::rfind(&piece, end_tag.as_bytes()).map_or(piece.len(), |end| end + end_tag.len());
+        piece.slice(..end)
+    };
+    starts.iter().zip(ends).map(element).collect()
 }
 
 #[cfg(test)]
@@ -52,13 +53,13 @@ mod tests {
     const GOOD: &str = "<meeting>\n<meetingID>a</meetingID>\n</meeting>";
     const SPOILED: &str = "<meeting>\n<meetingID>b</meetingID>\n<x y>1</x y>\n</meeting>";
 
-    fn cut(xml: &str) -> Option<Pieces> {
+    fn of(xml: &str) -> Option<Pieces> {
         pieces(&Bytes::copy_from_slice(xml.as_bytes()))
     }
 
     #[test]
     fn a_spoiled_entry_stands_alone() {
-        let found = cut(&format!("{HEAD}{GOOD}\n{SPOILED}\n{GOOD}\n{TAIL}")).expect("it is a list");
+        let found = of(&format!("{HEAD}{GOOD}\n{SPOILED}\n{GOOD}\n{TAIL}")).expect("it is a list");
         assert_eq!(found.entries, [GOOD, SPOILED, GOOD]);
         assert!(found.is_whole);
     }
@@ -67,7 +68,7 @@ mod tests {
     fn a_list_that_is_cut_short_is_not_whole() {
         let whole = format!("{HEAD}{GOOD}\n{SPOILED}\n{TAIL}");
         for end in HEAD.len()..whole.trim_end().len() {
-            let found = cut(&whole[..end]).expect("its head is there");
+            let found = of(&whole[..end]).expect("its head is there");
             assert!(!found.is_whole && found.entries.len() <= 2, "{}", &whole[..end]);
         }
     }
@@ -76,7 +77,7 @@ mod tests {
     fn only_a_successful_list_is_cut() {
         let failed = format!("{HEAD}{GOOD}{TAIL}").replace("SUCCESS", "FAILED");
         for other in [&*failed, "<html/>", "<response><returncode>SUCCESS</returncode></response>", "", "<meetings>"] {
-            assert_eq!(cut(other), None, "{other}");
+            assert_eq!(of(other), None, "{other}");
         }
     }
 }

@@ -1,0 +1,56 @@
+//! A node's list of its meetings becomes unreadable, and nobody is hurt.
+
+use std::slice;
+use std::time::Duration;
+
+use b3scale_middleware::bbb::CallKind;
+
+use super::super::DemoError;
+use super::super::report::{Mismatch, Report};
+use super::super::scene::Place;
+use super::{BusyNode, Lesson, Meeting, Outcome, count, eventually};
+use crate::node::Misbehaviour;
+
+/// How long the servers may take to ask a node three times.
+const ASKED_LIMIT: Duration = Duration::from_secs(60);
+/// After so many lists in a row that cannot be used, a node is degraded.
+const LISTS: usize = 3;
+/// Who joins meanwhile, and as what.
+const LATECOMER: (&str, &str) = ("Dorothy Vaughan", "VIEWER");
+
+impl<'a> Lesson<'a> {
+    /// Cuts the lists of a node short for a while.
+    pub(super) async fn spoil_list(&'a self, report: &mut Report) -> Result<(), DemoError> {
+        let Some(spoiled) = self.busiest() else { return Ok(()) };
+        let outcome = self.spoil(&spoiled).await;
+        spoiled.place.node.behave();
+        report.step(spoiled.tenant.key, "spoil list", outcome)
+    }
+
+    async fn spoil(&'a self, BusyNode { place, meetings, .. }: &BusyNode<'a>) -> Outcome {
+        let lists = || place.node.calls().iter().filter(|call| call.call == "getMeetings").count();
+        let before = lists();
+        place.node.misbehave_on("getMeetings", Misbehaviour::BrokenXml);
+        let asked = async || {
+            let times = lists() - before;
+            Ok((times <= LISTS).then(|| format!("{times} times")))
+        };
+        eventually(ASKED_LIMIT, &format!("{} asked more than {LISTS} times", place.name), asked).await?;
+        self.each(meetings, async |meeting| self.goes_on(meeting, place).await).await?;
+        Ok(format!("{}: its lists were cut short, and {} went on there", place.name, count(meetings)))
+    }
+
+    /// The meeting runs by the word of each server, is not made again, and takes people.
+    async fn goes_on(&self, meeting: &Meeting<'_>, place: &Place) -> Result<(), Mismatch> {
+        for server in &meeting.tenant.endpoints {
+            self.runs_at(slice::from_ref(server), meeting).await?;
+        }
+        let (_, view) = self.only_place(meeting)?;
+        let again = self.answer(meeting, CallKind::Create, &[], "the meeting that runs").await?;
+        let [internal_id] = again.fields(["internalMeetingID"]);
+        let same = internal_id.as_deref() == Some(&view.internal_id);
+        Mismatch::unless(same, format!("internalMeetingID {}", view.internal_id), || again.to_string())?;
+        let (name, role) = LATECOMER;
+        self.send_to_node(meeting, place, name, role).await
+    }
+}
