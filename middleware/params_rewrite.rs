@@ -165,6 +165,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_setting_in_another_spelling_means_what_bbb_reads() {
+        let params = rewritten(CallKind::Join, "role=MODERATOR", |settings| {
+            settings.join_override_params = map(&[("Role", "VIEWER")]);
+            settings.join_default_params = map(&[("GUEST", "true")]);
+        });
+        assert_eq!(params.await.encode(), "role=VIEWER&guest=true");
+    }
+
+    #[tokio::test]
     async fn an_override_in_another_spelling_never_reaches_an_id() {
         let params = rewritten(CallKind::Create, "meetingID=m1", |settings| {
             settings.create_override_params = map(&[("MeetingID", "stolen"), ("parentMeetingID ", "x")]);

@@ -188,6 +188,11 @@ pub(super) fn is_misspelt(name: &str) -> bool {
     known_as(name).is_some_and(|known| known != name)
 }
 
+/// The name by which BBB reads what is meant.
+pub(super) fn as_bbb_spells(name: &str) -> &str {
+    known_as(name).unwrap_or(name)
+}
+
 /// Whether it says which meeting is meant, who someone is or what they may do, in any spelling.
 pub(super) fn is_trusted(name: &str) -> bool {
     TRUSTED.iter().any(|trusted| are_alike(trusted, name))

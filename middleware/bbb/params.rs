@@ -118,8 +118,10 @@ impl Params {
         self.items.iter().map(|item| (item.name.as_str(), item.value.as_str()))
     }
 
-    /// Gives a parameter this one value, in the place it has or at the end. Every other spelling of the name is taken away.
+    /// Gives a parameter this one value, in the place it has or at the end, under the name by which BBB reads it. Every other
+    /// spelling of the name is taken away.
     pub fn set(&mut self, name: &str, value: &str) {
+        let name = names::as_bbb_spells(name);
         let mut new = (!names::is_unwritable(name)).then(|| Item::set(name, value));
         let items = Arc::make_mut(&mut self.items);
         items.retain_mut(|item| {
@@ -133,6 +135,7 @@ impl Params {
 
     /// Sets a parameter the call does not have and says whether it did. An empty value counts as had.
     pub fn set_default(&mut self, name: &str, value: &str) -> bool {
+        let name = names::as_bbb_spells(name);
         let absent = self.first(name).is_none() && !names::is_unwritable(name);
         if absent {
             Arc::make_mut(&mut self.items).push(Item::set(name, value));

@@ -71,22 +71,16 @@ pub(super) fn verify(call: &mut Call, form: Option<&str>, settings: ChecksumVeri
     Ok(covered)
 }
 
-/// Says which parameters no node will get. A name may be as long as its call.
+/// Says which parameters no node will get.
 pub(super) fn note_left_out(call: &Call) {
     if let [first, ..] = call.params.unwritable() {
-        let (name, count) = (first.chars().take(40).collect::<String>(), call.params.unwritable().len());
-        tracing::info!(
-            request.id = call.door.name(),
-            count,
-            ?name,
-            "Parameters left out: their names cannot be elements"
-        );
+        let (name, count) = (bbb::cut(first), call.params.unwritable().len());
+        tracing::info!(request.id = call.door.name(), count, %name, "Parameters left out: their names cannot be elements");
     }
 }
 
 fn well_formed(call: &Call) -> Result<(), Fault> {
-    match call.params.malformed() {
-        None => Ok(()),
-        Some(name) => Err(Fault::validation(format!("The value of '{name}' is not percent-encoded as it should be"))),
-    }
+    let Some(name) = call.params.malformed() else { return Ok(()) };
+    let name = bbb::cut(name);
+    Err(Fault::validation(format!("The value of '{name}' is not percent-encoded as it should be")))
 }
