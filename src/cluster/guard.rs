@@ -63,8 +63,9 @@ impl Nodes for Guard {
                 Ok(reply) if is_document => offload::CALLS.work(reply.body.len(), move || reply.read(id)).await,
                 reply => reply,
             };
+            let was_probed = waiting.since.elapsed() > pause;
             waiting.count(&reply);
-            if has_opened(passage, &reply)
+            if has_opened(passage, &reply, was_probed)
                 && let Some(inner) = cluster.upgrade()
             {
                 Cluster(inner).suspect(&backend);
@@ -106,8 +107,10 @@ impl Drop for Waiting<'_> {
 }
 
 /// Tells the circuit what became of a call. Returns whether that has opened it.
-fn has_opened(passage: Passage, reply: &Result<Reply, Fault>) -> bool {
+fn has_opened(passage: Passage, reply: &Result<Reply, Fault>, was_probed: bool) -> bool {
     match reply {
+        // The node answered its probes, or the call would have been cut: one slow create says nothing of the node.
+        Err(Fault::Node { failure: NodeFailure::Silent { .. }, .. }) if was_probed => false,
         Err(Fault::Node { failure, .. }) if failure.is_silence() => passage.failed(Instant::now()),
         // Dropped, the passage says nothing of the node.
         Err(Fault::Node { failure, .. }) if failure.is_ours() => false,

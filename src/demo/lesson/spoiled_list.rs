@@ -36,12 +36,12 @@ impl<'a> Lesson<'a> {
             Ok((times <= LISTS).then(|| format!("{times} times")))
         };
         eventually(ASKED_LIMIT, &format!("{} asked more than {LISTS} times", place.name), asked).await?;
-        self.each(meetings, async |meeting| self.goes_on(meeting, place).await).await?;
+        self.each(meetings, async |meeting| self.carries_on(meeting, place).await).await?;
         Ok(format!("{}: its lists were cut short, and {} went on there", place.name, count(meetings)))
     }
 
     /// The meeting runs by the word of each server, is not made again, and takes people.
-    async fn goes_on(&self, meeting: &Meeting<'_>, place: &Place) -> Result<(), Mismatch> {
+    async fn carries_on(&self, meeting: &Meeting<'_>, place: &Place) -> Result<(), Mismatch> {
         for server in &meeting.tenant.endpoints {
             self.runs_at(slice::from_ref(server), meeting).await?;
         }
