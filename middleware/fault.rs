@@ -90,7 +90,7 @@ pub enum Fault {
         failure: NodeFailure,
     },
     /// The shared state cannot be reached, so what it decides must wait.
-    #[error("the database does not answer: {0}")]
+    #[error("the database cannot be used: {0}")]
     StoreAway(String),
     /// More calls at once than this server takes, or more bytes than it has room for.
     #[error("this server has as much to do as it takes")]

@@ -43,6 +43,7 @@ use crate::store::{NewServer, Store, StoreError};
 use crate::upstream::Patience;
 use arrivals::Arrivals;
 use guard::{Guard, Lines};
+pub use pulse::Lack;
 use pulse::Pulse;
 use seats::Gates;
 use view::View;
@@ -176,8 +177,8 @@ impl Cluster {
         self.0.view.until(|| holds().then_some(())).await;
     }
 
-    /// Why the database is not to be counted on any more, if there is a reason.
-    pub fn absence(&self) -> Option<String> {
+    /// What is wrong with the database, if anything is.
+    pub fn absence(&self) -> Option<Lack> {
         self.0.pulse.borrow().absence(Instant::now())
     }
 
@@ -204,7 +205,10 @@ impl Cluster {
 
     /// Notes whether the database was there for what it was asked.
     fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.0.pulse.send_if_modified(|pulse| pulse.note(&outcome, Instant::now()));
+        let is_news = self.0.pulse.send_if_modified(|pulse| pulse.note(&outcome, Instant::now()));
+        if let (true, Err(error @ StoreError::Troubled { .. })) = (is_news, &outcome) {
+            tracing::error!(%error, "The database is in trouble: no meeting can be created");
+        }
         outcome
     }
 }

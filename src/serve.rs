@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::admin::{AdminParts, Api};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Lack};
 use crate::config::{Config, Migrate};
 use crate::descriptors;
 use crate::manager;
@@ -317,6 +317,10 @@ struct Trusted(Cluster);
 impl Readiness for Trusted {
     fn checks(&self) -> Vec<Check> {
         // Without a pipeline and a view there is no server that could be asked.
-        vec![Check { name: "database", problem: self.0.absence() }, Check { name: "view", problem: self.0.distrust() }]
+        let database = match self.0.absence() {
+            Some(Lack { problem, tolerable }) => Check { name: "database", problem: Some(problem), tolerable },
+            None => Check::new("database", None),
+        };
+        vec![database, Check::new("view", self.0.distrust())]
     }
 }

@@ -16,6 +16,7 @@ mod migrations;
 mod polls;
 mod pool;
 pub mod private;
+mod rehearsal;
 mod rows;
 mod seats;
 mod servers;
@@ -23,6 +24,7 @@ mod settings;
 mod state;
 mod tls;
 mod transaction;
+mod trouble;
 mod url;
 
 pub use backends::{BackendFilter, NewBackend, Standing};
@@ -39,6 +41,7 @@ pub use pool::Store;
 pub use seats::Crowd;
 pub use servers::{NewServer, ServerRow};
 pub use state::{ImportOptions, StateError};
+pub use trouble::Trouble;
 
 pub(crate) use foreign::ForeignDatabase;
 pub(crate) use rows::column;

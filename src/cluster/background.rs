@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::pulse::Pulse;
 use super::{ATTEMPT_LIMIT, Cluster, Doubt, Inner, orphans};
 use crate::store::{Release, StoreError};
 use crate::telemetry::catalog::{CLAIMS_GIVEN_UP, DUTIES};
@@ -29,7 +30,10 @@ const GARBAGE_PAUSE: Duration = Duration::from_secs(600);
 
 impl Cluster {
     pub(super) fn spawn_background(&self) {
-        self.every(BEAT_PAUSE, |cluster| async move { cluster.beat().await });
+        self.every(BEAT_PAUSE, |cluster| async move {
+            cluster.beat().await;
+            cluster.see_recovery().await;
+        });
         // Loops of their own, so that copies on a node that hangs hold up nobody's health.
         self.every(POLL_PAUSE, |cluster| async move { cluster.ask_due().await });
         self.every(DUTY_PAUSE, |cluster| async move {
@@ -80,6 +84,18 @@ impl Cluster {
         self.0.arrivals.forget_old();
     }
 
+    /// A trouble of the database is over once a create would go through.
+    async fn see_recovery(&self) {
+        let Inner { store, pulse, .. } = &*self.0;
+        if pulse.borrow().trouble().is_none() {
+            return;
+        }
+        let rehearsed = self.noted(store.rehearse_create().await);
+        if rehearsed.is_ok() && pulse.send_if_modified(Pulse::recover) {
+            tracing::info!("The database has recovered: meetings can be created");
+        }
+    }
+
     /// Clears up after what went wrong, and after operators.
     async fn clear_up(&self) {
         self.duty("clear-up", DUTY_PAUSE, async |cluster| {
@@ -120,7 +136,8 @@ impl Cluster {
     /// knows of the claim.
     pub(super) fn doubt(&self, claim: i64, sent: bool) {
         let mut doubtful = self.0.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
-        if doubtful.len() < MOST_DOUBTFUL {
+        let is_known = doubtful.iter().any(|doubt| doubt.claim == claim);
+        if !is_known && doubtful.len() < MOST_DOUBTFUL {
             doubtful.push(Doubt { claim, sent, since: Instant::now() });
         }
     }

@@ -57,6 +57,9 @@ impl Cluster {
         let pulse = pulse.borrow();
         sheet.set_some(&catalog::VIEW_AGE, [], pulse.age(now).map(|age| age.as_secs_f64()));
         sheet.set(&catalog::DB_UP, [], truth(!pulse.is_away()));
+        if let Some(trouble) = pulse.trouble() {
+            sheet.set(&catalog::DB_TROUBLE, [trouble.name()], 1);
+        }
         sheet.set(&catalog::BACKGROUND_TASKS, [], self.tasks().len());
     }
 

@@ -114,6 +114,11 @@ impl Meetings for Cluster {
 
     fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {
         async move {
+            // A claim that just fits in would be made for nothing: what its node makes could not be noted.
+            let trouble = self.0.pulse.borrow().trouble().filter(|trouble| !trouble.is_total());
+            if let Some(trouble) = trouble {
+                return Err(Fault::StoreAway(format!("PostgreSQL cannot work: {trouble}")));
+            }
             let NewClaim { scope, frontend, backend, size } = claim;
             let new = NewMeeting { id: &scope.scoped, meeting_id: &scope.meeting_id, frontend, backend, size };
             let ticket = Ticket::draw(self.0.id);
@@ -342,7 +347,7 @@ impl Cluster {
     {
         let mut written = self.noted(write().await);
         for pause in TRIES {
-            if !written.as_ref().is_err_and(StoreError::is_away) {
+            if !written.as_ref().is_err_and(StoreError::passes_soon) {
                 break;
             }
             sleep(pause).await;

@@ -1,8 +1,8 @@
-//! How far memory is to be trusted: whether the database is there, and how old the picture is.
+//! How far memory is to be trusted: whether the database is there and works, and how old the picture is.
 
 use std::time::{Duration, Instant};
 
-use crate::store::StoreError;
+use crate::store::{StoreError, Trouble};
 
 /// How long memory is trusted while the database is away, or what it announces is not heard.
 const TRUST: Duration = Duration::from_secs(600);
@@ -11,26 +11,55 @@ const TRUST: Duration = Duration::from_secs(600);
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pulse {
     away_since: Option<Instant>,
+    /// It answers, and no meeting can be created.
+    trouble: Option<Trouble>,
     /// Everything that had been announced by then is in memory.
     proved: Option<Instant>,
+}
+
+/// Something that a server should have and lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// In words.
+    pub problem: String,
+    /// Whether memory makes up for it: what is known goes on, and nothing new can be created.
+    pub tolerable: bool,
 }
 
 impl Pulse {
     /// Notes what came of a statement. Returns whether that is news.
     pub(super) fn note<T>(&mut self, outcome: &Result<T, StoreError>, now: Instant) -> bool {
-        let before = self.away_since;
+        let before = (self.is_away(), self.trouble);
         match outcome {
-            // Every connection is in use: that is said of us, and not of the database.
-            Err(StoreError::Busy { .. }) => {}
-            Err(error) if error.is_away() => _ = self.away_since.get_or_insert(now),
+            // These are said of us or of a statement, and not of the database.
+            Err(StoreError::Busy { .. } | StoreError::GivenUp { .. }) => {}
+            Err(StoreError::Troubled { trouble, .. }) => {
+                self.trouble = Some(*trouble);
+                self.away_since = trouble.is_total().then(|| self.away_since.unwrap_or(now));
+            }
+            Err(error) if error.is_away() => {
+                self.trouble = None;
+                self.away_since.get_or_insert(now);
+            }
+            // That something else works does not end a trouble.
             Ok(_) | Err(_) => self.away_since = None,
         }
-        self.away_since.is_some() != before.is_some()
+        before != (self.is_away(), self.trouble)
+    }
+
+    /// Notes that a create would go through. Returns whether that is news.
+    pub(super) fn recover(&mut self) -> bool {
+        self.trouble.take().is_some()
     }
 
     /// Whether the last statement found no database.
     pub(super) fn is_away(&self) -> bool {
         self.away_since.is_some()
+    }
+
+    /// Why no meeting can be created, as far as that is known.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.trouble
     }
 
     /// Everything that had been announced by `then` is in memory.
@@ -43,10 +72,15 @@ impl Pulse {
         self.proved.map(|proved| now.saturating_duration_since(proved))
     }
 
-    /// Why the database is not to be counted on, if there is a reason.
-    pub(super) fn absence(&self, now: Instant) -> Option<String> {
-        let away = now.saturating_duration_since(self.away_since?);
-        (away > TRUST).then(|| format!("the database has been away for {} s", away.as_secs()))
+    /// What is wrong with the database, if anything is.
+    pub(super) fn absence(&self, now: Instant) -> Option<Lack> {
+        let away = self.away_since.map(|since| now.saturating_duration_since(since));
+        let problem = match (self.trouble, away) {
+            (Some(trouble), _) => format!("PostgreSQL cannot work: {trouble}"),
+            (None, Some(away)) => format!("the database has been away for {} s", away.as_secs()),
+            (None, None) => return None,
+        };
+        Some(Lack { problem, tolerable: away.is_none_or(|away| away <= TRUST) })
     }
 
     /// Why what is in memory is not to be trusted any more, if there is a reason.
@@ -73,8 +107,9 @@ mod tests {
         pulse.note(&Ok(()), start);
         assert!(pulse.note(&away(), start + 60 * MINUTE), "it went away after an hour");
         assert!(!pulse.note(&away(), start + 65 * MINUTE), "which is no news");
-        assert_eq!(pulse.absence(start + 69 * MINUTE), None);
-        assert!(pulse.absence(start + 71 * MINUTE).is_some());
+        let tolerable = |lack: Lack| lack.tolerable;
+        assert_eq!(pulse.absence(start + 69 * MINUTE).map(tolerable), Some(true));
+        assert_eq!(pulse.absence(start + 71 * MINUTE).map(tolerable), Some(false));
         assert!(pulse.note(&Ok(()), start + 72 * MINUTE));
         assert_eq!(pulse.absence(start + 72 * MINUTE), None);
     }
@@ -98,5 +133,31 @@ mod tests {
         let (mut pulse, start) = (Pulse::default(), Instant::now());
         assert!(!pulse.note::<()>(&Err(StoreError::Busy { size: 1 }), start));
         assert_eq!(pulse.absence(start + 60 * MINUTE), None);
+    }
+
+    fn troubled(trouble: Trouble) -> Result<(), StoreError> {
+        let place = Place::new("database `b3scale`".to_owned());
+        Err(StoreError::Troubled { task: "beat", place, trouble, message: String::new(), code: String::new() })
+    }
+
+    #[test]
+    fn a_full_disk_is_told_at_once_and_until_a_create_would_go_through() {
+        let (mut pulse, start) = (Pulse::default(), Instant::now());
+        assert!(pulse.note(&troubled(Trouble::DiskFull), start));
+        assert!(!pulse.is_away(), "it can be read");
+        assert!(!pulse.note(&Ok(()), start + MINUTE), "a statement that needs no space says nothing");
+        let lack = pulse.absence(start + 60 * MINUTE).expect("it is full");
+        assert!(lack.tolerable && lack.problem.contains("its disk is full"), "{lack:?}");
+        assert!(pulse.recover());
+        assert_eq!((pulse.absence(start + 60 * MINUTE), pulse.recover()), (None, false));
+    }
+
+    #[test]
+    fn a_database_that_lets_nobody_in_is_away_and_says_why() {
+        let (mut pulse, start) = (Pulse::default(), Instant::now());
+        pulse.note(&troubled(Trouble::TooManyConnections), start);
+        assert!(pulse.is_away());
+        let lack = pulse.absence(start + 11 * MINUTE).expect("nobody gets in");
+        assert!(!lack.tolerable && lack.problem.contains("max_connections"), "{lack:?}");
     }
 }

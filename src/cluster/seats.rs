@@ -49,8 +49,9 @@ impl Cluster {
             let crowd = Crowd { people: &people, present };
             match timeout(SEAT_LIMIT, self.0.store.take_seat(wanted, crowd)).await.map(|taken| self.noted(taken)) {
                 Ok(Ok(seat)) => return Ok(seat),
-                Err(_) | Ok(Err(StoreError::Away { .. } | StoreError::Slow { .. })) => {}
-                Ok(Err(error)) => return Err(fault(&error)),
+                Ok(Err(error @ StoreError::Busy { .. })) => return Err(fault(&error)),
+                Ok(Err(error)) if !error.is_away() => return Err(fault(&error)),
+                Err(_) | Ok(Err(_)) => {}
             }
         }
         tracing::debug!(frontend.id = %wanted.frontend.0, "Seats are counted by memory: the database is away");

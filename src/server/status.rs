@@ -22,6 +22,26 @@ pub struct Check {
     /// Why it does not hold. `None`: it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// Whether the server takes calls in spite of its problem, and fails some.
+    #[serde(skip_serializing_if = "is_false")]
+    pub tolerable: bool,
+}
+
+impl Check {
+    /// A check whose problem, if it has one, keeps calls away.
+    pub fn new(name: &'static str, problem: Option<String>) -> Self {
+        Self { name, problem, tolerable: false }
+    }
+
+    /// Whether calls may come.
+    fn passes(&self) -> bool {
+        self.problem.is_none() || self.tolerable
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over like this")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Tells whether the server can take calls.
@@ -44,7 +64,7 @@ pub(super) fn live() -> Answer {
 /// Whether whoever stands before this server should send calls to it.
 pub(super) fn ready(shared: &Shared) -> Answer {
     let checks = checks(shared);
-    let ready = checks.iter().all(|check| check.problem.is_none());
+    let ready = checks.iter().all(Check::passes);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let json = serde_json::to_vec(&Report { ready, checks }).unwrap_or_default();
     render::answer(status, HeaderValue::from_static("application/json"), json.into())
@@ -53,11 +73,11 @@ pub(super) fn ready(shared: &Shared) -> Answer {
 fn checks(shared: &Shared) -> Vec<Check> {
     let mut checks = shared.parts.readiness.checks();
     let problem = shared.draining.load(Relaxed).then(|| "the server is going down".to_owned());
-    checks.push(Check { name: "draining", problem });
+    checks.push(Check::new("draining", problem));
     let full = shared.calls.available_permits() == 0 && !shared.draining.load(Relaxed);
     let problem = full.then(|| "as many calls as this server takes are under way".to_owned());
-    checks.push(Check { name: "calls", problem });
-    checks.push(Check { name: "descriptors", problem: shared.exhaustion.problem() });
+    checks.push(Check::new("calls", problem));
+    checks.push(Check::new("descriptors", shared.exhaustion.problem()));
     checks
 }
 
@@ -84,6 +104,6 @@ fn write_figures(sheet: &mut Sheet, shared: &Shared) {
     sheet.set(&CALLS_IN_FLIGHT, [], in_flight);
     shared.parts.budget.write_figures(sheet);
     for check in checks(shared) {
-        sheet.set(&READY, [check.name], u8::from(check.problem.is_none()));
+        sheet.set(&READY, [check.name], u8::from(check.passes()));
     }
 }

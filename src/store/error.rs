@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::DbError;
 
+use super::Trouble;
 use super::pool::STATEMENT_LIMIT;
 use crate::telemetry::catalog::DB_FAILURES;
 
@@ -48,6 +49,30 @@ pub enum StoreError {
         place: Place,
         /// How long it was waited for.
         limit: Duration,
+    },
+    /// It answers, and cannot work.
+    #[error("PostgreSQL cannot {task}, {place}: {trouble} ({message}, SQLSTATE {code})")]
+    Troubled {
+        /// What it was asked to do.
+        task: &'static str,
+        /// Which database.
+        place: Place,
+        /// Why it cannot, and what to do about it.
+        trouble: Trouble,
+        /// PostgreSQL's message without its details.
+        message: String,
+        /// The five characters of the SQL standard.
+        code: String,
+    },
+    /// It gave the statement up: something held a lock for too long, or somebody cancelled it.
+    #[error("PostgreSQL gave up to {task}: {message} (SQLSTATE {code})")]
+    GivenUp {
+        /// What it was asked to do.
+        task: &'static str,
+        /// PostgreSQL's message without its details.
+        message: String,
+        /// The five characters of the SQL standard.
+        code: String,
     },
     /// Every connection of the pool stayed in use.
     #[error("all {size} database connections are in use; raise B3SCALE_DB_POOL_SIZE")]
@@ -101,9 +126,34 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the database is out of reach for now: the same request may succeed later.
+    /// Whether the database cannot be used for now: the same request may succeed later.
     pub fn is_away(&self) -> bool {
-        matches!(self, Self::Away { .. } | Self::Slow { .. } | Self::Busy { .. })
+        match self {
+            Self::Away { .. }
+            | Self::Slow { .. }
+            | Self::Troubled { .. }
+            | Self::GivenUp { .. }
+            | Self::Busy { .. } => true,
+            Self::Setting(_)
+            | Self::Refused { .. }
+            | Self::Taken { .. }
+            | Self::Row { .. }
+            | Self::Migration { .. }
+            | Self::Foreign { .. } => false,
+        }
+    }
+
+    /// Whether PostgreSQL takes no changes, perhaps because another one is the primary by now.
+    pub(super) fn is_read_only(&self) -> bool {
+        matches!(self, Self::Troubled { trouble: Trouble::ReadOnly, .. })
+    }
+
+    /// Whether the same request may succeed in a moment.
+    pub(crate) fn passes_soon(&self) -> bool {
+        match self {
+            Self::Troubled { trouble, .. } => trouble.passes_soon(),
+            error => error.is_away(),
+        }
     }
 
     /// A statement was not answered in time.
@@ -113,21 +163,32 @@ impl StoreError {
 
     pub(super) fn from_postgres(task: &'static str, place: &Place, error: &tokio_postgres::Error) -> Self {
         let failure = match error.as_db_error() {
-            Some(refusal) if *refusal.code() == SqlState::UNIQUE_VIOLATION => {
-                Self::Taken { task, rule: refusal.constraint().unwrap_or_default().to_owned() }
-            }
-            Some(refusal) if !is_passing(refusal.code()) => {
-                let code = refusal.code().code().to_owned();
-                Self::Refused { task, message: refusal.message().to_owned(), code }
-            }
-            _ => Self::Away { place: place.clone(), reason: reason(error) },
+            Some(refusal) => Self::from_refusal(task, place, refusal),
+            None => Self::Away { place: place.clone(), reason: reason(error) },
         };
         failure.counted()
     }
 
+    fn from_refusal(task: &'static str, place: &Place, refusal: &DbError) -> Self {
+        let (message, code) = (refusal.message().to_owned(), refusal.code().code().to_owned());
+        if let Some(trouble) = Trouble::of(refusal.code()) {
+            return Self::Troubled { task, place: place.clone(), trouble, message, code };
+        }
+        match code.as_str() {
+            "23505" => Self::Taken { task, rule: refusal.constraint().unwrap_or_default().to_owned() },
+            "55P03" | "57014" => Self::GivenUp { task, message, code },
+            // The connection failed, or PostgreSQL ended it for its silence.
+            "25P03" | "57P05" => Self::Away { place: place.clone(), reason: message },
+            code if code.starts_with("08") => Self::Away { place: place.clone(), reason: message },
+            _ => Self::Refused { task, message, code },
+        }
+    }
+
     /// The same, counted for `/metrics`.
     pub(super) fn counted(self) -> Self {
-        let reason = match self {
+        let reason = match &self {
+            Self::Troubled { trouble, .. } => trouble.name(),
+            Self::GivenUp { .. } => "given_up",
             Self::Away { .. } => "away",
             Self::Slow { .. } => "slow",
             Self::Busy { .. } => "busy",
@@ -155,9 +216,4 @@ pub(super) fn reason(error: &tokio_postgres::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Starting, stopping, full, cut off by an administrator, or a lock that somebody else holds for too long.
-fn is_passing(code: &SqlState) -> bool {
-    ["08", "53", "57P", "55P03"].iter().any(|class| code.code().starts_with(class))
 }

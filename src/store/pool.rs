@@ -8,7 +8,6 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
-use super::error::reason;
 use super::tls::Connector;
 use super::url::Target;
 use super::{Place, StoreError};
@@ -42,7 +41,7 @@ impl Store {
     /// `pool_size` connections.
     ///
     /// # Errors
-    /// [`StoreError::Setting`] when `url` cannot be understood, [`StoreError::Away`] when the first connection fails.
+    /// [`StoreError::Setting`] when `url` cannot be understood, and why the first connection fails.
     pub async fn connect(url: &str, pool_size: usize) -> Result<Self, StoreError> {
         let mut target = Target::parse(url)?;
         set_limits(&mut target);
@@ -101,7 +100,12 @@ impl Store {
             drop(Object::take(client));
             return Err(StoreError::slow(task, self.place()));
         };
-        outcome.map_err(|error| StoreError::from_postgres(task, self.place(), &error))
+        let outcome = outcome.map_err(|error| StoreError::from_postgres(task, self.place(), &error));
+        if outcome.as_ref().is_err_and(StoreError::is_read_only) {
+            // The primary may be another server by now, to which a new connection leads.
+            drop(Object::take(client));
+        }
+        outcome
     }
 
     /// Runs a statement that gives one row or none.
@@ -118,17 +122,14 @@ impl Store {
         let began = Instant::now();
         let client = self.pool.get().await;
         DB_WAIT_SECONDS.with([]).record(began.elapsed());
-        let away = |reason| StoreError::Away { place: self.place().clone(), reason };
-        client.map_err(|error| {
-            let failure = match error {
-                PoolError::Backend(error) => away(reason(&error)),
-                PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
-                    StoreError::Busy { size: self.pool.status().max_size }
-                }
-                PoolError::Timeout(_) => away(format!("no connection within {} s", POOL_LIMIT.as_secs())),
-                other => away(other.to_string()),
-            };
-            failure.counted()
+        let away = |reason| StoreError::Away { place: self.place().clone(), reason }.counted();
+        client.map_err(|error| match error {
+            PoolError::Backend(error) => StoreError::from_postgres("take a connection", self.place(), &error),
+            PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
+                StoreError::Busy { size: self.pool.status().max_size }.counted()
+            }
+            PoolError::Timeout(_) => away(format!("no connection within {} s", POOL_LIMIT.as_secs())),
+            other => away(other.to_string()),
         })
     }
 

@@ -25,16 +25,18 @@ pub(super) struct Transaction<'c> {
     inner: deadpool_postgres::Transaction<'c>,
     task: &'static str,
     place: &'c Place,
-    trouble: &'c OnceLock<Trouble>,
+    mishap: &'c OnceLock<Mishap>,
 }
 
 /// Why a transaction did not come to its end, where that matters for what follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trouble {
+enum Mishap {
     /// Of two that wait for each other PostgreSQL ends one.
     Rivals,
     /// An answer may still come.
     Silence,
+    /// A new connection may lead to another server, which takes changes.
+    ReadOnly,
 }
 
 /// Statements that count together, to be run once or, if they lose to rivals, several times.
@@ -54,25 +56,20 @@ impl Store {
     pub(super) async fn transaction<W: Work>(&self, work: &W, ending: Ending) -> Result<W::Done, W::Error> {
         let mut tries = 1..RIVALS;
         loop {
-            let trouble = OnceLock::new();
-            let outcome = self.attempt(work, ending, &trouble).await;
-            if trouble.get() != Some(&Trouble::Rivals) || tries.next().is_none() {
+            let mishap = OnceLock::new();
+            let outcome = self.attempt(work, ending, &mishap).await;
+            if mishap.get() != Some(&Mishap::Rivals) || tries.next().is_none() {
                 return outcome;
             }
             DB_RETRIES.with([]).increment(1);
         }
     }
 
-    async fn attempt<W: Work>(
-        &self,
-        work: &W,
-        ending: Ending,
-        trouble: &OnceLock<Trouble>,
-    ) -> Result<W::Done, W::Error> {
+    async fn attempt<W: Work>(&self, work: &W, ending: Ending, mishap: &OnceLock<Mishap>) -> Result<W::Done, W::Error> {
         let mut client = self.client().await?;
         let run = async {
-            let begun = noting(client.transaction(), W::TASK, self.place(), trouble).await?;
-            let transaction = Transaction { inner: begun, task: W::TASK, place: self.place(), trouble };
+            let begun = noting(client.transaction(), W::TASK, self.place(), mishap).await?;
+            let transaction = Transaction { inner: begun, task: W::TASK, place: self.place(), mishap };
             // PostgreSQL does not notice that nobody waits for a lock any more, or that a server is lost while it holds one.
             let limits = "SELECT set_config('lock_timeout', '5s', true),
                 set_config('idle_in_transaction_session_timeout', '10s', true)";
@@ -84,7 +81,7 @@ impl Store {
         let began = Instant::now();
         let outcome = run.await;
         DB_SECONDS.with([W::TASK]).record(began.elapsed());
-        if trouble.get() == Some(&Trouble::Silence) {
+        if matches!(mishap.get(), Some(Mishap::Silence | Mishap::ReadOnly)) {
             drop(Object::take(client));
         }
         outcome
@@ -98,14 +95,14 @@ impl Transaction<'_> {
             let statement = self.inner.prepare_cached(sql).await?;
             self.inner.query(&statement, params).await
         };
-        noting(run, self.task, self.place, self.trouble).await
+        noting(run, self.task, self.place, self.mishap).await
     }
 
     async fn end(self, ending: Ending) -> Result<(), StoreError> {
-        let Self { inner, task, place, trouble } = self;
+        let Self { inner, task, place, mishap } = self;
         match ending {
-            Ending::Commit => noting(inner.commit(), task, place, trouble).await,
-            Ending::Rollback => noting(inner.rollback(), task, place, trouble).await,
+            Ending::Commit => noting(inner.commit(), task, place, mishap).await,
+            Ending::Rollback => noting(inner.rollback(), task, place, mishap).await,
         }
     }
 }
@@ -115,16 +112,20 @@ async fn noting<T>(
     answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     task: &'static str,
     place: &Place,
-    trouble: &OnceLock<Trouble>,
+    mishap: &OnceLock<Mishap>,
 ) -> Result<T, StoreError> {
     let Ok(answer) = timeout(STATEMENT_LIMIT, answer).await else {
-        trouble.get_or_init(|| Trouble::Silence);
+        mishap.get_or_init(|| Mishap::Silence);
         return Err(StoreError::slow(task, place));
     };
     answer.map_err(|error| {
         if is_rivalry(&error) {
-            trouble.get_or_init(|| Trouble::Rivals);
+            mishap.get_or_init(|| Mishap::Rivals);
         }
-        StoreError::from_postgres(task, place, &error)
+        let failure = StoreError::from_postgres(task, place, &error);
+        if failure.is_read_only() {
+            mishap.get_or_init(|| Mishap::ReadOnly);
+        }
+        failure
     })
 }

@@ -139,6 +139,8 @@ catalog! {
         "Meetings looked up in the database because memory did not have them.";
     Figure DB_UP = "b3scale_db_up" []
         "Whether the database answered what it was last asked.";
+    Figure DB_TROUBLE = "b3scale_db_trouble" [reason]
+        "What keeps the database from working while it answers: disk_full, out_of_memory, too_many_connections, stopping, read_only, unauthorized, missing, failing.";
     Figure DB_CONNECTIONS = "b3scale_db_connections" [state]
         "Connections of the pool to the database: idle, used.";
     Figure DB_CONNECTIONS_LIMIT = "b3scale_db_connections_limit" []
@@ -149,8 +151,8 @@ catalog! {
         "How long a statement waited for a connection.";
     Histogram DB_SECONDS = "b3scale_db_query_duration_seconds" [query]
         "How long the database took for a statement, or for several that count as one, without the wait for a connection.";
-    Counter DB_FAILURES = "b3scale_db_failures_total" [reason = "away" | "slow" | "busy" | "refused" | "taken"]
-        "Statements that failed. busy: no connection was free; taken: what must be unique is there already.";
+    Counter DB_FAILURES = "b3scale_db_failures_total" [reason = "away" | "slow" | "busy" | "refused" | "taken" | "given_up" | "disk_full" | "out_of_memory" | "too_many_connections" | "stopping" | "read_only" | "unauthorized" | "missing" | "failing"]
+        "Statements that failed. busy: no connection was free; taken: what must be unique is there already; given_up: a lock was held for too long; disk_full and the rest: why the database cannot work.";
     Counter DB_RETRIES = "b3scale_db_retries_total" []
         "Statements that PostgreSQL ended because they stood in another one's way, and that were run again.";
 

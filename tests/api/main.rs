@@ -27,5 +27,6 @@ mod silent;
 mod starts;
 mod status;
 mod strangers;
+mod troubled;
 mod waiting;
 mod wire;

@@ -144,7 +144,7 @@ struct Said(Option<String>);
 
 impl Readiness for Said {
     fn checks(&self) -> Vec<Check> {
-        vec![Check { name: "database", problem: self.0.clone() }]
+        vec![Check::new("database", self.0.clone())]
     }
 }
 

@@ -1,0 +1,36 @@
+//! Trying out whether a meeting could be created: what a create writes is written, and taken back.
+
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::transaction::{Ending, Transaction, Work};
+use super::{Store, StoreError};
+
+impl Store {
+    /// Writes what a create writes, and takes it back. No other server sees anything of it.
+    ///
+    /// # Errors
+    /// Why a create would fail now.
+    pub async fn rehearse_create(&self) -> Result<(), StoreError> {
+        self.transaction(&Rehearsing, Ending::Rollback).await
+    }
+}
+
+struct Rehearsing;
+
+impl Work for Rehearsing {
+    const TASK: &'static str = "rehearse a create";
+    type Done = ();
+    type Error = StoreError;
+
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        let id = format!("rehearsal of {}", Uuid::now_v7());
+        let params: [&(dyn ToSql + Sync); 1] = [&id];
+        let place = "INSERT INTO meetings (id, frontend_id, meeting_id, backend_id, attempt, state, claim, version)
+            SELECT $1, frontends.id, $1, backends.id, 1, 'claimed', 0, 0 FROM frontends, backends LIMIT 1";
+        transaction.rows(place, &params).await?;
+        let note = "INSERT INTO meeting_history (id, internal_id, frontend_id, meeting_id, backend_id)
+            SELECT id, id, frontend_id, meeting_id, backend_id FROM meetings WHERE id = $1";
+        transaction.rows(note, &params).await.map(drop)
+    }
+}
