@@ -26,7 +26,7 @@ impl<'a> Lesson<'a> {
         place.node.behave();
         report.step(tenant.key, "hang node", created)?;
         report.step(tenant.key, "join", self.join(&self.late.iter().collect::<Roll<'_>>()).await)?;
-        report.step(tenant.key, "isMeetingRunning", self.goes_on(hung).await)
+        report.step(tenant.key, "isMeetingRunning", self.answers_again(hung).await)
     }
 
     async fn create_beside_hung(&'a self, BusyNode { place, .. }: &BusyNode<'a>) -> Outcome {
@@ -42,7 +42,7 @@ impl<'a> Lesson<'a> {
     }
 
     /// What ran on the node still does, as every server says once the node answers.
-    async fn goes_on(&'a self, BusyNode { tenant, place, meetings }: &BusyNode<'a>) -> Outcome {
+    async fn answers_again(&'a self, BusyNode { tenant, place, meetings }: &BusyNode<'a>) -> Outcome {
         for endpoint in &tenant.endpoints {
             let back =
                 |meeting| eventually(BACK_LIMIT, "running: true", async move || self.is_back(endpoint, meeting).await);
