@@ -252,12 +252,18 @@ impl dyn Nodes {
         let refused = Fault::Node { backend: backend.id, failure: NodeFailure::SecretRefused };
         for algorithm in backend.vitals.signing.tries() {
             request.algorithm = Some(algorithm);
-            let reply = self.send(request.clone()).await?;
-            if reply.body.len() > LARGEST_REFUSAL || reply.clone().read(backend.id).as_ref() != Err(&refused) {
-                if reply.is_of_bbb() {
+            let reply = self.send(request.clone()).await;
+            let is_refused = match &reply {
+                Ok(reply) if reply.body.len() > LARGEST_REFUSAL => false,
+                Ok(reply) => reply.clone().read(backend.id).as_ref() == Err(&refused),
+                // Whoever sends may have read the document.
+                Err(fault) => *fault == refused,
+            };
+            if !is_refused {
+                if reply.as_ref().is_ok_and(Reply::is_of_bbb) {
                     backend.vitals.signing.learn(algorithm);
                 }
-                return Ok(reply);
+                return reply;
             }
         }
         Err(refused)
