@@ -401,8 +401,7 @@ fn documents() -> impl Strategy<Value = StateDocument> {
     let algorithms = option::of(btree_set(prop::sample::select(vec!["sha1", "sha256", "sha512"]), 1..3));
     let frontend = (word(), option::of(word()), algorithms, any::<bool>(), option::of(word()), settings);
     let states = [AdminState::Init, AdminState::Ready, AdminState::Stopped, AdminState::Decommissioned];
-    let backend =
-        (word(), btree_set(word(), 0..3), 0.001..1000.0, prop::sample::select(states.to_vec()), any::<bool>());
+    let backend = (word(), btree_set(word(), 0..3), 0.01..100.0, prop::sample::select(states.to_vec()), any::<bool>());
     (btree_map("[a-c]{1,2}", frontend, 0..4), btree_map("[a-c]{1,2}", backend, 0..4)).prop_map(
         |(frontends, backends)| {
             let frontends: Vec<_> = frontends
