@@ -24,7 +24,7 @@ pub(super) struct Folder {
     pub(super) socket: PathBuf,
     pub(super) user: User,
     pub(super) programs: Programs,
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -41,7 +41,7 @@ impl Folder {
         if !cluster.exists() {
             make_cluster(&cluster, &programs, &user).await?;
         }
-        Ok(Self { cluster, socket, user, programs, _lock: lock })
+        Ok(Self { cluster, socket, user, programs, lock })
     }
 }
 
@@ -55,6 +55,8 @@ impl Drop for Folder {
     fn drop(&mut self) {
         // Empty once the server has stopped. In a shared folder it would stay for ever.
         let _ = fs::remove_dir(&self.socket);
+        // Closing it is not enough: a process that is just being started holds the file until it runs its program.
+        let _ = self.lock.unlock();
     }
 }
 
