@@ -100,7 +100,7 @@ impl Cluster {
             Ok(false) => Err("another server has asked it meanwhile".to_owned()),
             Err(error) => {
                 // While nothing can be noted, each server believes itself.
-                self.see(&backend, answer.heard.next(poll.health), answer.heard.problem().as_deref());
+                self.see(&backend, answer.heard.next(poll.health), answer.heard.problem());
                 tracing::debug!(backend.id = %backend.id, %error, "Recording a health check failed");
                 Err(error.to_string())
             }
