@@ -10,6 +10,7 @@ mod orphaned;
 mod placement;
 mod postgres;
 mod restarted;
+mod returned;
 mod seats;
 
 /// The server, as it was built with these tests.
