@@ -8,11 +8,13 @@ use b3scale_middleware::bbb::CallKind;
 use super::super::DemoError;
 use super::super::report::{Mismatch, Report};
 use super::super::scene::Place;
-use super::{BusyNode, Lesson, Meeting, Outcome, count, eventually};
+use super::{BusyNode, Lesson, Meeting, Outcome, count, eventually, mismatch};
 use crate::node::Misbehaviour;
 
 /// How long the servers may take to ask a node three times.
 const ASKED_LIMIT: Duration = Duration::from_secs(60);
+/// How long they may take to use it again.
+const BACK_LIMIT: Duration = Duration::from_secs(30);
 /// After so many lists in a row that cannot be used, a node is degraded.
 const LISTS: usize = 3;
 /// Who joins meanwhile, and as what.
@@ -24,7 +26,25 @@ impl<'a> Lesson<'a> {
         let Some(spoiled) = self.busiest() else { return Ok(()) };
         let outcome = self.spoil(&spoiled).await;
         spoiled.place.node.behave();
-        report.step(spoiled.tenant.key, "spoil list", outcome)
+        report.step(spoiled.tenant.key, "spoil list", outcome)?;
+        report.step(spoiled.tenant.key, "mend list", self.mended(spoiled.place).await)
+    }
+
+    /// Every server places meetings on the node again.
+    async fn mended(&self, place: &Place) -> Outcome {
+        let url = place.node.url();
+        let host = url.split('/').nth(2).unwrap_or_default();
+        let line = format!("b3scale_backend_takes_meetings{{backend=\"{host}\"}} 1");
+        for server in &self.scene.urls {
+            let takes = async || {
+                let page = self.scene.balancer.client().visit(&format!("{server}/metrics")).await;
+                let page = page.map_err(|error| mismatch("a page of metrics", error))?;
+                let holds = String::from_utf8_lossy(&page.body).lines().any(|one| one == line);
+                Ok((!holds).then(|| "it takes none".to_owned()))
+            };
+            eventually(BACK_LIMIT, &format!("{} takes new meetings", place.name), takes).await?;
+        }
+        Ok(format!("{} takes new meetings again, by the word of all servers", place.name))
     }
 
     async fn spoil(&'a self, BusyNode { place, meetings, .. }: &BusyNode<'a>) -> Outcome {

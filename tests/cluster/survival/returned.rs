@@ -1,11 +1,12 @@
 //! Nodes that are degraded or come back, while servers are killed.
 
 use b3scale::node::{Misbehaviour, NodeState, Role};
+use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::MeetingState;
 use b3scale_support::{Servers, ServersOptions, eventually};
 
 use super::B3SCALED;
-use super::calls::{create, finds, home, rows};
+use super::calls::{create, creation, finds, home, rows};
 
 /// The server that is left.
 const SURVIVOR: usize = 2;
@@ -34,8 +35,9 @@ async fn lost_and_created_again(servers: &Servers) -> (usize, String) {
     servers.nodes[lost].control().join(&first, "Ada", Role::Viewer).expect("it runs there");
     servers.nodes[lost].misbehave(Misbehaviour::CutConnection);
     servers.until_stored("it is given up", |rows| rows.iter().all(|row| row.state == MeetingState::Detached)).await;
-    let second = create(servers, SURVIVOR, "class").await;
-    assert_ne!(first, second);
+    let again = async || servers.call(SURVIVOR, CallKind::Create, &creation("class")).await.is_success();
+    eventually("it is created again", again).await;
+    assert!(!finds(servers, SURVIVOR, "class", &first).await);
     (lost, first)
 }
 
