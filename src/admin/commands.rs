@@ -29,7 +29,8 @@ pub(super) async fn list(State(admin): State<Admin>, _: Caller<Admins>) -> Resul
     Ok(Reply(admin.store.load_commands().await?.into_iter().map(Command::from).collect()))
 }
 
-/// Ask for something to be done: `end_all_meetings` with `BackendID`, or `end_meeting` with `ID`.
+/// Ask for something to be done: `end_all_meetings` with `BackendID`, or `end_meeting` with `ID`. With `BackendID` beside it, only the
+/// copy of the meeting on that backend is ended.
 #[utoipa::path(post, path = "/api/v1/commands", tag = "commands", request_body = NewCommand,
     responses((status = ACCEPTED, description = "The command, to be asked for again", body = Command)))]
 pub(super) async fn add(

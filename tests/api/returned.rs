@@ -5,6 +5,8 @@ use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::cluster::NodeState;
 use b3scale_middleware::ports::Meetings as _;
 use b3scale_support::TestCluster;
+use http::StatusCode;
+use serde_json::json;
 
 /// So many rounds without an answer, and a node is down; more than it takes to bring one up.
 const ROUNDS: usize = 3;
@@ -114,6 +116,16 @@ async fn an_end_by_the_tenant_ends_the_copy_with_everyone_in_it() {
     for node in [0, 1] {
         returned.cluster.until_node(node, "the class has ended", |node| node.meetings().is_empty()).await;
     }
+}
+
+#[tokio::test]
+async fn an_operator_ends_a_copy_with_everyone_in_it_and_not_its_meeting() {
+    let returned = Returned::with(2, 3).await;
+    let Returned { cluster, lost, .. } = &returned;
+    let body = json!({"action": "end_meeting", "params": {"ID": id(), "BackendID": cluster.backends[*lost].id}});
+    assert_eq!(cluster.operator().post("/commands", &body).await.status, StatusCode::ACCEPTED);
+    cluster.until_node(*lost, "the copy is ended", |node| node.meetings().is_empty()).await;
+    assert_eq!((returned.place(), cluster.homes("Lesson")), (1 - lost, vec![1 - lost]));
 }
 
 /// A node whose answers cannot be read says nothing of people, and a copy that may have some is kept.

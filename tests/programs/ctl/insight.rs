@@ -6,7 +6,7 @@ use b3scale_support::{Running, Told};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::samples::{COMMAND, cluster, command, meeting};
+use super::samples::{ASKED_HOST, BACKEND, COMMAND, HOST, backend, cluster, command, meeting};
 use super::{Ctl, asked, recorder};
 use crate::pipeline::{PIPELINE, without_route};
 
@@ -84,6 +84,25 @@ async fn one_meeting_is_ended_by_its_id() {
     recorder.asked();
     ctl.done("end meeting --yes WyJz").await;
     assert_eq!(asked(&recorder)[1].1, r#"{"action":"end_meeting","params":{"ID":"WyJz"}}"#);
+}
+
+#[tokio::test]
+async fn the_copy_of_a_meeting_on_one_backend_is_ended() {
+    let told = [
+        Told::ok("GET /api/v1/meetings/WyJz", meeting()),
+        Told::ok(&format!("GET /api/v1/backends?host={ASKED_HOST}"), json!([backend(&json!({}))])),
+        Told::status("POST /api/v1/commands", 202, command("requested", &Value::Null)),
+        Told::ok(&format!("GET /api/v1/commands/{COMMAND}"), command("success", &json!(true))),
+    ];
+    let (recorder, ctl) = recorder(told).await;
+    let asked_for = ctl.fails(&format!("end meeting WyJz --copy-on {HOST}")).await;
+    let question = format!("The copy of the meeting `Lesson` on {HOST} is ended with everyone in it.");
+    assert!(asked_for.starts_with(&question), "{asked_for}");
+    recorder.asked();
+    let out = ctl.done(&format!("end meeting --yes WyJz --copy-on {HOST}")).await;
+    assert!(out.contains("Result: true"), "{out}");
+    let params = format!(r#"{{"action":"end_meeting","params":{{"BackendID":"{BACKEND}","ID":"WyJz"}}}}"#);
+    assert_eq!(asked(&recorder)[2].1, params);
 }
 
 #[tokio::test]
