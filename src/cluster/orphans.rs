@@ -1,4 +1,4 @@
-//! Orphans: claims whose server is lost. Their node knows what became of the create.
+//! Orphans: claims whose server is lost. Their node knows whether it made the meeting.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const AT_ONCE: usize = 16;
 /// After so many answers in a row a node has nothing left to do of what it got before them.
 const STEADY: u32 = 3;
 
-/// What became of a create.
+/// The fate of a create.
 enum Fate {
     /// Its node runs the meeting.
     Made(Born),
