@@ -17,14 +17,13 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use b3scale::pipeline::{Catalog, Plan, Routes, Source};
-use b3scale::telemetry;
+use b3scale::telemetry::{self, Counts};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::stage::Link;
 use b3scale_middleware::{Call, Fault, Next, Reply};
 use b3scale_support::{Frozen, with_idle_stages};
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use futures_util::FutureExt;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tower::{Service, ServiceExt, service_fn};
 
 const SHIPPED: &str = include_str!("../pipeline.toml");
@@ -68,7 +67,7 @@ macro_rules! ten {
 struct Bench<'c> {
     group: BenchmarkGroup<'c, WallTime>,
     cluster: &'c Frozen,
-    metrics: &'c PrometheusHandle,
+    metrics: &'c Counts,
 }
 
 impl Bench<'_> {
@@ -101,7 +100,7 @@ fn main() {
     criterion.final_summary();
 }
 
-fn ten_stages(criterion: &mut Criterion, cluster: &Frozen, metrics: &PrometheusHandle) {
+fn ten_stages(criterion: &mut Criterion, cluster: &Frozen, metrics: &Counts) {
     let mut bench = Bench { group: criterion.benchmark_group("ten stages"), cluster, metrics };
     let end = || service_fn(async |_: Call| Ok::<_, Fault>(Reply::xml(bytes::Bytes::new())));
     let join = |idle| {
@@ -121,7 +120,7 @@ fn ten_stages(criterion: &mut Criterion, cluster: &Frozen, metrics: &PrometheusH
     }
 }
 
-fn shipped_routes(criterion: &mut Criterion, cluster: &Frozen, metrics: &PrometheusHandle) {
+fn shipped_routes(criterion: &mut Criterion, cluster: &Frozen, metrics: &Counts) {
     let mut bench = Bench { group: criterion.benchmark_group("shipped routes"), cluster, metrics };
     let shipped = Source::new("pipeline.toml", SHIPPED);
     let plan = Plan::read(&shipped, &Catalog::shipped()).expect("it is shipped");

@@ -36,7 +36,6 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use hyper::body::Incoming;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::timeout;
 use tower::ServiceExt;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -50,7 +49,7 @@ use crate::pipeline::Pipeline;
 use crate::proxies::Proxies;
 use crate::server::Readiness;
 use crate::store::Store;
-use crate::telemetry::Shares;
+use crate::telemetry::Counts;
 use crate::token::Tokens;
 use failures::Failures;
 use problem::Problem;
@@ -81,7 +80,7 @@ pub struct AdminParts {
     /// What bodies may take up in memory.
     pub budget: Budget,
     /// What has been counted, of which frontends see their part. `None`: nothing.
-    pub counted: Option<PrometheusHandle>,
+    pub counted: Option<Counts>,
     /// The pages that may use the API in a browser: their origins, or `*` for any.
     pub cors: Vec<HeaderValue>,
     /// What customers do not change of their frontends.
@@ -111,7 +110,7 @@ struct Inner {
     failures: Failures,
     proxies: Proxies,
     budget: Budget,
-    shares: Option<Shares>,
+    counted: Option<Counts>,
     operator_fields: Vec<OperatorField>,
     agent_tags: Vec<String>,
 }
@@ -146,7 +145,6 @@ impl Api {
             agent_tags,
         } = parts;
         let (tokens, failures) = (Tokens::of(&secret), Failures::default());
-        let shares = counted.map(Shares::of);
         let inner = Inner {
             cluster,
             store,
@@ -155,8 +153,9 @@ impl Api {
             tokens,
             failures,
             proxies,
-            budget,
-            shares,
+    proxies: Proxies,
+    budget: Budget,
+    counted: Option<Counts>,
             operator_fields,
             agent_tags,
         };

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use b3scale_middleware::bbb::cut;
 use http::HeaderValue;
 use tracing::level_filters::LevelFilter;
 
@@ -67,7 +68,7 @@ const KNOWN: [&str; 37] = [
 
 /// A value that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name}=`{value}`: {wanted}")]
+#[error("{name}=`{}`: {wanted}", cut(value))]
 pub struct ConfigError {
     name: &'static str,
     value: String,

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,7 +21,7 @@ use crate::server::{Check, Readiness, Router, Server, ServerParts, ServerSetting
 use crate::store::private::{self, PrivateError, PrivatePostgres};
 use crate::store::{Store, StoreError};
 use crate::telemetry::catalog::BUILD;
-use crate::telemetry::{self, Figures, MetricsPage, Sheet};
+use crate::telemetry::{self, Counts, Figures, MetricsPage, Sheet, Thing};
 use crate::upstream::{CaFileError, HttpNodes};
 
 /// The name under which the cluster keeps what its tokens are signed with.
@@ -59,7 +58,7 @@ pub enum ServeError {
     System(#[from] std::io::Error),
     /// The metrics.
     #[error("metrics: {0}")]
-    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    Metrics(#[from] telemetry::MetricsError),
 }
 
 /// The database of a program: one by URL, or a private cluster that lives as long as this.
@@ -154,7 +153,7 @@ impl Assembly {
         config: &Config,
         store: Store,
         secret: String,
-        counted: Option<PrometheusHandle>,
+        counted: Option<Counts>,
     ) -> Result<Self, ServeError> {
         let nodes = Arc::new(HttpNodes::new(config.upstream.clone())?);
         let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience).await?;
@@ -169,8 +168,14 @@ impl Assembly {
         };
         let figures: Arc<dyn Figures> = Arc::new(figures);
         let token = config.metrics_token.clone();
+<<<<<<< HEAD
         let proxies = Proxies::at(config.trusted_proxies.clone());
         let budget = config.upstream.budget.clone();
+=======
+        if let Some(counted) = counted.clone() {
+            telemetry::end_series(counted, &figures);
+        }
+>>>>>>> fc628cb (End the series of what is gone, and cut what is quoted)
         let metrics = counted.clone().map(|counted| MetricsPage { counted, figures, token });
         let api = Api::new(AdminParts {
             cluster: cluster.clone(),
@@ -309,6 +314,10 @@ impl Figures for Everything {
         self.cluster.write_figures(sheet, self.per_meeting);
         self.store.write_figures(sheet);
         sheet.set(&BUILD, [env!("CARGO_PKG_VERSION"), &self.pipeline.hash()], 1);
+    }
+
+    fn has(&self, thing: Thing, name: &str) -> bool {
+        self.cluster.has(thing, name)
     }
 }
 

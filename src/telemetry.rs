@@ -1,6 +1,7 @@
 //! Logs and metrics of a program.
 
 pub mod catalog;
+mod counts;
 pub mod metric;
 #[cfg(feature = "otel")]
 mod otel;
@@ -22,7 +23,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-pub use page::{CONTENT_TYPE, Figures, MetricsPage, Shares, start_metrics};
+pub use counts::{Counts, Thing};
+pub use page::{CONTENT_TYPE, Figures, MetricsError, MetricsPage, end_series, start_metrics};
 pub use quota::{ACCOUNT, Bounded};
 pub use sheet::Sheet;
 

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use b3scale_middleware::bbb::cut_at;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use tracing::{info, warn};
@@ -15,6 +16,12 @@ use super::problem::Problem;
 use crate::budget::Owner;
 use crate::telemetry::ACCOUNT;
 use crate::token::{Claims, bearer};
+
+/// The most differences that an audit line names.
+const MOST_CHANGES: usize = 50;
+
+/// The most characters of one of them.
+const LONGEST_CHANGE: usize = 300;
 
 /// What a token may be for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +116,8 @@ impl<R> Caller<R> {
     /// The same of a change, with what is another now. If nothing is, nothing was done.
     pub(super) fn audit_change(&self, what: &str, name: &str, differences: &[String]) {
         if !differences.is_empty() {
-            self.note(what, name, Some(&differences.join("; ")));
+            let told: Vec<_> = differences.iter().take(MOST_CHANGES).map(|one| cut_at(one, LONGEST_CHANGE)).collect();
+            self.note(what, name, Some(&told.join("; ")));
         }
     }
 

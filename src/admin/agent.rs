@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use b3scale_middleware::bbb::{cut, cut_at};
 use b3scale_middleware::cluster::BackendId;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,6 +28,9 @@ use crate::telemetry::catalog::{INGEST_BATCHES, INGEST_EVENTS, INGEST_PICTURES};
 
 /// Between two questions to a node whose agent has seen something.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// The most characters of why a request is none, which may quote it.
+const LONGEST_REASON: usize = 500;
 
 /// What an agent may say.
 pub(super) struct Form;
@@ -107,14 +111,14 @@ pub(super) async fn rpc(
         Ok(event) => event,
         Err(why) => return Ok(Reply(failed(&why)).into_response()),
     };
-    debug!(backend.id = %backend, meeting.internal_id = event.internal_meeting_id, action, "An agent has seen something");
+    debug!(backend.id = %backend, meeting.internal_id = &*cut(&event.internal_meeting_id), action, "An agent has seen something");
     // The original waits until the meeting is known, and holds a connection of the database for as long.
     admin.store.hasten_poll(backend, PAUSE).await?;
     Ok(Reply(RpcReply { status: RpcStatus::Ok, result: Value::Null }).into_response())
 }
 
 fn failed(why: &str) -> RpcReply {
-    RpcReply { status: RpcStatus::Error, result: why.into() }
+    RpcReply { status: RpcStatus::Error, result: (*cut_at(why, LONGEST_REASON)).into() }
 }
 
 impl Admin {

@@ -67,7 +67,7 @@ pub(super) async fn show(
     let frontend = admin.cluster.frontend(&key).ok_or(Problem::NotFound)?;
     let server = admin.cluster.server_id().to_string();
     let written = spawn_blocking(move || {
-        let counted = admin.shares.as_ref().map(|shares| shares.of_frontend(&key, &server));
+        let counted = admin.counted.as_ref().map(|counted| counted.of_frontend(&key, &server));
         let mut sheet = Sheet::default();
         admin.cluster.write_figures_of(&mut sheet, &frontend);
         counted.unwrap_or_default() + &sheet.text()

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use axum::response::{IntoResponse, Response};
+use b3scale_middleware::bbb::cut_at;
 use http::{HeaderValue, StatusCode, header};
 use tracing::error;
 
@@ -11,6 +12,12 @@ use super::access::Scope;
 use super::reply::json;
 use crate::rest;
 use crate::store::StoreError;
+
+/// The most fields of a body that an answer names.
+const MOST_FIELDS: usize = 100;
+
+/// The most characters of one text of an answer, which may quote what came.
+const LONGEST_TEXT: usize = 500;
 
 /// What is wrong with each field, by its path.
 pub(super) type Fields = BTreeMap<String, Vec<String>>;
@@ -56,10 +63,10 @@ impl Problem {
         Self::Fields(BTreeMap::from([(path.to_owned(), vec![why.to_owned()])]))
     }
 
-    /// Fields cannot be used, each with why. None: all is well.
+    /// Fields cannot be used, each with why, up to a bound. None: all is well.
     pub(super) fn unless_none(wrong: impl IntoIterator<Item = (String, String)>) -> Result<(), Self> {
         let mut fields = Fields::new();
-        for (place, why) in wrong {
+        for (place, why) in wrong.into_iter().take(MOST_FIELDS) {
             fields.entry(place).or_default().push(why);
         }
         if fields.is_empty() { Ok(()) } else { Err(Self::Fields(fields)) }
@@ -90,7 +97,7 @@ impl Problem {
 
     fn body(self) -> rest::Problem {
         let says = |message: &str| rest::Problem { message: message.to_owned(), ..rest::Problem::default() };
-        match self {
+        bounded(match self {
             Problem::NoToken => says("missing or malformed jwt"),
             Problem::BadToken => says("invalid or expired jwt"),
             Problem::TooManyBadTokens => says("invalid or expired jwt, too many times; try again in a minute"),
@@ -117,7 +124,7 @@ impl Problem {
             }
             Problem::Unavailable => says("Service Unavailable"),
             Problem::Internal => says("Internal Server Error"),
-        }
+        })
     }
 }
 
@@ -155,6 +162,14 @@ impl From<StoreError> for Problem {
             }
         }
     }
+}
+
+/// The same without more than anybody reads of what the request itself said.
+fn bounded(problem: rest::Problem) -> rest::Problem {
+    let text = |text: String| cut_at(&text, LONGEST_TEXT).into_owned();
+    let texts = |why: Vec<String>| why.into_iter().take(MOST_FIELDS).map(text).collect();
+    let fields = problem.fields.into_iter().take(MOST_FIELDS).map(|(path, why)| (text(path), texts(why)));
+    rest::Problem { error: problem.error, fields: fields.collect(), message: text(problem.message) }
 }
 
 /// What is to be unique, by the names of the tables' rules.

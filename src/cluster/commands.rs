@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use b3scale_middleware::bbb::{CallKind, Params, ScopedId};
+use b3scale_middleware::bbb::{CallKind, Params, ScopedId, cut, cut_at};
 use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Meeting, MeetingState};
 use b3scale_middleware::ports::Meetings as _;
 use futures_util::{StreamExt, stream};
@@ -23,6 +23,9 @@ const LEASE: Duration = Duration::from_secs(60);
 
 /// How long the work itself may take. What is left of the lease is for noting what came of it.
 const WORK_LIMIT: Duration = Duration::from_secs(45);
+
+/// The most characters of an error that is logged.
+const LONGEST_ERROR: usize = 1000;
 
 /// Meetings that are ended at once.
 const ENDS_AT_ONCE: usize = 16;
@@ -98,9 +101,9 @@ impl Cluster {
             let action = Action::of(&command.action).map_or("(unknown)", Action::name);
             COMMANDS.with([action, if outcome.is_ok() { "success" } else { "error" }]).increment(1);
             match &outcome {
-                Ok(_) => tracing::info!(command.id = %command.id, action = command.action, "A command was carried out"),
+                Ok(_) => tracing::info!(command.id = %command.id, action, "A command was carried out"),
                 Err(error) => {
-                    tracing::warn!(command.id = %command.id, action = command.action, error, "A command failed");
+                    tracing::warn!(command.id = %command.id, action, error = &*cut_at(error, LONGEST_ERROR), "A command failed");
                 }
             }
             if let Err(error) = self.noted(store.finish_command(&command, outcome).await) {
@@ -117,7 +120,8 @@ impl Cluster {
 
     async fn carry_out(&self, command: &Command) -> Outcome {
         let param = |name| param(command, name);
-        let action = Action::of(&command.action).ok_or_else(|| format!("there is no action `{}`", command.action))?;
+        let action =
+            Action::of(&command.action).ok_or_else(|| format!("there is no action `{}`", cut(&command.action)))?;
         match action {
             Action::EndAllMeetings => self.end_all_meetings(backend_id(param("BackendID")?)?).await,
             Action::EndMeeting => {
@@ -218,7 +222,7 @@ impl Cluster {
 
     async fn meeting_or_error(&self, id: &ScopedId) -> Result<Arc<Meeting>, String> {
         let found = self.find(id).await.map_err(|fault| fault.to_string())?;
-        found.ok_or_else(|| format!("there is no meeting {id}"))
+        found.ok_or_else(|| format!("there is no meeting {}", cut(id.as_ref())))
     }
 
     fn backend_or_error(&self, id: BackendId) -> Result<Arc<Backend>, String> {
@@ -233,5 +237,5 @@ fn param<'c>(command: &'c Command, name: &str) -> Result<&'c str, String> {
 }
 
 fn backend_id(text: &str) -> Result<BackendId, String> {
-    text.parse::<Uuid>().map(BackendId).map_err(|_| format!("`{text}` is no id of a backend"))
+    text.parse::<Uuid>().map(BackendId).map_err(|_| format!("`{}` is no id of a backend", cut(text)))
 }

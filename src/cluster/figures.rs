@@ -7,7 +7,7 @@ use b3scale_middleware::cluster::{AdminState, Backend, Frontend, FrontendId, Mee
 
 use super::view::{Crowd, Oddities};
 use super::{Cluster, Inner};
-use crate::telemetry::{Sheet, catalog};
+use crate::telemetry::{Sheet, Thing, catalog};
 
 /// What the label of something says that is not known any more.
 const UNDEFINED: &str = "undefined";
@@ -71,6 +71,16 @@ impl Cluster {
         }
         share.write(sheet, &frontend.key);
         write_limit(sheet, frontend);
+    }
+
+    /// Whether there is a frontend of that key, or a backend on that host.
+    pub fn has(&self, thing: Thing, name: &str) -> bool {
+        let roster = self.0.view.roster();
+        let there = || match thing {
+            Thing::Frontend => roster.frontend(name).is_some(),
+            Thing::Backend => roster.backends().iter().any(|backend| backend.host() == name),
+        };
+        name == UNDEFINED || there()
     }
 
     /// Backends on one host, of which there is usually one, are one series: it is up if all are, and in use if any is.

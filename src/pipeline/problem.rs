@@ -1,8 +1,20 @@
 //! What is wrong with a pipeline file, and where.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+
+use b3scale_middleware::bbb::cut_at;
+
+/// The most problems of one text that are shown.
+const MOST_SHOWN: usize = 50;
+
+/// The most characters of a line that are shown before the place of a problem, and from there on.
+const LONGEST_SIDE: usize = 100;
+
+/// The most characters of what a problem says.
+const LONGEST_MESSAGE: usize = 500;
 
 /// A text and the name it is known by in messages.
 #[derive(Clone, Debug)]
@@ -43,13 +55,13 @@ pub struct Problem {
 impl Problem {
     /// A problem at a place.
     pub fn new(span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { span, message: message.into(), hint: None }
+        Self { span, message: cut_at(&message.into(), LONGEST_MESSAGE).into_owned(), hint: None }
     }
 
     /// Says what to do.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+        Self { hint: Some(cut_at(&hint.into(), LONGEST_MESSAGE).into_owned()), ..self }
     }
 
     /// Says what to do where nothing better is known.
@@ -68,7 +80,8 @@ impl Problem {
     }
 }
 
-/// Everything that is wrong with a text, in its order. `Display` prints each with line, column and caret.
+/// Everything that is wrong with a text, in its order. `Display` prints each with line, column and caret, up to a bound: who wrote
+/// the text decides how much is wrong with it.
 #[derive(Clone, Debug)]
 pub struct Problems {
     source: Source,
@@ -104,10 +117,13 @@ impl std::error::Error for Problems {}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for problem in &self.list {
+        for problem in self.list.iter().take(MOST_SHOWN) {
             show(f, &self.source, problem)?;
         }
         let count = self.list.len();
+        if count > MOST_SHOWN {
+            writeln!(f, "… {} more are not shown\n", count - MOST_SHOWN)?;
+        }
         let noun = if count == 1 { "problem" } else { "problems" };
         write!(f, "{}: {count} {noun}", self.source.name)
     }
@@ -119,18 +135,33 @@ fn show(f: &mut fmt::Formatter<'_>, source: &Source, problem: &Problem) -> fmt::
     let marked = &line[before.len()..floor(line, problem.span.end.saturating_sub(begin)).max(before.len())];
     let gutter = " ".repeat(number.to_string().len());
     let column = before.chars().count() + 1;
+    let (before, marked, rest) = window(line, before, marked);
     // Tabs stay tabs, so that the caret stands under the word however wide they are shown.
     let indent: String = before.chars().map(|letter| if letter == '\t' { '\t' } else { ' ' }).collect();
     let carets = "^".repeat(marked.chars().count().max(1));
     writeln!(f, "error: {}", problem.message)?;
     writeln!(f, "{gutter}--> {}:{number}:{column}", source.name)?;
     writeln!(f, "{gutter} |")?;
-    writeln!(f, "{number} | {line}")?;
+    writeln!(f, "{number} | {before}{marked}{rest}")?;
     writeln!(f, "{gutter} | {indent}{carets}")?;
     if let Some(hint) = &problem.hint {
         writeln!(f, "{gutter} = hint: {hint}")?;
     }
     writeln!(f)
+}
+
+/// What is shown of a line: a part before the place, at the place, and behind it.
+fn window<'l>(line: &'l str, before: &'l str, marked: &'l str) -> (Cow<'l, str>, Cow<'l, str>, Cow<'l, str>) {
+    let rest = &line[before.len() + marked.len()..];
+    let skipped = before.char_indices().rev().nth(LONGEST_SIDE).map(|(at, letter)| at + letter.len_utf8());
+    let shown = skipped.map_or(Cow::Borrowed(before), |at| Cow::Owned(format!("…{}", &before[at..])));
+    (shown, part(marked, LONGEST_SIDE), part(rest, LONGEST_SIDE))
+}
+
+/// The first characters of a text, as they are.
+fn part(text: &str, most: usize) -> Cow<'_, str> {
+    let end = text.char_indices().nth(most).map(|(at, _)| at);
+    end.map_or(Cow::Borrowed(text), |end| Cow::Owned(format!("{}…", &text[..end])))
 }
 
 /// The last place at or before `position` where a character begins.
@@ -141,6 +172,9 @@ fn floor(line: &str, position: usize) -> usize {
 
 /// The known name that is nearest to what was given, if one is near enough to have been meant.
 pub(crate) fn nearest<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    if given.len() > LONGEST_SIDE {
+        return None;
+    }
     let distance = |name: &str| strsim::damerau_levenshtein(&given.to_lowercase(), &name.to_lowercase());
     let (distance, name) = known.into_iter().map(|name| (distance(name), name)).min()?;
     (distance <= given.len().max(3) / 3).then_some(name)
@@ -158,6 +192,28 @@ mod tests {
         problems.push(Problem::new(start..start + 5, "no"));
         let shown = problems.or(()).unwrap_err().to_string();
         assert!(shown.contains(" --> p.toml:2:6\n  |\n2 | \tü = wrong\n  | \t    ^^^^^\n"), "{shown}");
+    }
+
+    /// One line of 18 MB, shown again and again, was 596 MiB of log in 15 s.
+    #[test]
+    fn a_long_line_or_name_is_cut_and_so_are_many_problems() {
+        let name = "ü".repeat(1 << 20);
+        let source = Source::new("p.toml", &format!("{name}wrong{name}\n"));
+        let start = name.len();
+        let mut problems = Problems::new(source);
+        problems.push(Problem::new(start..start + 5, format!("unknown key `{name}`")));
+        let shown = problems.or(()).unwrap_err().to_string();
+        assert!(shown.len() < 3_000 && shown.contains(&format!("1 | …{}wrongü", "ü".repeat(100))), "{shown}");
+        assert!(shown.contains(&format!("   | {}^^^^^\n", " ".repeat(101)).replacen("   |", "  |", 1)), "{shown}");
+        assert_eq!(nearest(&name, ["tag-filter"]), None);
+
+        let mut problems = Problems::new(Source::new("p.toml", &"x\n".repeat(10_000)));
+        for line in 0..10_000 {
+            problems.push(Problem::new(2 * line..2 * line + 1, "no"));
+        }
+        let shown = problems.or(()).unwrap_err().to_string();
+        assert!(shown.len() < 5_000 && shown.contains("… 9950 more are not shown\n"), "{shown}");
+        assert!(shown.ends_with("p.toml: 10000 problems"), "{shown}");
     }
 
     #[test]

@@ -30,6 +30,11 @@ impl Sheet {
         self.write(reading.name, reading.labels, values, value);
     }
 
+    /// Notes a series that is written already.
+    pub(super) fn copy(&mut self, metric: &Metric, line: &str) {
+        self.0.entry(metric.name).or_default().extend([line, "\n"]);
+    }
+
     /// All that was noted, with what it means.
     pub fn text(self) -> String {
         let mut text = String::new();

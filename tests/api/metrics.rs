@@ -1,6 +1,5 @@
 //! What is counted of calls, and what never becomes a label.
 
-use b3scale::telemetry::Shares;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::fault::NodeFailure;
 use b3scale_support::{Counted, SECRET};
@@ -83,7 +82,7 @@ async fn a_frontend_is_told_its_own_series_and_no_others() {
     rig.get("/bbb/school/api/create?checksum=1").await;
     rig.get("/bbb/school2/api/end?checksum=1").await;
     rig.get("/bbb/odd%22%2Cfrontend%3D%22school/api/join?checksum=1").await;
-    let told = Shares::of(counted.handle.clone()).of_frontend("school", "server-1");
+    let told = counted.handle.of_frontend("school", "server-1");
     let calls: Vec<&str> = told.lines().filter(|line| line.starts_with("b3scale_calls_total")).collect();
     let own = r#"b3scale_calls_total{server="server-1",frontend="school",call="create",outcome="checksumError",blame="frontend"} 1"#;
     assert_eq!(calls, [own], "{told}");

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use b3scale::telemetry::MetricsPage;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use b3scale::telemetry::{Counts, MetricsPage};
 
 use crate::rig::{NoFigures, Plan, Rig, head, school};
 
@@ -29,7 +28,7 @@ async fn a_server_that_is_not_ready_says_why() {
 /// Defect 9 of the original: metrics were open to everybody.
 #[tokio::test]
 async fn metrics_are_shown_to_those_with_the_token() {
-    let counted = PrometheusBuilder::new().build_recorder().handle();
+    let counted = Counts::new().unwrap();
     let page = MetricsPage { counted, figures: Arc::new(NoFigures), token: Some("word".to_owned()) };
     let rig = Plan::new(&school()).metrics(page).serve().await;
     for headers in ["", "Authorization: Bearer wrong\r\n", "Authorization: word\r\n"] {

@@ -12,12 +12,12 @@ use b3scale::node::{Node, NodeOptions};
 use b3scale::pipeline::Pipeline;
 use b3scale::serve::Assembly;
 use b3scale::store::Store;
+use b3scale::telemetry::Counts;
 use b3scale::upstream::{Patience, UpstreamSettings};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{Backend, FrontendSettings, NodeState};
 use b3scale_middleware::ports::Directory;
 use http::Method;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::oneshot;
 
 use crate::client::Http;
@@ -45,7 +45,7 @@ pub struct ClusterOptions {
     /// The tags that agents may give their nodes.
     pub agent_tags: Vec<&'static str>,
     /// What `/metrics` shows. `None`: there is no such page.
-    pub counted: Option<PrometheusHandle>,
+    pub counted: Option<Counts>,
 }
 
 impl Default for ClusterOptions {

@@ -1,12 +1,12 @@
 //! What is counted on the thread of a test, on which its server runs, too.
 
+use b3scale::telemetry::Counts;
 use metrics::LocalRecorderGuard;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 /// Counts until it is dropped.
 pub struct Counted {
     /// What has been counted.
-    pub handle: PrometheusHandle,
+    pub handle: Counts,
     _guard: LocalRecorderGuard<'static>,
 }
 
@@ -14,8 +14,8 @@ impl Counted {
     /// Counts what happens on this thread from here on.
     pub fn here() -> Self {
         // Small, and as old as the test's process.
-        let recorder = Box::leak(Box::new(PrometheusBuilder::new().set_buckets(&[1.0]).unwrap().build_recorder()));
-        Self { handle: recorder.handle(), _guard: metrics::set_default_local_recorder(recorder) }
+        let recorder = Box::leak(Box::new(Counts::new().unwrap()));
+        Self { handle: recorder.clone(), _guard: metrics::set_default_local_recorder(recorder) }
     }
 
     /// All of it, as `/metrics` writes it.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use b3scale_middleware::bbb::cut_at;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -31,6 +32,8 @@ const GLANCE: Duration = Duration::from_millis(10);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// Lines of PostgreSQL's that are kept to explain why it ended.
 const LAST_WORDS: usize = 20;
+/// The most characters of a line of PostgreSQL's that are logged. It quotes values.
+const LONGEST_LINE: usize = 1000;
 
 /// A running `postgres`, a child of the thread that started it.
 pub(super) struct Server {
@@ -204,7 +207,7 @@ async fn relay(stderr: Option<ChildStderr>, stopping: Arc<AtomicBool>) -> VecDeq
         let grave = ["FATAL:", "PANIC:", "WARNING:"].iter().any(|level| line.contains(level));
         // A server that is told to stop says of every connection that it was fatal.
         if grave && !stopping.load(Relaxed) {
-            tracing::warn!("PostgreSQL says: {line}");
+            tracing::warn!("PostgreSQL says: {}", cut_at(&line, LONGEST_LINE));
         } else {
             tracing::debug!("PostgreSQL says: {line}");
         }

@@ -2,7 +2,7 @@
 
 use b3scale_support::TestCluster;
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::message;
 
@@ -47,4 +47,35 @@ async fn a_character_that_no_database_has_is_refused() {
     let answer = cluster.operator().post("/frontends", &json!({"bbb": {"key": "a\u{0}b", "secret": "x"}})).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
     assert_eq!(cluster.operator().fetch("/frontends?key=a%00b").await.refused(), (400, &*message("Bad Request")));
+}
+
+/// What is wrong with a body is named, and the body is not sent back for it.
+#[tokio::test]
+async fn what_an_answer_quotes_is_cut() {
+    let cluster = TestCluster::start().await;
+    let long = "x".repeat(300_000);
+    let many = vec![json!("md5"); 10_000];
+    let named = |field: &str, value: Value| json!({"bbb": {"key": "a", "secret": "x", field: value}});
+    for (method, path, body) in [
+        (Method::POST, "/frontends", named("checksum_algorithms", json!([long]))),
+        (Method::POST, "/frontends", named("checksum_algorithms", json!(many))),
+        (Method::POST, "/frontends", json!({"bbb": {"key": long, "secret": long}})),
+        (Method::POST, "/frontends", json!({"settings": {"create_default_params": {long.clone(): 1}}})),
+        (Method::POST, "/frontends", json!({"settings": {"recordings": {"visibility_override": long}}})),
+        (Method::POST, "/backends", json!({"bbb": {"host": long, "secret": "x"}, "admin_state": long})),
+        (Method::POST, "/commands", json!({"action": long})),
+        (Method::POST, "/state", json!({"version": 1, long.clone(): 1})),
+        (
+            Method::POST,
+            "/state",
+            json!({"version": 1, "frontends": [{"key": "a", "secret": "x", "settings": {long.clone(): 1}}]}),
+        ),
+    ] {
+        let answer = cluster.operator().send(method, path, "application/json", &body.to_string()).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(answer.text.len() < 20_000, "{path}: {} bytes", answer.text.len());
+    }
+    let rpc = json!({"action": "meeting_set_running", "payload": {"internal_meeting_id": {long: 1}}});
+    cluster.agent("node-1").post("/backends", &json!({"bbb": {"host": "http://h/", "secret": "x"}})).await.granted();
+    assert!(cluster.agent("node-1").post("/agent/rpc", &rpc).await.text.len() < 2_000);
 }

@@ -4,6 +4,7 @@ use b3scale::node::{Media, Misbehaviour, NodeState, Role};
 use b3scale::telemetry::Sheet;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::AttendeesLimit;
+use b3scale_middleware::ports::Directory as _;
 use b3scale_support::{Answer, ClusterOptions, Counted, TestCluster, eventually, token};
 use http::Method;
 use serde_json::json;
@@ -169,6 +170,34 @@ async fn a_call_that_its_client_gives_up_is_counted_where_it_was() {
     assert_eq!(counted.value(call), Some(1));
     // The create has been there, too.
     assert_eq!(counted.value(r#"b3scale_stage_duration_seconds_count{stage="proxy"}"#), Some(2));
+}
+
+/// Each change of a key left 14 lines for good.
+#[tokio::test]
+async fn what_was_counted_of_a_frontend_or_a_backend_ends_with_it() {
+    let (cluster, counted) = cluster().await;
+    let operator = cluster.operator();
+    cluster.call_as("ministry", CallKind::GetMeetings, "").await.success();
+    let list = operator.fetch("/frontends?key=ministry").await.granted();
+    let path = format!("/frontends/{}", list[0]["id"].as_str().unwrap());
+    for number in 0..20 {
+        let key = format!("ministry-{number}");
+        operator.patch(&path, &json!({ "bbb": { "key": key } })).await.granted();
+        cluster.until("the server knows the key", || cluster.cluster.frontend(&key).is_some()).await;
+        cluster.call_as(&key, CallKind::GetMeetings, "").await.success();
+    }
+    let page = cluster.get("/metrics", &[]).await.text;
+    let series = |what: &str| page.lines().filter(|line| line.contains(what)).count();
+    assert_eq!((series("ministry-19"), series("ministry")), (16, 16), "{page}");
+    assert!(!counted.text().contains(r#""ministry-18""#), "nor is it kept");
+    let host = cluster.backends[0].host();
+    assert!(series(&format!("_total{{backend=\"{host}\"")) > 0, "{page}");
+    operator.delete(&format!("/backends/{}?force=1", cluster.backends[0].id)).await.granted();
+    operator.delete(&path).await.granted();
+    let gone = || cluster.cluster.frontend("ministry-19").is_none() && cluster.cluster.backends().is_empty();
+    cluster.until("both are gone", gone).await;
+    let page = cluster.get("/metrics", &[]).await.text;
+    assert!(!page.contains("ministry") && !page.contains(host), "{page}");
 }
 
 #[tokio::test]
