@@ -10,8 +10,9 @@
 //! minute (for half of one where the node has no agent that says who comes). So the limit holds under a burst over many servers,
 //! too. It holds where people come in, and nobody is put out: a limit that is lowered waits until they go.
 //!
-//! Whoever is in the meeting or has a seat there, and says by `userID` who they are, joins again without a second seat. A join
-//! that the node is seen to refuse gives its seat back. While the database is away, what this server knows of the meetings
+//! Whoever is in the meeting or has a seat there, and says by `userID` who they are, joins again without a second seat. A link
+//! without a `userID` has one seat, however often it is opened, until somebody has come by it; whoever opens it then is another. A
+//! join that the node is seen to refuse gives its seat back. While the database is away, what this server knows of the meetings
 //! counts. All taken is a [`Fault::NoSeat`], which the way out turns into a page for browsers.
 //!
 //! It stands behind `params-rewrite`, so that it sees the `userID` that the node will see.
@@ -27,11 +28,13 @@
 //! };
 //! let cluster = Memory::new().frontend_with("school", two).backend("n1", &[]);
 //! let cluster = cluster.meeting("school", "m1", "n1", MeetingState::Live).replies_success();
-//! for _ in 0..2 {
-//!     assert!(cluster.through(AttendeeLimit {}, cluster.looked_up(CallKind::Join, "m1")).await.1.is_ok());
-//! }
-//! let (_, reply) = cluster.through(AttendeeLimit {}, cluster.looked_up(CallKind::Join, "m1")).await;
-//! assert_eq!(reply, Err(Fault::NoSeat { limit: 2 }));
+//! let join = async |user| {
+//!     let mut call = cluster.looked_up(CallKind::Join, "m1");
+//!     call.params.set("userID", user);
+//!     cluster.through(AttendeeLimit {}, call).await.1
+//! };
+//! assert!(join("ada").await.is_ok() && join("grace").await.is_ok() && join("ada").await.is_ok());
+//! assert_eq!(join("emmy").await, Err(Fault::NoSeat { limit: 2 }));
 //! # });
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -45,7 +48,7 @@ use tower::{Layer, Service};
 
 use crate::bbb::{CallKind, Outcome};
 use crate::call::{Call, Reply};
-use crate::cluster::Meeting;
+use crate::cluster::{Link, Meeting};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Meetings, NewSeat, Ports, Seat};
@@ -121,7 +124,8 @@ fn limited(call: &Call) -> Result<Option<(i64, Arc<Meeting>)>, Fault> {
 impl AttendeeLimitLayer {
     async fn admit(&self, call: Call, mut next: Next, limit: i64, meeting: &Meeting) -> Result<Reply, Fault> {
         let user = call.params.first("userID").filter(|user| !user.is_empty());
-        let wanted = NewSeat { frontend: call.facts.frontend()?.id, limit, meeting, user };
+        let link = user.is_none().then(|| Link::of(&call.params));
+        let wanted = NewSeat { frontend: call.facts.frontend()?.id, limit, meeting, user, link };
         let seat = match self.meetings.take_seat(wanted).await? {
             Seat::Full => return Err(Fault::NoSeat { limit }),
             Seat::Held => None,
@@ -174,14 +178,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_has_a_seat_joins_again_and_whoever_is_nobody_takes_one_more() {
+    async fn whoever_has_a_seat_joins_again_and_a_link_of_nobody_takes_one_more() {
         let cluster = school(2);
         for _ in 0..3 {
             join(&cluster, "m1", "ada").await.unwrap();
         }
         assert_eq!(cluster.seats(), 1);
-        join(&cluster, "m1", "").await.unwrap();
-        assert_eq!(join(&cluster, "m1", "").await, Err(Fault::NoSeat { limit: 2 }));
+        for _ in 0..5 {
+            join(&cluster, "m1", "").await.unwrap();
+        }
+        assert_eq!(cluster.seats(), 2);
+        let mut other = cluster.looked_up(CallKind::Join, "m1");
+        other.params.set("fullName", "Another");
+        assert_eq!(cluster.through(AttendeeLimit {}, other).await.1, Err(Fault::NoSeat { limit: 2 }));
         join(&cluster, "m1", "ada").await.unwrap();
     }
 
@@ -212,6 +221,7 @@ mod tests {
         let size = crate::cluster::Size { breakout: true, ..meeting.size };
         call.facts.set_meeting(Some(Arc::new(Meeting { size, ..meeting })));
         assert!(cluster.through(AttendeeLimit {}, call.clone()).await.1.is_ok());
+        call.params.set("userID", "ada");
         assert_eq!(cluster.through(AttendeeLimit {}, call).await.1, Err(Fault::NoSeat { limit: 1 }));
     }
 

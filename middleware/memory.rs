@@ -22,8 +22,8 @@ use crate::bbb::{self, Algorithm, Algorithms, CallKind, MeetingId, Params, Scope
 use crate::call::{Body, Call, Door, Reply};
 use crate::checksum_verify::ChecksumVerify;
 use crate::cluster::{
-    AdminState, AgentReport, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Health, LoadModel, Meeting,
-    MeetingState, Seats, Secrets, Size, Vitals,
+    AdminState, AgentReport, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Health, Link, LoadModel,
+    Meeting, MeetingState, Seats, Secrets, Size, Vitals,
 };
 use crate::facts::Scope;
 use crate::fault::{Fault, NodeFailure};
@@ -64,6 +64,7 @@ struct TakenSeat {
     frontend: FrontendId,
     meeting: ScopedId,
     user: Option<String>,
+    link: Option<Link>,
 }
 
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::bbb::{self, Algorithm, CallKind, Media, Params, ScopedId};
 use crate::call::{Content, Reply};
-use crate::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, Size};
+use crate::cluster::{Backend, BackendId, Frontend, FrontendId, Link, Meeting, Size};
 use crate::facts::Scope;
 use crate::fault::{Fault, NodeFailure};
 use crate::trace::Trace;
@@ -141,6 +141,8 @@ pub struct NewSeat<'a> {
     pub meeting: &'a Meeting,
     /// The frontend's id of whoever wants it, if the join says it.
     pub user: Option<&'a str>,
+    /// The link that they opened, which has one seat until somebody has come by it. `None`: it says who they are.
+    pub link: Option<Link>,
 }
 
 /// What became of a seat that was wanted.

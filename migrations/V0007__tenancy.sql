@@ -14,6 +14,15 @@ ALTER TABLE backends
     -- A factor near zero would draw every meeting to its node.
     ADD CONSTRAINT backends_load_factor_check CHECK (load_factor BETWEEN 0.01 AND 100);
 
+-- Of a join that does not say who comes: a link has one seat until somebody has come by it.
+ALTER TABLE seats
+    -- A digest of what the link says.
+    ADD COLUMN link     bytea,
+    -- A digest of the name under which it lets somebody in.
+    ADD COLUMN name     bytea,
+    -- Whether it was opened more than once, so that one join which came to nothing does not give the seat back.
+    ADD COLUMN reopened boolean NOT NULL DEFAULT false;
+
 CREATE FUNCTION note_state() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.admin_state <> 'init' AND NEW.enabled_at IS NULL THEN

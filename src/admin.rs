@@ -153,9 +153,8 @@ impl Api {
             tokens,
             failures,
             proxies,
-    proxies: Proxies,
-    budget: Budget,
-    counted: Option<Counts>,
+            budget,
+            counted,
             operator_fields,
             agent_tags,
         };

@@ -168,14 +168,11 @@ impl Assembly {
         };
         let figures: Arc<dyn Figures> = Arc::new(figures);
         let token = config.metrics_token.clone();
-<<<<<<< HEAD
         let proxies = Proxies::at(config.trusted_proxies.clone());
         let budget = config.upstream.budget.clone();
-=======
         if let Some(counted) = counted.clone() {
             telemetry::end_series(counted, &figures);
         }
->>>>>>> fc628cb (End the series of what is gone, and cut what is quoted)
         let metrics = counted.clone().map(|counted| MetricsPage { counted, figures, token });
         let api = Api::new(AdminParts {
             cluster: cluster.clone(),

@@ -42,18 +42,25 @@ impl Meetings for Memory {
     }
 
     fn take_seat<'a>(&'a self, wanted: NewSeat<'a>) -> BoxFuture<'a, Result<Seat, Fault>> {
-        let NewSeat { frontend, limit, meeting, user } = wanted;
+        let NewSeat { frontend, limit, meeting, user, link } = wanted;
         let mut state = self.state();
         let own = state.seats.iter().filter(|seat| seat.frontend == frontend);
         let taken = i64::try_from(own.clone().count()).unwrap_or(i64::MAX);
         let mut there = own.filter(|seat| seat.meeting == meeting.id);
-        let seat = if user.is_some() && there.any(|seat| seat.user.as_deref() == user) {
+        let is_theirs = |seat: &TakenSeat| seat.user.as_deref() == user && seat.link == link;
+        let seat = if (user.is_some() || link.is_some()) && there.any(is_theirs) {
             Seat::Held
         } else if taken >= limit {
             Seat::Full
         } else {
             let id = Uuid::new_v4();
-            state.seats.push(TakenSeat { id, frontend, meeting: meeting.id.clone(), user: user.map(str::to_owned) });
+            state.seats.push(TakenSeat {
+                id,
+                frontend,
+                meeting: meeting.id.clone(),
+                user: user.map(str::to_owned),
+                link,
+            });
             Seat::Taken(id)
         };
         ready(Ok(seat)).boxed()

@@ -268,16 +268,18 @@ impl Ingest<'_> {
 }
 
 /// Writes who has joined, and gives up the seats that were kept for them. Whoever was given no id by the frontend has one that the
-/// node makes, beginning with `w_`.
+/// node makes, beginning with `w_`: of the seats of links, one by which somebody of that name comes is given up first. A meeting
+/// that has no place there by this very id of its node's gives up none.
 const JOINED: &str = "WITH given AS (
         SELECT given.*, there.id AS scoped FROM jsonb_to_recordset($3) AS given (meeting text, internal_id text,
                 user_id text, full_name text, moderator boolean, presenter boolean, listening_only boolean,
                 joined_voice boolean, has_video boolean, client_type text)
             JOIN node_meetings AS there ON there.backend_id = $1 AND there.internal_id = meeting AND gone_at IS NULL),
     arrived AS (
-        SELECT scoped, given.user_id,
+        SELECT scoped, given.user_id, sha256(convert_to(full_name, 'UTF8')) AS name,
             given.user_id = '' OR given.user_id = given.internal_id AND given.user_id LIKE 'w\\_%' AS is_nameless
-        FROM given JOIN meetings AS placed ON placed.id = scoped AND placed.backend_id = $1 WHERE NOT EXISTS (
+        FROM given JOIN meetings AS placed
+            ON placed.id = scoped AND placed.backend_id = $1 AND placed.internal_id = given.meeting WHERE NOT EXISTS (
             SELECT FROM attendees AS kept WHERE kept.backend_id = $1 AND kept.meeting = given.meeting
                 AND kept.internal_id = given.internal_id AND kept.gone_at IS NULL)),
     named AS (
@@ -285,7 +287,9 @@ const JOINED: &str = "WITH given AS (
     nameless AS (
         DELETE FROM seats WHERE id IN (
             SELECT id FROM (
-                SELECT id, meeting, row_number() OVER (PARTITION BY meeting ORDER BY expires_at) AS place
+                SELECT id, meeting, row_number() OVER (PARTITION BY meeting ORDER BY NOT EXISTS (
+                        SELECT FROM arrived WHERE is_nameless AND scoped = meeting AND arrived.name = seats.name),
+                    expires_at) AS place
                 FROM seats WHERE user_id IS NULL) AS ranked
             JOIN (
                 SELECT scoped, count(*) AS people FROM arrived WHERE is_nameless GROUP BY scoped) AS others

@@ -31,12 +31,12 @@ impl Store {
         self.transaction(&Seating { id: Uuid::now_v7(), wanted, crowd }, Ending::Commit).await
     }
 
-    /// Gives a seat back.
+    /// Gives a seat back, unless somebody else is on the way by the same link.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn return_seat(&self, id: Uuid) -> Result<(), StoreError> {
-        self.rows("return a seat", "DELETE FROM seats WHERE id = $1", &[&id]).await.map(drop)
+        self.rows("return a seat", "DELETE FROM seats WHERE id = $1 AND NOT reopened", &[&id]).await.map(drop)
     }
 }
 
@@ -52,13 +52,14 @@ impl Work for Seating<'_> {
     type Error = StoreError;
 
     async fn run(&self, transaction: &Transaction<'_>) -> Result<Seat, StoreError> {
-        let NewSeat { frontend, limit, meeting, user } = self.wanted;
+        let NewSeat { frontend, limit, meeting, user, link } = self.wanted;
         // A statement of its own, so that the next one sees the seats of whoever had the lock before.
         let lock = "SELECT pg_advisory_xact_lock(hashtextextended('seats:' || $1::uuid, 0))";
         transaction.rows(lock, &[&frontend.0]).await?;
         let (backends, people): (Vec<_>, Vec<_>) = self.crowd.people.iter().map(|(id, people)| (id.0, *people)).unzip();
         let id = meeting.id.as_ref();
-        let params: [&(dyn ToSql + Sync); 10] = [
+        let (link, name) = link.map(|link| (link.digest.to_vec(), link.name.to_vec())).unzip();
+        let params: [&(dyn ToSql + Sync); 12] = [
             &self.id,
             &frontend.0,
             &limit,
@@ -69,6 +70,8 @@ impl Work for Seating<'_> {
             &backends,
             &people,
             &self.crowd.present,
+            &link,
+            &name,
         ];
         let rows = transaction.rows(SEAT, &params).await?;
         let missing = || StoreError::Row { row: format!("seat {}", self.id), problem: "there is no answer".to_owned() };
@@ -85,12 +88,20 @@ impl Work for Seating<'_> {
 /// which those of the original never do.
 const SEAT: &str = "WITH speaking AS MATERIALIZED (
         SELECT backend_id FROM backend_status WHERE told_at > now() - interval '30 seconds'),
+    lasting AS (
+        SELECT CASE WHEN $6 IN (SELECT backend_id FROM speaking) THEN interval '60 seconds' ELSE interval '30 seconds' END
+            AS patience),
     -- Where somebody else is at work on them they are left to them.
     swept AS (
         DELETE FROM seats WHERE id IN (
             SELECT id FROM seats WHERE frontend_id = $2 AND expires_at <= now() FOR UPDATE SKIP LOCKED)),
+    -- Whoever opened the link last may be on the way for as long as whoever opened it first was.
+    reopened AS (
+        UPDATE seats SET reopened = true, expires_at = greatest(expires_at, now() + (SELECT patience FROM lasting))
+        WHERE frontend_id = $2 AND meeting = $4 AND (user_id = $5 OR link = $11) AND expires_at > now()
+        RETURNING 1),
     held AS (
-        SELECT 1 FROM seats WHERE frontend_id = $2 AND meeting = $4 AND user_id = $5 AND expires_at > now()
+        SELECT 1 FROM reopened
         UNION ALL
         SELECT 1 FROM attendees JOIN speaking USING (backend_id)
         WHERE backend_id = $6 AND meeting = $7 AND user_id = $5 AND gone_at IS NULL
@@ -113,10 +124,8 @@ const SEAT: &str = "WITH speaking AS MATERIALIZED (
         SELECT count(*) AS people FROM seats JOIN meetings ON meetings.id = seats.meeting
         WHERE seats.frontend_id = $2 AND expires_at > now()),
     taken AS (
-        INSERT INTO seats (id, frontend_id, meeting, user_id, expires_at)
-        SELECT $1::uuid, $2, $4, $5, now() + CASE WHEN $6 IN (SELECT backend_id FROM speaking)
-            THEN interval '60 seconds' ELSE interval '30 seconds' END
-        FROM there, elsewhere, expected
+        INSERT INTO seats (id, frontend_id, meeting, user_id, link, name, expires_at)
+        SELECT $1::uuid, $2, $4, $5, $11, $12, now() + patience FROM lasting, there, elsewhere, expected
         WHERE NOT EXISTS (SELECT FROM held) AND there.people + elsewhere.people + expected.people < $3
         RETURNING id)
     SELECT EXISTS (SELECT FROM held) AS held, EXISTS (SELECT FROM taken) AS taken";

@@ -112,7 +112,7 @@ async fn a_browser_for_which_no_seat_is_left_reads_so_and_can_try_again() {
     let cluster = Memory::new().frontend_with("school", one).backend("n1", &[]);
     let rig = Rig::new(&cluster.meeting("school", "m1", "n1", MeetingState::Live)).await;
     let join = signed(CallKind::Join, &format!("{JOIN}&logoutURL=https%3A%2F%2Fschool.example%2Fbye"));
-    assert_eq!(rig.get(&join).await.status, 302);
+    assert_eq!(rig.get(&signed(CallKind::Join, &format!("{JOIN}&userID=ada"))).await.status, 302);
     let page = rig.fetch_with(&join, BROWSER).await;
     assert_eq!((page.status, page.header("location")), (200, None), "nobody has left a meeting");
     let link = format!("<a href=\"{}\">try again</a>", join.replace('&', "&amp;"));

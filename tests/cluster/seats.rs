@@ -2,7 +2,8 @@
 
 use b3scale::rest::Batch;
 use b3scale::store::{Crowd, Store};
-use b3scale_middleware::cluster::{BackendId, Meeting};
+use b3scale_middleware::bbb::Params;
+use b3scale_middleware::cluster::{BackendId, Link, Meeting};
 use b3scale_middleware::ports::{NewSeat, Seat};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use crate::fixture::{Fixture, new_backend};
 const NOBODY: Crowd<'static> = Crowd { people: &[], present: false };
 
 fn wanted<'a>(meeting: &'a Meeting, limit: i64, user: Option<&'a str>) -> NewSeat<'a> {
-    NewSeat { frontend: meeting.frontend, limit, meeting, user }
+    NewSeat { frontend: meeting.frontend, limit, meeting, user, link: None }
 }
 
 async fn seat(store: &Store, meeting: &Meeting, limit: i64, user: Option<&str>) -> Seat {
@@ -145,4 +146,78 @@ async fn people_in_breakouts_are_in_their_parents_already() {
     assert!(is_full(&cluster, &algebra, 2).await, "into one that a frontend created people come by joins of their own");
     cluster.database.execute("UPDATE meetings SET meeting_id = id").await;
     assert!(!is_full(&cluster, &algebra, 1).await, "its node made it");
+}
+
+/// Opens a link that lets in somebody of that name.
+async fn open(store: &Store, meeting: &Meeting, limit: i64, name: &str) -> Seat {
+    let link = Some(Link::of(&Params::parse(&format!("meetingID=m1&fullName={name}"))));
+    let wanted = NewSeat { link, ..wanted(meeting, limit, None) };
+    store.take_seat(wanted, NOBODY).await.expect("it is answered")
+}
+
+/// The agent of backend a says who is in the meeting by links that do not say who comes.
+async fn guests(cluster: &Fixture, seq: u64, meeting: &Meeting, names: &[&str]) {
+    let people = names.iter().enumerate().map(|(at, name)| {
+        let id = format!("w_{at}");
+        json!({"internal_id": id, "user_id": id, "full_name": name})
+    });
+    let people: Vec<Value> = people.collect();
+    let there = json!([{"internal_id": meeting.internal_id, "id": meeting.id.as_ref(), "attendees": people}]);
+    let batch = json!({"boot": "00000000-0000-0000-0000-0000000000b0", "seq": seq, "snapshot": {"meetings": there}});
+    let batch: Batch = serde_json::from_value(batch).expect("it is a batch");
+    assert!(cluster.store.ingest(cluster.a, &batch).await.expect("it is taken").counts);
+}
+
+/// A link without `userID`, opened five times, took five seats.
+#[tokio::test]
+async fn a_link_has_one_seat_until_somebody_has_come_by_it_over_three_servers() {
+    let cluster = Fixture::new().await;
+    let servers = [
+        Store::connect(cluster.database.url(), 2).await.unwrap(),
+        Store::connect(cluster.database.url(), 2).await.unwrap(),
+        Store::connect(cluster.database.url(), 2).await.unwrap(),
+    ];
+    let algebra = cluster.live("algebra").await;
+    guests(&cluster, 1, &algebra, &[]).await;
+    let opened = join_all((0..15).map(|number| open(&servers[number % 3], &algebra, 3, "Ada"))).await;
+    assert_eq!(opened.iter().filter(|seat| matches!(seat, Seat::Taken(_))).count(), 1, "{opened:?}");
+    assert!(opened.iter().all(|seat| *seat != Seat::Full));
+    assert!(matches!(open(&servers[1], &algebra, 3, "Grace").await, Seat::Taken(_)));
+    guests(&cluster, 2, &algebra, &["Grace"]).await;
+    // Grace has come, though Ada was first: her seat is hers still, and another Grace takes the last one.
+    assert_eq!(open(&servers[2], &algebra, 3, "Ada").await, Seat::Held);
+    assert!(matches!(open(&servers[2], &algebra, 3, "Grace").await, Seat::Taken(_)));
+    assert_eq!(open(&servers[0], &algebra, 3, "Emmy").await, Seat::Full);
+    assert_eq!(open(&servers[0], &algebra, 3, "Grace").await, Seat::Held);
+    guests(&cluster, 3, &algebra, &["Grace", "Ada", "Grace"]).await;
+    assert_eq!(cluster.database.count("SELECT count(*) FROM seats").await, 0);
+    assert_eq!(open(&servers[0], &algebra, 3, "Ada").await, Seat::Full, "by BBB she would be another one");
+    let kept = "SELECT count(*) FROM seats WHERE seats::text LIKE '%Ada%'";
+    assert_eq!(cluster.database.count(kept).await, 0);
+}
+
+#[tokio::test]
+async fn a_seat_lasts_from_the_last_time_its_link_was_opened_and_is_given_back_by_none_of_several() {
+    let cluster = Fixture::new().await;
+    let algebra = cluster.live("algebra").await;
+    let Seat::Taken(id) = open(&cluster.store, &algebra, 1, "Ada").await else { panic!("there is one") };
+    cluster.database.execute("UPDATE seats SET expires_at = now() + interval '1 second'").await;
+    assert_eq!(open(&cluster.store, &algebra, 1, "Ada").await, Seat::Held);
+    let lasting = "SELECT count(*) FROM seats WHERE expires_at > now() + interval '20 seconds'";
+    assert_eq!(cluster.database.count(lasting).await, 1);
+    cluster.store.return_seat(id).await.unwrap();
+    assert!(is_full(&cluster, &algebra, 1).await, "somebody else is on the way");
+}
+
+/// With a stolen token an agent could make a meeting up that has the name of one that it runs, and free its seats.
+#[tokio::test]
+async fn only_the_very_meeting_that_has_its_place_there_gives_up_seats() {
+    let cluster = Fixture::new().await;
+    let algebra = cluster.live("algebra").await;
+    seat(&cluster.store, &algebra, 2, Some("ada")).await;
+    open(&cluster.store, &algebra, 2, "Grace").await;
+    let forged = Meeting { internal_id: Some("forged".to_owned()), ..algebra.clone() };
+    says(&cluster, 1, &forged, &["ada"]).await;
+    guests(&cluster, 2, &forged, &["Grace"]).await;
+    assert_eq!(cluster.database.count("SELECT count(*) FROM seats").await, 2);
 }

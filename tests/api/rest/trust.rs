@@ -1,9 +1,10 @@
 //! What the tokens of agents and of customers may not change.
 
+use b3scale::node::Role;
 use b3scale::rest::AdminState;
-use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::cluster::{BackendId, NodeState};
-use b3scale_middleware::ports::Directory as _;
+use b3scale_middleware::ports::{Directory as _, Meetings as _};
 use b3scale_support::{Answer, ClusterOptions, TestCluster, Tool};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -99,6 +100,41 @@ async fn an_agent_starts_its_node_only_if_it_has_stopped_it() {
     assert_eq!(operators_only(&set(&agent, AdminState::Ready).await), ["admin_state"]);
     set(&operator, AdminState::Decommissioned).await.granted();
     assert_eq!(operators_only(&set(&agent, AdminState::Ready).await), ["admin_state"]);
+}
+
+/// What a stolen token says of meetings elsewhere, or of nobody, changes nothing of them.
+#[tokio::test]
+async fn an_agent_is_believed_about_meetings_that_have_their_place_on_its_node_and_no_others() {
+    let cluster = TestCluster::start().await;
+    let created = cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    let (internal, home) = (created.field("internalMeetingID"), cluster.homes("Lesson")[0]);
+    let id = ScopedId::new("school", &MeetingId::new("m1"));
+    let people = cluster.nodes[home].control().join(id.as_ref(), "Ada", Role::Viewer);
+    assert!(people.is_some());
+    cluster.cluster.look_round().await;
+    let other = cluster.backends[1 - home].id;
+    cluster.database.execute(&format!("UPDATE backends SET agent_ref = 'thief' WHERE id = '{other}'")).await;
+    let nobodys = ScopedId::new("school", &MeetingId::new("m2"));
+    let crowd: Vec<_> =
+        (0..50).map(|number| json!({"internal_id": format!("w_{number}"), "full_name": "Eve"})).collect();
+    let meetings = json!([
+        {"internal_id": internal, "id": id, "create_time": 1, "attendees": crowd},
+        {"internal_id": "made-up", "id": nobodys, "create_time": 1, "attendees": crowd},
+    ]);
+    let thief = cluster.agent("thief");
+    let batch = json!({"boot": uuid::Uuid::nil(), "seq": 1, "snapshot": {"meetings": meetings}});
+    thief.post("/agent/ingest", &batch).await.granted();
+    let ended = json!([{"type": "meeting_ended", "meeting": internal}]);
+    thief.post("/agent/ingest", &json!({"boot": uuid::Uuid::nil(), "seq": 2, "events": ended})).await.granted();
+    assert_eq!(thief.delete(&format!("/meetings/internal:{internal}")).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(thief.patch(&format!("/meetings/{id}"), &json!({"meeting": {}})).await.status, StatusCode::NOT_FOUND);
+    cluster.cluster.look_round().await;
+    let meeting = cluster.cluster.known(id.as_ref()).unwrap();
+    assert_eq!((meeting.backend, cluster.cluster.attendees(&meeting)), (cluster.backends[home].id, 1));
+    assert!(cluster.cluster.known(nobodys.as_ref()).is_none());
+    let listed = cluster.call(CallKind::GetMeetings, "").await.success();
+    assert_eq!(listed.text.matches("<meetingID>").count(), 1, "{listed:?}");
+    assert!(!listed.text.contains("Eve"), "{listed:?}");
 }
 
 /// One with `load_factor` 1e-300 drew every meeting of the cluster.
