@@ -153,7 +153,7 @@ async fn lists() {
     cluster.cluster.look_round().await;
     let document = cluster.call(CallKind::GetMeetings, "").await.success().text;
     assert_eq!(document.matches("<attendee>").count(), MEETINGS * PEOPLE_EACH, "everybody is listed");
-    let plain = Plain::serving(document.clone().into()).await;
+    let plain = Plain::serving(document.clone().into());
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     // In turn, so that whatever else the machine does is done to both.
     for _ in 0..20 {
@@ -205,7 +205,7 @@ impl Readiness for Always {
 }
 
 impl Plain {
-    async fn serving(document: Bytes) -> Self {
+    fn serving(document: Bytes) -> Self {
         let answer = Next::new(service_fn(move |_| std::future::ready(Ok(Reply::xml(document.clone())))));
         let router = Arc::new(Document(HashMap::from([(CallKind::GetMeetings, answer)])));
         let parts = ServerParts {

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
+use std::iter;
+use std::mem;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,6 +26,12 @@ const STRANGERS: usize = 8;
 
 /// The least room that is made for a buffer with something in it.
 const FIRST: usize = 4 << 10;
+
+/// The most room that is made for it at a time.
+const PART: usize = 256 << 10;
+
+/// Spare parts are kept while so much of the budget is held: one in so many bytes.
+const BUSY: usize = 8;
 
 /// Whose bytes they are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +69,9 @@ pub struct Budget(Arc<Pool>);
 struct Pool {
     limit: usize,
     held: Mutex<Held>,
+    /// Parts of buffers that are no more. While there is a lot to do they are used again: an allocator takes a while to give memory
+    /// back, and would hold far more meanwhile.
+    spare: Mutex<Vec<Vec<u8>>>,
 }
 
 #[derive(Default)]
@@ -75,7 +86,7 @@ struct Held {
 impl Budget {
     /// A budget of that many bytes.
     pub fn of(limit: usize) -> Self {
-        Self(Arc::new(Pool { limit, held: Mutex::default() }))
+        Self(Arc::new(Pool { limit, held: Mutex::default(), spare: Mutex::default() }))
     }
 
     /// How many bytes there are in all.
@@ -100,7 +111,7 @@ impl Budget {
 
     /// An empty buffer of an owner's.
     pub(crate) fn buffer(&self, owner: Owner) -> Buffer {
-        Buffer { bytes: Vec::new(), room: self.room(owner) }
+        Buffer { before: Vec::new(), last: Vec::new(), length: 0, room: self.room(owner) }
     }
 
     pub(crate) fn write_figures(&self, sheet: &mut Sheet) {
@@ -126,6 +137,25 @@ impl fmt::Debug for Budget {
 impl Pool {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An empty part of a buffer.
+    fn part(&self, bytes: usize) -> Vec<u8> {
+        let spare = if bytes == PART { self.spare().pop() } else { None };
+        spare.unwrap_or_else(|| Vec::with_capacity(bytes))
+    }
+
+    /// Keeps parts for other buffers, if there is much to do. What is held and what is spare are never more than the budget.
+    fn keep(&self, parts: impl Iterator<Item = Vec<u8>>) {
+        let held = self.held().all();
+        let most = if held < self.limit / BUSY { 0 } else { (self.limit - held) / PART };
+        let mut spare = self.spare();
+        spare.extend(parts.filter(|part| part.capacity() == PART));
+        spare.truncate(most);
     }
 }
 
@@ -178,7 +208,10 @@ impl Room {
         let small = self.bytes + more <= SMALL;
         let taken = self.pool.held().take(self.pool.limit, &self.owner, small, more);
         match taken {
-            Ok(()) => self.bytes += more,
+            Ok(()) => {
+                self.bytes += more;
+                self.pool.keep(iter::empty());
+            }
             Err(Full) => BUFFER_REFUSALS.with([self.owner.name()]).increment(1),
         }
         taken
@@ -200,6 +233,7 @@ impl Room {
         if rest > 0 {
             self.pool.held().give_back(&self.owner, rest);
             self.bytes -= rest;
+            self.pool.keep(iter::empty());
         }
     }
 }
@@ -216,39 +250,59 @@ impl Drop for Room {
     }
 }
 
-/// Bytes that come piece by piece, and the room that they take up.
+/// Bytes that come piece by piece, and the room that they take up. They are put together at the end: a buffer that moved whenever
+/// it grows would leave as much behind as it holds.
 pub(crate) struct Buffer {
-    bytes: Vec<u8>,
+    before: Vec<Vec<u8>>,
+    last: Vec<u8>,
+    length: usize,
     room: Room,
 }
 
 impl Buffer {
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+        self.length
     }
 
     /// Adds a piece. There will be no more than `most` bytes in all, so that no room beyond is made.
     pub(crate) fn push(&mut self, piece: &[u8], most: usize) -> Result<(), Full> {
-        let wanted = self.bytes.len() + piece.len();
-        let there = self.bytes.capacity();
-        if wanted > there {
-            let roomy = (there * 2).max(FIRST).min(most).max(wanted);
+        let free = self.last.capacity() - self.last.len();
+        let (fits, rest) = piece.split_at(free.min(piece.len()));
+        self.last.extend_from_slice(fits);
+        self.length += fits.len();
+        if !rest.is_empty() {
+            let roomy = self.length.clamp(FIRST, PART).min(most.saturating_sub(self.length)).max(rest.len());
             // Where there is no room for as much again, there may be for this.
-            let capacity = match self.room.grow(roomy - there) {
+            let capacity = match self.room.grow(roomy) {
                 Ok(()) => roomy,
-                Err(Full) => self.room.grow(wanted - there).map(|()| wanted)?,
+                Err(Full) => self.room.grow(rest.len()).map(|()| rest.len())?,
             };
-            self.bytes.reserve_exact(capacity - self.bytes.len());
+            let part = self.room.pool.part(capacity);
+            self.before.push(mem::replace(&mut self.last, part));
+            self.last.extend_from_slice(rest);
+            self.length += rest.len();
         }
-        self.bytes.extend_from_slice(piece);
         Ok(())
     }
 
     /// The bytes, and the room to be kept for as long as they are.
     pub(crate) fn finish(mut self) -> (Bytes, Room) {
-        self.bytes.shrink_to_fit();
-        self.room.shrink_to(self.bytes.len());
-        (self.bytes.into(), self.room)
+        let mut whole = Vec::with_capacity(self.length);
+        self.before.iter().chain([&self.last]).for_each(|part| whole.extend_from_slice(part));
+        self.room.shrink_to(self.length);
+        let nothing = Room { pool: Arc::clone(&self.room.pool), owner: self.room.owner.clone(), bytes: 0 };
+        (whole.into(), mem::replace(&mut self.room, nothing))
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.room.shrink_to(0);
+        let parts = mem::take(&mut self.before).into_iter().chain([mem::take(&mut self.last)]);
+        self.room.pool.keep(parts.map(|mut part| {
+            part.clear();
+            part
+        }));
     }
 }
 
@@ -347,6 +401,26 @@ mod tests {
         assert_eq!(budget.held(), 0);
         let mut small = Budget::of(8 * 1024).buffer(node(1));
         assert_eq!(small.push(&[b'x'; 8000], MIB), Err(Full));
+    }
+
+    #[test]
+    fn parts_are_used_again_while_there_is_much_to_do() {
+        let budget = Budget::of(16 * MIB);
+        let filled = |number| {
+            let mut buffer = budget.buffer(node(number));
+            while buffer.len() < 2 * MIB {
+                buffer.push(&[b'x'; SMALL], 2 * MIB).unwrap();
+            }
+            buffer
+        };
+        let (first, second) = (filled(1), filled(2));
+        drop(first);
+        let spare = budget.0.spare().len();
+        assert!(spare > 0 && spare * PART + budget.held() <= budget.limit(), "{spare}");
+        let third = filled(3);
+        assert!(budget.0.spare().len() < spare);
+        drop((second, third));
+        assert!(budget.0.spare().is_empty(), "what is not needed is given back");
     }
 
     #[test]

@@ -106,6 +106,8 @@ struct Shared {
     tokens: Tokens,
     bodies: Arc<Bodies>,
     connections: Arc<Places>,
+    /// Sockets of clients that are open, with some room for those that are being closed.
+    open: Arc<Semaphore>,
     calls: Arc<Semaphore>,
     exhaustion: Exhaustion,
     draining: AtomicBool,
@@ -126,6 +128,7 @@ impl Server {
             tokens: Tokens::new(&parts.secret, settings.wait),
             bodies: Bodies::new(parts.budget.clone(), settings),
             connections: Places::new(settings.connections, settings.connections_of_one),
+            open: Arc::new(Semaphore::new(settings.connections + settings.connections / 16 + 16)),
             calls: Arc::new(Semaphore::new(settings.calls as usize)),
             exhaustion: Exhaustion::default(),
             draining: AtomicBool::new(false),

@@ -3,6 +3,11 @@
 use std::process::ExitCode;
 
 use b3scale::cli::{B3scaled, complain};
+use mimalloc::MiMalloc;
+
+/// The system's allocator keeps what was held under attack. This one gives it back within a moment.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

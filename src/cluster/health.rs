@@ -83,6 +83,11 @@ impl Cluster {
         // A meeting that goes live while the node is writing its answer is not in it, and has not ended.
         let believed = self.0.view.meetings_where(|meeting| meeting.backend == backend.id);
         let mut answer = self.answer(&backend, poll.asked_at).await;
+        if let Heard::Unasked { why } = answer.heard {
+            // Another server takes the poll when the lease is over.
+            POLLS.with(["failed"]).increment(1);
+            return Err(why);
+        }
         if let Heard::Listed(listing) | Heard::Unlisted { listing, .. } = &mut answer.heard {
             self.asker().ask_each(&backend, &believed, listing).await;
         }
@@ -92,7 +97,7 @@ impl Cluster {
             (Ok(true), Heard::Unlisted { .. }) => "unlisted",
             (Ok(true), Heard::Silent { .. }) => "missed",
             (Ok(false), _) => "late",
-            (Err(_), _) => "failed",
+            (Ok(true), Heard::Unasked { .. }) | (Err(_), _) => "failed",
         };
         POLLS.with([outcome]).increment(1);
         match recorded {
@@ -188,6 +193,7 @@ impl Cluster {
                 }
                 Err(why)
             }
+            Heard::Unasked { why } => Err(why),
         }
     }
 

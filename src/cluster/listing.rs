@@ -49,6 +49,8 @@ pub(super) enum Heard {
     Unlisted { why: String, listing: Listing },
     /// It does not answer, or not as BBB does.
     Silent { why: String },
+    /// This server could not ask it, which says nothing of the node.
+    Unasked { why: String },
 }
 
 /// A list of meetings.
@@ -64,7 +66,7 @@ impl Heard {
     pub(super) fn problem(&self) -> Option<&str> {
         match self {
             Heard::Listed(listing) => listing.report.flaw(),
-            Heard::Unlisted { why, .. } | Heard::Silent { why } => Some(why),
+            Heard::Unlisted { why, .. } | Heard::Silent { why } | Heard::Unasked { why } => Some(why),
         }
     }
 
@@ -72,7 +74,7 @@ impl Heard {
     pub(super) fn listing(&self) -> Option<&Listing> {
         match self {
             Heard::Listed(listing) | Heard::Unlisted { listing, .. } => Some(listing),
-            Heard::Silent { .. } => None,
+            Heard::Silent { .. } | Heard::Unasked { .. } => None,
         }
     }
 
@@ -82,6 +84,7 @@ impl Heard {
             Heard::Listed(_) => health.answered(),
             Heard::Unlisted { .. } => health.unlisted(),
             Heard::Silent { .. } => health.missed(),
+            Heard::Unasked { .. } => health,
         }
     }
 }
@@ -112,7 +115,7 @@ impl Asker {
                 match select(list, version).await {
                     Either::Left((reply, _)) => reply,
                     Either::Right((Ok(_), list)) => list.await,
-                    Either::Right((Err(fault), _)) => return Heard::Silent { why: said(&fault) },
+                    Either::Right((Err(fault), _)) => return unanswered(&fault, said(&fault)),
                 }
             }
         };
@@ -123,10 +126,13 @@ impl Asker {
                     let why = report.flaw().unwrap_or_default().to_owned();
                     return Heard::Unlisted { why, listing: Listing { document: without_end(&document), report } };
                 }
-                Err(why) => match reply.read(backend.id) {
-                    Ok(_) => NodeFailure::Garbled(why).to_string(),
-                    Err(fault) => said(&fault),
-                },
+                Err(why) => {
+                    let (bytes, id) = (reply.body.len(), backend.id);
+                    match offload::REPORTS.work(bytes, move || reply.read(id)).await {
+                        Ok(_) => NodeFailure::Garbled(why).to_string(),
+                        Err(fault) => said(&fault),
+                    }
+                }
             },
             Err(fault) => said(&fault),
         };
@@ -135,7 +141,7 @@ impl Asker {
                 let listing = Listing { document: Bytes::from_static(HEAD), report: Report::open(asked_at) };
                 Heard::Unlisted { why, listing }
             }
-            Err(_) => Heard::Silent { why },
+            Err(fault) => unanswered(&fault, why),
         }
     }
 
@@ -174,7 +180,10 @@ impl Asker {
         let mut params = Params::default();
         params.set("meetingID", id.as_ref());
         match self.0.ask_unread(request(backend, CallKind::GetMeetingInfo, &params, PATIENCE)).await {
-            Ok(reply) => Info::read(&reply, id),
+            Ok(reply) => {
+                let (bytes, id) = (reply.body.len(), id.clone());
+                offload::REPORTS.work(bytes, move || Info::read(&reply, &id)).await
+            }
             Err(_) => Info::Open,
         }
     }
@@ -228,6 +237,14 @@ fn without_end(document: &Bytes) -> Bytes {
     std::iter::once(HEAD).chain(readable).collect::<Vec<_>>().concat().into()
 }
 
+/// What it means that a node answered nothing that BBB would.
+fn unanswered(fault: &Fault, why: String) -> Heard {
+    match fault {
+        Fault::Node { failure, .. } if failure.is_ours() => Heard::Unasked { why },
+        _ => Heard::Silent { why },
+    }
+}
+
 /// What went wrong, without saying which node it was: that stands beside it.
 fn said(fault: &Fault) -> String {
     match fault {
@@ -244,7 +261,7 @@ mod tests {
     use b3scale_middleware::bbb::{MeetingId, Secret};
     use b3scale_middleware::cluster::{AdminState, BackendId, FrontendId, NodeState, Size, Tags};
     use futures_util::FutureExt;
-    use futures_util::future::BoxFuture;
+    use futures_util::future::{BoxFuture, ready};
     use tokio::time::sleep;
     use uuid::Uuid;
 
@@ -303,6 +320,20 @@ mod tests {
             vitals: Arc::default(),
             version: 1,
         })
+    }
+
+    #[tokio::test]
+    async fn a_node_that_could_not_be_asked_is_no_worse_for_it() {
+        struct WithoutDescriptors;
+        impl Nodes for WithoutDescriptors {
+            fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>> {
+                let failure = NodeFailure::NotAsked("no file descriptor is left");
+                ready(Err(Fault::Node { backend: request.backend.id, failure })).boxed()
+            }
+        }
+        let heard = Asker(Arc::new(WithoutDescriptors)).hear(&backend(), SystemTime::UNIX_EPOCH).await;
+        let health = Health::default().answered();
+        assert!(matches!(heard, Heard::Unasked { .. }) && heard.next(health) == health);
     }
 
     fn live(id: &str) -> Arc<Meeting> {

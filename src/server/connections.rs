@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics::Gauge;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::unconstrained;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
@@ -59,8 +59,10 @@ impl Connections {
     /// Takes whoever comes.
     pub(super) async fn take(&self, listener: &TcpListener) {
         loop {
+            // Those that were pushed out take up their descriptors for a moment longer.
+            let open = Arc::clone(&self.shared.open).acquire_owned().await.ok();
             match listener.accept().await {
-                Ok((stream, peer)) => self.begin(stream, peer),
+                Ok((stream, peer)) => self.begin(stream, peer, open),
                 Err(error) => {
                     self.note_failure(&error);
                     sleep(PAUSE).await;
@@ -92,7 +94,7 @@ impl Connections {
         // What has come by now is taken without waiting for more, be there ever so many.
         while let Some(taken) = unconstrained(listener.accept()).now_or_never() {
             match taken {
-                Ok((stream, peer)) => self.begin(stream, peer),
+                Ok((stream, peer)) => self.begin(stream, peer, None),
                 // That one has gone again.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => return warn!(%error, "Connections that had come could not be taken"),
@@ -106,7 +108,7 @@ impl Connections {
         self.phase.closed().await;
     }
 
-    fn begin(&self, stream: TcpStream, peer: SocketAddr) {
+    fn begin(&self, stream: TcpStream, peer: SocketAddr, permit: Option<OwnedSemaphorePermit>) {
         self.shared.exhaustion.note_end();
         // A proxy speaks for many.
         let address = Some(peer.ip()).filter(|address| !self.shared.parts.proxies.trust(*address));
@@ -118,7 +120,7 @@ impl Connections {
         let (shared, phase) = (Arc::clone(&self.shared), self.phase.subscribe());
         let open = Open::new();
         tokio::spawn(async move {
-            let _open = open;
+            let _open = (open, permit);
             if let Err(error) = attend(stream, client, shared, phase).await {
                 debug!(%error, "A connection broke");
             }

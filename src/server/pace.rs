@@ -105,7 +105,8 @@ impl<T> Paced<T> {
         let counted = self.length.max(SHORT_HEAD);
         self.length += bytes;
         let more = self.length.saturating_sub(counted);
-        if more == 0 { Ok(()) } else { self.room.grow(more).map_err(io::Error::other) }
+        // The HTTP library makes up to twice as much room.
+        if more == 0 { Ok(()) } else { self.room.grow(more * 2).map_err(io::Error::other) }
     }
 
     /// Passes a write on, and fails when writes have been refused for too long.

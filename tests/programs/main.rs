@@ -1,6 +1,7 @@
 //! The programs as they are built: what they print, how they exit, and that nothing of them stays.
 
 mod agent;
+mod attack;
 mod ctl;
 mod demo;
 mod manager;

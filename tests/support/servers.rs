@@ -112,6 +112,11 @@ impl Servers {
         format!("http://{}", self.processes[server % self.count()].address)
     }
 
+    /// The process of a server.
+    pub fn process(&self, server: usize) -> u32 {
+        self.processes[server % self.count()].running.id()
+    }
+
     /// A signed GET of the frontend `school`, to one server. They are counted round and round: of three, 4 is 1.
     ///
     /// # Errors
