@@ -98,7 +98,7 @@ catalog! {
     Figure BACKEND_MEMORY = "b3scale_backend_memory_ratio" [backend]
         "How full the node's memory is by its agent's word, from 0 to 1.";
     Counter BACKEND_CALLS = "b3scale_backend_calls_total" [backend, outcome]
-        "Calls of frontends for the node, and what came of them. left_alone: not sent, the circuit being open; abandoned: whoever asked has hung up; oversized: more than the node takes.";
+        "Calls of frontends for the node, and what came of them. left_alone: not sent, the circuit being open; lost: cut, the node being gone; abandoned: whoever asked has hung up; oversized: more than the node takes.";
     Histogram BACKEND_CALL_SECONDS = "b3scale_backend_call_duration_seconds" [backend]
         "How long the node took for a call of a frontend that it answered.";
     Counter PROBES = "b3scale_probes_total" [outcome = "answered" | "missed"]

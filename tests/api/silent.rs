@@ -171,3 +171,17 @@ async fn an_answer_that_has_begun_and_stalls_is_cut_though_the_node_answers_its_
         assert_eq!(answer.failed(), "internalError", "{silence:?}");
     }
 }
+
+#[tokio::test]
+async fn a_create_passes_over_all_nodes_that_hang() {
+    let cluster = probing(3).await;
+    for node in &cluster.nodes[..2] {
+        node.misbehave_on("create", Misbehaviour::Stall);
+        node.misbehave_on("index", Misbehaviour::Stall);
+    }
+    for number in 0..3 {
+        let query = format!("name=Lesson&meetingID=m{number}");
+        within("the create is answered", cluster.call(CallKind::Create, &query)).await.success();
+    }
+    assert_eq!(cluster.nodes[2].meetings().len(), 3);
+}
