@@ -6,8 +6,9 @@ use b3scale::node::Misbehaviour;
 use b3scale::upstream::{Patience, UpstreamSettings};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
-use b3scale_support::{ClusterOptions, TestCluster, within};
+use b3scale_support::{ClusterOptions, Relay, TestCluster, within};
 use futures_util::future::{join, join_all};
+use serde_json::json;
 
 /// A cluster that waits for a create as long as it takes here, and not for a minute.
 async fn impatient(nodes: usize) -> TestCluster {
@@ -184,4 +185,31 @@ async fn a_create_passes_over_all_nodes_that_hang() {
         within("the create is answered", cluster.call(CallKind::Create, &query)).await.success();
     }
     assert_eq!(cluster.nodes[2].meetings().len(), 3);
+}
+
+#[tokio::test]
+async fn a_create_that_its_network_swallows_goes_to_the_next_node_and_is_noted() {
+    let cluster = probing(2).await;
+    let relay = Relay::to_port(cluster.nodes[0].address()).await;
+    let id = cluster.backends[0].id;
+    let host = format!("http://{}/bigbluebutton/api/", relay.address());
+    let path = format!("/backends/{id}");
+    cluster.operator().patch(&path, &json!({"bbb": {"host": host}})).await.granted();
+    let is_there = || cluster.cluster.backend(id).is_some_and(|known| known.url == host && known.is_up());
+    cluster.until("the node is up behind the relay", is_there).await;
+    relay.stall();
+    let mut number = 0;
+    while cluster.cluster.backend(id).unwrap().takes_meetings().is_ok() {
+        let query = format!("name=Lesson&meetingID=m{number}");
+        within("the create is answered", cluster.call(CallKind::Create, &query)).await.success();
+        number += 1;
+    }
+    assert_eq!((cluster.nodes[0].meetings().len(), cluster.nodes[1].meetings().len()), (0, number));
+    let copies = cluster.database.store().load_copies().await.unwrap();
+    assert_eq!(copies.iter().map(|copy| copy.backend).collect::<Vec<_>>(), [id], "the node may have got the call");
+    relay.heal();
+    cluster.cluster.look_round().await;
+    cluster
+        .until("the node takes meetings again", || cluster.cluster.backend(id).unwrap().takes_meetings().is_ok())
+        .await;
 }
