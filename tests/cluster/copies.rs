@@ -8,10 +8,15 @@ use crate::fixture::{Fixture, born, scoped};
 /// A meeting that was lost with backend a and created again on backend b, and the copy that is left on a.
 async fn returned(cluster: &Fixture) -> (Meeting, MeetingCopy) {
     cluster.live("algebra").await;
-    cluster.store.detach_meetings(cluster.a).await.unwrap();
+    cluster.store.detach_meetings(cluster.a).await.expect("it is lost");
     let Claim::Won(held) = cluster.claim("algebra", cluster.b).await else { panic!("nobody has it") };
-    let live = cluster.store.record_live(&held, &born("second", 2)).await.unwrap().expect("the claim is ours");
-    let copies = cluster.store.load_copies().await.unwrap();
+    let live = cluster
+        .store
+        .record_live(&held, &born("second", 2))
+        .await
+        .expect("the record is answered")
+        .expect("the claim is ours");
+    let copies = cluster.store.load_copies().await.expect("they are loaded");
     let [copy] = &copies[..] else { panic!("there is one copy: {copies:?}") };
     (live, copy.clone())
 }
