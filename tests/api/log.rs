@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use b3scale::telemetry::Bounded;
 use b3scale_middleware::Reply;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::fault::NodeFailure;
@@ -36,8 +37,8 @@ impl Lines {
     pub(crate) fn catch() -> (Self, DefaultGuard) {
         let lines = Self::default();
         let sink = lines.clone();
-        let subscriber =
-            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || sink.clone()).finish();
+        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).map_event_format(Bounded::new);
+        let subscriber = subscriber.with_writer(move || sink.clone()).finish();
         (lines, tracing::subscriber::set_default(subscriber))
     }
 
@@ -93,6 +94,20 @@ async fn every_call_is_one_line() {
     for secret in ["5ec4e7", "Lovelace", "checksum="] {
         assert!(!lines.text().contains(secret), "{secret} is in the log");
     }
+}
+
+/// 72,000 of them were 72,000 lines at ERROR.
+#[tokio::test]
+async fn strangers_write_a_bounded_number_of_lines_and_tenants_have_all_of_theirs() {
+    let (lines, _guard) = Lines::catch();
+    let rig = Rig::new(&school()).await;
+    for number in 0..150 {
+        rig.get(&format!("/bbb/school/bigbluebutton/api/create?meetingID=m{number}&checksum=1")).await;
+        rig.get(&signed(CallKind::IsMeetingRunning, &format!("meetingID=m{number}"))).await;
+    }
+    let count = |call: &str| lines.calls().iter().filter(|line| line["call"] == call).count();
+    assert_eq!((count("create"), count("isMeetingRunning")), (100, 150));
+    assert!(lines.calls().iter().all(|line| line["level"] == "INFO"));
 }
 
 #[tokio::test]
