@@ -60,7 +60,7 @@ catalog! {
     Figure MEETINGS = "b3scale_meetings" [state]
         "Meetings by how far they have come: claimed, live, ending, detached.";
     Figure MEETING_ATTENDEES = "b3scale_meeting_attendees" [frontend, backend, type, meeting]
-        "Number of attendees in the cluster, with video or without (audio). If B3SCALE_METRICS_PER_MEETING is false the label meeting is empty, and breakouts are left out, whose people are in their parents.";
+        "Number of attendees in the cluster, with video or without (audio). If B3SCALE_METRICS_PER_MEETING is false the label meeting is empty, and breakouts that nodes made are left out, whose people are in their parents.";
     Figure MEETING_DURATIONS = "b3scale_meeting_durations" [frontend, backend, meeting]
         "Duration of meetings in the cluster, in seconds. Absent if B3SCALE_METRICS_PER_MEETING is false.";
 
