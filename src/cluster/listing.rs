@@ -256,13 +256,12 @@ fn said(fault: &Fault) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::sync::Mutex;
+    use std::future::pending;
 
     use b3scale_middleware::bbb::{MeetingId, Secret};
     use b3scale_middleware::cluster::{AdminState, BackendId, FrontendId, NodeState, Size, Tags};
     use futures_util::FutureExt;
     use futures_util::future::{BoxFuture, ready};
-    use tokio::time::sleep;
     use uuid::Uuid;
 
     use super::*;
@@ -275,7 +274,6 @@ mod tests {
     #[derive(Default)]
     struct Script {
         answers: HashMap<&'static str, (u64, String)>,
-        asked: Mutex<Vec<&'static str>>,
     }
 
     impl Script {
@@ -292,16 +290,15 @@ mod tests {
     impl Nodes for Script {
         fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>> {
             let name = request.kind.name();
-            self.asked.lock().unwrap().push(name);
             let (backend, answer) = (request.backend.id, self.answers.get(name).cloned());
             let (wait, document) = answer.unwrap_or((u64::MAX, String::new()));
             let limit = request.patience.unwrap();
             async move {
-                if Duration::from_secs(wait) > limit {
-                    sleep(limit).await;
+                let wait = Duration::from_secs(wait);
+                let _ = timeout(wait.min(limit), pending::<()>()).await;
+                if wait > limit {
                     return Err(Fault::Node { backend, failure: NodeFailure::Silent { seconds: limit.as_secs() } });
                 }
-                sleep(Duration::from_secs(wait)).await;
                 Ok(Reply::xml(document.into()))
             }
             .boxed()
