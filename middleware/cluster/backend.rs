@@ -50,6 +50,11 @@ impl Backend {
         self.vitals.health().is_up()
     }
 
+    /// Whether the node is to be asked and its state is not known yet.
+    pub fn is_unasked(&self) -> bool {
+        self.admin_state != AdminState::Init && self.vitals.health().state == NodeState::Init
+    }
+
     /// Whether the node is down beyond doubt: what runs there is not to be counted on.
     pub fn is_lost(&self) -> bool {
         self.vitals.health().is_lost()

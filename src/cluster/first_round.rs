@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use b3scale_middleware::cluster::{AdminState, Backend, BackendId, NodeState};
+use b3scale_middleware::cluster::BackendId;
 use tokio::time::timeout;
 
 use super::Cluster;
@@ -13,11 +13,6 @@ const COURTESY: Duration = Duration::from_secs(1);
 
 /// How long a start waits for nodes that hang. They are down until they answer.
 const LONGEST: Duration = Duration::from_secs(4);
-
-/// Whether nothing is known of how a node fares that is to be asked.
-pub(super) fn is_unknown(backend: &Backend) -> bool {
-    backend.admin_state != AdminState::Init && backend.vitals.health().state == NodeState::Init
-}
 
 /// Waits until every node has been asked, or hangs.
 pub(super) async fn first_round(cluster: &Cluster) {
@@ -40,5 +35,5 @@ pub(super) async fn first_round(cluster: &Cluster) {
 
 fn unknown(cluster: &Cluster) -> Vec<BackendId> {
     let roster = cluster.0.view.roster();
-    roster.backends().iter().filter(|backend| is_unknown(backend)).map(|backend| backend.id).collect()
+    roster.backends().iter().filter(|backend| backend.is_unasked()).map(|backend| backend.id).collect()
 }

@@ -9,7 +9,6 @@ use b3scale_middleware::cluster::{BackendId, MeetingState};
 use tokio::sync::MutexGuard;
 use tokio::time::sleep;
 
-use super::first_round::is_unknown;
 use super::{Cluster, Inner};
 use crate::store::{Change, StoreError};
 use crate::telemetry::catalog::{VIEW_CHANGES, VIEW_RELOADS};
@@ -146,7 +145,7 @@ impl Cluster {
             }
             Change::Backend(id) => {
                 self.read_backend(*id).await?;
-                if view.roster().backend(*id).is_some_and(|backend| is_unknown(backend)) {
+                if view.roster().backend(*id).is_some_and(|backend| backend.is_unasked()) {
                     self.ask_due().await;
                 }
             }

@@ -15,7 +15,6 @@ use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 
 use super::Cluster;
-use super::first_round;
 use super::listing::{Asker, Heard, PATIENCE, read};
 use crate::offload;
 use crate::store::{BackendStatus, Poll, PollOutcome, StoreError};
@@ -224,7 +223,7 @@ impl Cluster {
         known.whole = status.seq;
         backend.vitals.hear(status.agent);
         // What was seen long ago says nothing: this server has just started, and the node is about to be asked.
-        let says_something = !(status.stale && first_round::is_unknown(backend));
+        let says_something = !(status.stale && backend.is_unasked());
         if known.health <= status.seq && says_something {
             known.health = status.seq;
             if status.health.misses == 0 {
