@@ -44,5 +44,6 @@ fuzz_target!(|input: &str| {
 });
 
 fn has_checksum(text: &str) -> bool {
-    text.split('&').any(|item| item.split('=').next().is_some_and(|name| Params::parse(name).first("checksum").is_some()))
+    text.split('&')
+        .any(|item| item.split('=').next().is_some_and(|name| Params::parse(name).first("checksum").is_some()))
 }
