@@ -5,8 +5,8 @@
 //! bbb-version = ""               # what to say is installed; empty: nothing, as a node does by default
 //! ```
 //!
-//! The index call carries no checksum, so this is all it may reach. For a key that no active frontend has there is nothing at
-//! its path: whoever mistypes it learns that here, since all other calls answer as to a wrong secret.
+//! The index call carries no checksum, so this stage is all it may reach. The path of a key without an active frontend is not
+//! found. So a mistyped key shows here: all other calls answer as to a wrong secret.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;

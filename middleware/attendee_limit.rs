@@ -4,15 +4,15 @@
 //! [stages.attendee-limit]
 //! ```
 //!
-//! How many is the frontend's setting `attendees_limit.limit`; one without it, or with 0, asks nobody. Counted are the people in
-//! all its meetings and those who were sent to a node and have not come there yet. People in a breakout that a node made are
-//! counted once, in its parent; one that the frontend created is a meeting like any other. Who is on the way has a seat for a
-//! minute (for half of one where the node has no agent that says who comes). So the limit holds under a burst over many servers,
-//! too. It holds where people come in, and nobody is put out: a limit that is lowered waits until they go.
+//! The frontend's setting `attendees_limit.limit` is the limit; without it, or with 0, there is none. It counts the people in all
+//! meetings of the frontend, and those sent to a node who have not arrived yet. People in a breakout that a node made are counted
+//! once, in its parent. A breakout that the frontend created is a meeting like any other. An attendee on the way has a seat for a
+//! minute (half a minute if the node has no agent that reports attendees). So the limit also holds under a burst over many
+//! servers. It is checked at joins and removes no attendee: a lowered limit waits until people leave.
 //!
-//! Whoever is in the meeting or has a seat there, and says by `userID` who they are, joins again without a second seat. A link
-//! without a `userID` has one seat, however often it is opened, until somebody has come by it; whoever opens it then is another. A
-//! join that the node is seen to refuse gives its seat back. While the database is away, what this server knows of the meetings
+//! An attendee who is in the meeting, or has a seat there, rejoins by the same `userID` without a second seat. A link without a
+//! `userID` holds one seat until an attendee has joined through it; opening it after that takes another. A join that
+//! the node is seen to refuse gives its seat back. While the database is away, what this server knows of the meetings
 //! counts. All taken is a [`Fault::NoSeat`], which the way out turns into a page for browsers.
 //!
 //! It stands behind `params-rewrite`, so that it sees the `userID` that the node will see.

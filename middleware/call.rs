@@ -186,7 +186,7 @@ impl Trail {
         self.verified.load(Relaxed)
     }
 
-    /// Whose fault a fault of the call is. A server that sheds calls has none in those of which nobody has proved whose they are.
+    /// Whose fault a fault of the call is. The server is not to blame for shedding a call without a verified checksum.
     pub fn blame(&self, fault: &Fault) -> Blame {
         match fault {
             Fault::Overloaded if !self.is_verified() => Blame::Frontend,

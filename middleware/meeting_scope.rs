@@ -40,8 +40,8 @@ use crate::ports::{Meetings, Ports};
 use crate::stage::{Next, SetupError, Stage, StageFuture, refuse};
 use crate::work::Workers;
 
-/// The calls that name one meeting and nothing else that may be another tenant's. Those for recordings name these by ids that
-/// nobody would have scoped.
+/// The calls that name one meeting and nothing else that may be another tenant's. Calls for recordings name these by ids that
+/// carry no scope.
 const OF_ONE_MEETING: [CallKind; 7] = [
     CallKind::Create,
     CallKind::Join,
@@ -138,7 +138,7 @@ fn scope(call: &mut Call, meetings: &dyn Meetings) -> Result<Arc<Scope>, Fault> 
         meant.map_or_else(|| ScopedId::new(&frontend.key, id), |native| native.id.clone())
     };
     let scoped = on_nodes(&meeting_id);
-    // A node may heed it whatever it makes of `isBreakout`, so it is never left as the tenant wrote it.
+    // A node may heed the parent even if it ignores `isBreakout`, so it is never left as the tenant wrote it.
     let parent = call.params.first("parentMeetingID").filter(|_| creates).map(MeetingId::new);
     let parent = parent.filter(|parent| !parent.as_ref().is_empty()).as_ref().map(on_nodes);
     call.params.set("meetingID", scoped.as_ref());

@@ -196,7 +196,7 @@ impl Memory {
         self
     }
 
-    /// One node takes checksums of no other algorithm, and nobody knows which.
+    /// One node takes checksums of this algorithm only. What was known of its algorithm is forgotten.
     pub fn node_takes(self, name: &str, algorithm: Algorithm) -> Self {
         let backend = self.backend_named(name);
         backend.vitals.signing.forget();

@@ -139,13 +139,13 @@ pub struct NewSeat<'a> {
     pub limit: i64,
     /// Where it is wanted.
     pub meeting: &'a Meeting,
-    /// The frontend's id of whoever wants it, if the join says it.
+    /// The frontend's id of the attendee, if the join says it.
     pub user: Option<&'a str>,
-    /// The link that they opened, which has one seat until somebody has come by it. `None`: it says who they are.
+    /// The link that was opened. It holds one seat until an attendee has joined through it. `None`: the join has a `userID`.
     pub link: Option<Link>,
 }
 
-/// What became of a seat that was wanted.
+/// The answer to a wanted seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seat {
     /// It is held under this id until its owner has come to the meeting, and not for long.
@@ -258,7 +258,7 @@ impl dyn Nodes {
             let is_refused = match &reply {
                 Ok(reply) if reply.body.len() > LARGEST_REFUSAL => false,
                 Ok(reply) => reply.clone().read(backend.id).as_ref() == Err(&refused),
-                // Whoever sends may have read the document.
+                // The sender may have read the document.
                 Err(fault) => *fault == refused,
             };
             if !is_refused {
@@ -271,7 +271,7 @@ impl dyn Nodes {
         Err(refused)
     }
 
-    /// Settles what a request is signed with that is sent once, or by somebody else. The node is asked for it unless it is known.
+    /// Settles the algorithm of a request that is sent only once, or by a client. Asks the node unless the algorithm is known.
     pub async fn settle(&self, mut request: NodeRequest) -> NodeRequest {
         if request.algorithm.is_none() && request.backend.vitals.signing.known().is_none() {
             let mut params = Params::default();

@@ -14,13 +14,13 @@ ALTER TABLE backends
     -- A factor near zero would draw every meeting to its node.
     ADD CONSTRAINT backends_load_factor_check CHECK (load_factor BETWEEN 0.01 AND 100);
 
--- Of a join that does not say who comes: a link has one seat until somebody has come by it.
+-- A join link without a `userID` holds one seat until an attendee has joined through it.
 ALTER TABLE seats
     -- A digest of what the link says.
     ADD COLUMN link     bytea,
-    -- A digest of the name under which it lets somebody in.
+    -- A digest of the name under which the attendee joins.
     ADD COLUMN name     bytea,
-    -- Whether it was opened more than once, so that one join which came to nothing does not give the seat back.
+    -- Whether it was opened more than once: then one failed join does not give the seat back.
     ADD COLUMN reopened boolean NOT NULL DEFAULT false;
 
 CREATE FUNCTION note_state() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -28,7 +28,7 @@ BEGIN
     IF NEW.admin_state <> 'init' AND NEW.enabled_at IS NULL THEN
         NEW.enabled_at := now();
     END IF;
-    -- A state that somebody else has set since ends what the agent has said of it.
+    -- Any later change of the state ends the agent's drain.
     IF TG_OP = 'UPDATE' AND OLD.drained_by_agent AND NEW.admin_state <> OLD.admin_state THEN
         NEW.drained_by_agent := false;
     END IF;

@@ -5,7 +5,7 @@ ALTER TABLE servers
     ADD COLUMN steady_since timestamptz NOT NULL DEFAULT now();
 
 -- Whether a server is lost, as another one may judge. While the database was away no server could beat. So an observer whose
--- own beat has had a gap of late judges nobody.
+-- own beat has had a gap of late takes no server for lost.
 CREATE FUNCTION is_lost(server uuid, observer uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT server IS NOT NULL AND server IS DISTINCT FROM observer
         AND NOT EXISTS (SELECT FROM servers WHERE id = server AND beat > now() - interval '8 seconds')
@@ -24,7 +24,7 @@ ALTER TABLE commands
     -- The server that runs it, or ran it last.
     ADD COLUMN run_by uuid;
 
--- What its node has said of a copy. Only what is younger than the copy counts: an attempt may leave another one there.
+-- The node's answers about a copy. Only answers younger than the copy count: an attempt may leave another copy there.
 ALTER TABLE meeting_copies
     -- When it last took the end, and so had the meeting.
     ADD COLUMN ended_at      timestamptz,

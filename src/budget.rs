@@ -1,8 +1,8 @@
 //! One budget over all bytes that wait in memory: answers of nodes, bodies, documents, heads.
 //!
 //! Every byte has an owner, and an owner may hold at most half of what is left free. So one that is greedy gets a third of the
-//! budget and sixty get a bit each, and there is always room for the next. What is small is let in while there is any room: it
-//! is given back soon. Strangers, of whom nobody knows that, share a part of their own and never take from the others.
+//! budget and sixty get a bit each, and there is always room for the next. Small amounts are let in while there is any room:
+//! they are given back soon. Strangers may not give theirs back. So they share a part of their own and take none from the others.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -104,7 +104,7 @@ impl Budget {
         self.0.held().peak
     }
 
-    /// Room for an owner's bytes, none of which is held yet.
+    /// Room for an owner's bytes. It holds none yet.
     pub(crate) fn room(&self, owner: Owner) -> Room {
         Room { pool: Arc::clone(&self.0), owner, bytes: 0 }
     }

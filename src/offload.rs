@@ -21,7 +21,7 @@ pub(crate) static CALLS: Lane = Lane::of(2);
 /// What operators and agents post to the REST API.
 pub(crate) static DOCUMENTS: Lane = Lane::of(1);
 
-/// So many jobs at a time, on threads where they block nobody.
+/// So many jobs at a time, on threads where they block no call.
 pub(crate) struct Lane(Semaphore);
 
 impl Lane {
@@ -39,7 +39,7 @@ impl Lane {
     }
 
     async fn in_turn<T: Send + 'static>(&'static self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        // The turn ends with the work, also if nobody waits for that any more.
+        // The turn ends with the work, even if the caller has stopped waiting.
         let turn = self.0.acquire().await;
         let job = move || {
             let _turn = turn;
@@ -49,7 +49,7 @@ impl Lane {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),
-                // The runtime is going down, and so is whoever waits here.
+                // The runtime is going down, and so is the caller.
                 Err(_) => pending().await,
             },
         }

@@ -46,10 +46,10 @@ const IDLE: Duration = Duration::from_secs(30);
 /// The largest head of an answer, in bytes.
 const LARGEST_HEAD: usize = 64 << 10;
 
-/// The most bytes that are said of one meeting: thousands of people.
+/// The largest answer about one meeting, in bytes: thousands of people.
 const LARGEST_MEETING: usize = 8 << 20;
 
-/// The most bytes of an answer that only says what became of a call.
+/// The largest answer that only says how a call went, in bytes.
 const LARGEST_WORD: usize = 256 << 10;
 
 /// How long a call waits for its node before the node is asked whether it is there, and how long it may take to say so.
@@ -83,7 +83,7 @@ pub struct UpstreamSettings {
     pub patience: Patience,
     /// The most bytes a list may have, after decompression. Other answers are smaller.
     pub largest_answer: usize,
-    /// What all answers may take up in memory, together with whatever else waits there.
+    /// The memory that all answers share with everything else that waits there.
     pub budget: Budget,
     /// A PEM file of certificate authorities that are trusted beside those of the system.
     pub ca_file: Option<PathBuf>,

@@ -28,7 +28,7 @@ impl Miss {
         }
     }
 
-    /// Whether it counts as an attempt. A node that says no at once costs nobody time.
+    /// Whether it counts as an attempt. A refusal at once costs no time.
     pub(super) fn takes_time(&self) -> bool {
         match self {
             Miss::Refused(_) => false,

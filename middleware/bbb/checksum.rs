@@ -53,7 +53,7 @@ pub struct Accepted {
 pub enum Covered {
     /// The query, and nothing of a form beside it.
     Query,
-    /// A form, by this text, of which its parameters are to be read: whatever else has the same checksum says the same.
+    /// A form. Its parameters are to be read from this text: any form with the same checksum says the same.
     Form(String),
     /// Nothing of a form that has no query.
     Nothing,

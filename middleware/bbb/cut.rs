@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// The most characters of a name or a value that a message quotes.
 const LONGEST_QUOTE: usize = 100;
 
-/// A name or a value of somebody else's, as a message may quote it: on one line, and no longer than is read.
+/// A foreign name or value, as a message may quote it: on one line, and short enough to be read.
 pub fn cut(text: &str) -> Cow<'_, str> {
     cut_at(text, LONGEST_QUOTE)
 }

@@ -212,7 +212,7 @@ pub(super) fn key(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether somebody may read both as one: case, blanks, control characters and what is in brackets do not count.
+/// Whether a reader may take both for one: case, blanks, control characters and text in brackets do not count.
 pub fn are_alike(one: &str, other: &str) -> bool {
     folded(one).eq(folded(other))
 }

@@ -65,7 +65,7 @@ impl Secrets {
         std::iter::once(&self.current).chain(&self.next)
     }
 
-    /// The same, for who tries them. One alone is given twice, so that nobody can tell by the time it takes to try them.
+    /// The same, for trying them. A single secret is given twice, so that the time taken does not tell how many there are.
     pub fn both(&self) -> [&Secret; 2] {
         [&self.current, self.next.as_ref().unwrap_or(&self.current)]
     }

@@ -1,15 +1,15 @@
-//! A link: what a join opens that does not say who comes.
+//! A link: a join that does not say who comes.
 
 use sha2::{Digest, Sha256};
 
 use crate::bbb::{Params, clean};
 
-/// A join without a `userID`, known again when it is opened again. Of neither part can be told what it said.
+/// A join without a `userID`, recognized when it is opened again. Neither digest shows its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Of all its parameters but the checksum, whatever their order: a link that is signed in another way is no other.
+    /// Of all its parameters but the checksum, in any order: signing a link in another way makes no other link.
     pub digest: [u8; 32],
-    /// Of the name under which it lets somebody in.
+    /// Of the name under which the attendee joins.
     pub name: [u8; 32],
 }
 

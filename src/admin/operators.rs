@@ -1,4 +1,4 @@
-//! What only operators change, whoever else may change the rest of the same thing.
+//! Fields that only operators change, while others may change the rest of the same thing.
 //!
 //! A change is compared with what is there, after it was merged: so it does not matter how it is said, and tools that send whole
 //! objects back are not refused what they do not change.
@@ -32,7 +32,7 @@ const FIELDS: [(&str, &str); 15] = [
     ("secret", "bbb.secret"),
 ];
 
-/// What is said of a field that somebody else wanted to change.
+/// The reason why a customer may not change such a field.
 const REFUSED: &str = "only operators change this field";
 
 /// A field of a frontend that customers do not change.
@@ -73,9 +73,9 @@ pub(super) fn guard(fields: &[OperatorField], before: &Frontend, after: &Fronten
     Problem::for_operators(changed.map(|field| (field.path.to_owned(), REFUSED.to_owned())))
 }
 
-/// Refuses what an agent may not say of its node, be it new (no `before`) or known.
+/// Refuses the fields of a node, new (no `before`) or known, that its agent may not set.
 ///
-/// Whoever has taken its token must not be able to draw meetings to it, to let us ask any address, or to undo what an operator did.
+/// A stolen token must not draw meetings to the node, make us ask any address, or undo an operator's change.
 ///
 /// # Errors
 /// The fields, each with what the agent may do.

@@ -1,4 +1,4 @@
-//! Who was sent to a meeting by this server, and may be there before anybody has said so.
+//! Attendees that this server has sent to a meeting. They may be there before the node reports them.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use dashmap::DashMap;
 
 use super::Cluster;
 
-/// How long somebody may be on the way.
+/// How long an attendee may be on the way.
 const ON_THE_WAY: Duration = Duration::from_secs(60);
 
-/// When somebody was last sent to a meeting.
+/// When an attendee was last sent to a meeting.
 #[derive(Default)]
 pub(super) struct Arrivals(DashMap<ScopedId, Instant>);
 
@@ -26,7 +26,7 @@ impl Arrivals {
         self.0.retain(|_, sent| sent.elapsed() < ON_THE_WAY);
     }
 
-    /// Whether somebody may be on the way there.
+    /// Whether an attendee may be on the way there.
     pub(super) fn expects(&self, meeting: &ScopedId) -> bool {
         self.0.get(meeting).is_some_and(|sent| sent.elapsed() < ON_THE_WAY)
     }

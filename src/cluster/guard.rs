@@ -139,7 +139,7 @@ impl Cluster {
         let answer = self.0.nodes.send(NodeRequest { patience, ..question });
         self.spawn(async move {
             let answer = answer.await;
-            // Whatever HTTP it speaks, somebody is there.
+            // Any HTTP answer shows that the node is there.
             let silence = answer.err().filter(|fault| matches!(fault, Fault::Node { failure, .. } if failure.is_silence()));
             PROBES.with([if silence.is_none() { "answered" } else { "missed" }]).increment(1);
             if let Some(fault) = silence {

@@ -27,11 +27,11 @@ pub struct Lack {
 }
 
 impl Pulse {
-    /// Notes what came of a statement. Returns whether that is news.
+    /// Notes the outcome of a statement. Returns whether that is news.
     pub(super) fn note<T>(&mut self, outcome: &Result<T, StoreError>, now: Instant) -> bool {
         let before = (self.is_away(), self.trouble);
         match outcome {
-            // These are said of us or of a statement, and not of the database.
+            // These concern this server or the statement, and not the database.
             Err(StoreError::Busy { .. } | StoreError::GivenUp { .. }) => {}
             Err(StoreError::Troubled { trouble, .. }) => {
                 self.trouble = Some(*trouble);

@@ -97,7 +97,7 @@ impl Cluster {
             Some(parent) => self.owner_of_breakout(backend, id, parent, report),
             None => self.owner(id, reported).await?,
         };
-        // Without an owner it is a stray: somebody else may use the node, too.
+        // A meeting without an owner is a stray: another system may use the node, too.
         let Some(owner) = owner else { return Ok(()) };
         self.adopt(backend, id, owner, reported, report).await
     }

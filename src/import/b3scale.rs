@@ -151,8 +151,8 @@ fn tags(stored: Option<Json<Value>>) -> Vec<String> {
     stored.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// The column has single precision: its text is the number that somebody entered. Zero was let in, too, and so was what is
-/// beyond our bounds.
+/// The column has single precision, so its text is the number that was entered. b3scale also took zero, and numbers beyond our
+/// bounds.
 fn load_factor(text: &str) -> f64 {
     let given = text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0).unwrap_or(1.0);
     given.clamp(*LOAD_FACTORS.start(), *LOAD_FACTORS.end())

@@ -59,7 +59,7 @@ impl Control<'_> {
         self.0.change(|state| state.alter(meeting, user, |attendee| attendee.media = media))
     }
 
-    /// Adds an element to what is told of someone, under a name that may be none. False without such a user.
+    /// Adds an element to an attendee's user data. The name may be an invalid one. False without such a user.
     pub fn tell(&self, meeting: &str, user: &str, name: &str, value: &str) -> bool {
         let told = |attendee: &mut Attendee| drop(attendee.custom_data.insert(name.to_owned(), value.to_owned()));
         self.0.change(|state| state.alter(meeting, user, told))

@@ -106,8 +106,8 @@ pub(crate) fn without_user(url: &str) -> Cow<'_, str> {
     authority.rfind('@').map_or(url.into(), |at| format!("{scheme}://{}", &rest[at + 1..]).into())
 }
 
-/// Whether a URL with that segment in its path reaches the frontend whatever client makes it. Clients take dots for folders,
-/// and behind a frontend's key `metrics` are its metrics. What is empty is refused elsewhere.
+/// Whether a URL with that segment in its path reaches the frontend from every client. Clients take dots for folders, and
+/// `metrics` names a frontend's page of metrics. Empty keys are refused elsewhere.
 fn stands_in_urls(key: &str) -> bool {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@".contains(letter);
     key.chars().all(is_plain) && ![".", "..", "metrics"].contains(&key)

@@ -93,8 +93,8 @@ impl HttpBody {
                 Media::Xml | Media::Multipart | Media::Other => self.gather(settings.largest_body, settings.body).await,
             };
         }
-        // All that is known is an address, and a body that cannot be checked before it is there: it is waited for while
-        // nobody else wants the place.
+        // Only an address is known, and the body cannot be checked before it is there. The server waits for it while no
+        // newcomer needs the place.
         let place = self.bodies.strangers.take(Some(self.ticket.client)).ok_or(Fault::Overloaded)?;
         tokio::select! {
             read = self.gather(settings.largest_unproved, settings.unproved) => read,

@@ -1,6 +1,6 @@
 //! One line in the log for each call, and its place in the figures, written where it leaves. Never a query, a checksum or a name.
 //!
-//! The lines of calls of which nobody has proved whose they are have a quota: strangers decide how many there are.
+//! Lines of calls without a verified checksum have a quota: strangers decide how many there are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

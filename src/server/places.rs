@@ -1,7 +1,7 @@
-//! Places for those who have proved nothing yet: who takes one pushes out whoever has stood there longest, once all are taken.
+//! Places for strangers, who have proved nothing yet. Once all are taken, a newcomer pushes out the one that has waited longest.
 //!
-//! So a crowd that only waits keeps nobody out: an honest client needs its place for a moment and has gone by the time its turn
-//! to leave would come. An address with many places pushes out its own first.
+//! So a waiting crowd keeps no honest client out: that one needs its place for a moment, and has gone before its turn to leave
+//! comes. An address with many places pushes out its own first.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -64,7 +64,7 @@ impl Places {
         Some(Place { places: Arc::clone(self), number, leave, kept: AtomicBool::new(false) })
     }
 
-    /// Pushes out whoever has stood there longest. Returns whether there was anybody.
+    /// Pushes out the stranger that has waited longest. Returns whether there was one.
     pub(super) fn push_out_oldest(&self) -> bool {
         let mut state = self.state();
         let oldest = state.strangers.first_key_value().map(|(oldest, _)| *oldest);

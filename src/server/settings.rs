@@ -29,13 +29,13 @@ pub struct ServerSettings {
     pub largest_unproved: usize,
     /// How long such a form may take in all.
     pub unproved: Duration,
-    /// How many of them are read at a time. Past that, a newcomer takes the place of whoever has waited longest.
+    /// How many of these forms are read at a time. Past that, a newcomer takes the place of the form that has waited longest.
     pub strangers: usize,
     /// The same of one address.
     pub strangers_of_one: usize,
     /// The calls in flight whose checksum holds.
     pub calls: u32,
-    /// The connections. Past that, a newcomer takes the place of whoever has proved nothing for longest.
+    /// The most connections. Past that, a newcomer takes the place of the one that has proved nothing for longest.
     pub connections: usize,
     /// The same of one address on which nothing was proved. Trusted proxies may have as many as there are.
     pub connections_of_one: usize,

@@ -20,7 +20,7 @@ pub(super) struct Client {
     pub(super) place: Arc<Place>,
 }
 
-/// Begins empty: whoever has proved nothing takes up no place of a call and no room of a tenant.
+/// Begins empty: a stranger takes up no place of a call and no room of a tenant.
 #[derive(Debug)]
 pub(super) struct Ticket {
     /// Whence the call comes; of one that a trusted proxy passes on, what that says.

@@ -64,7 +64,7 @@ pub enum StoreError {
         /// The five characters of the SQL standard.
         code: String,
     },
-    /// It gave the statement up: something held a lock for too long, or somebody cancelled it.
+    /// It gave the statement up: it waited too long for a lock, or was cancelled.
     #[error("PostgreSQL gave up to {task}: {message} (SQLSTATE {code})")]
     GivenUp {
         /// What it was asked to do.

@@ -267,9 +267,9 @@ impl Ingest<'_> {
     }
 }
 
-/// Writes who has joined, and gives up the seats that were kept for them. Whoever was given no id by the frontend has one that the
-/// node makes, beginning with `w_`: of the seats of links, one by which somebody of that name comes is given up first. A meeting
-/// that has no place there by this very id of its node's gives up none.
+/// Writes who has joined, and gives up the seats that were kept for them. An attendee without an id from the frontend has one from
+/// the node, beginning with `w_`. Such an attendee frees the seat of a link, if possible of one with that name. A meeting frees
+/// seats only if its place is on this node, under this very id of the node's.
 const JOINED: &str = "WITH given AS (
         SELECT given.*, there.id AS scoped FROM jsonb_to_recordset($3) AS given (meeting text, internal_id text,
                 user_id text, full_name text, moderator boolean, presenter boolean, listening_only boolean,

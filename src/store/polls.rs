@@ -78,8 +78,8 @@ pub struct BackendStatus {
 impl Store {
     /// Takes nodes that it is time to ask, those whose agents spoke when they were asked and have fallen silent, and those
     /// that a lost server was asking, at most `most`. For as long as `lease` no other server takes them. Those that are not
-    /// enabled and have neither meetings nor copies are left alone, and so is one that no operator has ever enabled, whatever
-    /// it has: its address is an agent's word.
+    /// enabled and have neither meetings nor copies are left alone. So is a node that no operator has ever enabled, even with
+    /// meetings: its address is an agent's word.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
@@ -107,8 +107,8 @@ impl Store {
         Ok(readable(&rows, poll))
     }
 
-    /// Takes one node, whoever may be asking it: that one's result then comes too late. `None`: there is no such backend, or no
-    /// operator has ever enabled it.
+    /// Takes one node, even from a server that is asking it: that server's result then comes too late. `None`: there is no such
+    /// backend, or no operator has ever enabled it.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.

@@ -31,7 +31,7 @@ impl Store {
         self.transaction(&Seating { id: Uuid::now_v7(), wanted, crowd }, Ending::Commit).await
     }
 
-    /// Gives a seat back, unless somebody else is on the way by the same link.
+    /// Gives a seat back, unless another join uses it, too.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
@@ -53,7 +53,7 @@ impl Work for Seating<'_> {
 
     async fn run(&self, transaction: &Transaction<'_>) -> Result<Seat, StoreError> {
         let NewSeat { frontend, limit, meeting, user, link } = self.wanted;
-        // A statement of its own, so that the next one sees the seats of whoever had the lock before.
+        // A statement of its own, so that the next one sees the seats of the last holder of the lock.
         let lock = "SELECT pg_advisory_xact_lock(hashtextextended('seats:' || $1::uuid, 0))";
         transaction.rows(lock, &[&frontend.0]).await?;
         let (backends, people): (Vec<_>, Vec<_>) = self.crowd.people.iter().map(|(id, people)| (id.0, *people)).unzip();
@@ -84,18 +84,18 @@ impl Work for Seating<'_> {
     }
 }
 
-/// Holds a seat unless whoever wants it is there or all are taken. An agent speaks for its node once it has said all there is,
-/// which those of the original never do.
+/// Takes a seat, unless the attendee is there already or all are taken. An agent speaks for its node once it has sent a snapshot;
+/// agents of the original never do.
 const SEAT: &str = "WITH speaking AS MATERIALIZED (
         SELECT backend_id FROM backend_status WHERE told_at > now() - interval '30 seconds'),
     lasting AS (
         SELECT CASE WHEN $6 IN (SELECT backend_id FROM speaking) THEN interval '60 seconds' ELSE interval '30 seconds' END
             AS patience),
-    -- Where somebody else is at work on them they are left to them.
+    -- Seats that another transaction has locked are left to it.
     swept AS (
         DELETE FROM seats WHERE id IN (
             SELECT id FROM seats WHERE frontend_id = $2 AND expires_at <= now() FOR UPDATE SKIP LOCKED)),
-    -- Whoever opened the link last may be on the way for as long as whoever opened it first was.
+    -- Each time a link is opened its seat lasts as long as at first.
     reopened AS (
         UPDATE seats SET reopened = true, expires_at = greatest(expires_at, now() + (SELECT patience FROM lasting))
         WHERE frontend_id = $2 AND meeting = $4 AND (user_id = $5 OR link = $11) AND expires_at > now()

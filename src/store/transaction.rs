@@ -70,7 +70,7 @@ impl Store {
         let run = async {
             let begun = noting(client.transaction(), W::TASK, self.place(), mishap).await?;
             let transaction = Transaction { inner: begun, task: W::TASK, place: self.place(), mishap };
-            // PostgreSQL does not notice that nobody waits for a lock any more, or that a server is lost while it holds one.
+            // PostgreSQL does not notice that a client has stopped waiting for a lock, or that a server is lost while it holds one.
             let limits = "SELECT set_config('lock_timeout', '5s', true),
                 set_config('idle_in_transaction_session_timeout', '10s', true)";
             transaction.rows(limits, &[]).await?;

@@ -1,7 +1,7 @@
-//! What has been counted: of each frontend and each backend by itself, so that its series end with it.
+//! The counts. Each frontend and each backend has its own, so that its series end with it.
 //!
 //! The exporter keeps a series for good. So every frontend and every backend has a recorder of its own, which is dropped once it
-//! is gone, and whatever has no such label is in a common one.
+//! is gone. All other series are in a common one.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use super::sheet::Sheet;
 const BUCKETS: [f64; 14] =
     [0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
 
-/// The same of what takes as long as its way over the network, of which there are many series.
+/// The same for calls over the network: they have many series, and so fewer buckets.
 const CALL_BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
 
-/// Whatever has series that end with it.
+/// A thing that its series end with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thing {
     /// By its key.
@@ -85,7 +85,7 @@ impl Counts {
         self.0.backends.retain(|host, _| figures.has(Thing::Backend, host));
     }
 
-    /// Puts what histograms were told into their buckets. Else it waits in memory until somebody asks.
+    /// Puts the values of histograms into their buckets. Otherwise they wait in memory for the next scrape.
     pub fn run_upkeep(&self) {
         self.0.common.handle().run_upkeep();
         self.0.own().for_each(|handle| handle.run_upkeep());
@@ -112,7 +112,7 @@ impl Counts {
 }
 
 impl Inner {
-    /// The recorders of all things, none of which is locked by it.
+    /// The recorders of all things. None stays locked.
     fn own(&self) -> impl Iterator<Item = PrometheusHandle> {
         let handles = |own: &Own| own.iter().map(|one| one.handle()).collect::<Vec<_>>();
         handles(&self.frontends).into_iter().chain(handles(&self.backends))
@@ -173,7 +173,7 @@ fn each(act: impl FnMut(&Metric)) {
 mod tests {
     use super::*;
 
-    /// Whoever is called `there`.
+    /// Only the thing called `there` exists.
     struct There;
 
     impl Figures for There {

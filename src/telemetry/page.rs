@@ -83,7 +83,7 @@ pub fn start_metrics() -> Result<Counts, MetricsError> {
     Ok(counts)
 }
 
-/// Ends the series of what is gone, for as long as somebody knows that.
+/// Ends the series of things that are gone, for as long as `figures` is in use.
 pub fn end_series(counts: Counts, figures: &Arc<dyn Figures>) {
     let figures = Arc::downgrade(figures);
     tokio::spawn(async move {

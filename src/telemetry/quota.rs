@@ -2,7 +2,7 @@
 //!
 //! Strangers, tenants and nodes decide how often something goes wrong, so each line that tells of it has its quota. The first
 //! lines of an interval are written, the rest are counted, and at its end one line says how many more there were. Two kinds
-//! have no quota: lines of events named [`ACCOUNT`], of which each verified call and each change has one, and debug lines.
+//! have no quota: debug lines, and events named [`ACCOUNT`]. Each verified call and each change has one such event.
 
 use std::collections::HashMap;
 use std::fmt;

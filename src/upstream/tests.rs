@@ -233,8 +233,8 @@ async fn an_answer_that_swells_when_decompressed_is_cut_at_the_limit() {
     assert_eq!(ask_with(nodes, asked).await, Err(NodeFailure::TooLarge { limit }));
 }
 
-/// However many calls wait for a node that goes on for ever, and whatever its answers swell to: all of them together hold no
-/// more than one node may, and another node's answer has its room.
+/// All calls that wait for endless answers of one node together hold no more than one node may. So another node's answer has
+/// its room.
 #[tokio::test]
 async fn endless_answers_stay_within_the_budget_and_give_it_back() {
     let endless = || {

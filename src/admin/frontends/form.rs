@@ -58,8 +58,8 @@ pub(super) fn filled(said: Value) -> Result<Frontend, Problem> {
     Ok(Frontend { id: Uuid::now_v7(), active, bbb, settings, account_ref, created_at: now, updated_at: now })
 }
 
-/// A frontend with what is said put over what is there. To whom it belongs and what tags it may choose is for operators to say.
-/// `operators`: whoever asks is none, and these fields are operators', too.
+/// The frontend with the changes applied. Only operators set its owner and the tags it may choose.
+/// `operators`: the caller is no operator, and only operators change these fields, too.
 pub(super) fn changed(there: &Frontend, said: Value, operators: Option<&[OperatorField]>) -> Result<Frontend, Problem> {
     let mut form = serde_json::to_value(there).map_err(|_| Problem::Internal)?;
     Form::SHAPE.merge(&mut form, said);

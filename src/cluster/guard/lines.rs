@@ -37,7 +37,7 @@ impl Lines {
     /// Takes a place on the line to a node.
     pub(super) fn take(&self, id: BackendId) -> Held {
         let entry = self.0.entry(id).or_default();
-        // While the entry is locked nobody takes it for unused.
+        // While the entry is locked it is not removed as unused.
         let (line, cut) = (Arc::clone(&entry), entry.cuts.subscribe());
         drop(entry);
         Held { id, line, cut, lines: self.clone() }
@@ -81,7 +81,7 @@ impl Drop for Held {
     }
 }
 
-/// The right to probe a node, of which there is one at a time.
+/// The right to probe a node. Each node has one at a time.
 pub(super) struct Probe(Arc<Line>);
 
 impl Probe {

@@ -1,4 +1,4 @@
-//! A node's list of its meetings becomes unreadable, and nobody is hurt.
+//! A node's list of its meetings becomes unreadable, and no attendee notices.
 
 use std::slice;
 use std::time::Duration;

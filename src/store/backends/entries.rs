@@ -108,7 +108,7 @@ impl Store {
 pub struct Standing {
     /// Whether an operator has ever enabled it.
     pub enabled: bool,
-    /// Whether its agent has stopped it, and nobody has set its state since.
+    /// Whether its agent has stopped it, and its state has not been set since.
     pub drained_by_agent: bool,
 }
 

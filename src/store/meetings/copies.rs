@@ -56,7 +56,7 @@ impl Store {
     }
 
     /// The node has said that it does not run the copy. That is believed if it has ended the copy before, or has said so for
-    /// as long as `settled_after`: until then it may be at work on the create. `false`: not yet, or nobody knew of it any more.
+    /// as long as `settled_after`: until then it may be at work on the create. `false`: not yet, or it was not noted any more.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
