@@ -38,7 +38,7 @@ catalog! {
     Gauge CONNECTIONS = "b3scale_connections" []
         "Connections of clients that are open.";
     Counter PUSHED_OUT = "b3scale_pushed_out_total" [what = "connection" | "body"]
-        "Connections, and bodies read without proof, that were given up for a newcomer because nobody had proved anything on them for longest.";
+        "Connections, and bodies read without proof, that were given up for a newcomer. These had waited longest without proof.";
     Counter ACCEPT_FAILURES = "b3scale_accept_failures_total" [why = "descriptors" | "other"]
         "Connections of clients that could not be taken. descriptors: no file descriptor was left.";
     Histogram STAGE_SECONDS = "b3scale_stage_duration_seconds" [stage]
@@ -98,7 +98,7 @@ catalog! {
     Figure BACKEND_MEMORY = "b3scale_backend_memory_ratio" [backend]
         "How full the node's memory is by its agent's word, from 0 to 1.";
     Counter BACKEND_CALLS = "b3scale_backend_calls_total" [backend, outcome]
-        "Calls of frontends for the node, and what came of them. left_alone: not sent, the circuit being open; lost: cut, the node being gone; abandoned: whoever asked has hung up; oversized: more than the node takes.";
+        "Calls of frontends for the node, by outcome. left_alone: not sent, the circuit being open; lost: cut, the node being gone; abandoned: the client has hung up; oversized: more than the node takes.";
     Histogram BACKEND_CALL_SECONDS = "b3scale_backend_call_duration_seconds" [backend]
         "How long the node took for a call of a frontend that it answered.";
     Counter PROBES = "b3scale_probes_total" [outcome = "answered" | "missed"]

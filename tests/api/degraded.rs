@@ -19,7 +19,7 @@ async fn look_round(cluster: &TestCluster) {
     }
 }
 
-/// Two meetings on one node, with someone in the first. Gives the node and the id of whom is there.
+/// Two meetings on one node, with an attendee in the first. Gives the node and the attendee's id.
 async fn lessons() -> (TestCluster, usize, String) {
     let cluster = TestCluster::start().await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
@@ -40,7 +40,7 @@ async fn lessons() -> (TestCluster, usize, String) {
     (cluster, home, ada)
 }
 
-/// What must hold of both meetings, whatever their node's list looks like.
+/// Checks both meetings. This must hold with any list of their node.
 async fn nobody_is_hurt(cluster: &TestCluster, home: usize, why: &str) {
     let internal = |id: &str| cluster.cluster.known(scoped(id).as_ref()).and_then(|known| known.internal_id.clone());
     for id in ["m1", "m2"] {

@@ -46,7 +46,7 @@ async fn call(stream: &mut TcpStream, kind: CallKind) -> String {
 /// Waits until the server has closed a connection.
 async fn closed(stream: &mut TcpStream) {
     let mut rest = Vec::new();
-    // It may be reset: there may be bytes that nobody has read.
+    // It may be reset: there may be unread bytes.
     let _ = within(stream.read_to_end(&mut rest)).await;
 }
 
@@ -168,7 +168,7 @@ async fn long_heads_and_forms_take_up_the_strangers_part_of_the_budget_and_no_mo
 async fn a_school_morning_fits_into_the_backlog() {
     let server = Plan::new(&school()).bind();
     let address = server.local_addr();
-    // Nobody takes them in yet.
+    // The server does not accept them yet.
     let pupils = within(join_all((0..2000).map(|_| TcpStream::connect(address)))).await;
     assert!(pupils.iter().all(Result::is_ok));
     let serving = tokio::spawn(server.serve(pending()));

@@ -63,7 +63,7 @@ async fn a_full_disk_is_told_as_such_and_recovered_from() {
     recovers(&cluster).await;
 }
 
-/// The claim still had room, and what came of it has none.
+/// The claim still had room on the disk, and its result has none.
 #[tokio::test]
 async fn on_a_full_disk_no_second_meeting_is_made_that_cannot_be_noted() {
     let cluster = TestCluster::start().await;

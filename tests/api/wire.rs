@@ -17,7 +17,7 @@ fn seen(cluster: &TestCluster, name: &str) -> Vec<SeenCall> {
     cluster.nodes[0].calls().into_iter().filter(|call| call.call == name).collect()
 }
 
-/// What the client writes in all the ways that clients have, none of which is ours.
+/// A query in the spellings that clients use. None is ours.
 const WRITTEN: &str = "name=A+lesson%20of~!*'():/?@,;$%c3%BC&welcome=%0A%3cb%3E&unknown&empty=";
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn one_tenant_cannot_make_the_lists_of_a_node_too_large() {
     assert!(seen(&cluster, "create").is_empty());
 }
 
-/// A node writes such names into its lists unchecked, and then nobody can read the list.
+/// A node writes such names into its lists unchecked, and then no server can read the list.
 #[tokio::test]
 async fn names_that_cannot_be_elements_reach_no_node_and_are_logged_once_a_call() {
     let (lines, _guard) = Lines::catch();

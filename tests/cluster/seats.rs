@@ -148,7 +148,7 @@ async fn people_in_breakouts_are_in_their_parents_already() {
     assert!(!is_full(&cluster, &algebra, 1).await, "its node made it");
 }
 
-/// Opens a link that lets in somebody of that name.
+/// Opens a link that lets in an attendee of that name.
 async fn open(store: &Store, meeting: &Meeting, limit: i64, name: &str) -> Seat {
     let link = Some(Link::of(&Params::parse(&format!("meetingID=m1&fullName={name}"))));
     let wanted = NewSeat { link, ..wanted(meeting, limit, None) };

@@ -40,7 +40,7 @@ async fn memory_and_places_hold_while_nodes_and_strangers_attack() {
         let address = &address;
         async move {
             let mut stream = TcpStream::connect(address).await.expect("it is taken");
-            // Whoever is pushed out cannot send all of it.
+            // A connection that is pushed out cannot send all of it.
             let _ = stream.write_all(sent.as_bytes()).await;
             stream
         }

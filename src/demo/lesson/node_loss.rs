@@ -54,6 +54,6 @@ impl<'a> Lesson<'a> {
         self.each(meetings, async |meeting| self.create_away_from(place, meeting).await).await?;
         // A server that has not heard yet believes the meeting lost, and does not list it.
         self.heard(KILLED).await?;
-        Ok(format!("{} anew, each on another node tagged {}", count(meetings), place.tag))
+        Ok(format!("{} created again, each on another node tagged {}", count(meetings), place.tag))
     }
 }

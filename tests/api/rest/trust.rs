@@ -102,7 +102,7 @@ async fn an_agent_starts_its_node_only_if_it_has_stopped_it() {
     assert_eq!(operators_only(&set(&agent, AdminState::Ready).await), ["admin_state"]);
 }
 
-/// What a stolen token says of meetings elsewhere, or of nobody, changes nothing of them.
+/// Reports with a stolen token change no meeting elsewhere, and add none.
 #[tokio::test]
 async fn an_agent_is_believed_about_meetings_that_have_their_place_on_its_node_and_no_others() {
     let cluster = TestCluster::start().await;

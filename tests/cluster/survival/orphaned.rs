@@ -18,7 +18,7 @@ const SURVIVORS: [usize; 2] = [0, 1];
 const BAD: [Misbehaviour; 2] = [Misbehaviour::StallAfter, Misbehaviour::Stall];
 const CREATES: usize = 12;
 
-/// Creates that the server under way is killed in, on nodes of which two do not answer them.
+/// Kills a server while its creates are under way. Two nodes do not answer them.
 async fn leave_orphans(servers: &mut Servers) {
     for (node, how) in servers.nodes.iter().zip(BAD) {
         node.misbehave_on("create", how);
