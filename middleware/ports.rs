@@ -301,7 +301,7 @@ pub struct NodeRequest {
     pub backend: Arc<Backend>,
     /// Call and query without a checksum: `create?name=…`.
     pub unsigned: String,
-    /// What it is signed with. `None`: what its node accepts.
+    /// The algorithm of its checksum. `None`: one that its node accepts.
     pub algorithm: Option<Algorithm>,
     /// What is posted. `None`: a GET.
     pub content: Option<Content>,
@@ -315,8 +315,8 @@ pub struct NodeRequest {
 
 impl NodeRequest {
     /// A call for the node of `backend`, signed with the backend's own algorithm, else with that of a setting, else with what
-    /// the node accepts. What makes the query too long for a node's request line is posted, if nothing else is. A part stays
-    /// in the query, which nodes of all versions then sign alone.
+    /// the node accepts. Parameters that make the query too long for a node's request line are posted, if no other body is. A part
+    /// stays in the query, which nodes of all versions then sign alone.
     pub fn new(
         kind: CallKind,
         params: &Params,
@@ -342,7 +342,7 @@ impl NodeRequest {
         Self { kind, backend, unsigned, algorithm, content, request_id, trace: None, patience: None }
     }
 
-    /// What it is signed with: what was settled, or what its node has accepted last, or else what all nodes know.
+    /// The algorithm of its checksum: the settled one, or the one that its node accepted last, or else one that all nodes know.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm.or_else(|| self.backend.vitals.signing.known()).unwrap_or(Algorithm::Sha256)
     }

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Parameters that were not changed are sent as they came, the others encoded once; the bytes that are hashed are the bytes
-//! that are sent. What makes the query too long for a node's request line is posted as a form, where BBB takes one and no other
-//! body is sent; a call that does not fit even so is refused here. Names, texts and metadata (`meta_`, `userdata-`) stand in
+//! that are sent. Parameters too long for a node's request line are posted as a form, where BBB takes one and no other body is
+//! sent; a call that does not fit even so is refused here. Names, texts and metadata (`meta_`, `userdata-`) stand in
 //! every list that the node gives, so they are bounded together. No stage behind this one may change a parameter.
 //!
 //! A backend may have an algorithm of its own, which counts more than the setting. Without either, a node is tried with the

@@ -1,4 +1,4 @@
--- Who sets what: an agent registers its node and drains it; an operator decides what it is used for.
+-- An agent registers its node and drains it. An operator decides what it is used for.
 ALTER TABLE backends
     -- When an operator first enabled it. NULL: nothing is sent to that address, which may be anywhere.
     ADD COLUMN enabled_at       timestamptz,
@@ -16,7 +16,7 @@ ALTER TABLE backends
 
 -- A join link without a `userID` holds one seat until an attendee has joined through it.
 ALTER TABLE seats
-    -- A digest of what the link says.
+    -- A digest of the parameters of the link.
     ADD COLUMN link     bytea,
     -- A digest of the name under which the attendee joins.
     ADD COLUMN name     bytea,

@@ -1,4 +1,4 @@
--- What a lost server leaves behind carries its name, and falls to the others as soon as they know that it is lost.
+-- The unfinished work of a lost server carries its name. It falls to the others as soon as they know that the server is lost.
 
 ALTER TABLE servers
     -- Since when its beat has had no gap.

@@ -149,7 +149,7 @@ impl Pool {
         spare.unwrap_or_else(|| Vec::with_capacity(bytes))
     }
 
-    /// Keeps parts for other buffers, if there is much to do. What is held and what is spare are never more than the budget.
+    /// Keeps parts for other buffers, if there is much to do. Held and spare bytes together never exceed the budget.
     fn keep(&self, parts: impl Iterator<Item = Vec<u8>>) {
         let held = self.held().all();
         let most = if held < self.limit / BUSY { 0 } else { (self.limit - held) / PART };

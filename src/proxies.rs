@@ -26,7 +26,7 @@ impl Proxies {
         if !self.trust(peer) {
             return peer;
         }
-        // Each proxy adds whom it heard it from at the end. What stands before the last one that is not ours may be invented.
+        // Each proxy adds whom it heard it from at the end. Addresses before the last one that is not ours may be invented.
         let lines = headers.get_all("x-forwarded-for").iter().rev();
         let hops = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.rsplit(','));
         let hops = hops.map_while(|hop| hop.trim().parse::<IpAddr>().ok()).map(|hop| hop.to_canonical());

@@ -2,7 +2,7 @@
 //!
 //! What comes in is decoded in `calls`, travels through the pipeline, and is written by `render`, the only way out of a
 //! fault. Everything is bounded: heads, bodies, answers, calls at once, and time. A call takes its place once its checksum
-//! holds; those who have proved nothing stand in each other's way and in no one else's (`places`).
+//! holds; strangers stand in each other's way only (`places`).
 
 mod body;
 mod browser;

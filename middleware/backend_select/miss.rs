@@ -49,7 +49,7 @@ impl fmt::Display for Miss {
     }
 }
 
-/// What all nodes that were asked have said.
+/// The answers of all nodes that were asked.
 #[derive(Default)]
 pub(super) struct Misses {
     fault: Option<Fault>,
@@ -70,7 +70,7 @@ impl Misses {
         }
     }
 
-    /// What the tenant is told in the end. A refusal is final only if it is that of every node that may have the meeting.
+    /// The answer for the tenant. A refusal is final only if it is that of every node that may have the meeting.
     pub(super) fn outcome(self, candidates: &Candidates) -> Result<Reply, Fault> {
         match (self.fault, self.refusal) {
             (Some(fault), _) => Err(fault),

@@ -48,7 +48,7 @@ pub struct Accepted {
     pub constant: bool,
 }
 
-/// What a checksum that holds covers. What it does not cover must not decide whose call it is or what that may do.
+/// The part of a call that a valid checksum covers. The rest must not decide whose call it is or what the call may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Covered {
     /// The query, and nothing of a form beside it.

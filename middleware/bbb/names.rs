@@ -203,7 +203,7 @@ pub(super) fn are_one(one: &str, other: &str) -> bool {
     one == other || (is_folded(one) && is_folded(other) && one.eq_ignore_ascii_case(other))
 }
 
-/// What names have in common that BBB takes for one.
+/// The key that names share which BBB takes for one.
 pub(super) fn key(name: &str) -> Cow<'_, str> {
     if is_folded(name) && name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(name.to_ascii_lowercase())

@@ -1,8 +1,8 @@
 //! The parameters of a call: the raw query, which is what a checksum covers, and what it says.
 //!
-//! What a call says is decided here, once, as BBB decides it: of one name the first value counts, a name of BBB's in another
+//! The meaning of a call is decided here, once, as BBB decides it: of one name the first value counts, a name of BBB's in another
 //! spelling says nothing, and values are read without control characters and surrounding blanks. Metadata and user data whose
-//! names cannot be those of elements are left out, since nodes write them into their documents as they are. What is not changed
+//! names cannot be those of elements are left out, since nodes write them into their documents as they are. Unchanged text
 //! goes to the node byte for byte as it came.
 
 use std::borrow::Cow;
@@ -17,7 +17,7 @@ use super::names;
 /// Everything but RFC 3986's unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What cannot stand in the query of a URL, by RFC 3986.
+/// Characters that cannot stand in the query of a URL, by RFC 3986.
 const UNFIT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -77,8 +77,8 @@ impl Params {
         self.append(&body.into(), true);
     }
 
-    /// Adds those of a form that the checksum does not cover. What says which meeting is meant, who someone is or what they
-    /// may do is left out.
+    /// Adds the parameters of a form that the checksum does not cover. Parameters that say which meeting is meant, who someone
+    /// is or what they may do are left out.
     pub fn merge_uncovered(&mut self, body: &str) {
         self.append(&body.into(), false);
     }
@@ -177,7 +177,7 @@ impl Params {
     }
 
     /// The parameters in a query of at most `limit` bytes, if that can be, and a form of those that find no room there: the
-    /// largest. What says which meeting is meant, who someone is or what they may do stays in the query, which is never empty.
+    /// largest. The query keeps those that name the meeting, a person or their rights, and is never empty.
     pub fn split(&self, limit: usize) -> (String, String) {
         let sent: Vec<(&Item, usize)> = self.sent().map(|item| (item, item.encoded_len() + 1)).collect();
         let mut length: usize = sent.iter().map(|(_, length)| length).sum();
@@ -279,8 +279,8 @@ fn join<'a>(text: &mut String, items: impl Iterator<Item = &'a Item>) {
     }
 }
 
-/// Leaves of what is said twice what BBB reads: of one name the first, and of the names that it takes for one the last, unless
-/// only the others are covered.
+/// Keeps, of parameters given twice, the one that BBB reads: of equal names the first, of names that BBB takes for one the last.
+/// Among the latter a covered parameter wins over others.
 fn decide(items: &mut Vec<Item>) {
     let mut seen = HashSet::with_capacity(items.len());
     let is_first: Vec<bool> = items.iter().map(|item| seen.insert(item.name.as_str())).collect();

@@ -164,7 +164,7 @@ impl From<StoreError> for Problem {
     }
 }
 
-/// The same without more than anybody reads of what the request itself said.
+/// The same, with quotes of the request cut to a readable length.
 fn bounded(problem: rest::Problem) -> rest::Problem {
     let text = |text: String| cut_at(&text, LONGEST_TEXT).into_owned();
     let texts = |why: Vec<String>| why.into_iter().take(MOST_FIELDS).map(text).collect();

@@ -222,7 +222,7 @@ impl Cluster {
         }
         known.whole = status.seq;
         backend.vitals.hear(status.agent);
-        // What was seen long ago says nothing: this server has just started, and the node is about to be asked.
+        // An old status says nothing: this server has just started, and the node is about to be asked.
         let says_something = !(status.stale && backend.is_unasked());
         if known.health <= status.seq && says_something {
             known.health = status.seq;

@@ -38,10 +38,10 @@ const AT_ONCE: usize = 8;
 /// The largest entry that is kept of a node whose list cannot be used, in bytes.
 const LARGEST_ENTRY: usize = 256 << 10;
 
-/// How a list begins that the server makes of what a node said. It has no end, so that a reader knows that it is not whole.
+/// The beginning of a list that the server makes of a node's answers. It has no end, so that a reader knows that it is not whole.
 const HEAD: &[u8] = b"<response><returncode>SUCCESS</returncode><meetings>";
 
-/// What a node said when it was asked for its meetings.
+/// A node's answer when it was asked for its meetings.
 pub(super) enum Heard {
     /// It listed them.
     Listed(Listing),
@@ -195,7 +195,7 @@ fn request(backend: &Arc<Backend>, kind: CallKind, params: &Params, patience: Du
     NodeRequest { patience: Some(patience), ..request }
 }
 
-/// What a node says of one meeting.
+/// A node's answer about one meeting.
 pub(super) enum Info {
     /// It runs; with the entry that a list would have, or nothing where that is too large or unreadable.
     Runs(Reported, Bytes),
@@ -237,7 +237,7 @@ fn without_end(document: &Bytes) -> Bytes {
     std::iter::once(HEAD).chain(readable).collect::<Vec<_>>().concat().into()
 }
 
-/// What it means that a node answered nothing that BBB would.
+/// The meaning of an answer that BBB would not give.
 fn unanswered(fault: &Fault, why: String) -> Heard {
     match fault {
         Fault::Node { failure, .. } if failure.is_ours() => Heard::Unasked { why },
@@ -245,7 +245,7 @@ fn unanswered(fault: &Fault, why: String) -> Heard {
     }
 }
 
-/// What went wrong, without saying which node it was: that stands beside it.
+/// The failure, without the name of the node, which stands beside it.
 fn said(fault: &Fault) -> String {
     match fault {
         Fault::Node { failure, .. } => failure.to_string(),

@@ -16,7 +16,7 @@ use crate::telemetry::catalog::{CLAIMS_GIVEN_UP, CLAIMS_INHERITED};
 /// How many orphans are settled at once.
 const AT_ONCE: usize = 16;
 
-/// After so many answers in a row a node has nothing left to do of what it got before them.
+/// After so many answers in a row a node counts as done with all earlier calls.
 const STEADY: u32 = 3;
 
 /// The fate of a create.

@@ -1,6 +1,6 @@
 //! A node's list of its meetings.
 //!
-//! A list is read meeting by meeting: an entry that cannot be read spoils no other. What a list leaves open (it was cut short, or an
+//! A list is read meeting by meeting: an entry that cannot be read spoils no other. A meeting that a list leaves open (it was cut short, or an
 //! entry does not say which meeting it is) is neither running nor ended until the node was asked for that meeting.
 
 use std::collections::{HashMap, HashSet};

@@ -160,7 +160,7 @@ fn takes(call: &Call, method: &Method) -> bool {
     call.kind.methods().contains(method) || (looks && method == Method::HEAD)
 }
 
-/// A name that is none of our calls. What BBB does not have either is nothing, as at a node.
+/// A name that is none of our calls. A name that BBB does not have either is not found, as at a node.
 fn no_call(name: &str) -> Fault {
     if CallKind::is_foreign(name) {
         Fault::UnsupportedRequest(name.into())

@@ -181,7 +181,7 @@ async fn attend(
     if is_pushed_out {
         PUSHED_OUT.with(["connection"]).increment(1);
         if pulse.is_in_call() {
-            // What is under way has bounds of its own.
+            // The call under way has bounds of its own.
             connection.as_mut().graceful_shutdown();
             return connection.await;
         }

@@ -50,7 +50,7 @@ impl Drop for InCall {
     }
 }
 
-/// What a connection has room for in any case, and no more is needed for most heads.
+/// The room that a connection has in any case. Most heads need no more.
 const SHORT_HEAD: usize = 8 << 10;
 
 /// A connection that fails when a head takes too long or there is no room for it, or an answer is not taken.

@@ -131,7 +131,7 @@ impl Drop for Place {
     }
 }
 
-/// What counts as one address: of IPv6 the network, in which one host has as many addresses as it likes.
+/// The address to count by: for IPv6 the network, since one host has as many addresses in it as it likes.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),

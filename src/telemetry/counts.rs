@@ -14,7 +14,7 @@ use super::metric::Metric;
 use super::page::Figures;
 use super::sheet::Sheet;
 
-/// What a stage, a statement or a call takes, in seconds.
+/// For durations of stages, statements and calls, in seconds.
 const BUCKETS: [f64; 14] =
     [0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
 
@@ -66,7 +66,7 @@ impl Counts {
         self.0.common.handle().render() + &sheet.text()
     }
 
-    /// What has been counted of one frontend's calls, and nothing of nodes. Each series has the id of the server that tells it:
+    /// The counts of one frontend's calls, without those of nodes. Each series has the id of the server that tells it:
     /// another one that is asked next has counted others.
     pub fn of_frontend(&self, key: &str, server: &str) -> String {
         let handle = self.0.frontends.get(key).map(|recorder| recorder.handle());
@@ -79,7 +79,7 @@ impl Counts {
         sheet.text()
     }
 
-    /// Ends the series of what is not there any more.
+    /// Ends the series of things that are gone.
     pub fn retain(&self, figures: &dyn Figures) {
         self.0.frontends.retain(|key, _| figures.has(Thing::Frontend, key));
         self.0.backends.retain(|host, _| figures.has(Thing::Backend, host));

@@ -9,7 +9,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// What must have come at the end of each pause of an answer that goes on.
+/// The bytes of an answer that must have come by the end of each pause.
 const LEAST: usize = 16 << 10;
 
 /// The answer came too slowly.

@@ -89,7 +89,7 @@ async fn beside_a_signed_query_a_form_sets_neither_rights_nor_tags() {
     answer.success();
 }
 
-/// What is signed as a query must not be read as another call when it is sent as a form.
+/// A text signed as a query must not be read as another call when it is sent as a form.
 #[tokio::test]
 async fn a_signed_create_cannot_be_replayed_as_a_form() {
     let cluster = one_node().await;

@@ -147,7 +147,7 @@ async fn long_heads_and_forms_take_up_the_strangers_part_of_the_budget_and_no_mo
         let (rig, long_head, half) = (&rig, &long_head, &half);
         async move {
             let mut stream = rig.connect().await;
-            // What is not taken is not waited for: there is no room for it.
+            // Bytes that the server does not take are not waited for: there is no room for them.
             let _ = stream.write_all(if number % 2 == 0 { half } else { long_head }.as_bytes()).await;
             stream
         }

@@ -35,7 +35,7 @@ async fn says(cluster: &TestCluster, problem: Option<&str>) {
     eventually("the server tells how its database is", says).await;
 }
 
-/// What is known is answered as ever, and a create is not.
+/// Calls for known meetings are answered as ever, and a create is not.
 async fn only_reads(cluster: &TestCluster) {
     let joined = cluster.call(CallKind::Join, "meetingID=known&fullName=Ada&role=VIEWER").await;
     assert!(joined.status.is_redirection(), "{joined:?}");

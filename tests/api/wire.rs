@@ -12,7 +12,7 @@ async fn one_node() -> TestCluster {
     TestCluster::with(ClusterOptions { nodes: 1, ..ClusterOptions::default() }).await
 }
 
-/// What the node was asked by that name, but for the checksum.
+/// The calls of that name that the node got, without the checksum.
 fn seen(cluster: &TestCluster, name: &str) -> Vec<SeenCall> {
     cluster.nodes[0].calls().into_iter().filter(|call| call.call == name).collect()
 }

@@ -1,4 +1,4 @@
-//! What a lost server leaves behind falls to the others.
+//! The unfinished work of a lost server falls to the others.
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ const LIST_END: &[u8] = b"</meetings>";
 /// A list of meetings, cut by its tags alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pieces {
-    /// What begins like an entry. Each may be unreadable, and the last one may be incomplete.
+    /// The texts that begin like an entry. Each may be unreadable, and the last one may be incomplete.
     pub entries: Vec<Bytes>,
     /// Whether the list came to its end.
     pub is_whole: bool,

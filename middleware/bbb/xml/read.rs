@@ -137,7 +137,7 @@ pub fn legible<const N: usize>(xml: &[u8], names: [&str; N]) -> [Option<String>;
     let whole = std::str::from_utf8(xml).map_or_else(|error| error.valid_up_to(), str::len);
     let place = |path: &Path<'_>| (path.depth() == 2).then(|| names.iter().position(|name| *name == path.last()))?;
     let mut texts = [const { None }; N];
-    // What comes after an error is passed over, and what came before it stands.
+    // Texts after an error are passed over, and those before it stand.
     let _ = read_texts(&xml[..whole], place, &mut texts);
     texts
 }

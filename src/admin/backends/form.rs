@@ -28,7 +28,7 @@ impl Shaped for Form {
     ]);
 }
 
-/// A new backend. What is not said, or said to be nothing, has its default. One that an agent adds waits to be enabled.
+/// A new backend. Fields that are missing or empty have their defaults. A backend that an agent adds waits to be enabled.
 pub(super) fn filled(said: Value, agent_ref: Option<String>) -> Result<Backend, Problem> {
     let mut form = Form::SHAPE.zero();
     Form::SHAPE.merge(&mut form, said);

@@ -1,6 +1,6 @@
 //! The calls that wait for each node, and how they are cut.
 //!
-//! A slow answer cuts no call: a create may fetch slides for a minute. What cuts a call is that its node is not there. So a call
+//! A slow answer cuts no call: a create may fetch slides for a minute. Only the absence of its node cuts a call. So a call
 //! that waits for long has the node asked for its version, by one probe at a time for all that wait. A probe without an answer
 //! cuts them all, and so does the news that the node is lost.
 

@@ -41,7 +41,7 @@ impl<'a> Lesson<'a> {
         Ok(format!("{} never answers: {} elsewhere within {seconds} s", place.name, count(&late)))
     }
 
-    /// What ran on the node still does, as every server says once the node answers.
+    /// The meetings on the node still run, as every server says once the node answers.
     async fn answers_again(&'a self, BusyNode { tenant, place, meetings }: &BusyNode<'a>) -> Outcome {
         for endpoint in &tenant.endpoints {
             let back =

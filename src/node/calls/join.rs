@@ -137,7 +137,7 @@ fn presence(meeting: &Meeting, params: &Params, role: Role) -> Result<Presence, 
     }
 }
 
-/// What follows `userdata-` becomes the name of an element, whether it can be one or not.
+/// The text after `userdata-` becomes the name of an element, even if that is an invalid name.
 fn custom_data(params: &Params) -> BTreeMap<String, String> {
     let key = |name: &str| name.strip_prefix("userdata-").map(str::to_owned);
     params.iter().filter_map(|(name, value)| Some((key(name)?, value.to_owned()))).collect()

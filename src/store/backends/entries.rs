@@ -103,7 +103,7 @@ impl Store {
     }
 }
 
-/// What a backend does not show, and what an agent may say of it depends on.
+/// Facts that a backend does not show. An agent's rights depend on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Whether an operator has ever enabled it.

@@ -49,7 +49,7 @@ async fn a_character_that_no_database_has_is_refused() {
     assert_eq!(cluster.operator().fetch("/frontends?key=a%00b").await.refused(), (400, &*message("Bad Request")));
 }
 
-/// What is wrong with a body is named, and the body is not sent back for it.
+/// A refusal names the fault of a body, and does not send the body back.
 #[tokio::test]
 async fn what_an_answer_quotes_is_cut() {
     let cluster = TestCluster::start().await;

@@ -298,7 +298,7 @@ async fn a_key_has_nothing_in_it_that_means_something_elsewhere() {
     }
 }
 
-/// What no URL reaches, or a client makes another of, is no key. One that is there from before may stay.
+/// A text that no URL reaches, or that a client changes, is no key. An older key of this kind may stay.
 #[tokio::test]
 async fn a_key_stands_in_a_url_as_it_is() {
     let cluster = TestCluster::start().await;

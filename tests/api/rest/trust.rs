@@ -158,7 +158,7 @@ async fn a_load_factor_has_bounds_and_an_agents_has_narrower_ones() {
         assert!(answer.json()["fields"]["backends[0].load_factor"].is_array(), "{answer:?}");
     }
     operator.patch(&path, &json!({"load_factor": 50})).await.granted();
-    // What it does not change is not refused: tools send whole objects back.
+    // Unchanged fields are not refused: tools send whole objects back.
     agent.patch(&path, &json!({"load_factor": 50, "bbb": {"secret": "y"}})).await.granted();
     agent.patch(&path, &json!({"load_factor": 0.1})).await.granted();
 }

@@ -14,7 +14,7 @@ use super::calls::{create, creation, home, rows};
 const VICTIM: usize = 2;
 const SURVIVORS: [usize; 2] = [0, 1];
 
-/// What becomes of creates on the first nodes: one makes its meetings and does not say so, one makes none.
+/// The faults of the first nodes: one makes its meetings and does not say so, one makes none.
 const BAD: [Misbehaviour; 2] = [Misbehaviour::StallAfter, Misbehaviour::Stall];
 const CREATES: usize = 12;
 
@@ -59,7 +59,7 @@ async fn lists(servers: &Servers, server: usize, rows: &[Meeting]) -> bool {
     list.text.matches("<meetingID>").count() == rows.len() && rows.iter().all(listed)
 }
 
-/// Waits until so many lines of what the servers that are left show begin and end so.
+/// Waits until so many lines of the surviving servers' metrics begin and end so.
 async fn show(servers: &Servers, count: usize, figure: &str, value: &str) {
     for server in SURVIVORS {
         let shows = async || {
