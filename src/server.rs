@@ -15,6 +15,7 @@ mod pieces;
 mod places;
 mod render;
 mod settings;
+mod shares;
 mod status;
 mod target;
 mod ticket;
@@ -44,6 +45,7 @@ use exhaustion::Exhaustion;
 use pieces::Pieces;
 use places::Places;
 pub use settings::ServerSettings;
+use shares::Shares;
 pub use status::{Check, Readiness};
 use target::Target;
 use ticket::{Client, Ticket};
@@ -108,7 +110,7 @@ struct Shared {
     connections: Arc<Places>,
     /// Sockets of clients that are open, with some room for those that are being closed.
     open: Arc<Semaphore>,
-    calls: Arc<Semaphore>,
+    calls: Arc<Shares>,
     exhaustion: Exhaustion,
     draining: AtomicBool,
     /// Calls that are dropped from now on are cut off.
@@ -129,7 +131,7 @@ impl Server {
             bodies: Bodies::new(parts.budget.clone(), settings),
             connections: Places::new(settings.connections, settings.connections_of_one),
             open: Arc::new(Semaphore::new(settings.connections + settings.connections / 16 + 16)),
-            calls: Arc::new(Semaphore::new(settings.calls as usize)),
+            calls: Shares::of(settings.calls),
             exhaustion: Exhaustion::default(),
             draining: AtomicBool::new(false),
             cut: AtomicBool::new(false),
@@ -163,7 +165,7 @@ impl Server {
         let end = Instant::now() + shared.settings.grace;
         let closed = timeout_at(end, connections.close()).await;
         // Calls whose clients have hung up are finished too.
-        let finished = timeout_at(end, shared.calls.acquire_many(shared.settings.calls)).await;
+        let finished = timeout_at(end, shared.calls.end()).await;
         if closed.is_err() || finished.is_err() {
             warn!(seconds = shared.settings.grace.as_secs(), "Calls were still running at the end of the grace time");
             shared.cut.store(true, Relaxed);

@@ -112,7 +112,10 @@ impl Connections {
         self.shared.exhaustion.note_end();
         // A proxy speaks for many.
         let address = Some(peer.ip()).filter(|address| !self.shared.parts.proxies.trust(*address));
-        let Some(place) = self.shared.connections.take(address) else { return };
+        let Some(place) = self.shared.connections.take(address) else {
+            ACCEPT_FAILURES.with(["connections"]).increment(1);
+            return;
+        };
         let client = Client { peer, place: Arc::new(place) };
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "A connection cannot be set up");
@@ -168,7 +171,9 @@ async fn attend(
         // Boxed, or every connection would keep as much free for a call as one takes at most.
         async move {
             let _in_call = in_call;
-            Ok::<_, Infallible>(respond(&shared, request, &client).await)
+            let answer = respond(&shared, request, &client).await;
+            client.place.rest();
+            Ok::<_, Infallible>(answer)
         }
         .boxed()
     });

@@ -35,7 +35,7 @@ pub struct ServerSettings {
     pub strangers_of_one: usize,
     /// The calls in flight whose checksum holds.
     pub calls: u32,
-    /// The most connections. Past that, a newcomer takes the place of the one that has proved nothing for longest.
+    /// The most connections, more than `calls`. Past that, a newcomer takes the place of one without a call.
     pub connections: usize,
     /// The same of one address on which nothing was proved. Trusted proxies may have as many as there are.
     pub connections_of_one: usize,

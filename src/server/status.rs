@@ -74,9 +74,12 @@ fn checks(shared: &Shared) -> Vec<Check> {
     let mut checks = shared.parts.readiness.checks();
     let problem = shared.draining.load(Relaxed).then(|| "the server is going down".to_owned());
     checks.push(Check::new("draining", problem));
-    let full = shared.calls.available_permits() == 0 && !shared.draining.load(Relaxed);
+    let full = shared.calls.are_taken() && !shared.draining.load(Relaxed);
     let problem = full.then(|| "as many calls as this server takes are under way".to_owned());
     checks.push(Check::new("calls", problem));
+    let in_use = shared.connections.are_in_use();
+    let problem = in_use.then(|| "calls are under way on as many connections as this server takes".to_owned());
+    checks.push(Check::new("connections", problem));
     checks.push(Check::new("descriptors", shared.exhaustion.problem()));
     checks
 }
@@ -100,8 +103,7 @@ pub(super) async fn metrics(shared: &Arc<Shared>, headers: &HeaderMap) -> Option
 }
 
 fn write_figures(sheet: &mut Sheet, shared: &Shared) {
-    let in_flight = (shared.settings.calls as usize).saturating_sub(shared.calls.available_permits());
-    sheet.set(&CALLS_IN_FLIGHT, [], in_flight);
+    sheet.set(&CALLS_IN_FLIGHT, [], shared.calls.in_flight());
     shared.parts.budget.write_figures(sheet);
     for check in checks(shared) {
         sheet.set(&READY, [check.name], u8::from(check.passes()));

@@ -3,14 +3,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::Shared;
+use super::places::Place;
+use super::shares::{Share, Shares};
+use crate::budget::{Full, Owner, Room};
 use b3scale_middleware::Fault;
 use b3scale_middleware::call::Gate;
 use http::HeaderMap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use super::Shared;
-use super::places::Place;
-use crate::budget::{Full, Owner, Room};
 
 /// Who sends requests on a connection.
 #[derive(Clone)]
@@ -27,13 +26,13 @@ pub(super) struct Ticket {
     pub(super) client: IpAddr,
     frontend_key: Box<str>,
     connection: Arc<Place>,
-    calls: Arc<Semaphore>,
+    calls: Arc<Shares>,
     held: Mutex<Held>,
 }
 
 #[derive(Debug, Default)]
 struct Held {
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Share>,
     room: Option<Room>,
 }
 
@@ -70,12 +69,11 @@ impl Ticket {
 
 impl Gate for Ticket {
     fn admit(&self) -> Result<(), Fault> {
-        self.connection.keep();
         let mut held = self.held();
         if held.place.is_none() {
-            let place = Arc::clone(&self.calls).try_acquire_owned();
-            held.place = Some(place.map_err(|_| Fault::Overloaded)?);
+            held.place = Some(self.calls.take(&self.frontend_key).ok_or(Fault::Overloaded)?);
         }
+        self.connection.keep();
         let owner = Owner::Frontend(self.frontend_key.clone());
         held.room.as_mut().map_or(Ok(()), |room| room.pass_to(owner)).map_err(|Full| Fault::Overloaded)
     }

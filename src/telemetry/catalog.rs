@@ -38,9 +38,9 @@ catalog! {
     Gauge CONNECTIONS = "b3scale_connections" []
         "Connections of clients that are open.";
     Counter PUSHED_OUT = "b3scale_pushed_out_total" [what = "connection" | "body"]
-        "Connections, and bodies read without proof, that were given up for a newcomer. These had waited longest without proof.";
-    Counter ACCEPT_FAILURES = "b3scale_accept_failures_total" [why = "descriptors" | "other"]
-        "Connections of clients that could not be taken. descriptors: no file descriptor was left.";
+        "Connections, and bodies read without proof, that were given up for a newcomer. These had waited longest without proof, or without a call.";
+    Counter ACCEPT_FAILURES = "b3scale_accept_failures_total" [why = "descriptors" | "connections" | "other"]
+        "Connections of clients that could not be taken. descriptors: no file descriptor was left; connections: all are in calls, or all of that address.";
     Histogram STAGE_SECONDS = "b3scale_stage_duration_seconds" [stage]
         "What a stage takes of a call by itself, without the stages behind it.";
     Counter STAGE_FAULTS = "b3scale_stage_faults_total" [stage, blame]

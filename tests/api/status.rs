@@ -12,7 +12,8 @@ async fn a_ready_server_says_so() {
     assert_eq!(rig.get("/health/live").await.status, 200);
     let ready = rig.get("/health/ready").await;
     assert_eq!(ready.status, 200);
-    let checks = ["database", "draining", "calls", "descriptors"].map(|name| format!("{{\"name\":\"{name}\"}}"));
+    let checks =
+        ["database", "draining", "calls", "connections", "descriptors"].map(|name| format!("{{\"name\":\"{name}\"}}"));
     assert_eq!(ready.body, format!("{{\"ready\":true,\"checks\":[{}]}}", checks.join(",")));
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use b3scale::budget::Budget;
 use b3scale_middleware::Reply;
 use b3scale_middleware::bbb::CallKind;
+use b3scale_support::SECRET;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -126,6 +127,39 @@ async fn a_crowd_of_connections_makes_room_for_newcomers() {
     closed(&mut strangers[0]).await;
     let known = call(&mut tenant, CallKind::Create).await;
     assert!(known.contains("SUCCESS"), "a connection on which a checksum held is not for others");
+}
+
+#[tokio::test]
+async fn connections_between_two_calls_make_room_for_newcomers() {
+    let rig = Plan::new(&school()).settings(|settings| settings.connections = 4).serve().await;
+    let mut pupils = Vec::new();
+    for _ in 0..12 {
+        let mut pupil = rig.connect().await;
+        assert!(call(&mut pupil, CallKind::Create).await.contains("SUCCESS"));
+        pupils.push(pupil);
+    }
+    closed(&mut pupils[0]).await;
+    assert_eq!(rig.get("/health/ready").await.status, 200);
+    assert!(rig.get(&signed(CallKind::Create, "meetingID=m2&name=x")).await.is_success());
+}
+
+#[tokio::test]
+async fn bodies_that_never_come_take_no_more_than_a_share_of_the_calls() {
+    let cluster = school().frontend("other", SECRET);
+    let rig = Plan::new(&cluster).settings(|settings| settings.calls = 9).serve().await;
+    let create = signed(CallKind::Create, "meetingID=m1&name=x");
+    let body = "Content-Type: application/xml\r\nContent-Length: 100\r\nExpect: 100-continue\r\n";
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        let mut stream = begun(&rig, &head("POST", &create, body)).await;
+        let mut asked = [0; 12];
+        within(stream.read_exact(&mut asked)).await.expect("the body is asked for");
+        assert_eq!(&asked, b"HTTP/1.1 100");
+        waiting.push(stream);
+    }
+    assert_eq!(rig.send(head("POST", &create, body)).await.status, 503, "this frontend has its share");
+    assert!(rig.get(&create.replace("/school/", "/other/")).await.is_success());
+    assert_eq!(rig.get("/health/ready").await.status, 200);
 }
 
 #[tokio::test]
