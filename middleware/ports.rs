@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -252,6 +252,7 @@ impl dyn Nodes {
         }
         let backend = Arc::clone(&request.backend);
         let refused = Fault::Node { backend: backend.id, failure: NodeFailure::SecretRefused };
+        let end = request.patience.map(|patience| Instant::now() + patience);
         for algorithm in backend.vitals.signing.tries() {
             request.algorithm = Some(algorithm);
             let reply = self.send(request.clone()).await;
@@ -267,6 +268,8 @@ impl dyn Nodes {
                 }
                 return reply;
             }
+            // All tries together take no longer than one.
+            request.patience = end.map(|end| end.saturating_duration_since(Instant::now()));
         }
         Err(refused)
     }

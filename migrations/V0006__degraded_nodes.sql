@@ -24,6 +24,8 @@ BEGIN
     -- A create of the frontend holds this row and is waited for. A later one finds it gone.
     PERFORM FROM frontends WHERE id = OLD.id FOR UPDATE;
     PERFORM pg_notify('b3scale', 'meeting:' || id) FROM meetings WHERE frontend_id = OLD.id;
+    -- A meeting is locked before its copies, as everywhere.
+    PERFORM FROM meetings WHERE frontend_id = OLD.id ORDER BY id FOR UPDATE;
     UPDATE meeting_copies SET doomed = true WHERE id IN (SELECT id FROM meetings WHERE frontend_id = OLD.id);
     INSERT INTO meeting_copies (id, backend_id, attempt, doomed)
         SELECT id, backend_id, attempt, true FROM meetings WHERE frontend_id = OLD.id

@@ -28,12 +28,12 @@ impl Miss {
         }
     }
 
-    /// Whether it counts as an attempt. A refusal at once costs no time.
+    /// Whether it counts as an attempt. A refusal costs no time, and a node that hangs is cut after a few seconds.
     pub(super) fn takes_time(&self) -> bool {
         match self {
             Miss::Refused(_) => false,
             Miss::Failed(Fault::Node { failure, .. }) => {
-                !matches!(failure, NodeFailure::SecretRefused | NodeFailure::LeftAlone(_))
+                !matches!(failure, NodeFailure::SecretRefused | NodeFailure::LeftAlone(_) | NodeFailure::Lost)
             }
             Miss::Failed(_) => true,
         }

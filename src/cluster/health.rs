@@ -83,8 +83,10 @@ impl Cluster {
         let believed = self.0.view.meetings_where(|meeting| meeting.backend == backend.id);
         let mut answer = self.answer(&backend, poll.asked_at).await;
         if let Heard::Unasked { why } = answer.heard {
-            // Another server takes the poll when the lease is over.
             POLLS.with(["failed"]).increment(1);
+            if let Err(error) = self.noted(self.0.store.return_poll(poll).await) {
+                tracing::debug!(backend.id = %backend.id, %error, "Returning a poll failed");
+            }
             return Err(why);
         }
         if let Heard::Listed(listing) | Heard::Unlisted { listing, .. } = &mut answer.heard {
@@ -268,6 +270,7 @@ impl Cluster {
                 let (cluster, backend) = (self.clone(), Arc::clone(backend));
                 self.spawn(async move {
                     let answer = cluster.answer(&backend, SystemTime::now()).await;
+                    cluster.0.view.has_asked(backend.id);
                     let health = answer.heard.next(backend.vitals.health());
                     cluster.see(&backend, health, answer.heard.problem());
                 });

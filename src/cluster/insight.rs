@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::Cluster;
+use super::listing::Info;
 use crate::store::Ingested;
 
 /// Between two questions to a node that runs something which nobody knows: it may be anybody's, and is never known then.
@@ -46,14 +47,24 @@ impl Cluster {
                 meeting.backend == backend && meeting.internal_id.as_deref() == Some(internal_id)
             };
             if let Some(meeting) = found.filter(is_it) {
-                tracing::info!(meeting.id = %meeting.id, backend.id = %backend, "A meeting has ended");
-                self.forget(&meeting).await;
+                self.end_heard_of(&meeting).await;
             }
         }
         if ingested.strangers
             && let Err(error) = self.noted(self.0.store.hasten_poll(backend, STRANGER_PAUSE).await)
         {
             tracing::debug!(backend.id = %backend, %error, "A node could not be asked for a meeting that nobody knows");
+        }
+    }
+
+    /// An agent says that a meeting has ended. Its token may be stolen, so the node itself is asked.
+    async fn end_heard_of(&self, meeting: &Meeting) {
+        let Some(backend) = self.0.view.roster().backend(meeting.backend).cloned() else { return };
+        if matches!(self.asker().info(&backend, &meeting.id).await, Info::Gone) {
+            tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "A meeting has ended");
+            self.forget(meeting).await;
+        } else if let Err(error) = self.noted(self.0.store.hasten_poll(meeting.backend, Duration::ZERO).await) {
+            tracing::debug!(backend.id = %meeting.backend, %error, "Hastening a poll failed");
         }
     }
 

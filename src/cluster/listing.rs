@@ -3,6 +3,7 @@
 //! A node's list alone does not decide whether the node is there: one call of a tenant can spoil it, and many make it slow. When the list
 //! is late or unusable, the version call decides, and the node is asked for each meeting that the list leaves open.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -38,6 +39,9 @@ const AT_ONCE: usize = 8;
 /// The largest entry that is kept of a node whose list cannot be used, in bytes.
 const LARGEST_ENTRY: usize = 256 << 10;
 
+/// The largest document that is made of single answers, in bytes.
+const LARGEST_DOCUMENT: usize = 16 << 20;
+
 /// The beginning of a list that the server makes of a node's answers. It has no end, so that a reader knows that it is not whole.
 const HEAD: &[u8] = b"<response><returncode>SUCCESS</returncode><meetings>";
 
@@ -62,6 +66,12 @@ pub(super) struct Listing {
 }
 
 impl Heard {
+    /// The node answers, and nothing of its list can be used.
+    fn without_list(why: String, asked_at: SystemTime) -> Self {
+        let listing = Listing { document: Bytes::from_static(HEAD), report: Report::open(asked_at) };
+        Heard::Unlisted { why, listing }
+    }
+
     /// Why the node does not list its meetings as it should.
     pub(super) fn problem(&self) -> Option<&str> {
         match self {
@@ -111,11 +121,15 @@ impl Asker {
         let reply = match timeout(LATE, &mut list).await {
             Ok(reply) => reply,
             Err(_) => {
+                let end = Instant::now() + PATIENCE - LATE;
                 let version = pin!(self.ask(backend, CallKind::Index, &none, PATIENCE - LATE));
                 match select(list, version).await {
                     Either::Left((reply, _)) => reply,
                     Either::Right((Ok(_), list)) => list.await,
-                    Either::Right((Err(fault), _)) => return unanswered(&fault, said(&fault)),
+                    Either::Right((Err(fault), list)) => match timeout_at(end, list).await {
+                        Ok(reply) => reply,
+                        Err(_) => return unanswered(&fault, said(&fault)),
+                    },
                 }
             }
         };
@@ -127,20 +141,21 @@ impl Asker {
                     return Heard::Unlisted { why, listing: Listing { document: without_end(&document), report } };
                 }
                 Err(why) => {
-                    let (bytes, id) = (reply.body.len(), backend.id);
-                    match offload::REPORTS.work(bytes, move || reply.read(id)).await {
+                    let (bytes, id, is_of_bbb) = (reply.body.len(), backend.id, reply.is_of_bbb());
+                    let why = match offload::REPORTS.work(bytes, move || reply.read(id)).await {
                         Ok(_) => NodeFailure::Garbled(why).to_string(),
                         Err(fault) => said(&fault),
+                    };
+                    if is_of_bbb {
+                        return Heard::without_list(why, asked_at);
                     }
+                    why
                 }
             },
             Err(fault) => said(&fault),
         };
         match self.ask(backend, CallKind::Index, &none, PATIENCE).await {
-            Ok(_) => {
-                let listing = Listing { document: Bytes::from_static(HEAD), report: Report::open(asked_at) };
-                Heard::Unlisted { why, listing }
-            }
+            Ok(_) => Heard::without_list(why, asked_at),
             Err(fault) => unanswered(&fault, why),
         }
     }
@@ -158,12 +173,13 @@ impl Asker {
         fastrand::shuffle(&mut open);
         let mut answers =
             stream::iter(open).map(|id| async move { (self.info(backend, &id).await, id) }).buffer_unordered(AT_ONCE);
-        let mut entries = listing.document.to_vec();
+        // In the order of the ids, so that a document that says the same is the same.
+        let mut entries = BTreeMap::new();
         let end = Instant::now() + ROUND;
         while let Ok(Some((info, id))) = timeout_at(end, answers.next()).await {
             match info {
                 Info::Runs(reported, entry) => {
-                    entries.extend_from_slice(&entry);
+                    entries.insert(id.to_string(), entry);
                     listing.report.add(id, reported);
                 }
                 Info::Gone => listing.report.add_gone(id),
@@ -171,7 +187,13 @@ impl Asker {
             }
         }
         if !listing.report.is_whole {
-            listing.document = entries.into();
+            let mut document = listing.document.to_vec();
+            for entry in entries.values() {
+                if document.len() + entry.len() <= LARGEST_DOCUMENT {
+                    document.extend_from_slice(entry);
+                }
+            }
+            listing.document = document.into();
         }
     }
 
@@ -207,9 +229,11 @@ pub(super) enum Info {
 impl Info {
     /// Reads an answer to getMeetingInfo, as far as it can be read.
     pub(super) fn read(reply: &Reply, id: &ScopedId) -> Self {
-        let [code, key, named] = xml::legible(&reply.body, ["returncode", "messageKey", "meetingID"]);
+        let names = ["returncode", "messageKey", "meetingID", "participantCount"];
+        let [code, key, named, people] = xml::legible(&reply.body, names);
         match (code.as_deref().map(str::trim), key.as_deref().map(str::trim)) {
-            (Some("SUCCESS"), _) if named.as_deref() == Some(id.as_ref()) => {}
+            // Without a count it does not say whether anyone is there.
+            (Some("SUCCESS"), _) if named.as_deref() == Some(id.as_ref()) && people.is_some() => {}
             (Some("FAILED"), Some("notFound")) => return Info::Gone,
             _ => return Info::Open,
         }
@@ -348,6 +372,15 @@ mod tests {
             entry: None,
             version: 1,
         })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_document_of_bbb_is_an_answer_though_the_version_is_none() {
+        let failed = "<response><returncode>FAILED</returncode><messageKey>internalError</messageKey></response>";
+        let heard = Script::default().with("getMeetings", 0, failed).with("index", 0, "<html/>").hear().await;
+        assert_eq!(state(&heard), NodeState::Degraded);
+        let heard = Script::default().with("getMeetings", 4, LIST).with("index", 0, "<html/>").hear().await;
+        assert_eq!(state(&heard), NodeState::Ready, "the list came after the version had failed");
     }
 
     fn state(heard: &Heard) -> NodeState {

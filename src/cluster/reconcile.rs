@@ -13,6 +13,14 @@ use super::{Cluster, Inner};
 use crate::store::{NewMeeting, StoreError};
 use crate::telemetry::catalog::MEETINGS_DETACHED;
 
+/// Whose a meeting is that a node reports.
+struct Owner {
+    frontend: FrontendId,
+    meeting_id: MeetingId,
+    /// It is a breakout, and its parent says so.
+    by_parent: bool,
+}
+
 impl Cluster {
     /// Brings what is believed of a node's meetings in line with what it runs. `believed` is from before it was asked.
     pub(super) async fn reconcile(&self, backend: &Arc<Backend>, believed: &[Arc<Meeting>], report: &Report) {
@@ -32,7 +40,7 @@ impl Cluster {
             }
         }
         let believed: HashSet<&ScopedId> = believed.iter().map(|meeting| &meeting.id).collect();
-        let unknown = || report.meetings.iter().filter(|(id, _)| !believed.contains(id));
+        let unknown = || report.own_meetings().filter(|(id, _)| !believed.contains(id));
         // Breakouts last, since what they belong to may be as unknown.
         for breakouts in [false, true] {
             for (id, reported) in unknown().filter(|(_, reported)| reported.breakout == breakouts) {
@@ -75,7 +83,7 @@ impl Cluster {
                 self.noted(store.record_stray(id, backend.id).await).map(drop)
             }
             Known::There(known) if known.state == MeetingState::Detached => {
-                let owner = (known.frontend, known.meeting_id.clone());
+                let owner = Owner { frontend: known.frontend, meeting_id: known.meeting_id.clone(), by_parent: false };
                 self.adopt(backend, id, owner, reported, report).await
             }
             Known::There(_) => Ok(()),
@@ -95,7 +103,11 @@ impl Cluster {
     ) -> Result<(), StoreError> {
         let owner = match reported.parent.as_deref() {
             Some(parent) => self.owner_of_breakout(backend, id, parent, report),
-            None => self.owner(id, reported).await?,
+            None => self.owner(id, reported).await?.map(|(frontend, meeting_id)| Owner {
+                frontend,
+                meeting_id,
+                by_parent: false,
+            }),
         };
         // A meeting without an owner is a stray: another system may use the node, too.
         let Some(owner) = owner else { return Ok(()) };
@@ -107,17 +119,18 @@ impl Cluster {
         &self,
         backend: &Backend,
         id: &ScopedId,
-        (frontend, meeting_id): (FrontendId, MeetingId),
+        owner: Owner,
         reported: &Reported,
         report: &Report,
     ) -> Result<(), StoreError> {
-        let owner = self.0.view.roster().frontend_of(frontend).cloned();
-        if !owner.is_some_and(|owner| owner.may_use(backend)) {
+        let Owner { frontend, meeting_id, by_parent } = owner;
+        let known = self.0.view.roster().frontend_of(frontend).cloned();
+        if !known.is_some_and(|frontend| frontend.may_use(backend)) {
             return Ok(());
         }
         let size = Size { breakout: reported.breakout, ..Size::default() };
         let new = NewMeeting { id, meeting_id: &meeting_id, frontend, backend: backend.id, size };
-        let adopted = self.noted(self.0.store.adopt_meeting(new, &reported.born, report.asked_at).await)?;
+        let adopted = self.noted(self.0.store.adopt_meeting(new, &reported.born, by_parent, report.asked_at).await)?;
         if let Some(adopted) = adopted {
             tracing::info!(meeting.id = %adopted.id, backend.id = %adopted.backend, "A meeting was found on its node");
             self.0.view.learn(&Arc::new(adopted));
@@ -140,18 +153,18 @@ impl Cluster {
     }
 
     /// A breakout that the node made by itself is its parent's frontend's, and has one id on both sides. Its parent runs on that very node.
-    fn owner_of_breakout(
-        &self,
-        backend: &Backend,
-        id: &ScopedId,
-        parent: &str,
-        report: &Report,
-    ) -> Option<(FrontendId, MeetingId)> {
-        let (id_of_parent, _) = report.meetings.iter().find(|(_, one)| one.born.internal_id == parent)?;
+    fn owner_of_breakout(&self, backend: &Backend, id: &ScopedId, parent: &str, report: &Report) -> Option<Owner> {
+        let (id_of_parent, _) = report.own_meetings().find(|(_, one)| one.born.internal_id == parent)?;
         let known = self.known(id_of_parent.as_ref())?;
         let parent =
             Some(known).filter(|known| known.backend == backend.id && known.internal_id.as_deref() == Some(parent))?;
-        Some((parent.frontend, id.decode().map_or_else(|| MeetingId::new(id.as_ref()), |(_, meeting_id)| meeting_id)))
+        let frontend = parent.frontend;
+        let meeting_id = match id.decode() {
+            // Under the id of another frontend it would take that one's place.
+            Some((key, meeting_id)) => (self.0.view.roster().frontend(&key)?.id == frontend).then_some(meeting_id)?,
+            None => MeetingId::new(id.as_ref()),
+        };
+        Some(Owner { frontend, meeting_id, by_parent: true })
     }
 
     /// A node is lost: its meetings may be created elsewhere. Said after every poll, since not every one may have been heard.

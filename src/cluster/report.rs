@@ -113,9 +113,9 @@ impl Report {
         Self { is_whole: false, is_complete: false, ..Self::empty(asked_at) }
     }
 
-    /// What it says of a meeting.
+    /// What it says of a meeting. An earlier report says nothing here.
     pub(super) fn word(&self, id: &ScopedId) -> Word<'_> {
-        match self.meetings.get(id) {
+        match self.own(id) {
             Some(reported) => Word::Runs(reported),
             None if self.is_complete || self.gone.contains(id) => Word::Ended,
             None => Word::Open,
@@ -137,14 +137,20 @@ impl Report {
         self.gone.insert(id);
     }
 
-    /// Takes over from an earlier report what this one leaves open.
-    pub(super) fn inherit(&mut self, before: &Self) {
+    /// Takes over from an earlier report what this one leaves open of meetings that still live there.
+    pub(super) fn inherit(&mut self, before: &Self, lives_there: impl Fn(&ScopedId) -> bool) {
         for (id, reported) in &before.meetings {
-            if matches!(self.word(id), Word::Open) {
+            if matches!(self.word(id), Word::Open) && lives_there(id) {
                 self.meetings.insert(id.clone(), Arc::clone(reported));
                 self.inherited.insert(id.clone());
             }
         }
+    }
+
+    /// The meetings that it says itself run.
+    pub(super) fn own_meetings(&self) -> impl Iterator<Item = (&ScopedId, &Reported)> {
+        let own = self.meetings.iter().filter(|(id, _)| !self.inherited.contains(*id));
+        own.map(|(id, reported)| (id, &**reported))
     }
 
     /// What it says itself of a meeting that runs, and no earlier report.
@@ -302,9 +308,13 @@ mod tests {
         );
         let mut open = Report::open(SystemTime::UNIX_EPOCH);
         open.add_gone(ScopedId::verbatim("b"));
-        open.inherit(&before.unwrap());
+        let before = before.unwrap();
+        open.inherit(&before, |_| false);
+        assert!(open.meetings.is_empty(), "they live there no more");
+        open.inherit(&before, |_| true);
         assert_eq!((open.attendees(), open.meetings.len()), (3, 1));
         assert!(open.own(&ScopedId::verbatim("a")).is_none(), "it is as old as before");
+        assert!(matches!(open.word(&ScopedId::verbatim("a")), Word::Open) && open.own_meetings().next().is_none());
     }
 
     #[test]

@@ -27,6 +27,9 @@ use crate::rest::NodeMeeting;
 /// How long the "no" of a look-up is kept, unless the id is announced before.
 const NO_LASTS: Duration = Duration::from_secs(1);
 
+/// How long a poll takes at most.
+const LONGEST_POLL: Duration = Duration::from_secs(40);
+
 /// How long a deletion is remembered, so that an older read that comes late cannot undo it.
 const DELETION_LASTS: Duration = Duration::from_secs(120);
 
@@ -42,7 +45,7 @@ pub(super) struct View {
     reports: DashMap<BackendId, Arc<Report>>,
     /// What agents say, which is younger than any report.
     pub(super) present: DashMap<BackendId, Present>,
-    /// When this server last asked a node without the database's leave.
+    /// When this server last asked a node without the database's leave. In the future: it is being asked.
     asked: DashMap<BackendId, Instant>,
     /// What the store's clock said, and when.
     clock: Mutex<Option<(SystemTime, Instant)>>,
@@ -186,7 +189,8 @@ impl View {
     pub(super) fn take_report(&self, backend: &Backend, mut report: Report) -> Arc<Report> {
         let mut kept = self.reports.entry(backend.id).or_insert_with(|| Arc::new(Report::empty(report.asked_at)));
         if kept.asked_at <= report.asked_at {
-            report.inherit(&kept);
+            let lives_there = |id: &ScopedId| matches!(self.meeting(id.as_ref()), Known::There(meeting) if meeting.backend == backend.id);
+            report.inherit(&kept, lives_there);
             *kept = Arc::new(report);
         }
         let newest = Arc::clone(&kept);
@@ -236,15 +240,21 @@ impl View {
         self.recount_one(backend);
     }
 
-    /// Whether a node was not asked for that long. From now on it was.
+    /// Whether a node is not being asked and was not for that long. From now on it is.
     pub(super) fn is_due(&self, backend: BackendId, pause: Duration) -> bool {
         let now = Instant::now();
         let before = self.asked.get(&backend).map(|asked| *asked);
         let due = before.is_none_or(|before| now.saturating_duration_since(before) >= pause);
         if due {
-            self.asked.insert(backend, now);
+            // Later than any answer can take: until then the poll is under way.
+            self.asked.insert(backend, now + LONGEST_POLL);
         }
         due
+    }
+
+    /// A node is not being asked any more.
+    pub(super) fn has_asked(&self, backend: BackendId) {
+        self.asked.insert(backend, Instant::now());
     }
 
     /// What is kept of backends is of no use any more once they are not on the roster.
@@ -281,7 +291,7 @@ impl View {
         let report = self.reports.get(&backend.id).map(|report| Arc::clone(&report));
         let own: HashMap<_, _> =
             meetings.iter().map(|one| (one.id.clone(), self.seats(one, report.as_deref()))).collect();
-        let of_others = report.iter().flat_map(|report| &report.meetings);
+        let of_others = report.iter().flat_map(|report| report.own_meetings());
         let of_others = of_others.filter(|(id, reported)| !reported.breakout && !own.contains_key(*id));
         let strangers = of_others.map(|(_, reported)| reported.attendees).fold(0, u32::saturating_add);
         backend.vitals.seat_all(own, strangers);

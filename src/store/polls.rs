@@ -135,6 +135,17 @@ impl Store {
         Ok(readable(&rows, poll))
     }
 
+    /// Gives a poll back that could not be carried out, so that another server takes it.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn return_poll(&self, poll: &Poll) -> Result<(), StoreError> {
+        let sql =
+            "UPDATE backend_status SET polled_until = NULL, polled_by = NULL, poll_due = now() + interval '1 second'
+            WHERE backend_id = $1 AND lease = $2";
+        self.rows("return a poll", sql, &[&poll.backend.0, &poll.lease]).await.map(drop)
+    }
+
     /// Lets a node be asked again on which something has changed, by whichever server is free, but not before `pause` has passed
     /// since it was asked. A poll that is under way comes to its end first.
     ///

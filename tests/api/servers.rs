@@ -2,7 +2,7 @@
 
 use b3scale::node::{Misbehaviour, Role};
 use b3scale::store::CommandState;
-use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
+use b3scale_middleware::bbb::{Algorithm, CallKind, MeetingId, Params, ScopedId, Secret, sign};
 use b3scale_middleware::cluster::{AdminState, NodeState};
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
 use b3scale_support::{ClusterOptions, TestCluster};
@@ -115,6 +115,32 @@ async fn a_meeting_that_nothing_explains_is_a_stray_that_operators_see() {
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     let seen = after_loss(&cluster, "DELETE FROM meetings; DELETE FROM meeting_history").await;
     assert_eq!(seen, (false, vec!["1 meeting of no frontend runs there".to_owned()]));
+}
+
+/// It would take the place of a meeting that its frontend has yet to create.
+#[tokio::test]
+async fn a_breakout_under_the_id_of_another_frontend_is_a_stray() {
+    let cluster = TestCluster::with(ClusterOptions { nodes: 1, ..ClusterOptions::default() }).await;
+    cluster.frontend("other", |_| {}).await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    let victims = ScopedId::new("other", &MeetingId::new("room"));
+    let mut params = Params::default();
+    for (name, value) in [("meetingID", victims.as_ref()), ("isBreakout", "true"), ("sequence", "1"), ("name", "Room")]
+    {
+        params.set(name, value);
+    }
+    params.set("parentMeetingID", scoped("m1").as_ref());
+    let query = params.encode();
+    let secret = Secret::new("node-secret-0").unwrap();
+    let checksum = sign(Algorithm::Sha256, "create", &query, &secret);
+    let url = cluster.nodes[0].url();
+    let address = url.split('/').nth(2).unwrap().to_owned();
+    let path = format!("/bigbluebutton/api/create?{query}&checksum={checksum}");
+    cluster.fetch_from(&address, &path).await.success();
+    cluster.cluster.look_round().await;
+    assert!(cluster.cluster.known(victims.as_ref()).is_none());
+    let created = cluster.call_as("other", CallKind::Create, "name=Ours&meetingID=room").await;
+    assert!(created.is_success(), "{created:?}");
 }
 
 #[tokio::test]

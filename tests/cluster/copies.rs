@@ -30,6 +30,8 @@ async fn a_meeting_without_people_changes_places_with_its_copy() {
         cluster.store.swap_copy(&live, &copy, &born("internal-algebra", 1)).await.unwrap().expect("as it was");
     assert_eq!((swapped.backend, swapped.state), (cluster.a, MeetingState::Live));
     assert_eq!((swapped.internal_id.as_deref(), swapped.attempt), (Some("internal-algebra"), live.attempt + 1));
+    assert_eq!(cluster.copies().await, [], "another server may just have sent someone to the empty one");
+    cluster.database.execute("UPDATE meeting_copies SET spared_until = now() - interval '1 second'").await;
     assert_eq!(cluster.copies().await, [(scoped("algebra"), cluster.b)], "the empty one is to be ended");
     assert!(
         !cluster.store.forget_meeting(&live).await.unwrap(),
@@ -47,6 +49,9 @@ async fn places_change_only_if_both_are_what_they_were() {
     };
     assert_eq!(swap(&live, &copy, "made-up").await, None, "it never ran there under that id");
     assert_eq!(swap(&live, &MeetingCopy { attempt: copy.attempt + 1, ..copy.clone() }, "internal-algebra").await, None);
+    assert!(cluster.store.take_copy(&copy).await.unwrap());
+    assert_eq!(swap(&live, &copy, "internal-algebra").await, None, "its end may be on the way");
+    cluster.database.execute("UPDATE meeting_copies SET ending_until = NULL").await;
     let renewed = cluster.store.renew_meeting(&live, &born("third", 3)).await.unwrap().expect("it is what it was");
     assert_eq!(swap(&live, &copy, "internal-algebra").await, None, "it was made again by its node");
     let both = tokio::join!(swap(&renewed, &copy, "internal-algebra"), swap(&renewed, &copy, "internal-algebra"));

@@ -527,12 +527,15 @@ async fn a_meeting_that_was_forgotten_is_adopted_unless_it_is_a_copy_or_has_just
     let (id, name) = (scoped("algebra"), MeetingId::new("algebra"));
     let adopt = async |asked_at| {
         let new = cluster.new_meeting(&id, &name, cluster.a);
-        cluster.store.adopt_meeting(new, &born("internal-algebra", 1_700_000_000_000), asked_at).await.unwrap()
+        cluster.store.adopt_meeting(new, &born("internal-algebra", 1_700_000_000_000), false, asked_at).await.unwrap()
     };
     let live = cluster.live("algebra").await;
     assert_eq!(adopt(after).await, None, "it is known");
     assert!(cluster.store.forget_meeting(&live).await.unwrap());
     assert_eq!(adopt(before).await, None, "the node was asked before it ended");
+    cluster.database.execute("UPDATE meeting_history SET ended_at = now() - interval '2 hours'").await;
+    assert_eq!(adopt(after).await, None, "that is no oversight of ours any more");
+    cluster.database.execute("UPDATE meeting_history SET ended_at = now()").await;
     let again = adopt(after).await.expect("it runs all the same");
     assert_eq!((again.state, again.internal_id.as_deref()), (MeetingState::Live, Some("internal-algebra")));
     assert_eq!(again.placed_at, SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
@@ -553,7 +556,7 @@ async fn a_meeting_that_nothing_explains_is_not_adopted() {
     let adopt = async |backend, frontend, internal: &str, breakout| {
         let size = Size { breakout, ..Size::default() };
         let new = NewMeeting { frontend, size, ..cluster.new_meeting(&id, &name, backend) };
-        cluster.store.adopt_meeting(new, &born(internal, 1), after).await.unwrap()
+        cluster.store.adopt_meeting(new, &born(internal, 1), breakout, after).await.unwrap()
     };
     assert_eq!(adopt(cluster.a, cluster.frontend, "made-up", false).await, None, "no create of ours explains it");
     let live = cluster.live("algebra").await;
@@ -577,7 +580,8 @@ async fn a_lost_meeting_is_not_adopted_for_another_frontend() {
     let (id, name) = (scoped("algebra"), MeetingId::new("algebra"));
     let frontend = cluster.store.record_frontend(&new_frontend("other")).await.unwrap().id;
     let new = NewMeeting { frontend, ..cluster.new_meeting(&id, &name, cluster.b) };
-    let adopted = cluster.store.adopt_meeting(new, &born("internal-algebra", 1), SystemTime::now()).await.unwrap();
+    let adopted =
+        cluster.store.adopt_meeting(new, &born("internal-algebra", 1), false, SystemTime::now()).await.unwrap();
     assert_eq!(adopted, None);
 }
 
@@ -588,7 +592,11 @@ async fn a_meeting_whose_backend_was_removed_is_adopted_by_the_one_that_has_its_
     cluster.store.remove_backend(cluster.a).await.unwrap();
     let (id, name, now) = (scoped("algebra"), MeetingId::new("algebra"), SystemTime::now());
     let adopt = async |internal: &str| {
-        cluster.store.adopt_meeting(cluster.new_meeting(&id, &name, cluster.b), &born(internal, 1), now).await.unwrap()
+        cluster
+            .store
+            .adopt_meeting(cluster.new_meeting(&id, &name, cluster.b), &born(internal, 1), false, now)
+            .await
+            .unwrap()
     };
     assert_eq!(adopt("another").await, None, "that is not the one that was lost");
     let adopted = adopt("internal-algebra").await.expect("it is the very meeting");

@@ -37,7 +37,7 @@ impl View {
     pub(in crate::cluster) fn oddities(&self, backend: BackendId) -> Oddities {
         let mut odd = Oddities::default();
         let Some(report) = self.reports.get(&backend).map(|report| report.clone()) else { return odd };
-        for (id, reported) in &report.meetings {
+        for (id, reported) in report.own_meetings() {
             odd.unreadable += u32::from(reported.entry.is_none());
             match self.meeting(id.as_ref()) {
                 Known::There(meeting) if meeting.backend == backend => {}

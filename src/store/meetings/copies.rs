@@ -100,7 +100,7 @@ impl Store {
     }
 
     /// Only the copy has people in it: copy and meeting change places. A node's own word is not enough for that: the meeting must have
-    /// run there under that internal id. `None`: one of them is not what it was.
+    /// run there under that internal id. The empty one is spared for a minute: another server may just have sent someone there. `None`: one of them is not what it was.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
@@ -116,7 +116,8 @@ impl Store {
                     entry = NULL, updated_at = now(), version = nextval('versions')
                 WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $4 AND state = 'live'
                     AND internal_id IS NOT DISTINCT FROM $5 AND EXISTS (SELECT FROM place)
-                    AND EXISTS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $6 AND attempt = $7 AND NOT doomed)
+                    AND EXISTS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $6 AND attempt = $7 AND NOT doomed
+                        AND (ending_until > now()) IS NOT TRUE)
                     AND EXISTS (
                         SELECT FROM meeting_history WHERE id = $1 AND internal_id = $8 AND backend_id = $6)
                 RETURNING *),
@@ -124,8 +125,10 @@ impl Store {
                 DELETE FROM meeting_copies AS copies USING swapped
                 WHERE copies.id = swapped.id AND copies.backend_id = swapped.backend_id),
             copied AS (
-                INSERT INTO meeting_copies (id, backend_id, attempt) SELECT id, $2, $3 FROM swapped
-                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now(), doomed = false),
+                INSERT INTO meeting_copies (id, backend_id, attempt, spared_until)
+                SELECT id, $2, $3, now() + interval '1 minute' FROM swapped
+                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now(), doomed = false,
+                    spared_until = excluded.spared_until),
             noted AS (
                 UPDATE meeting_history AS past
                 SET ended_at = CASE WHEN past.internal_id = swapped.internal_id THEN NULL ELSE now() END

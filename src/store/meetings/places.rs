@@ -298,7 +298,7 @@ impl Store {
                     AND state = 'claimed' FOR UPDATE),
             before AS MATERIALIZED (
                 SELECT copies.* FROM meeting_copies AS copies JOIN ours USING (id)
-                WHERE internal_id IS NOT NULL AND NOT ($4 AND backend_id = $2)
+                WHERE internal_id IS NOT NULL AND NOT doomed AND NOT ($4 AND backend_id = $2)
                 ORDER BY created_at DESC LIMIT 1 FOR UPDATE OF copies),
             restored AS (
                 UPDATE meetings SET state = 'detached', backend_id = before.backend_id, attempt = meetings.attempt + 1,
@@ -326,8 +326,8 @@ impl Store {
         Ok(if is_restored { Release::Detached(meeting(&row)?) } else { Release::Gone })
     }
 
-    /// A node runs a meeting that is not in the database, and that is explained: it ran there before, another system had it, or it is
-    /// a breakout. A detached one that lost its backend for good is adopted by the backend that now has its node. `None`: nothing
+    /// A node runs a meeting that is not in the database, and that is explained: it ran there within the last hour, another system had
+    /// it, or it is a breakout (`by_parent`). A detached one that lost its backend for good is adopted by the backend that now has its node. `None`: nothing
     /// explains it, it is another frontend's, it is a copy, or it ended after `asked_at`, before which the node said nothing.
     ///
     /// # Errors
@@ -336,6 +336,7 @@ impl Store {
         &self,
         new: NewMeeting<'_>,
         born: &Born,
+        by_parent: bool,
         asked_at: SystemTime,
     ) -> Result<Option<Meeting>, StoreError> {
         let sql = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $4 FOR KEY SHARE),
@@ -349,8 +350,9 @@ impl Store {
                     AND NOT EXISTS (
                         SELECT FROM meeting_history WHERE id = $1 AND internal_id = $5 AND ended_at >= $8)
                     AND NOT EXISTS (SELECT FROM meeting_history WHERE id = $1 AND frontend_id <> $2)
-                    AND ($7 OR EXISTS (
+                    AND ($9 OR EXISTS (
                         SELECT FROM meeting_history AS past WHERE id = $1 AND internal_id IN ($5, '')
+                            AND (ended_at > now() - interval '1 hour') IS NOT FALSE
                             AND (backend_id = $4 OR NOT EXISTS (SELECT FROM backends WHERE backends.id = past.backend_id))))
                 ON CONFLICT (id) DO UPDATE SET backend_id = excluded.backend_id, attempt = held.attempt + 1,
                     state = 'live', updated_at = now(), version = excluded.version
@@ -362,7 +364,7 @@ impl Store {
                 SELECT id, internal_id, frontend_id, meeting_id, backend_id FROM adopted
                 ON CONFLICT (id, internal_id) DO UPDATE SET backend_id = excluded.backend_id, ended_at = NULL)
             SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM adopted";
-        let params: [&(dyn ToSql + Sync); 8] = [
+        let params: [&(dyn ToSql + Sync); 9] = [
             &new.id.as_ref(),
             &new.frontend.0,
             &new.meeting_id.as_ref(),
@@ -371,6 +373,7 @@ impl Store {
             &born.create_time,
             &new.size.breakout,
             &asked_at,
+            &by_parent,
         ];
         self.meeting("adopt a meeting", sql, &params).await
     }

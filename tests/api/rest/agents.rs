@@ -146,6 +146,8 @@ async fn what_an_agent_sends_is_in_every_servers_lists_and_exact() {
     let meetings = cluster.operator().fetch("/meetings?all=1").await.granted();
     assert_eq!(meetings[0]["meeting"]["Attendees"][0]["FullName"], "Grace");
 
+    let node = cluster.nodes.iter().find(|node| node.meeting(&internal).is_some()).expect("it runs");
+    assert!(node.control().expire(&internal));
     send(batch(4, &internal, false, json!([{"type": "meeting_ended", "meeting": internal}]))).await;
     let gone = || other.known(ScopedId::new("school", &MeetingId::new("m1")).as_ref()).is_none();
     within("every server knows that it has ended", other.wait_until(gone)).await;
@@ -178,4 +180,25 @@ async fn a_batch_that_cannot_be_used_changes_nothing() {
     assert_eq!(taken, json!({"seq": 2, "snapshot": false}));
     let kept = "SELECT count(*) FROM attendees WHERE full_name = repeat('ä', 1000)";
     assert_eq!(cluster.database.count(kept).await, 1);
+}
+
+/// A stolen token says so of every class of its node.
+#[tokio::test]
+async fn a_meeting_that_an_agent_calls_ended_goes_on_while_its_node_runs_it() {
+    let cluster = with_one_node_in_use().await;
+    let created = cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    let internal = created.field("internalMeetingID");
+    let agent = cluster.agent("node-1");
+    let calls = || cluster.nodes.iter().flat_map(|node| node.calls());
+    let asked = || calls().filter(|call| call.call == "getMeetingInfo").count();
+    let before = asked();
+    agent.post("/agent/ingest", &batch(1, &internal, true, json!([]))).await.granted();
+    agent
+        .post("/agent/ingest", &batch(2, &internal, false, json!([{"type": "meeting_ended", "meeting": internal}])))
+        .await
+        .granted();
+    assert!(asked() > before, "its node is asked");
+    cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success();
+    let again = cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    assert_eq!(again.field("internalMeetingID"), internal);
 }
