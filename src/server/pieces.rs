@@ -14,17 +14,32 @@ use hyper::body::{Body, Frame, SizeHint};
 pub(super) struct Pieces {
     pieces: VecDeque<Bytes>,
     left: u64,
-    /// The memory that is set aside for them.
+}
+
+/// A piece, and the memory that is set aside for it and those before it.
+struct Last {
+    piece: Bytes,
     _room: Room,
 }
 
+impl AsRef<[u8]> for Last {
+    fn as_ref(&self) -> &[u8] {
+        &self.piece
+    }
+}
+
 impl Pieces {
+    /// The last piece keeps the room until it has been sent. The HTTP library drops a body once it has taken over the pieces, long
+    /// before a slow client has read them.
     pub(super) fn new(first: Bytes, rest: Vec<Bytes>, room: Room) -> Self {
         let mut pieces = VecDeque::from(rest);
         pieces.push_front(first);
         pieces.retain(|piece| !piece.is_empty());
         let left = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Self { pieces, left, _room: room }
+        if let Some(piece) = pieces.pop_back() {
+            pieces.push_back(Bytes::from_owner(Last { piece, _room: room }));
+        }
+        Self { pieces, left }
     }
 }
 
@@ -49,9 +64,23 @@ impl Body for Pieces {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use http_body_util::BodyExt;
 
     use super::*;
+
+    #[tokio::test]
+    async fn the_last_piece_keeps_the_room() {
+        let kept = Arc::new(());
+        let room = Room::of(Arc::clone(&kept));
+        let mut body = Pieces::new("<a>".into(), vec!["</a>".into()], room);
+        let pieces = [body.frame().await, body.frame().await];
+        drop(body);
+        assert_eq!(Arc::strong_count(&kept), 2);
+        drop(pieces);
+        assert_eq!(Arc::strong_count(&kept), 1);
+    }
 
     #[tokio::test]
     async fn what_is_left_is_known_to_the_byte() {
