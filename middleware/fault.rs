@@ -136,8 +136,8 @@ pub enum NodeFailure {
         /// In bytes.
         limit: usize,
     },
-    /// Its answers take up all the memory that one node's may.
-    #[error("there is no memory left for its answers")]
+    /// This server has no memory left for its answers.
+    #[error("this server has no memory left for its answers")]
     NoRoom,
     /// This server could not ask it, for a reason of its own: the call never left.
     #[error("it could not be asked: {0}")]
@@ -186,9 +186,9 @@ impl NodeFailure {
         }
     }
 
-    /// Whether it says nothing of the node: this server never asked it.
+    /// Whether it says nothing of the node: this server did not ask it, or had no room for its answer.
     pub fn is_ours(&self) -> bool {
-        matches!(self, NodeFailure::NotAsked(_))
+        matches!(self, NodeFailure::NotAsked(_) | NodeFailure::NoRoom)
     }
 }
 
@@ -408,6 +408,12 @@ mod tests {
         let fault = Fault::Node { backend, failure };
         assert!(!fault.message().contains("node-7"));
         assert!(fault.to_string().contains("node-7"), "the log does say it");
+    }
+
+    #[test]
+    fn an_answer_without_room_is_our_fault_and_the_call_was_sent() {
+        let fault = Fault::Node { backend: BackendId(uuid::Uuid::nil()), failure: NodeFailure::NoRoom };
+        assert_eq!((fault.blame(), fault.sent()), (Blame::Us, true));
     }
 
     #[test]

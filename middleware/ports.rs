@@ -314,6 +314,8 @@ pub struct NodeRequest {
     pub trace: Option<Trace>,
     /// How long to wait for the whole answer, where that is less than what the client allows.
     pub patience: Option<Duration>,
+    /// Whether this server asks for itself, to learn how the node is. Its answer has room when tenants have used up theirs.
+    pub is_poll: bool,
 }
 
 impl NodeRequest {
@@ -342,7 +344,7 @@ impl NodeRequest {
         }
         let (backend, request_id) = (Arc::clone(backend), request_id.clone());
         let algorithm = backend.algorithm.or(setting);
-        Self { kind, backend, unsigned, algorithm, content, request_id, trace: None, patience: None }
+        Self { kind, backend, unsigned, algorithm, content, request_id, trace: None, patience: None, is_poll: false }
     }
 
     /// The algorithm of its checksum: the settled one, or the one that its node accepted last, or else one that all nodes know.

@@ -19,6 +19,7 @@
 //! | [`node`] | a simulated BBB node |
 //! | [`demo`] | a whole cluster on this machine that plays a lesson |
 
+mod address;
 pub mod admin;
 pub mod agent;
 pub mod budget;

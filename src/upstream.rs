@@ -221,7 +221,9 @@ impl HttpNodes {
         body: DecompressionBody<Incoming>,
     ) -> Result<(Bytes, Room), NodeFailure> {
         let limit = self.settings.largest(request.kind);
-        let mut buffer = self.settings.budget.buffer(Owner::Backend(request.backend.id));
+        let id = request.backend.id;
+        let owner = if request.is_poll { Owner::Poll(id) } else { Owner::Backend(id) };
+        let mut buffer = self.settings.budget.buffer(owner);
         let mut body = Box::pin(Paced::new(body, self.settings.stall));
         while let Some(frame) = body.frame().await {
             let Ok(piece) = frame.map_err(|error| failure::of_body(&*error))?.into_data() else { continue };

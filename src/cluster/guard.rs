@@ -136,7 +136,7 @@ impl Cluster {
         let request_id = HeaderValue::from_static("b3scaled-probe");
         let question = NodeRequest::new(CallKind::Index, &Params::default(), None, &backend, None, &request_id);
         let patience = Some(self.0.patience.probe);
-        let answer = self.0.nodes.send(NodeRequest { patience, ..question });
+        let answer = self.0.nodes.send(NodeRequest { patience, is_poll: true, ..question });
         self.spawn(async move {
             let answer = answer.await;
             // Any HTTP answer shows that the node is there.

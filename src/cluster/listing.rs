@@ -53,7 +53,7 @@ pub(super) enum Heard {
     Unlisted { why: String, listing: Listing },
     /// It does not answer, or not as BBB does.
     Silent { why: String },
-    /// This server could not ask it, which says nothing of the node.
+    /// This server could not ask it or had no room for its answer, which says nothing of the node.
     Unasked { why: String },
 }
 
@@ -152,6 +152,7 @@ impl Asker {
                     why
                 }
             },
+            Err(fault) if is_ours(&fault) => return Heard::Unasked { why: said(&fault) },
             Err(fault) => said(&fault),
         };
         match self.ask(backend, CallKind::Index, &none, PATIENCE).await {
@@ -214,7 +215,7 @@ impl Asker {
 fn request(backend: &Arc<Backend>, kind: CallKind, params: &Params, patience: Duration) -> NodeRequest {
     let request_id = HeaderValue::from_static("b3scaled-health");
     let request = NodeRequest::new(kind, params, None, backend, None, &request_id);
-    NodeRequest { patience: Some(patience), ..request }
+    NodeRequest { patience: Some(patience), is_poll: true, ..request }
 }
 
 /// A node's answer about one meeting.
@@ -263,10 +264,12 @@ fn without_end(document: &Bytes) -> Bytes {
 
 /// The meaning of an answer that BBB would not give.
 fn unanswered(fault: &Fault, why: String) -> Heard {
-    match fault {
-        Fault::Node { failure, .. } if failure.is_ours() => Heard::Unasked { why },
-        _ => Heard::Silent { why },
-    }
+    if is_ours(fault) { Heard::Unasked { why } } else { Heard::Silent { why } }
+}
+
+/// Whether it says nothing of the node.
+fn is_ours(fault: &Fault) -> bool {
+    matches!(fault, Fault::Node { failure, .. } if failure.is_ours())
 }
 
 /// The failure, without the name of the node, which stands beside it.
@@ -343,18 +346,29 @@ mod tests {
         })
     }
 
+    /// Fails the calls that it names as this server does for reasons of its own.
+    struct Failing(&'static [CallKind], NodeFailure);
+
+    impl Nodes for Failing {
+        fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>> {
+            if self.0.contains(&request.kind) {
+                let fault = Fault::Node { backend: request.backend.id, failure: self.1.clone() };
+                return ready(Err(fault)).boxed();
+            }
+            ready(Ok(Reply::xml(VERSION.into()))).boxed()
+        }
+    }
+
     #[tokio::test]
-    async fn a_node_that_could_not_be_asked_is_no_worse_for_it() {
-        struct WithoutDescriptors;
-        impl Nodes for WithoutDescriptors {
-            fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>> {
-                let failure = NodeFailure::NotAsked("no file descriptor is left");
-                ready(Err(Fault::Node { backend: request.backend.id, failure })).boxed()
+    async fn a_node_is_no_worse_for_what_this_server_lacks() {
+        for failure in [NodeFailure::NotAsked("no file descriptor is left"), NodeFailure::NoRoom] {
+            for failing in [&[CallKind::GetMeetings, CallKind::Index][..], &[CallKind::GetMeetings]] {
+                let nodes = Failing(failing, failure.clone());
+                let heard = Asker(Arc::new(nodes)).hear(&backend(), SystemTime::UNIX_EPOCH).await;
+                let health = Health::default().answered();
+                assert!(matches!(heard, Heard::Unasked { .. }) && heard.next(health) == health, "{failure}");
             }
         }
-        let heard = Asker(Arc::new(WithoutDescriptors)).hear(&backend(), SystemTime::UNIX_EPOCH).await;
-        let health = Health::default().answered();
-        assert!(matches!(heard, Heard::Unasked { .. }) && heard.next(health) == health);
     }
 
     fn live(id: &str) -> Arc<Meeting> {

@@ -160,7 +160,7 @@ async fn attend(
         return Ok(());
     }
     let pulse = Arc::new(Pulse::default());
-    let room = shared.parts.budget.room(Owner::Stranger(client.peer.ip()));
+    let room = shared.parts.budget.room(Owner::stranger(client.peer.ip()));
     let io = Paced::new(stream, Arc::clone(&pulse), room, shared.settings.head, shared.settings.write_pause);
     let mut http = http1::Builder::new();
     // From the end of one call to the end of the next head. Heads that have begun are timed by `Paced`.

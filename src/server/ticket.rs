@@ -54,12 +54,24 @@ impl Ticket {
 
     /// Whose the bytes of its body are.
     pub(super) fn owner(&self) -> Owner {
-        if self.is_admitted() { Owner::Frontend(self.frontend_key.clone()) } else { Owner::Stranger(self.client) }
+        if self.is_admitted() { Owner::Frontend(self.frontend_key.clone()) } else { Owner::stranger(self.client) }
     }
 
     /// Keeps the room of its body until the call has ended: what is made of that is about as large.
     pub(super) fn keep(&self, room: Room) {
         self.held().room = Some(room);
+    }
+
+    /// Takes up more room for its body.
+    pub(super) fn grow(&self, more: usize) -> Result<(), Full> {
+        self.held().room.as_mut().map_or(Ok(()), |room| room.grow(more))
+    }
+
+    /// Gives back the room of its body but for so many bytes.
+    pub(super) fn shrink_to(&self, bytes: usize) {
+        if let Some(room) = &mut self.held().room {
+            room.shrink_to(bytes);
+        }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {

@@ -187,7 +187,7 @@ catalog! {
         "The most of them that there ever were at once.";
     Figure BUFFERED_LIMIT = "b3scale_buffered_limit_bytes" []
         "The most of them that there may be.";
-    Counter BUFFER_REFUSALS = "b3scale_buffer_refusals_total" [owner = "backend" | "frontend" | "caller" | "stranger"]
+    Counter BUFFER_REFUSALS = "b3scale_buffer_refusals_total" [owner = "backend" | "poll" | "frontend" | "caller" | "stranger"]
         "Times that there was no room for more of them, by whose they were.";
     Figure TASKS = "b3scale_runtime_tasks" []
         "Tasks that the runtime has.";

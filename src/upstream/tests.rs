@@ -124,6 +124,7 @@ fn request(kind: CallKind, base: &str) -> NodeRequest {
         request_id: HeaderValue::from_static("call-1"),
         trace: None,
         patience: None,
+        is_poll: false,
     }
 }
 
