@@ -8,6 +8,7 @@ use b3scale_middleware::bbb::Media;
 use b3scale_middleware::call::BodySource;
 use b3scale_middleware::{Body, Fault};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use futures_util::stream;
 use http::{HeaderMap, header};
@@ -20,6 +21,7 @@ use super::ServerSettings;
 use super::places::Places;
 use super::ticket::Ticket;
 use crate::budget::{Budget, Full};
+use crate::offload;
 use crate::telemetry::catalog::PUSHED_OUT;
 
 /// What the bodies of calls are bounded by.
@@ -79,7 +81,7 @@ impl BodySource for HttpBody {
     fn read(&self) -> BoxFuture<'_, Result<Bytes, Fault>> {
         Box::pin(async {
             let bytes = self.take().await?;
-            if self.media == Media::Multipart { form_of_parts(&self.content_type, bytes).await } else { Ok(bytes) }
+            if self.media == Media::Multipart { self.form(bytes).await } else { Ok(bytes) }
         })
     }
 }
@@ -103,6 +105,16 @@ impl HttpBody {
                 Err(Fault::Overloaded)
             }
         }
+    }
+
+    /// Writes parts as the form they stand for.
+    async fn form(&self, parts: Bytes) -> Result<Bytes, Fault> {
+        // In a form, a byte of a part takes up three at most.
+        self.ticket.grow(parts.len() * 3).map_err(|Full| Fault::Overloaded)?;
+        let content_type = self.content_type.clone();
+        let form = offload::CALLS.work(parts.len(), move || form_of_parts(&content_type, parts)).await?;
+        self.ticket.shrink_to(form.len());
+        Ok(form)
     }
 
     async fn gather(&self, limit: usize, patience: Duration) -> Result<Bytes, Fault> {
@@ -139,10 +151,15 @@ async fn next_data(incoming: &mut Incoming, pause: Duration, end: Instant) -> Re
 }
 
 /// Writes `multipart/form-data` as the form it stands for. Files are no parameters and are left out.
-async fn form_of_parts(content_type: &str, bytes: Bytes) -> Result<Bytes, Fault> {
+fn form_of_parts(content_type: &str, bytes: Bytes) -> Result<Bytes, Fault> {
     let boundary = multer::parse_boundary(content_type).map_err(|_| unreadable("the parts have no boundary"))?;
     let whole = stream::once(ready(Ok::<_, std::convert::Infallible>(bytes)));
-    let mut parts = multer::Multipart::new(whole, boundary);
+    // All bytes are there, so nothing is waited for.
+    let form = form_of(multer::Multipart::new(whole, boundary)).now_or_never();
+    form.unwrap_or_else(|| Err(Fault::Internal("parts in memory were waited for".to_owned())))
+}
+
+async fn form_of(mut parts: multer::Multipart<'_>) -> Result<Bytes, Fault> {
     let mut pairs = Vec::new();
     while let Some(part) = parts.next_field().await.map_err(|_| unreadable("the parts are broken"))? {
         let name = part.name().filter(|_| part.file_name().is_none()).map(str::to_owned);

@@ -1,12 +1,17 @@
 //! Bodies: posted, held back, slow, cut off, too large.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use b3scale::budget::Budget;
+use b3scale_middleware::Reply;
 use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::call::Room;
+use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
 
-use crate::rig::{Answer, Plan, Rig, checksum, head, school, signed};
+use crate::rig::{Answer, Plan, Rig, checksum, head, school, signed, within};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const CREATE: &str = "/bbb/school/bigbluebutton/api/create";
@@ -30,6 +35,21 @@ async fn parts_are_read_as_a_form() {
     assert!(cluster.meeting_named("school", "m 1").is_some());
     for broken in ["multipart/form-data", "multipart/form-data; boundary=y"] {
         assert_eq!(rig.post(&target, broken, body).await.failed(), "invalidRequestBody", "{broken}");
+    }
+}
+
+#[tokio::test]
+async fn parts_take_up_the_room_of_the_form_that_they_become() {
+    let body =
+        format!("--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n{}\r\n--x--\r\n", "ü".repeat(100 << 10));
+    let target = signed(CallKind::Create, "meetingID=m1&name=x");
+    for (limit, status) in [(1 << 20, 503), (32 << 20, 200)] {
+        let budget = Budget::of(limit);
+        let rig = Plan::new(&school()).budget(&budget).serve().await;
+        assert_eq!(rig.post(&target, "multipart/form-data; boundary=x", &body).await.status, status);
+        assert_eq!(budget.peak() > 4 * (200 << 10), status == 200, "{}", budget.peak());
+        rig.gone_after_stop().await;
+        assert_eq!(budget.held(), 0);
     }
 }
 
@@ -138,4 +158,31 @@ async fn a_body_that_is_cut_off_creates_nothing() {
     stream.read_to_end(&mut rest).await.unwrap();
     rig.gone_after_stop().await;
     assert!(cluster.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_keeps_its_room_until_the_client_has_read_it() {
+    /// Says when it is dropped.
+    struct Kept(Arc<Notify>);
+    impl Drop for Kept {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
+    // More than the system takes over.
+    const LENGTH: usize = 32 << 20;
+    let given_back = Arc::new(Notify::new());
+    let notify = Arc::clone(&given_back);
+    let plan = Plan::new(&school()).route(CallKind::GetMeetings, move |_| {
+        let room = Room::of(Kept(Arc::clone(&notify)));
+        async move { Ok(Reply { room, ..Reply::xml(vec![b' '; LENGTH].into()) }) }
+    });
+    let rig = plan.serve().await;
+    let mut stream = rig.connect().await;
+    stream.write_all(head("GET", &signed(CallKind::GetMeetings, ""), "").as_bytes()).await.unwrap();
+    let mut first = [0; 4096];
+    within(stream.read_exact(&mut first)).await.unwrap();
+    assert!(given_back.notified().now_or_never().is_none(), "most of it still waits in memory");
+    within(tokio::io::copy(&mut stream, &mut tokio::io::sink())).await.unwrap();
+    within(given_back.notified()).await;
 }
