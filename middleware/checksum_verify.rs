@@ -9,9 +9,9 @@
 //! A body is read before only if it is a form and the query carries no checksum, since then the checksum is in the form.
 //! The order is BBB's: content type, checksum, everything else. The body of a GET never counts.
 //!
-//! The parameters of a form are those of the text that was signed. Beside a signed query a form is not covered: what it says
-//! of the meeting, of who someone is and of what they may do is left out. BBB 3.0 signs a form without a query with the name of
-//! the call alone. So a stranger who has seen one such checksum can make any call of that name.
+//! The parameters of a form are those of the text that was signed. Beside a signed query a form is not covered. Its texts and
+//! slides count; meeting, people, rights, addresses, scripts and recording are left out. BBB 3.0 signs a form without a query
+//! with the name of the call alone. So a stranger who has seen one such checksum can make any call of that name.
 //! `constant-checksum = false` refuses these forms.
 //!
 //! ```

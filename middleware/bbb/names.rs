@@ -180,8 +180,33 @@ const LISTED: &[&str] = &[
     "welcome",
 ];
 
-/// Behind these a name is that of an element in a node's documents.
-const ELEMENTS: [&str; 2] = ["meta_", "userdata-"];
+/// Those that make clients run scripts, decide who is recorded, or choose the phone room and the servers of a meeting. So does
+/// every address: see [`needs_proof`].
+const REACHING: &[&str] = &[
+    "allowOverrideClientSettingsOnCreateCall",
+    "allowPromoteGuestToModerator",
+    "allowRequestsWithoutSession",
+    "allowStartStopRecording",
+    "audioBridge",
+    "autoStartRecording",
+    "breakoutRoomsCaptureNotes",
+    "breakoutRoomsCaptureSlides",
+    "breakoutRoomsRecord",
+    "cameraBridge",
+    "clientSettingsOverride",
+    "darklogo",
+    "dialNumber",
+    "keepEvents",
+    "logo",
+    "meetingKeepEvents",
+    "pluginManifests",
+    "record",
+    "recordFullDurationMedia",
+    "screenShareBridge",
+    "voiceBridge",
+    "webVoice",
+    "webVoiceConf",
+];
 
 /// Whether it is a name of BBB's in a spelling that BBB does not read: `ROLE`, `role[]` or `role` and a blank.
 pub(super) fn is_misspelt(name: &str) -> bool {
@@ -196,6 +221,14 @@ pub(super) fn as_bbb_spells(name: &str) -> &str {
 /// Whether it says which meeting is meant, who someone is or what they may do, in any spelling.
 pub(super) fn is_trusted(name: &str) -> bool {
     TRUSTED.iter().any(|trusted| are_alike(trusted, name))
+}
+
+/// Whether only a call that is proved may say it: what is trusted, addresses that people or nodes go to, and what reaches beyond
+/// the meeting's texts and slides.
+pub(super) fn needs_proof(name: &str) -> bool {
+    let is_address = || folded(name).collect::<String>().ends_with("url");
+    let is_plugin = || name.starts_with("plugin_");
+    is_trusted(name) || REACHING.iter().any(|reaching| are_alike(reaching, name)) || is_address() || is_plugin()
 }
 
 /// Whether BBB takes both for one parameter. It keeps names of metadata in lower case.
@@ -217,15 +250,21 @@ pub fn are_alike(one: &str, other: &str) -> bool {
     folded(one).eq(folded(other))
 }
 
-/// Whether a node would write it into its documents as the name of an element, as it does with metadata and user data, and it
-/// cannot be one.
+/// Whether a node would write it into its documents as the name of an element, and it cannot be one.
 pub(super) fn is_unwritable(name: &str) -> bool {
-    ELEMENTS.iter().find_map(|prefix| name.strip_prefix(prefix)).is_some_and(|element| !xml::is_name(element))
+    element(name).is_some_and(|element| !xml::is_name(element))
 }
 
-/// Whether what it says stands in the lists of meetings that nodes give.
+/// Whether its value stands in the lists of meetings that nodes give.
 pub(super) fn is_listed(name: &str) -> bool {
-    LISTED.contains(&name) || ELEMENTS.iter().any(|prefix| name.starts_with(prefix))
+    LISTED.contains(&name) || element(name).is_some()
+}
+
+/// The element that nodes make of it: of metadata, and of each name that begins with `userdata`. BBB splits those at the dash,
+/// whatever stands before it, so only `userdata-` makes a good one.
+fn element(name: &str) -> Option<&str> {
+    let of_user = || name.starts_with("userdata").then(|| name.strip_prefix("userdata-").unwrap_or_default());
+    name.strip_prefix("meta_").or_else(of_user)
 }
 
 fn known_as(name: &str) -> Option<&'static str> {
@@ -270,8 +309,38 @@ mod tests {
 
     #[test]
     fn what_is_trusted_is_known() {
-        let mut named = TRUSTED.iter().chain(LISTED).filter(|name| !is_folded(name));
+        let mut named = TRUSTED.iter().chain(LISTED).chain(REACHING).filter(|name| !is_folded(name));
         assert!(named.all(|name| KNOWN.contains(name)));
         assert!(is_trusted("PASSWORD ") && !is_trusted("welcome"));
+    }
+
+    #[test]
+    fn addresses_scripts_and_recording_need_proof_and_texts_and_slides_do_not() {
+        let plain =
+            ["pluginManifests", "pluginManifestsFetchUrl", "clientSettingsOverrideJsonUrl", "record", "voiceBridge"];
+        let addresses =
+            ["meetingEndedURL", "LogoutUrl", "meta_endCallbackUrl", "meta_Bbb-Recording-Ready-URL", "futureUrl"];
+        let more = ["clientSettingsOverride", "meta_analytics-callback-url", "plugin_x", "RECORD[]", "role"];
+        for name in plain.into_iter().chain(addresses).chain(more) {
+            assert!(needs_proof(name), "{name}");
+        }
+        for name in
+            ["welcome", "name", "bannerText", "preUploadedPresentation", "meta_course", "lockSettingsDisableCam"]
+        {
+            assert!(!needs_proof(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_name_that_begins_with_userdata_is_an_element_for_nodes() {
+        for name in
+            ["userdataZ-x y", "userdataZ-x", "userdata", "userdata-", "userdata-x y", "userdata--x", "userdata_x"]
+        {
+            assert!(is_unwritable(name), "{name}");
+        }
+        for name in ["userdata-bbb_x", "userdata-a-b", "Userdata-x y", "user"] {
+            assert!(!is_unwritable(name), "{name}");
+        }
+        assert!(is_listed("userdata-a") && is_listed("meta_a") && !is_listed("groups"));
     }
 }

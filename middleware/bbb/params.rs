@@ -77,8 +77,8 @@ impl Params {
         self.append(&body.into(), true);
     }
 
-    /// Adds the parameters of a form that the checksum does not cover. Parameters that say which meeting is meant, who someone
-    /// is or what they may do are left out.
+    /// Adds the parameters of a form that the checksum does not cover: texts, slides and the like. Parameters that say which
+    /// meeting is meant, who someone is or what they may do are left out, as are addresses, scripts and recording.
     pub fn merge_uncovered(&mut self, body: &str) {
         self.append(&body.into(), false);
     }
@@ -235,7 +235,7 @@ impl Params {
             }
             if names::is_unwritable(&name) {
                 self.unwritable.push(name);
-            } else if !names::is_misspelt(&name) && (covered || !names::is_trusted(&name)) {
+            } else if !names::is_misspelt(&name) && (covered || !names::needs_proof(&name)) {
                 let value = clean(&decode(raw_value)).into_owned();
                 items.push(Item { name, value, came: is_sound.then(|| (Arc::clone(text), place)), covered });
             }

@@ -68,7 +68,7 @@ async fn a_viewers_link_with_a_form_behind_it_stays_a_viewers() {
 }
 
 #[tokio::test]
-async fn beside_a_signed_query_a_form_sets_neither_rights_nor_tags() {
+async fn beside_a_signed_query_a_form_sets_no_rights_no_tags_and_no_addresses() {
     let cluster = one_node().await;
     let create = "name=Lesson&meetingID=m1&moderatorPW=mp&attendeePW=ap";
     let path = |call, query: &str| {
@@ -76,7 +76,7 @@ async fn beside_a_signed_query_a_form_sets_neither_rights_nor_tags() {
     };
     let form_type = [("content-type", "application/x-www-form-urlencoded")];
     let form = "moderatorPW=mine&ModeratorPW=mine&meetingID=m2&isBreakout=true&parentMeetingID=m3&meta_server-tag=x!\
-                &meta_b3s-frontend=other&welcome=hi";
+                &meta_b3s-frontend=other&logoutURL=mine&meta_endCallbackUrl=mine&pluginManifests=mine&voiceBridge=mine&welcome=hi";
     cluster.request(Method::POST, &path("create", create), &form_type, form).await.success();
     let meeting = cluster.nodes[0].meetings().remove(0);
     assert_eq!((meeting.moderator_pw.as_str(), meeting.param("welcome")), ("mp", Some("hi")));

@@ -72,6 +72,16 @@ fn what_no_checksum_covers_says_nothing_about_rights_and_replaces_nothing() {
 }
 
 #[test]
+fn what_no_checksum_covers_sets_no_address_no_script_and_no_recording() {
+    let mut params = Params::parse("meetingID=m1");
+    params.merge_uncovered(
+        "pluginManifests=[]&clientSettingsOverrideJsonUrl=u&meetingEndedURL=u&logoutURL=u&meta_endCallbackUrl=u&record=true\
+         &meta_bbb-recording-ready-url=u&voiceBridge=1&preUploadedPresentation=u&welcome=hi&meta_course=1",
+    );
+    assert_eq!(params.encode(), "meetingID=m1&preUploadedPresentation=u&welcome=hi&meta_course=1");
+}
+
+#[test]
 fn setting_keeps_the_place_and_takes_every_other_spelling_away() {
     let mut params = Params::parse("a=1&b=2&A=3&c=4&a[]=5&a%09=6&a=7");
     params.set("a", "x");
@@ -126,10 +136,12 @@ fn the_largest_parameters_go_into_the_form_and_one_stays_in_the_query() {
 
 #[test]
 fn names_that_cannot_be_elements_are_left_out() {
-    let mut params = Params::parse("userdata-x+y=1&meta_a:b=2&meta_=3&meta_1=4&meta_ok-1.x=5&userdata-%C3%BC=6&1=7");
+    let mut params = Params::parse(
+        "userdata-x+y=1&userdataZ-x%20y=1&meta_a:b=2&meta_=3&meta_1=4&meta_ok-1.x=5&userdata-%C3%BC=6&1=7",
+    );
     params.set("userdata-<", "x");
     assert!(!params.set_default("meta_<", "x"));
-    assert_eq!(params.unwritable(), ["userdata-x y", "meta_a:b", "meta_", "meta_1"]);
+    assert_eq!(params.unwritable(), ["userdata-x y", "userdataZ-x y", "meta_a:b", "meta_", "meta_1"]);
     assert_eq!(params.encode(), "meta_ok-1.x=5&userdata-%C3%BC=6&1=7");
 }
 

@@ -137,9 +137,10 @@ fn presence(meeting: &Meeting, params: &Params, role: Role) -> Result<Presence, 
     }
 }
 
-/// The text after `userdata-` becomes the name of an element, even if that is an invalid name.
+/// Every name that begins with `userdata` counts. The text after its first dash becomes the name of an element, even if that is
+/// an invalid name.
 fn custom_data(params: &Params) -> BTreeMap<String, String> {
-    let key = |name: &str| name.strip_prefix("userdata-").map(str::to_owned);
+    let key = |name: &str| Some(name.strip_prefix("userdata")?.split_once('-')?.1.to_owned());
     params.iter().filter_map(|(name, value)| Some((key(name)?, value.to_owned()))).collect()
 }
 
