@@ -422,7 +422,8 @@ impl State {
             vitals.unseat(&meeting.id);
         }
         if let Some(vitals) = self.vitals(meeting.backend) {
-            vitals.seat(&meeting.id, Seats { size: meeting.size, attendees: 0, since: Instant::now() });
+            let (size, shared) = (meeting.size, meeting.shares_people());
+            vitals.seat(&meeting.id, Seats { size, shared, attendees: 0, since: Instant::now() });
         }
         meeting
     }

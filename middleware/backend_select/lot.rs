@@ -47,7 +47,7 @@ impl Lot {
             }
         }
         let (_, chosen) = best?;
-        let seats = Seats { size, attendees: 0, since: now };
+        let seats = Seats { size, shared: false, attendees: 0, since: now };
         Some((Arc::clone(chosen), chosen.vitals.reserve(id, seats)))
     }
 }

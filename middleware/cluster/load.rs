@@ -13,6 +13,8 @@ pub const MEETING_FLOOR: u32 = 15;
 pub struct Seats {
     /// What its create said of its size.
     pub size: Size,
+    /// Whether its people are in its parent, too: see [`Meeting::shares_people`](super::Meeting::shares_people).
+    pub shared: bool,
     /// People in it, as its node last reported.
     pub attendees: u32,
     /// When it was given its place.
@@ -49,10 +51,10 @@ impl Default for LoadModel {
 impl LoadModel {
     /// What one meeting counts: who is in it or, while it is young, who is still to be expected.
     ///
-    /// A hint takes the place of the floor, and neither exceeds the most that the meeting takes. A breakout counts nothing:
-    /// whoever is in it stays in its parent, and is counted there.
+    /// A hint takes the place of the floor, and neither exceeds the most that the meeting takes. A breakout that its node made
+    /// counts nothing: its people stay in its parent, and are counted there.
     pub fn of_meeting(&self, seats: &Seats, now: Instant) -> f64 {
-        if seats.size.breakout {
+        if seats.shared {
             return 0.0;
         }
         let hinted = seats.size.hint.map_or(self.floor, |hint| hint.min(self.largest_hint));
@@ -83,7 +85,7 @@ mod tests {
 
     fn counted(size: Size, attendees: u32, age: Duration) -> f64 {
         let since = Instant::now();
-        LoadModel::default().of_meeting(&Seats { size, attendees, since }, since + age).round()
+        LoadModel::default().of_meeting(&Seats { size, shared: false, attendees, since }, since + age).round()
     }
 
     #[test]
@@ -115,15 +117,24 @@ mod tests {
 
     /// Defect 32 of the original: people in breakouts were counted twice.
     #[test]
-    fn a_breakout_counts_nothing_beside_its_parent() {
-        assert_eq!(counted(Size { breakout: true, ..Size::default() }, 40, Duration::ZERO), 0.0);
+    fn a_breakout_that_its_node_made_counts_nothing_beside_its_parent() {
+        let size = Size { breakout: true, ..Size::default() };
+        let since = Instant::now();
+        let seats = Seats { size, shared: true, attendees: 40, since };
+        assert_eq!(LoadModel::default().of_meeting(&seats, since), 0.0);
+    }
+
+    #[test]
+    fn a_breakout_that_its_frontend_created_counts_like_any_meeting() {
+        let size = Size { breakout: true, ..Size::default() };
+        assert_eq!((counted(size, 0, Duration::ZERO), counted(size, 40, Duration::ZERO)), (15.0, 40.0));
     }
 
     #[test]
     fn a_floor_can_last_as_long_as_the_meeting() {
         let model = LoadModel { settles_after: Duration::ZERO, ..LoadModel::default() };
         let since = Instant::now();
-        let seats = Seats { size: Size::default(), attendees: 0, since };
+        let seats = Seats { size: Size::default(), shared: false, attendees: 0, since };
         assert_eq!(model.of_meeting(&seats, since + 600 * MINUTE), 15.0);
     }
 

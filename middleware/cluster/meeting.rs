@@ -95,7 +95,7 @@ pub struct Size {
     pub hint: Option<u32>,
     /// How many people it takes.
     pub limit: Option<u32>,
-    /// Whether it is a breakout, whose people are in its parent, too.
+    /// Whether it is a breakout.
     pub breakout: bool,
 }
 

@@ -133,10 +133,11 @@ impl Vitals {
         u32::try_from(self.occupancy().seats().count()).unwrap_or(u32::MAX)
     }
 
-    /// People in the meetings here, as last reported. Those in breakouts are in the parents, too, and counted once.
+    /// People in the meetings here, as last reported. Those in breakouts that the node made are in the parents, too, and counted
+    /// once.
     pub fn attendees(&self) -> u32 {
         let occupancy = self.occupancy();
-        let own = occupancy.meetings.values().filter(|seats| !seats.size.breakout).map(|seats| seats.attendees);
+        let own = occupancy.meetings.values().filter(|seats| !seats.shared).map(|seats| seats.attendees);
         own.fold(occupancy.strangers, u32::saturating_add)
     }
 
@@ -201,7 +202,7 @@ mod tests {
     use crate::cluster::Size;
 
     fn seats(attendees: u32) -> Seats {
-        Seats { size: Size::default(), attendees, since: Instant::now() }
+        Seats { size: Size::default(), shared: false, attendees, since: Instant::now() }
     }
 
     fn load(vitals: &Vitals) -> f64 {
@@ -235,6 +236,14 @@ mod tests {
         let vitals = Vitals::default();
         vitals.seat_all(HashMap::from([(ScopedId::verbatim("m"), seats(30))]), 12);
         assert_eq!((vitals.attendees(), load(&vitals)), (42, 42.0));
+    }
+
+    #[test]
+    fn people_count_in_breakouts_that_frontends_created_and_once_in_those_of_nodes() {
+        let (vitals, size) = (Vitals::default(), Size { breakout: true, ..Size::default() });
+        vitals.seat(&ScopedId::verbatim("created"), Seats { size, ..seats(30) });
+        vitals.seat(&ScopedId::verbatim("made"), Seats { size, shared: true, ..seats(20) });
+        assert_eq!((vitals.attendees(), load(&vitals)), (30, 30.0));
     }
 
     #[test]

@@ -169,13 +169,20 @@ impl Report {
         *self.confirmed_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// People in its meetings. Whoever is in a breakout stays in its parent, and is counted there.
+    /// People in its meetings, each counted once.
     pub(super) fn attendees(&self) -> u32 {
-        self.meetings.values().filter(|meeting| !meeting.breakout).map(|one| one.attendees).fold(0, u32::saturating_add)
+        let counted = self.meetings.iter().filter(|(id, one)| !one.shares_people(id));
+        counted.map(|(_, one)| one.attendees).fold(0, u32::saturating_add)
     }
 }
 
 impl Reported {
+    /// Whether the people in it are in its parent, too, since its node made it by itself. A breakout that a frontend created has
+    /// one of our ids.
+    pub(super) fn shares_people(&self, id: &ScopedId) -> bool {
+        self.breakout && !id.is_hashed() && id.decode().is_none()
+    }
+
     /// Reads one entry as far as it can be read. `None`: it does not say which meeting it is.
     pub(super) fn read(entry: &Bytes) -> Option<(ScopedId, Self)> {
         let names = [
@@ -230,6 +237,8 @@ fn count(text: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use b3scale_middleware::bbb::MeetingId;
+
     use super::*;
 
     fn report(meetings: &'static str) -> Result<Report, String> {
@@ -247,6 +256,16 @@ mod tests {
         )
         .unwrap();
         assert_eq!((report.attendees(), report.meetings.len()), (1234, 2));
+    }
+
+    #[test]
+    fn people_in_a_breakout_that_a_frontend_created_count() {
+        let id = ScopedId::new("school", &MeetingId::new("b"));
+        let list = format!(
+            "<response><returncode>SUCCESS</returncode><meetings><meeting><meetingID>{id}</meetingID>\
+            <participantCount>7</participantCount><isBreakout>true</isBreakout></meeting></meetings></response>"
+        );
+        assert_eq!(Report::read(&Bytes::from(list), SystemTime::UNIX_EPOCH).map(|report| report.attendees()), Ok(7));
     }
 
     /// Defect 35 of the original: an answer that was no list ended every meeting of the node.

@@ -292,7 +292,7 @@ impl View {
         let own: HashMap<_, _> =
             meetings.iter().map(|one| (one.id.clone(), self.seats(one, report.as_deref()))).collect();
         let of_others = report.iter().flat_map(|report| report.own_meetings());
-        let of_others = of_others.filter(|(id, reported)| !reported.breakout && !own.contains_key(*id));
+        let of_others = of_others.filter(|(id, reported)| !reported.shares_people(id) && !own.contains_key(*id));
         let strangers = of_others.map(|(_, reported)| reported.attendees).fold(0, u32::saturating_add);
         backend.vitals.seat_all(own, strangers);
     }
@@ -314,7 +314,8 @@ impl View {
         let reported = report.and_then(|report| report.meetings.get(&meeting.id));
         let attendees = self.people_present(meeting);
         let attendees = attendees.unwrap_or_else(|| reported.map_or(0, |reported| reported.attendees));
-        Seats { size: meeting.size, attendees, since: self.instant_of(meeting.placed_at) }
+        let (size, shared) = (meeting.size, meeting.shares_people());
+        Seats { size, shared, attendees, since: self.instant_of(meeting.placed_at) }
     }
 
     /// A time of the store's clock by ours. Never in the future.
