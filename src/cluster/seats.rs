@@ -9,6 +9,7 @@ use b3scale_middleware::Fault;
 use b3scale_middleware::bbb::xml;
 use b3scale_middleware::cluster::{BackendId, FrontendId, Meeting, MeetingState};
 use b3scale_middleware::ports::{NewSeat, Seat};
+use bytes::Bytes;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -44,9 +45,9 @@ impl Cluster {
             return Err(Fault::StoreAway(format!("no seat was given out within {} s", SEAT_LIMIT.as_secs())));
         };
         let people = self.people(wanted.frontend);
-        let present = wanted.user.is_some_and(|user| self.is_in(wanted.meeting, user));
+        let namesakes = wanted.user.map_or(0, |user| self.namesakes(wanted.meeting, user));
         if !self.0.pulse.borrow().is_away() {
-            let crowd = Crowd { people: &people, present };
+            let crowd = Crowd { people: &people, namesakes };
             match timeout(SEAT_LIMIT, self.0.store.take_seat(wanted, crowd)).await.map(|taken| self.noted(taken)) {
                 Ok(Ok(seat)) => return Ok(seat),
                 Ok(Err(error @ StoreError::Busy { .. })) => return Err(fault(&error)),
@@ -55,7 +56,7 @@ impl Cluster {
             }
         }
         tracing::debug!(frontend.id = %wanted.frontend.0, "Seats are counted by memory: the database is away");
-        let full = !present && people.iter().map(|(_, people)| people).sum::<i64>() >= wanted.limit;
+        let full = namesakes != 1 && people.iter().map(|(_, people)| people).sum::<i64>() >= wanted.limit;
         Ok(if full { Seat::Full } else { Seat::Held })
     }
 
@@ -70,10 +71,11 @@ impl Cluster {
         people.into_iter().collect()
     }
 
-    /// Whether someone is in a meeting, as its node last said.
-    fn is_in(&self, meeting: &Meeting, user: &str) -> bool {
-        let Some(entry) = self.reported(meeting) else { return false };
+    /// How many people in a meeting have that id, as its node last said.
+    fn namesakes(&self, meeting: &Meeting, user: &str) -> i64 {
+        let Some(entry) = self.reported(meeting) else { return 0 };
         let people = xml::elements(&entry, &["meeting", "attendees", "attendee"]).unwrap_or_default();
-        people.iter().any(|one| xml::fields(one, ["userID"]).is_ok_and(|[id]| id.as_deref() == Some(user)))
+        let has_id = |one: &&Bytes| xml::fields(one, ["userID"]).is_ok_and(|[id]| id.as_deref() == Some(user));
+        i64::try_from(people.iter().filter(has_id).count()).unwrap_or(i64::MAX)
     }
 }

@@ -283,7 +283,14 @@ const JOINED: &str = "WITH given AS (
             SELECT FROM attendees AS kept WHERE kept.backend_id = $1 AND kept.meeting = given.meeting
                 AND kept.internal_id = given.internal_id AND kept.gone_at IS NULL)),
     named AS (
-        DELETE FROM seats USING arrived WHERE seats.meeting = scoped AND seats.user_id = arrived.user_id),
+        DELETE FROM seats WHERE id IN (
+            SELECT id FROM (
+                SELECT id, meeting, user_id, row_number() OVER (PARTITION BY meeting, user_id ORDER BY expires_at) AS place
+                FROM seats WHERE meeting IN (SELECT scoped FROM arrived)) AS ranked
+            JOIN (
+                SELECT scoped, user_id, count(*) AS people FROM arrived GROUP BY scoped, user_id) AS comers
+                ON comers.scoped = meeting AND comers.user_id = ranked.user_id
+            WHERE place <= people)),
     nameless AS (
         DELETE FROM seats WHERE id IN (
             SELECT id FROM (

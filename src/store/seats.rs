@@ -18,8 +18,8 @@ const TABLE: &str = "seats";
 pub struct Crowd<'a> {
     /// People of the frontend on each backend. Those of a backend whose agent speaks do not count: the table of attendees knows.
     pub people: &'a [(BackendId, i64)],
-    /// Whether whoever wants the seat is in the meeting already, by the same source.
-    pub present: bool,
+    /// How many people in the meeting have the id of the attendee, by the same source.
+    pub namesakes: i64,
 }
 
 impl Store {
@@ -69,7 +69,7 @@ impl Work for Seating<'_> {
             &meeting.internal_id,
             &backends,
             &people,
-            &self.crowd.present,
+            &self.crowd.namesakes,
             &link,
             &name,
         ];
@@ -84,13 +84,21 @@ impl Work for Seating<'_> {
     }
 }
 
-/// Takes a seat, unless the attendee is there already or all are taken. An agent speaks for its node once it has sent a snapshot;
-/// agents of the original never do.
+/// Takes a seat, unless the attendee is there already, once, or all are taken. An agent speaks for its node once it has sent a
+/// snapshot; agents of the original never do.
+///
+/// People are counted, not their ids, since a frontend chooses the ids. With one id a second person may come while the first is
+/// there, as after a reload of the page. A third one needs a free seat.
 const SEAT: &str = "WITH speaking AS MATERIALIZED (
         SELECT backend_id FROM backend_status WHERE told_at > now() - interval '30 seconds'),
     lasting AS (
         SELECT CASE WHEN $6 IN (SELECT backend_id FROM speaking) THEN interval '60 seconds' ELSE interval '30 seconds' END
             AS patience),
+    namesakes AS (
+        SELECT CASE WHEN $6 IN (SELECT backend_id FROM speaking) THEN (
+                SELECT count(*) FROM attendees
+                WHERE backend_id = $6 AND meeting = $7 AND user_id = $5 AND gone_at IS NULL)
+            ELSE $10::int8 END AS people),
     -- Seats that another transaction has locked are left to it.
     swept AS (
         DELETE FROM seats WHERE id IN (
@@ -99,17 +107,14 @@ const SEAT: &str = "WITH speaking AS MATERIALIZED (
     reopened AS (
         UPDATE seats SET reopened = true, expires_at = greatest(expires_at, now() + (SELECT patience FROM lasting))
         WHERE frontend_id = $2 AND meeting = $4 AND (user_id = $5 OR link = $11) AND expires_at > now()
+            AND (SELECT people FROM namesakes) < 2
         RETURNING 1),
     held AS (
         SELECT 1 FROM reopened
         UNION ALL
-        SELECT 1 FROM attendees JOIN speaking USING (backend_id)
-        WHERE backend_id = $6 AND meeting = $7 AND user_id = $5 AND gone_at IS NULL
-        UNION ALL
-        SELECT 1 WHERE $10 AND $6 NOT IN (SELECT backend_id FROM speaking)),
+        SELECT 1 FROM namesakes WHERE people = 1),
     there AS (
-        SELECT count(DISTINCT (attendees.backend_id, attendees.meeting,
-            coalesce(nullif(attendees.user_id, ''), attendees.internal_id))) AS people FROM meetings
+        SELECT count(*) AS people FROM meetings
         JOIN speaking USING (backend_id)
         JOIN node_meetings AS running USING (backend_id, internal_id)
         JOIN attendees ON attendees.backend_id = running.backend_id AND attendees.meeting = running.internal_id

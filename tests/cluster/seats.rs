@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, new_backend};
 
-const NOBODY: Crowd<'static> = Crowd { people: &[], present: false };
+const NOBODY: Crowd<'static> = Crowd { people: &[], namesakes: 0 };
 
 fn wanted<'a>(meeting: &'a Meeting, limit: i64, user: Option<&'a str>) -> NewSeat<'a> {
     NewSeat { frontend: meeting.frontend, limit, meeting, user, link: None }
@@ -33,7 +33,15 @@ async fn is_full(cluster: &Fixture, meeting: &Meeting, limit: i64) -> bool {
 
 /// The agent of backend a says who is in the meeting: some by the frontend's id, some by none.
 async fn says(cluster: &Fixture, seq: u64, meeting: &Meeting, people: &[&str]) {
-    let people: Vec<Value> = people.iter().map(|id| json!({"internal_id": format!("w_{id}"), "user_id": id})).collect();
+    let internal: Vec<_> = people.iter().map(|id| format!("w_{id}")).collect();
+    let people: Vec<_> = internal.iter().map(String::as_str).zip(people.iter().copied()).collect();
+    says_internal(cluster, seq, meeting, &people).await;
+}
+
+/// The same, with the node's ids of them.
+async fn says_internal(cluster: &Fixture, seq: u64, meeting: &Meeting, people: &[(&str, &str)]) {
+    let people: Vec<Value> =
+        people.iter().map(|(internal_id, id)| json!({"internal_id": internal_id, "user_id": id})).collect();
     let internal_id = meeting.internal_id.as_ref().expect("it runs");
     let there = json!([{"internal_id": internal_id, "id": meeting.id.as_ref(), "attendees": people}]);
     let batch = json!({"boot": "00000000-0000-0000-0000-0000000000b0", "seq": seq, "snapshot": {"meetings": there}});
@@ -109,7 +117,7 @@ async fn people_are_counted_by_the_word_of_agents_and_a_seat_becomes_its_owner()
     seat(&cluster.store, &algebra, 9, Some("grace")).await;
     // Of backend a, whose agent speaks, the servers' own count does not matter; of the others it does.
     let people: [(BackendId, i64); 3] = [(cluster.a, 100), (cluster.b, 3), (college, 2)];
-    let crowd = Crowd { people: &people, present: false };
+    let crowd = Crowd { people: &people, namesakes: 0 };
     let full = async |limit| cluster.store.take_seat(wanted(&latin, limit, None), crowd).await.unwrap() == Seat::Full;
     assert!(full(7).await, "one is there, one is coming, five are elsewhere");
     assert_eq!(seat(&cluster.store, &algebra, 1, Some("ada")).await, Seat::Held, "she is there");
@@ -120,6 +128,30 @@ async fn people_are_counted_by_the_word_of_agents_and_a_seat_becomes_its_owner()
     assert!(full(6).await && !full(7).await, "ada has left");
 }
 
+/// A frontend that signs every join with the same `userID` gets no more people in than it may have.
+#[tokio::test]
+async fn people_of_one_id_are_counted_each_and_only_one_of_them_joins_again_without_a_seat() {
+    let cluster = Fixture::new().await;
+    let algebra = cluster.live("algebra").await;
+    says_internal(&cluster, 1, &algebra, &[("w_1", "x")]).await;
+    assert_eq!(seat(&cluster.store, &algebra, 1, Some("x")).await, Seat::Held, "the page is loaded again");
+    says_internal(&cluster, 2, &algebra, &[("w_1", "x"), ("w_2", "x")]).await;
+    assert!(is_full(&cluster, &algebra, 2).await && !is_full(&cluster, &algebra, 3).await, "they are two people");
+    assert_eq!(seat(&cluster.store, &algebra, 2, Some("x")).await, Seat::Full);
+    assert!(matches!(seat(&cluster.store, &algebra, 4, Some("x")).await, Seat::Taken(_)));
+    assert!(matches!(seat(&cluster.store, &algebra, 4, Some("x")).await, Seat::Taken(_)), "each has a seat");
+    assert_eq!(seat(&cluster.store, &algebra, 4, Some("x")).await, Seat::Full);
+    says_internal(&cluster, 3, &algebra, &[("w_1", "x"), ("w_2", "x"), ("w_3", "x")]).await;
+    assert_eq!(seat(&cluster.store, &algebra, 4, Some("x")).await, Seat::Full, "one has come, one is on the way");
+    cluster.database.execute("UPDATE backend_status SET told_at = now() - interval '31 seconds'").await;
+    cluster.database.execute("DELETE FROM seats").await;
+    let people = [(cluster.a, 2)];
+    for (namesakes, seat) in [(1, Seat::Held), (2, Seat::Full)] {
+        let (wanted, crowd) = (wanted(&algebra, 2, Some("x")), Crowd { people: &people, namesakes });
+        assert_eq!(cluster.store.take_seat(wanted, crowd).await.unwrap(), seat, "by the servers' count");
+    }
+}
+
 #[tokio::test]
 async fn an_agent_that_has_fallen_silent_is_not_asked() {
     let cluster = Fixture::new().await;
@@ -128,11 +160,11 @@ async fn an_agent_that_has_fallen_silent_is_not_asked() {
     assert!(is_full(&cluster, &algebra, 2).await);
     cluster.database.execute("UPDATE backend_status SET told_at = now() - interval '31 seconds'").await;
     assert!(!is_full(&cluster, &algebra, 2).await);
-    let crowd = Crowd { people: &[(cluster.a, 4)], present: true };
+    let crowd = Crowd { people: &[(cluster.a, 4)], namesakes: 1 };
     let known = wanted(&algebra, 1, Some("ada"));
     assert_eq!(cluster.store.take_seat(known, crowd).await.unwrap(), Seat::Held, "the servers know her");
     let stranger = wanted(&algebra, 4, Some("eve"));
-    assert_eq!(cluster.store.take_seat(stranger, Crowd { present: false, ..crowd }).await.unwrap(), Seat::Full);
+    assert_eq!(cluster.store.take_seat(stranger, Crowd { namesakes: 0, ..crowd }).await.unwrap(), Seat::Full);
 }
 
 #[tokio::test]
