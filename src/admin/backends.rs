@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::Admin;
 use super::access::{Admins, Caller, Nodes};
 use super::body::{Asked, Given, Id, is_yes};
-use super::operators::guard_agent;
+use super::operators::{factor_by_agent, guard_agent};
 use super::problem::Problem;
 use super::reply::Reply;
 use crate::rest::{AdminState, Backend, BackendChange, StateBackend};
@@ -82,8 +82,9 @@ pub(super) async fn show(
     found.filter(|backend| may_see(&who, backend)).map(Reply).ok_or(Problem::NotFound)
 }
 
-/// Change a backend. With the scope `b3scale:node` alone: its secret, its load factor within bounds, tags that operators let agents
-/// set, its address until an operator has enabled it, and whether it takes meetings, unless an operator has stopped it.
+/// Change a backend. With the scope `b3scale:node` alone: its secret, its load factor within bounds (not lower than it is, once an
+/// operator has enabled it), tags that operators let agents set, its address until an operator has enabled it, and whether it takes
+/// meetings, unless an operator has stopped it.
 #[utoipa::path(patch, path = "/api/v1/backends/{id}", tag = "backends", params(("id" = Uuid, Path)),
     request_body = BackendChange,
     responses((status = OK, description = "The backend as it is now", body = Backend)))]
@@ -97,9 +98,10 @@ pub(super) async fn change(
         if !may_see(&who, there) {
             return Err(Problem::NotFound);
         }
-        let changed = form::changed(there, given.said.clone())?;
+        let mut changed = form::changed(there, given.said.clone())?;
         if !who.is_admin() {
             guard_agent(&admin.agent_tags, Some((there, standing)), &changed)?;
+            changed.load_factor = factor_by_agent(there, standing, &given.said, changed.load_factor);
         }
         Ok(changed)
     };

@@ -163,6 +163,26 @@ async fn a_load_factor_has_bounds_and_an_agents_has_narrower_ones() {
     agent.patch(&path, &json!({"load_factor": 0.1})).await.granted();
 }
 
+/// With a lower factor a stolen token would draw meetings to its node.
+#[tokio::test]
+async fn an_agent_does_not_lower_the_load_factor_of_a_backend_that_was_enabled() {
+    let cluster = TestCluster::start().await;
+    let (agent, operator) = (cluster.agent("node-1"), cluster.operator());
+    let path = registered(&cluster, &agent).await;
+    let factor = async |tool: &Tool<'_>, factor: Value| {
+        tool.patch(&path, &json!({"load_factor": factor})).await.granted()["load_factor"].clone()
+    };
+    assert_eq!(factor(&agent, json!(2.0)).await, 2.0);
+    assert_eq!(factor(&agent, json!(0)).await, 2.0, "it is left out");
+    assert_eq!(factor(&agent, json!(1.5)).await, 1.5);
+    operator.patch(&path, &json!({"admin_state": "ready", "load_factor": 4.0})).await.granted();
+    for lower in [json!(0.1), json!(0), json!(3.9)] {
+        assert_eq!(factor(&agent, lower).await, 4.0);
+    }
+    assert_eq!(factor(&agent, json!(5.0)).await, 5.0);
+    assert_eq!(factor(&operator, json!(0.5)).await, 0.5);
+}
+
 #[tokio::test]
 async fn an_agent_gives_its_node_the_tags_that_operators_let_it() {
     let options = ClusterOptions { agent_tags: vec!["eu", "gpu"], ..ClusterOptions::default() };
