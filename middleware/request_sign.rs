@@ -3,13 +3,14 @@
 //! ```toml
 //! [stages.request-sign]
 //! algorithm = "sha256"           # or "sha1", "sha384", "sha512"; without it, what each node accepts
-//! largest-entry = 65536          # bytes that a create or join may leave in each list of meetings of its node; 0: any
+//! largest-entry = 24576          # bytes that a create or join may leave in each list of meetings of its node; 0: any
 //! ```
 //!
 //! Parameters that were not changed are sent as they came, the others encoded once; the bytes that are hashed are the bytes
 //! that are sent. Parameters too long for a node's request line are posted as a form, where BBB takes one and no other body is
 //! sent; a call that does not fit even so is refused here. Names, texts and metadata (`meta_`, `userdata-`) stand in
-//! every list that the node gives, so they are bounded together. No stage behind this one may change a parameter.
+//! every list that the node gives, so they are bounded together: a thousand of the largest fit the largest list that is read. Texts
+//! of frontends have a few thousand bytes. No stage behind this one may change a parameter.
 //!
 //! A backend may have an algorithm of its own, which counts more than the setting. Without either, a node is tried with the
 //! strongest algorithm first, and what it accepts is remembered.
@@ -51,7 +52,7 @@ pub struct RequestSign {
 
 impl Default for RequestSign {
     fn default() -> Self {
-        Self { algorithm: None, largest_entry: 64 << 10 }
+        Self { algorithm: None, largest_entry: 24 << 10 }
     }
 }
 
@@ -228,6 +229,10 @@ mod tests {
         assert_eq!(key(sent(CallKind::Create, &many, None, RequestSign::default()).await), "metadataTooLarge");
         let quotes = format!("&welcome={}", "'".repeat(11_000));
         assert_eq!(key(sent(CallKind::Create, &quotes, None, RequestSign::default()).await), "metadataTooLarge");
+        let long = |length| format!("&welcome={}", "x".repeat(length));
+        assert!(sent(CallKind::Create, &long(20_000), None, RequestSign::default()).await.is_ok());
+        let longer = sent(CallKind::Create, &long(24 << 10), None, RequestSign::default()).await;
+        assert_eq!(key(longer), "metadataTooLarge", "a thousand such meetings fit the largest list that is read");
         let unbounded = RequestSign { largest_entry: 0, ..RequestSign::default() };
         assert!(sent(CallKind::Create, &many, None, unbounded).await.is_ok());
         let unlisted = format!("&groups={}", "x".repeat(100_000));
