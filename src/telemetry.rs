@@ -25,7 +25,7 @@ use tracing_subscriber::{Layer, fmt};
 
 pub use counts::{Counts, Thing};
 pub use page::{CONTENT_TYPE, Figures, MetricsError, MetricsPage, end_series, start_metrics};
-pub use quota::{ACCOUNT, Bounded};
+pub use quota::{ACCOUNT, Bounded, IN_VAIN};
 pub use sheet::Sheet;
 
 /// The longest text of a fault that is logged, in characters.

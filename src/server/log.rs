@@ -1,6 +1,7 @@
 //! One line in the log for each call, and its place in the figures, written where it leaves. Never a query, a checksum or a name.
 //!
-//! Lines of calls without a verified checksum have a quota: strangers decide how many there are.
+//! Lines of calls without a verified checksum have a quota: strangers decide how many there are. Lines of verified calls that
+//! failed and changed nothing have one for each frontend: a join link of a meeting that has ended can be opened without end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -12,7 +13,7 @@ use tracing::{Span, debug, error, info, warn};
 
 use super::Shared;
 use crate::telemetry::catalog::{CALL_SECONDS, CALLS, CREATES_WITHOUT_PLACE, PLACEMENT_REFUSALS};
-use crate::telemetry::{ACCOUNT, one_line};
+use crate::telemetry::{ACCOUNT, IN_VAIN, one_line};
 
 /// The line of one call, written by whoever ends it first: the call itself, or its time.
 #[derive(Clone)]
@@ -53,7 +54,8 @@ impl Unwritten {
         match result {
             Ok(reply) => {
                 let outcome = outcome(reply);
-                self.answered(outcome, "Call answered");
+                let in_vain = reply.outcome.as_ref().is_some_and(|outcome| !outcome.is_success());
+                self.answered(outcome, in_vain, "Call answered");
                 self.count(if is_usual(outcome) { outcome } else { "failed" }, "");
             }
             Err(fault) => {
@@ -75,7 +77,7 @@ impl Unwritten {
         CALL_SECONDS.with([frontend, self.call]).record(self.door.arrival.elapsed());
     }
 
-    fn answered(&self, outcome: &str, message: &str) {
+    fn answered(&self, outcome: &str, in_vain: bool, message: &str) {
         macro_rules! line {
             ($($name:tt)*) => {
                 info!(
@@ -92,7 +94,13 @@ impl Unwritten {
                 )
             };
         }
-        if self.door.trail.is_verified() { line!(name: ACCOUNT,) } else { line!() }
+        if !self.door.trail.is_verified() {
+            line!()
+        } else if in_vain {
+            line!(name: IN_VAIN,)
+        } else {
+            line!(name: ACCOUNT,)
+        }
     }
 
     fn failed(&self, fault: &Fault) {
@@ -124,7 +132,8 @@ impl Unwritten {
             (Blame::Backend, true) => line!(warn name: ACCOUNT,),
             (Blame::Backend, false) => line!(warn),
             // Rooms that do not run are asked for all day; that is nothing to warn of.
-            (Blame::Frontend, true) => line!(info name: ACCOUNT,),
+            (Blame::Frontend, true) if fault.sent() => line!(info name: ACCOUNT,),
+            (Blame::Frontend, true) => line!(info name: IN_VAIN,),
             (Blame::Frontend, false) => line!(info),
         }
     }
@@ -155,10 +164,10 @@ impl Drop for Unwritten {
             return;
         }
         if self.shared.cut.load(Relaxed) {
-            self.answered("cut", "the server went down before the call had ended");
+            self.answered("cut", false, "the server went down before the call had ended");
             self.count("cut", Blame::Us.name());
         } else {
-            self.answered("abandoned", "the client hung up");
+            self.answered("abandoned", false, "the client hung up");
             self.count("abandoned", "");
         }
     }

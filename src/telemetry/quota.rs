@@ -2,7 +2,7 @@
 //!
 //! Strangers, tenants and nodes decide how often something goes wrong, so each line that tells of it has its quota. The first
 //! lines of an interval are written, the rest are counted, and at its end one line says how many more there were. Two kinds
-//! have no quota: debug lines, and events named [`ACCOUNT`]. Each verified call and each change has one such event.
+//! have no quota: debug lines, and events named [`ACCOUNT`]. Each verified call that was done and each change has one such event.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,8 +21,12 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::catalog::LOG_LINES_WITHHELD;
 
-/// The name of an event that accounts for one verified call or one change: all of them are written.
+/// The name of an event that accounts for one verified call that was done or one change: all of them are written.
 pub const ACCOUNT: &str = "account";
+
+/// The name of an event about a verified call that failed and changed nothing. Its place has a quota for each `frontend.key`: the
+/// holder of one link decides how often it is opened.
+pub const IN_VAIN: &str = "in vain";
 
 /// Lines of one place within [`INTERVAL`].
 const MOST: u64 = 100;
@@ -64,7 +68,10 @@ where
 
 /// How many lines each place has written. There are as many places as the program has lines that write.
 #[derive(Clone, Debug, Default)]
-struct Quota(Arc<Mutex<HashMap<Identifier, Tally>>>);
+struct Quota(Arc<Mutex<HashMap<Place, Tally>>>);
+
+/// A line of the program that writes, and for calls [`IN_VAIN`] the key of the frontend.
+type Place = (Identifier, String);
 
 /// The lines of one place in one interval.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +95,9 @@ impl Quota {
     fn admits(&self, event: &Event<'_>) -> bool {
         // Without a runtime there is no server that could be flooded, and nothing that would say how many more there were.
         let Ok(runtime) = Handle::try_current() else { return true };
-        let place = event.metadata().callsite();
+        let metadata = event.metadata();
+        let frontend = if metadata.name() == IN_VAIN { Text::of(event, "frontend.key") } else { String::new() };
+        let place = (metadata.callsite(), frontend);
         let tally = {
             let mut tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let tally = tallies.entry(place.clone()).or_insert_with(Tally::begin);
@@ -100,7 +109,7 @@ impl Quota {
             *tally
         };
         if tally.lines == MOST + 1 {
-            let (quota, message) = (self.clone(), Message::of(event));
+            let (quota, message) = (self.clone(), cut(&Text::of(event, "message")).into_owned());
             runtime.spawn(async move {
                 sleep_until(tally.since + INTERVAL).await;
                 quota.close(&place, &message);
@@ -110,7 +119,7 @@ impl Quota {
     }
 
     /// Ends the interval of a place, and says how many lines it has not written.
-    fn close(&self, place: &Identifier, line: &str) {
+    fn close(&self, place: &Place, line: &str) {
         let ended = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(place);
         let more = ended.map_or(0, |tally| tally.lines.saturating_sub(MOST));
         LOG_LINES_WITHHELD.with([]).increment(more);
@@ -118,22 +127,24 @@ impl Quota {
     }
 }
 
-/// The words of a line, without its fields.
-#[derive(Default)]
-struct Message(String);
+/// The text of one field of an event.
+struct Text {
+    field: &'static str,
+    text: String,
+}
 
-impl Message {
-    fn of(event: &Event<'_>) -> String {
-        let mut message = Self::default();
-        event.record(&mut message);
-        cut(&message.0).into_owned()
+impl Text {
+    fn of(event: &Event<'_>, field: &'static str) -> String {
+        let mut found = Self { field, text: String::new() };
+        event.record(&mut found);
+        found.text
     }
 }
 
-impl Visit for Message {
+impl Visit for Text {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            self.0 = format!("{value:?}");
+        if field.name() == self.field {
+            self.text = format!("{value:?}");
         }
     }
 }
@@ -210,6 +221,19 @@ mod tests {
         }
         info!("Start");
         assert_eq!(["Flood", "Account", "Start"].map(|words| page.count(words)), [100, 1_000, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_in_vain_of_one_frontend_take_no_line_from_another() {
+        let page = Page::default();
+        let _log = log(&page);
+        for (frontend, calls) in [("school", 1_000), ("college", 1)] {
+            for _ in 0..calls {
+                info!(name: IN_VAIN, { frontend.key = frontend }, "Call failed");
+            }
+        }
+        let lines = |frontend: &str| page.count(&format!("Call failed frontend.key=\"{frontend}\""));
+        assert_eq!((lines("school"), lines("college")), (100, 1));
     }
 
     #[tokio::test(start_paused = true)]
