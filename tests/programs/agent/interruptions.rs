@@ -73,13 +73,16 @@ async fn a_wrong_password_of_redis_is_told_and_the_node_is_asked_instead() {
 
 #[tokio::test]
 async fn a_node_that_does_not_say_which_meetings_run_is_asked_again() {
-    let site = Site::start().await;
-    site.node.control().create("lesson");
-    site.node.misbehave_once("getMeetings", Misbehaviour::Html);
-    site.node.misbehave_once("getMeetings", Misbehaviour::WrongChecksum);
-    let agent = site.agent(&[]);
-    site.until_known("a picture").await;
-    agent.log.line_with("The node does not say which meetings run").await;
+    let asked_again = async |flaw: Misbehaviour| {
+        let site = Site::start().await;
+        site.node.control().create("lesson");
+        site.node.misbehave_on("getMeetings", flaw);
+        let agent = site.agent(&[]);
+        agent.log.line_with("The node does not say which meetings run").await;
+        site.node.behave();
+        site.until_known("a picture").await;
+    };
+    tokio::join!(asked_again(Misbehaviour::Html), asked_again(Misbehaviour::WrongChecksum));
 }
 
 #[tokio::test]
