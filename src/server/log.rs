@@ -95,11 +95,11 @@ impl Unwritten {
             };
         }
         if !self.door.trail.is_verified() {
-            line!()
+            line!();
         } else if in_vain {
-            line!(name: IN_VAIN,)
+            line!(name: IN_VAIN,);
         } else {
-            line!(name: ACCOUNT,)
+            line!(name: ACCOUNT,);
         }
     }
 

@@ -189,7 +189,7 @@ async fn a_meeting_that_an_agent_calls_ended_goes_on_while_its_node_runs_it() {
     let created = cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     let internal = created.field("internalMeetingID");
     let agent = cluster.agent("node-1");
-    let calls = || cluster.nodes.iter().flat_map(|node| node.calls());
+    let calls = || cluster.nodes.iter().flat_map(b3scale::node::Node::calls);
     let asked = || calls().filter(|call| call.call == "getMeetingInfo").count();
     let before = asked();
     agent.post("/agent/ingest", &batch(1, &internal, true, json!([]))).await.granted();
