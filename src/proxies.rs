@@ -1,6 +1,6 @@
 //! Where a request comes from, when proxies may stand in between.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 
@@ -29,7 +29,7 @@ impl Proxies {
         // Each proxy adds whom it heard it from at the end. Addresses before the last one that is not ours may be invented.
         let lines = headers.get_all("x-forwarded-for").iter().rev();
         let hops = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.rsplit(','));
-        let hops = hops.map_while(|hop| hop.trim().parse::<IpAddr>().ok()).map(|hop| hop.to_canonical());
+        let hops = hops.map_while(|hop| address(hop.trim()));
         let mut nearest = peer;
         for hop in hops {
             nearest = hop;
@@ -39,6 +39,13 @@ impl Proxies {
         }
         nearest
     }
+}
+
+/// An address as proxies write it: some add the port, some put brackets around IPv6.
+fn address(hop: &str) -> Option<IpAddr> {
+    let address = hop.parse().or_else(|_| hop.parse().map(|hop: SocketAddr| hop.ip()));
+    let bare = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    address.ok().or_else(bare).map(|address: IpAddr| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -57,5 +64,18 @@ mod tests {
         assert_eq!(client([127, 0, 0, 1]), IpAddr::from([192, 0, 2, 1]));
         assert_eq!(client([10, 0, 0, 2]), IpAddr::from([10, 0, 0, 2]));
         assert_eq!(proxies.client([10, 0, 0, 1].into(), &HeaderMap::new()), IpAddr::from([10, 0, 0, 1]));
+    }
+
+    #[test]
+    fn a_hop_may_have_a_port_and_brackets() {
+        let client = |hops: &'static str| {
+            let headers = HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), HeaderValue::from_static(hops))]);
+            Proxies::default().client([127, 0, 0, 1].into(), &headers).to_string()
+        };
+        assert_eq!(client("192.0.2.1:5678"), "192.0.2.1");
+        assert_eq!(client("192.0.2.9, [2001:db8::1]:443"), "2001:db8::1");
+        assert_eq!(client("[2001:db8::1]"), "2001:db8::1");
+        assert_eq!(client("[::ffff:192.0.2.1]:1"), "192.0.2.1");
+        assert_eq!(client("192.0.2.1, [192.0.2.2]:x"), "127.0.0.1", "what stands before may be invented");
     }
 }
