@@ -37,7 +37,7 @@ use serde::Deserialize;
 use tower::{Layer, Service};
 
 use self::admit::{admit_with_body, note_left_out, verify};
-use crate::bbb::{Algorithms, CallKind};
+use crate::bbb::{Algorithms, CallKind, Media};
 use crate::call::{Body, Call, Reply};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
@@ -70,7 +70,11 @@ impl Stage for ChecksumVerify {
     }
 
     fn layer(self, ports: &Ports) -> Result<ChecksumVerifyLayer, SetupError> {
-        Ok(ChecksumVerifyLayer { settings: self, workers: Arc::clone(&ports.workers) })
+        Ok(ChecksumVerifyLayer {
+            settings: self,
+            workers: Arc::clone(&ports.workers),
+            unproved: Arc::clone(&ports.unproved),
+        })
     }
 }
 
@@ -83,13 +87,15 @@ pub struct Verified(());
 pub struct ChecksumVerifyLayer {
     settings: ChecksumVerify,
     workers: Arc<dyn Workers>,
+    unproved: Arc<dyn Workers>,
 }
 
 impl Layer<Next> for ChecksumVerifyLayer {
     type Service = ChecksumVerifyService;
 
     fn layer(&self, next: Next) -> ChecksumVerifyService {
-        ChecksumVerifyService { settings: self.settings, workers: Arc::clone(&self.workers), next }
+        let Self { settings, workers, unproved } = self.clone();
+        ChecksumVerifyService { settings, workers, unproved, next }
     }
 }
 
@@ -98,6 +104,7 @@ impl Layer<Next> for ChecksumVerifyLayer {
 pub struct ChecksumVerifyService {
     settings: ChecksumVerify,
     workers: Arc<dyn Workers>,
+    unproved: Arc<dyn Workers>,
     next: Next,
 }
 
@@ -114,7 +121,9 @@ impl Service<Call> for ChecksumVerifyService {
         let settings = self.settings;
         let made = match std::mem::replace(&mut call.body, Body::None) {
             Body::Unread(source) => {
-                let (mut next, workers) = (self.next.take(), Arc::clone(&self.workers));
+                let is_proved = source.media() != Media::Form || call.params.first("checksum").is_some();
+                let workers = Arc::clone(if is_proved { &self.workers } else { &self.unproved });
+                let mut next = self.next.take();
                 return Either::Right(Box::pin(async move {
                     let call = admit_with_body(call, &*source, settings, &*workers).await?;
                     note_left_out(&call);

@@ -47,6 +47,12 @@ pub enum Fault {
         /// In bytes.
         limit: usize,
     },
+    /// A form above the limit of those that carry their checksum themselves.
+    #[error("the form is larger than {limit} bytes, and its checksum is not in the query")]
+    UnprovedTooLarge {
+        /// In bytes.
+        limit: usize,
+    },
     /// A parameter that BBB would refuse, with BBB's own key and text.
     #[error("a parameter was refused: {message}")]
     InvalidParam {
@@ -237,7 +243,9 @@ impl Fault {
             | Fault::UnsupportedMethod { .. }
             | Fault::Refused(_) => "unsupportedRequest",
             Fault::UnsupportedContentType => "unsupportedContentType",
-            Fault::UnreadableBody(_) | Fault::BodyTooLarge { .. } => "invalidRequestBody",
+            Fault::UnreadableBody(_) | Fault::BodyTooLarge { .. } | Fault::UnprovedTooLarge { .. } => {
+                "invalidRequestBody"
+            }
             Fault::InvalidParam { key, .. } => key,
             Fault::MeetingNotFound if kind == CallKind::Join => "invalidMeetingIdentifier",
             Fault::MeetingNotFound => "notFound",
@@ -269,6 +277,11 @@ impl Fault {
             Fault::UnreadableBody(why) => return Cow::Owned(format!("The request body cannot be read: {why}")),
             Fault::BodyTooLarge { limit } => {
                 return Cow::Owned(format!("The request body is larger than {limit} bytes."));
+            }
+            Fault::UnprovedTooLarge { limit } => {
+                return Cow::Owned(format!(
+                    "The form is larger than {limit} bytes. Send its checksum in the query: then it may be larger."
+                ));
             }
             Fault::InvalidParam { message, .. } => return message.clone(),
             Fault::MeetingNotFound => "A meeting with that ID does not exist",
@@ -306,6 +319,7 @@ impl Fault {
             | Fault::UnsupportedContentType
             | Fault::UnreadableBody(_)
             | Fault::BodyTooLarge { .. }
+            | Fault::UnprovedTooLarge { .. }
             | Fault::InvalidParam { .. }
             | Fault::MeetingNotFound
             | Fault::MeetingNotReady
@@ -332,6 +346,7 @@ impl Fault {
             | Fault::UnsupportedContentType
             | Fault::UnreadableBody(_)
             | Fault::BodyTooLarge { .. }
+            | Fault::UnprovedTooLarge { .. }
             | Fault::InvalidParam { .. }
             | Fault::MeetingNotFound
             | Fault::NoSeat { .. }
@@ -374,6 +389,7 @@ impl Fault {
             | Fault::UnsupportedContentType
             | Fault::UnreadableBody(_)
             | Fault::BodyTooLarge { .. }
+            | Fault::UnprovedTooLarge { .. }
             | Fault::InvalidParam { .. }
             | Fault::MeetingNotFound
             | Fault::MeetingNotReady

@@ -214,7 +214,8 @@ impl Memory {
     /// The ports that reach into this cluster.
     pub fn ports(&self) -> Ports {
         let cluster = || Arc::new(self.clone());
-        Ports { directory: cluster(), meetings: cluster(), nodes: cluster(), workers: Arc::new(OnTheSpot) }
+        let (workers, unproved) = (Arc::new(OnTheSpot), Arc::new(OnTheSpot));
+        Ports { directory: cluster(), meetings: cluster(), nodes: cluster(), workers, unproved }
     }
 }
 

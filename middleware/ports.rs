@@ -43,6 +43,8 @@ pub struct Ports {
     pub nodes: Arc<dyn Nodes>,
     /// Who does long work.
     pub workers: Arc<dyn Workers>,
+    /// The same for calls whose checksum is yet to be computed.
+    pub unproved: Arc<dyn Workers>,
 }
 
 impl fmt::Debug for Ports {

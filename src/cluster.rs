@@ -151,6 +151,7 @@ impl Cluster {
             meetings: cluster,
             nodes: Arc::new(Guard::of(&self.0)),
             workers: Arc::new(&offload::CALLS),
+            unproved: Arc::new(&offload::UNPROVED),
         }
     }
 

@@ -18,6 +18,9 @@ pub(crate) static REPORTS: Lane = Lane::of(1);
 /// What nodes answer to calls, and what tenants post.
 pub(crate) static CALLS: Lane = Lane::of(2);
 
+/// Forms that carry their checksum themselves.
+pub(crate) static UNPROVED: Lane = Lane::of(1);
+
 /// What operators and agents post to the REST API.
 pub(crate) static DOCUMENTS: Lane = Lane::of(1);
 

@@ -97,14 +97,17 @@ impl HttpBody {
         }
         // Only an address is known, and the body cannot be checked before it is there. The server waits for it while no
         // newcomer needs the place.
-        let place = self.bodies.strangers.take(Some(self.ticket.client)).ok_or(Fault::Overloaded)?;
-        tokio::select! {
-            read = self.gather(settings.largest_unproved, settings.unproved) => read,
+        let place = self.bodies.strangers.take(self.ticket.own_address).ok_or(Fault::Overloaded)?;
+        let read = tokio::select! {
+            read = self.gather(settings.largest_unproved, settings.unproved) => read.map_err(hint)?,
             () = place.lost() => {
                 PUSHED_OUT.with(["body"]).increment(1);
-                Err(Fault::Overloaded)
+                return Err(Fault::Overloaded);
             }
-        }
+        };
+        place.keep();
+        self.ticket.await_proof(place);
+        Ok(read)
     }
 
     /// Writes parts as the form they stand for.
@@ -135,6 +138,14 @@ impl HttpBody {
         let (bytes, room) = buffer.finish();
         self.ticket.keep(room);
         Ok(bytes)
+    }
+}
+
+/// A form whose checksum is in the query may be larger.
+fn hint(fault: Fault) -> Fault {
+    match fault {
+        Fault::BodyTooLarge { limit } => Fault::UnprovedTooLarge { limit },
+        fault => fault,
     }
 }
 

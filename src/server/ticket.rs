@@ -24,6 +24,8 @@ pub(super) struct Client {
 pub(super) struct Ticket {
     /// Whence the call comes; of one that a trusted proxy passes on, what that says.
     pub(super) client: IpAddr,
+    /// The same, unless it is a proxy that names no client: that speaks for many.
+    pub(super) own_address: Option<IpAddr>,
     frontend_key: Box<str>,
     connection: Arc<Place>,
     calls: Arc<Shares>,
@@ -34,12 +36,17 @@ pub(super) struct Ticket {
 struct Held {
     place: Option<Share>,
     room: Option<Room>,
+    /// Among strangers, until the checksum holds or the call ends.
+    among_strangers: Option<Place>,
 }
 
 impl Ticket {
     pub(super) fn new(shared: &Shared, client: &Client, headers: &HeaderMap, frontend_key: &str) -> Arc<Self> {
+        let proxies = &shared.parts.proxies;
+        let address = proxies.client(client.peer.ip(), headers);
         Arc::new(Self {
-            client: shared.parts.proxies.client(client.peer.ip(), headers),
+            client: address,
+            own_address: Some(address).filter(|address| !proxies.trust(*address)),
             frontend_key: frontend_key.into(),
             connection: Arc::clone(&client.place),
             calls: Arc::clone(&shared.calls),
@@ -74,6 +81,11 @@ impl Ticket {
         }
     }
 
+    /// Keeps the place of its body until the checksum has been computed.
+    pub(super) fn await_proof(&self, place: Place) {
+        self.held().among_strangers = Some(place);
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,6 +97,7 @@ impl Gate for Ticket {
         if held.place.is_none() {
             held.place = Some(self.calls.take(&self.frontend_key).ok_or(Fault::Overloaded)?);
         }
+        held.among_strangers = None;
         self.connection.keep();
         let owner = Owner::Frontend(self.frontend_key.clone());
         held.room.as_mut().map_or(Ok(()), |room| room.pass_to(owner)).map_err(|Full| Fault::Overloaded)

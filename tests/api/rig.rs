@@ -11,6 +11,7 @@ use b3scale::server::{Check, Readiness, Router, Server, ServerParts, ServerSetti
 use b3scale::telemetry::{Figures, MetricsPage, Sheet, Thing};
 use b3scale_middleware::bbb::{self, Algorithm, CallKind, Secret};
 use b3scale_middleware::memory::Memory;
+use b3scale_middleware::work::Workers;
 use b3scale_middleware::{Call, Fault, Next, Reply};
 use b3scale_support::{JWT_SECRET, SECRET};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -37,6 +38,7 @@ pub(crate) struct Plan {
     metrics: Option<MetricsPage>,
     problem: Option<String>,
     budget: Budget,
+    unproved: Option<Arc<dyn Workers>>,
 }
 
 /// A school with one node and the secret of all tests.
@@ -55,6 +57,7 @@ impl Plan {
             metrics: None,
             problem: None,
             budget: Budget::default(),
+            unproved: None,
         }
     }
 
@@ -89,6 +92,12 @@ impl Plan {
         self
     }
 
+    /// Who verifies long forms that carry their checksum themselves.
+    pub(crate) fn unproved(mut self, workers: impl Workers + 'static) -> Self {
+        self.unproved = Some(Arc::new(workers));
+        self
+    }
+
     pub(crate) fn problem(mut self, problem: &str) -> Self {
         self.problem = Some(problem.to_owned());
         self
@@ -108,7 +117,9 @@ impl Plan {
     /// Takes the port.
     pub(crate) fn bind(self) -> Server {
         b3scale_support::hear();
-        let pipeline = Pipeline::load(None, self.cluster.ports()).expect("the shipped pipeline is right");
+        let mut ports = self.cluster.ports();
+        ports.unproved = self.unproved.unwrap_or(ports.unproved);
+        let pipeline = Pipeline::load(None, ports).expect("the shipped pipeline is right");
         let parts = ServerParts {
             api: None,
             router: Arc::new(Table { pipeline, routes: self.routes }),

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use b3scale::budget::Budget;
 use b3scale_middleware::Reply;
 use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::work::Workers;
 use b3scale_support::SECRET;
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -93,6 +94,51 @@ async fn forms_that_never_come_keep_out_no_form_that_does() {
     assert_eq!((first.status, first.header("retry-after")), (503, Some("2")), "it has waited longest");
 }
 
+/// Verifies nothing before it may.
+#[derive(Clone, Default)]
+struct Held {
+    began: Arc<Notify>,
+    open: Arc<Notify>,
+}
+
+impl Workers for Held {
+    fn run(&self, job: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
+        let Self { began, open } = self.clone();
+        Box::pin(async move {
+            began.notify_one();
+            open.notified().await;
+            job();
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_form_keeps_its_place_until_its_checksum_has_been_computed() {
+    let held = Held::default();
+    let rig = Plan::new(&school()).settings(|settings| settings.strangers = 1).unproved(held.clone()).serve().await;
+    let query = format!("meetingID=m1&name=x&a={}", "x".repeat(70_000));
+    let form = format!("{query}&checksum={}", checksum(CallKind::Create, &query));
+    let mut first = begun(&rig, &(unsigned_form(form.len(), "") + &form)).await;
+    within(held.began.notified()).await;
+    assert_eq!(rig.post(CREATE, FORM, &form).await.status, 503, "the only place is taken, and not by waiting");
+    held.open.notify_one();
+    assert!(Answer::whole(&mut first).await.is_success());
+    held.open.notify_one();
+    assert!(rig.post(CREATE, FORM, &form).await.is_success());
+}
+
+#[tokio::test]
+async fn a_proxy_that_names_no_client_speaks_for_many() {
+    let plan = Plan::new(&school()).settings(|settings| (settings.strangers, settings.strangers_of_one) = (100, 1));
+    let rig = plan.serve().await;
+    let mut one = begun(&rig, &unsigned_form(100, "Expect: 100-continue\r\n")).await;
+    let mut asked = [0; 25];
+    within(one.read_exact(&mut asked)).await.expect("the body is asked for");
+    assert_eq!(rig.post(CREATE, FORM, "a=1").await.failed(), "checksumError");
+    one.write_all("a".repeat(100).as_bytes()).await.expect("it is still waited for");
+    assert_eq!(Answer::whole(&mut one).await.failed(), "checksumError");
+}
+
 #[tokio::test]
 async fn clients_behind_a_proxy_are_told_apart() {
     let plan = Plan::new(&school()).settings(|settings| (settings.strangers, settings.strangers_of_one) = (100, 1));
@@ -111,7 +157,9 @@ async fn a_form_that_carries_its_checksum_itself_is_small() {
     let rig = Plan::new(&school()).settings(|settings| settings.largest_unproved = 1000).serve().await;
     let query = format!("meetingID=m1&name=x&a={}", "x".repeat(1000));
     let form = format!("{query}&checksum={}", checksum(CallKind::Create, &query));
-    assert_eq!(rig.post(CREATE, FORM, &form).await.failed(), "invalidRequestBody");
+    let refused = rig.post(CREATE, FORM, &form).await;
+    assert_eq!(refused.failed(), "invalidRequestBody");
+    assert!(refused.body.contains("Send its checksum in the query"), "{refused:?}");
     let (proved, form) = (signed(CallKind::Create, "meetingID=m1&name=x"), format!("a={}", "x".repeat(1000)));
     assert!(rig.post(&proved, FORM, &form).await.is_success());
 }

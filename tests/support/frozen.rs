@@ -67,6 +67,7 @@ impl Frozen {
             meetings: Arc::clone(world) as _,
             nodes: Arc::clone(world) as _,
             workers: Arc::new(OnTheSpot),
+            unproved: Arc::new(OnTheSpot),
         }
     }
 
