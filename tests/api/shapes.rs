@@ -84,7 +84,7 @@ async fn raw_bytes_in_the_query_survive_to_the_checksum() {
 #[tokio::test]
 async fn a_query_of_sixty_thousand_bytes_is_taken_and_one_beyond_the_parser_is_414() {
     let rig = Rig::new(&school()).await;
-    let long = |length| signed(CallKind::Create, &format!("meetingID=m1&name={}", "x".repeat(length)));
+    let long = |length| signed(CallKind::Create, &format!("meetingID=m1&logoutURL={}", "x".repeat(length)));
     assert!(rig.get(&long(65_000)).await.is_success());
     assert_eq!(rig.get(&long(66_000)).await.status, 414);
 }
