@@ -7,6 +7,7 @@ use b3scale_middleware::cluster::{AdminState, Backend, Frontend, FrontendId, Mee
 
 use super::view::{Crowd, Oddities};
 use super::{Cluster, Inner};
+use crate::store::Trouble;
 use crate::telemetry::{Sheet, Thing, catalog};
 
 /// What the label of something says that is not known any more.
@@ -57,8 +58,9 @@ impl Cluster {
         let pulse = pulse.borrow();
         sheet.set_some(&catalog::VIEW_AGE, [], pulse.age(now).map(|age| age.as_secs_f64()));
         sheet.set(&catalog::DB_UP, [], truth(!pulse.is_away()));
-        if let Some(trouble) = pulse.trouble() {
-            sheet.set(&catalog::DB_TROUBLE, [trouble.name()], 1);
+        let known = pulse.trouble();
+        for trouble in Trouble::ALL {
+            sheet.set(&catalog::DB_TROUBLE, [trouble.name()], truth(known == Some(trouble)));
         }
         sheet.set(&catalog::BACKGROUND_TASKS, [], self.tasks().len());
     }

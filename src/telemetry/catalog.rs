@@ -140,7 +140,7 @@ catalog! {
     Figure DB_UP = "b3scale_db_up" []
         "Whether the database answered what it was last asked.";
     Figure DB_TROUBLE = "b3scale_db_trouble" [reason]
-        "What keeps the database from working while it answers: disk_full, out_of_memory, too_many_connections, stopping, read_only, unauthorized, missing, failing.";
+        "What keeps the database from working while it answers, 1 for the reason: disk_full, out_of_memory, too_many_connections, stopping, read_only, unauthorized, missing, failing.";
     Figure DB_CONNECTIONS = "b3scale_db_connections" [state]
         "Connections of the pool to the database: idle, used.";
     Figure DB_CONNECTIONS_LIMIT = "b3scale_db_connections_limit" []
