@@ -20,6 +20,9 @@ use crate::store::{Crowd, StoreError};
 /// How many joins of one server are given seats at a time. More than there are connections would only wait for each other.
 const GATES: usize = 4;
 
+/// How long a join waits for its turn, since a whole school may join at once.
+const TURN_LIMIT: Duration = Duration::from_secs(20);
+
 /// How long a join waits for the store to say whether a seat is left.
 const SEAT_LIMIT: Duration = Duration::from_secs(5);
 
@@ -41,8 +44,8 @@ impl Gates {
 impl Cluster {
     /// Takes a seat for a join, by the store or, while that is away, by what memory knows.
     pub(super) async fn seat(&self, wanted: NewSeat<'_>) -> Result<Seat, Fault> {
-        let Ok(_turn) = timeout(SEAT_LIMIT, self.0.gates.of(wanted.frontend).lock()).await else {
-            return Err(Fault::StoreAway(format!("no seat was given out within {} s", SEAT_LIMIT.as_secs())));
+        let Ok(_turn) = timeout(TURN_LIMIT, self.0.gates.of(wanted.frontend).lock()).await else {
+            return Err(Fault::StoreAway(format!("no seat was given out within {} s", TURN_LIMIT.as_secs())));
         };
         let people = self.people(wanted.frontend);
         let namesakes = wanted.user.map_or(0, |user| self.namesakes(wanted.meeting, user));
