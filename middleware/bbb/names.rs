@@ -260,8 +260,8 @@ pub(super) fn is_listed(name: &str) -> bool {
     LISTED.contains(&name) || element(name).is_some()
 }
 
-/// The element that nodes make of it: of metadata, and of each name that begins with `userdata`. BBB splits those at the dash,
-/// whatever stands before it, so only `userdata-` makes a good one.
+/// The element that nodes make of metadata and of each name that begins with `userdata`. BBB splits such a name at its dash, so only
+/// `userdata-` leads to a good element.
 fn element(name: &str) -> Option<&str> {
     let of_user = || name.starts_with("userdata").then(|| name.strip_prefix("userdata-").unwrap_or_default());
     name.strip_prefix("meta_").or_else(of_user)
