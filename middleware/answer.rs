@@ -82,10 +82,10 @@ impl Service<Call> for AnswerService {
 
     fn call(&mut self, call: Call) -> Self::Future {
         let frontend = self.directory.frontend(&call.door.frontend_key).filter(|frontend| frontend.active);
-        let Some(_) = frontend else {
+        let Some(frontend) = frontend else {
             return ready(Err(Fault::NothingThere("no active frontend has this key".into())));
         };
-        call.door.trail.note_known();
+        call.door.trail.note_frontend(&frontend);
         ready(Ok(Reply::xml(self.document.clone())))
     }
 }

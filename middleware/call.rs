@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, StatusCode};
 
 use crate::bbb::{CallKind, Media, Outcome, Params, xml};
-use crate::cluster::{Backend, BackendId};
+use crate::cluster::{Backend, BackendId, Frontend};
 use crate::facts::{Facts, Placement};
 use crate::fault::{Blame, Fault, NodeFailure};
 use crate::trace::Trace;
@@ -39,11 +39,6 @@ impl Call {
     /// A call as it comes in, with nothing established but the right to change its parameters.
     pub fn new(kind: CallKind, params: Params, body: Body, door: Arc<Door>) -> Self {
         Self { kind, params, body, door, facts: Facts::default() }
-    }
-
-    /// Whether a join is to be answered by a redirect. Of the values that are given, only `true` says so.
-    pub fn redirects(&self) -> bool {
-        self.params.first("redirect").is_none_or(str::is_empty) || self.params.says_true("redirect")
     }
 
     /// Settles where the call goes.
@@ -101,6 +96,8 @@ pub struct Door {
     pub trace: Option<Trace>,
     /// Whether somebody who may has asked to follow the call through its stages in the log.
     pub watched: bool,
+    /// Whether the client only looks, by a HEAD. Nothing may be done for it.
+    pub looks: bool,
     /// Set for a create that is only rehearsed: the stages run as ever, and nothing is placed.
     pub rehearsal: Option<Rehearsal>,
     /// What lets the call in once it is known whose it is. `None`: nothing has to.
@@ -141,6 +138,7 @@ impl Door {
             trail: Trail::default(),
             trace: None,
             watched: false,
+            looks: false,
             rehearsal: None,
             gate: None,
         }
@@ -167,7 +165,7 @@ impl Rehearsal {
 /// What is known of a call when it leaves, whichever way it went.
 #[derive(Debug, Default)]
 pub struct Trail {
-    known: AtomicBool,
+    frontend: OnceLock<Arc<Frontend>>,
     verified: AtomicBool,
     backend: Mutex<Option<BackendId>>,
     raised_by: Mutex<Option<Arc<str>>>,
@@ -176,9 +174,9 @@ pub struct Trail {
 }
 
 impl Trail {
-    /// Whether there is a frontend of the key that the path names.
-    pub fn is_known(&self) -> bool {
-        self.known.load(Relaxed)
+    /// The frontend of the key that the path names, if there is one.
+    pub fn frontend(&self) -> Option<&Frontend> {
+        self.frontend.get().map(|frontend| &**frontend)
     }
 
     /// Whether the checksum held, so that addresses in the parameters may be trusted.
@@ -225,8 +223,8 @@ impl Trail {
         first
     }
 
-    pub(crate) fn note_known(&self) {
-        self.known.store(true, Relaxed);
+    pub(crate) fn note_frontend(&self, frontend: &Arc<Frontend>) {
+        self.frontend.get_or_init(|| Arc::clone(frontend));
     }
 
     fn note_verified(&self) {

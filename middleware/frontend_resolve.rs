@@ -86,8 +86,8 @@ impl Service<Call> for FrontendResolveService {
 
     fn call(&mut self, mut call: Call) -> StageFuture {
         let found = self.layer.directory.frontend(&call.door.frontend_key);
-        if found.is_some() {
-            call.door.trail.note_known();
+        if let Some(frontend) = &found {
+            call.door.trail.note_frontend(frontend);
         }
         call.facts.set_frontend(found.unwrap_or_else(|| Arc::clone(&self.layer.nobody)));
         self.next.pass(call)

@@ -6,7 +6,10 @@
 //!
 //! Overrides are set first, in the place of every spelling of their names, then defaults where the call has no such parameter;
 //! one that is present and empty counts as present. `disabledFeatures` is the exception: a default list is added to the call's
-//! own. The ids that `meeting-scope` made are never touched. Any other call passes unchanged.
+//! own. The ids of meetings are never touched. Any other call passes unchanged.
+//!
+//! The stage stands before those that read what it changes. `meeting-scope` reads `isBreakout`, for one. What a failed join says of
+//! its answer (`errorRedirectUrl`, `logoutURL`, `redirect`) is read with these settings wherever it failed.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -29,13 +32,13 @@ use tower::{Layer, Service};
 
 use crate::bbb::{self, CallKind, Params};
 use crate::call::{Call, Reply};
-use crate::cluster::ParamMap;
+use crate::cluster::{FrontendSettings, ParamMap};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::Ports;
 use crate::stage::{Next, SetupError, Stage, StageFuture};
 
-/// What nobody may set: the ids are scoped by now, and the checksum is not a parameter.
+/// What no setting may change: which meeting a call means, and the checksum, which is not a parameter.
 const FIXED: [&str; 3] = ["meetingID", "parentMeetingID", "checksum"];
 
 const FEATURES: &str = "disabledFeatures";
@@ -55,6 +58,16 @@ impl Stage for ParamsRewrite {
 
     fn layer(self, _: &Ports) -> Result<ParamsRewriteLayer, SetupError> {
         Ok(ParamsRewriteLayer {})
+    }
+}
+
+/// Gives the parameters of a call the values that its frontend's settings say. The way out does so, too, for a join that fails
+/// before it meets the stage.
+pub fn rewrite(kind: CallKind, settings: &FrontendSettings, params: &mut Params) {
+    match kind {
+        CallKind::Create => apply(params, &settings.create_override_params, &settings.create_default_params),
+        CallKind::Join => apply(params, &settings.join_override_params, &settings.join_default_params),
+        _ => {}
     }
 }
 
@@ -86,19 +99,10 @@ impl Service<Call> for ParamsRewriteService {
     }
 
     fn call(&mut self, mut call: Call) -> StageFuture {
-        let made = rewrite(&mut call);
+        let frontend = call.facts.frontend();
+        let made = frontend.map(|frontend| rewrite(call.kind, &frontend.settings, &mut call.params));
         self.next.pass_if(made, call)
     }
-}
-
-fn rewrite(call: &mut Call) -> Result<(), Fault> {
-    let settings = &call.facts.frontend()?.settings;
-    match call.kind {
-        CallKind::Create => apply(&mut call.params, &settings.create_override_params, &settings.create_default_params),
-        CallKind::Join => apply(&mut call.params, &settings.join_override_params, &settings.join_default_params),
-        _ => {}
-    }
-    Ok(())
 }
 
 fn apply(params: &mut Params, overrides: &ParamMap, defaults: &ParamMap) {
@@ -133,7 +137,6 @@ fn merged_list(first: &str, second: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::FrontendSettings;
     use crate::memory::Memory;
 
     fn map(pairs: &[(&str, &str)]) -> ParamMap {

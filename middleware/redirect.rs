@@ -6,7 +6,7 @@
 //!
 //! The browser must meet the node, which sets a cookie for its own host; so a join is answered by a 302 to the node's signed
 //! address and is never made on the user's behalf. Only `redirect=false` asks the node here and hands back its document and
-//! its cookies.
+//! its cookies. That is a join, so it is refused to a client that only looks, by a HEAD.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -73,7 +73,11 @@ impl Service<Call> for RedirectService {
             Ok(request) => request.clone(),
             Err(fault) => return refuse(fault),
         };
-        let (nodes, redirects) = (Arc::clone(&self.nodes), call.redirects());
+        let redirects = call.params.wants_redirect();
+        if call.door.looks && !redirects {
+            return refuse(Fault::UnsupportedMethod { allow: CallKind::Join.methods().allow() });
+        }
+        let nodes = Arc::clone(&self.nodes);
         Either::Right(Box::pin(async move {
             // A join is not tried again with another checksum: a browser cannot, and old nodes answer errors with a redirect.
             let request = nodes.settle(request).await;

@@ -113,6 +113,11 @@ impl Params {
         self.first(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
+    /// Whether a join is to be answered by a redirect. Of the values that are given, only `true` says so.
+    pub fn wants_redirect(&self) -> bool {
+        self.first("redirect").is_none_or(str::is_empty) || self.says_true("redirect")
+    }
+
     /// Every name and value, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.items.iter().map(|item| (item.name.as_str(), item.value.as_str()))

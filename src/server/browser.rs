@@ -3,8 +3,11 @@
 //! BBB sends the browser back to where the frontend asked for, with the errors in the query. That is done for calls whose
 //! checksum held and for no others, or anybody could make links of ours that lead anywhere.
 
-use b3scale_middleware::bbb::CallKind;
-use b3scale_middleware::{Call, Fault};
+use std::sync::Arc;
+
+use b3scale_middleware::bbb::{CallKind, Params};
+use b3scale_middleware::params_rewrite::rewrite;
+use b3scale_middleware::{Call, Door, Fault};
 use http::header::ACCEPT;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode};
@@ -20,10 +23,8 @@ const ERRORS_TO: [&str; 2] = ["errorRedirectUrl", "logoutURL"];
 
 /// What is known of whoever makes a join. It is read only if the join fails.
 pub(super) struct Browser {
-    /// Whether it is to be redirected at all.
-    redirects: bool,
     accept: Option<HeaderValue>,
-    errors_to: [Option<String>; 2],
+    door: Arc<Door>,
     /// Path and query of the join.
     pub address: PathAndQuery,
 }
@@ -32,27 +33,36 @@ impl Browser {
     /// Only a join is made by a browser.
     pub(super) fn of(call: &Call, head: &Head<'_>) -> Option<Self> {
         (call.kind == CallKind::Join).then(|| Self {
-            redirects: call.redirects(),
             accept: head.headers.get(ACCEPT).cloned(),
-            errors_to: ERRORS_TO.map(|name| call.params.first(name).map(str::to_owned)),
+            door: Arc::clone(&call.door),
             address: head.address.clone(),
         })
     }
 
     /// Whether the join may be answered by the waiting page.
     pub(super) fn may_wait(&self, fault: &Fault) -> bool {
-        self.redirects && matches!(fault, Fault::MeetingNotReady)
+        matches!(fault, Fault::MeetingNotReady) && self.params().wants_redirect()
+    }
+
+    /// What the join says, with the values of its frontend's settings, whichever stage it came to.
+    fn params(&self) -> Params {
+        let mut params = Params::parse(self.address.query().unwrap_or_default());
+        if let Some(frontend) = self.door.trail.frontend() {
+            rewrite(CallKind::Join, &frontend.settings, &mut params);
+        }
+        params
     }
 
     /// The answer to a fault, unless a document does.
     pub(super) fn fault(&self, fault: &Fault) -> Option<Answer> {
-        if !self.redirects {
+        let params = self.params();
+        if !params.wants_redirect() {
             return None;
         }
         let no_seat = matches!(fault, Fault::NoSeat { .. });
         // Where people go when they leave a meeting is no place to try again.
-        let errors_to = if no_seat { &self.errors_to[..1] } else { &self.errors_to[..] };
-        if let Some(url) = errors_to.iter().flatten().find_map(|text| web_address(text)) {
+        let errors_to = if no_seat { &ERRORS_TO[..1] } else { &ERRORS_TO[..] };
+        if let Some(url) = errors_to.iter().find_map(|name| web_address(params.first(name)?)) {
             let location = HeaderValue::try_from(with_error(url, fault).as_str()).ok()?;
             return Some(render::redirect(location));
         }

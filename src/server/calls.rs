@@ -55,7 +55,8 @@ impl Visit {
         let span = telemetry::span_of(&door.request_id, name);
         let trace = telemetry::trace_of(&span, head.headers);
         let gate: Arc<dyn Gate> = Arc::<Ticket>::clone(&head.ticket);
-        let door = Arc::new(Door { trace, watched: head.watched, gate: Some(gate), ..door });
+        let looks = head.method == Method::HEAD;
+        let door = Arc::new(Door { trace, watched: head.watched, looks, gate: Some(gate), ..door });
         let mut browser = None;
         let call = target.call.map_err(|name| no_call(&name)).and_then(|kind| {
             let params = Params::parse(head.address.query().unwrap_or_default());
@@ -64,7 +65,7 @@ impl Visit {
                 body => body,
             };
             let call = Call::new(kind, params, body, Arc::clone(&door));
-            if !takes(&call, head.method) {
+            if !takes(kind, head.method) {
                 return Err(Fault::UnsupportedMethod { allow: kind.methods().allow() });
             }
             browser = Browser::of(&call, head);
@@ -150,14 +151,9 @@ fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
 }
 
-/// Whether the call is made with one of its methods. A HEAD is a GET only where looking changes nothing.
-fn takes(call: &Call, method: &Method) -> bool {
-    let looks = match call.kind {
-        CallKind::Index => true,
-        CallKind::Join => call.redirects(),
-        _ => false,
-    };
-    call.kind.methods().contains(method) || (looks && method == Method::HEAD)
+/// Whether the call is made with one of its methods. A HEAD is a GET only where looking may change nothing.
+fn takes(kind: CallKind, method: &Method) -> bool {
+    kind.methods().contains(method) || (method == Method::HEAD && matches!(kind, CallKind::Index | CallKind::Join))
 }
 
 /// A name that is none of our calls. A name that BBB does not have either is not found, as at a node.

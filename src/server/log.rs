@@ -72,7 +72,7 @@ impl Unwritten {
             self.span.record("otel.status_code", "error");
         }
         // A key that nobody has would make a series for everybody who thinks of one.
-        let frontend = if self.door.trail.is_known() { &*self.door.frontend_key } else { "undefined" };
+        let frontend = if self.door.trail.frontend().is_some() { &*self.door.frontend_key } else { "undefined" };
         CALLS.with([frontend, self.call, outcome, blame]).increment(1);
         CALL_SECONDS.with([frontend, self.call]).record(self.door.arrival.elapsed());
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use b3scale_middleware::bbb::CallKind;
-use b3scale_middleware::cluster::{AttendeesLimit, FrontendSettings, MeetingState};
+use b3scale_middleware::cluster::{AttendeesLimit, FrontendSettings, MeetingState, ParamMap};
 use b3scale_middleware::memory::Memory;
 
 use crate::rig::{Plan, Rig, head, school, signed};
@@ -103,6 +103,86 @@ async fn an_error_goes_where_the_frontend_asked_for() {
     let fallback = format!("{JOIN}&logoutURL=https%3A%2F%2Fold.example%2F&errorRedirectUrl=javascript%3Aalert(1)");
     let location = rig.get(&signed(CallKind::Join, &fallback)).await.header("location").unwrap().to_owned();
     assert!(location.starts_with("https://old.example/?errors="));
+}
+
+#[tokio::test]
+async fn an_operators_addresses_and_redirect_count_for_errors_of_every_stage() {
+    let one = |settings: &mut FrontendSettings| {
+        settings.attendees_limit = Some(AttendeesLimit { limit: 1 });
+        set(&mut settings.join_default_params, "logoutURL", "https://school.example/bye");
+        set(&mut settings.join_override_params, "errorRedirectUrl", "https://school.example/e");
+    };
+    let cluster = Memory::new().frontend_with("school", one).backend("n1", &[]);
+    let rig = Rig::new(&cluster.meeting("school", "m1", "n1", MeetingState::Live)).await;
+    let ask = async |query: &str| {
+        let theirs = "errorRedirectUrl=https%3A%2F%2Ftheirs.example%2F";
+        rig.fetch_with(&signed(CallKind::Join, &format!("{query}&{theirs}")), BROWSER).await
+    };
+    assert_eq!(ask(&format!("{JOIN}&userID=ada")).await.status, 302);
+    let nameless = format!("{}&userID=", JOIN.replace("m1", ""));
+    for query in [JOIN, "meetingID=m2&fullName=Ada&role=VIEWER", &nameless] {
+        let answer = ask(query).await;
+        let location = answer.header("location").unwrap_or_else(|| panic!("{query}: {answer:?}"));
+        assert!(location.starts_with("https://school.example/e?errors="), "{query}: {location}");
+    }
+    let forged = rig.fetch_with(&format!("/bbb/school/bigbluebutton/api/join?{JOIN}&checksum=00"), BROWSER).await;
+    assert_eq!(forged.header("location"), None, "a wrong checksum tells nothing of a frontend");
+}
+
+#[tokio::test]
+async fn an_operators_logout_address_is_where_errors_go_when_the_join_names_none() {
+    let bye = |settings: &mut FrontendSettings| {
+        set(&mut settings.join_default_params, "logoutURL", "https://school.example/bye");
+    };
+    let rig = Rig::new(&Memory::new().frontend_with("school", bye).backend("n1", &[])).await;
+    let location = async |query: &str| {
+        let answer = rig.get(&signed(CallKind::Join, &format!("{JOIN}{query}"))).await;
+        answer.header("location").map(str::to_owned)
+    };
+    assert!(location("").await.unwrap().starts_with("https://school.example/bye?errors="));
+    assert!(
+        location("&logoutURL=https%3A%2F%2Fown.example").await.unwrap().starts_with("https://own.example/?errors=")
+    );
+    assert_eq!(location("&logoutURL=").await, None, "present and empty is present");
+}
+
+#[tokio::test]
+async fn an_operators_redirect_decides_how_a_join_is_answered() {
+    let meetings = |wanted: &'static str| {
+        let set = move |settings: &mut FrontendSettings| set(&mut settings.join_override_params, "redirect", wanted);
+        let cluster = Memory::new().frontend_with("school", set).backend("n1", &[]).replies_success();
+        let cluster = cluster.meeting("school", "m1", "n1", MeetingState::Live);
+        cluster.meeting("school", "m2", "n1", MeetingState::Claimed)
+    };
+    let of = |meeting: &str, more: &str| signed(CallKind::Join, &format!("{}{more}", JOIN.replace("m1", meeting)));
+    let cluster = meetings("false");
+    let rig = Rig::new(&cluster).await;
+    assert_eq!(rig.fetch_with(&of("m2", ""), BROWSER).await.failed(), "serverUnavailable");
+    assert_eq!(rig.fetch_with(&of("m3", ""), BROWSER).await.failed(), "invalidMeetingIdentifier");
+    assert_eq!(rig.send(head("HEAD", &of("m1", ""), "")).await.status, 405);
+    assert!(cluster.requests().iter().all(|request| request.kind != CallKind::Join), "a look joins nobody");
+    assert!(rig.get(&of("m1", "")).await.is_success());
+
+    let rig = Rig::new(&meetings("true")).await;
+    let waits = rig.get(&of("m2", "&redirect=false")).await;
+    assert!(waits.header("location").unwrap().starts_with("/b3s/retry-join/"));
+    for method in ["GET", "HEAD"] {
+        assert_eq!(rig.send(head(method, &of("m1", "&redirect=false"), "")).await.status, 302);
+    }
+}
+
+#[tokio::test]
+async fn an_operators_is_breakout_is_read_before_a_parent_is_looked_for() {
+    let none = |settings: &mut FrontendSettings| set(&mut settings.create_override_params, "isBreakout", "false");
+    let cluster = Memory::new().frontend_with("school", none).backend("n1", &[]).replies_created();
+    let rig = Rig::new(&cluster).await;
+    let query = "meetingID=m1&name=Lesson&isBreakout=true&parentMeetingID=nowhere&sequence=1";
+    assert!(rig.get(&signed(CallKind::Create, query)).await.is_success());
+    assert!(cluster.requests().iter().any(|request| request.unsigned.contains("&isBreakout=false&")));
+}
+
+fn set(params: &mut ParamMap, name: &str, value: &str) {
+    params.insert(name.to_owned(), value.to_owned());
 }
 
 /// Defect 31 of the original: the limit was overshot, and its page was no page to try again from.

@@ -1,6 +1,7 @@
 //! Every shape of request that real clients send.
 
 use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::cluster::MeetingState;
 
 use crate::rig::{Rig, checksum, head, school, signed};
 
@@ -41,7 +42,7 @@ async fn every_form_of_the_version_call_is_answered() {
 
 #[tokio::test]
 async fn every_request_shape_of_real_clients_verifies() {
-    let cluster = school().meeting("school", "m1", "n1", b3scale_middleware::cluster::MeetingState::Live);
+    let cluster = school().meeting("school", "m1", "n1", MeetingState::Live);
     let rig = Rig::new(&cluster).await;
     let base = "/bbb/school/bigbluebutton/api";
     let all = checksum(CallKind::GetMeetings, "");
@@ -162,7 +163,7 @@ async fn a_join_is_not_posted() {
 
 #[tokio::test]
 async fn a_head_looks_and_never_creates() {
-    let cluster = school();
+    let cluster = school().meeting("school", "m1", "n1", MeetingState::Live);
     let rig = Rig::new(&cluster).await;
     let version = rig.send(head("HEAD", "/bbb/school/bigbluebutton/api/", "")).await;
     assert_eq!((version.status, version.body.as_str()), (200, ""));

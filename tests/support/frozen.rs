@@ -175,7 +175,7 @@ impl Nodes for World {
 
 /// The shipped pipeline with so many stages in the route of join that have nothing to do.
 pub fn with_idle_stages(shipped: &str, count: usize) -> String {
-    const PLACE: &str = "    \"params-rewrite\",\n    \"attendee-limit\",";
+    const PLACE: &str = "    \"attendee-limit\",";
     let (before, after) = shipped.split_once(PLACE).expect("the route of join is what it was taken for");
     let named: String = (0..count).map(|number| format!("    \"idle-{number}\",\n")).collect();
     let made: String = (0..count).map(|number| format!("[stages.idle-{number}]\nuse = \"params-rewrite\"\n")).collect();
