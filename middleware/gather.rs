@@ -6,9 +6,9 @@
 //! algorithm = "sha256"           # what the checksums for nodes are made with; without it, what each node accepts
 //! ```
 //!
-//! A node that does not answer in time is left out and spoils nothing; only if none answers is that a fault. A meeting is
-//! the frontend's own if its id says so; a breakout, if its parent is. Unknown elements survive: meetings are copied as the
-//! nodes wrote them, but for the tenant's own ids.
+//! A node that does not answer in time is left out and spoils nothing; only if none answers is that a fault. An entry that cannot be
+//! read is left out, too. A meeting is the frontend's own if its id says so; a breakout, if its parent is. Unknown elements survive:
+//! meetings are copied as the nodes wrote them, but for the tenant's own ids.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -140,14 +140,10 @@ impl GatherService {
         let request = NodeRequest::new(call.kind, &Params::default(), None, backend, algorithm, &call.door.request_id);
         let (patience, trace) = (Some(Duration::from_millis(patience_ms)), call.door.trace.clone());
         let asked = async {
-            let document = self.ports.nodes.ask(NodeRequest { patience, trace, ..request }).await?;
-            if !document.is_success() {
-                return Err(Fault::garbled(backend.id, "it refused to list"));
-            }
-            let Reply { body, room, .. } = document;
-            let (owner, id) = (owner.clone(), backend.id);
-            let own = self.ports.workers.work(body.len(), move || list.own_entries(&body, &owner, id)).await?;
-            own.map(|own| (own, room)).map_err(|error| Fault::garbled(id, error))
+            let reply = self.ports.nodes.ask_unread(NodeRequest { patience, trace, ..request }).await?;
+            let (owner, id, bytes, room) = (owner.clone(), backend.id, reply.body.len(), reply.room.clone());
+            let own = self.ports.workers.work(bytes, move || list.own_entries(reply, &owner, id)).await?;
+            own.map(|own| (own, room))
         };
         asked.await.inspect_err(|fault| {
             tracing::warn!(request.id = call.door.name(), backend.id = %backend.id, %fault, "Leaving a node out of a list");
@@ -229,6 +225,20 @@ mod tests {
         let cluster = cluster.clone().replies(&list(&[meeting(&scoped(&cluster, "school", "a"), "")]));
         let cluster = cluster.node_fails("n1", NodeFailure::Silent { seconds: 5 });
         assert!(gathered(&cluster, CallKind::GetMeetings).await.unwrap().contains("<meetingID>a</meetingID>"));
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_cannot_be_read_hides_no_others() {
+        let cluster = school();
+        let (good, spoiled) = (scoped(&cluster, "school", "a"), scoped(&cluster, "school", "b"));
+        for flaw in ["<x y>1</x y>", "<open>", "<a>1</b>", "<a>&nope;</a>", "<a>1"] {
+            let entries = [meeting(&spoiled, flaw), meeting(&good, "")];
+            let cluster = cluster.clone().node_replies("n1", &list(&entries)).node_replies("n2", &list(&[]));
+            let document = gathered(&cluster, CallKind::GetMeetings).await.unwrap();
+            assert!(document.contains("<meetingID>a</meetingID>"), "{flaw:?}: {document}");
+            assert!(!document.contains(flaw), "{flaw:?}: {document}");
+            crate::bbb::xml::well_formed(document.as_bytes()).unwrap();
+        }
     }
 
     #[tokio::test]

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 
 use super::owner::Owner;
-use crate::bbb::{CallKind, ReturnCode, XmlError, xml};
+use crate::bbb::{CallKind, ReturnCode, xml};
+use crate::call::Reply;
 use crate::cluster::BackendId;
+use crate::fault::Fault;
 
 /// The form of a list that nodes are asked for.
 pub(super) struct List {
@@ -29,14 +31,27 @@ impl List {
         }
     }
 
-    pub(super) fn own_entries(
-        &self,
-        document: &Bytes,
-        owner: &Owner,
-        backend: BackendId,
-    ) -> Result<Vec<Bytes>, XmlError> {
-        let entries = xml::elements(document, &["response", self.name, "meeting"])?;
-        if self.name == SESSIONS.name { owner.sessions(entries) } else { owner.meetings(entries, backend) }
+    /// The entries of a node's answer that are the frontend's own.
+    pub(super) fn own_entries(&self, reply: Reply, owner: &Owner, backend: BackendId) -> Result<Vec<Bytes>, Fault> {
+        let entries = self.entries(reply, backend)?;
+        let own = if self.name == SESSIONS.name { owner.sessions(entries) } else { owner.meetings(entries, backend) };
+        own.map_err(|error| Fault::garbled(backend, error))
+    }
+
+    /// All entries that can be read. One that a tenant has spoiled hides no others.
+    fn entries(&self, reply: Reply, backend: BackendId) -> Result<Vec<Bytes>, Fault> {
+        let document = reply.body.clone();
+        let fault = match reply.read(backend) {
+            Ok(reply) if !reply.is_success() => return Err(Fault::garbled(backend, "it refused to list")),
+            Ok(_) => match xml::elements(&document, &["response", self.name, "meeting"]) {
+                Ok(entries) => return Ok(entries),
+                Err(error) => Fault::garbled(backend, error),
+            },
+            Err(fault) => fault,
+        };
+        let Some(pieces) = xml::pieces(&document, self.name) else { return Err(fault) };
+        tracing::warn!(backend.id = %backend, %fault, "Leaving unreadable entries out of a list");
+        Ok(pieces.entries.into_iter().filter(|entry| xml::well_formed(entry).is_ok()).collect())
     }
 
     /// The list comes second in the document, also when it is empty: clients look for it there.

@@ -62,7 +62,7 @@ fn read(document: &Bytes) -> Result<Vec<SnapshotMeeting>, String> {
     let entries = match entries(document) {
         Ok(entries) => entries?,
         Err(error) => {
-            let pieces = xml::pieces(document).filter(|pieces| pieces.is_whole);
+            let pieces = xml::pieces(document, "meetings").filter(|pieces| pieces.is_whole);
             pieces.ok_or_else(|| error.to_string())?.entries
         }
     };

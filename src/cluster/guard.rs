@@ -47,8 +47,9 @@ impl Nodes for Guard {
                 return ready(Err(Fault::Node { backend: backend.id, failure })).boxed();
             }
         };
-        // A join may be answered by a redirect; anything else is a document, and counts as what that says.
-        let (is_document, id) = (request.kind != CallKind::Join, backend.id);
+        // A join may be answered by a redirect, and what can be read of a list is its reader's to say. Any other answer is a document.
+        let is_document = !matches!(request.kind, CallKind::Join | CallKind::GetMeetings | CallKind::GetSessions);
+        let id = backend.id;
         let mut line = self.lines.take(id);
         let reply = self.nodes.send(request);
         let (cluster, pause) = (self.cluster.clone(), self.patience.first_byte);

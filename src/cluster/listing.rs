@@ -257,7 +257,7 @@ pub(super) async fn read(document: Bytes, asked_at: SystemTime) -> Result<Listin
 
 /// The readable entries of a list that has no end.
 fn without_end(document: &Bytes) -> Bytes {
-    let entries = xml::pieces(document).map(|pieces| pieces.entries).unwrap_or_default();
+    let entries = xml::pieces(document, "meetings").map(|pieces| pieces.entries).unwrap_or_default();
     let readable = entries.iter().filter(|entry| xml::well_formed(entry).is_ok()).map(|entry| &entry[..]);
     std::iter::once(HEAD).chain(readable).collect::<Vec<_>>().concat().into()
 }

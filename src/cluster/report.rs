@@ -80,7 +80,7 @@ impl Report {
     }
 
     fn read_pieces(document: &Bytes, asked_at: SystemTime, error: &XmlError) -> Option<Self> {
-        let xml::Pieces { entries, is_whole } = xml::pieces(document)?;
+        let xml::Pieces { entries, is_whole } = xml::pieces(document, "meetings")?;
         let read: Vec<_> = entries.iter().map(Reported::read).collect();
         let is_complete = is_whole && read.iter().all(Option::is_some);
         let meetings: HashMap<_, _> = read.into_iter().flatten().map(|(id, one)| (id, Arc::new(one))).collect();

@@ -7,10 +7,7 @@ use memchr::memmem;
 
 use super::legible;
 
-const LIST: &[u8] = b"<meetings>";
-const LIST_END: &[u8] = b"</meetings>";
-
-/// A list of meetings, cut by its tags alone.
+/// A list, cut by its tags alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pieces {
     /// The texts that begin like an entry. Each may be unreadable, and the last one may be incomplete.
@@ -19,15 +16,16 @@ pub struct Pieces {
     pub is_whole: bool,
 }
 
-/// Cuts a successful list of meetings into its entries. BBB escapes every value, so that no value looks like a tag of the list. The
-/// slices share the document's memory. `None`: it is no such list.
-pub fn pieces(xml: &Bytes) -> Option<Pieces> {
-    let begin = memmem::find(xml, LIST)?;
+/// Cuts a successful list of that name, such as `meetings`, into its entries. BBB escapes every value, so that no value looks like a tag
+/// of the list. The slices share the document's memory. `None`: it is no such list.
+pub fn pieces(xml: &Bytes, list: &str) -> Option<Pieces> {
+    let (tag, end_tag) = (format!("<{list}>"), format!("</{list}>"));
+    let begin = memmem::find(xml, tag.as_bytes())?;
     let [returncode] = legible(&xml[..begin], ["returncode"]);
     returncode.filter(|code| code.trim() == "SUCCESS")?;
-    let rest = xml.slice(begin + LIST.len()..);
-    let end = memmem::rfind(&rest, LIST_END);
-    let is_whole = end.is_some_and(|end| rest[end + LIST_END.len()..].trim_ascii() == b"</response>");
+    let rest = xml.slice(begin + tag.len()..);
+    let end = memmem::rfind(&rest, end_tag.as_bytes());
+    let is_whole = end.is_some_and(|end| rest[end + end_tag.len()..].trim_ascii() == b"</response>");
     Some(Pieces { entries: cut(&rest.slice(..end.unwrap_or(rest.len())), "meeting"), is_whole })
 }
 
@@ -54,7 +52,7 @@ mod tests {
     const SPOILED: &str = "<meeting>\n<meetingID>b</meetingID>\n<x y>1</x y>\n</meeting>";
 
     fn of(xml: &str) -> Option<Pieces> {
-        pieces(&Bytes::copy_from_slice(xml.as_bytes()))
+        pieces(&Bytes::copy_from_slice(xml.as_bytes()), "meetings")
     }
 
     #[test]
