@@ -18,6 +18,7 @@ mod meetings;
 mod metrics;
 mod operators;
 mod problem;
+mod remembered;
 mod reply;
 mod shape;
 mod state;
@@ -36,6 +37,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use hyper::body::Incoming;
+use time::OffsetDateTime;
 use tokio::time::timeout;
 use tower::ServiceExt;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -113,6 +115,7 @@ struct Inner {
     counted: Option<Counts>,
     operator_fields: Vec<OperatorField>,
     agent_tags: Vec<String>,
+    started_at: OffsetDateTime,
 }
 
 /// The REST API, ready to be asked.
@@ -157,6 +160,7 @@ impl Api {
             counted,
             operator_fields,
             agent_tags,
+            started_at: OffsetDateTime::now_utc(),
         };
         let admin = Admin(Arc::new(inner));
         let (router, _) = routes().split_for_parts();
@@ -200,7 +204,7 @@ impl Api {
                 error!(%error, "A request of the REST API panicked; this is a defect of b3scale");
                 Problem::Internal.into_response()
             }
-            Err(_) => Problem::Unavailable.into_response(),
+            Err(_) => Problem::Unavailable("it took too long".to_owned()).into_response(),
         };
         metrics::count(&method, began, &answer);
         answer

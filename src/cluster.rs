@@ -39,7 +39,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::offload;
-use crate::store::{NewServer, Store, StoreError};
+use crate::store::{NewServer, Store, StoreError, Trouble};
 use crate::upstream::Patience;
 use arrivals::Arrivals;
 use guard::{Guard, Lines};
@@ -183,12 +183,18 @@ impl Cluster {
         self.0.pulse.borrow().absence(Instant::now())
     }
 
+    /// Why a database that answers cannot work, as far as that is known.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.0.pulse.borrow().trouble()
+    }
+
     /// Why what is in memory is not to be trusted any more, if there is a reason.
     pub fn distrust(&self) -> Option<String> {
         self.0.pulse.borrow().distrust(Instant::now())
     }
 
-    fn introduction(&self) -> NewServer {
+    /// This server, as it introduces itself to the others.
+    pub fn introduction(&self) -> NewServer {
         self.0.introduction.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -207,7 +213,7 @@ impl Cluster {
     /// Notes whether the database was there for what it was asked.
     fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         let is_news = self.0.pulse.send_if_modified(|pulse| pulse.note(&outcome, Instant::now()));
-        if let (true, Err(error @ StoreError::Troubled { .. })) = (is_news, &outcome) {
+        if let (true, Err(error)) = (is_news && self.0.pulse.borrow().absence(Instant::now()).is_some(), &outcome) {
             tracing::error!(%error, "The database is in trouble: no meeting can be created");
         }
         outcome

@@ -34,6 +34,7 @@ pub use problem::Problem;
 pub use state::{
     Change, ChangeKind, HistoryRow, ImportedMeeting, StateBackend, StateChanges, StateDocument, StateFrontend, VERSION,
 };
+pub(crate) use status::without_database;
 pub use status::{Migration, SchemaStatus, Status};
 
 /// Reads a list or a map for which other programs may write `null`.

@@ -11,12 +11,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::admin::{AdminParts, Api};
-use crate::cluster::{Cluster, Lack};
+use crate::cluster::Cluster;
 use crate::config::{Config, Migrate};
 use crate::descriptors;
 use crate::manager;
 use crate::pipeline::{self, Pipeline, ReloadError};
 use crate::proxies::Proxies;
+use crate::rest::without_database;
 use crate::server::{Check, Readiness, Router, Server, ServerParts, ServerSettings};
 use crate::store::private::{self, PrivateError, PrivatePostgres};
 use crate::store::{Store, StoreError};
@@ -323,10 +324,9 @@ struct Trusted(Cluster);
 impl Readiness for Trusted {
     fn checks(&self) -> Vec<Check> {
         // Without a pipeline and a view there is no server that could be asked.
-        let database = match self.0.absence() {
-            Some(Lack { problem, tolerable }) => Check { name: "database", problem: Some(problem), tolerable },
-            None => Check::new("database", None),
-        };
-        vec![database, Check::new("view", self.0.distrust())]
+        let absence = self.0.absence();
+        let tolerable = absence.as_ref().is_some_and(|lack| lack.tolerable);
+        let problem = absence.map(|lack| without_database(&lack.problem));
+        vec![Check { name: "database", problem, tolerable }, Check::new("view", self.0.distrust())]
     }
 }

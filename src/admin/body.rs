@@ -79,7 +79,7 @@ impl<T: Bounded> FromRequest<Admin> for Document<T> {
 
     async fn from_request(request: Request, admin: &Admin) -> Result<Self, Problem> {
         let (body, mut room) = json(request, admin, T::LARGEST).await?;
-        room.grow(body.len() * T::SWELLS).map_err(|Full| Problem::Unavailable)?;
+        room.grow(body.len() * T::SWELLS).map_err(full)?;
         let read = DOCUMENTS.work(body.len(), move || serde_json::from_slice(&body)).await;
         let read = read.map_err(|error| Problem::Body(format!("the document cannot be read: {error}")))?;
         Ok(Self(read, room))
@@ -96,10 +96,14 @@ async fn json(request: Request, admin: &Admin, largest: usize) -> Result<(Bytes,
         if buffer.len() + piece.len() > largest {
             return Err(Problem::TooLarge);
         }
-        buffer.push(&piece, largest).map_err(|Full| Problem::Unavailable)?;
+        buffer.push(&piece, largest).map_err(full)?;
     }
     let (body, room) = buffer.finish();
     if body.is_empty() || is_json { Ok((body, room)) } else { Err(Problem::MediaType) }
+}
+
+fn full(Full: Full) -> Problem {
+    Problem::Unavailable("no memory is free for bodies of requests".to_owned())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

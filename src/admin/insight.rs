@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use axum::extract::{RawQuery, State};
 use b3scale_middleware::bbb::Params;
-use b3scale_middleware::cluster::{BackendId, FrontendId};
+use b3scale_middleware::cluster::{self, BackendId, FrontendId};
 use b3scale_middleware::facts::{self, Placement, Standing};
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
 use serde::Deserialize;
@@ -17,69 +17,117 @@ use super::reply::Reply;
 use crate::rest::{
     Backend, BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, Verdict,
 };
-use crate::store::{BackendFilter, FrontendFilter};
+use crate::server::Check;
+use crate::store::{BackendFilter, FrontendFilter, StoreError, Trouble};
 
-/// Show every server, backend and frontend, and why a backend takes no new meetings.
+/// Why a backend takes no new meetings that would take them.
+const NO_DATABASE: &str = "no meeting can be created: the database cannot be used";
+
+/// Show every server, backend and frontend, and why a backend takes no new meetings. While the database does not answer, it is
+/// what this server remembers.
 #[utoipa::path(get, path = "/api/v1/cluster", tag = "cluster",
     responses((status = OK, description = "The cluster, as the server that answers sees it", body = ClusterReport)))]
 pub(super) async fn cluster(State(admin): State<Admin>, _: Caller<Admins>) -> Result<Reply<ClusterReport>, Problem> {
-    let servers = admin.store.load_servers().await?;
-    let checks = admin.readiness.checks().into_iter();
-    let problems: Vec<String> =
-        checks.filter_map(|check| Some(format!("{}: {}", check.name, check.problem?))).collect();
-    let mine = admin.cluster.server_id();
-    let servers = servers.into_iter().map(|row| Server {
-        id: row.server.id,
-        address: row.server.address,
-        version: row.server.version,
-        pipeline_hash: row.server.pipeline_hash,
-        started_at: row.started_at.into(),
-        beat_age: row.age.as_secs_f64(),
-        alive: row.alive,
-        answering: row.server.id == mine,
-        problems: if row.server.id == mine { problems.clone() } else { Vec::new() },
-    });
-    let entries = admin.store.backend_entries(&BackendFilter::default()).await?;
-    let backends = entries.into_iter().map(|entry| admin.reported(entry)).collect();
-    let frontends = admin.store.frontend_entries(&FrontendFilter::default()).await?;
-    let frontends = frontends.into_iter().map(|frontend| {
-        let meetings = admin.cluster.of_frontend(FrontendId(frontend.id));
-        FrontendReport {
-            id: frontend.id,
-            key: frontend.bbb.key,
-            active: frontend.active,
-            meetings: u32::try_from(meetings.len()).unwrap_or(u32::MAX),
-            attendees: meetings.iter().map(|meeting| admin.cluster.attendees(meeting)).fold(0, u32::saturating_add),
-        }
-    });
-    Ok(Reply(ClusterReport { servers: servers.collect(), backends, frontends: frontends.collect() }))
+    match admin.stored_cluster().await {
+        Err(error) if error.is_away() => Ok(Reply(admin.remembered_cluster(error.obstacle()))),
+        report => Ok(Reply(report?)),
+    }
 }
 
 impl Admin {
+    async fn stored_cluster(&self) -> Result<ClusterReport, StoreError> {
+        let (mine, problems) = (self.cluster.server_id(), self.problems());
+        let servers = self.store.load_servers().await?.into_iter().map(|row| Server {
+            id: row.server.id,
+            address: row.server.address,
+            version: row.server.version,
+            pipeline_hash: row.server.pipeline_hash,
+            started_at: row.started_at.into(),
+            beat_age: row.age.as_secs_f64(),
+            alive: row.alive,
+            answering: row.server.id == mine,
+            problems: if row.server.id == mine { problems.clone() } else { Vec::new() },
+        });
+        let entries = self.store.backend_entries(&BackendFilter::default()).await?;
+        let frontends = self.store.frontend_entries(&FrontendFilter::default()).await?.into_iter();
+        let frontends = frontends.map(|entry| self.crowd(FrontendId(entry.id), entry.bbb.key, entry.active));
+        let backends = entries.into_iter().map(|entry| self.reported(entry)).collect();
+        let database = self.cluster.trouble().map(Trouble::obstacle);
+        Ok(ClusterReport { database, servers: servers.collect(), backends, frontends: frontends.collect() }.honest())
+    }
+
+    /// What this server lacks to be ready.
+    pub(super) fn problems(&self) -> Vec<String> {
+        self.readiness.checks().iter().filter_map(Check::told).collect()
+    }
+
     fn reported(&self, entry: Backend) -> BackendReport {
-        let now = Instant::now();
-        let known = self.cluster.backend(BackendId(entry.id));
-        let agent = known.as_ref().and_then(|backend| backend.vitals.agent());
-        let reason = match &known {
-            Some(backend) => backend.takes_meetings().err().map(|refusal| refusal.reason),
-            None => Some("this server does not know it yet".to_owned()),
-        };
-        BackendReport {
+        let known = self.cluster.backend(BackendId(entry.id)).map(|backend| self.seen(&backend));
+        let stored = BackendReport {
             id: entry.id,
             host: entry.bbb.host,
             admin_state: entry.admin_state,
             node_state: entry.node_state,
-            reason,
-            remarks: self.cluster.remarks(BackendId(entry.id)),
-            heartbeat_age: agent.map(|agent| now.saturating_duration_since(agent.heartbeat).as_secs_f64()),
-            cpu: agent.map(|agent| agent.cpu),
-            memory: agent.map(|agent| agent.memory),
-            load: known.as_ref().map_or(0.0, |backend| backend.load(&backend.vitals.load_model(), now)),
+            reason: Some("this server does not know it yet".to_owned()),
+            remarks: Vec::new(),
+            heartbeat_age: None,
+            cpu: None,
+            memory: None,
+            load: 0.0,
             meetings: entry.meetings_count,
             attendees: entry.attendees_count,
             latency: entry.latency,
             tags: entry.settings.tags,
+        };
+        let Some(seen) = known else { return stored };
+        let BackendReport { reason, remarks, heartbeat_age, cpu, memory, load, .. } = seen;
+        BackendReport { reason, remarks, heartbeat_age, cpu, memory, load, ..stored }
+    }
+
+    /// A backend as memory has it.
+    pub(super) fn seen(&self, backend: &cluster::Backend) -> BackendReport {
+        let (now, vitals) = (Instant::now(), &backend.vitals);
+        let agent = vitals.agent();
+        BackendReport {
+            id: backend.id.0,
+            host: backend.url.clone(),
+            admin_state: backend.admin_state.into(),
+            node_state: vitals.health().state.into(),
+            reason: backend.takes_meetings().err().map(|refusal| refusal.reason),
+            remarks: self.cluster.remarks(backend.id),
+            heartbeat_age: agent.map(|agent| now.saturating_duration_since(agent.heartbeat).as_secs_f64()),
+            cpu: agent.map(|agent| agent.cpu),
+            memory: agent.map(|agent| agent.memory),
+            load: backend.load(&vitals.load_model(), now),
+            meetings: vitals.meetings(),
+            attendees: vitals.attendees(),
+            latency: vitals.latency().map_or(0, |latency| i64::try_from(latency.as_nanos()).unwrap_or(i64::MAX)),
+            tags: backend.tags.iter().map(ToString::to_string).collect(),
         }
+    }
+
+    /// A frontend, its meetings and the people in them.
+    pub(super) fn crowd(&self, id: FrontendId, key: String, active: bool) -> FrontendReport {
+        let meetings = self.cluster.of_frontend(id);
+        FrontendReport {
+            id: id.0,
+            key,
+            active,
+            meetings: u32::try_from(meetings.len()).unwrap_or(u32::MAX),
+            attendees: meetings.iter().map(|meeting| self.cluster.attendees(meeting)).fold(0, u32::saturating_add),
+        }
+    }
+}
+
+impl ClusterReport {
+    /// While the database cannot be used, no backend takes new meetings.
+    pub(super) fn honest(mut self) -> Self {
+        if self.database.is_some() {
+            for backend in &mut self.backends {
+                backend.reason.get_or_insert_with(|| NO_DATABASE.to_owned());
+            }
+        }
+        self
     }
 }
 
@@ -106,10 +154,16 @@ pub(super) async fn explain(
     let explained = admin.pipeline.explain(&frontend, &params).await;
     let Placement(verdicts) = explained.map_err(|fault| Problem::Conflict(format!("such a create fails: {fault}")))?;
     let mut candidates: Vec<Candidate> = verdicts.into_iter().map(|verdict| admin.candidate(verdict)).collect();
+    let database = admin.cluster.rehearse_create().await.err().map(|error| error.obstacle());
+    if database.is_some() {
+        for chosen in candidates.iter_mut().filter(|candidate| candidate.verdict == Verdict::Chosen) {
+            (chosen.verdict, chosen.reason) = (Verdict::Refused, NO_DATABASE.to_owned());
+        }
+    }
     candidates.sort_by_key(|candidate| (candidate.verdict, candidate.host.clone()));
     let chosen = candidates.iter().find(|candidate| candidate.verdict == Verdict::Chosen);
     let chosen = chosen.map(|candidate| candidate.host.clone());
-    Ok(Reply(Explanation { frontend: frontend.key.clone(), chosen, candidates }))
+    Ok(Reply(Explanation { database, frontend: frontend.key.clone(), chosen, candidates }))
 }
 
 impl Admin {

@@ -5,6 +5,7 @@ mod info;
 use axum::extract::State;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::MeetingState;
+use b3scale_middleware::ports::Directory as _;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -31,7 +32,7 @@ pub(super) struct Which {
     all: Option<String>,
 }
 
-/// List meetings.
+/// List meetings. While the database does not answer, they are those that this server remembers.
 #[utoipa::path(get, path = "/api/v1/meetings", tag = "meetings", params(Which),
     responses((status = OK, description = "The meetings in the order in which they were placed", body = Vec<Meeting>)))]
 pub(super) async fn list(
@@ -48,7 +49,7 @@ pub(super) async fn list(
         return Err(Problem::BadRequest);
     }
     let filter = MeetingFilter { backend, frontend, ..MeetingFilter::default() };
-    let entries = admin.store.meeting_entries(filter).await?;
+    let entries = admin.entries(filter).await?;
     Ok(Reply(entries.iter().map(|entry| admin.shown(entry)).collect()))
 }
 
@@ -106,7 +107,7 @@ pub(super) async fn remove(
 /// A meeting that whoever asks may see: an agent, those of its own backend.
 async fn find(admin: &Admin, who: &Caller<Nodes>, id: &str) -> Result<MeetingEntry, Problem> {
     let own = admin.own(who).await?;
-    admin.store.meeting_entries(named(id, own)).await?.into_iter().next().ok_or(Problem::NotFound)
+    admin.entries(named(id, own)).await?.into_iter().next().ok_or(Problem::NotFound)
 }
 
 /// The meeting of that name: the id its node knows it by, or `internal:` and the node's own.
@@ -127,16 +128,35 @@ impl Admin {
             return Ok(None);
         }
         let id = id.map(|id| id.trim().parse::<Uuid>()).transpose().map_err(|_| Problem::NotFound)?;
-        let filter = BackendFilter { host: host.map(super::backends::with_slash), ..BackendFilter::default() };
-        let found = self.store.backend_entries(&filter).await?;
+        let host = host.map(super::backends::with_slash);
+        let filter = BackendFilter { host: host.clone(), ..BackendFilter::default() };
+        let found = match self.store.backend_entries(&filter).await {
+            Err(error) if error.is_away() => {
+                let remembered = |host: String| self.remembered_backend(&host).map(|backend| backend.id.0);
+                let named = host.map_or(id, remembered).filter(|named| id.is_none_or(|id| *named == id));
+                return named.map(Some).ok_or(Problem::NotFound);
+            }
+            found => found?,
+        };
         let found = found.into_iter().find(|backend| id.is_none_or(|id| backend.id == id));
         found.map(|backend| Some(backend.id)).ok_or(Problem::NotFound)
     }
 
     async fn frontend_with(&self, key: &str) -> Result<Uuid, Problem> {
         let filter = FrontendFilter { key: Some(key.to_owned()), ..FrontendFilter::default() };
-        let found = self.store.frontend_entries(&filter).await?.into_iter().next();
-        found.map(|frontend| frontend.id).ok_or(Problem::NotFound)
+        let found = match self.store.frontend_entries(&filter).await {
+            Err(error) if error.is_away() => self.cluster.frontend(key).map(|frontend| frontend.id.0),
+            found => found?.into_iter().next().map(|frontend| frontend.id),
+        };
+        found.ok_or(Problem::NotFound)
+    }
+
+    /// Meetings of the database or, while it does not answer, of memory.
+    async fn entries(&self, filter: MeetingFilter<'_>) -> Result<Vec<MeetingEntry>, Problem> {
+        match self.store.meeting_entries(filter).await {
+            Err(error) if error.is_away() => Ok(self.remembered_meetings(filter)),
+            entries => Ok(entries?),
+        }
     }
 
     /// A meeting as the REST API shows it.

@@ -51,8 +51,8 @@ pub(super) enum Problem {
     TooLarge,
     /// It contradicts what is there.
     Conflict(String),
-    /// It could not be done in time, or the database cannot be asked now.
-    Unavailable,
+    /// It cannot be done now: why. The same may be granted later.
+    Unavailable(String),
     /// It is our fault.
     Internal,
 }
@@ -90,7 +90,7 @@ impl Problem {
             Problem::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Problem::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::Conflict(_) => StatusCode::CONFLICT,
-            Problem::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -122,7 +122,7 @@ impl Problem {
             Problem::Conflict(why) => {
                 rest::Problem { error: Some("conflict".to_owned()), message: why, ..rest::Problem::default() }
             }
-            Problem::Unavailable => says("Service Unavailable"),
+            Problem::Unavailable(why) => says(&format!("Service Unavailable: {why}")),
             Problem::Internal => says("Internal Server Error"),
         })
     }
@@ -133,7 +133,7 @@ impl IntoResponse for Problem {
         let (status, bearer) = (self.status(), matches!(self, Problem::NoToken | Problem::BadToken));
         let later = match self {
             Problem::TooManyBadTokens => Some("60"),
-            Problem::Unavailable => Some("5"),
+            Problem::Unavailable(_) => Some("5"),
             _ => None,
         };
         let mut response = json(status, &self.body());
@@ -154,7 +154,7 @@ impl From<StoreError> for Problem {
             StoreError::Taken { rule, .. } => Self::Conflict(taken(rule)),
             error if error.is_away() => {
                 error!(%error, "The REST API cannot ask the database");
-                Self::Unavailable
+                Self::Unavailable(error.obstacle())
             }
             error => {
                 error!(%error, "The REST API failed");

@@ -25,13 +25,16 @@ pub(super) async fn root(admin: State<Admin>, who: Caller<Anyone>) -> Reply<Stat
 #[utoipa::path(get, path = "/api/v1/status", tag = "status",
     responses((status = OK, description = "The server and the token", body = Status)))]
 pub(super) async fn status(State(admin): State<Admin>, who: Caller<Anyone>) -> Reply<Status> {
+    let mut database = admin.store.schema_status().await;
+    // It may answer and take no changes.
+    database.error = database.error.or_else(|| Some(admin.cluster.trouble()?.obstacle()));
     Reply(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         build: BUILD.to_owned(),
         api: "v1".to_owned(),
         account_ref: who.subject().to_owned(),
         is_admin: who.is_admin(),
-        database: admin.store.schema_status().await,
+        database,
     })
 }
 

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::pulse::Pulse;
 use super::{ATTEMPT_LIMIT, Cluster, Doubt, Inner, orphans};
 use crate::store::{Release, StoreError};
 use crate::telemetry::catalog::{CLAIMS_GIVEN_UP, DUTIES};
@@ -84,16 +83,31 @@ impl Cluster {
         self.0.arrivals.forget_old();
     }
 
-    /// A trouble of the database is over once a create would go through.
     async fn see_recovery(&self) {
-        let Inner { store, pulse, .. } = &*self.0;
-        if pulse.borrow().trouble().is_none() {
+        if !self.0.pulse.borrow().is_unwell() {
             return;
         }
-        let rehearsed = self.noted(store.rehearse_create().await);
-        if rehearsed.is_ok() && pulse.send_if_modified(Pulse::recover) {
-            tracing::info!("The database has recovered: meetings can be created");
+        if let Err(error) = self.rehearse_create().await {
+            tracing::debug!(%error, "No meeting can be created yet");
         }
+    }
+
+    /// Tries out whether a meeting could be created now. If so, the database is back, or out of its trouble.
+    ///
+    /// # Errors
+    /// Why none could.
+    pub async fn rehearse_create(&self) -> Result<(), StoreError> {
+        self.noted(self.0.store.rehearse_create().await)?;
+        let mut unwell_since = None;
+        self.0.pulse.send_if_modified(|pulse| {
+            unwell_since = pulse.recover();
+            unwell_since.is_some()
+        });
+        if let Some(since) = unwell_since {
+            let seconds = since.elapsed().as_secs();
+            tracing::info!(seconds, "The database has recovered: meetings can be created");
+        }
+        Ok(())
     }
 
     /// Clears up after what went wrong, and after operators.

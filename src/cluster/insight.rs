@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::{BackendId, Meeting};
+use b3scale_middleware::cluster::{BackendId, Frontend, Meeting};
 use b3scale_middleware::ports::Meetings as _;
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -21,6 +21,16 @@ impl Cluster {
     /// This server, as it introduces itself to the others. Made anew with each start.
     pub fn server_id(&self) -> Uuid {
         self.0.id
+    }
+
+    /// All frontends that memory has, active or not.
+    pub fn frontends(&self) -> Vec<Arc<Frontend>> {
+        self.0.view.roster().frontends().cloned().collect()
+    }
+
+    /// All meetings that memory has.
+    pub fn meetings(&self) -> Vec<Arc<Meeting>> {
+        self.0.view.meetings_where(|_| true)
     }
 
     /// What a meeting's node last said of it: a `meeting` element. `None`: nothing yet.

@@ -117,7 +117,7 @@ impl Meetings for Cluster {
             // A claim that just fits in would be made for nothing: what its node makes could not be noted.
             let trouble = self.0.pulse.borrow().trouble().filter(|trouble| !trouble.is_total());
             if let Some(trouble) = trouble {
-                return Err(Fault::StoreAway(format!("PostgreSQL cannot work: {trouble}")));
+                return Err(Fault::StoreAway(trouble.obstacle()));
             }
             let NewClaim { scope, frontend, backend, size } = claim;
             let new = NewMeeting { id: &scope.scoped, meeting_id: &scope.meeting_id, frontend, backend, size };

@@ -13,6 +13,8 @@ pub(super) struct Pulse {
     away_since: Option<Instant>,
     /// It answers, and no meeting can be created.
     trouble: Option<Trouble>,
+    /// It went away or got into trouble then, and no create has been rehearsed since.
+    unwell_since: Option<Instant>,
     /// Everything that had been announced by then is in memory.
     proved: Option<Instant>,
 }
@@ -20,7 +22,7 @@ pub(super) struct Pulse {
 /// Something that a server should have and lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lack {
-    /// In words.
+    /// Why, in words.
     pub problem: String,
     /// Whether memory makes up for it: what is known goes on, and nothing new can be created.
     pub tolerable: bool,
@@ -44,12 +46,21 @@ impl Pulse {
             // That something else works does not end a trouble.
             Ok(_) | Err(_) => self.away_since = None,
         }
+        if self.is_away() || self.trouble.is_some() {
+            self.unwell_since.get_or_insert(now);
+        }
         before != (self.is_away(), self.trouble)
     }
 
-    /// Notes that a create would go through. Returns whether that is news.
-    pub(super) fn recover(&mut self) -> bool {
-        self.trouble.take().is_some()
+    /// Whether it is yet to be shown that meetings can be created again.
+    pub(super) fn is_unwell(&self) -> bool {
+        self.unwell_since.is_some()
+    }
+
+    /// Notes that a create would go through. Returns since when none would, if that is news.
+    pub(super) fn recover(&mut self) -> Option<Instant> {
+        self.trouble = None;
+        self.unwell_since.take()
     }
 
     /// Whether the last statement found no database.
@@ -76,8 +87,8 @@ impl Pulse {
     pub(super) fn absence(&self, now: Instant) -> Option<Lack> {
         let away = self.away_since.map(|since| now.saturating_duration_since(since));
         let problem = match (self.trouble, away) {
-            (Some(trouble), _) => format!("PostgreSQL cannot work: {trouble}"),
-            (None, Some(away)) => format!("the database has been away for {} s", away.as_secs()),
+            (Some(trouble), _) => trouble.obstacle(),
+            (None, Some(away)) => format!("PostgreSQL has been away for {} s", away.as_secs()),
             (None, None) => return None,
         };
         Some(Lack { problem, tolerable: away.is_none_or(|away| away <= TRUST) })
@@ -148,8 +159,20 @@ mod tests {
         assert!(!pulse.note(&Ok(()), start + MINUTE), "a statement that needs no space says nothing");
         let lack = pulse.absence(start + 60 * MINUTE).expect("it is full");
         assert!(lack.tolerable && lack.problem.contains("its disk is full"), "{lack:?}");
-        assert!(pulse.recover());
-        assert_eq!((pulse.absence(start + 60 * MINUTE), pulse.recover()), (None, false));
+        assert_eq!(pulse.recover(), Some(start));
+        assert_eq!((pulse.absence(start + 60 * MINUTE), pulse.recover()), (None, None));
+    }
+
+    #[test]
+    fn a_database_that_was_away_is_back_once_a_create_would_go_through() {
+        let (mut pulse, start) = (Pulse::default(), Instant::now());
+        pulse.note(&Ok(()), start);
+        assert!(!pulse.is_unwell());
+        pulse.note(&away(), start + MINUTE);
+        pulse.note(&Ok(()), start + 2 * MINUTE);
+        assert!(!pulse.is_away() && pulse.is_unwell(), "it may be a standby by now");
+        assert_eq!((pulse.recover(), pulse.recover()), (Some(start + MINUTE), None));
+        assert!(!pulse.is_unwell());
     }
 
     #[test]

@@ -71,8 +71,8 @@ impl Roster {
         self.frontends.values().find(|frontend| frontend.id == id)
     }
 
-    pub(super) fn frontends(&self) -> impl Iterator<Item = &Frontend> {
-        self.frontends.values().map(|frontend| &**frontend)
+    pub(super) fn frontends(&self) -> impl Iterator<Item = &Arc<Frontend>> {
+        self.frontends.values()
     }
 
     pub(super) fn backend(&self, id: BackendId) -> Option<&Arc<Backend>> {

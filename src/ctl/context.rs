@@ -9,7 +9,7 @@ use super::tokens::{self, TokenFile};
 use super::{B3scalectl, CtlError};
 use crate::client::{Api, ApiSettings, blanked};
 use crate::config::Environment;
-use crate::rest::Status;
+use crate::rest::{Status, without_database};
 
 /// The server that is asked when none is named.
 const DEFAULT_API: &str = "http://127.0.0.1:42353";
@@ -49,12 +49,27 @@ impl Context {
         Self { console, url, environment, ca_file }
     }
 
-    /// The server, once it has said that the token is an administrator's.
+    /// The server, once it has said that the token is an administrator's. Without its database it shows what it remembers, which
+    /// is said first.
     pub(super) async fn api(&self) -> Result<Api, CtlError> {
-        self.connect().await.map(|(api, _)| api)
+        let (api, status) = self.connect().await?;
+        if let Some(why) = status.database.error {
+            self.console.warn(without_database(&why))?;
+        }
+        Ok(api)
     }
 
-    /// The same, with what the server said.
+    /// The same for a command that changes something. Without a database that takes changes it ends here, before it asks for
+    /// consent or says what it would do.
+    pub(super) async fn api_for_changes(&self) -> Result<Api, CtlError> {
+        let (api, status) = self.connect().await?;
+        match status.database.error {
+            Some(why) => Err(CtlError::NoDatabase { url: self.url.clone(), why }),
+            None => Ok(api),
+        }
+    }
+
+    /// The server, with what it said of itself, for a command that tells of its database.
     pub(super) async fn connect(&self) -> Result<(Api, Status), CtlError> {
         let api = self.api_as(self.token().await?)?;
         let status = api.status().await?;

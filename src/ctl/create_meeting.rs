@@ -34,7 +34,7 @@ pub(super) struct CreateMeeting {
 
 impl CreateMeeting {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
-        let api = context.api().await?;
+        let api = context.api_for_changes().await?;
         let mut caller =
             Caller { frontend: find_frontend(&api, &self.frontend).await?, api, algorithm: Algorithm::Sha512 };
         let id = Uuid::new_v4().to_string();

@@ -54,7 +54,7 @@ impl Delete {
 
 impl DeleteBackend {
     async fn run(self, context: &Context, dry: bool) -> Result<Exit, CtlError> {
-        let (api, console) = (context.api().await?, &context.console);
+        let (api, console) = (context.api_for_changes().await?, &context.console);
         let backend = find_backend(&api, &self.host).await?;
         let host = &backend.bbb.host;
         let is_well = matches!(backend.node_state, NodeState::Ready | NodeState::Degraded | NodeState::Init);
@@ -76,7 +76,7 @@ impl DeleteBackend {
 
 impl DeleteFrontend {
     async fn run(self, context: &Context, dry: bool) -> Result<Exit, CtlError> {
-        let (api, console) = (context.api().await?, &context.console);
+        let (api, console) = (context.api_for_changes().await?, &context.console);
         let frontend = find_frontend(&api, &self.key).await?;
         if dry {
             return console.skipping(format_args!("delete frontend {}", frontend.id));

@@ -68,7 +68,7 @@ impl End {
 }
 
 async fn end_meetings(context: &Context, host: &str) -> Result<Exit, CtlError> {
-    let api = context.api().await?;
+    let api = context.api_for_changes().await?;
     let backend = find_backend(&api, host).await?;
     let question = format_args!("On {} all meetings are ended", backend.bbb.host);
     context.console.confirm_end(question, backend.meetings_count, backend.attendees_count)?;
@@ -77,7 +77,7 @@ async fn end_meetings(context: &Context, host: &str) -> Result<Exit, CtlError> {
 
 impl EndMeeting {
     async fn run(self, context: &Context) -> Result<Exit, CtlError> {
-        let api = context.api().await?;
+        let api = context.api_for_changes().await?;
         let meeting = find_meeting(&api, &self.id, self.frontend.as_deref()).await?;
         let name = &meeting.meeting.meeting_name;
         if let Some(host) = self.copy_on {

@@ -60,6 +60,14 @@ pub enum CtlError {
         /// The server.
         url: String,
     },
+    /// The database takes no changes.
+    #[error("{url}: nothing can be changed now: {why}")]
+    NoDatabase {
+        /// The server.
+        url: String,
+        /// Why.
+        why: String,
+    },
     /// Others were faster than who was asked.
     #[error("{url}: the cluster was changed meanwhile, and nothing was done; start the import again")]
     Overtaken {

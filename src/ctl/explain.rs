@@ -4,6 +4,7 @@ use argh::{ArgsInfo, FromArgs};
 
 use super::console::table;
 use super::context::Context;
+use super::layout::warned;
 use super::param::Param;
 use super::show::missing;
 use super::{CtlError, Exit};
@@ -39,20 +40,21 @@ struct ExplainCreate {
 impl Explain {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
         let What::Create(ExplainCreate { frontend, param }) = self.what;
-        let api = context.api().await?;
+        let (api, _) = context.connect().await?;
         let explanation = match api.explain_create(&frontend, &Param::pairs(&param)).await {
             Err(error) if error.is_not_found() => {
                 return Err(missing(&api, "frontend", &frontend, "b3scalectl show frontends"));
             }
             explanation => explanation?,
         };
+        let warning = warned(explanation.database.as_deref());
         let chosen = explanation.chosen.as_deref().map_or_else(
-            || format!("No backend would take a meeting of {frontend}."),
+            || format!("No backend would take a meeting of {frontend} now."),
             |host| format!("A meeting of {frontend} would go to {host}"),
         );
         let head = ["verdict", "backend", "load", "stage", "reason"];
         let candidates = table(&head, explanation.candidates.iter().map(row));
-        context.console.report(format_args!("{chosen}\n\n{candidates}"), &explanation)
+        context.console.report(format_args!("{warning}{chosen}\n\n{candidates}"), &explanation)
     }
 }
 

@@ -3,6 +3,8 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::rest::without_database;
+
 /// What stands for a secret that nobody asked to see.
 const VEIL: &str = "***";
 
@@ -46,6 +48,11 @@ pub(super) fn people(count: impl Into<i64>) -> String {
         1 => "1 person".to_owned(),
         count => format!("{count} people"),
     }
+}
+
+/// What stands before all that is said while the database cannot be used. Without a reason nothing does.
+pub(super) fn warned(why: Option<&str>) -> String {
+    why.map_or_else(String::new, |why| format!("WARNING: {}\n\n", without_database(why)))
 }
 
 /// A moment, in RFC 3339, to the second.

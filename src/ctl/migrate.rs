@@ -5,7 +5,7 @@ use argh::{ArgsInfo, FromArgs};
 use super::context::Context;
 use super::layout::moment;
 use super::{CtlError, Exit};
-use crate::rest::{Migration, SchemaStatus};
+use crate::rest::{Migration, SchemaStatus, without_database};
 
 /// Look after the database.
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -30,8 +30,12 @@ impl Db {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
         let What::Migrate(Migrate {}) = self.what;
         let (api, status) = context.connect().await?;
-        let pending = status.database.pending_migrations;
         let mut database = status.database;
+        if !database.available {
+            let why = database.error.unwrap_or_default();
+            return Err(CtlError::NoDatabase { url: context.url.clone(), why });
+        }
+        let pending = database.pending_migrations;
         if pending > 0 {
             context.console.progress(format_args!("Applying {pending} pending migrations to the database."))?;
             database = api.migrate().await?;
@@ -43,11 +47,12 @@ impl Db {
 
 /// The database and the last step of its schema.
 pub(super) fn told(database: &SchemaStatus) -> String {
-    let mut lines = vec![format!("Database: {}", database.database)];
+    let mut lines: Vec<String> = Vec::new();
+    lines.extend(database.error.as_ref().map(|why| format!("WARNING: {}\n", without_database(why))));
+    lines.push(format!("Database: {}", database.database));
     lines.extend(database.migration.as_ref().map(|Migration { version, description, applied_at }| {
         format!("Version:  v{version}, '{description}', applied at: {}", moment(*applied_at))
     }));
-    lines.extend(database.error.as_ref().map(|error| format!("Error:    {error}")));
     if database.pending_migrations > 0 {
         let pending = database.pending_migrations;
         lines.push(format!("\nWARNING: {pending} migrations are pending. Apply them with: b3scalectl db migrate"));

@@ -63,7 +63,7 @@ struct FromScalelite {
 impl Import {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
         // Who may not write here need not be read there.
-        let api = context.api().await?;
+        let api = context.api_for_changes().await?;
         let (imported, dry_run) = match self.what {
             What::B3scale(FromB3scale { from, dry_run }) => (import::b3scale::read(&from).await?, dry_run),
             What::Scalelite(command) => (import::scalelite::read(&command.source()?).await?, command.dry_run),

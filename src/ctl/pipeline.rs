@@ -117,7 +117,7 @@ fn role(entry: &Entry) -> &'static str {
 }
 
 async fn reload(context: &Context) -> Result<Exit, CtlError> {
-    let api = context.api().await?;
+    let api = context.api_for_changes().await?;
     let report = api.reload_pipeline().await?;
     context.console.progress(format_args!("The new pipeline has the hash {}.", report.hash))?;
     let servers = followed(context, &api, &report.hash).await?;

@@ -95,7 +95,7 @@ impl SetBackend {
             return Err(CtlError::Usage(format!("`{host}` is no backend: http://… or https://… is wanted")));
         }
         let change = self.change()?;
-        let api = context.api().await?;
+        let api = context.api_for_changes().await?;
         let there = api.find_backend(&host).await?;
         Editor { context, api: &api, dry }.put(&host, there, change).await
     }
@@ -125,7 +125,7 @@ impl SetFrontend {
     async fn run(self, context: &Context, dry: bool) -> Result<Exit, CtlError> {
         let key = self.key.clone();
         let change = self.change()?;
-        let api = context.api().await?;
+        let api = context.api_for_changes().await?;
         context.console.progress(format_args!("getting frontend: {key}"))?;
         let there = api.find_frontend(&key).await?;
         Editor { context, api: &api, dry }.put(&key, there, change).await
@@ -162,7 +162,7 @@ fn settings(opts: Option<&str>) -> Result<Option<Value>, CtlError> {
 impl SetVisibility {
     async fn run(self, context: &Context, dry: bool) -> Result<Exit, CtlError> {
         let Self { id, visibility } = self;
-        let (api, console) = (context.api().await?, &context.console);
+        let (api, console) = (context.api_for_changes().await?, &context.console);
         console.progress(format_args!("Update recording: {id} Visiblity: {visibility}"))?;
         if dry {
             return console.skipping("update recording");

@@ -74,7 +74,7 @@ impl State {
             What::Export(Export { format }) => export(context, format).await,
             What::Import(Import { dry_run, delete, file }) => {
                 let document = document::read(&file)?;
-                let api = context.api().await?;
+                let api = context.api_for_changes().await?;
                 put(context, &api, &document, Wanted { dry_run, delete, ..Wanted::default() }).await
             }
         }

@@ -4,7 +4,7 @@ use argh::{ArgsInfo, FromArgs};
 
 use super::console::table;
 use super::context::Context;
-use super::layout::{age, go_duration};
+use super::layout::{age, go_duration, warned};
 use super::{CtlError, Exit};
 use crate::rest::{BackendReport, Server};
 use crate::table::NOTHING;
@@ -16,12 +16,14 @@ pub(super) struct Status {}
 
 impl Status {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
-        let cluster = context.api().await?.cluster().await?;
+        let (api, _) = context.connect().await?;
+        let cluster = api.cluster().await?;
         let head = ["server", "state", "heard of", "version", "pipeline", "problems"];
         let servers = table(&head, cluster.servers.iter().map(server));
         let head = ["backend", "wanted", "node", "agent", "latency", "meetings", "people", "remarks"];
         let backends = table(&head, cluster.backends.iter().map(backend));
-        context.console.report(format_args!("{servers}\n\n{backends}"), &cluster)
+        let warning = warned(cluster.database.as_deref());
+        context.console.report(format_args!("{warning}{servers}\n\n{backends}"), &cluster)
     }
 }
 

@@ -66,7 +66,7 @@ impl What {
 }
 
 async fn switch_backend(context: &Context, host: &str, on: bool, dry: bool) -> Result<Exit, CtlError> {
-    let (api, console) = (context.api().await?, &context.console);
+    let (api, console) = (context.api_for_changes().await?, &context.console);
     let backend = find_backend(&api, host).await?;
     let wanted = if on { AdminState::Ready } else { AdminState::Stopped };
     if backend.admin_state == wanted {
@@ -81,7 +81,7 @@ async fn switch_backend(context: &Context, host: &str, on: bool, dry: bool) -> R
 
 /// As with the original, a frontend that is as it should be is no reason for another exit code.
 async fn switch_frontend(context: &Context, key: &str, on: bool, dry: bool) -> Result<Exit, CtlError> {
-    let (api, console) = (context.api().await?, &context.console);
+    let (api, console) = (context.api_for_changes().await?, &context.console);
     let frontend = find_frontend(&api, key).await?;
     let verb = if on { "enable" } else { "disable" };
     if dry {

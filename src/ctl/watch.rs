@@ -9,7 +9,7 @@ use tokio::signal::ctrl_c;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::context::Context;
-use super::layout::{meetings, people};
+use super::layout::{meetings, people, warned};
 use super::{CtlError, Exit};
 use crate::client::{Api, ApiError};
 use crate::rest::{BackendReport, ClusterReport};
@@ -38,7 +38,7 @@ impl Watch {
         let Some(interval) = interval else {
             return Err(CtlError::Usage(format!("--interval {}: a number of seconds is wanted", self.interval)));
         };
-        let api = context.api().await?;
+        let (api, _) = context.connect().await?;
         if self.once {
             let cluster = api.cluster().await?;
             return context.console.report(picture(&cluster), &cluster);
@@ -96,7 +96,7 @@ fn picture(cluster: &ClusterReport) -> String {
         rows.map(|frontend| vec![frontend.key.clone(), frontend.meetings.to_string(), frontend.attendees.to_string()]);
     let frontends: Vec<Vec<String>> = [head].into_iter().chain(rows).collect();
     let frontends = if frontends.len() > 1 { format!("\n{}", lines(&frontends)) } else { String::new() };
-    [summary, lines(&backends), frontends].concat()
+    [warned(cluster.database.as_deref()), summary, lines(&backends), frontends].concat()
 }
 
 /// As much of a picture as fits on a screen.

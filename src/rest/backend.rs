@@ -1,5 +1,6 @@
 //! Backends.
 
+use b3scale_middleware::cluster;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -100,6 +101,28 @@ pub enum AdminState {
     Decommissioned,
     /// It has just been removed.
     Destroyed,
+}
+
+impl From<cluster::NodeState> for NodeState {
+    fn from(state: cluster::NodeState) -> Self {
+        match state {
+            cluster::NodeState::Init => Self::Init,
+            cluster::NodeState::Ready => Self::Ready,
+            cluster::NodeState::Degraded => Self::Degraded,
+            cluster::NodeState::Error => Self::Error,
+        }
+    }
+}
+
+impl From<cluster::AdminState> for AdminState {
+    fn from(state: cluster::AdminState) -> Self {
+        match state {
+            cluster::AdminState::Init => Self::Init,
+            cluster::AdminState::Ready => Self::Ready,
+            cluster::AdminState::Stopped => Self::Stopped,
+            cluster::AdminState::Decommissioned => Self::Decommissioned,
+        }
+    }
 }
 
 /// What is to be changed about a backend. What is left out stays.

@@ -10,6 +10,10 @@ use super::{AdminState, NodeState};
 /// The whole cluster at a glance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ClusterReport {
+    /// Why the database cannot be used, and so no meeting be created. `null`: it can. While it does not answer, the rest is what
+    /// the server that was asked remembers.
+    #[serde(default)]
+    pub database: Option<String>,
     /// The servers, the oldest first.
     pub servers: Vec<Server>,
     /// The backends by their URL.
@@ -94,6 +98,9 @@ pub struct FrontendReport {
 /// Why a meeting would be placed where it would.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
+    /// Why no meeting can be created now, wherever it would go: the database cannot be used. `null`: it can.
+    #[serde(default)]
+    pub database: Option<String>,
     /// The key of the frontend that would create it.
     pub frontend: String,
     /// The URL of the backend that would take it. `null`: none would.

@@ -28,14 +28,19 @@ pub struct SchemaStatus {
     pub available: bool,
     /// Its name.
     pub database: String,
-    /// Whether there is a schema.
+    /// Whether there is a schema, as far as is known.
     pub migrated: bool,
     /// The last migration that was applied.
     pub migration: Option<Migration>,
-    /// How many are missing.
+    /// How many are missing. A database that cannot be asked lacks none, as far as is known.
     pub pending_migrations: u32,
-    /// Why it does not answer.
+    /// Why it does not answer, or takes no changes.
     pub error: Option<String>,
+}
+
+/// What it means for everybody that the database cannot be used.
+pub(crate) fn without_database(why: &str) -> String {
+    format!("the database cannot be used, so no meeting can be created, and known meetings go on: {why}")
 }
 
 /// A step of the schema.

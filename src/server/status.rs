@@ -33,6 +33,11 @@ impl Check {
         Self { name, problem, tolerable: false }
     }
 
+    /// What it is that does not hold, and why.
+    pub(crate) fn told(&self) -> Option<String> {
+        Some(format!("{}: {}", self.name, self.problem.as_ref()?))
+    }
+
     /// Whether calls may come.
     fn passes(&self) -> bool {
         self.problem.is_none() || self.tolerable
@@ -52,6 +57,9 @@ pub trait Readiness: Send + Sync + 'static {
 
 #[derive(Serialize)]
 struct Report {
+    /// All problems, for people, who read from the top.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    problem: String,
     ready: bool,
     checks: Vec<Check>,
 }
@@ -66,7 +74,8 @@ pub(super) fn ready(shared: &Shared) -> Answer {
     let checks = checks(shared);
     let ready = checks.iter().all(Check::passes);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let json = serde_json::to_vec(&Report { ready, checks }).unwrap_or_default();
+    let problem = checks.iter().filter_map(Check::told).collect::<Vec<_>>().join("; ");
+    let json = serde_json::to_vec(&Report { problem, ready, checks }).unwrap_or_default();
     render::answer(status, HeaderValue::from_static("application/json"), json.into())
 }
 

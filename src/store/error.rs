@@ -143,6 +143,23 @@ impl StoreError {
         }
     }
 
+    /// Why the database cannot be used, for all who ask a server: without its place, and without PostgreSQL's own words.
+    pub fn obstacle(&self) -> String {
+        match self {
+            Self::Away { .. } => "PostgreSQL cannot be reached".to_owned(),
+            Self::Slow { .. } => "PostgreSQL does not answer in time".to_owned(),
+            Self::Troubled { trouble, .. } => trouble.obstacle(),
+            Self::GivenUp { .. } => "PostgreSQL is held up by other work".to_owned(),
+            Self::Busy { .. } => self.to_string(),
+            Self::Setting(_)
+            | Self::Refused { .. }
+            | Self::Taken { .. }
+            | Self::Row { .. }
+            | Self::Migration { .. }
+            | Self::Foreign { .. } => "PostgreSQL refuses; the server's log says why".to_owned(),
+        }
+    }
+
     /// Whether PostgreSQL takes no changes, perhaps because another one is the primary by now.
     pub(super) fn is_read_only(&self) -> bool {
         matches!(self, Self::Troubled { trouble: Trouble::ReadOnly, .. })

@@ -69,6 +69,11 @@ impl Trouble {
         }
     }
 
+    /// That it cannot work, why, and what to do about it.
+    pub fn obstacle(self) -> String {
+        format!("PostgreSQL cannot work: {self}")
+    }
+
     /// What an operator can do about it.
     fn remedy(self) -> &'static str {
         match self {

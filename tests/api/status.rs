@@ -23,6 +23,7 @@ async fn a_server_that_is_not_ready_says_why() {
     let ready = rig.get("/health/ready").await;
     assert_eq!((ready.status, ready.header("content-type")), (503, Some("application/json")));
     assert!(ready.body.contains(r#"{"name":"database","problem":"no answer for 10 s"}"#));
+    assert!(ready.body.starts_with(r#"{"problem":"database: no answer for 10 s","ready":false,"#), "{}", ready.body);
     assert_eq!(rig.get("/health/live").await.status, 200);
 }
 

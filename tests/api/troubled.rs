@@ -4,6 +4,7 @@ use b3scale::node::Node;
 use b3scale::store::{Store, StoreError, Trouble};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_support::{Answer, TestCluster, eventually};
+use serde_json::{Value, json};
 
 /// Lets every change of a table fail as on a full disk.
 fn fill(table: &str) -> String {
@@ -46,6 +47,34 @@ async fn only_reads(cluster: &TestCluster) {
     assert!(refused.field("message").contains("Please try again"), "{refused:?}");
 }
 
+/// No answer says that a meeting could be created.
+async fn promises_nothing(cluster: &TestCluster, why: &str) {
+    let operator = cluster.operator();
+    let explained = operator.fetch("/explain/create?frontend=school").await.granted();
+    assert!(explained["database"].as_str().is_some_and(|said| said.contains(why)), "{explained}");
+    assert_eq!(explained["chosen"], Value::Null);
+    let candidates = explained["candidates"].as_array().unwrap();
+    assert!(candidates.len() == 2 && candidates.iter().all(|one| one["verdict"] != "chosen"), "{explained}");
+    let seen = operator.fetch("/cluster").await.granted();
+    assert!(seen["database"].as_str().is_some_and(|said| said.contains(why)), "{seen}");
+    assert!(seen["backends"].as_array().unwrap().iter().all(|one| !one["reason"].is_null()), "{seen}");
+    let database = &operator.fetch("/status").await.granted()["database"];
+    assert_eq!((&database["available"], &database["pending_migrations"]), (&json!(true), &json!(0)));
+    assert!(database["error"].as_str().is_some_and(|said| said.contains(why)), "{database}");
+}
+
+/// A rehearsal finds out what no statement has met yet.
+#[tokio::test]
+async fn a_create_is_explained_by_what_the_database_would_do_now() {
+    let cluster = TestCluster::start().await;
+    cluster.database.execute(&fill("meeting_history")).await;
+    promises_nothing(&cluster, "its disk is full").await;
+    cluster.database.execute(FREE).await;
+    let chosen =
+        async || !cluster.operator().fetch("/explain/create?frontend=school").await.granted()["chosen"].is_null();
+    eventually("a create would go through again", chosen).await;
+}
+
 async fn recovers(cluster: &TestCluster) {
     says(cluster, None).await;
     create(cluster, "after").await.success();
@@ -58,6 +87,7 @@ async fn a_full_disk_is_told_as_such_and_recovered_from() {
     cluster.database.execute(&fill("meetings")).await;
     only_reads(&cluster).await;
     says(&cluster, Some("its disk is full; free space there")).await;
+    promises_nothing(&cluster, "its disk is full; free space there").await;
     assert_eq!(creates(&cluster), 1, "no node was asked");
     cluster.database.execute(FREE).await;
     recovers(&cluster).await;
@@ -99,6 +129,10 @@ async fn a_database_that_is_read_only_is_told_as_such_and_recovered_from() {
     cluster.database.execute(others).await;
     says(&cluster, Some("it is read-only; name the primary")).await;
     only_reads(&cluster).await;
+    promises_nothing(&cluster, "it is read-only; name the primary").await;
+    let refused = cluster.operator().post("/frontends", &json!({"bbb": {"key": "k", "secret": "s"}})).await;
+    let (status, said) = refused.refused();
+    assert!(status == 503 && said.contains("it is read-only; name the primary"), "{said}");
     cluster.database.execute(&set("off")).await;
     recovers(&cluster).await;
 }

@@ -1,6 +1,7 @@
 //! `b3scalectl`.
 
 mod access;
+mod away;
 mod cluster;
 mod completion;
 mod https;

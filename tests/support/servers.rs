@@ -117,6 +117,11 @@ impl Servers {
         self.processes[server % self.count()].running.id()
     }
 
+    /// What a server has logged.
+    pub fn log(&self, server: usize) -> &Log {
+        &self.processes[server].log
+    }
+
     /// A signed GET of the frontend `school`, to one server. They are counted round and round: of three, 4 is 1.
     ///
     /// # Errors

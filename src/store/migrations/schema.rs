@@ -12,27 +12,33 @@ use crate::store::{Store, StoreError};
 const TABLE: &str = "refinery_schema_history";
 
 impl Store {
-    /// How the database and its schema stand. Takes no connection of its own, as the original did.
+    /// How the database and its schema stand. Takes no connection of its own, as the original did. If it does not answer, it is
+    /// taken to be as this server found it, which does not start while a migration is missing.
     pub async fn schema_status(&self) -> SchemaStatus {
         let config = &self.target.config;
         let database = config.get_dbname().or(config.get_user()).unwrap_or_default().to_owned();
         let known = embedded::migrations::runner().get_migrations().len();
+        let all = u32::try_from(known).unwrap_or(u32::MAX);
         let status = SchemaStatus {
             available: true,
             database,
-            migrated: false,
+            migrated: true,
             migration: None,
-            pending_migrations: u32::try_from(known).unwrap_or(u32::MAX),
+            pending_migrations: 0,
             error: None,
         };
         match self.last_migration().await {
             Ok(Some(last)) => {
-                let applied = u32::try_from(last.version).unwrap_or_default();
-                let pending_migrations = status.pending_migrations.saturating_sub(applied);
-                SchemaStatus { migrated: true, migration: Some(last), pending_migrations, ..status }
+                let pending_migrations = all.saturating_sub(u32::try_from(last.version).unwrap_or_default());
+                SchemaStatus { migration: Some(last), pending_migrations, ..status }
             }
-            Ok(None) => status,
-            Err(error) => SchemaStatus { available: !error.is_away(), error: Some(error.to_string()), ..status },
+            Err(error) if error.is_away() => {
+                SchemaStatus { available: false, error: Some(error.to_string()), ..status }
+            }
+            nothing => {
+                let error = nothing.err().map(|error| error.to_string());
+                SchemaStatus { migrated: false, pending_migrations: all, error, ..status }
+            }
         }
     }
 

@@ -33,7 +33,9 @@ async fn a_node_and_a_tenant_come_and_go() {
 
     ctl.done(&format!("disable backend {host}")).await;
     assert!(
-        ctl.done("explain create --frontend office").await.starts_with("No backend would take a meeting of office")
+        ctl.done("explain create --frontend office")
+            .await
+            .starts_with("No backend would take a meeting of office now.")
     );
     ctl.done("end meeting --frontend office lesson-1 --yes").await;
     assert_eq!(ctl.done(&format!("delete backend {host}")).await, "backend marked for decommissioning\n");
