@@ -189,7 +189,8 @@ fn send_chat_message(shared: &Shared, request: &Request) -> Result<Reply, Failur
         return Err(Failure::key("validationError", "User name must be at most 255 characters"));
     }
     shared.change(|state: &mut NodeState| {
-        let meeting = state.find_mut(id).ok_or_else(Failure::not_found)?;
+        let unknown = || Failure::key("meetingNotFound", "Meeting not found or not active");
+        let meeting = state.find_mut(id).filter(|meeting| !meeting.is_ending()).ok_or_else(unknown)?;
         meeting.chat.push(ChatMessage { user_name: user_name.to_owned(), text: text.to_owned() });
         Ok(answers::success("", ""))
     })

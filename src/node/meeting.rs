@@ -1,6 +1,6 @@
 //! A meeting in the memory of a node, with the moments at which it ends by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub(super) struct Meeting {
     pub(super) limits: Limits,
     pub(super) created_at: Instant,
     pub(super) last_left: Option<Instant>,
+    /// The last moderator has left, and none has come since.
+    pub(super) moderator_left: Option<Instant>,
     pub(super) ends_at: Option<Instant>,
 }
 
@@ -56,6 +58,8 @@ pub(super) struct Limits {
     left: Option<Duration>,
     /// It was created.
     duration: Option<Duration>,
+    /// The last moderator has left.
+    unmoderated: Option<Duration>,
 }
 
 /// What makes a meeting a breakout.
@@ -157,6 +161,7 @@ impl Limits {
             unused: minutes("meetingExpireIfNoUserJoinedInMinutes", 5),
             left: minutes("meetingExpireWhenLastUserLeftInMinutes", 1),
             duration: minutes("duration", 0),
+            unmoderated: minutes("endWhenNoModeratorDelayInMinutes", 1).filter(|_| params.flag("endWhenNoModerator")),
         }
     }
 }
@@ -164,6 +169,10 @@ impl Limits {
 impl Meeting {
     pub(super) fn is_running(&self) -> bool {
         self.present().next().is_some()
+    }
+
+    fn is_moderated(&self) -> bool {
+        self.present().any(|attendee| attendee.role == Role::Moderator)
     }
 
     /// Whether its end has been asked for.
@@ -190,10 +199,11 @@ impl Meeting {
         self.attendees.iter().find(|attendee| attendee.session_token == session_token)
     }
 
-    /// Whether one more may come in. Who is known by user id may always come back.
+    /// Whether one more may come in. Sessions of one user id count once, so who is known may always come back.
     pub(super) fn has_room_for(&self, user_id: Option<&str>) -> bool {
-        let known = self.attendees.iter().any(|attendee| Some(attendee.user_id.as_str()) == user_id);
-        self.max_users == 0 || known || (self.attendees.len() as u64) < self.max_users
+        let users: BTreeSet<&str> = self.attendees.iter().map(|attendee| &*attendee.user_id).collect();
+        let is_known = user_id.is_some_and(|user| users.contains(user));
+        self.max_users == 0 || is_known || (users.len() as u64) < self.max_users
     }
 
     /// Makes the attendee with this session present; the first moderator becomes presenter. In the lobby nothing happens.
@@ -207,6 +217,7 @@ impl Meeting {
             attendee.presenter |= !presented && attendee.role == Role::Moderator;
             self.has_user_joined = true;
             self.last_left = None;
+            self.moderator_left = self.moderator_left.filter(|_| !self.is_moderated());
         }
     }
 
@@ -231,14 +242,18 @@ impl Meeting {
             self.limits.unused.filter(|_| !self.has_user_joined).and_then(|wait| self.created_at.checked_add(wait));
         let left = self.limits.left.and_then(|wait| self.last_left?.checked_add(wait));
         let over = self.limits.duration.and_then(|wait| self.created_at.checked_add(wait));
-        [self.ends_at, unused, left, over].into_iter().flatten().min()
+        let unmoderated = self.limits.unmoderated.and_then(|wait| self.moderator_left?.checked_add(wait));
+        [self.ends_at, unused, left, over, unmoderated].into_iter().flatten().min()
     }
 
     fn forget(&mut self, now: Instant, goes: impl Fn(&Attendee) -> bool) {
-        let ran = self.is_running();
+        let (ran, was_moderated) = (self.is_running(), self.is_moderated());
         self.attendees.retain(|attendee| !goes(attendee));
         if ran && !self.is_running() {
             self.last_left = Some(now);
+        }
+        if was_moderated && !self.is_moderated() {
+            self.moderator_left = Some(now);
         }
     }
 }

@@ -77,7 +77,8 @@ fn stripped(value: &str) -> String {
     value.replace(|letter: char| letter.is_ascii_control(), "").trim_matches(' ').to_owned()
 }
 
-fn decoded(text: &str) -> String {
+/// Decodes form-encoded text. What cannot be decoded stays as it is.
+pub(super) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

@@ -31,7 +31,7 @@ pub(super) fn answer(shared: &Shared, request: &Request) -> Result<Reply, Failur
         let breakout = requested_breakout(state, params)?;
         let create_time = state.next_create_time(now);
         let mut meeting = Meeting { voice_bridge: bridge, web_voice, breakout, ..fresh(id, name, create_time, params) };
-        let broken = modules.is_err();
+        let broken = modules.is_err() && !documents::disabled(params);
         documents::give(&mut meeting, modules.unwrap_or_else(|_| Modules::default()));
         let reply = answers::created(&meeting, false);
         state.insert(meeting);
@@ -97,7 +97,7 @@ fn validated_name(params: &Params) -> Result<&str, Failure> {
 }
 
 fn voice_bridge(state: &NodeState, params: &Params) -> String {
-    let draw = || fastrand::u32(10_000..100_000).to_string();
+    let draw = || fastrand::u32(100_000_000..1_000_000_000).to_string();
     let free = || (0..DRAWS).map(|_| draw()).find(|number| !state.voice_taken(number)).unwrap_or_else(draw);
     params.given("voiceBridge").map_or_else(free, str::to_owned)
 }
@@ -157,6 +157,7 @@ fn fresh(id: &str, name: &str, create_time: u64, params: &Params) -> Meeting {
         limits: Limits::of(params),
         created_at: Instant::now(),
         last_left: None,
+        moderator_left: None,
         ends_at: None,
     }
 }

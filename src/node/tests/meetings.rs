@@ -119,7 +119,7 @@ async fn passwords_and_voice_bridge_are_drawn_when_not_given() {
         let password = answer.text(password).expect("drawn");
         assert!(password.len() == 8 && password.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{password}");
     }
-    assert_eq!(answer.text("voiceBridge").map(str::len), Some(5));
+    assert_eq!(answer.text("voiceBridge").map(str::len), Some(9));
 }
 
 #[tokio::test]
@@ -162,6 +162,11 @@ async fn a_broken_body_fails_after_the_meeting_was_created() {
     let node = node().await;
     assert_eq!(post(&node, "create", DEMO, "text/xml", b"<modules>").await.status, 500);
     assert!(node.meeting("abc123").is_some());
+    let again = post(&node, "create", DEMO, "text/xml", b"<modules>").await;
+    assert_eq!(again.text("messageKey"), Some("duplicateWarning"), "a second create's documents are not looked at");
+    let insert = async |id: &str| post(&node, "insertDocument", &format!("meetingID={id}"), "text/xml", b" ").await;
+    assert_eq!(insert("abc123").await.status, 500);
+    assert_eq!(insert("none").await.text("message"), Some("Meeting with id [none] not found."));
 }
 
 #[tokio::test]
@@ -317,8 +322,49 @@ async fn chat_messages_arrive() {
         .is("<response><returncode>SUCCESS</returncode><messageKey></messageKey><message></message></response>");
     let chat = node.meeting("abc123").expect("created").chat;
     assert_eq!((chat[0].user_name.as_str(), chat[0].text.as_str()), ("System", "Hello"));
-    let unknown = get(&node, "sendChatMessage", "meetingID=none&message=Hello").await;
-    unknown.refuses("notFound", "A meeting with that ID does not exist");
+    for (query, message) in [("", "1 and 500"), ("&message=", "1 and 500"), ("&message=x&userName=", "")] {
+        let answer = get(&node, "sendChatMessage", &format!("meetingID=abc123{query}")).await;
+        assert_eq!(answer.text("returncode"), Some(if message.is_empty() { "SUCCESS" } else { "FAILED" }), "{query}");
+        assert!(answer.body.contains(message), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_chat_message_to_no_meeting_that_goes_on_reaches_nobody() {
+    let node = node().await;
+    let send = async || get(&node, "sendChatMessage", "meetingID=abc123&message=Hello").await;
+    send().await.refuses("meetingNotFound", "Meeting not found or not active");
+    get(&node, "create", DEMO).await;
+    get(&node, "end", "meetingID=abc123").await;
+    send().await.refuses("meetingNotFound", "Meeting not found or not active");
+    assert!(node.meeting("abc123").expect("it ends").chat.is_empty());
+}
+
+#[tokio::test]
+async fn a_meeting_without_presentations_looks_at_no_documents() {
+    let node = node().await;
+    let slides = b"<modules><module name='presentation'><document url='https://f.example/a.pdf'/></module></modules>";
+    let by_url = "preUploadedPresentation=https%3A%2F%2Ff.example%2Fb.pdf&preUploadedPresentationOverrideDefault=false";
+    for (id, body) in [("m1", slides.as_slice()), ("m2", b"<modules>"), ("m3", b"")] {
+        let query = format!("name=Demo&meetingID={id}&disabledFeatures=chat,+presentation&{by_url}");
+        let created = post(&node, "create", &query, "application/xml", body).await;
+        assert_eq!((created.status, created.text("returncode")), (200, Some("SUCCESS")), "{id}");
+        let inserted = post(&node, "insertDocument", &format!("meetingID={id}"), "text/xml", body).await;
+        assert_eq!(inserted.text("message"), Some("Presentation feature is disabled, ignoring."), "{id}");
+        assert_eq!(node.meeting(id).expect("created").documents, [], "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_is_called_as_where_it_comes_from_unless_it_is_named() {
+    let node = node().await;
+    let urls =
+        "<document url='https://f.example/Erste%20Schritte.pdf?v=1'/><document url='https://f.example/download?id=7'/>";
+    let body = format!("<modules><module name='Presentation'>{urls}</module></modules>");
+    let by_url = "preUploadedPresentation=https%3A%2F%2Ff.example%2Fx%2F%25C3%25BC.odp";
+    post(&node, "create", &format!("{DEMO}&{by_url}"), "application/xml", body.as_bytes()).await;
+    let names: Vec<_> = node.meeting("abc123").expect("created").documents.into_iter().map(|one| one.name).collect();
+    assert_eq!(names, ["Erste Schritte.pdf", "ü.odp"], "a node reads nothing without an extension");
 }
 
 #[tokio::test]

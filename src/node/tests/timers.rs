@@ -44,6 +44,23 @@ async fn a_meeting_lasts_no_longer_than_its_duration() {
 }
 
 #[tokio::test]
+async fn a_meeting_can_end_a_while_after_its_last_moderator_has_left() {
+    let node = node().await;
+    get(&node, "create", &format!("{DEMO}&endWhenNoModerator=true&endWhenNoModeratorDelayInMinutes=3")).await;
+    let control = node.control();
+    let ada = control.join("abc123", "Ada", Role::Moderator).expect("a meeting");
+    control.join("abc123", "Alan", Role::Viewer);
+    control.leave("abc123", &ada);
+    let ada = control.join("abc123", "Ada", Role::Moderator).expect("a meeting");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    assert!(node.meeting("abc123").expect("a moderator is there").running);
+    tokio::time::resume();
+    control.leave("abc123", &ada);
+    assert_eq!(minutes_until_gone(&node).await, 3);
+}
+
+#[tokio::test]
 async fn create_may_set_the_minutes() {
     let node = node().await;
     get(&node, "create", &format!("{DEMO}&meetingExpireIfNoUserJoinedInMinutes=2")).await;
