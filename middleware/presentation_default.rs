@@ -8,6 +8,9 @@
 //! one. A body that is there keeps its root and everything else in it. A call that brings slides, in its body or by
 //! `preUploadedPresentation`, keeps them, unless the frontend's setting says `force`.
 //!
+//! What the slides are called in the meeting is the node's business: the headers of the download, else the URL's path, decoded. A
+//! setting, `filename`, gives them another name. It is needed where neither has one with an extension, such as `/download?id=7`.
+//!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
 //! use b3scale_middleware::cluster::DefaultPresentation;
@@ -16,7 +19,7 @@
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 //! let cluster = Memory::new().frontend_with("school", |settings| {
 //!     let url = "https://files.example/welcome.pdf".to_owned();
-//!     settings.default_presentation = Some(DefaultPresentation { url, force: false });
+//!     settings.default_presentation = Some(DefaultPresentation { url, ..DefaultPresentation::default() });
 //! });
 //! let (seen, _) = cluster.through(PresentationDefault {}, cluster.verified(CallKind::Create, "")).await;
 //! assert!(matches!(seen.expect("it goes on").body, Body::Read(_)));
@@ -103,35 +106,26 @@ fn add_slides(call: &mut Call) -> Result<(), Fault> {
         Body::Read(content) => Some(content.bytes.as_ref()),
         Body::None | Body::Ignored(_) | Body::Unread(_) => None,
     };
-    let [url, ..] = BY_PARAMETER;
+    let [url, name, _] = BY_PARAMETER;
     if slides.force {
         BY_PARAMETER.iter().for_each(|name| call.params.remove(name));
     } else if call.params.first(url).is_some_and(|url| !url.is_empty()) {
         return Ok(());
     }
-    let name = filename(&slides.url);
+    let filename = Some(&*slides.filename).filter(|filename| !filename.is_empty());
     if given.is_none() && call.params.encode().len() > LONGEST_QUERY {
         // The query will be posted, so there is no place for a body.
-        for (parameter, value) in BY_PARAMETER.iter().zip([&slides.url, name]) {
-            call.params.set(parameter, value);
-        }
+        call.params.set(url, &slides.url);
+        call.params.remove(name);
+        filename.into_iter().for_each(|filename| call.params.set(name, filename));
         return Ok(());
     }
-    let merged = xml::with_presentation(given, &slides.url, name, slides.force)
+    let merged = xml::with_presentation(given, &slides.url, filename, slides.force)
         .map_err(|error| Fault::UnreadableBody(error.to_string()))?;
     if let Some(bytes) = merged {
         call.body = Body::Read(Content { media: Media::Xml, bytes });
     }
     Ok(())
-}
-
-/// The last segment of the URL's path, by which the slides are called in the meeting.
-fn filename(url: &str) -> &str {
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    match path.rsplit('/').next() {
-        Some(name) if !name.is_empty() => name,
-        _ => "slides.pdf",
-    }
 }
 
 #[cfg(test)]
@@ -140,76 +134,87 @@ mod tests {
     use crate::cluster::DefaultPresentation;
     use crate::memory::Memory;
 
-    async fn body(force: bool, given: Option<&'static str>) -> String {
-        let cluster = Memory::new().frontend_with("school", |settings| {
-            let url = "https://files.example/a/welcome.pdf?v=1&w=2".to_owned();
-            settings.default_presentation = Some(DefaultPresentation { url, force });
-        });
-        let mut call = cluster.verified(CallKind::Create, "");
+    fn slides(force: bool) -> DefaultPresentation {
+        DefaultPresentation {
+            url: "https://files.example/a/%C3%BC.pdf?v=1&w=2".to_owned(),
+            force,
+            filename: String::new(),
+        }
+    }
+
+    async fn sent(slides: DefaultPresentation, query: &str, given: Option<&'static str>) -> Call {
+        let cluster = Memory::new().frontend_with("school", |settings| settings.default_presentation = Some(slides));
+        let mut call = cluster.verified(CallKind::Create, query);
         if let Some(xml) = given {
             call.body = Body::Read(Content { media: Media::Xml, bytes: xml.into() });
         }
-        let (seen, _) = cluster.through(PresentationDefault {}, call).await;
-        let Body::Read(content) = seen.unwrap().body else { panic!("there is a body") };
-        String::from_utf8(content.bytes.to_vec()).unwrap()
+        cluster.through(PresentationDefault {}, call).await.0.unwrap()
     }
 
-    #[tokio::test]
-    async fn slides_of_a_call_too_long_for_a_body_are_parameters() {
-        let cluster = Memory::new().frontend_with("school", |settings| {
-            let url = "https://files.example/welcome.pdf".to_owned();
-            settings.default_presentation = Some(DefaultPresentation { url, force: false });
-        });
-        let call = cluster.verified(CallKind::Create, &format!("welcome={}", "x".repeat(9000)));
-        let seen = cluster.through(PresentationDefault {}, call).await.0.unwrap();
-        assert!(matches!(seen.body, Body::None));
-        assert_eq!(seen.params.first("preUploadedPresentationName"), Some("welcome.pdf"));
+    async fn body(slides: DefaultPresentation, given: Option<&'static str>) -> String {
+        let Body::Read(content) = sent(slides, "", given).await.body else { panic!("there is a body") };
+        String::from_utf8(content.bytes.to_vec()).unwrap()
     }
 
     const SLIDES: &str =
         r#"<modules><module name="presentation"><document url="u" filename="own.pdf"/></module></modules>"#;
     const CLIENT: &str = r#"<modules><module name="clientSettingsOverride">{}</module></modules>"#;
+    const DOCUMENT: &str = r#"<document url="https://files.example/a/%C3%BC.pdf?v=1&amp;w=2"/>"#;
 
     #[tokio::test]
-    async fn a_call_without_a_body_gets_the_slides() {
-        let body = body(false, None).await;
-        assert!(body.contains("welcome.pdf?v=1&amp;w=2"));
-        assert!(body.contains(r#"filename="welcome.pdf""#));
+    async fn a_call_without_a_body_gets_the_slides_and_the_node_names_them() {
+        let expected = format!(r#"<modules><module name="presentation">{DOCUMENT}</module></modules>"#);
+        assert_eq!(body(slides(false), None).await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_setting_names_the_slides() {
+        let named = || DefaultPresentation { filename: "Über uns.pdf".to_owned(), ..slides(false) };
+        assert!(body(named(), None).await.contains(r#" filename="Über uns.pdf"/>"#));
+        let long = format!("welcome={}", "x".repeat(9000));
+        let call = sent(named(), &long, None).await;
+        assert_eq!(call.params.first("preUploadedPresentationName"), Some("Über uns.pdf"));
+    }
+
+    #[tokio::test]
+    async fn slides_of_a_call_too_long_for_a_body_are_parameters() {
+        let long = format!("welcome={}&preUploadedPresentationName=own.pdf", "x".repeat(9000));
+        let call = sent(slides(false), &long, None).await;
+        assert!(matches!(call.body, Body::None));
+        assert_eq!(call.params.first("preUploadedPresentation"), Some(&*slides(false).url));
+        assert_eq!(call.params.first("preUploadedPresentationName"), None, "a name without slides names no others");
     }
 
     #[tokio::test]
     async fn a_call_keeps_slides_of_its_own() {
-        assert_eq!(body(false, Some(SLIDES)).await, SLIDES);
+        assert_eq!(body(slides(false), Some(SLIDES)).await, SLIDES);
     }
 
     #[tokio::test]
     async fn force_replaces_them() {
-        let body = body(true, Some(SLIDES)).await;
-        assert!(body.contains("welcome.pdf") && !body.contains("own.pdf"));
-    }
-
-    async fn by_parameter(force: bool) -> Call {
-        let cluster = Memory::new().frontend_with("school", |settings| {
-            let url = "https://files.example/welcome.pdf".to_owned();
-            settings.default_presentation = Some(DefaultPresentation { url, force });
-        });
-        let query = "preUploadedPresentation=https://x.example/own.pdf&preUploadedPresentationName=own.pdf&name=x";
-        cluster.through(PresentationDefault {}, cluster.verified(CallKind::Create, query)).await.0.unwrap()
+        let body = body(slides(true), Some(SLIDES)).await;
+        assert!(body.contains(DOCUMENT) && !body.contains("own.pdf"));
     }
 
     #[tokio::test]
     async fn slides_that_come_as_a_parameter_are_slides_of_the_calls_own() {
-        let kept = by_parameter(false).await;
-        assert!(matches!(kept.body, Body::None) && kept.params.first("preUploadedPresentationName") == Some("own.pdf"));
-        let forced = by_parameter(true).await;
-        assert!(matches!(forced.body, Body::Read(_)));
-        assert_eq!(forced.params.encode(), "name=x");
+        let query = "preUploadedPresentation=https://x.example/own.pdf&preUploadedPresentationName=own.pdf&name=x";
+        for given in [None, Some(CLIENT)] {
+            let kept = sent(slides(false), query, given).await;
+            let unchanged = given.is_none_or(|xml| matches!(&kept.body, Body::Read(content) if content.bytes == xml));
+            assert!(unchanged && kept.params.encode() == query);
+            let forced = sent(slides(true), query, given).await;
+            assert!(matches!(&forced.body, Body::Read(content) if content.bytes.ends_with(b"</module></modules>")));
+            assert_eq!(forced.params.encode(), "name=x");
+        }
+        let none = sent(slides(false), "preUploadedPresentation=+&name=x", None).await;
+        assert!(matches!(none.body, Body::Read(_)), "an empty address brings none");
     }
 
     #[tokio::test]
     async fn a_body_without_slides_keeps_its_one_root() {
-        let body = body(false, Some(CLIENT)).await;
-        assert!(body.contains("clientSettingsOverride") && body.contains("welcome.pdf"));
+        let body = body(slides(false), Some(CLIENT)).await;
+        assert!(body.contains("clientSettingsOverride") && body.contains(DOCUMENT));
         assert_eq!(body.matches("<modules").count(), 1);
     }
 }

@@ -97,6 +97,9 @@ pub struct DefaultPresentation {
     pub url: String,
     /// Use them even when the call brings slides of its own.
     pub force: bool,
+    /// What they are called in the meeting. Empty: as where they are fetched says. Not known to the original.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub filename: String,
 }
 
 /// How many people may be in a frontend's meetings at once.

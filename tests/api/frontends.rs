@@ -60,14 +60,34 @@ async fn defaults_overrides_and_slides_reach_the_node() {
         .frontend("school", |settings| {
             settings.create_override_params.insert("record".to_owned(), "false".to_owned());
             settings.create_default_params.insert("welcome".to_owned(), "Hello & hi".to_owned());
-            let url = "https://files.example/start.pdf".to_owned();
-            settings.default_presentation = Some(DefaultPresentation { url, force: false });
+            let url = "https://files.example/Erste%20Schritte.pdf?v=1".to_owned();
+            settings.default_presentation = Some(DefaultPresentation { url, ..DefaultPresentation::default() });
         })
         .await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1&record=true").await.success();
     let meeting = cluster.nodes[cluster.homes("Lesson")[0]].meetings().remove(0);
     assert_eq!((meeting.param("record"), meeting.param("welcome")), (Some("false"), Some("Hello & hi")));
-    assert_eq!(meeting.documents[0].name, "start.pdf");
+    assert_eq!(meeting.documents[0].name, "Erste Schritte.pdf");
+}
+
+#[tokio::test]
+async fn slides_by_parameter_count_as_slides_and_a_forced_default_takes_them_out() {
+    let cluster = TestCluster::start().await;
+    let own = "name=Lesson&preUploadedPresentation=https%3A%2F%2Fx.example%2Fown.pdf";
+    for (force, expected) in [(false, "own.pdf"), (true, "Welcome.pdf")] {
+        cluster
+            .frontend("school", |settings| {
+                let (url, filename) = ("https://files.example/download?id=7".to_owned(), "Welcome.pdf".to_owned());
+                settings.default_presentation = Some(DefaultPresentation { url, force, filename });
+            })
+            .await;
+        cluster.call(CallKind::Create, &format!("{own}&meetingID={expected}")).await.success();
+        let meetings: Vec<_> = cluster.nodes.iter().flat_map(|node| node.meetings()).collect();
+        let meeting = meetings.iter().find(|meeting| meeting.documents[0].name == expected);
+        let meeting = meeting.unwrap_or_else(|| panic!("{expected}: {meetings:?}"));
+        assert_eq!(meeting.documents.len(), 1);
+        assert_eq!(meeting.param("preUploadedPresentation").is_some(), !force);
+    }
 }
 
 #[tokio::test]

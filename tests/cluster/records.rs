@@ -15,7 +15,8 @@ async fn a_frontend_comes_back_as_it_was_recorded() {
     new.next_secret = Some(secret("n3xt"));
     new.algorithms = [Algorithm::Sha256, Algorithm::Sha512].into_iter().collect();
     new.settings.required_tags = ["eu"].iter().collect();
-    new.settings.default_presentation = Some(DefaultPresentation { url: "https://x/y.pdf".to_owned(), force: true });
+    new.settings.default_presentation =
+        Some(DefaultPresentation { url: "https://x/y.pdf".to_owned(), force: true, ..DefaultPresentation::default() });
     let recorded = database.store().record_frontend(&new).await.unwrap();
     let found = database.store().find_frontend(recorded.id).await.unwrap().expect("it is there");
     assert_eq!((found.key.as_str(), found.active, found.version), ("school", true, recorded.version));

@@ -7,7 +7,8 @@ use super::events::{Event, Events};
 use super::rewrite::{Edit, apply};
 use super::writer::escape;
 
-/// Puts slides into the body of a `create` that brings none, or with `force` in the place of those it brings.
+/// Puts slides into the body of a `create` that brings none, or with `force` in the place of those it brings. Without a file name
+/// the node takes one from where it fetches them.
 ///
 /// The rest of the body stays as it is. None means that the body is to be sent unchanged.
 ///
@@ -17,10 +18,11 @@ use super::writer::escape;
 pub fn with_presentation(
     body: Option<&[u8]>,
     url: &str,
-    filename: &str,
+    filename: Option<&str>,
     force: bool,
 ) -> Result<Option<Bytes>, XmlError> {
-    let document = format!(r#"<document url="{}" filename="{}"/>"#, escape(url), escape(filename));
+    let filename = filename.map(|name| format!(r#" filename="{}""#, escape(name))).unwrap_or_default();
+    let document = format!(r#"<document url="{}"{filename}/>"#, escape(url));
     let module = format!(r#"<module name="presentation">{document}</module>"#);
     let Some(body) = body.filter(|body| !body.trim_ascii().is_empty()) else {
         return Ok(Some(format!("<modules>{module}</modules>").into()));
@@ -44,15 +46,22 @@ struct Modules {
 impl Modules {
     fn read(body: &[u8], document: &str, module: &str) -> Result<Self, XmlError> {
         let mut modules = Self::default();
-        let mut presentation = None;
+        let (mut presentation, mut is_named) = (None, false);
         let mut events = Events::new(body)?;
         while let Some(event) = events.next()? {
+            let given = |name| events.attribute(name).filter(|value| !value.is_empty());
             match (event, events.path().depth()) {
                 // Like BBB, this goes by the attribute and not by the element's name.
-                (Event::Open, 2) if events.attribute("name").as_deref() == Some("presentation") => {
+                (Event::Open, 2) if given("name").is_some_and(|name| name.eq_ignore_ascii_case("presentation")) => {
                     presentation = Some(events.span().end);
                 }
-                (Event::Open, 3) => modules.has_document |= presentation.is_some(),
+                // BBB passes over what has neither an address nor a name with something in it.
+                (Event::Open, 3) if presentation.is_some() => {
+                    modules.has_document |= given("url").is_some();
+                    is_named = given("name").is_some();
+                }
+                (Event::Text(text), 3) => modules.has_document |= is_named && !text.trim().is_empty(),
+                (Event::Close, 3) => is_named = false,
                 (Event::Close, 2) => {
                     if let Some(start) = presentation.take() {
                         let content = if modules.replacements.is_empty() { document } else { "" };
@@ -76,7 +85,7 @@ mod tests {
 
     fn slides(body: &str, force: bool) -> Option<String> {
         let url = "https://files.example/a?b=1&c=2";
-        let out = with_presentation(Some(body.as_bytes()), url, "<a>.pdf", force).expect(body)?;
+        let out = with_presentation(Some(body.as_bytes()), url, Some("<a>.pdf"), force).expect(body)?;
         Some(String::from_utf8(out.to_vec()).expect("UTF-8"))
     }
 
@@ -85,8 +94,8 @@ mod tests {
         let expected = format!(r#"<modules><module name="presentation">{DOCUMENT}</module></modules>"#);
         assert_eq!(slides("", false), Some(expected.clone()));
         assert_eq!(slides(" \r\n", true), Some(expected));
-        let none = with_presentation(None, "u", "f", false).expect("no body");
-        assert!(none.expect("a new body").starts_with(b"<modules>"));
+        let none = with_presentation(None, "u", None, false).expect("no body").expect("a new body");
+        assert_eq!(none, r#"<modules><module name="presentation"><document url="u"/></module></modules>"#);
     }
 
     #[test]
@@ -103,9 +112,20 @@ mod tests {
 
     #[test]
     fn a_module_without_slides_is_filled() {
-        let filled = format!("<modules><module name='presentation'>{DOCUMENT}</module></modules>");
-        assert_eq!(slides("<modules><module name='presentation'/></modules>", false), Some(filled.clone()));
-        assert_eq!(slides("<modules><module name='presentation'>\n</module></modules>", false), Some(filled));
+        let body = |slides: &str| format!("<modules><module name='presentation'>{slides}</module></modules>");
+        let filled = Some(body(DOCUMENT));
+        assert_eq!(slides("<modules><module name='presentation'/></modules>", false), filled);
+        for nothing in
+            ["\n", "<document/>", "<document url=''>JVBERi0=</document>", "<document name='a.pdf'> </document>"]
+        {
+            assert_eq!(slides(&body(nothing), false), filled, "{nothing}");
+        }
+        for own in
+            ["<document url='x'/>", "<any name='a.pdf'>JVBERi0=</any>", "<document name='a'><![CDATA[x]]></document>"]
+        {
+            assert_eq!(slides(&body(own), false), None, "{own}");
+        }
+        assert_eq!(slides(&body("<document url='x'/>").replace("presentation", "Presentation"), false), None);
     }
 
     #[test]
@@ -129,7 +149,7 @@ mod tests {
     #[test]
     fn a_broken_body_is_an_error() {
         for body in ["<modules>", "<modules/><modules/>", "x", "<modules><module name='a' name='b'/></modules>"] {
-            with_presentation(Some(body.as_bytes()), "u", "f", true).expect_err(body);
+            with_presentation(Some(body.as_bytes()), "u", None, true).expect_err(body);
         }
     }
 }

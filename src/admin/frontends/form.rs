@@ -11,7 +11,7 @@ use crate::admin::problem::Problem;
 use crate::admin::shape::Shape;
 use crate::rest::{Frontend, FrontendKeys, FrontendSettings, StateFrontend, check};
 
-static PRESENTATION: Shape = Shape::Object(&[("url", Shape::Text), ("force", Shape::Flag)]);
+static PRESENTATION: Shape = Shape::Object(&[("url", Shape::Text), ("force", Shape::Flag), ("filename", Shape::Text)]);
 static LIMIT: Shape = Shape::Object(&[("limit", Shape::Whole)]);
 static RECORDINGS: Shape = Shape::Object(&[("visibility_override", Shape::Optional(&Shape::Text))]);
 static KEYS: Shape = Shape::Object(&[
