@@ -26,7 +26,7 @@ mod seats;
 mod view;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use b3scale_middleware::bbb::ScopedId;
@@ -34,6 +34,7 @@ use b3scale_middleware::cluster::BackendId;
 use b3scale_middleware::ports::Nodes;
 use b3scale_middleware::{Fault, Ports};
 use dashmap::DashMap;
+use rustix::system::uname;
 use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -46,6 +47,7 @@ use guard::{Guard, Lines};
 pub use pulse::Lack;
 use pulse::Pulse;
 use seats::Gates;
+pub use view::Stray;
 use view::View;
 
 /// How long one attempt of a create may take: 60 s for its node's answer, and our own steps. The next attempt moves the claim
@@ -60,6 +62,7 @@ struct Inner {
     /// This server, as it introduces itself. The id is made anew with each start.
     id: Uuid,
     introduction: Mutex<NewServer>,
+    listens_since: OnceLock<Instant>,
     store: Store,
     view: View,
     nodes: Arc<dyn Nodes>,
@@ -113,12 +116,17 @@ impl Cluster {
     /// # Errors
     /// The database cannot be read.
     pub async fn start(store: Store, nodes: Arc<dyn Nodes>, patience: Patience) -> Result<Self, StoreError> {
-        let id = Uuid::new_v4();
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        let introduction = NewServer { id, address: String::new(), version, pipeline_hash: String::new() };
+        let introduction = NewServer {
+            id: Uuid::new_v4(),
+            host: uname().nodename().to_string_lossy().into_owned(),
+            address: String::new(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pipeline_hash: String::new(),
+        };
         let cluster = Self(Arc::new(Inner {
-            id,
+            id: introduction.id,
             introduction: Mutex::new(introduction),
+            listens_since: OnceLock::new(),
             store,
             view: View::default(),
             nodes,
@@ -156,9 +164,14 @@ impl Cluster {
     }
 
     /// Tells the other servers where this one listens and which pipeline it runs.
-    pub fn introduce(&self, address: String, pipeline_hash: String) {
-        let mut introduction = self.0.introduction.lock().unwrap_or_else(PoisonError::into_inner);
-        (introduction.address, introduction.pipeline_hash) = (address, pipeline_hash);
+    pub async fn introduce(&self, address: String, pipeline_hash: String) {
+        self.0.listens_since.get_or_init(Instant::now);
+        {
+            let mut introduction = self.0.introduction.lock().unwrap_or_else(PoisonError::into_inner);
+            (introduction.address, introduction.pipeline_hash) = (address, pipeline_hash);
+        }
+        // Should this one fail, the next says it.
+        let _ = self.beat().await;
     }
 
     /// Ends the tasks. What is known stays as it is.

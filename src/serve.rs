@@ -158,6 +158,28 @@ impl Assembly {
     ) -> Result<Self, ServeError> {
         let nodes = Arc::new(HttpNodes::new(config.upstream.clone())?);
         let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience).await?;
+        let assembled = Self::around(cluster.clone(), config, store, secret, counted);
+        match assembled {
+            Ok(assembly) => {
+                let (address, hash) = (assembly.server.local_addr().to_string(), assembly.pipeline.hash().to_string());
+                cluster.introduce(address, hash).await;
+                Ok(assembly)
+            }
+            Err(error) => {
+                cluster.stop();
+                cluster.leave().await;
+                Err(error)
+            }
+        }
+    }
+
+    fn around(
+        cluster: Cluster,
+        config: &Config,
+        store: Store,
+        secret: String,
+        counted: Option<Counts>,
+    ) -> Result<Self, ServeError> {
         let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports())?);
         let router: Arc<dyn Router> = Arc::<Pipeline>::clone(&pipeline);
         let readiness: Arc<dyn Readiness> = Arc::new(Trusted(cluster.clone()));
@@ -192,7 +214,6 @@ impl Assembly {
         let parts = ServerParts { router, readiness, api, metrics, proxies, budget, secret };
         let listened = Server::bind(config.listen, parts, settings(config));
         let server = listened.map_err(|error| ServeError::Listen { address: config.listen, error })?;
-        cluster.introduce(server.local_addr().to_string(), pipeline.hash().to_string());
         Ok(Self { cluster, pipeline, server })
     }
 }
@@ -271,7 +292,7 @@ fn reload_on_demand(pipeline: Arc<Pipeline>, cluster: Cluster, address: SocketAd
             match pipeline.reload() {
                 Ok(hash) => {
                     tracing::info!(hash, "The pipeline has been reloaded");
-                    cluster.introduce(address.to_string(), hash);
+                    cluster.introduce(address.to_string(), hash).await;
                 }
                 Err(error) => tracing::error!("The pipeline stays as it was:\n{error}"),
             }

@@ -39,6 +39,7 @@ impl Admin {
         let (mine, problems) = (self.cluster.server_id(), self.problems());
         let servers = self.store.load_servers().await?.into_iter().map(|row| Server {
             id: row.server.id,
+            host: row.server.host,
             address: row.server.address,
             version: row.server.version,
             pipeline_hash: row.server.pipeline_hash,

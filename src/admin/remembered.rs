@@ -15,6 +15,7 @@ impl Admin {
         let me = self.cluster.introduction();
         let server = Server {
             id: me.id,
+            host: me.host,
             address: me.address,
             version: me.version,
             pipeline_hash: me.pipeline_hash,

@@ -30,7 +30,9 @@ const GARBAGE_PAUSE: Duration = Duration::from_secs(600);
 impl Cluster {
     pub(super) fn spawn_background(&self) {
         self.every(BEAT_PAUSE, |cluster| async move {
-            cluster.beat().await;
+            // One that fails is noted, and followed by another.
+            let _ = cluster.beat().await;
+            cluster.forget_what_is_old();
             cluster.see_recovery().await;
         });
         // Loops of their own, so that copies on a node that hangs hold up nobody's health.
@@ -73,13 +75,17 @@ impl Cluster {
         tasks.spawn(task);
     }
 
-    async fn beat(&self) {
-        let Inner { store, view, .. } = &*self.0;
-        if let Ok(now) = self.noted(store.beat(&self.introduction()).await) {
-            view.set_clock(now);
-        }
-        view.forget_old_deletions();
-        view.forget_old_reports();
+    /// Says that this server is there, and learns the time of the store.
+    pub(super) async fn beat(&self) -> Result<(), StoreError> {
+        let Inner { store, view, listens_since, .. } = &*self.0;
+        let listening = listens_since.get().map(Instant::elapsed).unwrap_or_default();
+        view.set_clock(self.noted(store.beat(&self.introduction(), listening).await)?);
+        Ok(())
+    }
+
+    fn forget_what_is_old(&self) {
+        self.0.view.forget_old_deletions();
+        self.0.view.forget_old_reports();
         self.0.arrivals.forget_old();
     }
 

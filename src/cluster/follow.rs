@@ -33,7 +33,7 @@ impl Cluster {
         // What is unchanged since then and not in the store is gone; what was claimed meanwhile is not.
         let before: HashMap<ScopedId, i64> =
             view.meetings_where(|_| true).iter().map(|meeting| (meeting.id.clone(), meeting.version)).collect();
-        view.set_clock(self.noted(store.beat(&self.introduction()).await)?);
+        self.beat().await?;
         let frontends = self.noted(store.load_frontends().await)?;
         let backends = self.noted(store.load_backends().await)?;
         let meetings = self.noted(store.load_meetings().await)?;

@@ -129,7 +129,7 @@ async fn followed(context: &Context, api: &Api, hash: &str) -> Result<Vec<Server
     let deadline = Instant::now() + PATIENCE;
     let mut told: BTreeSet<Uuid> = BTreeSet::new();
     loop {
-        let servers: Vec<Server> = api.cluster().await?.servers.into_iter().filter(|server| server.alive).collect();
+        let servers: Vec<Server> = api.cluster().await?.servers.into_iter().filter(Server::serves).collect();
         let (new, old): (Vec<_>, Vec<_>) = servers.iter().partition(|server| server.pipeline_hash == hash);
         for server in new {
             if told.insert(server.id) {

@@ -30,11 +30,13 @@ impl Status {
 fn server(server: &Server) -> Vec<String> {
     let state = match (server.alive, server.answering) {
         (true, true) => "answers",
+        (true, false) if !server.serves() => "starts",
         (true, false) => "runs",
         (false, _) => "lost",
     };
+    let place = [&*server.address, &*server.host].into_iter().filter(|name| !name.is_empty());
     vec![
-        said(&server.address),
+        said(&place.collect::<Vec<_>>().join(" on ")),
         state.to_owned(),
         format!("{} ago", age(server.beat_age)),
         server.version.clone(),

@@ -82,7 +82,7 @@ fn show(context: &Context, cluster: &Result<ClusterReport, ApiError>, redraw: bo
 fn picture(cluster: &ClusterReport) -> String {
     let meetings = meetings(cluster.backends.iter().map(|backend| backend.meetings).sum());
     let people = people(cluster.backends.iter().map(|backend| backend.attendees).sum::<u32>());
-    let servers = cluster.servers.iter().filter(|server| server.alive).count();
+    let servers = cluster.servers.iter().filter(|server| server.serves()).count();
     let used = cluster.backends.iter().filter(|backend| backend.reason.is_none()).count();
     let all = cluster.backends.len();
     let summary = format!("{meetings}, {people} · {used} of {all} backends take meetings · {servers} servers\n\n");

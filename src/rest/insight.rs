@@ -27,7 +27,10 @@ pub struct ClusterReport {
 pub struct Server {
     /// Made anew with each start.
     pub id: Uuid,
-    /// Where it listens.
+    /// The name of its machine.
+    #[serde(default)]
+    pub host: String,
+    /// Where it listens. Empty: it is starting.
     pub address: String,
     /// Of the program.
     pub version: String,
@@ -44,6 +47,13 @@ pub struct Server {
     pub answering: bool,
     /// What the one that was asked lacks to be ready; of the others it is not known.
     pub problems: Vec<String>,
+}
+
+impl Server {
+    /// Whether it takes calls.
+    pub fn serves(&self) -> bool {
+        self.alive && !self.address.is_empty()
+    }
 }
 
 /// A backend, how its node fares, and whether it is used.

@@ -23,7 +23,7 @@ impl Store {
     pub async fn collect_garbage(&self) -> Result<(), StoreError> {
         let sweeps = [
             "DELETE FROM commands WHERE deadline < now() - interval '1 hour'",
-            "DELETE FROM servers WHERE beat < now() - interval '1 hour'",
+            "DELETE FROM servers WHERE beat < now() - interval '1 hour' OR address = '' AND is_lost(id, NULL)",
             "WITH gone AS (
                 DELETE FROM meetings WHERE state = 'detached' AND updated_at < now() - interval '1 day' RETURNING *),
             copied AS (

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::pool::Params;
 use super::rows::{column, readable};
 use super::{Store, StoreError};
 
@@ -15,7 +16,9 @@ const TABLE: &str = "servers";
 pub struct NewServer {
     /// Made anew with each start.
     pub id: Uuid,
-    /// Where it listens.
+    /// The name of its machine.
+    pub host: String,
+    /// Where it listens. Empty: it does not yet.
     pub address: String,
     /// Of the program.
     pub version: String,
@@ -37,17 +40,23 @@ pub struct ServerRow {
 }
 
 impl Store {
-    /// Notes that a server is there. Returns the database's time.
+    /// Notes that a server is there, and for how long it has listened. Returns the database's time.
+    ///
+    /// It takes the place of an earlier start at its address, which has been silent for as long, or is lost.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn beat(&self, server: &NewServer) -> Result<SystemTime, StoreError> {
-        let sql = "INSERT INTO servers (id, address, version, pipeline_hash) VALUES ($1, $2, $3, $4)
+    pub async fn beat(&self, server: &NewServer, listening: Duration) -> Result<SystemTime, StoreError> {
+        let sql = "WITH replaced AS (
+                DELETE FROM servers WHERE host = $5 AND address = $2 AND address <> '' AND id <> $1
+                    AND beat < now() - least(make_interval(secs => $6), interval '8 seconds'))
+            INSERT INTO servers (id, address, version, pipeline_hash, host) VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (id) DO UPDATE SET address = excluded.address, pipeline_hash = excluded.pipeline_hash, beat = now(),
                 steady_since = CASE WHEN servers.beat < now() - interval '5 seconds' THEN now() ELSE servers.steady_since END
             RETURNING beat";
-        let NewServer { id, address, version, pipeline_hash } = server;
-        let row = self.row("note a server's beat", sql, &[id, address, version, pipeline_hash]).await?;
+        let NewServer { id, host, address, version, pipeline_hash } = server;
+        let params: Params<'_> = &[id, address, version, pipeline_hash, host, &listening.as_secs_f64()];
+        let row = self.row("note a server's beat", sql, params).await?;
         let gone = || StoreError::Row { row: format!("server {id}"), problem: "it is gone".to_owned() };
         column(TABLE, &row.ok_or_else(gone)?, "beat")
     }
@@ -60,13 +69,13 @@ impl Store {
         self.rows("take leave", "DELETE FROM servers WHERE id = $1", &[&id]).await.map(drop)
     }
 
-    /// The servers that are there, and those that were of late.
+    /// The servers that are there, and those that were of late. One that failed before it listened is none.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn load_servers(&self) -> Result<Vec<ServerRow>, StoreError> {
         let sql = "SELECT *, extract(epoch FROM now() - beat)::float8 AS age, NOT is_lost(id, NULL) AS alive
-            FROM servers ORDER BY started_at";
+            FROM servers WHERE address <> '' OR NOT is_lost(id, NULL) ORDER BY started_at";
         Ok(readable(&self.rows("load the servers", sql, &[]).await?, server))
     }
 }
@@ -75,6 +84,7 @@ fn server(row: &Row) -> Result<ServerRow, StoreError> {
     let age: f64 = column(TABLE, row, "age")?;
     let server = NewServer {
         id: column(TABLE, row, "id")?,
+        host: column(TABLE, row, "host")?,
         address: column(TABLE, row, "address")?,
         version: column(TABLE, row, "version")?,
         pipeline_hash: column(TABLE, row, "pipeline_hash")?,

@@ -75,7 +75,9 @@ async fn what_nobody_needs_any_more_is_removed_and_nothing_else() {
         store.record_command(name, None).await.unwrap();
         let text = String::new;
         let id = Uuid::new_v4();
-        store.beat(&NewServer { id, address: name.to_owned(), version: text(), pipeline_hash: text() }).await.unwrap();
+        let address = name.to_owned();
+        let server = NewServer { id, host: text(), address, version: text(), pipeline_hash: text() };
+        store.beat(&server, Duration::ZERO).await.unwrap();
     }
     let age = "UPDATE commands SET deadline = now() - interval '2 hours' WHERE action = 'old';
         UPDATE servers SET beat = now() - interval '2 hours' WHERE address = 'old'";

@@ -1,5 +1,7 @@
 //! A database with a frontend, two backends, and short ways to say what the tests do.
 
+use std::time::Duration;
+
 use b3scale::store::{Claim, Move, NewBackend, NewFrontend, NewMeeting, NewServer, Release, Store, Ticket};
 use b3scale_middleware::bbb::{Algorithms, MeetingId, ScopedId, Secret};
 use b3scale_middleware::cluster::{AdminState, BackendId, FrontendId, FrontendSettings, Meeting, Size};
@@ -81,8 +83,9 @@ impl Fixture {
     pub(crate) async fn server(&self, number: u128) -> Uuid {
         let id = Uuid::from_u128(number);
         let text = String::new;
-        let server = NewServer { id, address: text(), version: text(), pipeline_hash: text() };
-        self.store.beat(&server).await.expect("it is noted");
+        let address = "0.0.0.0:42353".to_owned();
+        let server = NewServer { id, host: id.to_string(), address, version: text(), pipeline_hash: text() };
+        self.store.beat(&server, Duration::ZERO).await.expect("it is noted");
         self.database.execute("UPDATE servers SET steady_since = now() - interval '1 minute'").await;
         id
     }

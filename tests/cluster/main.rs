@@ -15,6 +15,7 @@ mod records;
 mod relay;
 mod reload;
 mod seats;
+mod servers;
 mod state;
 mod survival;
 mod tls;

@@ -1,0 +1,43 @@
+//! Starts of a server that fail, and starts where another ran.
+
+use b3scale_support::{Running, TestDatabase};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::b3scaled;
+
+/// A server that has been started at an address.
+fn start(database: &TestDatabase, address: &str) -> Running {
+    let mut command = b3scaled(&["--listen", address]);
+    command.env("B3SCALE_DB_URL", database.url()).env("B3SCALE_LOG_FORMAT", "structured");
+    Running::logging(command)
+}
+
+/// Waits until it serves, and says where.
+async fn serving(server: &mut Running) -> String {
+    let line: Value = serde_json::from_str(&server.line_with("b3scaled serves").await).expect("a structured line");
+    line["listen"].as_str().expect("its address").to_owned()
+}
+
+/// Where the servers that are listed listen.
+async fn listed(database: &TestDatabase) -> Vec<String> {
+    let rows = database.store().load_servers().await.expect("they can be read");
+    rows.into_iter().map(|row| row.server.address).collect()
+}
+
+#[tokio::test]
+async fn a_start_that_fails_leaves_no_server_and_a_restart_is_no_second_one() {
+    let database = TestDatabase::new().await;
+    let mut first = start(&database, "127.0.0.1:0");
+    let address = serving(&mut first).await;
+    for _ in 0..2 {
+        let mut rival = start(&database, &address);
+        assert!(!rival.ended().await, "the address is taken");
+        assert_eq!(listed(&database).await, [&*address]);
+    }
+    first.signal(Signal::KILL);
+    first.ended().await;
+    let mut restarted = start(&database, &address);
+    serving(&mut restarted).await;
+    assert_eq!(listed(&database).await, [&*address]);
+}
