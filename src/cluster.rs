@@ -62,6 +62,7 @@ struct Inner {
     /// This server, as it introduces itself. The id is made anew with each start.
     id: Uuid,
     introduction: Mutex<NewServer>,
+    /// Since when it takes connections.
     listens_since: OnceLock<Instant>,
     store: Store,
     view: View,

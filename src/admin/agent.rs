@@ -44,7 +44,7 @@ impl Shaped for Form {
     responses((status = OK, description = "The backend", body = Backend)))]
 pub(super) async fn backend(State(admin): State<Admin>, who: Caller<Agents>) -> Result<Reply<Backend>, Problem> {
     let found = admin.store.backend_of_agent(who.subject()).await?;
-    found.map(Reply).ok_or(Problem::NotFound)
+    found.map(|backend| Reply(admin.counted(backend))).ok_or(Problem::NotFound)
 }
 
 /// Say that the agent is there.

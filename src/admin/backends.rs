@@ -35,7 +35,7 @@ pub(super) struct Which {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct How {
-    /// `yes`, `true` or `1`: now, whatever runs there. Else it is removed when its last meeting has ended.
+    /// `yes`, `true` or `1`: now, whatever runs there. Else it is removed when the last meeting there has ended.
     force: Option<String>,
 }
 
@@ -49,7 +49,8 @@ pub(super) async fn list(
 ) -> Result<Reply<Vec<Backend>>, Problem> {
     let Which { host, host_like, host_ilike } = which;
     let filter = BackendFilter { host: host.as_deref().map(with_slash), host_like, host_ilike };
-    Ok(Reply(admin.store.backend_entries(&filter).await?))
+    let found = admin.store.backend_entries(&filter).await?;
+    Ok(Reply(found.into_iter().map(|backend| admin.counted(backend)).collect()))
 }
 
 /// Add a backend. With the scope `b3scale:node` alone it is the token's own, and waits for an operator to enable it.
@@ -79,7 +80,8 @@ pub(super) async fn show(
     Id(id): Id,
 ) -> Result<Reply<Backend>, Problem> {
     let found = admin.store.backend_entry(BackendId(id)).await?;
-    found.filter(|backend| may_see(&who, backend)).map(Reply).ok_or(Problem::NotFound)
+    let found = found.filter(|backend| may_see(&who, backend)).ok_or(Problem::NotFound)?;
+    Ok(Reply(admin.counted(found)))
 }
 
 /// Change a backend. With the scope `b3scale:node` alone: its secret, its load factor within bounds (not lower than it is, once an
@@ -109,7 +111,7 @@ pub(super) async fn change(
     let (before, after) = changed.ok_or(Problem::NotFound)?;
     let differences = lines(&StateBackend::of(&before), &StateBackend::of(&after));
     who.audit_change("a backend was changed", &after.bbb.host, &differences);
-    Ok(Reply(after))
+    Ok(Reply(admin.counted(after)))
 }
 
 /// Remove a backend: when its last meeting has ended or, by force, now. Its meetings go on there, and may be created anew.
@@ -122,7 +124,7 @@ pub(super) async fn remove(
     Asked(how): Asked<How>,
 ) -> Result<Reply<Backend>, Problem> {
     let store = &admin.store;
-    let mut backend = store.backend_entry(BackendId(id)).await?.ok_or(Problem::NotFound)?;
+    let mut backend = admin.counted(store.backend_entry(BackendId(id)).await?.ok_or(Problem::NotFound)?);
     if is_yes(how.force.as_deref()) {
         if !store.remove_backend(BackendId(id)).await? {
             return Err(Problem::NotFound);

@@ -63,6 +63,7 @@ impl Admin {
     }
 
     fn reported(&self, entry: Backend) -> BackendReport {
+        let entry = self.counted(entry);
         let known = self.cluster.backend(BackendId(entry.id)).map(|backend| self.seen(&backend));
         let stored = BackendReport {
             id: entry.id,

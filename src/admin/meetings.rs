@@ -1,6 +1,7 @@
 //! Meetings: where they are, and what their nodes say of them.
 
 mod info;
+mod strays;
 
 use axum::extract::State;
 use b3scale_middleware::bbb::CallKind;
@@ -34,7 +35,7 @@ pub(super) struct Which {
 
 /// List meetings. While the database does not answer, they are those that this server remembers.
 #[utoipa::path(get, path = "/api/v1/meetings", tag = "meetings", params(Which),
-    responses((status = OK, description = "The meetings in the order in which they were placed", body = Vec<Meeting>)))]
+    responses((status = OK, description = "The meetings in the order in which they were placed, then those that no frontend owns", body = Vec<Meeting>)))]
 pub(super) async fn list(
     State(admin): State<Admin>,
     _: Caller<Admins>,
@@ -50,7 +51,8 @@ pub(super) async fn list(
     }
     let filter = MeetingFilter { backend, frontend, ..MeetingFilter::default() };
     let entries = admin.entries(filter).await?;
-    Ok(Reply(entries.iter().map(|entry| admin.shown(entry)).collect()))
+    let owned = entries.iter().map(|entry| admin.shown(entry));
+    Ok(Reply(owned.chain(admin.strays(filter)).collect()))
 }
 
 /// Show a meeting, by the id its node knows it by, or by `internal:` and the node's own id of it.
@@ -61,7 +63,11 @@ pub(super) async fn show(
     who: Caller<Nodes>,
     Name(id): Name,
 ) -> Result<Reply<Meeting>, Problem> {
-    Ok(Reply(admin.shown(&find(&admin, &who, &id).await?)))
+    let filter = named(&id, admin.own(&who).await?);
+    if let Some(entry) = admin.entries(filter).await?.first() {
+        return Ok(Reply(admin.shown(entry)));
+    }
+    admin.strays(filter).into_iter().next().map(Reply).ok_or(Problem::NotFound)
 }
 
 /// Set something of a meeting, which holds until its node is heard of again.
@@ -80,7 +86,8 @@ pub(super) async fn change(
     }
     let own = admin.own(&who).await?;
     let patch = |entry: &MeetingEntry| info::changed(&admin.shown(entry).meeting, said.clone());
-    let patched = admin.store.patch_meeting(named(&id, own), patch).await?.ok_or(Problem::NotFound)?;
+    let filter = named(&id, own);
+    let patched = admin.store.patch_meeting(filter, patch).await?.ok_or_else(|| admin.without_row(filter))?;
     who.audit("a meeting was changed", patched.meeting.id.as_ref());
     Ok(Reply(admin.shown(&patched)))
 }
@@ -93,7 +100,9 @@ pub(super) async fn remove(
     who: Caller<Nodes>,
     Name(id): Name,
 ) -> Result<Reply<Meeting>, Problem> {
-    let entry = find(&admin, &who, &id).await?;
+    let filter = named(&id, admin.own(&who).await?);
+    let entry = admin.entries(filter).await?.into_iter().next();
+    let entry = entry.ok_or_else(|| admin.without_row(filter))?;
     let shown = admin.shown(&entry);
     if entry.meeting.state == MeetingState::Claimed {
         let why = format!("the meeting is just being created: its `{}` has not been answered yet", CallKind::Create);
@@ -104,13 +113,7 @@ pub(super) async fn remove(
     Ok(Reply(shown))
 }
 
-/// A meeting that whoever asks may see: an agent, those of its own backend.
-async fn find(admin: &Admin, who: &Caller<Nodes>, id: &str) -> Result<MeetingEntry, Problem> {
-    let own = admin.own(who).await?;
-    admin.entries(named(id, own)).await?.into_iter().next().ok_or(Problem::NotFound)
-}
-
-/// The meeting of that name: the id its node knows it by, or `internal:` and the node's own.
+/// The meeting of that name: the id its node knows it by, or `internal:` and the node's own. An agent sees those of its backend.
 fn named(id: &str, backend: Option<Uuid>) -> MeetingFilter<'_> {
     let (id, internal_id) = id.strip_prefix("internal:").map_or((Some(id), None), |internal| (None, Some(internal)));
     MeetingFilter { backend, id, internal_id, ..MeetingFilter::default() }

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use b3scale_middleware::cluster::{AdminState, BackendId};
 use futures_util::FutureExt;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -120,7 +121,7 @@ impl Cluster {
     async fn clear_up(&self) {
         self.duty("clear-up", DUTY_PAUSE, async |cluster| {
             cluster.reap_claims().await?;
-            for id in cluster.0.store.remove_decommissioned().await? {
+            for id in cluster.remove_decommissioned().await? {
                 tracing::info!(backend.id = %id, "A decommissioned backend is removed: its last meeting has ended");
             }
             Ok(())
@@ -131,6 +132,16 @@ impl Cluster {
             cluster.0.store.forget_gone().await
         })
         .await;
+    }
+
+    /// Removes the decommissioned backends on which nothing runs any more.
+    pub(super) async fn remove_decommissioned(&self) -> Result<Vec<BackendId>, StoreError> {
+        let Inner { store, view, .. } = &*self.0;
+        let roster = view.roster();
+        let wanted = roster.backends().iter().filter(|backend| backend.admin_state == AdminState::Decommissioned);
+        let clear: Vec<_> = wanted.filter_map(|backend| Some((backend.id, view.clear_since(backend.id)?))).collect();
+        drop(roster);
+        store.remove_decommissioned(&clear).await
     }
 
     /// Does what one server has to do, if no other has done it in the same time.

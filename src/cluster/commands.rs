@@ -1,5 +1,6 @@
 //! Doing what somebody asked for: the commands of the queue.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Cluster, Inner};
+use super::{Cluster, Inner, Stray};
 use crate::store::Command;
 use crate::telemetry::catalog::{COMMANDS, COMMANDS_WAITING};
 
@@ -32,6 +33,12 @@ const ENDS_AT_ONCE: usize = 16;
 
 /// What became of a command: its result, or why it could not be done.
 type Outcome = Result<Value, String>;
+
+/// What a node said to the end of a meeting.
+enum End {
+    Accepted,
+    NotFound,
+}
 
 /// The actions of the original, and `end_meeting`.
 #[derive(Clone, Copy)]
@@ -146,48 +153,86 @@ impl Cluster {
         let backend = self.backend_or_error(id)?;
         self.noted(self.0.store.doom_copies(id, None).await).map_err(|error| error.to_string())?;
         let meetings = self.0.view.meetings_where(|meeting| meeting.backend == id);
-        let count = meetings.len();
         let ends = stream::iter(meetings).map(|meeting| self.end(Arc::clone(&backend), meeting));
-        let ended: Vec<_> = ends.buffer_unordered(ENDS_AT_ONCE).collect().await;
+        let mut ended: Vec<_> = ends.buffer_unordered(ENDS_AT_ONCE).collect().await;
+        ended.extend(self.end_strays(self.strays(Some(id))).await);
+        let count = ended.len();
         let failed: Vec<String> = ended.into_iter().filter_map(Result::err).collect();
         match failed.first() {
             None => Ok(Value::Bool(true)),
-            Some(first) => Err(format!("{} of {} meetings could not be ended: {first}", failed.len(), count)),
+            Some(first) => Err(format!("{} of {count} meetings could not be ended: {first}", failed.len())),
         }
     }
 
-    /// Ends the copy of a meeting on one backend with everyone in it, and not the meeting itself.
+    /// Ends the copy of a meeting on one backend with everyone in it, and not the meeting itself. A meeting that no frontend
+    /// owns is as good as a copy.
     async fn end_copy_on(&self, backend: BackendId, id: &ScopedId) -> Outcome {
         let doomed =
             self.noted(self.0.store.doom_copies(backend, Some(id)).await).map_err(|error| error.to_string())?;
-        if doomed == 0 { Err(format!("backend {backend} has no copy of {id}")) } else { Ok(Value::Bool(true)) }
+        if doomed > 0 {
+            return Ok(Value::Bool(true));
+        }
+        let strays = self.strays_called(id, Some(backend));
+        if strays.is_empty() {
+            return Err(format!("backend {backend} has no copy of {id}"));
+        }
+        self.end_strays(strays).await.into_iter().collect::<Result<(), String>>().map(|()| Value::Bool(true))
     }
 
     /// Ends one meeting, wherever it is.
     async fn end_meeting(&self, id: &ScopedId) -> Outcome {
-        let meeting = self.meeting_or_error(id).await?;
-        let backend = self.backend_or_error(meeting.backend)?;
-        self.end(backend, meeting).await.map(|()| Value::Bool(true))
+        let ended = match self.meeting_or_error(id).await {
+            Ok(meeting) => self.end(self.backend_or_error(meeting.backend)?, meeting).await,
+            Err(error) => match self.strays_called(id, None) {
+                strays if strays.is_empty() => Err(error),
+                strays => self.end_strays(strays).await.into_iter().collect(),
+            },
+        };
+        ended.map(|()| Value::Bool(true))
     }
 
     async fn end(&self, backend: Arc<Backend>, meeting: Arc<Meeting>) -> Result<(), String> {
         if meeting.state == MeetingState::Detached {
             return Ok(());
         }
-        let mut params = Params::default();
-        params.set("meetingID", meeting.id.as_ref());
-        let reply = self.ask(&backend, CallKind::End, &params).await.map_err(|fault| fault.to_string())?;
-        if reply.is_success() {
-            self.record_ending(&meeting).await;
-            return Ok(());
+        match self.end_on(&backend, &meeting.id).await? {
+            End::Accepted => self.record_ending(&meeting).await,
+            End::NotFound if meeting.state == MeetingState::Claimed => {}
+            End::NotFound => self.forget(&meeting).await,
         }
-        if reply.failed_with("notFound") {
-            if meeting.state != MeetingState::Claimed {
-                self.forget(&meeting).await;
+        Ok(())
+    }
+
+    /// Ends meetings that no frontend owns. Their nodes are asked at once what is left.
+    async fn end_strays(&self, strays: Vec<Stray>) -> Vec<Result<(), String>> {
+        let places: BTreeSet<BackendId> = strays.iter().map(|stray| stray.backend).collect();
+        let ends = stream::iter(strays).map(async |Stray { id, backend, .. }| {
+            let backend = self.backend_or_error(backend)?;
+            self.end_on(&backend, &id).await.map(drop)
+        });
+        let ended = ends.buffer_unordered(ENDS_AT_ONCE).collect().await;
+        for backend in places {
+            if let Err(error) = self.noted(self.0.store.hasten_poll(backend, Duration::ZERO).await) {
+                tracing::debug!(backend.id = %backend, %error, "Hastening a poll failed");
             }
-            return Ok(());
         }
-        Err(format!("the node of {} refused its end", meeting.id))
+        ended
+    }
+
+    fn strays_called(&self, id: &ScopedId, backend: Option<BackendId>) -> Vec<Stray> {
+        self.strays(backend).into_iter().filter(|stray| stray.id == *id).collect()
+    }
+
+    /// Asks a node to end a meeting.
+    async fn end_on(&self, backend: &Arc<Backend>, id: &ScopedId) -> Result<End, String> {
+        let mut params = Params::default();
+        params.set("meetingID", id.as_ref());
+        let reply = self.ask(backend, CallKind::End, &params).await.map_err(|fault| fault.to_string())?;
+        match reply {
+            reply if reply.is_success() => Ok(End::Accepted),
+            reply if reply.failed_with("notFound") => Ok(End::NotFound),
+            _ => Err(format!("the node of {id} refused its end")),
+        }
     }
 
     async fn update_node_state(&self, id: BackendId) -> Outcome {
@@ -201,7 +246,10 @@ impl Cluster {
             if store.record_admin_state(id, AdminState::Decommissioned).await?.is_none() {
                 return Ok(None);
             }
-            Ok(Some(store.remove_decommissioned().await?.contains(&id)))
+            self.read_backend(id).await?;
+            // A node that does not say what it runs is waited for.
+            let _ = self.ask_now(id).await;
+            Ok(Some(self.remove_decommissioned().await?.contains(&id)))
         };
         let decommissioned = self.noted(decommissioned.await).map_err(|error| error.to_string())?;
         decommissioned.map(Value::Bool).ok_or_else(|| format!("there is no backend {id}"))

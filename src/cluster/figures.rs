@@ -47,6 +47,17 @@ impl Cluster {
                 crowds.entry([key, host]).or_default().add(crowd);
             }
         }
+        for stray in self.strays(None) {
+            let host = roster.backend(stray.backend).map_or(UNDEFINED, |backend| backend.host());
+            let crowd = Crowd { people: stray.attendees, with_video: stray.with_video };
+            if per_meeting {
+                write_crowd(sheet, [UNDEFINED, host], stray.id.as_ref(), crowd);
+                let age = stray.seen_at.duration_since(stray.made_at).unwrap_or_default().as_secs();
+                sheet.set(&catalog::MEETING_DURATIONS, [UNDEFINED, host, stray.id.as_ref()], age);
+            } else if !stray.shares_people {
+                crowds.entry([UNDEFINED, host]).or_default().add(crowd);
+            }
+        }
         crowds.into_iter().for_each(|(place, crowd)| write_crowd(sheet, place, "", crowd));
         shares.into_iter().for_each(|(key, share)| share.write(sheet, key));
         roster.frontends().for_each(|frontend| write_limit(sheet, frontend));

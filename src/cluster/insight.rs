@@ -10,8 +10,8 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::Cluster;
 use super::listing::Info;
+use super::{Cluster, Stray};
 use crate::store::Ingested;
 
 /// Between two questions to a node that runs something which nobody knows: it may be anybody's, and is never known then.
@@ -41,6 +41,13 @@ impl Cluster {
     /// People in a meeting, as its node last said.
     pub fn attendees(&self, meeting: &Meeting) -> u32 {
         self.0.view.attendees(meeting)
+    }
+
+    /// The meetings that nodes run and that no frontend owns: those of one backend, or all.
+    pub fn strays(&self, backend: Option<BackendId>) -> Vec<Stray> {
+        let roster = self.0.view.roster();
+        let backends = roster.backends().iter().filter(|one| backend.is_none_or(|wanted| one.id == wanted));
+        backends.flat_map(|backend| self.0.view.strays(backend)).collect()
     }
 
     /// What an operator should look at on a node, a sentence each.

@@ -3,6 +3,7 @@
 mod crowd;
 mod fresh;
 mod oddities;
+mod strays;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,8 @@ use tokio::sync::Notify;
 
 pub(super) use crowd::Crowd;
 pub(super) use oddities::Oddities;
+use strays::Other;
+pub use strays::Stray;
 
 use super::presence::Present;
 use super::report::{Report, under_tenants_id};
@@ -55,7 +58,13 @@ pub(super) struct View {
 
 enum Slot {
     There(Arc<Meeting>),
-    Gone { version: i64, since: Instant },
+    Gone {
+        version: i64,
+        /// When it was last looked for.
+        since: Instant,
+        /// When it ceased to be there. `None`: it never was.
+        ended: Option<Instant>,
+    },
 }
 
 impl Slot {
@@ -64,6 +73,16 @@ impl Slot {
             Slot::There(meeting) => meeting.version,
             Slot::Gone { version, .. } => *version,
         }
+    }
+
+    /// What is left of it once it is gone.
+    fn gone(&self, version: i64) -> Self {
+        let since = Instant::now();
+        let ended = match self {
+            Slot::There(_) => Some(since),
+            Slot::Gone { ended, .. } => *ended,
+        };
+        Slot::Gone { version, since, ended }
     }
 
     fn meeting(self) -> Option<Arc<Meeting>> {
@@ -144,14 +163,16 @@ impl View {
     /// The meeting is gone, unless something newer than `version` is known of it.
     pub(super) fn unlearn(&self, id: &ScopedId, version: i64) {
         let seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone = Slot::Gone { version, since: Instant::now() };
         let before = match self.meetings.entry(id.clone()) {
             Entry::Vacant(slot) => {
-                slot.insert(gone);
+                slot.insert(Slot::Gone { version, since: Instant::now(), ended: None });
                 None
             }
             Entry::Occupied(slot) if slot.get().version() > version => return,
-            Entry::Occupied(mut slot) => slot.insert(gone).meeting(),
+            Entry::Occupied(mut slot) => {
+                let gone = slot.get().gone(version);
+                slot.insert(gone).meeting()
+            }
         };
         self.seat(before.as_deref(), None);
         drop(seating);
@@ -175,6 +196,14 @@ impl View {
     /// The newest version known of a meeting, there or gone.
     pub(super) fn version(&self, id: &ScopedId) -> i64 {
         self.meetings.get(id).map_or(0, |slot| slot.version())
+    }
+
+    /// When a meeting ceased to be there, as far as that is remembered.
+    fn ended_at(&self, id: &ScopedId) -> Option<Instant> {
+        match self.meetings.get(id).as_deref() {
+            Some(Slot::Gone { ended, .. }) => *ended,
+            Some(Slot::There(_)) | None => None,
+        }
     }
 
     /// Drops deletions that nothing can undo any more.
@@ -289,12 +318,17 @@ impl View {
 
     fn seat_all(&self, backend: &Backend, meetings: &[Arc<Meeting>]) {
         let report = self.reports.get(&backend.id).map(|report| Arc::clone(&report));
-        let own: HashMap<_, _> =
+        let mut seats: HashMap<_, _> =
             meetings.iter().map(|one| (one.id.clone(), self.seats(one, report.as_deref()))).collect();
-        let of_others = report.iter().flat_map(|report| report.own_meetings());
-        let of_others = of_others.filter(|(id, reported)| !reported.shares_people(id) && !own.contains_key(*id));
-        let strangers = of_others.map(|(_, reported)| reported.attendees).fold(0, u32::saturating_add);
-        backend.vitals.seat_all(own, strangers);
+        let mut strangers = 0_u32;
+        for (id, reported, other) in report.iter().flat_map(|report| self.others(backend.id, report)) {
+            match other {
+                Other::Stray => drop(seats.insert(id.clone(), self.seats_of_stray(id, reported))),
+                Other::Copy | Other::Homeless if reported.shares_people(id) => {}
+                Other::Copy | Other::Homeless => strangers = strangers.saturating_add(reported.attendees),
+            }
+        }
+        backend.vitals.seat_all(seats, strangers);
     }
 
     /// Seats a meeting where it is now, and nowhere else.

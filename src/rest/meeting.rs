@@ -16,7 +16,7 @@ pub struct Meeting {
     pub internal_id: String,
     /// What its node says of it.
     pub meeting: MeetingInfo,
-    /// Whose it is.
+    /// Whose it is. `null`: no frontend's. Its node runs it, and no tenant can reach it.
     pub frontend_id: Option<Uuid>,
     /// Where it lives.
     pub backend_id: Option<Uuid>,

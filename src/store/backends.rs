@@ -3,6 +3,7 @@
 mod entries;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use b3scale_middleware::bbb::{Algorithm, Secret};
 use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Tags, Vitals};
@@ -96,13 +97,25 @@ impl Store {
     /// Removes the decommissioned backends whose last meeting has ended. A node that is lost cannot say so of its meetings: it
     /// is waited for, and not for more than ten minutes.
     ///
+    /// `clear` names the backends whose nodes ran nothing else, each with when it was asked. An answer of before the
+    /// decommissioning counts only if the node gives no other.
+    ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn remove_decommissioned(&self) -> Result<Vec<BackendId>, StoreError> {
-        let sql = "DELETE FROM backends WHERE admin_state = 'decommissioned' AND NOT EXISTS (
-                SELECT FROM meetings WHERE backend_id = backends.id
-                    AND (state <> 'detached' OR updated_at > now() - interval '10 minutes')) RETURNING id";
-        let rows = self.rows("remove decommissioned backends", sql, &[]).await?;
+    pub async fn remove_decommissioned(&self, clear: &[(BackendId, SystemTime)]) -> Result<Vec<BackendId>, StoreError> {
+        let sql = "DELETE FROM backends USING backend_status AS status
+            WHERE admin_state = 'decommissioned' AND status.backend_id = backends.id
+                AND NOT EXISTS (
+                    SELECT FROM meetings WHERE meetings.backend_id = backends.id
+                        AND (state <> 'detached' OR meetings.updated_at > now() - interval '10 minutes'))
+                AND (synced_at < now() - interval '10 minutes' OR EXISTS (
+                    SELECT FROM unnest($1::uuid[], $2::timestamptz[]) AS clear (id, asked_at)
+                    WHERE clear.id = backends.id
+                        AND (clear.asked_at >= backends.updated_at OR node_state NOT IN ('ready', 'degraded'))))
+            RETURNING id";
+        let (ids, asked_at): (Vec<Uuid>, Vec<SystemTime>) =
+            clear.iter().map(|(id, asked_at)| (id.0, *asked_at)).unzip();
+        let rows = self.rows("remove decommissioned backends", sql, &[&ids, &asked_at]).await?;
         rows.iter().map(|row| column(TABLE, row, "id").map(BackendId)).collect()
     }
 }

@@ -76,13 +76,13 @@ catalog! {
     Figure BACKEND_UNREADABLE_MEETINGS = "b3scale_backend_unreadable_meetings" [backend]
         "Meetings of the node's last list whose entries cannot be read.";
     Figure BACKEND_STRAY_MEETINGS = "b3scale_backend_stray_meetings" [backend]
-        "Meetings of the node's last list that belong to no frontend.";
+        "Meetings of the node's last list that belong to no frontend. They are in the other figures of the backend, and under the frontend `undefined` in those of meetings.";
     Figure BACKEND_OCCUPIED_COPIES = "b3scale_backend_occupied_copies" [backend]
         "Meetings of the node's last list with people in them that live on another node.";
     Figure BACKEND_LOAD = "b3scale_backend_load" [backend]
         "What new meetings are placed by: attendees there and to be expected, on a node whose factor is 1.";
     Figure BACKEND_MEETINGS = "b3scale_backend_meetings" [backend]
-        "Number of meetings per backend.";
+        "Number of meetings per backend, those of no frontend too.";
     Figure BACKEND_ATTENDEES = "b3scale_backend_attendees" [backend]
         "People in meetings there, in those of others too.";
     Figure BACKEND_LATENCY = "b3scale_backend_latency_seconds" [backend]

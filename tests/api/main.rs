@@ -27,6 +27,7 @@ mod silent;
 mod starts;
 mod status;
 mod strangers;
+mod strays;
 mod troubled;
 mod waiting;
 mod wire;

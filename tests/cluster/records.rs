@@ -1,8 +1,10 @@
 //! Frontends, backends and settings: what is recorded is what is loaded.
 
+use std::time::{Duration, SystemTime};
+
 use b3scale::store::StoreError;
 use b3scale_middleware::bbb::{Algorithm, Secret};
-use b3scale_middleware::cluster::{AdminState, DefaultPresentation};
+use b3scale_middleware::cluster::{AdminState, BackendId, DefaultPresentation};
 use b3scale_support::TestDatabase;
 use tokio::task::JoinSet;
 
@@ -85,14 +87,42 @@ async fn a_decommissioned_backend_goes_when_its_last_meeting_has_ended() {
     let live = cluster.live("algebra").await;
     cluster.store.record_admin_state(cluster.b, AdminState::Stopped).await.unwrap();
     cluster.store.record_admin_state(cluster.a, AdminState::Decommissioned).await.unwrap();
-    assert_eq!(cluster.store.remove_decommissioned().await.unwrap(), []);
+    let clear = [(cluster.a, SystemTime::UNIX_EPOCH)];
+    assert_eq!(cluster.store.remove_decommissioned(&clear).await.unwrap(), []);
     cluster.store.detach_meetings(cluster.a).await.unwrap();
-    assert_eq!(cluster.store.remove_decommissioned().await.unwrap(), [], "its node may come back with it");
+    assert_eq!(cluster.store.remove_decommissioned(&clear).await.unwrap(), [], "its node may come back with it");
     let detached = cluster.found("algebra").await.unwrap();
     cluster.store.attach_meeting(&detached).await.unwrap().expect("it is back");
     assert!(cluster.store.forget_meeting(&live).await.unwrap());
-    assert_eq!(cluster.store.remove_decommissioned().await.unwrap(), [cluster.a]);
+    assert_eq!(cluster.store.remove_decommissioned(&clear).await.unwrap(), [cluster.a]);
     assert_eq!(cluster.store.load_backends().await.unwrap().len(), 1, "one that is merely stopped stays");
+}
+
+#[tokio::test]
+async fn a_decommissioned_backend_goes_when_its_node_has_said_since_then_that_it_runs_nothing_else() {
+    let cluster = Fixture::new().await;
+    cluster.store.record_admin_state(cluster.a, AdminState::Decommissioned).await.unwrap();
+    let status = |status: &str| format!("UPDATE backend_status SET synced_at = now(), {status}");
+    let removed = async |clear: &[(BackendId, SystemTime)]| cluster.store.remove_decommissioned(clear).await.unwrap();
+    cluster.database.execute(&status("node_state = 'ready'")).await;
+    assert_eq!(removed(&[]).await, [], "something else runs there");
+    assert_eq!(removed(&[(cluster.a, SystemTime::UNIX_EPOCH)]).await, [], "that was before");
+    cluster.database.execute(&status("node_state = 'error'")).await;
+    assert_eq!(removed(&[]).await, [], "it was there a moment ago");
+    let now = SystemTime::now() + Duration::from_secs(60);
+    assert_eq!(removed(&[(cluster.b, now)]).await, [], "that is another node");
+    cluster.database.execute(&status("node_state = 'ready'")).await;
+    assert_eq!(removed(&[(cluster.a, now)]).await, [cluster.a]);
+}
+
+/// A lost node does not say what it runs.
+#[tokio::test]
+async fn a_decommissioned_backend_whose_node_is_lost_is_not_waited_for_longer_than_ten_minutes() {
+    let cluster = Fixture::new().await;
+    cluster.store.record_admin_state(cluster.a, AdminState::Decommissioned).await.unwrap();
+    let lost = "UPDATE backend_status SET node_state = 'error', synced_at = now() - interval '11 minutes'";
+    cluster.database.execute(lost).await;
+    assert_eq!(cluster.store.remove_decommissioned(&[]).await.unwrap(), [cluster.a]);
 }
 
 /// Defect 38 of the original: the rows of meetings went with their frontend, and the meetings ran on.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::admin::body::Shaped;
 use crate::admin::problem::Problem;
 use crate::admin::shape::Shape;
+use crate::cluster::Stray;
 use crate::rest::{Attendee, Breakout, MeetingInfo};
 
 static ATTENDEE: Shape = Shape::Object(&[
@@ -79,6 +80,15 @@ pub(super) fn read(meeting: &Meeting, entry: Option<&Bytes>, patch: Option<&Valu
         meeting_id: meeting.id.to_string(),
         internal_meeting_id: meeting.internal_id.clone().unwrap_or_default(),
         ..set.unwrap_or_else(|| entry.map(of_entry).unwrap_or_default())
+    }
+}
+
+/// What a node says of a meeting that no frontend owns.
+pub(super) fn of_stray(stray: &Stray) -> MeetingInfo {
+    MeetingInfo {
+        meeting_id: stray.id.to_string(),
+        internal_meeting_id: stray.internal_id.clone(),
+        ..stray.entry.as_ref().map(of_entry).unwrap_or_default()
     }
 }
 

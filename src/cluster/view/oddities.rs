@@ -1,8 +1,12 @@
 //! What a node reports that an operator should look at.
 
-use b3scale_middleware::cluster::{BackendId, MeetingState};
+use std::sync::Arc;
+use std::time::SystemTime;
 
-use super::{Known, View};
+use b3scale_middleware::cluster::BackendId;
+
+use super::View;
+use super::strays::Other;
 
 /// Meetings in a node's last report that are not as they should be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,19 +39,25 @@ impl Oddities {
 impl View {
     /// What is odd in the last report of a node.
     pub(in crate::cluster) fn oddities(&self, backend: BackendId) -> Oddities {
-        let mut odd = Oddities::default();
-        let Some(report) = self.reports.get(&backend).map(|report| report.clone()) else { return odd };
-        for (id, reported) in report.own_meetings() {
-            odd.unreadable += u32::from(reported.entry.is_none());
-            match self.meeting(id.as_ref()) {
-                Known::There(meeting) if meeting.backend == backend => {}
-                Known::There(meeting) => {
-                    let is_copy = meeting.state != MeetingState::Detached && reported.attendees > 0;
-                    odd.occupied_copies += u32::from(is_copy);
-                }
-                Known::Absent | Known::Unknown => odd.strays += 1,
+        let Some(report) = self.reports.get(&backend).map(|report| Arc::clone(&report)) else {
+            return Oddities::default();
+        };
+        let unreadable = report.own_meetings().filter(|(_, reported)| reported.entry.is_none()).count();
+        let mut odd = Oddities { unreadable: u32::try_from(unreadable).unwrap_or(u32::MAX), ..Oddities::default() };
+        for (_, reported, other) in self.others(backend, &report) {
+            match other {
+                Other::Stray => odd.strays += 1,
+                Other::Copy => odd.occupied_copies += u32::from(reported.attendees > 0),
+                Other::Homeless => {}
             }
         }
         odd
+    }
+
+    /// When a node was asked that then ran nothing but what lives there. `None`: it ran something else, or copies with people.
+    pub(in crate::cluster) fn clear_since(&self, backend: BackendId) -> Option<SystemTime> {
+        let odd = self.oddities(backend);
+        let asked_at = || self.reports.get(&backend).map_or(SystemTime::UNIX_EPOCH, |report| report.holds_since());
+        (odd.strays == 0 && odd.occupied_copies == 0).then(asked_at)
     }
 }

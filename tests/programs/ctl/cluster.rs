@@ -45,6 +45,37 @@ async fn a_node_and_a_tenant_come_and_go() {
 }
 
 #[tokio::test]
+async fn a_meeting_of_no_frontend_is_listed_without_one_and_ended() {
+    let cluster = TestCluster::start().await;
+    let ctl = Ctl::of_operator(&cluster.url());
+    for id in ["theirs-1", "theirs-2"] {
+        cluster.nodes[0].control().create(id);
+    }
+    cluster.cluster.look_round().await;
+    let host = &cluster.backends[0].url;
+    for whose in [String::new(), format!(" --backend {host}")] {
+        let out = ctl.done(&format!("show meetings{whose}")).await;
+        let lines: Vec<_> = out.lines().filter(|line| line.starts_with("theirs-")).collect();
+        assert!(lines.len() == 2 && lines.iter().all(|line| line.contains(" – ") && line.contains(" live ")), "{out}");
+    }
+    assert!(ctl.done("show meeting theirs-1").await.contains("theirs-1"));
+    let status: Value = serde_json::from_str(&ctl.done("show status --json").await).unwrap();
+    let backend = status["backends"].as_array().unwrap().iter().find(|backend| backend["host"] == **host).unwrap();
+    assert_eq!(
+        (&backend["meetings"], &backend["remarks"]),
+        (&json!(2), &json!(["2 meetings of no frontend run there"]))
+    );
+    ctl.done("end meeting theirs-1 --yes").await;
+    cluster.until_node(0, "it ends", |node| node.meetings().len() == 1).await;
+    let asked = ctl.fails(&format!("end meetings {host}")).await;
+    assert!(asked.contains("meeting"), "it is asked first: {asked}");
+    ctl.done(&format!("end meetings {host} --yes")).await;
+    cluster.until_node(0, "all end", |node| node.meetings().is_empty()).await;
+    let none = async || !ctl.done("show meetings").await.contains("theirs-");
+    eventually("none is listed", none).await;
+}
+
+#[tokio::test]
 async fn what_is_exported_changes_nothing_and_what_it_lacks_can_be_deleted() {
     let cluster = TestCluster::start().await;
     let ctl = Ctl::of_operator(&cluster.url());

@@ -1,0 +1,102 @@
+//! What a node runs beside the meetings that live there.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use b3scale_middleware::bbb::ScopedId;
+use b3scale_middleware::cluster::{Backend, BackendId, MeetingState, Seats, Size};
+use bytes::Bytes;
+
+use super::{Known, View};
+use crate::cluster::report::{Report, Reported};
+
+/// A meeting that a node runs and that no frontend owns.
+#[derive(Clone, Debug)]
+pub struct Stray {
+    /// The id its node knows it by.
+    pub id: ScopedId,
+    /// Where it runs.
+    pub backend: BackendId,
+    /// The node's own id of it.
+    pub internal_id: String,
+    /// When it was made, by its node's clock.
+    pub made_at: SystemTime,
+    /// When its node last listed it.
+    pub seen_at: SystemTime,
+    /// People in it.
+    pub attendees: u32,
+    /// Those of them who show themselves.
+    pub with_video: u32,
+    /// Whether they are in its parent, too.
+    pub shares_people: bool,
+    /// What its node says of it: a `meeting` element. `None`: that cannot be read.
+    pub entry: Option<Bytes>,
+}
+
+/// What a meeting is that does not live where it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Other {
+    /// No frontend owns it.
+    Stray,
+    /// It lives elsewhere.
+    Copy,
+    /// It has no place now, and may get this one.
+    Homeless,
+}
+
+impl View {
+    /// The meetings on a node that no frontend owns. A lost node does not say what it runs, and has none.
+    pub(in crate::cluster) fn strays(&self, backend: &Backend) -> Vec<Stray> {
+        let report = self.reports.get(&backend.id).map(|report| Arc::clone(&report));
+        let Some(report) = report.filter(|_| !backend.is_lost()) else { return Vec::new() };
+        let seen_at = report.holds_since();
+        let strays = self.others(backend.id, &report).filter(|(.., other)| *other == Other::Stray);
+        let strays = strays.map(|(id, reported, _)| Stray {
+            id: id.clone(),
+            backend: backend.id,
+            internal_id: reported.born.internal_id.clone(),
+            made_at: made_at(reported, seen_at),
+            seen_at,
+            attendees: reported.attendees,
+            with_video: reported.with_video,
+            shares_people: reported.shares_people(id),
+            entry: reported.entry.clone(),
+        });
+        strays.collect()
+    }
+
+    /// The meetings of a report that do not live on its node.
+    pub(super) fn others<'r>(
+        &self,
+        backend: BackendId,
+        report: &'r Report,
+    ) -> impl Iterator<Item = (&'r ScopedId, &'r Reported, Other)> {
+        let holds_since = self.instant_of(report.holds_since());
+        report.own_meetings().filter_map(move |(id, reported)| {
+            let other = match self.meeting(id.as_ref()) {
+                Known::There(meeting) if meeting.backend == backend => return None,
+                Known::There(meeting) if meeting.state == MeetingState::Detached => Other::Homeless,
+                Known::There(_) => Other::Copy,
+                Known::Absent | Known::Unknown if self.ended_at(id).is_some_and(|ended| ended >= holds_since) => {
+                    return None;
+                }
+                Known::Absent | Known::Unknown => Other::Stray,
+            };
+            Some((id, reported, other))
+        })
+    }
+
+    /// A meeting without an owner as load sees it.
+    pub(super) fn seats_of_stray(&self, id: &ScopedId, reported: &Reported) -> Seats {
+        let size = Size { breakout: reported.breakout, ..Size::default() };
+        let since = self.instant_of(made_at(reported, SystemTime::now()));
+        Seats { size, shared: reported.shares_people(id), attendees: reported.attendees, since }
+    }
+}
+
+/// When a node made a meeting, as it says. A time that is still to come is no answer.
+fn made_at(reported: &Reported, latest: SystemTime) -> SystemTime {
+    let millis = u64::try_from(reported.born.create_time).unwrap_or_default();
+    let said = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis));
+    said.map_or(latest, |said| said.min(latest))
+}
