@@ -151,6 +151,9 @@ impl B3scaled {
             .iter()
             .for_each(|file| tracing::info!(file = %file.display(), "Settings have been read from a file"));
         environment.unknown().for_each(|name| tracing::warn!(name, "No program knows this variable"));
+        if self.command.is_none() {
+            environment.idle().for_each(|(name, why)| tracing::warn!(name, why, "This variable does nothing yet"));
+        }
         let mut config = Config::read(&environment)?;
         config.pipeline = self.pipeline.or(config.pipeline);
         config.listen = self.listen.unwrap_or(config.listen);

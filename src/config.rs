@@ -1,7 +1,7 @@
 //! What the programs read from their environment.
 //!
 //! A value that cannot be used stops the start with one line that names the variable, the value and what is accepted. A
-//! `B3SCALE_` variable that no program of b3scale knows is a warning. The files of the original are read as it reads them: only if
+//! `B3SCALE_` variable that no program of b3scale knows is a warning, and so is one of the original that does nothing yet. The files of the original are read as it reads them: only if
 //! `B3SCALE_DB_URL` is not set, the later ones winning.
 
 use std::collections::BTreeMap;
@@ -66,6 +66,21 @@ const KNOWN: [&str; 37] = [
     "B3SCALE_YES",
 ];
 
+/// Variables of the original that a server does not heed yet, each with what that means.
+const IDLE: [(&str, &str); 8] = [
+    (
+        "B3SCALE_API_URL",
+        "only b3scalectl and b3scaleagent use it: nodes are told the callbacks of frontends as they are",
+    ),
+    ("B3SCALE_CMD_WORKER_POOL_SIZE", "each server carries out one command at a time"),
+    ("B3SCALE_RECORDINGS_DEFAULT_VISIBILITY", "recordings are not served"),
+    ("B3SCALE_RECORDINGS_INBOX_PATH", "recordings are not served"),
+    ("B3SCALE_RECORDINGS_PLAYBACK_HOST", "recordings are not served"),
+    ("B3SCALE_RECORDINGS_PUBLISHED_PATH", "recordings are not served"),
+    ("B3SCALE_RECORDINGS_UNPUBLISHED_PATH", "recordings are not served"),
+    ("B3SCALE_REVERSE_PROXY_MODE", "browsers are sent to the nodes themselves"),
+];
+
 /// A value that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name}=`{}`: {wanted}", cut(value))]
@@ -119,6 +134,14 @@ impl Environment {
     pub fn unknown(&self) -> impl Iterator<Item = &str> {
         let ours = self.values.keys().filter(|name| name.starts_with("B3SCALE_"));
         ours.map(String::as_str).filter(|name| !KNOWN.contains(name))
+    }
+
+    /// The variables of the original that are set and that a server does not heed yet, each with what that means. One that says
+    /// what is done anyhow is none.
+    pub fn idle(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let is_off =
+            |name| name == "B3SCALE_REVERSE_PROXY_MODE" && !matches!(self.text(name), Some("yes" | "true" | "1"));
+        IDLE.into_iter().filter(move |(name, _)| self.text(name).is_some() && !is_off(*name))
     }
 
     /// A value as what it is to be; `wanted` is what people are told who wrote something else.
@@ -356,6 +379,15 @@ mod tests {
     fn a_variable_that_nobody_reads_is_found() {
         let environment = environment(&[("B3SCALE_LISTEN", "x"), ("B3SCALE_LISTEN_HTTP", "x"), ("PATH", "x")]);
         assert_eq!(environment.unknown().collect::<Vec<_>>(), ["B3SCALE_LISTEN"]);
+    }
+
+    #[test]
+    fn a_variable_of_the_original_that_does_nothing_yet_is_named_with_what_that_means() {
+        let all: Vec<_> = IDLE.iter().map(|(name, _)| (*name, "1")).collect();
+        assert_eq!(environment(&all).idle().collect::<Vec<_>>(), IDLE);
+        assert!(IDLE.iter().all(|(name, _)| KNOWN.contains(name)), "it is not warned about twice");
+        let silent = [("B3SCALE_REVERSE_PROXY_MODE", "false"), ("B3SCALE_RECORDINGS_INBOX_PATH", "")];
+        assert_eq!(environment(&silent).idle().count(), 0);
     }
 
     #[test]

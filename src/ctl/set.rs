@@ -1,12 +1,15 @@
 //! `set`: adds a backend or a frontend, or changes it.
 
 use argh::{ArgsInfo, FromArgs};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::console::complain;
 use super::context::Context;
 use super::entry::{Change, Editor, dry_command};
 use super::recordings::recorded;
 use super::{CtlError, Exit};
+use crate::rest::FrontendSettings;
 
 dry_command! {
     /// Add a backend or a frontend, or change it. Also: add, update.
@@ -125,6 +128,8 @@ impl SetFrontend {
     async fn run(self, context: &Context, dry: bool) -> Result<Exit, CtlError> {
         let key = self.key.clone();
         let change = self.change()?;
+        let settings = change.get("settings").and_then(|settings| FrontendSettings::deserialize(settings).ok());
+        settings.iter().flat_map(FrontendSettings::idle).for_each(|what| complain(&format!("note: {what}")));
         let api = context.api_for_changes().await?;
         context.console.progress(format_args!("getting frontend: {key}"))?;
         let there = api.find_frontend(&key).await?;

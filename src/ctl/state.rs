@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use argh::{ArgsInfo, FromArgValue, FromArgs};
 
-use super::console::indented;
+use super::console::{complain, indented};
 use super::context::Context;
 use super::{CtlError, Exit};
 use crate::client::{Api, PutState};
@@ -74,6 +74,10 @@ impl State {
             What::Export(Export { format }) => export(context, format).await,
             What::Import(Import { dry_run, delete, file }) => {
                 let document = document::read(&file)?;
+                for frontend in &document.frontends {
+                    let tell = |what| complain(&format!("note: of the frontend `{}`: {what}", frontend.key));
+                    frontend.settings.idle().for_each(tell);
+                }
                 let api = context.api_for_changes().await?;
                 put(context, &api, &document, Wanted { dry_run, delete, ..Wanted::default() }).await
             }

@@ -78,6 +78,14 @@ pub struct FrontendSettings {
 }
 
 impl FrontendSettings {
+    /// What is kept of them and does nothing yet, a sentence each.
+    pub fn idle(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let overrides = self.recordings.as_ref().is_some_and(|recordings| recordings.visibility_override.is_some());
+        overrides
+            .then_some("the setting `recordings.visibility_override` does nothing yet: recordings are not served")
+            .into_iter()
+    }
+
     /// All of its parameters.
     pub fn params_mut(&mut self) -> [&mut Params; 4] {
         [

@@ -41,3 +41,22 @@ async fn a_start_that_fails_leaves_no_server_and_a_restart_is_no_second_one() {
     serving(&mut restarted).await;
     assert_eq!(listed(&database).await, [&*address]);
 }
+
+#[tokio::test]
+async fn a_variable_of_the_original_that_does_nothing_yet_is_warned_about_once() {
+    let database = TestDatabase::new().await;
+    let mut command = b3scaled(&["--listen", "127.0.0.1:0"]);
+    command.env("B3SCALE_DB_URL", database.url()).env("B3SCALE_LOG_FORMAT", "structured");
+    let idle = ["B3SCALE_RECORDINGS_PUBLISHED_PATH", "B3SCALE_REVERSE_PROXY_MODE"];
+    command.envs(idle.map(|name| (name, "true")));
+    let mut server = Running::logging(command);
+    let mut warned = Vec::new();
+    loop {
+        let line: Value = serde_json::from_str(&server.line().await).expect("a structured line");
+        if line.to_string().contains("b3scaled serves") {
+            break;
+        }
+        warned.extend(line["name"].as_str().filter(|name| name.starts_with("B3SCALE_")).map(str::to_owned));
+    }
+    assert_eq!(warned, idle);
+}
