@@ -9,6 +9,7 @@ use std::fmt;
 
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 
+use crate::rest::check::LOAD_FACTORS;
 use crate::rest::{StateDocument, VERSION};
 use crate::store::{ForeignDatabase, StoreError};
 
@@ -87,8 +88,42 @@ async fn open(url: &str) -> Result<ForeignDatabase, ImportError> {
     Ok(ForeignDatabase::open(url).await?)
 }
 
+/// What of an entry cannot be kept, so that it stays behind. `None`: it comes over.
+fn unkept(wrong: Vec<(String, String)>) -> Option<String> {
+    let fields: Vec<_> = wrong.into_iter().map(|(field, why)| format!("`{field}` {why}")).collect();
+    (!fields.is_empty()).then(|| fields.join("; "))
+}
+
+/// How much a unit of load counts on a node by the word of another system, as it can be kept, and whether that is the same.
+fn load_factor(given: Option<f64>) -> (f64, bool) {
+    let given = given.filter(|factor| factor.is_finite());
+    let usable = given.filter(|factor| *factor > 0.0).unwrap_or(1.0);
+    let kept = usable.clamp(*LOAD_FACTORS.start(), *LOAD_FACTORS.end());
+    (kept, given == Some(kept))
+}
+
+/// What is said of a load factor that was not kept.
+fn changed_factor(host: &str, given: &str, kept: f64) -> String {
+    let (least, most) = (LOAD_FACTORS.start(), LOAD_FACTORS.end());
+    format!("The load factor of `{host}` is {given} there and {kept} here: it should be from {least} to {most}.")
+}
+
 /// The id by which a frontend knows a meeting, from the one that nodes know.
 fn tenants_id(id: &str) -> String {
     let decoded = ScopedId::verbatim(id).decode();
     decoded.map_or_else(|| MeetingId::new(id), |(_, meeting_id)| meeting_id).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_factor_that_is_none_is_one_and_is_not_kept_silently() {
+        assert_eq!(load_factor(Some(1.1)), (1.1, true));
+        for given in [Some(0.0), Some(-2.0), Some(f64::NAN), Some(f64::INFINITY), None] {
+            assert_eq!(load_factor(given), (1.0, false), "{given:?}");
+        }
+        assert_eq!([1e-30, 1e30].map(|given| load_factor(Some(given))), [(0.01, false), (100.0, false)]);
+    }
 }

@@ -31,6 +31,7 @@ pub use insight::{
 };
 pub use meeting::{Attendee, Breakout, Meeting, MeetingChange, MeetingInfo, MeetingStage};
 pub use problem::Problem;
+pub(crate) use state::lost;
 pub use state::{
     Change, ChangeKind, HistoryRow, ImportedMeeting, StateBackend, StateChanges, StateDocument, StateFrontend, VERSION,
 };

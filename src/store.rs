@@ -45,4 +45,4 @@ pub use trouble::Trouble;
 
 pub(crate) use foreign::ForeignDatabase;
 pub(crate) use rows::column;
-pub(crate) use state::{lines, stored_settings};
+pub(crate) use state::{lines, read_settings};

@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
 
-use super::{ImportError, Imported, tenants_id};
-use crate::rest::check::{LOAD_FACTORS, base_url, without_user};
-use crate::rest::{AdminState, FrontendSettings, HistoryRow, ImportedMeeting, StateBackend, StateFrontend};
-use crate::store::{ForeignDatabase, StoreError, column, stored_settings};
+use super::{ImportError, Imported, changed_factor, load_factor, tenants_id, unkept};
+use crate::rest::check::{self, base_url, without_user};
+use crate::rest::{AdminState, FrontendSettings, HistoryRow, ImportedMeeting, StateBackend, StateFrontend, lost};
+use crate::store::{ForeignDatabase, StoreError, column, read_settings};
 
 /// The only version of its schema that there is besides the very first.
 const SCHEMA: i32 = 2;
@@ -27,7 +28,7 @@ const CREATED: &str = "CASE WHEN created_at BETWEEN '1970-01-02' AND '9000-01-01
 /// [`ImportError::Stranger`] for a database that is not the original's.
 pub async fn read(url: &str) -> Result<Imported, ImportError> {
     let source = super::open(url).await?;
-    check(&source).await?;
+    check_schema(&source).await?;
     let mut imported = Imported::new();
     let keys = read_frontends(&source, &mut imported).await?;
     let hosts = read_backends(&source, &mut imported).await?;
@@ -39,7 +40,7 @@ pub async fn read(url: &str) -> Result<Imported, ImportError> {
     Ok(imported)
 }
 
-async fn check(source: &ForeignDatabase) -> Result<(), ImportError> {
+async fn check_schema(source: &ForeignDatabase) -> Result<(), ImportError> {
     let stranger = |reason: String| ImportError::stranger(source.place(), "the original b3scale", reason);
     if source.has_table("refinery_schema_history").await? {
         return Err(stranger("this program's own tables are in it; name the database to be brought over".to_owned()));
@@ -57,6 +58,9 @@ async fn check(source: &ForeignDatabase) -> Result<(), ImportError> {
     Ok(())
 }
 
+/// An entry that comes over with what somebody should know of it, or why it stays behind.
+type Judged<T> = Result<(T, Vec<String>), String>;
+
 /// The keys of the frontends that come over, by their ids.
 async fn read_frontends(
     source: &ForeignDatabase,
@@ -68,42 +72,68 @@ async fn read_frontends(
     );
     let mut keys = HashMap::new();
     for row in source.rows("read the frontends", &sql, &[]).await? {
-        let key = text(TABLE, &row, "key")?;
-        let secret = text(TABLE, &row, "secret")?;
-        let id: Uuid = column(TABLE, &row, "id")?;
-        if key.is_empty() || secret.is_empty() {
-            imported.note(format!("The frontend `{key}` ({id}) was left out: it has no key or no secret."));
-            continue;
+        let (id, key): (Uuid, String) = (column(TABLE, &row, "id")?, text(TABLE, &row, "key")?);
+        match frontend(TABLE, &row, id, key.clone())? {
+            Ok((entry, notes)) => {
+                notes.into_iter().for_each(|note| imported.note(note));
+                imported.document.frontends.push(entry);
+                keys.insert(id, key);
+            }
+            Err(why) => {
+                imported.note(format!("The frontend `{}` ({id}) was left out: {why}.", key.escape_debug()));
+            }
         }
-        let (settings, unknown) = settings(column(TABLE, &row, "settings")?);
-        for name in unknown {
-            imported.note(format!("The setting `{name}` of the frontend `{key}` was left out: it is not known here."));
-        }
-        imported.document.frontends.push(StateFrontend {
-            key: key.clone(),
-            secret,
-            next_secret: None,
-            checksum_algorithms: None,
-            active: column::<Option<bool>>(TABLE, &row, "active")?.unwrap_or(true),
-            account_ref: reference(TABLE, &row, "account_ref")?,
-            settings,
-            id: Some(id),
-            created_at: moment(TABLE, &row, "created_at")?,
-        });
-        keys.insert(id, key);
     }
     Ok(keys)
 }
 
+fn frontend(table: &str, row: &Row, id: Uuid, key: String) -> Result<Judged<StateFrontend>, StoreError> {
+    let secret = text(table, row, "secret")?;
+    if key.trim().is_empty() || secret.trim().is_empty() {
+        return Ok(Err("it has no key or no secret".to_owned()));
+    }
+    let (settings, unknown) = match settings(column(table, row, "settings")?) {
+        Ok(read) => read,
+        Err(why) => return Ok(Err(why)),
+    };
+    let unknown = unknown
+        .iter()
+        .map(|name| format!("The setting `{name}` of the frontend `{key}` was left out: it is not known here."));
+    let idle = settings.idle().map(|what| format!("Of the frontend `{key}`: {what}."));
+    let notes = unknown.chain(idle).collect();
+    let entry = StateFrontend {
+        key,
+        secret,
+        next_secret: None,
+        checksum_algorithms: None,
+        active: column::<Option<bool>>(table, row, "active")?.unwrap_or(true),
+        account_ref: reference(table, row, "account_ref")?,
+        settings,
+        id: Some(id),
+        created_at: moment(table, row, "created_at")?,
+    };
+    Ok(unkept(check::frontend(&entry, false)).map_or(Ok((entry, notes)), Err))
+}
+
 /// Settings as the original keeps them, and the names of those that mean nothing here.
-fn settings(stored: Option<Json<Value>>) -> (FrontendSettings, Vec<String>) {
-    let known = serde_json::to_value(FrontendSettings::default()).unwrap_or_default();
-    let Some(Json(Value::Object(stored))) = stored else { return Default::default() };
-    let alone = |name: &str, value: &Value| Value::Object(Map::from_iter([(name.to_owned(), value.clone())]));
-    let is_read = |name: &str, value: &Value| known.get(name).is_some() && stored_settings(alone(name, value)).is_ok();
-    let (read, unknown): (Map<_, _>, Map<_, _>) =
-        stored.into_iter().filter(|(_, value)| !value.is_null()).partition(|(name, value)| is_read(name, value));
-    (stored_settings(read.into()).unwrap_or_default(), unknown.into_iter().map(|(name, _)| name).collect())
+fn settings(stored: Option<Json<Value>>) -> Result<(FrontendSettings, Vec<String>), String> {
+    let stored = said(stored)?;
+    let read = read_settings(stored.clone()).map_err(|name| format!("`settings.{name}` cannot be read"))?;
+    let kept = serde_json::to_value(&read).unwrap_or_default();
+    Ok((read, lost(&stored, &kept)))
+}
+
+/// What an object of settings says. `null`, within it too, says nothing.
+fn said(stored: Option<Json<Value>>) -> Result<Value, String> {
+    let mut stored = stored.map(|Json(stored)| stored).unwrap_or_default();
+    match &mut stored {
+        Value::Null => Ok(Value::Object(Map::new())),
+        Value::Object(settings) => {
+            settings.retain(|_, value| !value.is_null());
+            Ok(stored)
+        }
+        _ => Err("`settings` should be an object".to_owned()),
+    }
 }
 
 /// The hosts of the backends that come over, by their ids.
@@ -113,49 +143,68 @@ async fn read_backends(
 ) -> Result<HashMap<Uuid, String>, ImportError> {
     const TABLE: &str = "backends";
     let sql = format!(
-        "SELECT id, host, secret, admin_state::text, agent_ref, load_factor::text, settings->'tags' AS tags, {CREATED}
+        "SELECT id, host, secret, admin_state::text, agent_ref, load_factor::text, settings, {CREATED}
         FROM backends ORDER BY host COLLATE \"C\""
     );
     let mut hosts = HashMap::new();
     for row in source.rows("read the backends", &sql, &[]).await? {
         let (id, host): (Uuid, String) = (column(TABLE, &row, "id")?, text(TABLE, &row, "host")?);
-        let secret = text(TABLE, &row, "secret")?;
-        let Some(url) = base_url(&host).filter(|_| !secret.is_empty()) else {
-            let host = without_user(&host);
-            imported.note(format!("The backend `{host}` ({id}) was left out: it has no usable URL or no secret."));
-            continue;
+        let (entry, notes) = match backend(TABLE, &row, id, &host)? {
+            Ok(read) => read,
+            Err(why) => {
+                let host = without_user(&host);
+                imported.note(format!("The backend `{}` ({id}) was left out: {why}.", host.escape_debug()));
+                continue;
+            }
         };
-        hosts.insert(id, url.clone());
-        if imported.document.backends.iter().any(|there| there.host == url) {
+        hosts.insert(id, entry.host.clone());
+        if imported.document.backends.iter().any(|there| there.host == entry.host) {
             imported.note(format!("The backend `{host}` ({id}) is there twice; the first one counts."));
             continue;
         }
-        let backend = StateBackend {
-            host: url,
-            secret,
-            checksum_algorithm: None,
-            tags: tags(column(TABLE, &row, "tags")?),
-            load_factor: load_factor(&text(TABLE, &row, "load_factor")?),
-            admin_state: admin_state(&text(TABLE, &row, "admin_state")?),
-            agent_ref: reference(TABLE, &row, "agent_ref")?,
-            id: Some(id),
-            created_at: moment(TABLE, &row, "created_at")?,
-        };
-        imported.document.backends.push(backend);
+        notes.into_iter().for_each(|note| imported.note(note));
+        imported.document.backends.push(entry);
     }
     Ok(hosts)
 }
 
-fn tags(stored: Option<Json<Value>>) -> Vec<String> {
-    let stored = stored.map(|Json(tags)| tags).unwrap_or_default();
-    stored.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+fn backend(table: &str, row: &Row, id: Uuid, host: &str) -> Result<Judged<StateBackend>, StoreError> {
+    let secret = text(table, row, "secret")?;
+    let Some(url) = base_url(host).filter(|_| !secret.trim().is_empty()) else {
+        return Ok(Err("it has no usable URL or no secret".to_owned()));
+    };
+    let (tags, unknown) = match tags(column(table, row, "settings")?) {
+        Ok(read) => read,
+        Err(why) => return Ok(Err(why)),
+    };
+    let unknown = unknown
+        .iter()
+        .map(|name| format!("The setting `{name}` of the backend `{url}` was left out: it is not known here."));
+    let given = text(table, row, "load_factor")?;
+    // The column has single precision, so its text is the number that was entered.
+    let (load_factor, is_kept) = load_factor(given.parse().ok());
+    let changed = (!is_kept).then(|| changed_factor(&url, &given, load_factor));
+    let notes = unknown.chain(changed).collect();
+    let entry = StateBackend {
+        host: url,
+        secret,
+        checksum_algorithm: None,
+        tags,
+        load_factor,
+        admin_state: admin_state(&text(table, row, "admin_state")?),
+        agent_ref: reference(table, row, "agent_ref")?,
+        id: Some(id),
+        created_at: moment(table, row, "created_at")?,
+    };
+    Ok(unkept(check::backend(&entry)).map_or(Ok((entry, notes)), Err))
 }
 
-/// The column has single precision, so its text is the number that was entered. b3scale also took zero, and numbers beyond our
-/// bounds.
-fn load_factor(text: &str) -> f64 {
-    let given = text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0).unwrap_or(1.0);
-    given.clamp(*LOAD_FACTORS.start(), *LOAD_FACTORS.end())
+/// The tags of a backend, and the names of its other settings.
+fn tags(stored: Option<Json<Value>>) -> Result<(Vec<String>, Vec<String>), String> {
+    let mut stored = said(stored)?;
+    let tags = stored.as_object_mut().and_then(|settings| settings.remove("tags"));
+    let tags = tags.map(Vec::deserialize).transpose().map_err(|_| "`settings.tags` cannot be read".to_owned())?;
+    Ok((tags.unwrap_or_default(), lost(&stored, &Value::Null)))
 }
 
 /// There are states of nodes among the wanted ones: such a backend takes nothing.
@@ -241,8 +290,10 @@ fn reference(table: &str, row: &Row, name: &str) -> Result<Option<String>, Store
     Ok(column::<Option<String>>(table, row, name)?.filter(|reference| !reference.is_empty()))
 }
 
+/// A time that has come. One of the future is that of a clock that was wrong.
 fn moment(table: &str, row: &Row, name: &str) -> Result<Option<OffsetDateTime>, StoreError> {
-    Ok(column::<Option<SystemTime>>(table, row, name)?.map(OffsetDateTime::from))
+    let moment = column::<Option<SystemTime>>(table, row, name)?;
+    Ok(moment.filter(|moment| *moment <= SystemTime::now()).map(OffsetDateTime::from))
 }
 
 #[cfg(test)]
@@ -253,17 +304,40 @@ mod tests {
 
     #[test]
     fn settings_that_mean_nothing_here_are_named_and_do_not_hide_the_others() {
-        let stored = json!({"required_tags": ["eu"], "join_default_params": null, "attendees_limit": {"limit": "many"},
-            "theirs": 1, "gone": null});
-        let (read, unknown) = settings(Some(Json(stored)));
+        let stored = json!({"required_tags": ["eu"], "join_default_params": null, "gone": null, "theirs": 1,
+            "default_presentation": {"url": "https://slides.example/a.pdf", "forced": true}});
+        let (read, unknown) = settings(Some(Json(stored))).unwrap();
         assert_eq!(read.required_tags, Some(vec!["eu".to_owned()]));
-        assert_eq!(unknown, ["attendees_limit", "theirs"]);
-        assert_eq!(settings(Some(Json(Value::Null))), Default::default());
+        assert_eq!(unknown, ["default_presentation.forced", "theirs"]);
+        assert_eq!(settings(Some(Json(Value::Null))), Ok(Default::default()));
+        assert_eq!(settings(None), Ok(Default::default()));
+    }
+
+    /// Without it the frontend would do more, or less, than its operator wants.
+    #[test]
+    fn a_setting_that_cannot_be_read_is_named_and_not_passed_over() {
+        for (stored, named) in [
+            (json!({"attendees_limit": -1}), "`settings.attendees_limit` cannot be read"),
+            (json!({"attendees_limit": {"limit": "many"}}), "`settings.attendees_limit` cannot be read"),
+            (json!({"required_tags": "eu"}), "`settings.required_tags` cannot be read"),
+            (json!({"create_default_params": {"duration": 60}}), "`settings.create_default_params` cannot be read"),
+            (json!({"recordings": {"visibility_override": "secret"}}), "`settings.recordings` cannot be read"),
+            (json!(["eu"]), "`settings` should be an object"),
+        ] {
+            assert_eq!(settings(Some(Json(stored))), Err(named.to_owned()));
+        }
     }
 
     #[test]
-    fn a_factor_that_is_none_is_one() {
-        assert_eq!(["1.1", "0", "-2", "NaN", "Infinity", ""].map(load_factor), [1.1, 1.0, 1.0, 1.0, 1.0, 1.0]);
-        assert_eq!(["1e-30", "1e30"].map(load_factor), [0.01, 100.0]);
+    fn tags_are_a_list_of_texts() {
+        let read = |stored: Value| tags(Some(Json(stored)));
+        assert_eq!(
+            read(json!({"tags": ["eu"], "theirs": 1, "gone": null})),
+            Ok((vec!["eu".to_owned()], vec!["theirs".to_owned()]))
+        );
+        assert_eq!(read(json!({"tags": null})), Ok(Default::default()));
+        for wrong in [json!({"tags": "eu"}), json!({"tags": [1]})] {
+            assert_eq!(read(wrong), Err("`settings.tags` cannot be read".to_owned()));
+        }
     }
 }

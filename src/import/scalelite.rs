@@ -8,8 +8,8 @@ use b3scale_middleware::bbb::MeetingId;
 use uuid::Uuid;
 
 use self::redis::{Hash, Redis};
-use super::{ImportError, Imported, open};
-use crate::rest::check::{LOAD_FACTORS, base_url, without_user};
+use super::{ImportError, Imported, changed_factor, load_factor, open, unkept};
+use crate::rest::check::{self, base_url, without_user};
 use crate::rest::{AdminState, FrontendSettings, ImportedMeeting, Params, StateBackend, StateFrontend};
 use crate::store::column;
 
@@ -91,31 +91,37 @@ async fn read_servers(
                 .note(format!("The server `{id}` was left out: its URL `{url}` cannot be used, or it has no secret."));
             continue;
         };
-        hosts.insert(id.clone(), host.clone());
         if imported.document.backends.iter().any(|there| there.host == host) {
             imported.note(format!("The server `{id}` was left out: another one has its URL `{url}`."));
+            hosts.insert(id, host);
             continue;
         }
         let is_enabled = field("state") == "enabled" || (field("state").is_empty() && enabled.contains(&id));
-        imported.document.backends.push(StateBackend {
-            host,
+        // As scalelite reads it: nothing and zero are one.
+        let multiplier = field("load_multiplier").parse().ok().filter(|factor| *factor != 0.0);
+        let (load_factor, is_kept) = load_factor(multiplier.or(Some(1.0)));
+        let entry = StateBackend {
+            host: host.clone(),
             secret: secret.to_owned(),
             checksum_algorithm: None,
             tags: Some(field("tag").to_owned()).filter(|tag| !tag.is_empty()).into_iter().collect(),
-            load_factor: load_factor(field("load_multiplier")),
+            load_factor,
             admin_state: if is_enabled { AdminState::Ready } else { AdminState::Stopped },
             agent_ref: None,
             id: Uuid::parse_str(&id).ok(),
             created_at: None,
-        });
+        };
+        if let Some(why) = unkept(check::backend(&entry)) {
+            imported.note(format!("The server `{id}` was left out: {why}."));
+            continue;
+        }
+        if !is_kept {
+            imported.note(changed_factor(&url, field("load_multiplier"), load_factor));
+        }
+        imported.document.backends.push(entry);
+        hosts.insert(id, host);
     }
     Ok(hosts)
-}
-
-/// As scalelite reads it: nothing and zero are one. It has no bounds, and we have.
-fn load_factor(text: &str) -> f64 {
-    let given = text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0).unwrap_or(1.0);
-    given.clamp(*LOAD_FACTORS.start(), *LOAD_FACTORS.end())
 }
 
 /// The keys of the frontends that come over, by the ids of the tenants.
@@ -169,7 +175,7 @@ fn frontend(
         imported.note(format!("The tenant `{key}` has {} secrets: only the first two are valid here.", more + 2));
     }
     let (checksum_algorithms, account_ref, created_at) = (None, None, None);
-    Some(StateFrontend {
+    let entry = StateFrontend {
         key: key.to_owned(),
         secret,
         next_secret,
@@ -179,7 +185,11 @@ fn frontend(
         settings,
         id,
         created_at,
-    })
+    };
+    let why = unkept(check::frontend(&entry, false)).map(|why| {
+        imported.note(format!("The tenant `{}` was left out: {why}.", key.escape_debug()));
+    });
+    why.is_none().then_some(entry)
 }
 
 /// The settings of tenants by their ids.
@@ -324,5 +334,12 @@ mod tests {
         assert_eq!((read.secret.as_str(), read.next_secret.as_deref()), ("one", Some("two")));
         assert_eq!(imported.notes, ["The tenant `t` has 3 secrets: only the first two are valid here."]);
         assert_eq!(frontend("t", ":", FrontendSettings::default(), None, &mut imported), None);
+    }
+
+    #[test]
+    fn a_tenant_whose_name_cannot_stand_in_a_url_is_left_out_by_name() {
+        let mut imported = Imported::new();
+        assert_eq!(frontend("a/b", "one", FrontendSettings::default(), None, &mut imported), None);
+        assert!(imported.notes[0].starts_with("The tenant `a/b` was left out: `key` should"), "{:?}", imported.notes);
     }
 }

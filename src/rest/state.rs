@@ -207,19 +207,22 @@ fn strict<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FrontendSettings
     let said = Value::deserialize(deserializer)?;
     let read = FrontendSettings::deserialize(&said).map_err(D::Error::custom)?;
     let kept = serde_json::to_value(&read).map_err(D::Error::custom)?;
-    match lost(&said, &kept) {
+    match lost(&said, &kept).first() {
         None => Ok(read),
         Some(word) => Err(D::Error::custom(format!("there is no setting `{word}`"))),
     }
 }
 
-/// A name that was said and not kept, by its path.
-fn lost(said: &Value, kept: &Value) -> Option<String> {
-    let said = said.as_object()?;
-    said.iter().find_map(|(name, said)| match kept.get(name) {
-        None => Some(name.clone()),
-        Some(kept) => lost(said, kept).map(|inner| format!("{name}.{inner}")),
-    })
+/// The names that were said and not kept, by their paths.
+pub(crate) fn lost(said: &Value, kept: &Value) -> Vec<String> {
+    let mut names = Vec::new();
+    for (name, said) in said.as_object().into_iter().flatten() {
+        match kept.get(name) {
+            None => names.push(name.clone()),
+            Some(kept) => names.extend(lost(said, kept).iter().map(|inner| format!("{name}.{inner}"))),
+        }
+    }
+    names
 }
 
 fn yes() -> bool {

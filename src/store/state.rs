@@ -16,7 +16,7 @@ use super::{Store, StoreError};
 use crate::rest::{Change, ChangeKind, StateBackend, StateChanges, StateDocument, StateFrontend, VERSION};
 
 pub(crate) use difference::lines;
-pub(crate) use normal::stored_settings;
+pub(crate) use normal::read_settings;
 
 /// How a document is put back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -39,14 +39,22 @@ pub(super) fn host(text: &str) -> String {
 ///
 /// # Errors
 /// The name of one that cannot be read. Its value may be a password.
-pub(crate) fn stored_settings(mut stored: Value) -> Result<FrontendSettings, String> {
+pub(super) fn stored_settings(stored: Value) -> Result<FrontendSettings, String> {
+    read_settings(stored).map(|read| settings(&read))
+}
+
+/// The same with values that say nothing, and those that cannot be kept.
+///
+/// # Errors
+/// The name of one that cannot be read.
+pub(crate) fn read_settings(mut stored: Value) -> Result<FrontendSettings, String> {
     drop_nulls(&mut stored);
     let read = |stored: Value| serde_json::from_value::<FrontendSettings>(stored);
     let alone =
         |(name, value): &(&String, &Value)| Value::Object([((*name).clone(), (*value).clone())].into_iter().collect());
     let is_broken = |setting: &(&String, &Value)| read(alone(setting)).is_err();
     let broken = || stored.as_object().and_then(|all| all.iter().find(is_broken)).map(|(name, _)| name.clone());
-    read(stored.clone()).map(|read| settings(&read)).map_err(|_| broken().unwrap_or_default())
+    read(stored.clone()).map_err(|_| broken().unwrap_or_default())
 }
 
 fn settings(given: &FrontendSettings) -> FrontendSettings {

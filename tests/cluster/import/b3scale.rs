@@ -108,13 +108,93 @@ async fn what_does_not_come_over_is_said() {
     let expected = [
         "The frontend `nobody` (00000000-0000-0000-0000-0000000000f4) was left out: it has no key or no secret.",
         "The setting `theirs` of the frontend `school` was left out: it is not known here.",
+        "Of the frontend `school`: the setting `recordings.visibility_override` does nothing yet: recordings are not served.",
         "The backend `http` (00000000-0000-0000-0000-0000000000b5) was left out: it has no usable URL or no secret.",
+        "The setting `theirs` of the backend `https://n1.example/bigbluebutton/api/` was left out: it is not known here.",
+        "The load factor of `https://n2.example/bigbluebutton/api/` is 0 there and 1 here: it should be from 0.01 to 100.",
         "Left out: 1 meeting without a frontend that comes over (breakouts are found again on their nodes).",
         "Left out: 1 meeting without a backend that comes over.",
         "Left out: 1 past meeting without a frontend that comes over.",
         "Left out: 2 recordings (they are not brought over yet).",
     ];
     assert_eq!(read_whole().await.notes, expected);
+}
+
+/// Adds a frontend that the original would keep, and gives what is said of it when the rest comes over.
+async fn left_out(key: &str, settings: &str) -> String {
+    let (original, database) = (original().await, TestDatabase::new().await);
+    let sql = format!(
+        "INSERT INTO frontends (id, key, secret, settings, active) VALUES (gen_random_uuid(), '{key}', 's', '{settings}', true)"
+    );
+    original.execute(&sql).await;
+    let read = read(original.url()).await.expect("it can be read");
+    let keys: Vec<_> = read.document.frontends.iter().map(|frontend| frontend.key.as_str()).collect();
+    assert_eq!(keys, ["academy", "museum", "school"], "the others come over");
+    bring_over(database.store(), &read).await;
+    assert_eq!(database.store().load_frontends().await.expect("they can be read").len(), 3);
+    let note = read.notes.iter().find(|note| note.starts_with(&format!("The frontend `{key}` (")));
+    note.unwrap_or_else(|| panic!("nothing is said of {key}: {:?}", read.notes)).clone()
+}
+
+#[tokio::test]
+async fn a_frontend_whose_key_cannot_stand_in_a_url_is_left_out_by_name_and_the_rest_comes_over() {
+    for key in ["a/b", "a b", "ü", "..", "metrics", "a?b", "a%62", "a|b"] {
+        let said = left_out(key, "{}").await;
+        assert!(said.contains("was left out: `key` should"), "{said}");
+    }
+    let long = "k".repeat(200);
+    assert!(left_out(&long, "{}").await.contains("`key` should have at most 128 characters"));
+}
+
+/// The original refuses every join under a negative limit. To pass over it would lift the limit.
+#[tokio::test]
+async fn a_frontend_with_a_limit_out_of_range_is_left_out_by_name_and_the_rest_comes_over() {
+    for limit in ["-1", "2147483648"] {
+        let said = left_out("club", &format!(r#"{{"attendees_limit": {{"limit": {limit}}}}}"#)).await;
+        assert!(
+            said.ends_with("was left out: `settings.attendees_limit.limit` should be from 0 to 2147483647."),
+            "{said}"
+        );
+    }
+    let said = left_out("club", r#"{"attendees_limit": -1}"#).await;
+    assert!(said.ends_with("was left out: `settings.attendees_limit` cannot be read."), "{said}");
+}
+
+#[tokio::test]
+async fn a_backend_that_cannot_be_kept_is_left_out_by_name_and_the_rest_comes_over() {
+    let (original, database) = (original().await, TestDatabase::new().await);
+    let backends = "INSERT INTO backends (id, host, secret, settings) VALUES
+        (gen_random_uuid(), 'https://tagged.example/', 's', '{\"tags\": \"eu\"}'),
+        (gen_random_uuid(), 'https://listed.example/', 's', '[]'),
+        (gen_random_uuid(), 'node.example/bigbluebutton/api/', 's', '{}'),
+        (gen_random_uuid(), 'https://node.example/?a', 's', '{}'),
+        (gen_random_uuid(), 'https://secret.example/', repeat('s', 2000), '{}')";
+    original.execute(backends).await;
+    let read = read(original.url()).await.unwrap();
+    bring_over(database.store(), &read).await;
+    assert_eq!(database.store().load_backends().await.unwrap().len(), 4);
+    for (host, why) in [
+        ("https://tagged.example/", "`settings.tags` cannot be read"),
+        ("https://listed.example/", "`settings` should be an object"),
+        ("node.example/bigbluebutton/api/", "it has no usable URL or no secret"),
+        ("https://node.example/?a", "it has no usable URL or no secret"),
+        ("https://secret.example/", "`secret` should have at most 1024 characters"),
+    ] {
+        let is_said = |note: &String| note.starts_with(&format!("The backend `{host}` (")) && note.contains(why);
+        assert!(read.notes.iter().any(is_said), "{host}: {:?}", read.notes);
+    }
+}
+
+/// A clock that was wrong once would keep everything from coming over.
+#[tokio::test]
+async fn a_time_of_the_future_is_none() {
+    let (original, database) = (original().await, TestDatabase::new().await);
+    original
+        .execute("UPDATE frontends SET created_at = '2999-01-01'; UPDATE frontend_meetings SET seen_at = '2999-01-01'")
+        .await;
+    let read = read(original.url()).await.unwrap();
+    assert!(read.document.frontends.iter().all(|frontend| frontend.created_at.is_none()));
+    bring_over(database.store(), &read).await;
 }
 
 #[tokio::test]
