@@ -112,7 +112,7 @@ fn add_slides(call: &mut Call) -> Result<(), Fault> {
     } else if call.params.first(url).is_some_and(|url| !url.is_empty()) {
         return Ok(());
     }
-    let filename = Some(&*slides.filename).filter(|filename| !filename.is_empty());
+    let filename = Some(slides.filename.trim()).filter(|filename| !filename.is_empty());
     if given.is_none() && call.params.encode().len() > LONGEST_QUERY {
         // The query will be posted, so there is no place for a body.
         call.params.set(url, &slides.url);

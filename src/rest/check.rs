@@ -29,6 +29,9 @@ const LONGEST_ACCOUNT: usize = 80;
 /// The most characters of the name of an agent.
 const LONGEST_AGENT: usize = 64;
 
+/// The most characters of the name of slides.
+const LONGEST_FILENAME: usize = 255;
+
 /// The most characters of a URL.
 const LONGEST_URL: usize = 2048;
 
@@ -59,7 +62,20 @@ pub(crate) fn frontend(entry: &StateFrontend, is_kept: bool) -> Vec<(String, Str
     wrong.unless((0..=LARGEST_LIMIT).contains(&limit), "settings.attendees_limit.limit", || {
         format!("should be from 0 to {LARGEST_LIMIT}")
     });
+    let filename = entry.settings.default_presentation.as_ref().map_or("", |slides| &slides.filename);
+    wrong.unless(filename.is_empty() || names_a_file(filename), "settings.default_presentation.filename", || {
+        format!(
+            "should be a file's name of at most {LONGEST_FILENAME} characters with its extension, such as Welcome.pdf"
+        )
+    });
     wrong.0
+}
+
+/// Whether nodes can tell by the name what is in the file.
+fn names_a_file(name: &str) -> bool {
+    let is_clean = !name.contains(|char: char| matches!(char, '/' | '\\') || char.is_control());
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    is_clean && !extension.trim().is_empty() && name.chars().count() <= LONGEST_FILENAME
 }
 
 /// The fields that cannot be kept, as a [`StateBackend`] names them, each with why.
@@ -153,6 +169,14 @@ mod tests {
         }
         for key in [".", "..", "metrics", "a?b", "a b", "a#b", "a%62", "ü", "a/b", "[a]", "a|b", "a\u{a0}"] {
             assert!(!stands_in_urls(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn slides_are_named_with_their_extension() {
+        assert!(names_a_file("Über uns.pdf") && names_a_file("v1.2.pptx"));
+        for name in ["slides", "slides.", "a/b.pdf", "a\\b.pdf", "a\n.pdf", &format!("{}.pdf", "x".repeat(252))] {
+            assert!(!names_a_file(name), "{name}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is each frontend's own.
 
+use b3scale::node::Node;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::DefaultPresentation;
 use b3scale_middleware::ports::Directory as _;
@@ -82,7 +83,7 @@ async fn slides_by_parameter_count_as_slides_and_a_forced_default_takes_them_out
             })
             .await;
         cluster.call(CallKind::Create, &format!("{own}&meetingID={expected}")).await.success();
-        let meetings: Vec<_> = cluster.nodes.iter().flat_map(|node| node.meetings()).collect();
+        let meetings: Vec<_> = cluster.nodes.iter().flat_map(Node::meetings).collect();
         let meeting = meetings.iter().find(|meeting| meeting.documents[0].name == expected);
         let meeting = meeting.unwrap_or_else(|| panic!("{expected}: {meetings:?}"));
         assert_eq!(meeting.documents.len(), 1);

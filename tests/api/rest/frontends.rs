@@ -87,6 +87,10 @@ async fn a_patch_is_merged_as_the_original_does_it() {
 
     let deep = patch(json!({"settings": {"default_presentation": {"force": false}}, "BBB": {"Secret": "new"}})).await;
     assert_eq!(deep["settings"]["default_presentation"], json!({"url": "https://x.example/a.pdf", "force": false}));
+    let named = patch(json!({"settings": {"default_presentation": {"filename": "Welcome.pdf"}}})).await;
+    assert_eq!(named["settings"]["default_presentation"]["filename"], json!("Welcome.pdf"));
+    let deep = patch(json!({"settings": {"default_presentation": {"filename": ""}}, "BBB": {"Secret": "new"}})).await;
+    assert_eq!(deep["settings"]["default_presentation"], json!({"url": "https://x.example/a.pdf", "force": false}));
     assert_eq!((&deep["bbb"]["key"], &deep["bbb"]["secret"]), (&json!("m"), &json!("new")));
 
     let nulls = patch(json!({"settings": null, "active": null})).await;
@@ -146,6 +150,10 @@ async fn what_cannot_be_kept_is_told_by_field() {
         (
             json!({"bbb": {"key": "a", "secret": "x"}, "settings": {"attendees_limit": {"limit": -1}}}),
             "settings.attendees_limit.limit",
+        ),
+        (
+            json!({"bbb": {"key": "a", "secret": "x"}, "settings": {"default_presentation": {"filename": "slides"}}}),
+            "settings.default_presentation.filename",
         ),
     ] {
         let answer = cluster.operator().post("/frontends", &body).await;
