@@ -1,5 +1,7 @@
 //! The node's HTTP server: one port, HTTP/1.1, with the limits nginx and Tomcat have in front of BBB.
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,7 +107,7 @@ async fn answer(shared: &Shared, request: hyper::Request<Incoming>) -> Result<Re
         Ok(body) => body,
         Err(refusal) => return Ok(misbehave::whole(refusal)),
     };
-    let request = understood(&head, content, body);
+    let request = understood(&head, content, body).await;
     let seen = SeenCall {
         call: calls::name_of(&request.path).to_owned(),
         method: head.method.clone(),
@@ -137,14 +139,32 @@ async fn read(body: Incoming, content: Option<&str>) -> Result<Bytes, Reply> {
     }
 }
 
-fn understood(head: &Parts, content: Option<String>, body: Bytes) -> Request {
+async fn understood(head: &Parts, content: Option<String>, body: Bytes) -> Request {
     let raw_query = head.uri.query().unwrap_or_default().to_owned();
-    let is_form = content.as_deref() == Some("application/x-www-form-urlencoded");
-    let form = is_form.then(|| Params::parse(&String::from_utf8_lossy(&body)));
+    let form = match content.as_deref() {
+        Some("application/x-www-form-urlencoded") => Some(Params::parse(&String::from_utf8_lossy(&body))),
+        Some("multipart/form-data") => Some(parts(head, body.clone()).await),
+        _ => None,
+    };
     let mut params = Params::parse(&raw_query);
     params.extend(form.clone().unwrap_or_default());
     let path = collapsed(head.uri.path());
     Request { method: head.method.clone(), path, raw_query, params, form, content, body }
+}
+
+/// The parts that are parameters, as far as they can be read. A file is none.
+async fn parts(head: &Parts, body: Bytes) -> Params {
+    let mut params = Params::default();
+    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let Ok(boundary) = multer::parse_boundary(content_type.unwrap_or_default()) else { return params };
+    let whole = futures_util::stream::once(ready(Ok::<_, Infallible>(body)));
+    let mut parts = multer::Multipart::new(whole, boundary);
+    while let Ok(Some(part)) = parts.next_field().await {
+        let Some(name) = part.name().filter(|_| part.file_name().is_none()).map(str::to_owned) else { continue };
+        let Ok(value) = part.text().await else { break };
+        params.add(name, &value);
+    }
+    params
 }
 
 /// Doubled slashes count once, as nginx has it.

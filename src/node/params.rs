@@ -16,6 +16,11 @@ impl Params {
         Params(text.split('&').filter(|part| !part.is_empty()).map(item).collect())
     }
 
+    /// Adds a parameter that needs no decoding.
+    pub(super) fn add(&mut self, name: String, value: &str) {
+        self.0.push((name, stripped(value)));
+    }
+
     /// The first value, also when it is empty.
     pub(super) fn first(&self, name: &str) -> Option<&str> {
         self.iter().find(|(key, _)| *key == name).map(|(_, value)| value)

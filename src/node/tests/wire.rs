@@ -87,6 +87,22 @@ async fn the_query_comes_before_the_form() {
 }
 
 #[tokio::test]
+async fn a_form_may_come_in_parts_and_a_file_is_no_parameter() {
+    let node = node().await;
+    let part = |head: &str, value: &str| format!("--x\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n");
+    let body = [
+        part("name=\"name\"", " Ünterricht "),
+        part("name=\"meta_a\"; filename=\"a.txt\"", "1"),
+        part("name=\"meta_b\"", "a&b=%20"),
+        "--x--\r\n".to_owned(),
+    ];
+    post(&node, "create", "meetingID=abc123", "multipart/form-data; boundary=x", body.concat().as_bytes()).await;
+    let meeting = node.meeting("abc123").expect("created");
+    assert_eq!((meeting.name.as_str(), meeting.metadata.get("a")), ("Ünterricht", None));
+    assert_eq!(meeting.metadata["b"], "a&b=%20");
+}
+
+#[tokio::test]
 async fn bodies_of_other_types_are_refused() {
     let node = node().await;
     let refused = ("unsupportedContentType", "POST request Content-Type is missing or unsupported");
