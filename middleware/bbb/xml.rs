@@ -17,6 +17,6 @@ pub use error::{Problem, XmlError};
 pub use events::{MAX_DEPTH, Path};
 pub use pieces::{Pieces, cut, pieces};
 pub use presentation::with_presentation;
-pub use read::{Outcome, children, elements, fields, legible, outcome, well_formed};
+pub use read::{Outcome, children, elements, fields, legible, outcome, taken_by_nodes, well_formed};
 pub use rewrite::{replace, rewrite};
 pub use writer::{ReturnCode, Writer, is_name};

@@ -32,7 +32,7 @@ pub(super) async fn admit_with_body(
 /// Takes a document in that is sent to a node as it is.
 fn admit_document(mut call: Call, content: Content) -> Result<Call, Fault> {
     if content.media == Media::Xml {
-        bbb::xml::well_formed(&content.bytes).map_err(|error| Fault::UnreadableBody(error.to_string()))?;
+        bbb::xml::taken_by_nodes(&content.bytes).map_err(|error| Fault::UnreadableBody(error.to_string()))?;
     }
     call.body = Body::Read(content);
     Ok(call)

@@ -63,7 +63,9 @@ async fn slides_are_posted_as_xml() {
     assert!(rig.post(&target, "text/xml; charset=utf-8", slides).await.is_success());
     let sent = cluster.requests().pop().and_then(|request| request.content).expect("the node got the slides");
     assert_eq!(sent.bytes, slides);
-    assert_eq!(rig.post(&target, "application/xml", "<modules>").await.failed(), "invalidRequestBody");
+    for broken in ["<modules>", "<x:modules/>", "<1/>", "<modules>\u{b}</modules>", "<!DOCTYPE m><m/>"] {
+        assert_eq!(rig.post(&target, "application/xml", broken).await.failed(), "invalidRequestBody", "{broken}");
+    }
 }
 
 #[tokio::test]

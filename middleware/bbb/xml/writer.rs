@@ -127,7 +127,7 @@ fn entity(char: char) -> Option<&'static str> {
 }
 
 /// The production `Char` of XML 1.0.
-fn is_allowed(char: char) -> bool {
+pub(super) fn is_allowed(char: char) -> bool {
     !matches!(char, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 
