@@ -6,7 +6,8 @@ mod difference;
 pub(in crate::store) mod normal;
 mod tables;
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -132,6 +133,11 @@ impl Work for PutBack<'_> {
         transaction.rows("LOCK TABLE frontends, backends IN SHARE ROW EXCLUSIVE MODE", &[]).await?;
         let kept_frontends = kept::<StateFrontend>(&transaction.rows(StateFrontend::SELECT, &[]).await?)?;
         let kept_backends = kept::<StateBackend>(&transaction.rows(StateBackend::SELECT, &[]).await?)?;
+        let document = &if options.moving {
+            Cow::Owned(making_way(document, &kept_frontends, &kept_backends))
+        } else {
+            Cow::Borrowed(document)
+        };
         let fields = check::problems(document, &kept_frontends, &kept_backends, delete);
         if !fields.is_empty() {
             return Err(StateError::Invalid { fields });
@@ -165,6 +171,34 @@ fn entries<T>(kept: Vec<Kept<T>>) -> Vec<T> {
     kept.into_iter().map(|kept| kept.entry).collect()
 }
 
+/// A document of another system without what belongs to others here: the identities of entries that have another name by now, and
+/// the agents of backends that it does not have any more.
+fn making_way(
+    document: &StateDocument,
+    frontends: &[Kept<StateFrontend>],
+    backends: &[Kept<StateBackend>],
+) -> StateDocument {
+    let mut document = document.clone();
+    let hosts: HashSet<String> = document.backends.iter().map(|entry| normal::host(&entry.host)).collect();
+    let others = backends.iter().filter(|kept| !hosts.contains(&kept.entry.host));
+    let agents: HashSet<&String> = others.filter_map(|kept| kept.entry.agent_ref.as_ref()).collect();
+    let keys = owners(frontends);
+    for entry in &mut document.frontends {
+        entry.id = entry.id.filter(|id| keys.get(id).is_none_or(|owner| *owner == entry.key));
+    }
+    let urls = owners(backends);
+    for entry in &mut document.backends {
+        entry.id = entry.id.filter(|id| urls.get(id).is_none_or(|owner| *owner == normal::host(&entry.host)));
+        entry.agent_ref.take_if(|agent| agents.contains(agent));
+    }
+    document
+}
+
+/// The names of the rows by their identities.
+fn owners<T: Entry>(kept: &[Kept<T>]) -> HashMap<Uuid, &str> {
+    kept.iter().map(|kept| (kept.id, kept.entry.name())).collect()
+}
+
 /// The entries as they are to be.
 fn wanted<T: Entry>(entries: &[T], kept: &[Kept<T>], options: &ImportOptions) -> Vec<T> {
     let there: HashMap<&str, &T> = kept.iter().map(|kept| (kept.entry.name(), &kept.entry)).collect();
@@ -194,7 +228,7 @@ fn steps<'a, T: Entry>(kept: &'a [Kept<T>], wanted: &'a [T], delete: bool) -> Ve
         })
         .collect();
     if delete {
-        let named: std::collections::HashSet<&str> = wanted.iter().map(Entry::name).collect();
+        let named: HashSet<&str> = wanted.iter().map(Entry::name).collect();
         steps.extend(kept.iter().filter(|kept| !named.contains(kept.entry.name())).map(Step::Delete));
     }
     steps

@@ -242,6 +242,27 @@ async fn what_changes_in_the_original_meanwhile_comes_over_the_next_time() {
     assert_eq!(changes.changes[0].details, ["active: false → true"]);
 }
 
+/// What has another name there by now is new here. It takes nothing from what came over before.
+#[tokio::test]
+async fn what_was_renamed_in_the_original_comes_over_beside_what_it_was() {
+    let (original, database) = (original().await, TestDatabase::new().await);
+    let store = database.store();
+    bring_over(store, &read(original.url()).await.unwrap()).await;
+    let renamed = "UPDATE frontends SET key = 'lyceum' WHERE key = 'school';
+        UPDATE backends SET host = 'https://moved.example/' WHERE agent_ref = 'agent-1'";
+    original.execute(renamed).await;
+    let moving = ImportOptions { moving: true, ..ImportOptions::default() };
+    let changes = store.import_state(&read(original.url()).await.unwrap().document, moving).await.unwrap();
+    let names: Vec<_> = changes.changes.iter().map(|change| change.name.as_str()).take(2).collect();
+    assert_eq!(names, ["lyceum", "https://moved.example/"]);
+    let school = store.find_frontend(FrontendId(Uuid::from_u128(0xf1))).await.unwrap().expect("it keeps its id");
+    assert_eq!(school.key, "school");
+    let n1 = store.find_backend(BackendId(Uuid::from_u128(0xb1))).await.unwrap().expect("it keeps its id");
+    assert_eq!(n1.url, "https://n1.example/bigbluebutton/api/");
+    let agents = database.count("SELECT count(*) FROM backends WHERE agent_ref = 'agent-1' AND url LIKE '%n1%'").await;
+    assert_eq!(agents, 1, "an agent has one backend");
+}
+
 #[tokio::test]
 async fn a_database_of_another_kind_is_refused_in_a_line() {
     let error = refused(&TestDatabase::empty().await).await;
