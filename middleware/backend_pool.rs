@@ -10,7 +10,8 @@
 //!
 //! A meeting that has a place stays there, whatever the stages behind say; so does a breakout with its parent. Any other may
 //! go to every backend that is enabled, whose node answers, and whose agent, if it has one that speaks, does not report
-//! overload. Of the others it is noted why not.
+//! overload. Of the others it is noted why not. A meeting that has just ended on a node that takes no new ones is a new one:
+//! before a create is repeated there, the node is asked whether it still runs the meeting.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -24,6 +25,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod home;
+
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -33,10 +36,10 @@ use tower::{Layer, Service};
 
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::cluster::{Backend, Bound, Meeting, MeetingState, OverloadBounds};
+use crate::cluster::{Bound, Meeting, OverloadBounds};
 use crate::facts::{Candidates, Contract, Fact};
 use crate::fault::Fault;
-use crate::ports::{Directory, Meetings, Ports};
+use crate::ports::{Directory, Meetings, Nodes, Ports};
 use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `backend-pool`. All are shares from 0 to 1.
@@ -94,8 +97,8 @@ impl Stage for BackendPool {
         let bounds = self.bounds()?;
         // Whoever asks why a backend takes no meetings is told by these bounds, be it before the first create.
         ports.directory.backends().iter().for_each(|backend| backend.vitals.bound(bounds));
-        let (directory, meetings) = (Arc::clone(&ports.directory), Arc::clone(&ports.meetings));
-        Ok(BackendPoolLayer { bounds, directory, meetings })
+        let Ports { directory, meetings, nodes, .. } = ports.clone();
+        Ok(BackendPoolLayer { bounds, directory, meetings, nodes })
     }
 }
 
@@ -105,6 +108,7 @@ pub struct BackendPoolLayer {
     bounds: OverloadBounds,
     directory: Arc<dyn Directory>,
     meetings: Arc<dyn Meetings>,
+    nodes: Arc<dyn Nodes>,
 }
 
 impl Layer<Next> for BackendPoolLayer {
@@ -132,13 +136,13 @@ impl Service<Call> for BackendPoolService {
     }
 
     fn call(&mut self, mut call: Call) -> StageFuture {
-        let of_breakout = call.facts.scope().is_ok_and(|scope| scope.parent.is_some());
-        if !of_breakout {
+        if !self.layer.must_ask(&call) {
             let found = self.layer.candidates(&call, None).map(|candidates| call.facts.set_candidates(candidates));
             return self.next.pass_if(found, call);
         }
         let (layer, mut next) = (self.layer.clone(), self.next.take());
         Either::Right(Box::pin(async move {
+            layer.let_go_if_ended(&mut call).await?;
             let parent = layer.parent(&call).await?;
             let candidates = layer.candidates(&call, parent.as_deref())?;
             call.facts.set_candidates(candidates);
@@ -162,29 +166,12 @@ impl BackendPoolLayer {
         });
         candidates.or_none().map(|()| candidates)
     }
-
-    /// Where the meeting lives. One whose node is lost lives nowhere; one that is merely claimed may yet be given up.
-    fn home(&self, meeting: &Meeting) -> Option<Arc<Backend>> {
-        let lives = matches!(meeting.state, MeetingState::Live | MeetingState::Ending);
-        let home = lives.then(|| self.directory.backend(meeting.backend)).flatten();
-        home.filter(|backend| !backend.is_lost())
-    }
-
-    /// The meeting that this one is a breakout of, if it is this frontend's and known. It may have been created at another
-    /// server a moment ago, so memory is not all there is to ask.
-    async fn parent(&self, call: &Call) -> Result<Option<Arc<Meeting>>, Fault> {
-        let frontend = call.facts.frontend()?.id;
-        let Some(parent) = &call.facts.scope()?.parent else { return Ok(None) };
-        let known = self.meetings.known(parent.as_ref()).filter(|known| !known.is_settling());
-        let found = if known.is_some() { known } else { self.meetings.find(parent).await? };
-        Ok(found.filter(|parent| parent.frontend == frontend))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::Refusal;
+    use crate::cluster::{MeetingState, Refusal};
     use crate::meeting_lookup::MeetingLookup;
     use crate::meeting_scope::MeetingScope;
     use crate::memory::Memory;

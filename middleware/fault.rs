@@ -247,8 +247,11 @@ impl Fault {
                 "invalidRequestBody"
             }
             Fault::InvalidParam { key, .. } => key,
-            Fault::MeetingNotFound if kind == CallKind::Join => "invalidMeetingIdentifier",
-            Fault::MeetingNotFound => "notFound",
+            Fault::MeetingNotFound => match kind {
+                CallKind::Join => "invalidMeetingIdentifier",
+                CallKind::SendChatMessage => "meetingNotFound",
+                _ => "notFound",
+            },
             Fault::MeetingNotReady => "serverUnavailable",
             // BBB's own for a meeting that is full.
             Fault::NoSeat { .. } => "maxParticipantsReached",
@@ -264,8 +267,9 @@ impl Fault {
         }
     }
 
-    /// The text a tenant may read: never a node's address, a signed URL or an inner error.
-    pub fn message(&self) -> Cow<'static, str> {
+    /// The text a tenant may read: never a node's address, a signed URL or an inner error. It depends on the call where BBB's
+    /// does.
+    pub fn message(&self, kind: CallKind) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Fault::ChecksumMissing => "You must provide the checksum",
             Fault::ChecksumMismatch(_) => "Checksums do not match",
@@ -284,6 +288,7 @@ impl Fault {
                 ));
             }
             Fault::InvalidParam { message, .. } => return message.clone(),
+            Fault::MeetingNotFound if kind == CallKind::SendChatMessage => "Meeting not found or not active",
             Fault::MeetingNotFound => "A meeting with that ID does not exist",
             Fault::MeetingNotReady => "The server of this meeting is not ready. Please try again in a moment.",
             Fault::NoSeat { .. } => {
@@ -414,6 +419,7 @@ mod tests {
     fn a_missing_meeting_is_named_as_bbb_names_it() {
         assert_eq!(Fault::MeetingNotFound.message_key(CallKind::Join), "invalidMeetingIdentifier");
         assert_eq!(Fault::MeetingNotFound.message_key(CallKind::End), "notFound");
+        assert_eq!(Fault::MeetingNotFound.message_key(CallKind::SendChatMessage), "meetingNotFound");
     }
 
     /// Defect 6 of the original: texts for tenants carried the node's address and a signed URL.
@@ -422,7 +428,7 @@ mod tests {
         let backend = BackendId(uuid::Uuid::nil());
         let failure = NodeFailure::Broken("https://node-7.example/create?checksum=abc reset".to_owned());
         let fault = Fault::Node { backend, failure };
-        assert!(!fault.message().contains("node-7"));
+        assert!(!fault.message(CallKind::Create).contains("node-7"));
         assert!(fault.to_string().contains("node-7"), "the log does say it");
     }
 

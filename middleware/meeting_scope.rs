@@ -179,7 +179,7 @@ mod tests {
     }
 
     fn refused(reply: Result<Reply, Fault>) -> String {
-        reply.unwrap_err().message().into_owned()
+        reply.unwrap_err().message(CallKind::Create).into_owned()
     }
 
     #[tokio::test]

@@ -159,6 +159,15 @@ impl Memory {
         self
     }
 
+    /// What the operator wants of a backend.
+    pub fn admin_state(self, name: &str, wanted: AdminState) -> Self {
+        let mut state = self.state();
+        let found = state.backends.iter_mut().filter(|(other, _)| other == name);
+        found.for_each(|(_, backend)| Arc::make_mut(backend).admin_state = wanted);
+        drop(state);
+        self
+    }
+
     /// A backend's node reports a meeting of people that is none of ours.
     pub fn attendees(self, name: &str, count: u32) -> Self {
         self.backend_named(name).vitals.seat_all(HashMap::new(), count);

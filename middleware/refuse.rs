@@ -90,7 +90,7 @@ mod tests {
         let cluster = Memory::new();
         let stage = Refuse { message: "Chat is closed.".to_owned() };
         let fault = cluster.ask(stage, cluster.call(CallKind::SendChatMessage, "")).await.unwrap_err();
-        assert_eq!(fault.message(), "Chat is closed.");
+        assert_eq!(fault.message(CallKind::SendChatMessage), "Chat is closed.");
         assert_eq!(fault.message_key(CallKind::SendChatMessage), "unsupportedRequest");
     }
 }

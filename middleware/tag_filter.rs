@@ -228,6 +228,6 @@ mod tests {
     async fn a_choice_that_is_insisted_on_and_cannot_be_had_is_named_to_the_tenant() {
         let fault = chosen("us;vip!").await.unwrap_err();
         assert_eq!(fault.message_key(CallKind::Create), "serverTagUnavailable");
-        assert_eq!(fault.message(), "There is no available server with the required tag=us;vip.");
+        assert_eq!(fault.message(CallKind::Create), "There is no available server with the required tag=us;vip.");
     }
 }

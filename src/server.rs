@@ -13,6 +13,7 @@ mod log;
 mod pace;
 mod pieces;
 mod places;
+mod reading;
 mod render;
 mod settings;
 mod shares;

@@ -14,7 +14,6 @@ fuzz_target!(|input: &str| {
     let encoded = params.encode();
     assert!(encoded.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"#<>[\\]^`{|}".contains(&byte)));
     let again = Params::parse(&encoded);
-    assert_eq!(again.malformed(), None);
     assert!(again.iter().eq(params.iter().filter(|(name, _)| *name != "checksum")));
     assert_eq!(again.encode(), encoded);
 

@@ -97,6 +97,11 @@ impl CallKind {
         FOREIGN.contains(&name)
     }
 
+    /// Whether BBB answers the call of that name in JSON, errors included. Those of the checksum are XML all the same.
+    pub fn answers_json(name: &str) -> bool {
+        IN_JSON.contains(&name)
+    }
+
     /// Whether the call changes something on a node, so that it must be neither cut in half nor made twice.
     pub const fn changes_something(self) -> bool {
         match self {
@@ -167,6 +172,18 @@ const FOREIGN: [&str; 17] = [
     "signOut",
     "stuns",
     "textTrack/validateAuthToken",
+];
+
+/// The calls of BBB that are answered in JSON: for text tracks, and for the client in a browser.
+const IN_JSON: [&str; 8] = [
+    "enter",
+    "feedback",
+    "getJoinUrl",
+    "getRecordingTextTracks",
+    "guestWait",
+    "learningDashboard",
+    "putRecordingTextTrack",
+    "stuns",
 ];
 
 impl fmt::Display for CallKind {

@@ -4,6 +4,9 @@
 //! spelling says nothing, and values are read without control characters and surrounding blanks. Metadata and user data whose
 //! names cannot be those of elements are left out, since nodes write them into their documents as they are. Unchanged text
 //! goes to the node byte for byte as it came.
+//!
+//! A `%` that begins no escape is text, as in `%%CONFNAME%%`. Servlet containers differ in that, so such a parameter is encoded
+//! again: every node reads what was read here.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -47,7 +50,6 @@ pub struct Params {
     raw: Arc<str>,
     /// Shared until it is changed: a call is cloned for each node that is tried.
     items: Arc<Vec<Item>>,
-    malformed: Option<String>,
     unwritable: Vec<String>,
 }
 
@@ -64,7 +66,7 @@ struct Item {
 }
 
 impl Params {
-    /// Reads a query as it came, without the leading `?`. Never fails: see [`malformed`](Self::malformed).
+    /// Reads a query as it came, without the leading `?`. Never fails.
     pub fn parse(raw: &str) -> Self {
         let raw: Arc<str> = raw.into();
         let mut params = Self { raw: Arc::clone(&raw), ..Self::default() };
@@ -86,11 +88,6 @@ impl Params {
     /// The query as it was received. It holds neither form parameters nor changes.
     pub fn raw(&self) -> &str {
         &self.raw
-    }
-
-    /// The first parameter with a broken percent-encoding such as `%zz`, which is kept as the text it is.
-    pub fn malformed(&self) -> Option<&str> {
-        self.malformed.as_deref()
     }
 
     /// The names that were left out, since they cannot be those of elements.
@@ -234,10 +231,7 @@ impl Params {
             room -= 1;
             let (raw_name, raw_value) = part.split_once('=').unwrap_or((part, ""));
             let name = decode(raw_name).into_owned();
-            let is_sound = is_well_encoded(raw_name) && is_well_encoded(raw_value);
-            if self.malformed.is_none() && !is_sound {
-                self.malformed = Some(name.clone());
-            }
+            let is_sound = is_well_encoded(part);
             if names::is_unwritable(&name) {
                 self.unwritable.push(name);
             } else if !names::is_misspelt(&name) && (covered || !names::needs_proof(&name)) {

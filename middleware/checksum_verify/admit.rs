@@ -40,13 +40,13 @@ fn admit_document(mut call: Call, content: Content) -> Result<Call, Fault> {
 
 /// Takes the parameters of a form in, as far as the checksum lets it.
 fn admit_form(mut call: Call, bytes: &[u8], settings: ChecksumVerify) -> Result<Call, Fault> {
-    let form = std::str::from_utf8(bytes).map_err(|_| Fault::UnreadableBody("the form is not UTF-8".to_owned()))?;
-    match verify(&mut call, Some(form), settings)? {
-        Covered::Query => call.params.merge_uncovered(form),
+    // What is not UTF-8 is replaced, as in a query.
+    let form = String::from_utf8_lossy(bytes);
+    match verify(&mut call, Some(&form), settings)? {
+        Covered::Query => call.params.merge_uncovered(&form),
         Covered::Form(signed) => call.params.merge_form(&signed),
-        Covered::Nothing => call.params.merge_form(form),
+        Covered::Nothing => call.params.merge_form(&form),
     }
-    well_formed(&call)?;
     Ok(call)
 }
 
@@ -67,7 +67,6 @@ pub(super) fn verify(call: &mut Call, form: Option<&str>, settings: ChecksumVeri
     }
     call.facts.set_checksum(Verified(()));
     call.door.admit()?;
-    well_formed(call)?;
     Ok(covered)
 }
 
@@ -77,10 +76,4 @@ pub(super) fn note_left_out(call: &Call) {
         let (name, count) = (bbb::cut(first), call.params.unwritable().len());
         tracing::info!(request.id = call.door.name(), count, %name, "Parameters left out: their names cannot be elements");
     }
-}
-
-fn well_formed(call: &Call) -> Result<(), Fault> {
-    let Some(name) = call.params.malformed() else { return Ok(()) };
-    let name = bbb::cut(name);
-    Err(Fault::validation(format!("The value of '{name}' is not percent-encoded as it should be")))
 }

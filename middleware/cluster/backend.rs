@@ -22,7 +22,7 @@ impl fmt::Display for BackendId {
 }
 
 /// Our record of a node: where it is, how to sign for it, what it is meant to do, and how it fares.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Backend {
     /// Identity in the store.
     pub id: BackendId,

@@ -176,8 +176,8 @@ async fn form_of(mut parts: multer::Multipart<'_>) -> Result<Bytes, Fault> {
         let name = part.name().filter(|_| part.file_name().is_none()).map(str::to_owned);
         let bytes = part.bytes().await.map_err(|_| unreadable("the parts are broken"))?;
         if let Some(name) = name {
-            let text = std::str::from_utf8(&bytes).map_err(|_| unreadable("a part is not UTF-8"))?;
-            pairs.push((name, text.to_owned()));
+            // What is not UTF-8 is replaced, as in a query.
+            pairs.push((name, String::from_utf8_lossy(&bytes).into_owned()));
         }
     }
     Ok(form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into())

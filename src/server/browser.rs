@@ -1,14 +1,13 @@
 //! What a join answers to somebody's browser when it cannot be made.
 //!
 //! BBB sends the browser back to where the frontend asked for, with the errors in the query. That is done for calls whose
-//! checksum held and for no others, or anybody could make links of ours that lead anywhere.
+//! checksum held and for no others, or anybody could make links of ours that lead anywhere. A browser reads a page then.
 
 use std::sync::Arc;
 
 use b3scale_middleware::bbb::{CallKind, Params};
 use b3scale_middleware::params_rewrite::rewrite;
 use b3scale_middleware::{Call, Door, Fault};
-use http::header::ACCEPT;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -16,6 +15,7 @@ use serde_json::json;
 use url::Url;
 
 use super::calls::Head;
+use super::reading::Reading;
 use super::{Answer, render};
 
 /// Where the frontend may want errors to go, the first that can be used first.
@@ -23,7 +23,6 @@ const ERRORS_TO: [&str; 2] = ["errorRedirectUrl", "logoutURL"];
 
 /// What is known of whoever makes a join. It is read only if the join fails.
 pub(super) struct Browser {
-    accept: Option<HeaderValue>,
     door: Arc<Door>,
     /// Path and query of the join.
     pub address: PathAndQuery,
@@ -32,11 +31,7 @@ pub(super) struct Browser {
 impl Browser {
     /// Only a join is made by a browser.
     pub(super) fn of(call: &Call, head: &Head<'_>) -> Option<Self> {
-        (call.kind == CallKind::Join).then(|| Self {
-            accept: head.headers.get(ACCEPT).cloned(),
-            door: Arc::clone(&call.door),
-            address: head.address.clone(),
-        })
+        (call.kind == CallKind::Join).then(|| Self { door: Arc::clone(&call.door), address: head.address.clone() })
     }
 
     /// Whether the join may be answered by the waiting page.
@@ -47,33 +42,34 @@ impl Browser {
     /// What the join says, with the values of its frontend's settings, whichever stage it came to.
     fn params(&self) -> Params {
         let mut params = Params::parse(self.address.query().unwrap_or_default());
-        if let Some(frontend) = self.door.trail.frontend() {
+        // A known key is answered like an unknown one until the checksum has held.
+        if let Some(frontend) = self.door.trail.frontend().filter(|_| self.door.trail.is_verified()) {
             rewrite(CallKind::Join, &frontend.settings, &mut params);
         }
         params
     }
 
-    /// The answer to a fault, unless a document does.
-    pub(super) fn fault(&self, fault: &Fault) -> Option<Answer> {
+    /// The answer to a fault, unless a document does. What the query says counts only once its checksum has held.
+    pub(super) fn fault(&self, fault: &Fault, reading: &Reading) -> Option<Answer> {
         let params = self.params();
         if !params.wants_redirect() {
             return None;
         }
-        let no_seat = matches!(fault, Fault::NoSeat { .. });
-        // Where people go when they leave a meeting is no place to try again.
-        let errors_to = if no_seat { &ERRORS_TO[..1] } else { &ERRORS_TO[..] };
-        if let Some(url) = errors_to.iter().find_map(|name| web_address(params.first(name)?)) {
-            let location = HeaderValue::try_from(with_error(url, fault).as_str()).ok()?;
-            return Some(render::redirect(location));
-        }
-        prefers_html(self.accept.as_ref()).then(|| {
-            if no_seat {
-                return self.all_seats_taken();
+        let elsewhere = errors_to(&params, fault).filter(|_| self.door.trail.is_verified());
+        elsewhere.map(render::redirect).or_else(|| reading.prefers_html().then(|| self.page(fault)))
+    }
+
+    fn page(&self, fault: &Fault) -> Answer {
+        let advice = match fault {
+            Fault::NoSeat { .. } => return self.all_seats_taken(),
+            Fault::ChecksumMissing | Fault::ChecksumMismatch(_) => {
+                "The link to this meeting is incomplete, or was changed on its way here. Please go back to the page you came \
+                 from and join from there."
             }
-            let message = render::escape(&fault.message());
-            let text = format!("<p>{message}</p>\n<p>Please go back to the page you came from and try again.</p>");
-            render::page(fault.status(), "You cannot join this meeting", &text)
-        })
+            _ => "Please go back to the page you came from and try again.",
+        };
+        let message = render::escape(&fault.message(CallKind::Join));
+        render::page(fault.status(), "You cannot join this meeting", &format!("<p>{message}</p>\n<p>{advice}</p>"))
     }
 
     fn all_seats_taken(&self) -> Answer {
@@ -86,6 +82,14 @@ impl Browser {
     }
 }
 
+/// Where the frontend wants this error to go.
+fn errors_to(params: &Params, fault: &Fault) -> Option<HeaderValue> {
+    // Where people go when they leave a meeting is no place to try again.
+    let fit = if matches!(fault, Fault::NoSeat { .. }) { &ERRORS_TO[..1] } else { &ERRORS_TO[..] };
+    let url = fit.iter().find_map(|name| web_address(params.first(name)?))?;
+    HeaderValue::try_from(with_error(url, fault).as_str()).ok()
+}
+
 /// An address that a browser may be sent to.
 fn web_address(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
@@ -93,7 +97,8 @@ fn web_address(text: &str) -> Option<Url> {
 
 /// Adds the error to the query as BBB does. What is there stays, and so does the fragment.
 fn with_error(mut url: Url, fault: &Fault) -> Url {
-    let errors = json!([{ "key": fault.message_key(CallKind::Join), "message": fault.message() }]).to_string();
+    let errors =
+        json!([{ "key": fault.message_key(CallKind::Join), "message": fault.message(CallKind::Join) }]).to_string();
     let errors = utf8_percent_encode(&errors, NON_ALPHANUMERIC);
     let query = match url.query() {
         Some(query) if !query.is_empty() => format!("{query}&errors={errors}"),
@@ -101,22 +106,6 @@ fn with_error(mut url: Url, fault: &Fault) -> Url {
     };
     url.set_query(Some(&query));
     url
-}
-
-fn prefers_html(accept: Option<&HeaderValue>) -> bool {
-    let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let weight = |wanted: &str| {
-        let ranges = accept.split(',').map(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let name = parts.next().unwrap_or_default();
-            let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
-            (name, weight)
-        });
-        ranges
-            .filter(|(name, _)| name.eq_ignore_ascii_case(wanted))
-            .fold(0.0, |most: f32, (_, weight)| most.max(weight))
-    };
-    weight("text/html") > weight("application/xml").max(weight("text/xml"))
 }
 
 #[cfg(test)]
@@ -137,14 +126,5 @@ mod tests {
         for text in ["javascript:alert(1)", "//evil.example", "/here", "ftp://x.example", "data:text/html,x", ""] {
             assert_eq!(web_address(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn a_browser_prefers_html_and_a_library_does_not() {
-        let prefers = |accept| prefers_html(Some(&HeaderValue::from_static(accept)));
-        assert!(prefers("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
-        assert!(!prefers("*/*"));
-        assert!(!prefers("application/xml, text/html;q=0.5"));
-        assert!(!prefers(""));
     }
 }

@@ -17,6 +17,7 @@ use tracing::{Instrument, Span};
 
 use super::browser::Browser;
 use super::log::Line;
+use super::reading::Reading;
 use super::target::Target;
 use super::ticket::Ticket;
 use super::waiting::Tokens;
@@ -44,6 +45,7 @@ pub(super) struct Visit {
     door: Arc<Door>,
     span: Span,
     browser: Option<Browser>,
+    reading: Reading,
 }
 
 impl Visit {
@@ -65,13 +67,13 @@ impl Visit {
                 body => body,
             };
             let call = Call::new(kind, params, body, Arc::clone(&door));
+            browser = Browser::of(&call, head);
             if !takes(kind, head.method) {
                 return Err(Fault::UnsupportedMethod { allow: kind.methods().allow() });
             }
-            browser = Browser::of(&call, head);
             Ok(call)
         });
-        (Self { kind, name, door, span, browser }, call)
+        (Self { kind, name, door, span, browser, reading: Reading::of(head.headers) }, call)
     }
 
     /// Runs the call to its end and logs it.
@@ -114,11 +116,22 @@ impl Visit {
         let answer = match result {
             Ok(reply) => render::reply(reply),
             Err(fault) => {
-                let page = self.trusted_browser().and_then(|browser| browser.fault(&fault));
-                page.unwrap_or_else(|| render::fault(&fault, self.kind))
+                let seen = self.browser.as_ref().and_then(|browser| browser.fault(&fault, &self.reading));
+                let answer = seen.unwrap_or_else(|| render::fault(&fault, self.kind, self.is_in_json(&fault)));
+                render::marked(answer, &fault)
             }
         };
         self.named(answer)
+    }
+
+    /// Whether BBB would write a fault in JSON: to a client that wants it, or because the call is one of those in JSON.
+    fn is_in_json(&self, fault: &Fault) -> bool {
+        let of_the_call = match fault {
+            Fault::UnsupportedRequest(name) => CallKind::answers_json(name),
+            Fault::ChecksumMissing | Fault::ChecksumMismatch(_) => false,
+            _ => CallKind::answers_json(self.name),
+        };
+        of_the_call || self.reading.prefers_json()
     }
 
     /// Addresses in a query count only once its checksum has held.

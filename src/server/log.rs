@@ -191,11 +191,12 @@ fn count_placement(kind: CallKind, fault: &Fault) {
 
 /// What nodes usually answer. Any other key is one that only a log should have.
 fn is_usual(outcome: &str) -> bool {
-    const USUAL: [&str; 16] = [
+    const USUAL: [&str; 18] = [
         "success",
         "redirect",
         "failed",
         "notFound",
+        "meetingNotFound",
         "invalidMeetingIdentifier",
         "invalidPassword",
         "idNotUnique",
@@ -207,6 +208,7 @@ fn is_usual(outcome: &str) -> bool {
         "missingParamMeetingID",
         "parentMeetingDoesNotExist",
         "parentMeetingIDMissing",
+        "parentMeetingIdMissing",
         "sequenceMissing",
     ];
     USUAL.contains(&outcome)

@@ -8,12 +8,15 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Response, StatusCode};
+use serde_json::json;
 
 use super::Answer;
 use super::pieces::Pieces;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html;charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=utf-8");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain;charset=utf-8");
+const XML: HeaderValue = HeaderValue::from_static("text/xml;charset=utf-8");
 
 /// How long a client is asked to stay away from a server that sheds load, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
@@ -32,16 +35,27 @@ pub(super) fn reply(reply: Reply) -> Answer {
 }
 
 /// A fault, as BBB writes it: a document, or a page where a node has nothing.
-pub(super) fn fault(fault: &Fault, kind: CallKind) -> Answer {
+pub(super) fn fault(fault: &Fault, kind: CallKind, in_json: bool) -> Answer {
+    let message = fault.message(kind);
     if matches!(fault, Fault::NothingThere(_)) {
-        return page(fault.status(), "404 Not Found", &format!("<p>{}</p>", escape(&fault.message())));
+        return page(fault.status(), "404 Not Found", &format!("<p>{}</p>", escape(&message)));
     }
-    let document = Writer::response(ReturnCode::Failed)
-        .field("messageKey", fault.message_key(kind))
-        .field("message", &fault.message())
-        .finish();
-    let xml = HeaderValue::from_static("text/xml;charset=utf-8");
-    let mut answer = answer(fault.status(), xml, document);
+    // Of an unknown meeting BBB's insertDocument says no key.
+    let key = Some(fault.message_key(kind))
+        .filter(|_| kind != CallKind::InsertDocument || !matches!(fault, Fault::MeetingNotFound));
+    if in_json {
+        let mut response = json!({ "returncode": ReturnCode::Failed.to_string(), "message": message });
+        key.into_iter().for_each(|key| response["messageKey"] = key.into());
+        answer(fault.status(), JSON, json!({ "response": response }).to_string().into())
+    } else {
+        let document = Writer::response(ReturnCode::Failed);
+        let document = key.into_iter().fold(document, |document, key| document.field("messageKey", key));
+        answer(fault.status(), XML, document.field("message", &message).finish())
+    }
+}
+
+/// Adds what HTTP says about a fault, in whatever form that is answered.
+pub(super) fn marked(mut answer: Answer, fault: &Fault) -> Answer {
     match fault {
         Fault::UnsupportedMethod { allow } => {
             answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
@@ -64,7 +78,8 @@ pub(super) fn page(status: StatusCode, title: &str, body: &str) -> Answer {
     let title = escape(title);
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n</head>\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n</head>\n\
          <body style=\"max-width:36em;margin:4em auto;padding:0 1em;font-family:sans-serif\">\n\
          <h1>{title}</h1>\n{body}\n</body>\n</html>\n"
     );

@@ -24,6 +24,18 @@ async fn a_form_may_carry_the_checksum() {
 }
 
 #[tokio::test]
+async fn a_form_that_is_not_utf_8_refuses_no_create() {
+    let cluster = school();
+    let rig = Rig::new(&cluster).await;
+    let form = [&b"meetingID=m1&name=Gr"[..], b"\xfc\xdfe"].concat();
+    let headers = format!("Content-Type: {FORM}\r\nContent-Length: {}\r\n", form.len());
+    let head = head("POST", &signed(CallKind::Create, ""), &headers);
+    assert!(rig.send([head.as_bytes(), &form].concat()).await.is_success());
+    let sent = &cluster.requests()[0].unsigned;
+    assert!(sent.contains("&name=Gr%EF%BF%BD%EF%BF%BDe"), "{sent}");
+}
+
+#[tokio::test]
 async fn parts_are_read_as_a_form() {
     let cluster = school();
     let rig = Rig::new(&cluster).await;

@@ -35,7 +35,7 @@ async fn every_call_of_another_frontend_finds_no_such_meeting() {
         assert_eq!(ask(CallKind::IsMeetingRunning).await.success().field("running"), "false");
         assert_eq!(ask(CallKind::GetMeetingInfo).await.failed(), "notFound");
         assert_eq!(ask(CallKind::End).await.failed(), "notFound");
-        assert_eq!(ask(CallKind::SendChatMessage).await.failed(), "notFound");
+        assert_eq!(ask(CallKind::SendChatMessage).await.failed(), "meetingNotFound");
         assert_eq!(ask(CallKind::Join).await.failed(), "invalidMeetingIdentifier");
     }
     cluster.call_as("school", CallKind::GetMeetingInfo, "meetingID=m1").await.success();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use b3scale_middleware::Fault;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{AttendeesLimit, FrontendSettings, MeetingState, ParamMap};
 use b3scale_middleware::memory::Memory;
@@ -9,6 +10,8 @@ use b3scale_middleware::memory::Memory;
 use crate::rig::{Plan, Rig, head, school, signed};
 
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n";
+const MISSING: &str = "You must provide the checksum";
+const MISMATCH: &str = "Checksums do not match";
 const JOIN: &str = "meetingID=m1&fullName=Ada&role=VIEWER";
 
 #[tokio::test]
@@ -204,14 +207,42 @@ async fn a_browser_for_which_no_seat_is_left_reads_so_and_can_try_again() {
 }
 
 #[tokio::test]
-async fn an_unverified_join_never_redirects() {
-    let rig = Rig::new(&school()).await;
-    let query = format!("{JOIN}&errorRedirectUrl=https%3A%2F%2Fevil.example%2F");
-    for checksum in ["", "&checksum=00", "&checksum="] {
-        let target = format!("/bbb/school/bigbluebutton/api/join?{query}{checksum}");
-        let answer = rig.fetch_with(&target, BROWSER).await;
-        assert_eq!((answer.status, answer.header("location"), answer.failed()), (200, None, "checksumError"));
+async fn a_join_that_is_not_verified_shows_a_browser_a_page_and_never_redirects() {
+    let rig = Rig::new(&school().meeting("school", "m1", "n1", MeetingState::Live)).await;
+    let query =
+        format!("{JOIN}&errorRedirectUrl=https%3A%2F%2Fevil.example%2F&logoutURL=https%3A%2F%2Fevil.example%2F");
+    for frontend in ["school", "nobody"] {
+        for (checksum, text) in [("", MISSING), ("&checksum=00", MISMATCH), ("&checksum=", MISSING)] {
+            let target = format!("/bbb/{frontend}/bigbluebutton/api/join?{query}{checksum}");
+            let page = rig.fetch_with(&target, BROWSER).await;
+            assert!(page.is_page() && page.header("location").is_none(), "{page:?}");
+            assert!(page.body.contains(text) && page.body.contains("cannot join"), "{}", page.body);
+            assert_eq!(rig.get(&target).await.failed(), "checksumError", "a library reads what it can");
+        }
     }
+}
+
+/// The checksum covers the link as it was written, at a node as here.
+#[tokio::test]
+async fn a_link_that_a_browser_has_encoded_again_shows_it_a_page() {
+    let rig = Rig::new(&school().meeting("school", "m1", "n1", MeetingState::Live)).await;
+    let join = signed(CallKind::Join, "meetingID=m1&fullName=Ada+O'Neill+(x)+~|&role=VIEWER");
+    assert_eq!(rig.fetch_with(&join, BROWSER).await.status, 302);
+    for (written, encoded) in [("'", "%27"), ("(", "%28"), ("~", "%7E"), ("|", "%7C"), ("+", "%20")] {
+        let page = rig.fetch_with(&join.replace(written, encoded), BROWSER).await;
+        assert!(page.is_page() && page.body.contains("changed on its way"), "{encoded}: {page:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_error_of_a_join_is_a_page_for_a_browser() {
+    let closed = |_| async { Err(Fault::UnsupportedRequest("join".into())) };
+    let rig = Plan::new(&school()).route(CallKind::Join, closed).serve().await;
+    let join = signed(CallKind::Join, JOIN);
+    assert!(rig.fetch_with(&join, BROWSER).await.is_page());
+    let posted = rig.send(head("POST", &join, BROWSER)).await;
+    assert_eq!((posted.status, posted.header("allow")), (405, Some("GET")));
+    assert!(posted.header("content-type").unwrap().starts_with("text/html"));
 }
 
 #[tokio::test]

@@ -117,6 +117,29 @@ async fn a_drained_node_keeps_its_meetings_and_gets_no_new_ones() {
 }
 
 #[tokio::test]
+async fn a_meeting_that_has_just_ended_is_not_made_again_on_a_node_that_was_stopped_meanwhile() {
+    let cluster = TestCluster::start().await;
+    let create = "name=Lesson&meetingID=m1";
+    cluster.call(CallKind::Create, create).await.success();
+    let home = cluster.homes("Lesson")[0];
+    until_state(&cluster, home, AdminState::Stopped).await;
+    let meeting = cluster.nodes[home].meetings().remove(0).meeting_id;
+    // No server has heard of its end yet.
+    assert!(cluster.nodes[home].control().expire(&meeting));
+    cluster.call(CallKind::Create, create).await.success();
+    assert_eq!(cluster.homes("Lesson"), [1 - home]);
+
+    // The same when its end was asked for here.
+    until_state(&cluster, home, AdminState::Ready).await;
+    until_state(&cluster, 1 - home, AdminState::Stopped).await;
+    cluster.call(CallKind::End, "meetingID=m1").await.success();
+    cluster.call(CallKind::Create, create).await.success();
+    cluster.until_node(home, "the meeting is here again", |node| node.meetings().len() == 1).await;
+    let kept = cluster.database.store().load_meetings().await.unwrap();
+    assert_eq!(kept.iter().map(|meeting| meeting.backend).collect::<Vec<_>>(), [cluster.backends[home].id]);
+}
+
+#[tokio::test]
 async fn a_create_that_one_node_refuses_for_itself_goes_to_the_next_and_the_node_is_well() {
     let cluster = TestCluster::start().await;
     for (number, key) in ["nonUniqueVoiceBridge", "apiNotEnabled", "serverFull", "checksumError"].iter().enumerate() {

@@ -268,6 +268,11 @@ impl Answer {
         self.status == 200 && self.body.contains("<returncode>SUCCESS</returncode>")
     }
 
+    /// Whether it is a page for people.
+    pub(crate) fn is_page(&self) -> bool {
+        self.status == 200 && self.header("content-type") == Some("text/html;charset=utf-8")
+    }
+
     /// The message key of a BBB document that says FAILED.
     pub(crate) fn failed(&self) -> &str {
         assert!(self.body.starts_with("<response><returncode>FAILED</returncode>"), "{self:?}");

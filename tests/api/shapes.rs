@@ -3,7 +3,7 @@
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::MeetingState;
 
-use crate::rig::{Rig, checksum, head, school, signed};
+use crate::rig::{Answer, Rig, checksum, head, school, signed};
 
 #[tokio::test]
 async fn every_path_form_reaches_its_call() {
@@ -116,10 +116,70 @@ async fn an_unknown_key_is_answered_like_a_wrong_secret() {
 #[tokio::test]
 async fn a_call_of_bbb_without_a_route_is_not_supported() {
     let rig = Rig::new(&school()).await;
-    for name in ["hooks/create", "hooks/list", "getDefaultConfigXML", "getJoinUrl", "getRecordings"] {
+    for name in ["hooks/create", "hooks/list", "getDefaultConfigXML", "getRecordings"] {
         let answer = rig.get(&format!("/bbb/school/bigbluebutton/api/{name}?checksum=00")).await;
         assert_eq!((answer.status, answer.failed()), (200, "unsupportedRequest"), "{name}");
     }
+}
+
+/// What an answer in JSON says: its message key and its message.
+fn said_in_json(answer: &Answer) -> (String, String) {
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json;charset=utf-8")));
+    let document: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    let response = &document["response"];
+    assert_eq!(response["returncode"], "FAILED", "{answer:?}");
+    let text = |name: &str| response[name].as_str().unwrap_or_default().to_owned();
+    (text("messageKey"), text("message"))
+}
+
+#[tokio::test]
+async fn a_call_that_bbb_answers_in_json_is_answered_in_json() {
+    let rig = Rig::new(&school()).await;
+    for name in ["getJoinUrl", "learningDashboard", "stuns", "guestWait", "enter", "feedback", "getRecordingTextTracks"]
+    {
+        let answer = rig.get(&format!("/bbb/school/bigbluebutton/api/{name}?sessionToken=x")).await;
+        assert_eq!(said_in_json(&answer).0, "unsupportedRequest", "{name}");
+    }
+    let put = rig.post("/bbb/school/bigbluebutton/api/putRecordingTextTrack?checksum=00", "text/plain", "x").await;
+    assert_eq!(said_in_json(&put).0, "unsupportedRequest");
+}
+
+/// BBB writes errors in JSON for a client that names it, and for no other.
+#[tokio::test]
+async fn an_error_is_in_json_for_a_client_that_wants_it() {
+    let rig = Rig::new(&school()).await;
+    let info = signed(CallKind::GetMeetingInfo, "meetingID=nowhere");
+    let wrong = "/bbb/school/bigbluebutton/api/getMeetings?checksum=00".to_owned();
+    let join = signed(CallKind::Join, "meetingID=nowhere&fullName=Ada");
+    for (target, key, message) in [
+        (&info, "notFound", "A meeting with that ID does not exist"),
+        (&wrong, "checksumError", "Checksums do not match"),
+        (&join, "invalidMeetingIdentifier", "A meeting with that ID does not exist"),
+    ] {
+        let answer = rig.fetch_with(target, "Accept: application/json, text/plain, */*\r\n").await;
+        assert_eq!(said_in_json(&answer), (key.to_owned(), message.to_owned()));
+        for accept in ["", "Accept: */*\r\n", "Accept: text/xml, application/json;q=0.5\r\n"] {
+            assert_eq!(rig.fetch_with(target, accept).await.failed(), key, "{accept}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_meeting_that_does_not_exist_has_the_key_that_bbb_3_gives_it() {
+    let rig = Rig::new(&school()).await;
+    let ask = async |kind, query: &str| rig.get(&signed(kind, &format!("meetingID=nowhere{query}"))).await;
+    let chat = ask(CallKind::SendChatMessage, "&message=x").await;
+    assert_eq!(chat.failed(), "meetingNotFound");
+    assert!(chat.body.contains("<message>Meeting not found or not active</message>"), "{}", chat.body);
+    assert_eq!(ask(CallKind::GetMeetingInfo, "").await.failed(), "notFound");
+    assert_eq!(ask(CallKind::End, "").await.failed(), "notFound");
+    assert_eq!(ask(CallKind::Join, "&fullName=Ada").await.failed(), "invalidMeetingIdentifier");
+    assert!(ask(CallKind::IsMeetingRunning, "").await.is_success());
+    let breakout = ask(CallKind::Create, "&name=Room&isBreakout=true&sequence=1&parentMeetingID=gone").await;
+    assert_eq!(breakout.failed(), "parentMeetingDoesNotExist");
+    let slides = signed(CallKind::InsertDocument, "meetingID=nowhere");
+    let slides = rig.post(&slides, "text/xml", "<modules/>").await;
+    assert!(slides.body.contains("FAILED") && !slides.body.contains("messageKey"), "{}", slides.body);
 }
 
 #[tokio::test]

@@ -29,6 +29,30 @@ async fn what_was_not_changed_reaches_the_node_as_it_was_written() {
     assert!(joined.location().contains(&format!("&role=VIEWER&fullName=x&{WRITTEN}&checksum=")));
 }
 
+/// A welcome text holds BBB's placeholders, and not every client encodes their percent signs.
+#[tokio::test]
+async fn a_stray_percent_sign_refuses_no_create_and_the_node_reads_it() {
+    let cluster = one_node().await;
+    let written = "name=50%&welcome=Hi+%%CONFNAME%%,+100%+of+%zz%4&meta_note=%";
+    cluster.call(CallKind::Create, &format!("meetingID=m%1x&{written}")).await.success();
+    let form_type = [("content-type", "application/x-www-form-urlencoded")];
+    let form = cluster.signed("school", CallKind::Create, "");
+    cluster.request(Method::POST, &form, &form_type, &format!("meetingID=m%252&{written}")).await.success();
+    let meetings = cluster.nodes[0].meetings();
+    assert_eq!(meetings.len(), 2);
+    for meeting in meetings {
+        assert_eq!(meeting.param("name"), Some("50%"));
+        assert_eq!(meeting.param("welcome"), Some("Hi %%CONFNAME%%, 100% of %zz%4"));
+        assert_eq!(meeting.param("meta_note"), Some("%"));
+    }
+    for id in ["m%1x", "m%251x", "m%252"] {
+        let info = cluster.call(CallKind::GetMeetingInfo, &format!("meetingID={id}")).await.success();
+        assert!(["m%1x", "m%2"].contains(&info.field("meetingID").as_str()), "{id}: {info:?}");
+    }
+    let join = cluster.call(CallKind::Join, "meetingID=m%1x&fullName=100%&role=VIEWER").await;
+    assert!(join.location().contains("&fullName=100%25&"), "{}", join.location());
+}
+
 #[tokio::test]
 async fn a_call_that_a_node_would_take_is_not_made_too_long_for_it() {
     let cluster = one_node().await;

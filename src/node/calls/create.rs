@@ -122,7 +122,8 @@ fn requested_breakout(state: &NodeState, params: &Params) -> Result<Option<Break
     }
     let missing = "No parent meeting ID was provided for the breakout room";
     let parent = params.given("parentMeetingID").ok_or_else(|| Failure::key("parentMeetingIdMissing", missing))?;
-    let parent = state.find(parent).ok_or_else(Failure::not_found)?;
+    let unknown = "No parent meeting exists for the breakout room.";
+    let parent = state.find(parent).ok_or_else(|| Failure::key("parentMeetingDoesNotExist", unknown))?;
     Ok(Some(Breakout {
         parent_internal_id: parent.internal_id.clone(),
         sequence: params.number("sequence").unwrap_or(0),
