@@ -15,7 +15,8 @@
 //! the node is seen to refuse gives its seat back. While the database is away, what this server knows of the meetings
 //! counts. All taken is a [`Fault::NoSeat`], which the way out turns into a page for browsers.
 //!
-//! It stands behind `params-rewrite`, so that it sees the `userID` that the node will see.
+//! It stands behind `params-rewrite`, so that it sees the `userID` that the node will see: it takes the fact `open-attendee`, which
+//! `params-rewrite` needs.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -65,7 +66,9 @@ impl Stage for AttendeeLimit {
 
     fn contract(&self, _: CallKind) -> Contract {
         // Without a checksum that holds, anybody could take the seats.
-        Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::Meeting]).only(&[CallKind::Join])
+        Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::Meeting])
+            .takes(&[Fact::OpenAttendee])
+            .only(&[CallKind::Join])
     }
 
     fn layer(self, ports: &Ports) -> Result<AttendeeLimitLayer, SetupError> {

@@ -70,15 +70,20 @@ impl Default for BackendPool {
 
 impl BackendPool {
     fn bounds(&self) -> Result<OverloadBounds, SetupError> {
-        let bound = |of, above: f32, below: f32| {
+        let bound = |of, settings, above: f32, below: f32| {
             let fits = 0.0 < below && below <= above && above <= 1.0;
             let problem =
                 || format!("`recovered-{of}` should be above 0 and not above `overload-{of}`, and that not above 1");
-            if fits { Ok(Bound { above, below }) } else { Err(SetupError(problem())) }
+            if fits { Ok(Bound { above, below }) } else { Err(SetupError::of(settings, problem())) }
         };
         Ok(OverloadBounds {
-            cpu: bound("cpu", self.overload_cpu, self.recovered_cpu)?,
-            memory: bound("memory", self.overload_memory, self.recovered_memory)?,
+            cpu: bound("cpu", &["recovered-cpu", "overload-cpu"], self.overload_cpu, self.recovered_cpu)?,
+            memory: bound(
+                "memory",
+                &["recovered-memory", "overload-memory"],
+                self.overload_memory,
+                self.recovered_memory,
+            )?,
         })
     }
 }
@@ -240,7 +245,7 @@ mod tests {
         let (seen, _) = cluster.through(strict, cluster.looked_up(CallKind::Create, "m1")).await;
         assert_eq!(seen.unwrap().facts.take_candidates().unwrap().len(), 1);
         let odd = BackendPool { overload_memory: 0.5, ..BackendPool::default() };
-        assert!(odd.layer(&cluster.ports()).is_err_and(|error| error.0.contains("`recovered-memory`")));
+        assert!(odd.layer(&cluster.ports()).is_err_and(|error| error.message.contains("`recovered-memory`")));
     }
 
     #[tokio::test]

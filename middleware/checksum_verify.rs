@@ -142,6 +142,7 @@ impl Service<Call> for ChecksumVerifyService {
 mod tests {
     use super::*;
     use crate::bbb::{Algorithm, Media};
+    use crate::cluster::{Frontend, Secrets};
     use crate::memory::{Memory, Waiting};
 
     async fn verify(query: &str, body: Body) -> (Option<Call>, Result<Reply, Fault>) {
@@ -177,7 +178,12 @@ mod tests {
         let algorithms = [Algorithm::Sha256].into_iter().collect();
         let only = ChecksumVerify { algorithms, ..ChecksumVerify::default() };
         let (_, reply) = verify_as(only, SIGNED, Body::None).await;
-        assert!(matches!(reply, Err(Fault::ChecksumMismatch(_))));
+        assert_eq!(
+            reply,
+            Err(Fault::ChecksumMismatch(
+                "the algorithm sha1 is not among the `algorithms` of `checksum-verify`".into()
+            ))
+        );
     }
 
     /// Defect 8 of the original: an unlimited body was read before the checksum was looked at.
@@ -246,6 +252,22 @@ mod tests {
         let (seen, reply) = verify(SIGNED, Waiting::new(Media::Xml, "<modules><module>").waiting()).await;
         assert!(seen.is_none());
         assert!(matches!(reply, Err(Fault::UnreadableBody(_))));
+    }
+
+    #[tokio::test]
+    async fn the_log_says_whose_setting_refuses_an_algorithm() {
+        let cluster = Memory::new().frontend("school", "639259d4-9dd8-4b25-bf01-95f9567eaf4b");
+        let mut call = cluster.resolved(CallKind::Create, SIGNED);
+        let frontend = call.facts.frontend().unwrap();
+        let secrets = Secrets::new(frontend.secrets.current().clone(), None);
+        let algorithms = [Algorithm::Sha512].into_iter().collect();
+        let (key, settings) = (frontend.key.clone(), frontend.settings.clone());
+        let strict = Frontend { id: frontend.id, key, secrets, algorithms, active: true, settings, version: 1 };
+        call.facts.set_frontend(Arc::new(strict));
+        let fault = cluster.through(ChecksumVerify::default(), call).await.1.unwrap_err();
+        let said = "the frontend may not use the algorithm sha1, by its `checksum_algorithms`";
+        assert!(fault.to_string().contains(said), "{fault}");
+        assert_eq!(fault.message(CallKind::Create), "Checksums do not match", "a client learns no more");
     }
 
     #[tokio::test]

@@ -18,6 +18,8 @@ use crate::ports::NodeRequest;
 pub enum Fact {
     /// The parameters may still be changed. Held by every call as it comes in.
     OpenParams,
+    /// Who joins may still be changed: the parameters that name them. Held by every call as it comes in.
+    OpenAttendee,
     /// Whose call it is.
     Frontend,
     /// Proof that the checksum holds.
@@ -36,12 +38,13 @@ pub enum Fact {
 
 impl Fact {
     /// What a call has as it comes in.
-    pub const AT_THE_DOOR: &'static [Fact] = &[Fact::OpenParams];
+    pub const AT_THE_DOOR: &'static [Fact] = &[Fact::OpenParams, Fact::OpenAttendee];
 
     /// The name used in messages and by `--check`.
     pub fn name(self) -> &'static str {
         match self {
             Fact::OpenParams => "open-params",
+            Fact::OpenAttendee => "open-attendee",
             Fact::Frontend => "frontend",
             Fact::Checksum => "checksum",
             Fact::Scope => "scope",

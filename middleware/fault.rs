@@ -22,7 +22,7 @@ pub enum Fault {
     ChecksumMissing,
     /// It does not match, its algorithm is not allowed, it is given twice, or the frontend is unknown or disabled.
     #[error("the checksum does not hold: {0}")]
-    ChecksumMismatch(&'static str),
+    ChecksumMismatch(Cow<'static, str>),
     /// No such call, or none that this pipeline has a route for.
     #[error("there is no route for the call `{0}`")]
     UnsupportedRequest(Box<str>),

@@ -96,7 +96,7 @@ impl Service<Call> for FrontendResolveService {
 
 fn nobody() -> Result<Frontend, SetupError> {
     let unknown = Secret::new(&format!("{}{}", Uuid::new_v4(), Uuid::new_v4()))
-        .ok_or_else(|| SetupError("no random secret could be made".to_owned()))?;
+        .ok_or_else(|| SetupError::new("no random secret could be made"))?;
     Ok(Frontend {
         id: FrontendId(Uuid::nil()),
         key: String::new(),

@@ -70,7 +70,8 @@ impl Endpoint for Gather {
 
     fn service(self, ports: &Ports) -> Result<GatherService, SetupError> {
         if self.patience_ms == 0 {
-            return Err(SetupError("`patience-ms` must be at least 1, or no node could ever answer".to_owned()));
+            let message = "`patience-ms` must be at least 1, or no node could ever answer";
+            return Err(SetupError::of(&["patience-ms"], message));
         }
         Ok(GatherService { settings: Arc::new(self), ports: ports.clone() })
     }

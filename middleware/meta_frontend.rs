@@ -57,7 +57,8 @@ impl Stage for MetaFrontend {
     fn layer(self, _: &Ports) -> Result<MetaFrontendLayer, SetupError> {
         if !is_kept_by_bbb(&self.name) {
             let want = "`meta_`, a letter, then letters, digits and dashes";
-            return Err(SetupError(format!("BBB would drop the parameter `{}`; a name is {want}", self.name)));
+            let message = format!("BBB would drop the parameter `{}`; a name is {want}", self.name);
+            return Err(SetupError::of(&["name"], message));
         }
         Ok(MetaFrontendLayer { name: self.name.into() })
     }

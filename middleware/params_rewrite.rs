@@ -52,8 +52,11 @@ impl Stage for ParamsRewrite {
     const KIND: &'static str = "params-rewrite";
     type Layer = ParamsRewriteLayer;
 
-    fn contract(&self, _: CallKind) -> Contract {
-        Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::OpenParams])
+    fn contract(&self, call: CallKind) -> Contract {
+        match call {
+            CallKind::Join => Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::OpenParams, Fact::OpenAttendee]),
+            _ => Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::OpenParams]),
+        }
     }
 
     fn layer(self, _: &Ports) -> Result<ParamsRewriteLayer, SetupError> {

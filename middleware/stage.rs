@@ -56,8 +56,25 @@ pub trait Visitor {
 
 /// Settings that can be read and yet not be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SetupError(pub String);
+#[error("{message}")]
+pub struct SetupError {
+    /// What is wrong.
+    pub message: String,
+    /// The settings of which one has to be changed, if it is that.
+    pub settings: &'static [&'static str],
+}
+
+impl SetupError {
+    /// Something that no setting can change.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::of(&[], message)
+    }
+
+    /// Values that cannot be used, or not together.
+    pub fn of(settings: &'static [&'static str], message: impl Into<String>) -> Self {
+        Self { message: message.into(), settings }
+    }
+}
 
 /// What a service must be to stand in the pipeline.
 pub trait Link:

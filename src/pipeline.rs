@@ -20,6 +20,7 @@ mod observe;
 mod plan;
 mod problem;
 mod routes;
+mod settings;
 
 pub use catalog::{Catalog, Entry, Role};
 pub use check::check;

@@ -73,6 +73,14 @@ refused! {
         "[routes.join]\nstages = [\"meeting-scope\", \"meeting-lookup\", \"request-sign\", \"params-rewrite\", \"redirect\"]\n";
     a_stage_before_the_one_it_needs:
         "[routes.join]\nstages = [\"meeting-lookup\", \"meeting-scope\", \"request-sign\", \"redirect\"]\n";
+    an_entry_in_the_wrong_order:
+        "[routes.getMeetings]\nentry = [\"checksum-verify\", \"frontend-resolve\"]\nstages = [\"gather\"]\n";
+    a_limit_before_the_parameters_are_rewritten:
+        "[routes.join]\nstages = [\"meeting-scope\", \"meeting-lookup\", \"attendee-limit\", \"params-rewrite\", \"request-sign\", \"redirect\"]\n";
+    all_that_is_wrong_with_one_table:
+        "[stages.checksum-verify]\nalgorithms = [\"sha1\", \"md5\", \"sha3\"]\nconstant-checksum = \"no\"\nalgorithm = \"sha1\"\n[routes.getMeetings]\nstages = [\"gather\"]\n[stages.gather]\npatience-ms = 0\nalgorithm = \"md5\"\n";
+    values_that_do_not_go_together:
+        "[stages.backend-pool]\nrecovered-cpu = 0.99\noverload-memory = 0.5\n[routes.create]\nstages = [\"meeting-scope\", \"meeting-lookup\", \"backend-pool\", \"backend-select\", \"request-sign\", \"proxy\"]\n";
     a_fact_established_twice:
         "[routes.getMeetings]\nstages = [\"frontend-resolve\", \"gather\"]\n";
     all_that_is_wrong_at_once:

@@ -27,14 +27,26 @@ pub struct Signed<'a> {
     pub form: Option<&'a str>,
 }
 
-/// Why a call is not to be trusted.
+/// Why a call is not to be trusted. A client is told of the first; the others are one to it, and differ in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChecksumError {
     /// There is no checksum, or an empty one.
-    #[error("You must provide the checksum")]
+    #[error("there is none")]
     Missing,
-    /// It is not what any of the secrets gives, of an algorithm that is not allowed, or there is more than one.
-    #[error("Checksums do not match")]
+    /// There is more than one, or its name is encoded.
+    #[error("it is given twice, or its name is encoded")]
+    Ambiguous,
+    /// No algorithm gives such a text.
+    #[error("it does not have the digits of any algorithm")]
+    Unreadable,
+    /// Whatever it is made with, this algorithm is not accepted.
+    #[error("its algorithm {0} is not allowed")]
+    NotAllowed(Algorithm),
+    /// It holds and covers no parameter, and such are not accepted.
+    #[error("it covers no parameter, and `constant-checksum` is false")]
+    Constant,
+    /// It is not what any of the secrets gives.
+    #[error("it was made with another secret or of another query")]
     Mismatch,
 }
 
@@ -69,7 +81,7 @@ pub enum Covered {
 ///
 /// # Errors
 ///
-/// [`ChecksumError`] says whether there was a checksum at all.
+/// [`ChecksumError`] says what is wrong with the checksum.
 pub fn verify(
     call: &str,
     signed: Signed<'_>,
@@ -81,13 +93,17 @@ pub fn verify(
         let made = Digest::of_each(claimed.algorithm(), [call, head, tail], secrets.map(Secret::expose));
         made.iter().fold(Choice::from(0), |held, made| held | made.as_ref().ct_eq(claimed.as_ref()))
     };
-    let is_accepted = accepted.algorithms.contains(claimed.algorithm());
-    let found = |holds: Choice, covered: Covered| (bool::from(holds) && is_accepted).then_some(covered);
+    let found = |holds: Choice, covered: Covered| bool::from(holds).then_some(covered);
+    let allowed = |covered: Covered| match (accepted.algorithms.contains(claimed.algorithm()), &covered) {
+        (false, _) => Err(ChecksumError::NotAllowed(claimed.algorithm())),
+        (true, Covered::Nothing) if !accepted.constant => Err(ChecksumError::Constant),
+        (true, _) => Ok(covered),
+    };
 
     let query = without_checksum(signed.query);
     let by_query = holds(query);
     let Some(form) = signed.form.filter(|_| query.concat().is_empty()) else {
-        return found(by_query, Covered::Query).ok_or(ChecksumError::Mismatch);
+        return found(by_query, Covered::Query).ok_or(ChecksumError::Mismatch).and_then(allowed);
     };
     let as_it_is = without_checksum(form).concat();
     let sorted = sorted_form(form).unwrap_or_default();
@@ -95,8 +111,9 @@ pub fn verify(
         (holds([&as_it_is, ""]), holds([&sorted, ""]) & Choice::from(u8::from(!sorted.is_empty())));
     found(by_form, Covered::Form(as_it_is))
         .or_else(|| found(by_sorted, Covered::Form(sorted)))
-        .or_else(|| found(by_query, Covered::Nothing).filter(|_| accepted.constant))
+        .or_else(|| found(by_query, Covered::Nothing))
         .ok_or(ChecksumError::Mismatch)
+        .and_then(allowed)
 }
 
 impl Signed<'_> {
@@ -108,13 +125,13 @@ impl Signed<'_> {
         let item = claims.next().ok_or(ChecksumError::Missing)?;
         // One whose name is encoded would not be cut out.
         if claims.next().is_some() || !is_checksum(&item) {
-            return Err(ChecksumError::Mismatch);
+            return Err(ChecksumError::Ambiguous);
         }
         let value = item.split_once('=').map_or("", |(_, value)| value);
         let decoded = params::decode(value);
         match params::clean(&decoded).as_ref() {
             "" => Err(ChecksumError::Missing),
-            claim => Digest::parse(claim).ok_or(ChecksumError::Mismatch),
+            claim => Digest::parse(claim).ok_or(ChecksumError::Unreadable),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{ChecksumVerify, Verified};
 use crate::bbb::{self, Accepted, ChecksumError, Covered, Media, Signed};
 use crate::call::{Body, BodySource, Call, Content};
+use crate::cluster::Frontend;
 use crate::fault::Fault;
 use crate::work::Workers;
 
@@ -57,17 +58,28 @@ pub(super) fn verify(call: &mut Call, form: Option<&str>, settings: ChecksumVeri
     let algorithms = settings.algorithms.both(frontend.algorithms);
     let accepted = Accepted { algorithms, constant: settings.constant_checksum };
     let covered = bbb::verify(call.kind.checksum_name(), signed, frontend.secrets.both(), accepted);
-    let covered = covered.map_err(|error| match error {
-        ChecksumError::Missing => Fault::ChecksumMissing,
-        ChecksumError::Mismatch if frontend.key.is_empty() => Fault::ChecksumMismatch("the frontend is unknown"),
-        ChecksumError::Mismatch => Fault::ChecksumMismatch("it was made with another secret, algorithm or query"),
-    })?;
+    let covered = covered.map_err(|error| refusal(error, frontend))?;
     if !frontend.active {
-        return Err(Fault::ChecksumMismatch("the frontend is disabled"));
+        return Err(Fault::ChecksumMismatch("the frontend is disabled".into()));
     }
     call.facts.set_checksum(Verified(()));
     call.door.admit()?;
     Ok(covered)
+}
+
+/// What the log says of a checksum. The client reads no more than that it does not match.
+fn refusal(error: ChecksumError, frontend: &Frontend) -> Fault {
+    Fault::ChecksumMismatch(match error {
+        ChecksumError::Missing => return Fault::ChecksumMissing,
+        _ if frontend.key.is_empty() => "the frontend is unknown".into(),
+        ChecksumError::NotAllowed(algorithm) if !frontend.algorithms.contains(algorithm) => {
+            format!("the frontend may not use the algorithm {algorithm}, by its `checksum_algorithms`").into()
+        }
+        ChecksumError::NotAllowed(algorithm) => {
+            format!("the algorithm {algorithm} is not among the `algorithms` of `checksum-verify`").into()
+        }
+        other => other.to_string().into(),
+    })
 }
 
 /// Says which parameters no node will get.

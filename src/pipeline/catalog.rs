@@ -80,13 +80,21 @@ impl Entry {
 
     /// What it needs, gives and takes with its default settings.
     pub fn contract(&self, call: CallKind) -> Option<Contract> {
-        self.read(Spanned::new(0..0, DeTable::new())).ok().map(|planned| planned.contract(call))
+        self.by_default().map(|planned| planned.contract(call))
+    }
+
+    /// What it is without settings.
+    pub(super) fn by_default(&self) -> Option<Box<dyn Planned>> {
+        self.read(Spanned::new(0..0, DeTable::new())).ok()
     }
 }
 
 /// A stage or an endpoint whose settings have been read.
 pub(super) trait Planned {
     fn contract(&self, call: CallKind) -> Contract;
+
+    /// Whether the settings can be used.
+    fn try_out(self: Box<Self>, ports: &Ports) -> Result<(), SetupError>;
 
     /// Puts it in front of `rest`, which an endpoint does not have. `name` is what it is called in spans and metrics.
     fn build(self: Box<Self>, name: &str, rest: Option<Next>, ports: &Ports) -> Result<Next, SetupError>;
@@ -99,8 +107,12 @@ impl<S: Stage> Planned for AsStage<S> {
         self.0.contract(call)
     }
 
+    fn try_out(self: Box<Self>, ports: &Ports) -> Result<(), SetupError> {
+        self.0.layer(ports).map(drop)
+    }
+
     fn build(self: Box<Self>, name: &str, rest: Option<Next>, ports: &Ports) -> Result<Next, SetupError> {
-        let rest = rest.ok_or_else(|| SetupError(format!("`{}` needs something behind it", S::KIND)))?;
+        let rest = rest.ok_or_else(|| SetupError::new(format!("`{}` needs something behind it", S::KIND)))?;
         Ok(Next::new(Observed::new(name, self.0.layer(ports)?.layer(rest))))
     }
 }
@@ -110,6 +122,10 @@ struct AsEndpoint<E>(E);
 impl<E: Endpoint> Planned for AsEndpoint<E> {
     fn contract(&self, call: CallKind) -> Contract {
         self.0.contract(call)
+    }
+
+    fn try_out(self: Box<Self>, ports: &Ports) -> Result<(), SetupError> {
+        self.0.service(ports).map(drop)
     }
 
     fn build(self: Box<Self>, name: &str, _: Option<Next>, ports: &Ports) -> Result<Next, SetupError> {

@@ -43,7 +43,7 @@ fn signed(frontend: &Frontend, params: &[(&str, &str)]) -> Result<Params, Fault>
     query.set("name", "explanation");
     params.iter().for_each(|(name, value)| query.set(name, value));
     let algorithm = frontend.algorithms.iter().next();
-    let algorithm = algorithm.ok_or(Fault::ChecksumMismatch("the frontend may use no algorithm"))?;
+    let algorithm = algorithm.ok_or(Fault::ChecksumMismatch("the frontend may use no algorithm".into()))?;
     let query = query.encode();
     let checksum = sign(algorithm, CallKind::Create.checksum_name(), &query, frontend.secrets.current());
     Ok(Params::parse(&format!("{query}&checksum={checksum}")))

@@ -12,7 +12,14 @@ use b3scale_middleware::{Contract, Fact};
 
 use super::catalog::{Catalog, Entry, Planned, Role};
 use super::document::{Document, Instance, Name, RouteText};
-use super::problem::{Problem, Problems, Source};
+use super::problem::{Problem, Problems, Source, names_near, nearest};
+use super::settings::examine;
+
+/// What the table of an unknown kind may lack.
+const ITS_OWN: &str = "an instance with a name of its own says what it is: `use = \"KIND\"`.";
+
+/// Where all of them are listed.
+const ALL_KINDS: &str = "All kinds: `b3scalectl pipeline catalog`";
 
 /// A pipeline that makes sense.
 pub struct Plan {
@@ -63,15 +70,13 @@ struct Planner<'c, 'd, 't> {
     problems: Problems,
     instances: BTreeMap<&'d str, (&'d Instance<'t>, &'c Entry)>,
     used: BTreeSet<&'d str>,
-    /// Instances that something is wrong with. What follows from that is not said again.
+    /// Instances of no kind. What follows from that is not said again.
     broken: BTreeSet<&'d str>,
 }
 
 impl<'c, 'd, 't> Planner<'c, 'd, 't> {
     fn plan(&mut self, document: &'d Document<'t>) -> Vec<PlannedRoute> {
-        for instance in &document.instances {
-            self.register(instance);
-        }
+        document.instances.iter().for_each(|instance| self.register(instance));
         // The parser sorts keys; people read the file.
         let mut texts: Vec<&RouteText> = document.routes.iter().collect();
         texts.sort_by_key(|route| route.call.span.start);
@@ -90,6 +95,7 @@ impl<'c, 'd, 't> Planner<'c, 'd, 't> {
         match self.entry_of(instance) {
             Ok(entry) => {
                 self.instances.insert(&instance.name.text, (instance, entry));
+                examine(entry, instance).into_iter().for_each(|problem| self.problems.push(problem));
             }
             Err(problem) => {
                 self.broken.insert(&instance.name.text);
@@ -102,17 +108,15 @@ impl<'c, 'd, 't> Planner<'c, 'd, 't> {
         let (name, kind) = (&instance.name, &instance.kind);
         let entry = self.catalog.find(&kind.text).ok_or_else(|| {
             let problem = Problem::new(kind.span.clone(), format!("there is no kind of stage `{}`", kind.text));
-            let hint = "an instance with a name of its own says what it is: `use = \"KIND\"`";
-            problem.did_you_mean(&kind.text, self.catalog.kinds()).or_hint(hint)
+            let is_own_name = kind == name && nearest(&kind.text, self.catalog.kinds()).is_none();
+            let hint = if is_own_name { ITS_OWN.into() } else { names_near(&kind.text, self.catalog.kinds()) };
+            problem.hint(format!("{hint} {ALL_KINDS}"))
         })?;
         if kind.text != name.text && self.catalog.find(&name.text).is_some() {
             let message = format!("`{}` is the name of a kind, so it cannot be an instance of another", name.text);
             return Err(Problem::new(name.span.clone(), message).hint("choose another name"));
         }
-        match entry.read(instance.settings.clone()) {
-            Ok(_) => Ok(entry),
-            Err(error) => Err(Problem::new(error.span().unwrap_or_else(|| name.span.clone()), error.message())),
-        }
+        Ok(entry)
     }
 
     fn route(&mut self, route: &'d RouteText, common: &'d [Name]) -> Option<PlannedRoute> {
@@ -135,27 +139,27 @@ impl<'c, 'd, 't> Planner<'c, 'd, 't> {
         if self.broken.contains(&*name.text) {
             return None;
         }
-        let (entry, settings) = match self.instances.get(&*name.text) {
-            Some((instance, entry)) => (*entry, instance.settings.clone()),
-            None => match self.catalog.find(&name.text) {
-                Some(entry) => (entry, toml::Spanned::new(name.span.clone(), toml::de::DeTable::new())),
-                None => {
-                    self.unknown_stage(name);
-                    return None;
-                }
-            },
+        let named = self.instances.get(&*name.text);
+        let Some(entry) = named.map(|(_, entry)| *entry).or_else(|| self.catalog.find(&name.text)) else {
+            self.unknown_stage(name);
+            return None;
         };
-        let planned = entry.read(settings).ok()?;
+        // Where settings are wrong, those by default show what else is.
+        let written = named.and_then(|(instance, _)| entry.read(instance.settings.clone()).ok());
+        let planned = written.or_else(|| entry.by_default())?;
         let contract = planned.contract(call?);
         let (name, span) = (name.text.clone(), name.span.clone());
         Some(Step { name, kind: entry.kind, contract, role: entry.role, span, planned })
     }
 
     fn unknown_stage(&mut self, name: &Name) {
-        let mut known: Vec<&str> = self.catalog.kinds().collect();
+        let mut known: Vec<&'d str> = self.catalog.kinds().collect();
         known.extend(self.instances.keys());
+        // The table of what was meant is not one that no route uses.
+        self.used.extend(nearest(&name.text, known.iter().copied()));
+        let hint = format!("{} {ALL_KINDS}", names_near(&name.text, known));
         let problem = Problem::new(name.span.clone(), format!("there is no stage `{}`", name.text));
-        self.problems.push(problem.did_you_mean(&name.text, known));
+        self.problems.push(problem.hint(hint));
     }
 
     fn check_end(&mut self, route: &RouteText, steps: &[Step]) {
@@ -174,6 +178,8 @@ impl<'c, 'd, 't> Planner<'c, 'd, 't> {
 
     fn check_order(&mut self, call: CallKind, steps: &[Step]) {
         let mut held: BTreeSet<Fact> = Fact::AT_THE_DOOR.iter().copied().collect();
+        // Facts that were missed, said once. A stage that establishes one further behind stands in the wrong place, no more.
+        let mut missing: BTreeSet<Fact> = BTreeSet::new();
         for (place, step) in steps.iter().enumerate() {
             let contract = step.contract;
             if let Some(only) = contract.only.filter(|_| !contract.fits(call)) {
@@ -186,10 +192,10 @@ impl<'c, 'd, 't> Planner<'c, 'd, 't> {
                 let message = format!("`{}` needs the fact `{fact}`, which nobody before it establishes", step.name);
                 let hint = self.who_gives(*fact, call, &steps[..place], &steps[place + 1..]);
                 self.problems.push(Problem::new(step.span.clone(), message).hint(hint));
+                missing.insert(*fact);
             }
-            // Said once is enough: the stages behind would only repeat it.
             held.extend(contract.needs);
-            for fact in contract.gives.iter().filter(|fact| held.contains(fact)) {
+            for fact in contract.gives.iter().filter(|fact| !missing.remove(fact) && held.contains(fact)) {
                 let message = format!("`{}` establishes the fact `{fact}`, which is established already", step.name);
                 self.problems.push(Problem::new(step.span.clone(), message).hint("remove one of the two"));
             }

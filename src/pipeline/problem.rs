@@ -180,6 +180,19 @@ pub(crate) fn nearest<'n>(given: &str, known: impl IntoIterator<Item = &'n str>)
     (distance <= given.len().max(3) / 3).then_some(name)
 }
 
+/// The known names that may have been meant: the one that is near enough, else the three nearest.
+pub(super) fn names_near<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    let mut known: Vec<&str> = known.into_iter().collect();
+    if let Some(name) = nearest(given, known.iter().copied()) {
+        return format!("did you mean `{name}`?");
+    }
+    let given = part(given, LONGEST_SIDE).to_lowercase();
+    known.sort_by_cached_key(|name| (strsim::damerau_levenshtein(&given, name), *name));
+    known.dedup();
+    let list: Vec<_> = known.iter().take(3).map(|name| format!("`{name}`")).collect();
+    format!("the nearest are {}.", list.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,5 +240,8 @@ mod tests {
     fn only_a_name_that_is_near_is_offered() {
         assert_eq!(nearest("tag-fliter", ["tag-filter", "proxy"]), Some("tag-filter"));
         assert_eq!(nearest("something", ["tag-filter", "proxy"]), None);
+        assert_eq!(names_near("tag-fliter", ["tag-filter", "proxy"]), "did you mean `tag-filter`?");
+        let known = ["answer", "gather", "proxy", "redirect", "tag-filter"];
+        assert_eq!(names_near("prefix-filter", known), "the nearest are `tag-filter`, `redirect`, `proxy`.");
     }
 }

@@ -150,7 +150,7 @@ fn the_checksum_that_covers_no_parameter_can_be_switched_off() {
     assert_eq!(covered("create", "", Some(&form)), Ok(Covered::Nothing));
     let strict = Accepted { constant: false, ..ANY };
     let check = |form: &str| verify("create", Signed { query: "", form: Some(form) }, [&secret(); 2], strict);
-    assert_eq!(check(&form), Err(ChecksumError::Mismatch));
+    assert_eq!(check(&form), Err(ChecksumError::Constant));
     assert_eq!(check(&format!("{SORTED}&checksum={}", sha1("create", SORTED))), Ok(Covered::Form(SORTED.to_owned())));
     assert!(check(&format!("checksum={}", sha1("create", ""))).is_ok(), "a form without parameters hides none");
 }
@@ -204,12 +204,19 @@ fn no_checksum_or_an_empty_one_is_missing() {
 }
 
 #[test]
-fn more_than_one_checksum_is_a_mismatch() {
+fn more_than_one_checksum_is_refused() {
     let good = sha1("create", "a=1");
-    assert_eq!(check("create", &format!("a=1&checksum={good}&checksum={good}"), None), Err(ChecksumError::Mismatch));
-    assert_eq!(check("create", &format!("a=1&checksum={good}&checksum="), None), Err(ChecksumError::Mismatch));
+    assert_eq!(check("create", &format!("a=1&checksum={good}&checksum={good}"), None), Err(ChecksumError::Ambiguous));
+    assert_eq!(check("create", &format!("a=1&checksum={good}&checksum="), None), Err(ChecksumError::Ambiguous));
     let form = format!("checksum={good}");
-    assert_eq!(check("create", &format!("a=1&checksum={good}"), Some(&form)), Err(ChecksumError::Mismatch));
+    assert_eq!(check("create", &format!("a=1&checksum={good}"), Some(&form)), Err(ChecksumError::Ambiguous));
+}
+
+#[test]
+fn what_no_algorithm_gives_is_no_checksum() {
+    for text in ["00", "x", &"g".repeat(40), &"0".repeat(41), "%%%"] {
+        assert_eq!(check("create", &format!("a=1&checksum={text}"), None), Err(ChecksumError::Unreadable), "{text}");
+    }
 }
 
 #[test]
@@ -221,11 +228,18 @@ fn hex_of_either_case_and_percent_encoded_hex_verify() {
 }
 
 #[test]
-fn an_algorithm_that_is_not_allowed_is_a_mismatch() {
+fn an_algorithm_that_is_not_allowed_is_named() {
     let strong = Accepted { algorithms: [Algorithm::Sha256, Algorithm::Sha512].into_iter().collect(), ..ANY };
     let query = format!("a=1&checksum={}", sha1("create", "a=1"));
     let signed = Signed { query: &query, form: None };
-    assert_eq!(verify("create", signed, [&secret(); 2], strong), Err(ChecksumError::Mismatch));
+    assert_eq!(verify("create", signed, [&secret(); 2], strong), Err(ChecksumError::NotAllowed(Algorithm::Sha1)));
+    let wrong = format!("a=2&checksum={}", sha1("create", "a=1"));
+    let signed = Signed { query: &wrong, form: None };
+    assert_eq!(
+        verify("create", signed, [&secret(); 2], strong),
+        Err(ChecksumError::Mismatch),
+        "it would not hold either"
+    );
     let query = format!("a=1&checksum={}", sign(Algorithm::Sha256, "create", "a=1", &secret()));
     let signed = Signed { query: &query, form: None };
     assert_eq!(verify("create", signed, [&secret(); 2], strong), Ok(Covered::Query));
@@ -266,6 +280,7 @@ proptest! {
         let mut wrong = checksum.into_bytes();
         wrong[flip] ^= 1;
         let wrong = String::from_utf8_lossy(&wrong).into_owned();
-        prop_assert_eq!(check("join", &format!("{query}&checksum={wrong}"), None), Err(ChecksumError::Mismatch));
+        let altered = check("join", &format!("{query}&checksum={wrong}"), None);
+        prop_assert!(altered.is_err(), "{:?}", altered);
     }
 }
