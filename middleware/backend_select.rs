@@ -162,7 +162,7 @@ mod tests {
 
     use super::*;
     use crate::call::Rehearsal;
-    use crate::cluster::MeetingState;
+    use crate::cluster::{AdminState, MeetingState};
     use crate::fault::NodeFailure;
     use crate::memory::Memory;
 
@@ -191,6 +191,15 @@ mod tests {
         let cluster = school().attendees("n1", 400).meeting("school", "m1", "n1", MeetingState::Live).replies_created();
         let (seen, _) = cluster.through(BackendSelect::default(), cluster.pooled(CallKind::Create, "m1")).await;
         assert_eq!(seen.unwrap().facts.backend().unwrap().id, cluster.backend_id("n1"));
+    }
+
+    #[tokio::test]
+    async fn the_claim_of_a_lost_server_is_not_finished_on_a_node_that_was_stopped_meanwhile() {
+        let cluster = school().meeting("school", "m1", "n1", MeetingState::Claimed).replies_created();
+        let cluster = cluster.admin_state("n1", AdminState::Stopped);
+        create(&cluster, "m1").await.unwrap();
+        assert_eq!(cluster.meeting_named("school", "m1").unwrap().backend, cluster.backend_id("n2"));
+        assert_eq!(cluster.copies(), [cluster.backend_id("n1")], "n1 may have made it");
     }
 
     /// Defect 17 of the original: a re-created meeting kept its old internal id and was then deleted as an orphan.

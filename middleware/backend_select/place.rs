@@ -7,7 +7,7 @@ use tower::ServiceExt;
 
 use super::{BackendSelect, BackendSelectLayer};
 use crate::call::{Call, Reply};
-use crate::cluster::{Backend, Meeting, Refusal, Size};
+use crate::cluster::{AdminState, Backend, Meeting, Refusal, Size};
 use crate::facts::Candidates;
 use crate::fault::Fault;
 use crate::ports::{Born, Claim, NewClaim, Settled};
@@ -27,7 +27,10 @@ impl BackendSelectLayer {
             if let Some(meeting) = known.take() {
                 match self.meetings.settled(&meeting).await? {
                     Settled::Placed(settled) => return self.follow(creation, &settled).await,
-                    Settled::Inherited(claim) => return self.inherit(creation, claim).await,
+                    Settled::Inherited(claim) => match self.open_home(&claim) {
+                        Some(backend) => return self.create(creation, claim, backend).await,
+                        None => self.meetings.release(&claim, true).await,
+                    },
                     Settled::Vacant => {}
                 }
             }
@@ -74,13 +77,10 @@ impl BackendSelectLayer {
         Ok(reply)
     }
 
-    /// Goes on with the claim of a server that is gone. Its node may have made the meeting already, and then says so.
-    async fn inherit(&self, creation: Creation, claim: Arc<Meeting>) -> Result<Reply, Fault> {
-        let Some(backend) = self.directory.backend(claim.backend) else {
-            self.meetings.release(&claim, true).await;
-            return Err(Fault::MeetingNotReady);
-        };
-        self.create(creation, claim, backend).await
+    /// Where the claim of a lost server is gone on with: its node says if it has made the meeting already. `None`: the backend
+    /// was removed or closed to new meetings meanwhile, and might only make it now.
+    fn open_home(&self, claim: &Meeting) -> Option<Arc<Backend>> {
+        self.directory.backend(claim.backend).filter(|backend| backend.admin_state == AdminState::Ready)
     }
 }
 
