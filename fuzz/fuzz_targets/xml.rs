@@ -15,7 +15,8 @@ fuzz_target!(|input: &[u8]| {
         xml::outcome(&document).expect_err("broken");
         xml::elements(&document, &["response"]).expect_err("broken");
         xml::rewrite(&document, |_, _| Some(NEW.to_owned())).expect_err("broken");
-        assert!(input.trim_ascii().is_empty() || xml::with_presentation(Some(input), "u", "f", true).is_err());
+        assert!(input.trim_ascii().is_empty() || xml::with_presentation(Some(input), "u", None, true).is_err());
+        xml::taken_by_nodes(&document).expect_err("broken");
         return;
     }
     let _ = xml::outcome(&document);
@@ -35,7 +36,7 @@ fn pieces(document: &Bytes) {
     if let Ok([whole]) = xml::fields(document, ["meetingID"]) {
         assert_eq!(first, whole, "of a whole document all is legible");
     }
-    let Some(list) = xml::pieces(document) else { return };
+    let Some(list) = xml::pieces(document, "meetings") else { return };
     for entry in &list.entries {
         assert!(entry.starts_with(b"<meeting>") && document.as_ptr_range().contains(&entry.as_ptr()));
         xml::legible(entry, ["meetingID", "participantCount"]);
@@ -72,7 +73,7 @@ fn rewriting(document: &Bytes) {
 
 fn slides(body: &Bytes) {
     let url = "https://files.example/a?b&c";
-    let with = |body: &[u8], force| xml::with_presentation(Some(body), url, "a.pdf", force).expect("well-formed");
+    let with = |body: &[u8], force| xml::with_presentation(Some(body), url, Some("a.pdf"), force).expect("well-formed");
     let forced = with(body, true).expect("forced");
     for changed in [with(body, false), Some(forced.clone())].into_iter().flatten() {
         xml::well_formed(&changed).expect("still well-formed");
