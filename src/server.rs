@@ -10,6 +10,7 @@ mod calls;
 mod connections;
 mod exhaustion;
 mod log;
+mod original;
 mod pace;
 mod pieces;
 mod places;
@@ -217,9 +218,10 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>, client: &Clien
         "/health/live" => Some(status::live()),
         "/health/ready" => Some(status::ready(shared)),
         "/metrics" => status::metrics(shared, request.headers()).await,
-        path => match path.strip_prefix(waiting::PATH) {
-            Some(token) => Some(waiting::visit(shared, token, request.headers(), client).await),
-            None => None,
+        path => match (original::place_of(path), path.strip_prefix(waiting::PATH)) {
+            (Some(place), _) => Some(render::redirect(place)),
+            (None, Some(token)) => Some(waiting::visit(shared, token, request.headers(), client).await),
+            (None, None) => None,
         },
     };
     page.unwrap_or_else(|| render::text(StatusCode::NOT_FOUND, "There is nothing here.\n"))

@@ -108,6 +108,11 @@ impl<R> Caller<R> {
         self.identity.has(Scope::Admin)
     }
 
+    /// Whether an agent may be asking.
+    pub(super) fn is_agent(&self) -> bool {
+        self.identity.has(Scope::Node)
+    }
+
     /// Notes for the record what was done, to what, by whom, and from where.
     pub(super) fn audit(&self, what: &str, name: &str) {
         self.note(what, name, None);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Admin;
 use super::access::{Admins, Caller, Nodes};
-use super::body::{Asked, Given, Id, is_yes};
+use super::body::{Asked, Filter, Given, Id, is_yes};
 use super::operators::{factor_by_agent, guard_agent};
 use super::problem::Problem;
 use super::reply::Reply;
@@ -45,7 +45,7 @@ pub(super) struct How {
 pub(super) async fn list(
     State(admin): State<Admin>,
     _: Caller<Admins>,
-    Asked(which): Asked<Which>,
+    Filter(which): Filter<Which>,
 ) -> Result<Reply<Vec<Backend>>, Problem> {
     let Which { host, host_like, host_ilike } = which;
     let filter = BackendFilter { host: host.as_deref().map(with_slash), host_like, host_ilike };
@@ -53,22 +53,24 @@ pub(super) async fn list(
     Ok(Reply(found.into_iter().map(|backend| admin.counted(backend)).collect()))
 }
 
-/// Add a backend. With the scope `b3scale:node` alone it is the token's own, and waits for an operator to enable it.
+/// Add a backend. With the scope `b3scale:node` it is the token's own, and waits for an operator to enable it. With `b3scale:admin`, too,
+/// that is so if its `admin_state` is `init` and it has no list of `tags`, as an agent says it.
 #[utoipa::path(post, path = "/api/v1/backends", tag = "backends", request_body = BackendChange,
-    responses((status = OK, description = "The new backend", body = Backend)))]
+    responses((status = OK, description = "The new backend", body = Backend), (status = CONFLICT)))]
 pub(super) async fn add(
     State(admin): State<Admin>,
     who: Caller<Nodes>,
     given: Given<Form>,
 ) -> Result<Reply<Backend>, Problem> {
-    let agent_ref = (!who.is_admin()).then(|| who.subject().to_owned());
-    let new = form::filled(given.said, agent_ref)?;
-    if !who.is_admin() {
+    let by_agent = is_agents(&who, form::is_registration(&given.said));
+    let new = form::filled(given.said, by_agent.then(|| who.subject().to_owned()))?;
+    if by_agent {
         guard_agent(&admin.agent_tags, None, &new)?;
     }
     admin.store.add_backend(&new).await?;
     who.audit("a backend was added", &new.bbb.host);
-    show(State(admin), who, Id(new.id)).await
+    let added = admin.store.backend_entry(BackendId(new.id)).await?;
+    Ok(Reply(added.unwrap_or(new)))
 }
 
 /// Show a backend.
@@ -89,25 +91,26 @@ pub(super) async fn show(
 /// meetings, unless an operator has stopped it.
 #[utoipa::path(patch, path = "/api/v1/backends/{id}", tag = "backends", params(("id" = Uuid, Path)),
     request_body = BackendChange,
-    responses((status = OK, description = "The backend as it is now", body = Backend)))]
+    responses((status = OK, description = "The backend as it is now", body = Backend), (status = CONFLICT)))]
 pub(super) async fn change(
     State(admin): State<Admin>,
     who: Caller<Nodes>,
     Id(id): Id,
     given: Given<Form>,
 ) -> Result<Reply<Backend>, Problem> {
+    let by_agent = is_agents(&who, form::is_restart(&given.said));
     let change = |there: &Backend, standing: Standing| {
         if !may_see(&who, there) {
             return Err(Problem::NotFound);
         }
         let mut changed = form::changed(there, given.said.clone())?;
-        if !who.is_admin() {
+        if by_agent {
             guard_agent(&admin.agent_tags, Some((there, standing)), &changed)?;
-            changed.load_factor = factor_by_agent(there, standing, &given.said, changed.load_factor);
+            changed.load_factor = factor_by_agent(there, standing, changed.load_factor);
         }
         Ok(changed)
     };
-    let changed = admin.store.change_backend(BackendId(id), !who.is_admin(), change).await?;
+    let changed = admin.store.change_backend(BackendId(id), by_agent, change).await?;
     let (before, after) = changed.ok_or(Problem::NotFound)?;
     let differences = lines(&StateBackend::of(&before), &StateBackend::of(&after));
     who.audit_change("a backend was changed", &after.bbb.host, &differences);
@@ -137,6 +140,11 @@ pub(super) async fn remove(
     who.audit("a backend was decommissioned", &backend.bbb.host);
     backend.admin_state = AdminState::Decommissioned;
     Ok(Reply(backend))
+}
+
+/// Whether an agent asks. One whose token is an operator's, too, is told by what it says: agents say it in their own way.
+fn is_agents(who: &Caller<Nodes>, said: bool) -> bool {
+    who.is_agent() && (said || !who.is_admin())
 }
 
 /// Whether a backend is the agent's that asks, or an operator asks.

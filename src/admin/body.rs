@@ -80,10 +80,19 @@ impl<T: Bounded> FromRequest<Admin> for Document<T> {
     async fn from_request(request: Request, admin: &Admin) -> Result<Self, Problem> {
         let (body, mut room) = json(request, admin, T::LARGEST).await?;
         room.grow(body.len() * T::SWELLS).map_err(full)?;
-        let read = DOCUMENTS.work(body.len(), move || serde_json::from_slice(&body)).await;
+        let read = DOCUMENTS.work(body.len(), move || read(&body)).await;
         let read = read.map_err(|error| Problem::Body(format!("the document cannot be read: {error}")))?;
         Ok(Self(read, room))
     }
+}
+
+/// Reads a document. An error names the field: the path costs time, so it is searched for only then.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| {
+        let json = &mut serde_json::Deserializer::from_slice(body);
+        let named = serde_path_to_error::deserialize::<_, T>(json).err();
+        named.map_or_else(|| error.to_string(), |named| named.to_string())
+    })
 }
 
 /// The bytes of a body that says it is JSON. An empty one need not say so.
@@ -119,19 +128,37 @@ impl<T: DeserializeOwned> FromRequestParts<Admin> for Asked<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Admin) -> Result<Self, Problem> {
-        // PostgreSQL has no such character in its texts.
-        if parts.uri.query().is_some_and(|query| query.contains("%00")) {
-            return Err(Problem::BadRequest);
-        }
-        // Of several of one name the original takes the first.
-        let mut first = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
-            first.entry(name).or_insert(value);
-        }
-        let query = form_urlencoded::Serializer::for_suffix("/?".to_owned(), 2).extend_pairs(first).finish();
-        let asked = query.parse().ok().and_then(|uri| Query::try_from_uri(&uri).ok());
-        asked.map(|Query(asked)| Self(asked)).ok_or(Problem::BadRequest)
+        query(parts, |_| true).map(Self)
     }
+}
+
+/// The parameters of the query by which a list is narrowed. An empty one narrows nothing, as in the original.
+pub(super) struct Filter<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Admin> for Filter<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Admin) -> Result<Self, Problem> {
+        query(parts, |value| !value.is_empty()).map(Self)
+    }
+}
+
+/// Reads the parameters of the query that count.
+fn query<T: DeserializeOwned>(parts: &Parts, counts: impl Fn(&str) -> bool) -> Result<T, Problem> {
+    let query = parts.uri.query().unwrap_or_default();
+    // PostgreSQL has no such character in its texts.
+    if query.contains("%00") {
+        return Err(Problem::BadRequest);
+    }
+    // Of several of one name the original takes the first.
+    let mut first = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        first.entry(name).or_insert(value);
+    }
+    first.retain(|_, value| counts(value));
+    let query = form_urlencoded::Serializer::for_suffix("/?".to_owned(), 2).extend_pairs(first).finish();
+    let asked = query.parse().ok().and_then(|uri| Query::try_from_uri(&uri).ok());
+    asked.map(|Query(asked)| asked).ok_or(Problem::BadRequest)
 }
 
 /// A UUID in the path. What is none is the id of nothing.

@@ -9,7 +9,7 @@ use super::body::{Given, Id, Shaped};
 use super::problem::Problem;
 use super::reply::{Accepted, Reply};
 use super::shape::Shape;
-use crate::rest::{Command, NewCommand};
+use crate::rest::{Command, CommandState, NewCommand};
 use crate::store;
 
 /// What may be asked for, and the name of its parameter.
@@ -65,7 +65,8 @@ impl From<store::Command> for Command {
         Self {
             id: row.id,
             seq: row.seq,
-            state: row.state,
+            // In the words of the original, whose tools know no command that is being carried out.
+            state: if row.state == CommandState::Running { CommandState::Requested } else { row.state },
             action: row.action,
             params: row.params,
             result: row.result,

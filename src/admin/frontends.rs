@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Admin;
 use super::access::{Admins, Caller, Users};
-use super::body::{Asked, Given, Id};
+use super::body::{Filter, Given, Id};
 use super::problem::Problem;
 use super::reply::Reply;
 use crate::rest::{Frontend, FrontendChange, StateFrontend};
@@ -34,7 +34,7 @@ pub(super) struct Which {
 pub(super) async fn list(
     State(admin): State<Admin>,
     who: Caller<Users>,
-    Asked(which): Asked<Which>,
+    Filter(which): Filter<Which>,
 ) -> Result<Reply<Vec<Frontend>>, Problem> {
     let Which { account_ref, key, key_like } = which;
     let owner = (!who.is_admin()).then(|| who.subject().to_owned());
@@ -44,7 +44,7 @@ pub(super) async fn list(
 
 /// Add a frontend.
 #[utoipa::path(post, path = "/api/v1/frontends", tag = "frontends", request_body = FrontendChange,
-    responses((status = OK, description = "The new frontend", body = Frontend)))]
+    responses((status = OK, description = "The new frontend", body = Frontend), (status = CONFLICT)))]
 pub(super) async fn add(
     State(admin): State<Admin>,
     who: Caller<Admins>,
@@ -71,7 +71,7 @@ pub(super) async fn show(
 /// that `B3SCALE_API_OPERATOR_FIELDS` names, whose change is refused.
 #[utoipa::path(patch, path = "/api/v1/frontends/{id}", tag = "frontends", params(("id" = Uuid, Path)),
     request_body = FrontendChange,
-    responses((status = OK, description = "The frontend as it is now", body = Frontend)))]
+    responses((status = OK, description = "The frontend as it is now", body = Frontend), (status = CONFLICT)))]
 pub(super) async fn change(
     State(admin): State<Admin>,
     who: Caller<Users>,

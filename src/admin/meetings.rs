@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::Admin;
 use super::access::{Admins, Caller, Nodes};
-use super::body::{Asked, Given, Name, is_yes};
+use super::body::{Filter, Given, Name, is_yes};
 use super::problem::Problem;
 use super::reply::Reply;
 use crate::rest::{Meeting, MeetingChange, MeetingStage};
@@ -35,11 +35,12 @@ pub(super) struct Which {
 
 /// List meetings. While the database does not answer, they are those that this server remembers.
 #[utoipa::path(get, path = "/api/v1/meetings", tag = "meetings", params(Which),
-    responses((status = OK, description = "The meetings in the order in which they were placed, then those that no frontend owns", body = Vec<Meeting>)))]
+    responses((status = OK, description = "The meetings in the order in which they were placed, then those that no frontend owns", body = Vec<Meeting>),
+        (status = NOT_FOUND)))]
 pub(super) async fn list(
     State(admin): State<Admin>,
     _: Caller<Admins>,
-    Asked(which): Asked<Which>,
+    Filter(which): Filter<Which>,
 ) -> Result<Reply<Vec<Meeting>>, Problem> {
     let backend = admin.backend_named(which.backend_id.as_deref(), which.backend_host.as_deref()).await?;
     let frontend = match &which.frontend_key {
@@ -94,7 +95,7 @@ pub(super) async fn change(
 
 /// Forget a meeting that has ended. One that its node still runs is found again.
 #[utoipa::path(delete, path = "/api/v1/meetings/{id}", tag = "meetings", params(("id" = String, Path)),
-    responses((status = OK, description = "The meeting as it was", body = Meeting)))]
+    responses((status = OK, description = "The meeting as it was", body = Meeting), (status = CONFLICT)))]
 pub(super) async fn remove(
     State(admin): State<Admin>,
     who: Caller<Nodes>,
@@ -127,10 +128,11 @@ impl Admin {
 
     /// The backend that is named by its id, its URL, or both. `None`: neither is said.
     async fn backend_named(&self, id: Option<&str>, host: Option<&str>) -> Result<Option<Uuid>, Problem> {
+        let [id, host] = [id, host].map(|text| text.map(str::trim).filter(|text| !text.is_empty()));
         if id.is_none() && host.is_none() {
             return Ok(None);
         }
-        let id = id.map(|id| id.trim().parse::<Uuid>()).transpose().map_err(|_| Problem::NotFound)?;
+        let id = id.map(str::parse::<Uuid>).transpose().map_err(|_| Problem::NotFound)?;
         let host = host.map(super::backends::with_slash);
         let filter = BackendFilter { host: host.clone(), ..BackendFilter::default() };
         let found = match self.store.backend_entries(&filter).await {

@@ -112,11 +112,9 @@ pub(super) fn guard_agent(
 /// The load factor after an agent's change to `set`.
 ///
 /// Once an operator has enabled the backend, a lower one is left alone: a stolen token must not draw meetings to the node. It is
-/// not refused, since agents of the original send theirs at every start. So is 0, by which tools leave the factor out.
-pub(super) fn factor_by_agent(there: &Backend, standing: Standing, said: &Value, set: f64) -> f64 {
-    let is_left_out = said["load_factor"].as_f64() == Some(0.0);
-    let is_lower = standing.enabled && set < there.load_factor;
-    if is_left_out || is_lower { there.load_factor } else { set }
+/// not refused, since agents of the original send theirs at every start.
+pub(super) fn factor_by_agent(there: &Backend, standing: Standing, set: f64) -> f64 {
+    if standing.enabled { set.max(there.load_factor) } else { set }
 }
 
 /// Whether an agent may bring its backend into that state.

@@ -164,11 +164,11 @@ impl Seed {
         }
     }
 
-    fn number<E: Error>(&self, number: impl Into<Value>, whole: bool) -> Result<Value, E> {
+    fn number<E: Error>(&self, number: impl Into<Value>) -> Result<Value, E> {
         let number = number.into();
         match self.solid() {
             Shape::Any | Shape::Number => Ok(number),
-            Shape::Whole if whole => Ok(number),
+            Shape::Whole if number.is_i64() => Ok(number),
             Shape::Whole => Err(self.wrong(&format!("number {number}"))),
             _ => Err(self.wrong("number")),
         }
@@ -202,15 +202,15 @@ impl<'de> Visitor<'de> for Seed {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
-        self.number(number, true)
+        self.number(number)
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
-        self.number(number, true)
+        self.number(number)
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
-        self.number(number, false)
+        self.number(number)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {

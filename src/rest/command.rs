@@ -39,9 +39,9 @@ pub struct Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CommandState {
-    /// Nobody has begun.
+    /// It is to be done. `started_at` says when a server has begun.
     Requested,
-    /// A server is at it.
+    /// Not said by this server, and kept because the original has it.
     Running,
     /// It is done.
     Success,

@@ -3,7 +3,10 @@
 use b3scale::node::Misbehaviour;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::NodeState;
-use b3scale_support::{ClusterOptions, TestCluster};
+use b3scale_support::{ClusterOptions, TestCluster, signed};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
 
 async fn lost_node() -> TestCluster {
     let cluster = TestCluster::with(ClusterOptions { nodes: 1, ..ClusterOptions::default() }).await;
@@ -40,6 +43,19 @@ async fn a_client_that_wants_a_document_is_told() {
     let cluster = lost_node().await;
     let answer = cluster.call(CallKind::Join, "meetingID=m1&fullName=Ada&role=VIEWER&redirect=false").await;
     assert_eq!(answer.failed(), "serverUnavailable");
+}
+
+/// A browser that waited at the original when it was replaced.
+#[tokio::test]
+async fn a_waiting_page_of_the_original_leads_to_its_join() {
+    let cluster = TestCluster::start().await;
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    let join = signed("school", CallKind::Join, "meetingID=m1&fullName=Ada&role=VIEWER");
+    let request = URL_SAFE_NO_PAD.encode(json!({"mth": "GET", "url": join}).to_string().replace('&', "\\u0026"));
+    let page = cluster.get(&format!("/b3s/retry-join/{request}"), &[("accept", "text/html")]).await;
+    assert_eq!((page.status.as_u16(), page.location()), (302, &*join));
+    let joined = cluster.get(page.location(), &[("accept", "text/html")]).await;
+    assert!(joined.location().contains("/bigbluebutton/api/join?"), "{joined:?}");
 }
 
 /// Defect 11 of the original: what the waiting page leads to was not signed.

@@ -16,7 +16,7 @@ static KEYS: Shape = Shape::Object(&[
     ("checksum_algorithm", Shape::Optional(&Shape::Text)),
 ]);
 
-/// What may be said of a backend.
+/// What may be said of a backend. `backend` is what an agent of the original calls `bbb` when it starts again; nothing of it counts.
 pub(in crate::admin) struct Form;
 
 impl Shaped for Form {
@@ -25,7 +25,18 @@ impl Shaped for Form {
         ("settings", Shape::Object(&[("tags", Shape::List(&Shape::Text))])),
         ("admin_state", Shape::Text),
         ("load_factor", Shape::Number),
+        ("backend", Shape::Any),
     ]);
+}
+
+/// Whether a new backend is one that an agent registers: it waits to be enabled, and has no list of tags.
+pub(super) fn is_registration(said: &Value) -> bool {
+    said["admin_state"] == "init" && !said["settings"]["tags"].is_array()
+}
+
+/// Whether an agent of the original has started again.
+pub(super) fn is_restart(said: &Value) -> bool {
+    said["backend"].is_object()
 }
 
 /// A new backend. Fields that are missing or empty have their defaults. A backend that an agent adds waits to be enabled.
@@ -34,6 +45,9 @@ pub(super) fn filled(said: Value, agent_ref: Option<String>) -> Result<Backend, 
     Form::SHAPE.merge(&mut form, said);
     if form["admin_state"] == "" {
         form["admin_state"] = if agent_ref.is_some() { "init" } else { "ready" }.into();
+    }
+    if form["load_factor"].as_f64() == Some(0.0) {
+        form["load_factor"] = 1.into();
     }
     let (now, Filled { bbb, settings, admin_state, load_factor }) =
         (OffsetDateTime::now_utc(), read(form, &agent_ref)?);
@@ -98,8 +112,7 @@ fn read(form: Value, agent_ref: &Option<String>) -> Result<Filled, Problem> {
         secret: bbb.secret.trim().to_owned(),
         checksum_algorithm: bbb.checksum_algorithm.filter(|word| !word.is_empty()),
         tags: settings.tags.into_iter().filter(|tag| !tag.trim().is_empty()).collect(),
-        // Zero is what tools say that say nothing.
-        load_factor: if load_factor == 0.0 { 1.0 } else { load_factor },
+        load_factor,
         // No backend can be given this state, as it can be given none that does not exist.
         admin_state: state.unwrap_or(AdminState::Destroyed),
         agent_ref: agent_ref.clone(),

@@ -117,8 +117,8 @@ fn of_entry(entry: &Bytes) -> MeetingInfo {
         moderator_count: said.number("moderatorCount"),
         is_breakout: said.flag("isBreakout"),
         metadata: Some(Said::of(entry, &["meeting", "metadata"]).0),
-        attendees: Some(inner(entry, &["meeting", "attendees", "attendee"]).iter().map(attendee).collect()),
-        breakout_rooms: Some(rooms(entry)),
+        attendees: some(inner(entry, &["meeting", "attendees", "attendee"]).iter().map(attendee).collect()),
+        breakout_rooms: some(rooms(entry)),
         breakout: said.flag("isBreakout").then(|| Breakout {
             parent_meeting_id: said.text("parentMeetingID"),
             sequence: said.number("sequence"),
@@ -126,6 +126,11 @@ fn of_entry(entry: &Bytes) -> MeetingInfo {
         }),
         ..MeetingInfo::default()
     }
+}
+
+/// Lists that nodes leave empty are `null` in the original.
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    Some(list).filter(|list| !list.is_empty())
 }
 
 fn attendee(entry: &Bytes) -> Attendee {

@@ -142,11 +142,25 @@ async fn a_patch_takes_what_an_operator_sets_and_nothing_else() {
     for name in ["id", "agent_ref", "bbb", "created_at"] {
         assert_eq!(after[name], before[name], "{name}");
     }
-    // As an agent of the original says it that was told of no factor.
-    let zero = cluster.operator().patch(&path, &json!({"load_factor": 0})).await.granted();
-    assert_eq!(zero["load_factor"], 1.0);
     let kept = cluster.operator().patch(&path, &json!({"settings": {"tags": null}})).await.granted();
     assert_eq!((&kept["settings"]["tags"], &kept["admin_state"]), (&json!([]), &json!("stopped")));
+}
+
+/// The original keeps it, and the node then draws every meeting.
+#[tokio::test]
+async fn a_load_factor_of_zero_is_refused_by_patch_and_named() {
+    let cluster = TestCluster::start().await;
+    let (path, before) = added(&cluster, &located(HOST)).await;
+    let both = cluster.tool("b3scale-admin", "b3scale:node b3scale:admin");
+    for zero in [json!(0), json!(0.0), json!(-0.0)] {
+        for tool in [&cluster.operator(), &both] {
+            let answer = tool.patch(&path, &json!({"load_factor": zero, "admin_state": "stopped"})).await;
+            let fields = json!({"load_factor": ["should be from 0.01 to 100"]});
+            assert_eq!(answer.refused(), (400, &*validation(&fields)));
+        }
+    }
+    let unsaid = cluster.operator().patch(&path, &json!({"load_factor": null})).await.granted();
+    assert_eq!((&unsaid["load_factor"], &unsaid["admin_state"]), (&before["load_factor"], &before["admin_state"]));
 }
 
 #[tokio::test]
@@ -162,6 +176,10 @@ async fn a_list_is_narrowed() {
     assert_eq!(count("host__like=node-a").await, 0);
     assert_eq!(count("host__ilike=node-a").await, 1);
     assert_eq!(count("host__ilike=node_a&host__like=Node").await, 1);
+    for query in ["host=", "host__like=", "host__ilike=", "host=&host__like=&host__ilike="] {
+        assert_eq!(count(query).await, 3, "an empty filter is ignored: {query}");
+    }
+    assert_eq!(count("host=&host__like=Node-A").await, 1);
 }
 
 #[tokio::test]
@@ -196,6 +214,52 @@ async fn an_operator_who_is_an_agent_too_is_an_operator() {
     assert_eq!(both.fetch(&path).await.status, StatusCode::OK);
     assert_eq!(both.patch(&path, &json!({"load_factor": 2})).await.status, StatusCode::OK);
     assert_eq!(both.fetch("/backends/00000000-0000-0000-0000-000000000000").await.status, StatusCode::NOT_FOUND);
+}
+
+/// As the agent of the original registers its node, word by word.
+fn registration(host: &str) -> Value {
+    json!({"id": "", "node_state": "init", "admin_state": "init", "agent_heartbeat": "0001-01-01T00:00:00Z", "agent_ref": null,
+        "last_error": null, "latency": 0, "meetings_count": 0, "attendees_count": 0, "load_factor": 1,
+        "bbb": {"host": host, "secret": "node-secret"}, "settings": {"tags": null},
+        "created_at": "0001-01-01T00:00:00Z", "updated_at": "0001-01-01T00:00:00Z", "synced_at": "0001-01-01T00:00:00Z"})
+}
+
+/// The documentation of the original makes agents such a token, and b3scale-admin makes itself one.
+#[tokio::test]
+async fn a_token_with_node_and_admin_scope_registers_an_agent_by_the_agents_body() {
+    let cluster = TestCluster::start().await;
+    let ours = json!({"bbb": {"host": "http://127.0.0.1:8/", "secret": "x"}, "admin_state": "init"});
+    for (sub, body) in [("node-1", registration(HOST)), ("node-2", ours)] {
+        let both = cluster.tool(sub, "b3scale b3scale:admin b3scale:node");
+        assert_eq!(both.fetch("/agent/backend").await.status, StatusCode::NOT_FOUND);
+        let backend = both.post("/backends", &body).await.granted();
+        assert_eq!((&backend["agent_ref"], &backend["admin_state"]), (&json!(sub), &json!("init")));
+        assert_eq!(both.fetch("/agent/backend").await.granted()["id"], backend["id"]);
+        assert_eq!(both.post("/agent/heartbeat", &json!({})).await.granted()["backend_id"], backend["id"]);
+        let again = both.post("/backends", &registration("http://127.0.0.1:7/")).await;
+        assert_eq!(again.json()["message"], "another backend has this agent_ref");
+        // What an operator says with it is an operator's.
+        let path = format!("/backends/{}", backend["id"].as_str().unwrap());
+        let enabled = both.patch(&path, &json!({"admin_state": "ready", "load_factor": 4})).await.granted();
+        assert_eq!((&enabled["admin_state"], &enabled["load_factor"]), (&json!("ready"), &json!(4.0)));
+        assert_eq!(both.patch(&path, &json!({"admin_state": "init"})).await.granted()["admin_state"], "init");
+    }
+    let operator = cluster.operator().post("/backends", &registration("http://127.0.0.1:6/")).await.granted();
+    assert_eq!((&operator["agent_ref"], &operator["admin_state"]), (&Value::Null, &json!("init")), "no agent's token");
+}
+
+/// The agent of the original sends its load factor at every start, which must not undo what an operator has set.
+#[tokio::test]
+async fn an_agent_that_starts_again_is_an_agent_whatever_else_its_token_may() {
+    let cluster = TestCluster::start().await;
+    let both = cluster.tool("node-1", "b3scale b3scale:admin b3scale:node");
+    let backend = both.post("/backends", &registration(HOST)).await.granted();
+    let path = format!("/backends/{}", backend["id"].as_str().unwrap());
+    cluster.operator().patch(&path, &json!({"admin_state": "ready", "load_factor": 4})).await.granted();
+    let again = json!({"backend": {"host": HOST, "secret": "node-secret"}, "load_factor": 1});
+    assert_eq!(both.patch(&path, &again).await.granted()["load_factor"], 4.0);
+    let by_operator = cluster.operator().patch(&path, &again).await.granted();
+    assert_eq!(by_operator["load_factor"], 1.0);
 }
 
 /// Defect 26 of the original: a stopped backend went on.

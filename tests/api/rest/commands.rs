@@ -50,6 +50,22 @@ async fn one_meeting_is_ended_and_an_unknown_one_is_not() {
     assert_eq!((&command["state"], &command["result"]), (&json!("error"), &json!("there is no meeting unknown")));
 }
 
+/// The original has a word for it and never says it.
+#[tokio::test]
+async fn a_command_that_is_being_carried_out_is_still_requested() {
+    let cluster = TestCluster::start().await;
+    let (id, server) = (uuid::Uuid::now_v7(), cluster.cluster.server_id());
+    let begun = format!(
+        "INSERT INTO commands (id, action, params, state, started_at, lease, run_by)
+        VALUES ('{id}', 'end_meeting', '{{}}', 'running', now(), now() + interval '1 hour', '{server}')"
+    );
+    cluster.database.execute(&begun).await;
+    let shown = cluster.operator().fetch(&format!("/commands/{id}")).await.granted();
+    assert_eq!((&shown["state"], &shown["result"]), (&json!("requested"), &Value::Null));
+    assert!(shown["started_at"].is_string() && shown["stopped_at"].is_null());
+    assert_eq!(cluster.operator().fetch("/commands").await.granted()[0], shown);
+}
+
 #[tokio::test]
 async fn only_what_is_allowed_is_done() {
     let cluster = TestCluster::start().await;

@@ -202,6 +202,12 @@ async fn a_list_is_narrowed() {
     assert_eq!(keys_of(operator.fetch("/frontends?account_ref=one&key__like=t").await), ["beta"]);
     let customer = cluster.tool("one", "b3scale");
     assert_eq!(keys_of(customer.fetch("/frontends").await), ["alpha", "beta"]);
+    for query in ["key=", "key__like=", "account_ref=", "key=&key=beta", "account_ref=&key__like=&key="] {
+        let all = keys_of(operator.fetch(&format!("/frontends?{query}")).await).len();
+        assert_eq!(all, 4, "an empty filter is ignored: {query}");
+        assert_eq!(keys_of(customer.fetch(&format!("/frontends?{query}")).await), ["alpha", "beta"], "{query}");
+    }
+    assert_eq!(keys_of(cluster.tool("", "b3scale").fetch("/frontends?account_ref=").await), [""; 0]);
     assert_eq!(keys_of(customer.fetch("/frontends?account_ref=two").await), [""; 0]);
 }
 

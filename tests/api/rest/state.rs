@@ -44,6 +44,14 @@ async fn everything_that_is_wrong_with_a_document_is_told() {
     let answer = cluster.operator().post("/state", &twice).await;
     assert_eq!((answer.status, &answer.json()["error"]), (StatusCode::BAD_REQUEST, &json!("validation_error")));
     assert!(answer.json()["fields"].as_object().unwrap().len() >= 4, "{answer:?}");
+    for (body, place) in [
+        (r#"{"version": 1, "frontends": [{"key": 5, "secret": "x"}]}"#, "frontends[0].key: "),
+        (r#"{"version": 1, "backends": [{"host": "http://h/", "secret": "x", "tags": [1]}]}"#, "backends[0].tags[0]: "),
+    ] {
+        let answer = cluster.operator().send(Method::POST, "/state", "application/json", body).await;
+        let (status, said) = answer.refused();
+        assert!(status == 400 && said.contains(place), "a field that cannot be read is named: {said}");
+    }
     for body in [r#"{"version": 1, "tenants": []}"#, r#"{"frontends": []}"#, "[]", "{"] {
         let answer = cluster.operator().send(Method::POST, "/state", "application/json", body).await;
         let said = answer.json()["message"].as_str().unwrap().to_owned();
