@@ -211,30 +211,39 @@ impl Api {
     }
 }
 
+/// The routes of one path, with their part of the OpenAPI document.
+macro_rules! documented {
+    ($($module:ident :: $name:ident),+) => {{
+        let mut route = routes!($($module::$name),+);
+        $(docs::complete(&mut route.1, stringify!($module), stringify!($name), $module::$name);)+
+        route
+    }};
+}
+
 /// Every route that needs a token, with its part of the OpenAPI document.
 fn routes() -> OpenApiRouter<Admin> {
     OpenApiRouter::with_openapi(docs::head())
-        .routes(routes!(status::root))
-        .routes(routes!(status::status))
-        .routes(routes!(status::migrate))
-        .routes(routes!(frontends::list, frontends::add))
-        .routes(routes!(frontends::show, frontends::change, frontends::remove))
-        .routes(routes!(backends::list, backends::add))
-        .routes(routes!(backends::show, backends::change, backends::remove))
-        .routes(routes!(meetings::list))
-        .routes(routes!(meetings::show, meetings::change, meetings::remove))
-        .routes(routes!(commands::list, commands::add))
-        .routes(routes!(commands::show))
-        .routes(routes!(agent::backend))
-        .routes(routes!(agent::heartbeat))
-        .routes(routes!(agent::ingest))
-        .routes(routes!(agent::rpc))
-        .routes(routes!(insight::cluster))
-        .routes(routes!(insight::explain))
-        .routes(routes!(insight::pipeline))
-        .routes(routes!(insight::reload))
-        .routes(routes!(state::export, state::import))
-        .routes(routes!(metrics::show))
+        .routes(documented!(status::root))
+        .routes(documented!(status::status))
+        .routes(documented!(status::migrate))
+        .routes(documented!(frontends::list, frontends::add))
+        .routes(documented!(frontends::show, frontends::change, frontends::remove))
+        .routes(documented!(backends::list, backends::add))
+        .routes(documented!(backends::show, backends::change, backends::remove))
+        .routes(documented!(meetings::list))
+        .routes(documented!(meetings::show, meetings::change, meetings::remove))
+        .routes(documented!(commands::list, commands::add))
+        .routes(documented!(commands::show))
+        .routes(documented!(agent::backend))
+        .routes(documented!(agent::heartbeat))
+        .routes(documented!(agent::ingest))
+        .routes(documented!(agent::rpc))
+        .routes(documented!(insight::cluster))
+        .routes(documented!(insight::explain))
+        .routes(documented!(insight::pipeline))
+        .routes(documented!(insight::reload))
+        .routes(documented!(state::export, state::import))
+        .routes(documented!(metrics::show))
 }
 
 /// The original knows no 405: what is not there is not there.

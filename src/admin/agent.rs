@@ -41,7 +41,7 @@ impl Shaped for Form {
 
 /// Show the backend of the agent.
 #[utoipa::path(get, path = "/api/v1/agent/backend", tag = "agents",
-    responses((status = OK, description = "The backend", body = Backend)))]
+    responses((status = OK, description = "The backend", body = Backend), (status = NOT_FOUND)))]
 pub(super) async fn backend(State(admin): State<Admin>, who: Caller<Agents>) -> Result<Reply<Backend>, Problem> {
     let found = admin.store.backend_of_agent(who.subject()).await?;
     found.map(|backend| Reply(admin.counted(backend))).ok_or(Problem::NotFound)
@@ -49,7 +49,7 @@ pub(super) async fn backend(State(admin): State<Admin>, who: Caller<Agents>) -> 
 
 /// Say that the agent is there.
 #[utoipa::path(post, path = "/api/v1/agent/heartbeat", tag = "agents",
-    responses((status = OK, description = "When it was heard of", body = Heartbeat)))]
+    responses((status = OK, description = "When it was heard of", body = Heartbeat), (status = NOT_FOUND)))]
 pub(super) async fn heartbeat(State(admin): State<Admin>, who: Caller<Agents>) -> Result<Reply<Heartbeat>, Problem> {
     let backend = admin.store.backend_of_agent(who.subject()).await?.ok_or(Problem::NotFound)?;
     let heard = admin.store.record_heartbeat(BackendId(backend.id), None).await?.ok_or(Problem::NotFound)?;

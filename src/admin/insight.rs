@@ -143,7 +143,8 @@ pub(super) struct Imagined {
 
 /// Explain where a meeting would be created now, and why not elsewhere. Nothing is placed.
 #[utoipa::path(get, path = "/api/v1/explain/create", tag = "cluster", params(Imagined),
-    responses((status = OK, description = "What would become of each backend", body = Explanation)))]
+    responses((status = OK, description = "What would become of each backend", body = Explanation),
+        (status = NOT_FOUND), (status = CONFLICT)))]
 pub(super) async fn explain(
     State(admin): State<Admin>,
     _: Caller<Admins>,

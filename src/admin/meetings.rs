@@ -74,7 +74,7 @@ pub(super) async fn show(
 /// Set something of a meeting, which holds until its node is heard of again.
 #[utoipa::path(patch, path = "/api/v1/meetings/{id}", tag = "meetings", params(("id" = String, Path)),
     request_body = MeetingChange,
-    responses((status = OK, description = "The meeting as it is now", body = Meeting)))]
+    responses((status = OK, description = "The meeting as it is now", body = Meeting), (status = CONFLICT)))]
 pub(super) async fn change(
     State(admin): State<Admin>,
     who: Caller<Nodes>,

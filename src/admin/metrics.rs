@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Path, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use b3scale_middleware::ports::Directory as _;
@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 
 use super::Admin;
 use super::access::{Caller, Observers};
+use super::body::Name;
 use super::problem::Problem;
 use crate::telemetry::catalog::{API_REQUESTS, API_SECONDS};
 use crate::telemetry::{self, Sheet};
@@ -59,7 +60,7 @@ fn name(method: &Method) -> &'static str {
 pub(super) async fn show(
     State(admin): State<Admin>,
     who: Caller<Observers>,
-    Path(key): Path<String>,
+    Name(key): Name,
 ) -> Result<Response, Problem> {
     if !who.is_admin() && who.subject() != key {
         return Err(Problem::Forbidden);

@@ -36,7 +36,7 @@ pub(super) async fn export(State(admin): State<Admin>, who: Caller<Admins>) -> R
 
 /// Make the cluster what a document says: all of it or, if anything is wrong, nothing.
 #[utoipa::path(post, path = "/api/v1/state", tag = "state", params(How), request_body = StateDocument,
-    responses((status = OK, description = "What differs", body = StateChanges)))]
+    responses((status = OK, description = "What differs", body = StateChanges), (status = CONFLICT)))]
 pub(super) async fn import(
     State(admin): State<Admin>,
     who: Caller<Admins>,

@@ -4,6 +4,7 @@
 mod client;
 mod cluster;
 mod counted;
+mod document;
 mod frozen;
 mod hearing;
 mod postgres;

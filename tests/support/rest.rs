@@ -6,7 +6,7 @@ use b3scale::token;
 use http::Method;
 use serde_json::Value;
 
-use crate::{Answer, TestCluster};
+use crate::{Answer, TestCluster, document};
 
 /// What the servers of tests sign tokens with.
 pub const JWT_SECRET: &str = "cluster-secret";
@@ -56,12 +56,14 @@ impl Tool<'_> {
         self.send_anywhere(method, &format!("/api/v1{path}"), content_type, body).await
     }
 
-    /// The same to any path.
+    /// The same to any path. The OpenAPI document must know of such an answer.
     pub async fn send_anywhere(&self, method: Method, path: &str, content_type: &str, body: &str) -> Answer {
         let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
         let mut headers = vec![("content-type", content_type)];
         headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
-        self.cluster.request(method, path, &headers, body).await
+        let answer = self.cluster.request(method.clone(), path, &headers, body).await;
+        document::hold(&method, path, &answer);
+        answer
     }
 
     /// A GET.
