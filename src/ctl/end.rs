@@ -53,7 +53,7 @@ struct EndMeeting {
     /// end only the copy that was left on this backend, with everyone in it
     #[argh(option, arg_name = "url")]
     copy_on: Option<String>,
-    /// the last column of `show meetings`, or `internal:` and the node's own id
+    /// an id as `show meetings` prints it, or the node's own
     #[argh(positional)]
     id: String,
 }

@@ -54,6 +54,16 @@ pub enum CtlError {
         /// Which command lists them.
         list: &'static str,
     },
+    /// An id that several meetings have.
+    #[error("{url}: several meetings have the id `{id}`: give --frontend KEY, or one of {ids}")]
+    Several {
+        /// The server.
+        url: String,
+        /// The id.
+        id: String,
+        /// The ids that are of one meeting each, and whose they are.
+        ids: String,
+    },
     /// It is of a later version.
     #[error("{url}: this server has no recordings yet")]
     NoRecordings {

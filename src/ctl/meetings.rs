@@ -10,7 +10,7 @@ use super::context::Context;
 use super::layout::{moment, veil};
 use super::show::missing;
 use super::{CtlError, Exit};
-use crate::client::{Api, MeetingsOf};
+use crate::client::{Api, ApiError, MeetingsOf};
 use crate::rest::{Attendee, Meeting, MeetingInfo};
 use crate::table::NOTHING;
 
@@ -33,7 +33,7 @@ pub(super) struct OneMeeting {
     /// the id is the one that this frontend knows the meeting by
     #[argh(option, arg_name = "key")]
     frontend: Option<String>,
-    /// the last column of `show meetings`, or `internal:` and the node's own id
+    /// an id as `show meetings` prints it, or the node's own
     #[argh(positional)]
     id: String,
 }
@@ -47,10 +47,7 @@ impl Meetings {
             (None, None) => MeetingsOf::Everybody,
         };
         let api = context.api().await?;
-        let meetings = match api.meetings(whose).await {
-            Err(error) if error.is_not_found() => return Err(self.nobodys(&api)),
-            meetings => meetings?,
-        };
+        let meetings = listed(&api, whose).await?.ok_or_else(|| self.nobodys(&api))?;
         let meetings: Vec<Meeting> = meetings.into_iter().map(|meeting| shown(meeting, secrets)).collect();
         let names = Names::read(context, &api).await?;
         let head = [&HEAD[..], &["id"]].concat();
@@ -113,22 +110,48 @@ impl OneMeeting {
     }
 }
 
-/// The meeting of an id: its node's, or its frontend's own if that is named.
+/// The meeting of an id: the one its node knows it by, the node's own, or the one its frontend knows it by.
 pub(super) async fn find(api: &Api, id: &str, frontend: Option<&str>) -> Result<Meeting, CtlError> {
-    let no_meeting = || missing(api, "meeting", id, "b3scalectl show meetings");
-    let Some(key) = frontend else {
-        return match api.meeting(id).await {
-            Err(error) if error.is_not_found() => Err(no_meeting()),
-            meeting => Ok(meeting?),
-        };
-    };
-    let meetings = match api.meetings(MeetingsOf::Frontend(key)).await {
-        Err(error) if error.is_not_found() => {
-            return Err(missing(api, "frontend", key, "b3scalectl show frontends"));
+    let meetings = match frontend {
+        None => match api.meeting(id).await {
+            Err(error) if error.is_not_found() => listed(api, MeetingsOf::Everybody).await?.unwrap_or_default(),
+            meeting => return Ok(meeting?),
+        },
+        Some(key) => {
+            let no_frontend = || missing(api, "frontend", key, "b3scalectl show frontends");
+            listed(api, MeetingsOf::Frontend(key)).await?.ok_or_else(no_frontend)?
         }
-        meetings => meetings?,
     };
-    meetings.into_iter().find(|meeting| meeting.frontend_meeting_id == id).ok_or_else(no_meeting)
+    let own = id.strip_prefix("internal:").unwrap_or(id);
+    let is_meant = |meeting: &&Meeting| {
+        meeting.frontend_meeting_id == id || meeting.id == id || !own.is_empty() && meeting.internal_id == own
+    };
+    let meant: Vec<&Meeting> = meetings.iter().filter(is_meant).collect();
+    match meant[..] {
+        [] => Err(missing(api, "meeting", id, "b3scalectl show meetings")),
+        [meeting] => Ok(meeting.clone()),
+        _ => Err(several(api, id, &meant).await?),
+    }
+}
+
+/// The meetings of a frontend or a backend. `None`: there is no such frontend or backend.
+async fn listed(api: &Api, whose: MeetingsOf<'_>) -> Result<Option<Vec<Meeting>>, ApiError> {
+    match api.meetings(whose).await {
+        Err(error) if error.is_not_found() => Ok(None),
+        meetings => meetings.map(Some),
+    }
+}
+
+/// Frontends may use the same id. The one its node knows a meeting by is of no other.
+async fn several(api: &Api, id: &str, meetings: &[&Meeting]) -> Result<CtlError, CtlError> {
+    let frontends = api.frontends().await?;
+    let key = |meeting: &Meeting| {
+        let frontend = frontends.iter().find(|frontend| Some(frontend.id) == meeting.frontend_id);
+        frontend.map_or(NOTHING, |frontend| frontend.bbb.key.as_str())
+    };
+    let meetings = meetings.iter().map(|meeting| format!("`{}` ({})", meeting.id, key(meeting)));
+    let (url, id, ids) = (api.url().to_owned(), id.to_owned(), meetings.collect::<Vec<_>>().join(", "));
+    Ok(CtlError::Several { url, id, ids })
 }
 
 fn told(meeting: &Meeting, names: &Names) -> String {

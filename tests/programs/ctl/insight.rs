@@ -6,7 +6,7 @@ use b3scale_support::{Running, Told};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::samples::{ASKED_HOST, BACKEND, COMMAND, HOST, backend, cluster, command, meeting};
+use super::samples::{ASKED_HOST, BACKEND, COMMAND, HOST, backend, cluster, command, frontend, meeting};
 use super::{Ctl, asked, recorder};
 use crate::pipeline::{PIPELINE, without_route};
 
@@ -70,6 +70,40 @@ async fn meetings_are_shown_with_whose_they_are_and_without_passwords() {
     let out = ctl.done("show meeting --frontend school lesson-1 --secrets").await;
     assert!(out.contains("moderator password: mp") && out.contains("id: WyJz"), "{out}");
     assert!(ctl.fails("show meeting --frontend school lesson-2").await.contains("there is no meeting `lesson-2`"));
+}
+
+#[tokio::test]
+async fn a_meeting_is_found_by_every_id_that_is_printed_and_by_the_nodes_own() {
+    let mut others = meeting();
+    others["id"] = json!("WyJt");
+    others["internal_id"] = json!("abc-2");
+    let mut copy = others.clone();
+    copy["frontend_meeting_id"] = json!("lesson-2");
+    let told = [
+        at_a_glance(),
+        Told::ok("GET /api/v1/meetings?all=true", json!([meeting(), copy])),
+        Told::ok("GET /api/v1/meetings?frontend_key=school", json!([meeting()])),
+        Told::ok("GET /api/v1/meetings/WyJz", meeting()),
+    ];
+    let (_recorder, ctl) = recorder(told).await;
+    for id in ["lesson-1", "WyJz", "abc-1", "--frontend school lesson-1", "--frontend school WyJz"] {
+        let out = ctl.done(&format!("show meeting {id}")).await;
+        assert!(out.contains("\nid: WyJz\n"), "{id}: {out}");
+    }
+    assert!(ctl.done("show meeting lesson-2").await.contains("\nid: WyJt\n"));
+    assert!(ctl.fails("show meeting lesson-3").await.contains("there is no meeting `lesson-3`"));
+
+    let frontends = json!([frontend(&json!({})), frontend(&json!({ "id": BACKEND, "bbb": { "key": "office" } }))]);
+    others["frontend_id"] = json!(BACKEND);
+    let told = [
+        Told::ok("GET /api/v1/meetings?all=true", json!([meeting(), others])),
+        Told::ok("GET /api/v1/frontends", frontends),
+    ];
+    let (_recorder, ctl) = recorder(told).await;
+    let said = ctl.fails("end meeting --yes lesson-1").await;
+    let expected =
+        "several meetings have the id `lesson-1`: give --frontend KEY, or one of `WyJz` (school), `WyJt` (office)\n";
+    assert!(said.ends_with(expected), "{said}");
 }
 
 #[tokio::test]
