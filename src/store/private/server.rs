@@ -76,6 +76,8 @@ impl Server {
             // Memory may be forbidden to be written and executed, and these statements gain nothing by it.
             "jit=off",
             "log_destination=stderr",
+            // With the SQLSTATE, which says more than a text in some language.
+            "log_line_prefix=%m [%p] %e ",
             // Details and statements may hold secrets.
             "log_error_verbosity=terse",
             "log_min_error_statement=panic",
@@ -198,15 +200,22 @@ fn noted_line(cluster: &Path, index: usize) -> Option<String> {
     note.lines().nth(index).map(|line| line.trim().to_owned())
 }
 
+/// Whether an operator has to know of a line. A session that ends with its client is fatal to nothing else, and neither is one
+/// that was ended by hand.
+fn is_grave(line: &str) -> bool {
+    let session_ended = line.split_once(" FATAL:").and_then(|(before, _)| before.rsplit(' ').next());
+    let only_a_session = session_ended.is_some_and(|state| state.starts_with("08") || state == "57P01");
+    !only_a_session && ["FATAL:", "PANIC:", "WARNING:"].iter().any(|level| line.contains(level))
+}
+
 /// Passes what PostgreSQL says to our log, and returns the last of it.
 async fn relay(stderr: Option<ChildStderr>, stopping: Arc<AtomicBool>) -> VecDeque<String> {
     let mut last = VecDeque::with_capacity(LAST_WORDS);
     let Some(stderr) = stderr else { return last };
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        let grave = ["FATAL:", "PANIC:", "WARNING:"].iter().any(|level| line.contains(level));
         // A server that is told to stop says of every connection that it was fatal.
-        if grave && !stopping.load(Relaxed) {
+        if is_grave(&line) && !stopping.load(Relaxed) {
             tracing::warn!("PostgreSQL says: {}", cut_at(&line, LONGEST_LINE));
         } else {
             tracing::debug!("PostgreSQL says: {line}");
@@ -217,4 +226,20 @@ async fn relay(stderr: Option<ChildStderr>, stopping: Arc<AtomicBool>) -> VecDeq
         last.push_back(line);
     }
     last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_ends_with_its_client_is_not_grave() {
+        let grave = |line: &str| is_grave(&format!("2026-11-29 22:10:57.128 UTC [4711] {line}"));
+        assert!(!grave("08006 FATAL:  connection to client lost"));
+        assert!(!grave("57P01 FATAL:  terminating connection due to administrator command"));
+        assert!(!grave("00000 LOG:  database system is ready to accept connections"));
+        assert!(grave("53300 FATAL:  sorry, too many clients already"));
+        assert!(grave("XX000 PANIC:  could not write to file"));
+        assert!(grave("58P01 WARNING:  could not open file"));
+    }
 }
