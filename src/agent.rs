@@ -36,14 +36,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use b3scale_middleware::bbb::Secret;
 use tokio::sync::mpsc;
 
-use crate::cli::complain;
+use crate::cli;
 use crate::config::Environment;
 use crate::manager;
+use crate::output::{self, complain};
 use crate::serve::stop_signal;
+use crate::spelling::Language;
 use crate::telemetry::{self, LogSettings};
 use crate::upstream::UpstreamSettings;
 use feed::Feed;
@@ -55,8 +57,6 @@ use uplink::Uplink;
 
 pub use error::AgentError;
 
-/// The exit code for a command line that cannot be understood.
-const USAGE: u8 = 2;
 /// Messages that wait to be counted. What does not fit waits in Redis.
 const UNREAD: usize = 1024;
 
@@ -64,7 +64,7 @@ const UNREAD: usize = 1024;
 ///
 /// Without a command: go on telling it. BBB's own settings say how the node
 /// is reached; B3SCALE_API_URL and B3SCALE_API_ACCESS_TOKEN say whom to tell.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 pub struct B3scaleagent {
     /// register this node if the server does not know it
     #[argh(switch, short = 'a')]
@@ -76,7 +76,7 @@ pub struct B3scaleagent {
     command: Option<Command>,
 }
 
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 enum Command {
     Drain(DrainCommand),
@@ -84,7 +84,7 @@ enum Command {
 }
 
 /// Give this node no new meetings. Those that run go on.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "drain")]
 struct DrainCommand {
     /// end when the last meeting has ended
@@ -93,24 +93,22 @@ struct DrainCommand {
 }
 
 /// Let this node take meetings again.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "resume")]
 struct ResumeCommand {}
 
 impl B3scaleagent {
+    /// What its lines are made of.
+    pub(crate) fn language() -> Language {
+        Language { program: "b3scaleagent", root: Self::get_args_info(), aliases: &[], synonyms: &[], emptied: &[] }
+    }
+
     /// Reads the command line, which begins with the program's name.
     ///
     /// # Errors
     /// What to end with at once, its text having been printed: 0 after help, 2 for a line that cannot be understood.
     pub fn parse(line: &[String]) -> Result<Self, ExitCode> {
-        let words: Vec<&str> = line.iter().skip(1).map(|word| spelt(word)).collect();
-        Self::from_args(&["b3scaleagent"], &words).map_err(|exit| match exit.status {
-            Ok(()) => print(&exit.output),
-            Err(()) => {
-                complain(&format!("{}\nRun b3scaleagent --help for more information.", exit.output.trim_end()));
-                ExitCode::from(USAGE)
-            }
-        })
+        cli::read(&Self::language(), line)
     }
 
     /// Does what the command line says.
@@ -119,14 +117,12 @@ impl B3scaleagent {
     /// One line.
     pub async fn run(self) -> Result<ExitCode, AgentError> {
         if self.version {
-            return Ok(print(concat!("b3scaleagent ", env!("CARGO_PKG_VERSION"))));
+            output::print(concat!("b3scaleagent ", env!("CARGO_PKG_VERSION"), "\n"))?;
+            return Ok(ExitCode::SUCCESS);
         }
         let environment = Environment::read_for_agent();
         let _log = telemetry::start_log(LogSettings::read(&environment)?);
-        for file in &environment.files {
-            tracing::info!(file = %file.display(), "Settings have been read from a file");
-        }
-        environment.unknown().for_each(|name| tracing::warn!(name, "No program knows this variable"));
+        environment.log();
         let server = Server::read(&environment)?;
         match self.command {
             None => report_until_stopped(&environment, server, self.register).await?,
@@ -185,7 +181,7 @@ async fn report_until_stopped(environment: &Environment, server: Server, registe
     let stop = stop_signal().map_err(AgentError::Signals)?;
     let load_factor = environment.parse("B3SCALE_LOAD_FACTOR", "a number such as 1.0 is wanted")?;
     let node = Node::read(environment)?;
-    let ca_file = environment.text("B3SCALE_NODE_CA_FILE").map(PathBuf::from);
+    let ca_file = environment.path("B3SCALE_NODE_CA_FILE")?;
     let gauge = Gauge::new(node.bbb_version.clone(), NonZeroUsize::MIN);
     tokio::select! {
         ended = report(node, gauge, server, load_factor, registers, ca_file) => ended,
@@ -222,23 +218,6 @@ async fn report(
         () = reporter.run(heard, batches, outcomes) => {}
     }
     Ok(())
-}
-
-/// The original's flags of one dash and many letters.
-fn spelt(word: &str) -> &str {
-    match word {
-        "-register" => "--register",
-        "-version" => "--version",
-        "-wait" => "--wait",
-        "-help" | "-h" => "--help",
-        other => other,
-    }
-}
-
-#[expect(clippy::print_stdout, reason = "this is what the command was asked for")]
-fn print(text: &str) -> ExitCode {
-    println!("{}", text.trim_end());
-    ExitCode::SUCCESS
 }
 
 impl fmt::Display for RedisPlace {

@@ -6,16 +6,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 use tracing::level_filters::LevelFilter;
 
 use crate::config::{Config, Environment};
 use crate::demo::{self, DemoOptions};
 use crate::node::{Node, NodeOptions};
+use crate::output::{self, Reader, complain};
 use crate::pipeline;
 use crate::serve::{self, Database};
+use crate::spelling::Language;
 use crate::telemetry::{self, LogSettings};
-use crate::token;
+use crate::token::{self, Scopes};
 
 /// The exit code for a command line that cannot be understood.
 const USAGE: u8 = 2;
@@ -25,13 +27,13 @@ type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
 /// One BigBlueButton endpoint for many tenants, spread over many nodes.
 ///
 /// Without a command: serve. Settings come from the environment; see README.md.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 pub struct B3scaled {
     /// the pipeline file; without it, B3SCALE_PIPELINE or the one that is compiled in
     #[argh(option, arg_name = "file")]
     pipeline: Option<PathBuf>,
     /// where to listen; without it, B3SCALE_LISTEN_HTTP or 127.0.0.1:42353
-    #[argh(option, arg_name = "addr")]
+    #[argh(option, arg_name = "addr", from_str_fn(address))]
     listen: Option<SocketAddr>,
     /// print the plan of every route and end: 0, or 1 with everything that is wrong
     #[argh(switch)]
@@ -43,7 +45,7 @@ pub struct B3scaled {
     command: Option<Command>,
 }
 
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 enum Command {
     Migrate(MigrateCommand),
@@ -53,41 +55,41 @@ enum Command {
 }
 
 /// Apply pending migrations and say which.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "migrate")]
 struct MigrateCommand {}
 
 /// Print an access token for the REST API.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "token")]
 struct TokenCommand {
     /// whom the token is for; default: admin
     #[argh(option, default = "String::from(\"admin\")")]
     sub: String,
-    /// what it may do, separated by spaces or commas; default: b3scale b3scale:admin
-    #[argh(option, default = "String::from(\"b3scale b3scale:admin\")")]
-    scopes: String,
+    /// what it may do, with spaces or commas in between: b3scale, b3scale:admin, b3scale:node, …; default: b3scale b3scale:admin
+    #[argh(option)]
+    scopes: Option<Scopes>,
 }
 
 /// Run one simulated BBB node, for trying things.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "node")]
 struct NodeCommand {
     /// where to listen; default: 127.0.0.1:8090
-    #[argh(option, arg_name = "addr", default = "SocketAddr::from(([127, 0, 0, 1], 8090))")]
+    #[argh(option, arg_name = "addr", from_str_fn(address), default = "SocketAddr::from(([127, 0, 0, 1], 8090))")]
     listen: SocketAddr,
     /// what its checksums are made with; without it, one is made and printed
     #[argh(option)]
     secret: Option<String>,
     /// the Redis that is told what happens, as on a real node: redis://127.0.0.1:6379
-    #[argh(option, arg_name = "url")]
+    #[argh(option, arg_name = "url", from_str_fn(redis_url))]
     redis: Option<String>,
 }
 
 /// A whole cluster on this machine: nodes, two frontends, three servers, and a lesson played on it.
 ///
 /// Afterwards it keeps serving until Ctrl-C, and says where.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "demo")]
 struct DemoCommand {
     /// end after the lesson: 0, or 1 if a step did not come out as it should
@@ -100,7 +102,7 @@ struct DemoCommand {
     #[argh(option, arg_name = "n", default = "DemoOptions::default().meetings")]
     meetings: usize,
     /// where the first server listens; default: 127.0.0.1:42353
-    #[argh(option, arg_name = "addr", default = "DemoOptions::default().listen")]
+    #[argh(option, arg_name = "addr", from_str_fn(address), default = "DemoOptions::default().listen")]
     listen: SocketAddr,
     /// keep the database and the logs in this folder; without it, in a temporary one
     #[argh(option, arg_name = "dir")]
@@ -114,21 +116,17 @@ struct DemoCommand {
 }
 
 impl B3scaled {
-    /// Reads the command line.
+    /// What its lines are made of.
+    pub(crate) fn language() -> Language {
+        Language { program: "b3scaled", root: Self::get_args_info(), aliases: &[], synonyms: &[], emptied: &[] }
+    }
+
+    /// Reads the command line, which begins with the program's name.
     ///
     /// # Errors
     /// What to end with at once, its text having been printed: 0 after help, 2 for a line that cannot be understood.
-    pub fn parse(arguments: &[String]) -> Result<Self, ExitCode> {
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let (name, rest) = arguments.split_first().unwrap_or((&"b3scaled", &[]));
-        let name = name.rsplit('/').next().unwrap_or(name);
-        Self::from_args(&[name], rest).map_err(|exit| match exit.status {
-            Ok(()) => print(&format!("{}\n", exit.output)).unwrap_or(ExitCode::FAILURE),
-            Err(()) => {
-                complain(&format!("{}\nRun {name} --help for more information.", exit.output.trim_end()));
-                ExitCode::from(USAGE)
-            }
-        })
+    pub fn parse(line: &[String]) -> Result<Self, ExitCode> {
+        read(&Self::language(), line)
     }
 
     /// Does what the command line says.
@@ -141,16 +139,12 @@ impl B3scaled {
         }
         let environment = Environment::read();
         let mut log = LogSettings::read(&environment)?;
-        if matches!(self.command, Some(Command::Demo(_))) && environment.text("B3SCALE_LOG_LEVEL").is_none() {
+        if matches!(self.command, Some(Command::Demo(_))) && environment.value("B3SCALE_LOG_LEVEL")?.is_none() {
             // What goes well is in the demo's own report.
             log.level = LevelFilter::WARN;
         }
         let _log = telemetry::start_log(log);
-        environment
-            .files
-            .iter()
-            .for_each(|file| tracing::info!(file = %file.display(), "Settings have been read from a file"));
-        environment.unknown().for_each(|name| tracing::warn!(name, "No program knows this variable"));
+        environment.log();
         if self.command.is_none() {
             environment.idle().for_each(|(name, why)| tracing::warn!(name, why, "This variable does nothing yet"));
         }
@@ -168,6 +162,15 @@ impl B3scaled {
             Some(Command::Demo(command)) => Ok(demo::run(command.into()).await?.into()),
         }
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an address such as 127.0.0.1:42353 is wanted".to_owned())
+}
+
+fn redis_url(text: &str) -> Result<String, String> {
+    let refused = |error| format!("{error}; a URL such as redis://127.0.0.1:6379 is wanted");
+    redis::Client::open(text).map(|_| text.to_owned()).map_err(refused)
 }
 
 impl From<DemoCommand> for DemoOptions {
@@ -197,15 +200,18 @@ async fn print_token(config: &Config, command: &TokenCommand) -> Outcome {
             secret
         }
     };
+    let scopes = command.scopes.as_ref().map_or_else(|| "b3scale b3scale:admin".to_owned(), Scopes::to_string);
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    print(&format!("{}\n", token::sign(&secret, &command.sub, &command.scopes.replace(',', " "), now)?))
+    print(&format!("{}\n", token::sign(&secret, &command.sub, &scopes, now)?))
 }
 
 async fn run_node(command: NodeCommand) -> Outcome {
     let defaults = NodeOptions::default();
     let secret = command.secret.unwrap_or_else(|| defaults.secret.clone());
     let node = Node::start(NodeOptions { listen: command.listen, secret, redis: command.redis, ..defaults }).await?;
-    print(&format!("url    {}\nsecret {}\n", node.url(), node.secret()))?;
+    if output::print(&format!("url    {}\nsecret {}\n", node.url(), node.secret()))? == Reader::Left {
+        return Ok(ExitCode::SUCCESS);
+    }
     let stop = serve::stop_signal()?;
     tokio::select! {
         () = node.run() => {}
@@ -214,14 +220,27 @@ async fn run_node(command: NodeCommand) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command was asked for")]
 fn print(text: &str) -> Outcome {
-    print!("{text}");
+    output::print(text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says what went wrong where the log may not have been started.
-#[expect(clippy::print_stderr, reason = "people read this")]
-pub fn complain(why: &str) {
-    eprintln!("{why}");
+/// Reads a command line in the language of its program.
+///
+/// # Errors
+/// What to end with at once, its text having been printed: 0 after help, 2 for a line that cannot be understood.
+pub(crate) fn read<T: FromArgs>(language: &Language, line: &[String]) -> Result<T, ExitCode> {
+    let misunderstood = |why: &str| {
+        complain(&format!("{}\nRun {} --help for more information.", why.trim_end(), language.program));
+        ExitCode::from(USAGE)
+    };
+    let spelt = language.spelt(line).map_err(|misspelt| misunderstood(&misspelt.to_string()))?;
+    let spelt: Vec<&str> = spelt.iter().map(String::as_str).collect();
+    T::from_args(&[language.program], &spelt).map_err(|exit| match exit.status {
+        Ok(()) => print(&format!("{}\n", exit.output.trim_end())).unwrap_or_else(|error| {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }),
+        Err(()) => misunderstood(&exit.output),
+    })
 }

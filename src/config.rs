@@ -14,9 +14,11 @@ use std::time::Duration;
 use b3scale_middleware::bbb::cut;
 use http::HeaderValue;
 use tracing::level_filters::LevelFilter;
+use url::Url;
 
 use crate::admin::OperatorField;
 use crate::budget::Budget;
+use crate::pipeline::nearest;
 use crate::telemetry::{LogFormat, LogSettings};
 use crate::upstream::UpstreamSettings;
 
@@ -90,7 +92,7 @@ pub struct ConfigError {
     wanted: String,
 }
 
-/// The environment, files included. An empty value is no value.
+/// The environment, files included.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     values: BTreeMap<String, String>,
@@ -110,8 +112,8 @@ impl Environment {
     }
 
     fn with_files(unless: &str, files: &[&str]) -> Self {
-        let values =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let values = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
         let mut environment = Self { values: values.collect(), files: Vec::new() };
         if environment.text(unless).is_none() {
             files.iter().for_each(|file| environment.read_file(Path::new(file)));
@@ -125,9 +127,47 @@ impl Environment {
         self.files.push(path.to_owned());
     }
 
-    /// A value as it stands.
-    pub fn text(&self, name: &str) -> Option<&str> {
+    /// A value of another program's variable. An empty one is none.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A value as it stands. An empty one is refused: a default in its place would be a database, a pipeline or an open page
+    /// that nobody asked for.
+    ///
+    /// # Errors
+    /// It is empty, or no text.
+    pub(crate) fn value(&self, name: &'static str) -> Result<Option<&str>, ConfigError> {
+        let Some(value) = self.values.get(name) else { return Ok(None) };
+        let wanted = match value {
+            value if value.trim().is_empty() => "it is empty; set it to something, or unset it to have its default",
+            value if value.contains(char::REPLACEMENT_CHARACTER) => "UTF-8 is wanted",
+            value => return Ok(Some(value)),
+        };
+        Err(ConfigError { name, value: value.clone(), wanted: wanted.to_owned() })
+    }
+
+    /// A value that is a path.
+    ///
+    /// # Errors
+    /// It is empty, or no text.
+    pub(crate) fn path(&self, name: &'static str) -> Result<Option<PathBuf>, ConfigError> {
+        Ok(self.value(name)?.map(PathBuf::from))
+    }
+
+    /// Logs the files that were read, and the variables that no program reads.
+    pub(crate) fn log(&self) {
+        for file in &self.files {
+            tracing::info!(file = %file.display(), "Settings have been read from a file");
+        }
+        for name in self.unknown() {
+            tracing::warn!(name, nearest = Self::meant(name), "No program knows this variable");
+        }
+    }
+
+    /// What may have been meant by a variable that no program reads.
+    pub(crate) fn meant(unknown: &str) -> Option<&'static str> {
+        nearest(unknown, KNOWN)
     }
 
     /// The variables that look like ours and that nobody reads.
@@ -150,14 +190,15 @@ impl Environment {
         name: &'static str,
         wanted: &str,
     ) -> Result<Option<T>, ConfigError> {
-        let Some(value) = self.text(name) else { return Ok(None) };
+        let Some(value) = self.value(name)? else { return Ok(None) };
         let refused =
             |error: T::Err| ConfigError { name, value: value.to_owned(), wanted: format!("{error}; {wanted}") };
         value.trim().parse().map(Some).map_err(refused)
     }
 
+    /// A list may be empty.
     fn list<T: FromStr<Err: Display>>(&self, name: &'static str, wanted: &str) -> Result<Vec<T>, ConfigError> {
-        let Some(value) = self.text(name) else { return Ok(Vec::new()) };
+        let Some(value) = self.values.get(name) else { return Ok(Vec::new()) };
         let refused =
             |error: T::Err| ConfigError { name, value: value.to_owned(), wanted: format!("{error}; {wanted}") };
         let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
@@ -170,7 +211,7 @@ impl Environment {
     }
 
     fn choice<T: Copy>(&self, name: &'static str, choices: &[(&str, T)], default: T) -> Result<T, ConfigError> {
-        let Some(value) = self.text(name) else { return Ok(default) };
+        let Some(value) = self.value(name)? else { return Ok(default) };
         let chosen = choices.iter().find(|(word, _)| *word == value.trim());
         chosen.map(|(_, choice)| *choice).ok_or_else(|| {
             let words = choices.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
@@ -233,7 +274,9 @@ pub enum Migrate {
 pub struct Config {
     /// The database. `None`: a private cluster.
     pub db_url: Option<String>,
-    /// Connections to it.
+    /// Where a private cluster is kept. `None`: where the system keeps such things.
+    pub data_dir: Option<PathBuf>,
+    /// Connections to the database.
     pub db_pool_size: usize,
     /// Whether its schema is changed at the start.
     pub migrate: Migrate,
@@ -275,11 +318,12 @@ impl Config {
     /// # Errors
     /// A value that cannot be used.
     pub fn read(environment: &Environment) -> Result<Self, ConfigError> {
-        let text = |name| environment.text(name).map(str::to_owned);
+        let text = |name| Ok::<_, ConfigError>(environment.value(name)?.map(str::to_owned));
         let pool_size = environment.parse("B3SCALE_DB_POOL_SIZE", "a number of connections from 1 on is wanted")?;
         let listen = environment.parse("B3SCALE_LISTEN_HTTP", "an address such as 127.0.0.1:42353 is wanted")?;
         Ok(Self {
-            db_url: text("B3SCALE_DB_URL"),
+            db_url: text("B3SCALE_DB_URL")?,
+            data_dir: environment.path("B3SCALE_DATA_DIR")?,
             db_pool_size: pool_size.map_or(16, std::num::NonZeroUsize::get),
             migrate: environment.choice(
                 "B3SCALE_DB_MIGRATE",
@@ -287,25 +331,22 @@ impl Config {
                 Migrate::Auto,
             )?,
             listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 42353))),
-            jwt_secret: text("B3SCALE_API_JWT_SECRET"),
+            jwt_secret: text("B3SCALE_API_JWT_SECRET")?,
             trusted_proxies: environment
                 .list("B3SCALE_TRUSTED_PROXIES", "addresses with commas in between are wanted")?,
-            cors_origins: environment.list(
-                "B3SCALE_API_CORS_ORIGINS",
-                "origins such as https://admin.example with commas in between are wanted, or *",
-            )?,
+            cors_origins: cors_origins(environment)?,
             operator_fields: environment.list(
                 "B3SCALE_API_OPERATOR_FIELDS",
                 "fields of frontends such as required_tags,attendees_limit are wanted",
             )?,
             agent_tags: environment.list("B3SCALE_AGENT_TAGS", "tags with commas in between are wanted")?,
-            pipeline: environment.text("B3SCALE_PIPELINE").map(PathBuf::from),
+            pipeline: environment.path("B3SCALE_PIPELINE")?,
             upstream: UpstreamSettings {
-                ca_file: environment.text("B3SCALE_NODE_CA_FILE").map(PathBuf::from),
+                ca_file: environment.path("B3SCALE_NODE_CA_FILE")?,
                 budget: memory_budget(environment)?,
                 ..UpstreamSettings::default()
             },
-            metrics_token: text("B3SCALE_METRICS_TOKEN"),
+            metrics_token: text("B3SCALE_METRICS_TOKEN")?,
             metrics_per_meeting: environment.choice(
                 "B3SCALE_METRICS_PER_MEETING",
                 &[("true", true), ("false", false)],
@@ -320,6 +361,25 @@ impl Config {
     }
 }
 
+/// The origin of a page that may use the REST API, or `*`.
+struct Origin(HeaderValue);
+
+impl FromStr for Origin {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_origin = |url: Url| url.origin().is_tuple() && url.origin().ascii_serialization() == text;
+        let value = HeaderValue::from_str(text).ok().filter(|_| text == "*" || Url::parse(text).is_ok_and(is_origin));
+        value.map(Self).ok_or("it is not an origin: scheme and host, in lower case, and no path")
+    }
+}
+
+fn cors_origins(environment: &Environment) -> Result<Vec<HeaderValue>, ConfigError> {
+    let wanted = "origins such as https://admin.example with commas in between are wanted, or *";
+    let origins: Vec<Origin> = environment.list("B3SCALE_API_CORS_ORIGINS", wanted)?;
+    Ok(origins.into_iter().map(|Origin(value)| value).collect())
+}
+
 /// The least budget with which a body of the largest kind can still be taken.
 const LEAST_BUDGET: usize = 64;
 
@@ -330,7 +390,7 @@ fn memory_budget(environment: &Environment) -> Result<Budget, ConfigError> {
     };
     let usable = mib.checked_mul(1 << 20).filter(|_| mib >= LEAST_BUDGET);
     usable.map(Budget::of).ok_or_else(|| {
-        let value = environment.text(name).unwrap_or_default().to_owned();
+        let value = mib.to_string();
         ConfigError { name, value, wanted: format!("at least {LEAST_BUDGET} MiB are wanted") }
     })
 }
@@ -346,7 +406,7 @@ mod tests {
 
     #[test]
     fn without_a_word_everything_has_a_default() {
-        let config = Config::read(&environment(&[("B3SCALE_DB_URL", "")])).unwrap();
+        let config = Config::read(&environment(&[])).unwrap();
         assert_eq!((config.db_url, config.db_pool_size), (None, 16));
         assert_eq!(config.listen.to_string(), "127.0.0.1:42353");
     }
@@ -363,7 +423,33 @@ mod tests {
         assert!(said("B3SCALE_MEMORY_BUDGET", "63").contains("at least 64 MiB"));
         assert!(said("B3SCALE_DB_MIGRATE", "never").contains("`auto`, `manual`"));
         assert!(said("B3SCALE_DRAIN_DELAY", "5s").contains("whole number of seconds"));
+        assert!(said("B3SCALE_API_CORS_ORIGINS", "*,admin.example").contains("it is not an origin: "));
+        assert!(said("B3SCALE_API_CORS_ORIGINS", "https://admin.example/").contains("no path"));
+        assert!(Config::read(&environment(&[("B3SCALE_API_CORS_ORIGINS", "https://a.example:8443, *")])).is_ok());
         assert!(said("B3SCALE_API_OPERATOR_FIELDS", "active,requird_tags").contains("did you mean `required_tags`?"));
+    }
+
+    #[test]
+    fn an_empty_value_is_refused_and_is_not_the_default() {
+        let said = |name, value| Config::read(&environment(&[(name, value)])).unwrap_err().to_string();
+        let database = said("B3SCALE_DB_URL", "");
+        let expected = "B3SCALE_DB_URL=``: it is empty; set it to something, or unset it to have its default";
+        assert_eq!(database, expected);
+        for name in [
+            "B3SCALE_API_JWT_SECRET",
+            "B3SCALE_DATA_DIR",
+            "B3SCALE_DB_MIGRATE",
+            "B3SCALE_DB_POOL_SIZE",
+            "B3SCALE_LISTEN_HTTP",
+            "B3SCALE_METRICS_TOKEN",
+            "B3SCALE_NODE_CA_FILE",
+            "B3SCALE_PIPELINE",
+        ] {
+            assert!(said(name, " ").starts_with(&format!("{name}=` `: it is empty; ")), "{name}");
+        }
+        assert!(said("B3SCALE_PIPELINE", "\u{fffd}.toml").ends_with("UTF-8 is wanted"));
+        let lists = ["B3SCALE_AGENT_TAGS", "B3SCALE_API_CORS_ORIGINS", "B3SCALE_TRUSTED_PROXIES"];
+        assert!(Config::read(&environment(&lists.map(|name| (name, "")))).is_ok(), "an empty list is one");
     }
 
     #[test]
@@ -379,6 +465,8 @@ mod tests {
     fn a_variable_that_nobody_reads_is_found() {
         let environment = environment(&[("B3SCALE_LISTEN", "x"), ("B3SCALE_LISTEN_HTTP", "x"), ("PATH", "x")]);
         assert_eq!(environment.unknown().collect::<Vec<_>>(), ["B3SCALE_LISTEN"]);
+        assert_eq!(Environment::meant("B3SCALE_DB_ULR"), Some("B3SCALE_DB_URL"));
+        assert_eq!(Environment::meant("B3SCALE_COLOUR"), None);
     }
 
     #[test]

@@ -24,7 +24,6 @@ mod pipeline;
 mod recordings;
 mod set;
 mod show;
-mod spelling;
 mod state;
 mod status;
 mod switch;
@@ -38,6 +37,7 @@ use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
 
 use crate::config::Environment;
+use crate::spelling::Language;
 use console::{Console, complain};
 use context::Context;
 
@@ -46,6 +46,31 @@ pub use error::CtlError;
 
 /// The exit code for a command line that cannot be understood.
 const USAGE: u8 = 2;
+
+/// Other names of the first word, as the original has them.
+const ALIASES: [(&str, &str); 14] = [
+    ("s", "show"),
+    ("update", "set"),
+    ("u", "set"),
+    ("add", "set"),
+    ("a", "set"),
+    ("d", "delete"),
+    ("del", "delete"),
+    ("rm", "delete"),
+    ("en", "enable"),
+    ("start", "enable"),
+    ("dis", "disable"),
+    ("stop", "disable"),
+    ("cm", "create-meeting"),
+    ("h", "help"),
+];
+
+/// Other names of flags, where the flag itself is not known.
+const SYNONYMS: [(&str, &str); 4] =
+    [("feid", "frontend-id"), ("fe", "frontend"), ("dry", "dry-run"), ("dry-run", "dry")];
+
+/// The flags that take something away with an empty value.
+const EMPTIED: [&str; 3] = ["next-secret", "checksum-algorithm", "account-ref"];
 
 /// What the help of every command tells of those it is one of.
 const EVERYWHERE: &str = "
@@ -57,6 +82,8 @@ With every command, anywhere on the line:
   --json            print JSON, for programs
   -y, --yes         do not ask before people's meetings end; else
                     B3SCALE_YES=true
+
+A value that begins with a dash is written behind the flag: --secret=-x
 ";
 
 /// What every help ends with.
@@ -111,13 +138,23 @@ enum Command {
 }
 
 impl B3scalectl {
+    /// What its lines are made of.
+    pub(crate) fn language() -> Language {
+        Language {
+            program: "b3scalectl",
+            root: Self::get_args_info(),
+            aliases: &ALIASES,
+            synonyms: &SYNONYMS,
+            emptied: &EMPTIED,
+        }
+    }
+
     /// Reads the command line, which begins with the program's name.
     ///
     /// # Errors
     /// What to end with at once, its text having been printed: 0 after help, 2 for a line that cannot be understood.
     pub fn parse(line: &[String]) -> Result<Self, ExitCode> {
-        let spelt = spelling::spelt(&Self::get_args_info(), line);
-        let spelt = spelt.map_err(|misspelt| misunderstood(&misspelt.to_string()))?;
+        let spelt = Self::language().spelt(line).map_err(|misspelt| misunderstood(&misspelt.to_string()))?;
         let spelt: Vec<&str> = spelt.iter().map(String::as_str).collect();
         let everywhere = if spelt.len() > 1 { EVERYWHERE } else { "" };
         Self::from_args(&["b3scalectl"], &spelt).map_err(|exit| match exit.status {
@@ -175,7 +212,7 @@ pub async fn run(line: &[String]) -> ExitCode {
 }
 
 fn helped(text: &str) -> ExitCode {
-    Console::default().print(text).map_or_else(|error| error.complain(), |()| ExitCode::SUCCESS)
+    Console::default().print(text).map_or_else(|error| error.complain(), |_| ExitCode::SUCCESS)
 }
 
 fn misunderstood(why: &str) -> ExitCode {

@@ -126,13 +126,16 @@ async fn with_database(
     let mut report = Report::new(if options.json { Box::new(io::stderr()) } else { Box::new(io::stdout()) });
     let outcome = tokio::select! {
         outcome = perform(options, &scene, folder, &mut servers, &mut report) => outcome,
-        () = stop => {
-            if options.once { Ok(Verdict::Failed) } else { Ok(report.verdict()) }
-        }
+        () = stop => Err(DemoError::Interrupted),
     };
+    scene.agents.stop_all();
     servers.stop().await;
     scene.store.close();
-    outcome
+    match outcome {
+        Err(DemoError::Interrupted) if options.once => Ok(Verdict::Failed),
+        Err(DemoError::Interrupted) => Ok(report.verdict()),
+        outcome => outcome,
+    }
 }
 
 async fn perform(

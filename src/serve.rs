@@ -78,7 +78,8 @@ impl Database {
         if let Some(url) = &config.db_url {
             return Ok(Self { store: Store::connect(url, config.db_pool_size).await?, private: None });
         }
-        let private = PrivatePostgres::start(&private::data_dir()?).await?;
+        let data_dir = config.data_dir.clone().map_or_else(private::default_data_dir, Ok)?;
+        let private = PrivatePostgres::start(&data_dir).await?;
         tracing::info!("B3SCALE_DB_URL is not set: this server keeps a PostgreSQL of its own");
         Ok(Self { store: Store::connect(private.url(), config.db_pool_size).await?, private: Some(private) })
     }

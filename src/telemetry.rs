@@ -85,7 +85,7 @@ pub(crate) fn trace_of(span: &Span, headers: &HeaderMap) -> Option<Trace> {
     client
 }
 
-/// Starts the log, on standard error.
+/// Starts the log, on standard error. A program goes on without a reader of its log.
 pub fn start_log(settings: LogSettings) -> Log {
     // What the libraries say at these levels is about themselves.
     let ours = Targets::new().with_target("b3scale", settings.level).with_target("b3scale_middleware", settings.level);
@@ -95,11 +95,11 @@ pub fn start_log(settings: LogSettings) -> Log {
     let layer = match settings.format.unwrap_or_else(on_terminal) {
         LogFormat::Plain => {
             let plain = fmt::layer().with_ansi(colours).with_writer(std::io::stderr).with_target(false);
-            plain.map_event_format(Bounded::new).boxed()
+            plain.map_event_format(Bounded::new).log_internal_errors(false).boxed()
         }
         LogFormat::Structured => {
             let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(std::io::stderr);
-            lines.map_event_format(Bounded::new).boxed()
+            lines.map_event_format(Bounded::new).log_internal_errors(false).boxed()
         }
     };
     let log = tracing_subscriber::registry().with(layer.with_filter(filter));

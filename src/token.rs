@@ -1,13 +1,17 @@
 //! Access tokens for the REST API: JWT HS384, as the original's tools make and take them.
 
 use std::fmt;
+use std::str::FromStr;
 
+use b3scale_middleware::bbb::cut;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use jsonwebtoken::errors::Error;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
+
+use crate::spelling::suggestion;
 
 /// What a token says of whoever has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +34,75 @@ fn null_is_empty<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error
     let text: String = Option::deserialize(value)?.unwrap_or_default();
     // No database has that character, and no name.
     if text.contains('\0') { Err(D::Error::custom("a claim has the character U+0000")) } else { Ok(text) }
+}
+
+/// What a token may be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// A customer, who sees the frontends with its account reference.
+    User,
+    /// Operators.
+    Admin,
+    /// The agent on a node.
+    Node,
+    /// A monitoring system that reads how a frontend fares.
+    Metrics,
+    /// The import of recordings, as the original's tools do it.
+    Recordings,
+    /// The callbacks that the original gives to nodes.
+    Callback,
+}
+
+/// A scope that there is not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoScope {
+    /// It is misspelt, or of another system.
+    #[error("there is no scope `{}`{}", cut(.0), suggestion(.0, Scope::ALL.map(Scope::name)))]
+    Unknown(String),
+    /// None is given.
+    #[error("a scope is wanted{}", suggestion("", Scope::ALL.map(Scope::name)))]
+    None,
+}
+
+impl Scope {
+    const ALL: [Self; 6] = [Self::User, Self::Admin, Self::Node, Self::Metrics, Self::Recordings, Self::Callback];
+
+    /// The word for it in a token.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "b3scale",
+            Self::Admin => "b3scale:admin",
+            Self::Node => "b3scale:node",
+            Self::Metrics => "b3scale:metrics",
+            Self::Recordings => "b3scale:recordings",
+            Self::Callback => "b3scale:callback",
+        }
+    }
+}
+
+/// The scopes of a token that is to be made, as it lists them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scopes(String);
+
+impl FromStr for Scopes {
+    type Err = NoScope;
+
+    /// Reads scopes with commas or spaces in between.
+    fn from_str(list: &str) -> Result<Self, NoScope> {
+        let words: Vec<&str> = list.split([',', ' ']).filter(|word| !word.is_empty()).collect();
+        let unknown = words.iter().find(|word| Scope::ALL.iter().all(|scope| scope.name() != **word));
+        match unknown {
+            Some(word) => Err(NoScope::Unknown((*word).to_owned())),
+            None if words.is_empty() => Err(NoScope::None),
+            None => Ok(Self(words.join(" "))),
+        }
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// Signs a token that does not expire. `now` is in seconds since 1970.
@@ -99,6 +172,20 @@ mod tests {
         let claims = Tokens::of("secret").read(&token).unwrap();
         assert_eq!((&*claims.sub, &*claims.scope), ("admin", "b3scale b3scale:admin"));
         assert!(!claims.jti.is_empty());
+    }
+
+    #[test]
+    fn an_unknown_scope_is_refused_with_the_nearest_or_with_all() {
+        let read = |list: &str| list.parse::<Scopes>().map(|scopes| scopes.to_string());
+        assert_eq!(read("b3scale,b3scale:admin").unwrap(), "b3scale b3scale:admin");
+        assert_eq!(read(" b3scale:node ").unwrap(), "b3scale:node");
+        let said = |list: &str| read(list).unwrap_err().to_string();
+        let all = "here are `b3scale`, `b3scale:admin`, `b3scale:node`, `b3scale:metrics`, `b3scale:recordings`, \
+                   `b3scale:callback`";
+        let nearest = "there is no scope `b3scale:amdin`; did you mean `b3scale:admin`? T";
+        assert_eq!(said("b3scale,b3scale:amdin"), format!("{nearest}{all}"));
+        assert_eq!(said("everything"), format!("there is no scope `everything`; t{all}"));
+        assert_eq!(said(", "), format!("a scope is wanted; t{all}"));
     }
 
     #[test]

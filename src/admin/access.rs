@@ -15,37 +15,13 @@ use super::Admin;
 use super::problem::Problem;
 use crate::budget::Owner;
 use crate::telemetry::ACCOUNT;
-use crate::token::{Claims, bearer};
+use crate::token::{Claims, Scope, bearer};
 
 /// The most differences that an audit line names.
 const MOST_CHANGES: usize = 50;
 
 /// The most characters of one of them.
 const LONGEST_CHANGE: usize = 300;
-
-/// What a token may be for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// A customer, who sees the frontends with its account reference.
-    User,
-    /// Operators.
-    Admin,
-    /// The agent on a node.
-    Node,
-    /// Whoever watches how a frontend fares.
-    Metrics,
-}
-
-impl Scope {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Scope::User => "b3scale",
-            Scope::Admin => "b3scale:admin",
-            Scope::Node => "b3scale:node",
-            Scope::Metrics => "b3scale:metrics",
-        }
-    }
-}
 
 /// What a request needs: any of its scopes, in the order in which a refusal names them.
 pub(super) trait Rule {

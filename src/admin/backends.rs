@@ -1,6 +1,6 @@
 //! Backends.
 
-mod form;
+pub(super) mod form;
 
 use axum::extract::State;
 use b3scale_middleware::cluster::{AdminState as Wanted, BackendId};

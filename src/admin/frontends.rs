@@ -1,6 +1,6 @@
 //! Frontends.
 
-mod form;
+pub(super) mod form;
 
 use axum::extract::State;
 use b3scale_middleware::cluster::FrontendId;

@@ -8,10 +8,10 @@ use b3scale_middleware::bbb::cut_at;
 use http::{HeaderValue, StatusCode, header};
 use tracing::error;
 
-use super::access::Scope;
 use super::reply::json;
 use crate::rest;
 use crate::store::StoreError;
+use crate::token::Scope;
 
 /// The most fields of a body that an answer names.
 const MOST_FIELDS: usize = 100;

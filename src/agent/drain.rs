@@ -8,7 +8,7 @@ use super::AgentError;
 use super::settings::Server;
 use super::trouble::Trouble;
 use super::uplink::own;
-use crate::cli::complain;
+use crate::output::{self, complain};
 use crate::rest::AdminState;
 
 /// Between two looks at how many meetings are left.
@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 pub(super) async fn drain(server: &Server, wait: bool) -> Result<(), AgentError> {
     let (api, id) = own(server).await?;
     let mut backend = api.change_backend(id, &serde_json::json!({ "admin_state": AdminState::Stopped })).await?;
-    say(&format!("This node takes no new meetings. There are {} on it.", backend.meetings_count));
+    say(&format!("This node takes no new meetings. There are {} on it.", backend.meetings_count))?;
     let mut trouble = Trouble::new(PACE, LONGEST);
     while wait && backend.meetings_count > 0 {
         sleep(trouble.pause()).await;
@@ -27,7 +27,7 @@ pub(super) async fn drain(server: &Server, wait: bool) -> Result<(), AgentError>
             Ok(now) => {
                 trouble.over();
                 if now.meetings_count != backend.meetings_count {
-                    say(&format!("{} left.", now.meetings_count));
+                    say(&format!("{} left.", now.meetings_count))?;
                 }
                 backend = now;
             }
@@ -49,11 +49,11 @@ pub(super) async fn drain(server: &Server, wait: bool) -> Result<(), AgentError>
 pub(super) async fn resume(server: &Server) -> Result<(), AgentError> {
     let (api, id) = own(server).await?;
     api.change_backend(id, &serde_json::json!({ "admin_state": AdminState::Ready })).await?;
-    say("This node takes meetings.");
-    Ok(())
+    say("This node takes meetings.")
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command was asked for")]
-fn say(text: &str) {
-    println!("{text}");
+/// Says how far it has come. The work goes on without a reader.
+fn say(text: &str) -> Result<(), AgentError> {
+    output::print(&format!("{text}\n"))?;
+    Ok(())
 }

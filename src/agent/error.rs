@@ -3,8 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use http::StatusCode;
+
 use crate::client::{ApiError, CaFileError};
 use crate::config::ConfigError;
+use crate::output::Unwritable;
 
 /// Why an agent does not start, or cannot do what it is asked for, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -63,9 +66,20 @@ pub enum AgentError {
         url: String,
     },
     /// A request failed.
-    #[error(transparent)]
+    #[error("{0}{hint}", hint = other_token(.0))]
     Api(#[from] ApiError),
+    /// What was asked for cannot be printed.
+    #[error(transparent)]
+    Output(#[from] Unwritable),
     /// The system does not let it run.
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),
+}
+
+fn other_token(error: &ApiError) -> &'static str {
+    if error.is_unauthorized() || error.refusal() == Some(StatusCode::FORBIDDEN) {
+        "; `b3scaled token --sub NODE --scopes b3scale:node` at the server prints the token of a node"
+    } else {
+        ""
+    }
 }

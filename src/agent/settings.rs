@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use b3scale_middleware::bbb::Secret;
+use rustix::io::Errno;
 use url::Url;
 
 use super::AgentError;
@@ -85,11 +86,11 @@ impl Server {
     }
 
     pub(super) fn read(environment: &Environment) -> Result<Self, AgentError> {
-        let url = environment.text("B3SCALE_API_URL").ok_or(AgentError::NoServer)?.to_owned();
-        let ca_file = environment.text("B3SCALE_API_CA_FILE").map(PathBuf::from);
-        let token = match environment.text("B3SCALE_API_ACCESS_TOKEN") {
+        let url = environment.value("B3SCALE_API_URL")?.ok_or(AgentError::NoServer)?.to_owned();
+        let ca_file = environment.path("B3SCALE_API_CA_FILE")?;
+        let token = match environment.value("B3SCALE_API_ACCESS_TOKEN")? {
             Some(token) => TokenSource::Given(token.to_owned()),
-            None => TokenSource::File(environment.text("B3SCALE_API_TOKEN_FILE").unwrap_or(TOKEN_FILE).into()),
+            None => TokenSource::File(environment.value("B3SCALE_API_TOKEN_FILE")?.unwrap_or(TOKEN_FILE).into()),
         };
         Ok(Self { url, ca_file, token })
     }
@@ -129,7 +130,7 @@ impl Node {
         let admins = read(&path)?;
         // What was named must be there; one of the two must be in any case.
         if admins.is_none() && (given.is_some() || packaged.is_none()) {
-            return Err(AgentError::Unreadable { path, source: io::ErrorKind::NotFound.into() });
+            return Err(AgentError::Unreadable { path, source: Errno::NOENT.into() });
         }
         let files =
             if packaged.is_some() { format!("{PACKAGED} and {}", path.display()) } else { path.display().to_string() };

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use b3scale::cli::{B3scaled, complain};
+use b3scale::cli::B3scaled;
+use b3scale::output::complain;
 use mimalloc::MiMalloc;
 
 /// The system's allocator keeps what was held under attack. This one gives it back within a moment.

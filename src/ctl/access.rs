@@ -6,6 +6,7 @@ use serde_json::json;
 use super::console::complain;
 use super::context::Context;
 use super::{CtlError, Exit, tokens};
+use crate::token::Scopes;
 
 /// Words that node references are made of.
 const WORDS: [&str; 48] = [
@@ -47,9 +48,9 @@ struct CreateAccessToken {
     /// whom it is for
     #[argh(option)]
     sub: String,
-    /// what it may do, separated by commas: b3scale, b3scale:admin, b3scale:node
+    /// what it may do, with commas in between: b3scale, b3scale:admin, b3scale:node, …
     #[argh(option)]
-    scopes: String,
+    scopes: Scopes,
     /// the server's B3SCALE_API_JWT_SECRET; without it, that of the environment, or it is asked for
     #[argh(option, short = 's')]
     secret: Option<String>,
@@ -72,9 +73,10 @@ impl Auth {
         match self.what {
             What::Authorize(Authorize { secret }) => authorize(context, secret).await,
             What::CreateAccessToken(CreateAccessToken { sub, scopes, secret }) => {
+                let scopes = scopes.to_string();
                 let secret = context.secret(secret).await?;
-                complain(&format!("Access token of {sub} with the scopes {scopes}:"));
-                print(context, &sub, &scopes.replace(',', " "), &secret)
+                complain(&format!("Access token of {sub} with the scopes {}:", scopes.replace(' ', ",")));
+                print(context, &sub, &scopes, &secret)
             }
             What::AuthorizeNodeAgent(AuthorizeNodeAgent { r#ref, secret }) => {
                 let secret = context.secret(secret).await?;

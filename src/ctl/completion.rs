@@ -13,9 +13,9 @@ use tokio::time::timeout;
 
 use super::console::Console;
 use super::context::Context;
-use super::spelling::Begun;
 use super::{B3scalectl, CtlError, Exit};
 use crate::config::Environment;
+use crate::spelling::{Begun, Language};
 
 /// The last word of a shell's question.
 const ASK: &str = "--generate-bash-completion";
@@ -61,20 +61,20 @@ pub(super) fn asked(line: &[String]) -> Option<&[String]> {
 
 /// Prints what may come next, a line each.
 pub(super) async fn answer(words: &[String]) -> ExitCode {
-    let root = B3scalectl::get_args_info();
-    let text: String = candidates(&root, words).await.iter().map(|line| format!("{line}\n")).collect();
+    let text: String =
+        candidates(&B3scalectl::language(), words).await.iter().map(|line| format!("{line}\n")).collect();
     // A shell that has gone needs no answer.
     let _ = Console::default().print(&text);
     ExitCode::SUCCESS
 }
 
-async fn candidates(root: &CommandInfoWithArgs, words: &[String]) -> Vec<String> {
+async fn candidates(language: &Language, words: &[String]) -> Vec<String> {
     let (last, before) = words.split_last().map_or(("", words), |(last, before)| (last.as_str(), before));
-    let begun = Begun::read(root, words);
+    let begun = Begun::read(language, words);
     match last {
         "--frontend" => known(&begun, Wanted::Frontends).await,
         "--backend" => known(&begun, Wanted::Backends).await,
-        _ if last.starts_with('-') => flags(root, &Begun::read(root, before)),
+        _ if last.starts_with('-') => flags(&language.root, &Begun::read(language, before)),
         _ if !begun.command.commands.is_empty() => names(&begun),
         _ if begun.arguments > 0 => Vec::new(),
         _ => match (begun.group.unwrap_or_default(), begun.command.name) {
@@ -107,7 +107,7 @@ enum Wanted {
 async fn known(begun: &Begun<'_>, wanted: Wanted) -> Vec<String> {
     let asking = async {
         let ca_file = begun.value("ca-file").map(Into::into);
-        let context = Context::quiet(begun.value("api"), ca_file, Console::default(), Environment::read());
+        let context = Context::quiet(begun.value("api"), ca_file, Console::default(), Environment::read()).ok()?;
         let api = context.api_as(context.known_token().ok()??).ok()?;
         Some(match wanted {
             Wanted::Backends => api.backends().await.ok()?.into_iter().map(|backend| backend.bbb.host).collect(),

@@ -10,8 +10,8 @@ use serde_json::ser::{PrettyFormatter, Serializer};
 
 use super::CtlError;
 use super::layout::{meetings, people};
-use crate::cli;
 use crate::client::blanked_in;
+use crate::output::{self, Reader};
 use crate::table;
 
 /// A command that did what it was to do. Only what it has said to people and to programs makes one, so that none forgets either.
@@ -26,8 +26,8 @@ impl Exit {
     const DONE: Self = Self { code: 0 };
     /// There was nothing to change.
     const UNCHANGED: Self = Self { code: 64 };
-    /// Who watched has seen enough.
-    pub(super) const INTERRUPTED: Self = Self::DONE;
+    /// The one who watched has seen enough.
+    pub(super) const SEEN: Self = Self::DONE;
 }
 
 impl From<Exit> for ExitCode {
@@ -82,16 +82,12 @@ impl Console {
 
     /// Who has nothing to say says no line.
     fn line(&self, text: &str) -> Result<(), CtlError> {
-        if text.is_empty() { Ok(()) } else { self.print(&format!("{text}\n")) }
+        if text.is_empty() { Ok(()) } else { self.print(&format!("{text}\n")).map(|_| ()) }
     }
 
-    /// Text for whoever listens. Who reads with `head` has seen enough.
-    pub(super) fn print(&self, text: &str) -> Result<(), CtlError> {
-        let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
-        }
+    /// Prints a text as it is.
+    pub(super) fn print(&self, text: &str) -> Result<Reader, CtlError> {
+        Ok(output::print(text)?)
     }
 
     /// Asks before meetings end, unless there are none. `question` says what will happen, up to how many it is.
@@ -126,7 +122,7 @@ impl Console {
 
 /// Says what went wrong, or what else somebody should know. A password in a URL is not said.
 pub(super) fn complain(why: &str) {
-    cli::complain(&blanked_in(why));
+    output::complain(&blanked_in(why));
 }
 
 /// A table for people.

@@ -31,10 +31,13 @@ impl Context {
     /// Reads what the line does not say from the environment.
     pub(super) fn new(line: &B3scalectl, environment: Environment) -> Result<Self, CtlError> {
         environment.files.iter().for_each(|file| complain(&format!("using environment from: {}", file.display())));
-        environment.unknown().for_each(|name| complain(&format!("no program knows the variable {name}")));
-        let agreed = environment.text("B3SCALE_YES").map(|yes| truth("B3SCALE_YES", yes)).transpose()?;
+        environment.unknown().for_each(|name| {
+            let meant = Environment::meant(name).map(|known| format!("; did you mean {known}?")).unwrap_or_default();
+            complain(&format!("no program knows the variable {name}{meant}"));
+        });
+        let agreed = environment.value("B3SCALE_YES")?.map(|yes| truth("B3SCALE_YES", yes)).transpose()?;
         let console = Console { json: line.json, yes: line.yes || agreed.unwrap_or(false) };
-        Ok(Self::quiet(line.api.as_deref(), line.ca_file.clone(), console, environment))
+        Self::quiet(line.api.as_deref(), line.ca_file.clone(), console, environment)
     }
 
     /// The same without a word.
@@ -43,10 +46,11 @@ impl Context {
         ca_file: Option<PathBuf>,
         console: Console,
         environment: Environment,
-    ) -> Self {
-        let url = blanked(api.or(environment.text("B3SCALE_API_URL")).unwrap_or(DEFAULT_API));
-        let ca_file = ca_file.or_else(|| environment.text("B3SCALE_API_CA_FILE").map(PathBuf::from));
-        Self { console, url, environment, ca_file }
+    ) -> Result<Self, CtlError> {
+        let api = if api.is_some() { api } else { environment.value("B3SCALE_API_URL")? };
+        let url = blanked(api.unwrap_or(DEFAULT_API));
+        let ca_file = if ca_file.is_some() { ca_file } else { environment.path("B3SCALE_API_CA_FILE")? };
+        Ok(Self { console, url, environment, ca_file })
     }
 
     /// The server, once it has said that the token is an administrator's. Without its database it shows what it remembers, which
@@ -85,18 +89,18 @@ impl Context {
 
     /// The token there is, without asking for anything.
     pub(super) fn known_token(&self) -> Result<Option<String>, CtlError> {
-        if let Some(token) = self.environment.text("B3SCALE_API_ACCESS_TOKEN") {
+        if let Some(token) = self.environment.value("B3SCALE_API_ACCESS_TOKEN")? {
             return Ok(Some(token.to_owned()));
         }
         if let Some(token) = self.token_file().read()? {
             return Ok(Some(token));
         }
-        self.environment.text("B3SCALE_API_JWT_SECRET").map(tokens::own).transpose()
+        self.environment.value("B3SCALE_API_JWT_SECRET")?.map(tokens::own).transpose()
     }
 
     /// Says that a token which is kept is not the one that is used.
     pub(super) fn warn_of_given_token(&self) {
-        if self.environment.text("B3SCALE_API_ACCESS_TOKEN").is_some() {
+        if matches!(self.environment.value("B3SCALE_API_ACCESS_TOKEN"), Ok(Some(_))) {
             complain("note: B3SCALE_API_ACCESS_TOKEN is set and is used instead of the token that is kept");
         }
     }
@@ -108,8 +112,11 @@ impl Context {
 
     /// The shared secret: as it was given, or else of the environment, or else as it is typed in.
     pub(super) async fn secret(&self, given: Option<String>) -> Result<String, CtlError> {
-        match given.or_else(|| self.environment.text("B3SCALE_API_JWT_SECRET").map(str::to_owned)) {
-            Some(secret) => Ok(secret),
+        if let Some(secret) = given {
+            return Ok(secret);
+        }
+        match self.environment.value("B3SCALE_API_JWT_SECRET")? {
+            Some(secret) => Ok(secret.to_owned()),
             None => tokens::ask_secret().await,
         }
     }

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use super::console::complain;
 use crate::client::ApiError;
+use crate::config::ConfigError;
 use crate::import::ImportError;
+use crate::output::Unwritable;
 
 /// Why a command did not do what it was to do. Each is one line that says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +86,9 @@ pub enum CtlError {
         /// The server.
         url: String,
     },
+    /// A value in the environment.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The line can be read, and yet not be done.
     #[error("{0}")]
     Usage(String),
@@ -119,8 +124,11 @@ pub enum CtlError {
         error: io::Error,
     },
     /// What was found cannot be printed.
-    #[error("the output cannot be written: {0}")]
-    Output(#[from] io::Error),
+    #[error(transparent)]
+    Output(#[from] Unwritable),
+    /// The terminal, or a signal.
+    #[error("the terminal cannot be used: {0}")]
+    Terminal(#[from] io::Error),
 }
 
 impl CtlError {

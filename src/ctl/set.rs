@@ -9,6 +9,7 @@ use super::context::Context;
 use super::entry::{Change, Editor, dry_command};
 use super::recordings::recorded;
 use super::{CtlError, Exit};
+use crate::admin::SettingsOf;
 use crate::rest::FrontendSettings;
 
 dry_command! {
@@ -108,7 +109,7 @@ impl SetBackend {
         let mut keys = Change::new();
         insert(&mut keys, "secret", self.secret.map(Value::from));
         insert(&mut keys, "checksum_algorithm", self.checksum_algorithm.map(Value::from));
-        insert(&mut change, "settings", settings(self.opts.as_deref())?);
+        insert(&mut change, "settings", settings(self.opts.as_deref(), SettingsOf::Backend)?);
         insert(&mut change, "bbb", (!keys.is_empty()).then_some(keys.into()));
         insert(&mut change, "load_factor", self.load_factor.map(load_factor).transpose()?);
         insert(&mut change, "admin_state", self.state.map(Value::from));
@@ -142,7 +143,7 @@ impl SetFrontend {
         let next = self.next_secret.map(|next| if next.is_empty() { Value::Null } else { next.into() });
         insert(&mut keys, "next_secret", next);
         let mut change = Change::new();
-        insert(&mut change, "settings", settings(self.opts.as_deref())?);
+        insert(&mut change, "settings", settings(self.opts.as_deref(), SettingsOf::Frontend)?);
         insert(&mut change, "bbb", (!keys.is_empty()).then_some(keys.into()));
         insert(&mut change, "account_ref", self.account_ref.map(Value::from));
         Ok(change)
@@ -153,15 +154,17 @@ fn insert(change: &mut Change, name: &str, value: Option<Value>) {
     change.extend(value.map(|value| (name.to_owned(), value)));
 }
 
-/// The settings of `--opts`: an object.
-fn settings(opts: Option<&str>) -> Result<Option<Value>, CtlError> {
+/// The settings of `--opts`: an object whose names are all known.
+fn settings(opts: Option<&str>, whose: SettingsOf) -> Result<Option<Value>, CtlError> {
     let refused = |why: String| CtlError::Usage(format!("--opts is no JSON object: {why}"));
-    match opts.map(serde_json::from_str) {
-        None => Ok(None),
-        Some(Ok(object @ Value::Object(_))) => Ok(Some(object)),
-        Some(Ok(other)) => Err(refused(format!("it is `{other}`"))),
-        Some(Err(error)) => Err(refused(error.to_string())),
-    }
+    let settings = match opts.map(serde_json::from_str) {
+        None => return Ok(None),
+        Some(Ok(object @ Value::Object(_))) => object,
+        Some(Ok(other)) => return Err(refused(format!("it is `{other}`"))),
+        Some(Err(error)) => return Err(refused(error.to_string())),
+    };
+    whose.check(&settings).map_err(|error| CtlError::Usage(format!("--opts: {error}")))?;
+    Ok(Some(settings))
 }
 
 impl SetVisibility {

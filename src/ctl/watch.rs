@@ -12,6 +12,7 @@ use super::context::Context;
 use super::layout::{meetings, people, warned};
 use super::{CtlError, Exit};
 use crate::client::{Api, ApiError};
+use crate::output::Reader;
 use crate::rest::{BackendReport, ClusterReport};
 use crate::table::{self, NOTHING};
 
@@ -20,7 +21,7 @@ const BAR: usize = 20;
 /// Home, and what is below is cleared.
 const REDRAW: &str = "\x1b[H\x1b[J";
 
-/// Watch the load of the cluster until Ctrl-C.
+/// Watch the load of the cluster until Ctrl-C, or until nobody reads on.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "watch")]
 pub(super) struct Watch {
@@ -45,7 +46,7 @@ impl Watch {
         }
         tokio::select! {
             watched = forever(context, &api, interval) => watched,
-            interrupted = ctrl_c() => Ok(interrupted.map(|()| Exit::INTERRUPTED)?),
+            interrupted = ctrl_c() => Ok(interrupted.map(|()| Exit::SEEN)?),
         }
     }
 }
@@ -57,16 +58,19 @@ async fn forever(context: &Context, api: &Api, every: Duration) -> Result<Exit, 
     loop {
         ticks.tick().await;
         // A server that restarts is back in a moment.
-        show(context, &api.cluster().await, redraw)?;
+        if show(context, &api.cluster().await, redraw)? == Reader::Left {
+            return Ok(Exit::SEEN);
+        }
     }
 }
 
-fn show(context: &Context, cluster: &Result<ClusterReport, ApiError>, redraw: bool) -> Result<(), CtlError> {
+fn show(context: &Context, cluster: &Result<ClusterReport, ApiError>, redraw: bool) -> Result<Reader, CtlError> {
     let console = &context.console;
     match cluster {
         // One line a look, so that a program can read on.
         Ok(cluster) if console.json => console.print(&format!("{}\n", serde_json::json!(cluster))),
-        Err(_) if console.json => Ok(()),
+        // An empty line would be no JSON: nothing tells whether the reader is still there.
+        Err(_) if console.json => Ok(Reader::Reads),
         seen => {
             let picture = seen.as_ref().map_or_else(|error| format!("{error}\n"), picture);
             let rows = tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_row)).filter(|rows| *rows > 1);

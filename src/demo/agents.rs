@@ -32,6 +32,8 @@ impl Redis {
         command.args(["--bind", "127.0.0.1", "--port", &port.address().port().to_string()]);
         command.args(["--save", "", "--appendonly", "no", "--dir"]).arg(folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        // A Ctrl-C in the terminal is for the demo, whose agents still listen here.
+        command.process_group(0);
         Ok(Some(Self { port, _server: command.spawn().map_err(DemoError::Spawn)? }))
     }
 
@@ -87,6 +89,11 @@ impl Agents {
     /// Starts that of a node whose machine is back.
     pub(super) fn start(&self, node: &str) {
         self.0.iter().filter(|agent| agent.node == node).for_each(Agent::start);
+    }
+
+    /// Ends all of them, before the servers that they report to.
+    pub(super) fn stop_all(&self) {
+        self.0.iter().for_each(|agent| drop(agent.task().take()));
     }
 
     /// Ends that of a node whose machine has died.

@@ -7,6 +7,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use crate::node::tls::AuthorityError;
+use crate::output::Unwritable;
 use crate::store::StoreError;
 use crate::store::private::PrivateError;
 
@@ -95,9 +96,12 @@ pub enum DemoError {
     /// Signals cannot be listened to.
     #[error("Ctrl-C and SIGTERM cannot be listened to: {0}")]
     Signals(io::Error),
-    /// Whoever was reading the report has gone.
+    /// The report cannot be written.
     #[error("the report cannot be written: {0}")]
-    Output(io::Error),
+    Output(#[from] Unwritable),
+    /// An end by hand, or the reader of the report has left. It is no failure of a demo that would go on.
+    #[error("the demo was interrupted")]
+    Interrupted,
 }
 
 impl DemoError {

@@ -1,8 +1,9 @@
 //! The report of a lesson: a line a step, what was expected where something else came, and where the meetings were.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use super::{DemoError, Verdict};
+use crate::output::{self, Reader};
 use crate::table;
 
 /// What a mismatch shows of an answer at most, in characters.
@@ -70,11 +71,9 @@ impl Report {
     }
 
     fn write(&mut self, text: &str) -> Result<(), DemoError> {
-        let written = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
-        match written {
-            // Who reads with `head` has seen enough; the lesson and its exit code go on.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => other.map_err(DemoError::Output),
+        match output::write(&mut self.out, text)? {
+            Reader::Reads => Ok(()),
+            Reader::Left => Err(DemoError::Interrupted),
         }
     }
 }
@@ -102,6 +101,7 @@ fn clipped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::sync::{Arc, Mutex};
 
     use super::*;

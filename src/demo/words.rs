@@ -1,6 +1,5 @@
 //! What the demo says of itself: who is there, what programs need to know, and how to go on by hand.
 
-use std::io::{self, Write};
 use std::iter;
 
 use b3scale_middleware::bbb::CallKind;
@@ -12,6 +11,7 @@ use super::folder::Folder;
 use super::report::Report;
 use super::scene::Scene;
 use super::servers::Servers;
+use crate::output::{self, Reader};
 
 /// Who is there.
 pub(super) fn introduction(scene: &Scene, servers: &Servers, report: &mut Report) -> Result<(), DemoError> {
@@ -43,8 +43,10 @@ pub(super) fn json(scene: &Scene) -> Result<(), DemoError> {
         "frontends": frontends.collect::<Vec<_>>(),
         "backends": backends.collect::<Vec<_>>(),
     });
-    let mut out = io::stdout().lock();
-    writeln!(out, "{object}").and_then(|()| out.flush()).map_err(DemoError::Output)
+    match output::print(&format!("{object}\n"))? {
+        Reader::Reads => Ok(()),
+        Reader::Left => Err(DemoError::Interrupted),
+    }
 }
 
 /// How to go on by hand.

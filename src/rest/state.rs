@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{AdminState, Backend, BackendSettings, Frontend, FrontendKeys, FrontendSettings, NodeKeys};
+use crate::spelling::suggestion;
 
 /// The version of the documents that this program writes and reads.
 pub const VERSION: u32 = 1;
@@ -209,7 +210,7 @@ fn strict<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FrontendSettings
     let kept = serde_json::to_value(&read).map_err(D::Error::custom)?;
     match lost(&said, &kept).first() {
         None => Ok(read),
-        Some(word) => Err(D::Error::custom(format!("there is no setting `{word}`"))),
+        Some(path) => Err(D::Error::custom(format!("there is no setting `{path}`{}", meant(path, &kept)))),
     }
 }
 
@@ -223,6 +224,14 @@ pub(crate) fn lost(said: &Value, kept: &Value) -> Vec<String> {
         }
     }
     names
+}
+
+/// What may have been meant by a name that was not kept, and what is kept in its place.
+fn meant(path: &str, kept: &Value) -> String {
+    let (place, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let place = place.split('.').filter(|name| !name.is_empty()).try_fold(kept, |kept, name| kept.get(name));
+    let known = place.and_then(Value::as_object).into_iter().flatten();
+    suggestion(name, known.map(|(name, _)| name.as_str()))
 }
 
 fn yes() -> bool {
@@ -251,9 +260,11 @@ mod tests {
     #[test]
     fn a_misspelt_setting_is_told() {
         let said = |settings| read(&settings).unwrap_err();
-        assert_eq!(said(json!({"required_tag": ["eu"]})), "there is no setting `required_tag`");
+        let misspelt = said(json!({"required_tag": ["eu"]}));
+        let expected = "there is no setting `required_tag`; did you mean `required_tags`? There are ";
+        assert!(misspelt.starts_with(expected), "{misspelt}");
         let nested = json!({"attendees_limit": {"limit": 7, "max": 8}});
-        assert_eq!(said(nested), "there is no setting `attendees_limit.max`");
+        assert_eq!(said(nested), "there is no setting `attendees_limit.max`; there are `limit`");
         let any_param = json!({"create_default_params": {"anything": "1", "empty": ""}, "recordings": null});
         assert!(read(&any_param).is_ok());
     }

@@ -26,21 +26,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long the first start may take: an old server has to be gone, and a crashed one recovers.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Where the server keeps what must outlive it: `B3SCALE_DATA_DIR`, else `/var/lib/b3scale` as root, else
+/// Where the server keeps what must outlive it, unless it is told another place: `/var/lib/b3scale` as root, else
 /// `$XDG_STATE_HOME/b3scale`, else `~/.local/state/b3scale`.
 ///
 /// # Errors
 /// [`PrivateError::NoHome`] when none of these is known.
-pub fn data_dir() -> Result<PathBuf, PrivateError> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(chosen) = variable("B3SCALE_DATA_DIR") {
-        return Ok(chosen);
-    }
+pub fn default_data_dir() -> Result<PathBuf, PrivateError> {
     if user::is_root() {
         return Ok(PathBuf::from("/var/lib/b3scale"));
     }
     // The specification has relative values ignored.
-    let state = variable("XDG_STATE_HOME").filter(|path| path.is_absolute());
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let state = state.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
     state.map(|state| state.join("b3scale")).ok_or(PrivateError::NoHome)
 }

@@ -100,7 +100,9 @@ fn split_pairs(text: &str) -> Result<Words, StoreError> {
     let mut left = text.trim_start();
     while !left.is_empty() {
         let Some((key, value)) = left.split_once('=') else {
-            return Err(StoreError::Setting("neither postgresql://… nor pairs of key=value".to_owned()));
+            return Err(StoreError::Setting(
+                "neither a URL such as postgresql://user:password@host/database nor pairs of key=value".to_owned(),
+            ));
         };
         let key = key.trim_end();
         let (value, rest) = pair_value(value.trim_start());

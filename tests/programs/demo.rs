@@ -1,9 +1,12 @@
 //! `b3scaled demo`.
 
 use std::fs;
+use std::process::Stdio;
 
-use b3scale_support::{Running, TestFolder, kill, output, servers, still_running};
+use b3scale_support::{Running, TestFolder, kill, output, servers, still_running, within};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use super::b3scaled;
@@ -28,6 +31,7 @@ async fn a_lesson_is_played_and_told_as_a_table() {
         "cluster   meanwhile ",
     ];
     assert!(told.iter().all(|step| text.contains(&format!("  ✓ {step}"))), "{text}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "nothing is wrong that a reader should hear of");
     // Of six meetings the school has three, on two of the nodes; the third node is the ministry's.
     assert!(text.lines().any(|line| line.split_whitespace().eq(["node-3", "office", "0", "3", "6"])), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
@@ -83,6 +87,28 @@ async fn programs_read_one_object_and_nothing_outlives_the_demo() {
     assert!(!folder.path().join("pgdata/postmaster.pid").exists());
     let logs = ["server-1.log", "server-2.log", "server-3.log"];
     assert!(logs.iter().all(|log| folder.path().join(log).exists()), "a chosen folder is kept");
+}
+
+#[tokio::test]
+async fn a_demo_ends_quietly_by_hand_and_when_its_reader_leaves() {
+    let mut demo = demo(&["--json", "--nodes", "2"]);
+    let mut running = demo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
+    assert!(within("it is ready", lines.next_line()).await.unwrap().is_some());
+    kill_process(Pid::from_raw(running.id().unwrap().cast_signed()).unwrap(), Signal::TERM).unwrap();
+    let output = within("it ends", running.wait_with_output()).await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && !said.contains("WARN") && !said.contains("ERROR"), "{said}");
+
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let running = b3scaled(&["demo", "--listen", "127.0.0.1:0", "--nodes", "2"])
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = within("it ends", running.wait_with_output()).await.unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(0), String::new()));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod demo;
 mod manager;
 mod pipeline;
 mod starts;
+mod typing;
 
 use tokio::process::Command;
 

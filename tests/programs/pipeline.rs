@@ -85,7 +85,7 @@ async fn a_hangup_takes_a_right_pipeline_over_and_leaves_the_old_one_before_a_wr
 }
 
 /// What a server says to a getSessions that nobody has signed.
-async fn sessions(address: &str) -> String {
+pub(crate) async fn sessions(address: &str) -> String {
     let mut stream = TcpStream::connect(address).await.expect("it takes connections");
     let head =
         "GET /bbb/school/bigbluebutton/api/getSessions?checksum=00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";

@@ -11,7 +11,7 @@ pub(super) const ASKED_HOST: &str = "https%3A%2F%2Fnode-1.example%2Fbigbluebutto
 
 const TIME: &str = "2026-11-22T07:12:22.610893Z";
 
-pub(super) fn status(is_admin: bool) -> Value {
+pub(crate) fn status(is_admin: bool) -> Value {
     json!({
         "version": "9.9", "build": "b", "api": "v1", "account_ref": "me", "is_admin": is_admin,
         "database": {
@@ -53,7 +53,7 @@ pub(super) fn command(state: &str, result: &Value) -> Value {
 }
 
 /// A cluster of two servers that run pipelines of these hashes, and of two backends.
-pub(super) fn cluster(hashes: [&str; 2]) -> Value {
+pub(crate) fn cluster(hashes: [&str; 2]) -> Value {
     let server = |number: usize| {
         json!({
             "id": format!("0193f000-0000-7000-8000-00000000001{number}"), "address": format!("10.0.0.{number}:42353"),

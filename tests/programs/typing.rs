@@ -1,0 +1,208 @@
+//! What is typed wrong, and readers that leave: every program says what is wrong, or ends quietly.
+
+use std::fs::OpenOptions;
+use std::process::Stdio;
+
+use b3scale_support::{Recorder, TestDatabase, TestFolder, Told, output, program, within};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+use super::b3scaled;
+use super::ctl::samples::status;
+use super::pipeline::sessions;
+
+/// Without a server and without files of this machine.
+fn ctl(folder: &TestFolder, arguments: &[&str]) -> Command {
+    let mut command = program(env!("CARGO_BIN_EXE_b3scalectl"), arguments);
+    command.env("B3SCALE_DB_URL", "unused").env("XDG_CONFIG_HOME", folder.path()).current_dir(folder.path());
+    command
+}
+
+fn agent(arguments: &[&str]) -> Command {
+    program(env!("CARGO_BIN_EXE_b3scaleagent"), arguments)
+}
+
+/// A pipe that is not read any more.
+fn unread() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("there are pipes");
+    drop(reader);
+    writer.into()
+}
+
+/// The exit code, and what is said on standard error.
+async fn said(command: Command) -> (Option<i32>, String) {
+    let output = output(command).await;
+    (output.status.code(), String::from_utf8(output.stderr).expect("it is text"))
+}
+
+/// The exit code of a program whose standard output is not read, and what it says on standard error.
+async fn without_a_reader(mut command: Command) -> (Option<i32>, String) {
+    let run = command.stdout(unread()).stderr(Stdio::piped()).spawn().expect("it can be run").wait_with_output();
+    let output = within("it ends", run).await.expect("it is ours");
+    (output.status.code(), String::from_utf8(output.stderr).expect("it is text"))
+}
+
+#[tokio::test]
+async fn a_reader_that_leaves_ends_every_program_quietly() {
+    let folder = TestFolder::new();
+    let mut token = b3scaled(&["token"]);
+    token.env("B3SCALE_API_JWT_SECRET", "s");
+    let commands = [
+        token,
+        b3scaled(&["--check"]),
+        b3scaled(&["--help"]),
+        b3scaled(&["--version"]),
+        b3scaled(&["node", "--listen", "127.0.0.1:0"]),
+        agent(&["--help"]),
+        agent(&["--version"]),
+        ctl(&folder, &["--help"]),
+        ctl(&folder, &["export-openapi-schema"]),
+        ctl(&folder, &["pipeline", "catalog"]),
+        ctl(&folder, &["pipeline", "check"]),
+        ctl(&folder, &["completions", "bash"]),
+        ctl(&folder, &["show", "--generate-bash-completion"]),
+    ];
+    for command in commands {
+        let named = format!("{:?}", command.as_std());
+        assert_eq!(without_a_reader(command).await, (Some(0), String::new()), "{named}");
+    }
+}
+
+#[tokio::test]
+async fn a_watch_ends_when_its_reader_leaves() {
+    let cluster = super::ctl::samples::cluster(["h1", "h1"]);
+    let told = [Told::ok("GET /api/v1", status(true)), Told::ok("GET /api/v1/cluster", cluster)];
+    let (recorder, folder) = (Recorder::start(told).await, TestFolder::new());
+    for arguments in [&["watch", "--interval", "0.01"][..], &["watch", "--json", "--interval", "0.01"]] {
+        let mut command = ctl(&folder, arguments);
+        command.env("B3SCALE_API_URL", recorder.url()).env("B3SCALE_API_ACCESS_TOKEN", "a.b.c");
+        assert_eq!(without_a_reader(command).await, (Some(0), String::new()), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_keeps_its_exit_code_without_a_reader_of_errors() {
+    let folder = TestFolder::new();
+    for mut command in [b3scaled(&["tokn"]), agent(&["drian"]), ctl(&folder, &["shwo"])] {
+        let run = command.stdout(unread()).stderr(unread()).status();
+        assert_eq!(within("it ends", run).await.unwrap().code(), Some(2), "{:?}", command.as_std());
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_a_failure_in_one_line() {
+    let folder = TestFolder::new();
+    for mut command in [b3scaled(&["--check"]), b3scaled(&["--help"]), agent(&["--version"]), ctl(&folder, &["--help"])]
+    {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let child = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        let output = within("it ends", child.wait_with_output()).await.unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.starts_with("the output cannot be written: ") && text.lines().count() == 1, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_goes_on_without_a_reader_of_its_log() {
+    let database = TestDatabase::new().await;
+    let mut command = b3scaled(&["--listen", "127.0.0.1:0"]);
+    command.env("B3SCALE_DB_URL", database.url()).env("B3SCALE_DRAIN_DELAY", "0");
+    let mut server = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(server.stderr.take().unwrap()).lines();
+    let started = async {
+        loop {
+            let line = log.next_line().await.unwrap().expect("it has started");
+            if line.contains("b3scaled serves") {
+                return serde_json::from_str::<Value>(&line).unwrap();
+            }
+        }
+    };
+    let started = within("it serves", started).await;
+    drop(log);
+    for _ in 0..3 {
+        assert_eq!(sessions(started["listen"].as_str().unwrap()).await, "checksumError");
+    }
+    kill_process(Pid::from_raw(server.id().unwrap().cast_signed()).unwrap(), Signal::TERM).unwrap();
+    assert!(within("it ends", server.wait()).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn no_value_of_a_flag_is_made_up() {
+    let (recorder, folder) = (Recorder::start([Told::ok("GET /api/v1", status(true))]).await, TestFolder::new());
+    let lines: [&[&str]; 6] = [
+        &["set", "frontend", "school", "--secret"],
+        &["set", "frontend", "school", "--secret", "--host", "x"],
+        &["set", "frontend", "school", "--secret="],
+        &["set", "frontend", "school", "-j"],
+        &["delete", "frontend", ""],
+        &["show", "frontends", "--api", "--json"],
+    ];
+    for line in lines {
+        let mut command = ctl(&folder, line);
+        command.env("B3SCALE_API_URL", recorder.url()).env("B3SCALE_API_ACCESS_TOKEN", "a.b.c");
+        let (code, text) = said(command).await;
+        assert_eq!(code, Some(2), "{line:?}: {text}");
+        assert!(text.starts_with('`') || text.starts_with("an argument "), "{text}");
+    }
+    assert!(recorder.asked().is_empty());
+    for command in [b3scaled(&["--pipeline", "--check"]), b3scaled(&["token", "--sub"]), agent(&["--regster"])] {
+        let named = format!("{:?}", command.as_std());
+        let (code, text) = said(command).await;
+        assert!(code == Some(2) && text.contains("--help for more information"), "{named}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_misspelt_setting_is_not_passed_over() {
+    let (recorder, folder) = (Recorder::start([Told::ok("GET /api/v1", status(true))]).await, TestFolder::new());
+    let lines = [
+        (["set", "backend", "http://n/", "-j", r#"{"tag": ["eu"]}"#], "`tag`; did you mean `tags`?"),
+        (["set", "frontend", "school", "-j", r#"{"required_tag": []}"#], "did you mean `required_tags`?"),
+        (["set", "frontend", "school", "-j", r#"{"attendees_limit": {"max": 1}}"#], "`attendees_limit.max`"),
+    ];
+    for (line, expected) in lines {
+        let mut command = ctl(&folder, &line);
+        command.env("B3SCALE_API_URL", recorder.url()).env("B3SCALE_API_ACCESS_TOKEN", "a.b.c");
+        let (code, text) = said(command).await;
+        assert!(code == Some(2) && text.contains(expected) && text.lines().count() == 1, "{line:?}: {text}");
+    }
+    assert!(recorder.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_of_an_unknown_scope_is_not_made() {
+    let folder = TestFolder::new();
+    let mut server = b3scaled(&["token", "--scopes", "b3scale:amdin"]);
+    server.env("B3SCALE_API_JWT_SECRET", "s");
+    let line = ["auth", "create_access_token", "--sub", "x", "--scopes", "b3scale,b3scale:amdin", "--secret", "s"];
+    for command in [server, ctl(&folder, &line)] {
+        let output = output(command).await;
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{text}");
+        assert!(text.contains("did you mean `b3scale:admin`? There are `b3scale`, "), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_variable_stops_the_start_and_no_database_is_made_for_it() {
+    let folder = TestFolder::new();
+    let mut command = b3scaled(&[]);
+    command.env("B3SCALE_DB_URL", "").env("B3SCALE_DATA_DIR", folder.path()).current_dir(folder.path());
+    let (code, text) = said(command).await;
+    let expected = "B3SCALE_DB_URL=``: it is empty; set it to something, or unset it to have its default\n";
+    assert_eq!((code, text.as_str()), (Some(1), expected));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was started");
+
+    let mut command = ctl(&folder, &["show", "backends"]);
+    command.env("B3SCALE_API_URL", "");
+    let (code, text) = said(command).await;
+    assert!(code == Some(1) && text.starts_with("B3SCALE_API_URL=``: it is empty; "), "{text}");
+
+    let mut command = agent(&[]);
+    command.env("B3SCALE_API_URL", "http://127.0.0.1:1").env("B3SCALE_API_ACCESS_TOKEN", "").current_dir(folder.path());
+    let (code, text) = said(command).await;
+    assert!(code == Some(1) && text.contains("B3SCALE_API_ACCESS_TOKEN=``: it is empty; "), "{text}");
+}
