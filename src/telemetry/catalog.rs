@@ -82,7 +82,7 @@ catalog! {
     Figure BACKEND_LOAD = "b3scale_backend_load" [backend]
         "What new meetings are placed by: attendees there and to be expected, on a node whose factor is 1.";
     Figure BACKEND_MEETINGS = "b3scale_backend_meetings" [backend]
-        "Number of meetings per backend, those of no frontend too.";
+        "Number of meetings per backend.";
     Figure BACKEND_ATTENDEES = "b3scale_backend_attendees" [backend]
         "People in meetings there, in those of others too.";
     Figure BACKEND_LATENCY = "b3scale_backend_latency_seconds" [backend]
