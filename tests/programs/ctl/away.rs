@@ -85,7 +85,8 @@ async fn shows_what_it_knows(servers: &Servers, ctl: &Ctl) {
 /// Neither a question nor a plan, of which nothing would come.
 async fn changes_nothing(servers: &Servers, ctl: &Ctl) {
     let host = &servers.backends[0].url;
-    std::fs::write(ctl.folder.path().join("state.yaml"), "version: 1\nfrontends: []\nbackends: []\n").unwrap();
+    std::fs::write(ctl.folder.path().join("state.yaml"), "version: 1\nfrontends: []\nbackends: []\n")
+        .expect("it can be written");
     for line in [
         &*format!("disable backend {host}"),
         &format!("disable --dry backend {host}"),
