@@ -10,6 +10,7 @@ mod pieces;
 mod presentation;
 mod read;
 mod rewrite;
+mod strict;
 mod writer;
 
 pub use entry::{entry_of_create, entry_of_info};
@@ -17,6 +18,7 @@ pub use error::{Problem, XmlError};
 pub use events::{MAX_DEPTH, Path};
 pub use pieces::{Pieces, cut, pieces};
 pub use presentation::with_presentation;
-pub use read::{Outcome, children, elements, fields, legible, outcome, taken_by_nodes, well_formed};
+pub use read::{Outcome, children, elements, fields, legible, outcome, well_formed};
 pub use rewrite::{replace, rewrite};
+pub use strict::taken_by_nodes;
 pub use writer::{ReturnCode, Writer, is_name};

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use quick_xml::errors::{Error, SyntaxError};
 use quick_xml::escape::unescape;
+use quick_xml::events::attributes::{Attribute, Attributes};
 use quick_xml::events::{BytesRef, BytesStart, Event as Raw};
 use quick_xml::reader::Reader;
 
@@ -140,10 +141,17 @@ impl<'d> Events<'d> {
 
     /// An attribute of the element that has just opened.
     pub(super) fn attribute(&self, name: &str) -> Option<String> {
+        self.attributes().find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+
+    /// The attributes of the element that has just opened: names, and values decoded.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = (&'d str, String)> {
         let tag = &self.document[self.span.start + 1..self.span.end - 1 - usize::from(self.self_closed)];
-        let tag = BytesStart::from_content(tag, self.path.last().len());
-        let value = tag.try_get_attribute(name).ok()??.value;
-        unescape(&value).ok().map(Cow::into_owned)
+        // They have been read before, so that none is left out here.
+        Attributes::new(tag, self.path.last().len()).filter_map(|attribute| {
+            let Attribute { key, value } = attribute.ok()?;
+            Some((key.into_inner(), unescape(&value).ok()?.into_owned()))
+        })
     }
 
     fn accept(&mut self, raw: Raw<'d>) -> Result<Option<Event<'d>>, XmlError> {

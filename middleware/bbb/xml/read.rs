@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use super::events::{Event, Events};
-use super::writer::{is_allowed, is_name};
 use super::{Path, Problem, ReturnCode, XmlError};
 
 /// What an answer says about the call as a whole.
@@ -75,31 +74,6 @@ fn trimmed(text: String) -> Option<String> {
 pub fn well_formed(xml: &[u8]) -> Result<(), XmlError> {
     let mut events = Events::new(xml)?;
     while events.next()?.is_some() {}
-    Ok(())
-}
-
-/// Checks that the parser of a node takes a document, too. What nodes write may be worse: they make names of what clients say.
-///
-/// # Errors
-///
-/// It is not well-formed and complete, has a name that cannot be one, a prefix without a namespace, or a character that XML forbids.
-pub fn taken_by_nodes(xml: &[u8]) -> Result<(), XmlError> {
-    let mut events = Events::new(xml)?;
-    let document = std::str::from_utf8(xml).unwrap_or_default();
-    let has_namespace = |prefix: &str| is_name(prefix) && document.contains(&format!("xmlns:{prefix}="));
-    while let Some(event) = events.next()? {
-        let reason = match event {
-            Event::Open if !document[events.span()].chars().all(is_allowed) => "a tag has a character that XML forbids",
-            Event::Open => match events.path().last().split_once(':') {
-                Some((prefix, name)) if is_name(name) && has_namespace(prefix) => continue,
-                None if is_name(events.path().last()) => continue,
-                Some(_) | None => "an element has no proper name",
-            },
-            Event::Text(text) if !text.chars().all(is_allowed) => "a text has a character that XML forbids",
-            Event::Text(_) | Event::Close => continue,
-        };
-        return Err(XmlError::new(Problem::Malformed(reason.to_owned()), events.span().start));
-    }
     Ok(())
 }
 
@@ -215,30 +189,6 @@ mod tests {
 
     fn problem(xml: &str) -> Problem {
         outcome(xml.as_bytes()).expect_err(xml).problem().clone()
-    }
-
-    #[test]
-    fn what_a_nodes_parser_refuses_is_not_sent_to_it() {
-        for xml in [
-            "<m>\u{b}</m>",
-            "<m>&#11;</m>",
-            "<m>\u{fffe}</m>",
-            "<m a='\u{1}'/>",
-            "<1m/>",
-            "<m><-/></m>",
-            "<x:m/>",
-            "<m><:a/></m>",
-            "<m>&nbsp;</m>",
-            "<!DOCTYPE m><m/>",
-            "<m",
-        ] {
-            taken_by_nodes(xml.as_bytes()).expect_err(xml);
-        }
-        for xml in
-            ["<m>\t\r\n&#10;<ü.1-a/><![CDATA[{}]]></m>", "<?xml version='1.0'?><x:m xmlns:x='urn:x'><x:a/></x:m>"]
-        {
-            taken_by_nodes(xml.as_bytes()).expect(xml);
-        }
     }
 
     #[test]
