@@ -9,6 +9,7 @@ mod meeting_id;
 mod names;
 mod params;
 mod refusal;
+mod unscoped;
 pub mod xml;
 
 pub use call_kind::{CallKind, Media, Methods, UnknownCall};
@@ -20,4 +21,5 @@ pub use meeting_id::{MeetingId, MeetingIdError, ScopedId};
 pub use names::are_alike;
 pub use params::{Params, clean};
 pub use refusal::holds_everywhere;
+pub use unscoped::unscoped;
 pub use xml::{Outcome, ReturnCode, XmlError};

@@ -302,8 +302,11 @@ impl Reply {
     }
 
     /// Takes what a node sent for the BBB document that it must be. What has been read is not read again.
+    ///
+    /// Nodes repeat characters that XML forbids, such as a name may have. They are dropped, or no client could read the rest.
     pub fn read(mut self, backend: BackendId) -> Result<Self, Fault> {
         if self.outcome.is_none() {
+            self.body = xml::printable(&self.body);
             let outcome = xml::outcome(&self.body).map_err(|error| Fault::garbled(backend, error))?;
             self.outcome = Some(outcome);
         }

@@ -8,7 +8,7 @@
 //!
 //! A node that does not answer in time is left out and spoils nothing; only if none answers is that a fault. An entry that cannot be
 //! read is left out, too. A meeting is the frontend's own if its id says so; a breakout, if its parent is. Unknown elements survive:
-//! meetings are copied as the nodes wrote them, but for the tenant's own ids.
+//! meetings are copied as the nodes wrote them, but for the tenant's own ids, and without metadata of ours.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;

@@ -4,9 +4,9 @@
 //! [stages.meeting-list]
 //! ```
 //!
-//! No node is asked, so one that is slow spoils nothing, and a frontend with thousands of meetings costs none of them
-//! anything. Each meeting is listed as its node last reported it, what we do not know of it included; one that no report has
-//! yet, as its create made it. The list is never put together in memory: it leaves piece by piece.
+//! Each meeting is listed as its node last reported it, what we do not know of it included. So a frontend with thousands of meetings
+//! costs no node anything. A meeting that is too young for a report is asked for once. A node that does not answer within a second spoils
+//! nothing: its young meetings are listed as their creates made them. The list is never put together in memory: it leaves piece by piece.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;

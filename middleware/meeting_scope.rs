@@ -11,6 +11,8 @@
 //! has one id on both sides, and so has a meeting that was brought over from scalelite while it ran: to create that again is to
 //! ask for the same meeting.
 //!
+//! The tenant reads nothing of ours in the replies: no scoped id of any meeting, and no metadata whose name begins with `b3s-`.
+//!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
 //! use b3scale_middleware::{meeting_scope::MeetingScope, memory::Memory};
@@ -24,6 +26,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod ids;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -32,13 +36,15 @@ use futures_util::future::Either;
 use serde::Deserialize;
 use tower::{Layer, Service};
 
-use crate::bbb::{CallKind, MeetingId, ScopedId, xml};
+use crate::bbb::{CallKind, MeetingId, unscoped, xml};
 use crate::call::{Call, Reply};
+use crate::cluster::FrontendId;
 use crate::facts::{Contract, Fact, Scope};
 use crate::fault::Fault;
 use crate::ports::{Meetings, Ports};
-use crate::stage::{Next, SetupError, Stage, StageFuture, refuse};
+use crate::stage::{Next, SetupError, Stage, StageFuture};
 use crate::work::Workers;
+use ids::Ids;
 
 /// The calls that name one meeting and nothing else that may be another tenant's. Calls for recordings name these by ids that
 /// carry no scope.
@@ -104,43 +110,38 @@ impl Service<Call> for MeetingScopeService {
     }
 
     fn call(&mut self, mut call: Call) -> StageFuture {
-        let scope = match scope(&mut call, &*self.meetings) {
-            Ok(scope) => scope,
-            Err(fault) => return refuse(fault),
-        };
-        call.facts.set_scope(Arc::clone(&scope));
-        let reply = self.next.call(call);
-        let workers = Arc::clone(&self.workers);
+        let Self { meetings, workers, next } = self;
+        let (meetings, workers, mut next) = (Arc::clone(meetings), Arc::clone(workers), next.take());
         Either::Right(Box::pin(async move {
-            let reply = reply.await?;
-            workers.work(reply.body.len(), move || unscope(reply, &scope)).await?
+            let owner = call.facts.frontend()?.id;
+            let scope = scope(&mut call, &*meetings)?;
+            call.facts.set_scope(Arc::clone(&scope));
+            let reply = next.call(call).await?;
+            workers.work(reply.body.len(), move || unscope(reply, &scope, owner, &*meetings)).await?
         }))
     }
 }
 
 /// Replaces the tenant's ids in the parameters by the ones nodes know.
 fn scope(call: &mut Call, meetings: &dyn Meetings) -> Result<Arc<Scope>, Fault> {
-    let frontend = call.facts.frontend()?;
+    let frontend = Arc::clone(call.facts.frontend()?);
+    let ids = Ids { frontend: &frontend, meetings };
     let given = call.params.first("meetingID").ok_or_else(|| Fault::validation("Invalid meeting ID"))?;
-    let meeting_id = MeetingId::new(given);
-    if meeting_id.as_ref().is_empty() {
+    let given = MeetingId::new(given);
+    if given.as_ref().is_empty() {
         let message = Cow::Borrowed("You must provide a meeting ID");
         return Err(Fault::InvalidParam { key: "missingParamMeetingID", message });
     }
-    if call.kind == CallKind::Create {
-        meeting_id.validate_for_create().map_err(|error| Fault::validation(error.to_string()))?;
-    }
     let creates = call.kind == CallKind::Create;
-    let on_nodes = |id: &MeetingId| {
-        let native = meetings.known(id.as_ref()).filter(|known| known.is_native() && known.frontend == frontend.id);
-        // A frontend does not create what a node made by itself.
-        let meant = native.filter(|native| !(creates && native.size.breakout));
-        meant.map_or_else(|| ScopedId::new(&frontend.key, id), |native| native.id.clone())
+    let scoped = if creates {
+        given.validate_for_create().map_err(|error| Fault::validation(error.to_string()))?;
+        ids.created(&given)
+    } else {
+        ids.named(&given)
     };
-    let scoped = on_nodes(&meeting_id);
     // A node may heed the parent even if it ignores `isBreakout`, so it is never left as the tenant wrote it.
     let parent = call.params.first("parentMeetingID").filter(|_| creates).map(MeetingId::new);
-    let parent = parent.filter(|parent| !parent.as_ref().is_empty()).as_ref().map(on_nodes);
+    let parent = parent.filter(|parent| !parent.as_ref().is_empty()).map(|parent| ids.named(&parent));
     call.params.set("meetingID", scoped.as_ref());
     match &parent {
         Some(parent) => call.params.set("parentMeetingID", parent.as_ref()),
@@ -152,16 +153,19 @@ fn scope(call: &mut Call, meetings: &dyn Meetings) -> Result<Arc<Scope>, Fault> 
         call.params.set("isBreakout", if is_breakout { "true" } else { "false" });
     }
     let parent = parent.filter(|_| is_breakout);
-    Ok(Arc::new(Scope { meeting_id, scoped, parent }))
+    Ok(Arc::new(Scope { meeting_id: given, scoped, parent }))
 }
 
-/// Lets the tenant read its own id wherever the document has the node's, within a longer text too.
-fn unscope(reply: Reply, scope: &Scope) -> Result<Reply, Fault> {
+/// The document as its tenant may read it.
+fn unscope(reply: Reply, scope: &Scope, owner: FrontendId, meetings: &dyn Meetings) -> Result<Reply, Fault> {
     if reply.outcome.is_none() {
         return Ok(reply);
     }
-    let (ours, theirs) = (scope.scoped.as_ref(), scope.meeting_id.as_ref());
-    let body = xml::rewrite(&reply.body, |_, text| text.contains(ours).then(|| text.replace(ours, theirs)))
+    let known = |id: &str| match id == scope.scoped.as_ref() {
+        true => Some(scope.meeting_id.clone()),
+        false => Some(meetings.known(id).filter(|known| known.frontend == owner)?.meeting_id.clone()),
+    };
+    let body = xml::shown(&reply.body, |text| unscoped(text, known))
         .map_err(|error| Fault::Internal(format!("a document that was read before cannot be read again: {error}")))?;
     Ok(Reply { body, ..reply })
 }
@@ -169,6 +173,7 @@ fn unscope(reply: Reply, scope: &Scope) -> Result<Reply, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bbb::ScopedId;
     use crate::memory::Memory;
 
     const SCOPED: &str = "WyJmZTEiLCJtIDEiLCJiM3NjbCJd";
@@ -224,33 +229,6 @@ mod tests {
         let body = String::from_utf8(reply.unwrap().body.to_vec()).unwrap();
         assert!(body.contains("<meetingID>m 1</meetingID>"));
         assert!(body.contains("The meeting \"m 1\" is here.") || body.contains("The meeting &quot;m 1&quot; is here."));
-    }
-
-    #[tokio::test]
-    async fn a_breakout_that_its_node_made_has_one_id_and_is_its_frontends_own() {
-        let cluster = Memory::new().frontend("fe1", "secret").frontend("fe2", "secret").backend("n1", &[]);
-        for (owner, expected) in [("fe1", "room-1"), ("fe2", "WyJmZTEiLCJyb29tLTEiLCJiM3NjbCJd")] {
-            let cluster = cluster.clone().breakout(owner, "room-1", "n1");
-            let call = cluster.verified(CallKind::End, "meetingID=room-1");
-            let (seen, _) = cluster.through(MeetingScope {}, call).await;
-            assert_eq!(seen.unwrap().params.first("meetingID"), Some(expected), "it is of {owner}");
-        }
-    }
-
-    /// A frontend creates before each join. Under another id the class would be split in two.
-    #[tokio::test]
-    async fn a_meeting_that_was_brought_over_is_created_again_under_its_one_id() {
-        let cluster = Memory::new().frontend("fe1", "secret").backend("n1", &[]);
-        let cluster = cluster.native("fe1", "class", "n1").breakout("fe1", "room-1", "n1");
-        let on_node = async |query| {
-            let (seen, _) = cluster.through(MeetingScope {}, cluster.verified(CallKind::Create, query)).await;
-            let params = seen.unwrap().params;
-            (params.first("meetingID").map(str::to_owned), params.first("parentMeetingID").map(str::to_owned))
-        };
-        assert_eq!(on_node("meetingID=class").await, (Some("class".to_owned()), None));
-        let scoped = ScopedId::new("fe1", &MeetingId::new("room-1")).to_string();
-        let child = on_node("meetingID=room-1&isBreakout=true&parentMeetingID=class").await;
-        assert_eq!(child, (Some(scoped), Some("class".to_owned())), "a node's own breakout is not what is created");
     }
 
     #[tokio::test]

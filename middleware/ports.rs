@@ -79,7 +79,7 @@ pub trait Meetings: Send + Sync {
     fn of_frontend(&self, frontend: FrontendId) -> Vec<Arc<Meeting>>;
 
     /// What a list says of each running meeting of one frontend: `meeting` elements under the frontend's own ids. Asks the
-    /// store only for what has become of claims that memory has.
+    /// store only for what has become of claims that memory has, and nodes only for meetings that they have not reported yet.
     fn listed(&self, frontend: FrontendId) -> BoxFuture<'_, Vec<Bytes>>;
 
     /// What is known of a meeting that runs, without asking anybody, and since when. `None`: nothing that would stand in for

@@ -10,6 +10,7 @@ mod commands;
 mod copies;
 mod figures;
 mod first_round;
+mod firsthand;
 mod follow;
 mod guard;
 mod health;

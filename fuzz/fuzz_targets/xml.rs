@@ -1,7 +1,7 @@
 //! XML: a document is refused or survives everything that is done to it.
 #![no_main]
 
-use b3scale_middleware::bbb::xml;
+use b3scale_middleware::bbb::{MeetingId, unscoped, xml};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 
@@ -10,6 +10,7 @@ const NEW: &str = "<new> & 'other'";
 fuzz_target!(|input: &[u8]| {
     let document = Bytes::copy_from_slice(input);
     pieces(&document);
+    xml::printable(&document);
     if let Err(error) = xml::well_formed(&document) {
         assert!(error.position() <= input.len());
         xml::outcome(&document).expect_err("broken");
@@ -27,6 +28,9 @@ fuzz_target!(|input: &[u8]| {
     if let Ok(entry) = xml::entry_of_info(&document) {
         xml::well_formed(&entry).expect("an entry of a list is well-formed");
     }
+    let listed = xml::with_breakouts(&entry, &[NEW.to_owned()]).expect("well-formed");
+    xml::well_formed(&listed).expect("it still is");
+    shown(&document);
     rewriting(&document);
     slides(&document);
 });
@@ -41,6 +45,12 @@ fn pieces(document: &Bytes) {
         assert!(entry.starts_with(b"<meeting>") && document.as_ptr_range().contains(&entry.as_ptr()));
         xml::legible(entry, ["meetingID", "participantCount"]);
     }
+}
+
+fn shown(document: &Bytes) {
+    let ids = |text: &str| unscoped(text, |id| id.len().is_multiple_of(2).then(|| MeetingId::new(NEW)));
+    let shown = xml::shown(document, ids).expect("well-formed");
+    xml::well_formed(&shown).expect("it still is");
 }
 
 fn rewriting(document: &Bytes) {

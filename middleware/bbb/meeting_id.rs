@@ -69,6 +69,9 @@ pub enum MeetingIdError {
 pub struct ScopedId(Arc<str>);
 
 impl ScopedId {
+    /// How ids begin that are ours: encoded ones, and hashed ones.
+    pub(super) const STARTS: [&'static str; 2] = [ENCODED_START, "b3scl."];
+
     /// The id of that frontend's meeting on every node: the same at any time and on any server.
     ///
     /// It can be decoded unless it would be too long for BBB; see [`is_hashed`](Self::is_hashed).

@@ -10,15 +10,17 @@ mod pieces;
 mod presentation;
 mod read;
 mod rewrite;
+mod shown;
 mod strict;
 mod writer;
 
-pub use entry::{entry_of_create, entry_of_info};
+pub use entry::{entry_of_create, entry_of_info, with_breakouts};
 pub use error::{Problem, XmlError};
 pub use events::{MAX_DEPTH, Path};
 pub use pieces::{Pieces, cut, pieces};
 pub use presentation::with_presentation;
 pub use read::{Outcome, children, elements, fields, legible, outcome, well_formed};
 pub use rewrite::{replace, rewrite};
+pub use shown::{ours, printable, shown};
 pub use strict::taken_by_nodes;
 pub use writer::{ReturnCode, Writer, is_name};

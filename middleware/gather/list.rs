@@ -40,8 +40,8 @@ impl List {
 
     /// All entries that can be read. One that a tenant has spoiled hides no others.
     fn entries(&self, reply: Reply, backend: BackendId) -> Result<Vec<Bytes>, Fault> {
-        let document = reply.body.clone();
-        let fault = match reply.read(backend) {
+        let document = xml::printable(&reply.body);
+        let fault = match (Reply { body: document.clone(), ..reply }).read(backend) {
             Ok(reply) if !reply.is_success() => return Err(Fault::garbled(backend, "it refused to list")),
             Ok(_) => match xml::elements(&document, &["response", self.name, "meeting"]) {
                 Ok(entries) => return Ok(entries),

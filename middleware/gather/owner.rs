@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::bbb::{ScopedId, XmlError, xml};
+use crate::bbb::{MeetingId, ScopedId, XmlError, unscoped, xml};
 use crate::cluster::{BackendId, Frontend, Meeting};
 use crate::ports::Meetings;
 
@@ -22,27 +22,37 @@ impl Owner {
         let mut own = Vec::new();
         let mut breakouts = Vec::new();
         let mut parents = HashSet::new();
+        let known = |id: &str| self.own_id(id);
+        let shown = |entry: &Bytes| xml::shown(entry, |text| unscoped(text, known));
         for entry in entries {
             let [id, internal_id, parent] = xml::fields(&entry, ["meetingID", "internalMeetingID", "parentMeetingID"])?;
             let Some(id) = id.map(|id| ScopedId::verbatim(&id)) else { continue };
-            match (self.tenants_id(&id, backend), parent) {
-                (Verdict::Own(tenants), _) => {
+            match (self.verdict(&id, backend), parent) {
+                (Verdict::Own, _) => {
                     parents.extend(internal_id);
-                    own.push(xml::rewrite(&entry, |_, text| (text == id.as_ref()).then(|| tenants.clone()))?);
+                    own.push(shown(&entry)?);
                 }
                 (Verdict::Unknown, Some(parent)) => breakouts.push((parent, entry)),
                 (Verdict::Unknown | Verdict::Elsewhere, _) => {}
             }
         }
-        own.extend(breakouts.into_iter().filter(|(parent, _)| parents.contains(parent)).map(|(_, entry)| entry));
+        for (_, entry) in breakouts.iter().filter(|(parent, _)| parents.contains(parent)) {
+            own.push(shown(entry)?);
+        }
         Ok(own)
     }
 
-    fn tenants_id(&self, id: &ScopedId, backend: BackendId) -> Verdict {
+    /// The frontend's id of a meeting of its own that is known.
+    fn own_id(&self, id: &str) -> Option<MeetingId> {
+        let known = self.meetings.known(id).filter(|known| self.owns(known))?;
+        Some(known.meeting_id.clone())
+    }
+
+    fn verdict(&self, id: &ScopedId, backend: BackendId) -> Verdict {
         match (self.meetings.known(id.as_ref()), id.decode()) {
             (Some(meeting), _) if self.owns(&meeting) && meeting.backend != backend => Verdict::Elsewhere,
-            (Some(meeting), _) if self.owns(&meeting) => Verdict::Own(meeting.meeting_id.to_string()),
-            (None, Some((key, meeting_id))) if key == self.frontend.key => Verdict::Own(meeting_id.to_string()),
+            (Some(meeting), _) if self.owns(&meeting) => Verdict::Own,
+            (None, Some((key, _))) if key == self.frontend.key => Verdict::Own,
             (None, None) => Verdict::Unknown,
             _ => Verdict::Elsewhere,
         }
@@ -69,8 +79,8 @@ impl Owner {
 
 /// Whose meeting a node reports.
 enum Verdict {
-    /// The frontend's own, by this id.
-    Own(String),
+    /// The frontend's own.
+    Own,
     /// Another frontend's, or what is left of a meeting that lives on another node.
     Elsewhere,
     /// No id of ours: a breakout, or a stranger.

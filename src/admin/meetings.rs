@@ -171,7 +171,7 @@ impl Admin {
         Meeting {
             id: meeting.id.to_string(),
             internal_id: meeting.internal_id.clone().unwrap_or_default(),
-            meeting: info::read(meeting, self.cluster.reported(meeting).as_ref(), entry.patch.as_ref()),
+            meeting: info::read(meeting, &self.cluster, entry.patch.as_ref()),
             frontend_id: Some(meeting.frontend.0),
             backend_id: Some(meeting.backend.0),
             created_at,

@@ -38,6 +38,11 @@ impl Cluster {
         self.0.view.entry(meeting)
     }
 
+    /// The metadata of a meeting that its tenant does not read, as its node last said it.
+    pub fn metadata_of_ours(&self, meeting: &Meeting) -> Vec<(String, String)> {
+        self.0.view.ours(meeting)
+    }
+
     /// People in a meeting, as its node last said.
     pub fn attendees(&self, meeting: &Meeting) -> u32 {
         self.0.view.attendees(meeting)

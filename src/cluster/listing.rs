@@ -238,8 +238,9 @@ impl Info {
             (Some("FAILED"), Some("notFound")) => return Info::Gone,
             _ => return Info::Open,
         }
-        let entry = xml::entry_of_info(&reply.body).ok().filter(|entry| entry.len() <= LARGEST_ENTRY);
-        let read = Reported::read(entry.as_ref().unwrap_or(&reply.body));
+        let document = xml::printable(&reply.body);
+        let entry = xml::entry_of_info(&document).ok().filter(|entry| entry.len() <= LARGEST_ENTRY);
+        let read = Reported::read(entry.as_ref().unwrap_or(&document));
         match (read, entry) {
             (Some((_, reported)), Some(entry)) => Info::Runs(reported, entry),
             (Some((_, reported)), None) => Info::Runs(Reported { entry: None, ..reported }, Bytes::new()),

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::view::Known;
-use super::{ATTEMPT_LIMIT, Cluster, LookUp};
+use super::{ATTEMPT_LIMIT, Cluster, LookUp, firsthand};
 use crate::store::{self, NewMeeting, Release, StoreError, Ticket};
 use crate::telemetry::catalog::{CLAIMS, CLAIMS_GIVEN_UP, CLAIMS_INHERITED, FAILOVERS, PLACEMENTS, VIEW_LOOKUPS};
 
@@ -81,12 +81,13 @@ impl Meetings for Cluster {
                 let claims: Vec<_> = claims.iter().map(|claim| claim.id.clone()).collect();
                 let _ = timeout(LIST_LIMIT, self.read_meetings(&claims)).await;
             }
-            let roster = self.0.view.roster();
+            let roster = self.0.view.roster().clone();
             let is_lost = |one: &Meeting| roster.backend(one.backend).is_none_or(|backend| backend.is_lost());
             let mut own = self.0.view.meetings_where(of(MeetingState::Live));
             own.retain(|meeting| !is_lost(meeting));
             own.sort_unstable_by_key(|meeting| meeting.placed_at);
-            own.iter().filter_map(|meeting| self.0.view.entry(meeting)).collect()
+            firsthand::ask(self, &own).await;
+            self.0.view.list(&own)
         }
         .boxed()
     }

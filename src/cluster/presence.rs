@@ -7,7 +7,6 @@ use b3scale_middleware::bbb::{XmlError, xml};
 use b3scale_middleware::cluster::{Backend, BackendId, Meeting};
 use bytes::Bytes;
 
-use super::report::under_tenants_id;
 use super::view::{Crowd, View};
 use crate::rest::NodeAttendee;
 use crate::store::{Presence, PresentMeeting};
@@ -116,16 +115,12 @@ impl View {
         Some(self.present.get(&backend)?.told_at?.elapsed())
     }
 
-    /// What a list says of a meeting by the word of its node's agent, if that counts. One that no report lists yet is what its
-    /// create made, with those who are there.
+    /// What a list says of a meeting by the word of its node's agent, if that counts. One that no report lists yet is what is
+    /// known of it, with those who are there.
     pub(super) fn entry_present(&self, meeting: &Meeting) -> Option<Bytes> {
-        let said = |there: &Shown| match (&there.entry, &meeting.entry) {
-            (Some(entry), _) => Some(entry.clone()),
-            (None, Some(created)) => {
-                let entry = with_attendees(created, &there.said).ok()?;
-                under_tenants_id(&entry, &meeting.id, meeting.meeting_id.as_ref()).ok()
-            }
-            (None, None) => None,
+        let said = |there: &Shown| match &there.entry {
+            Some(entry) => Some(entry.clone()),
+            None => with_attendees(&self.young_entry(meeting)?, &there.said).ok(),
         };
         self.with_present(meeting, said).flatten()
     }

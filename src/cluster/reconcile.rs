@@ -148,7 +148,7 @@ impl Cluster {
             let past = self.noted(self.0.store.find_history(id).await)?;
             return Ok(past.map(|past| (past.frontend, past.meeting_id)));
         }
-        let frontend = reported.frontend_key().and_then(|key| of_key(&key));
+        let frontend = reported.frontend_key().and_then(of_key);
         Ok(frontend.map(|frontend| (frontend, MeetingId::new(id.as_ref()))))
     }
 

@@ -3,11 +3,12 @@
 //! A list is read meeting by meeting: an entry that cannot be read spoils no other. A meeting that a list leaves open (it was cut short, or an
 //! entry does not say which meeting it is) is neither running nor ended until the node was asked for that meeting.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use b3scale_middleware::bbb::{ScopedId, XmlError, xml};
+use b3scale_middleware::bbb::{ScopedId, XmlError, unscoped, xml};
 use b3scale_middleware::ports::Born;
 use bytes::Bytes;
 
@@ -43,8 +44,12 @@ pub(super) struct Reported {
     pub(super) breakout: bool,
     /// The internal id of the meeting that it is a breakout of.
     pub(super) parent: Option<String>,
-    /// The element itself, under the tenant's id where that can be told from the node's. `None`: it is unreadable.
+    /// The element as a tenant may read it, under its ids where these can be read off the node's. `None`: it is unreadable.
     pub(super) entry: Option<Bytes>,
+    /// Whether there are ids in it that cannot be read off.
+    pub(super) has_hashes: bool,
+    /// The metadata that a tenant does not read.
+    pub(super) ours: Vec<(String, String)>,
 }
 
 /// What a report says of one meeting.
@@ -61,9 +66,10 @@ impl Report {
     /// # Errors
     /// It is no list. Nothing ended by it.
     pub(super) fn read(document: &Bytes, asked_at: SystemTime) -> Result<Self, String> {
-        match Self::read_whole(document, asked_at) {
+        let document = xml::printable(document);
+        match Self::read_whole(&document, asked_at) {
             Ok(report) => report.ok_or_else(|| "it is no list of meetings".to_owned()),
-            Err(error) => Self::read_pieces(document, asked_at, &error).ok_or_else(|| error.to_string()),
+            Err(error) => Self::read_pieces(&document, asked_at, &error).ok_or_else(|| error.to_string()),
         }
     }
 
@@ -200,6 +206,7 @@ impl Reported {
         let create_time = create_time.and_then(|time| time.trim().parse().ok()).unwrap_or_default();
         let born = Born { internal_id: internal_id.unwrap_or_default(), create_time, entry: None };
         let attendees = people.map_or(0, |people| count(&people));
+        let (entry_shown, has_hashes) = shown(entry);
         let reported = Self {
             born,
             attendees,
@@ -207,26 +214,31 @@ impl Reported {
             running: running.map_or(attendees > 0, |running| running == "true"),
             breakout: breakout.as_deref() == Some("true"),
             parent: parent.filter(|_| breakout.as_deref() == Some("true")),
-            entry: match id.decode() {
-                Some((_, tenants)) => under_tenants_id(entry, &id, tenants.as_ref()).ok(),
-                // A slice would keep the whole report in memory.
-                None => xml::well_formed(entry).is_ok().then(|| Bytes::copy_from_slice(entry)),
-            },
+            entry: entry_shown,
+            has_hashes,
+            ours: xml::ours(entry),
         };
         Some((id, reported))
     }
 
     /// The frontend that the meeting's metadata names, as `meta-frontend` writes it.
-    pub(super) fn frontend_key(&self) -> Option<String> {
-        let found = xml::elements(self.entry.as_ref()?, &["meeting", "metadata"]).ok()?.pop()?;
-        let [key] = xml::fields(&found, ["b3s-frontend"]).ok()?;
-        key
+    pub(super) fn frontend_key(&self) -> Option<&str> {
+        let named = self.ours.iter().find(|(name, _)| name == "b3s-frontend")?;
+        Some(&named.1)
     }
 }
 
-/// An entry of a list with the tenant's id wherever the node's own was.
-pub(super) fn under_tenants_id(entry: &Bytes, id: &ScopedId, tenants: &str) -> Result<Bytes, XmlError> {
-    xml::rewrite(entry, |_, text| (text == id.as_ref()).then(|| tenants.to_owned()))
+/// An entry as a tenant may read it, and whether there are ids in it that cannot be read off.
+fn shown(entry: &Bytes) -> (Option<Bytes>, bool) {
+    let has_hashes = Cell::new(false);
+    let known = |id: &str| {
+        has_hashes.set(has_hashes.get() || ScopedId::verbatim(id).is_hashed());
+        None
+    };
+    let shown = xml::shown(entry, |text| unscoped(text, known)).ok();
+    // A slice would keep the whole report in memory.
+    let own = shown.map(|shown| if shown.as_ptr() == entry.as_ptr() { Bytes::copy_from_slice(&shown) } else { shown });
+    (own, has_hashes.get())
 }
 
 /// A number as BBB writes it, which may be grouped: `1,234`.
@@ -346,7 +358,22 @@ mod tests {
         .unwrap();
         let (_, reported) = report.meetings.iter().next().unwrap();
         let entry = reported.entry.as_ref().unwrap();
-        assert!(entry.starts_with(b"<meeting><meetingID>m 1</meetingID><new a='1'>&amp;</new>"));
-        assert_eq!(reported.frontend_key().as_deref(), Some("fe1"));
+        let expected = "<meeting><meetingID>m 1</meetingID><new a='1'>&amp;</new><metadata></metadata></meeting>";
+        assert_eq!((entry, reported.has_hashes), (&Bytes::from(expected), false));
+        assert_eq!(reported.frontend_key(), Some("fe1"));
+    }
+
+    #[test]
+    fn what_xml_forbids_spoils_no_list() {
+        for odd in ["\u{b}", "\u{fffe}", "&#0;", "&#11;", "\0"] {
+            let list = format!(
+                "<response><returncode>SUCCESS</returncode><meetings><meeting><meetingID>a</meetingID><meetingName>x{odd}y\
+                </meetingName><1x>z</1x></meeting></meetings></response>"
+            );
+            let report = Report::read(&Bytes::from(list), SystemTime::UNIX_EPOCH).unwrap();
+            let entry = report.meetings[&ScopedId::verbatim("a")].entry.clone().unwrap();
+            assert_eq!(entry, "<meeting><meetingID>a</meetingID><meetingName>xy</meetingName></meeting>");
+            assert_eq!(report.flaw(), None);
+        }
     }
 }

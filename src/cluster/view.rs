@@ -2,6 +2,7 @@
 
 mod crowd;
 mod fresh;
+mod list;
 mod oddities;
 mod strays;
 
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use b3scale_middleware::bbb::ScopedId;
+use b3scale_middleware::bbb::{ScopedId, unscoped, xml};
 use b3scale_middleware::cluster::{Backend, BackendId, Meeting, Seats};
 use bytes::Bytes;
 use dashmap::DashMap;
@@ -22,8 +23,9 @@ pub(super) use oddities::Oddities;
 use strays::Other;
 pub use strays::Stray;
 
+use super::firsthand::Firsthand;
 use super::presence::Present;
-use super::report::{Report, under_tenants_id};
+use super::report::{Report, Reported};
 use super::roster::Roster;
 use crate::rest::NodeMeeting;
 
@@ -46,6 +48,8 @@ pub(super) struct View {
     /// Held from a change of the meetings to its count, so that no two changes are counted in the wrong order.
     seating: Mutex<()>,
     reports: DashMap<BackendId, Arc<Report>>,
+    /// What nodes said of meetings that they have not reported yet.
+    pub(super) firsthand: Firsthand,
     /// What agents say, which is younger than any report.
     pub(super) present: DashMap<BackendId, Present>,
     /// When this server last asked a node without the database's leave. In the future: it is being asked.
@@ -241,26 +245,48 @@ impl View {
         reported.entry.clone().filter(|_| reported.born.internal_id == meeting.internal_id)
     }
 
-    /// What a list says of a meeting: what its node's agent says and its node reported of this very meeting, else what its
-    /// create made.
-    pub(super) fn entry(&self, meeting: &Meeting) -> Option<Bytes> {
-        if let Some(present) = self.entry_present(meeting) {
-            return Self::told(meeting, present, true);
-        }
-        let report = self.reports.get(&meeting.backend).map(|report| Arc::clone(&report));
-        let reported = report.as_ref().and_then(|report| report.meetings.get(&meeting.id));
-        let reported = reported.filter(|one| Some(&one.born.internal_id) == meeting.internal_id.as_ref());
-        let reported = reported.and_then(|one| one.entry.as_ref());
-        let entry = reported.or(meeting.entry.as_ref())?.clone();
-        Self::told(meeting, entry, reported.is_some())
+    /// What its node reported of this very meeting.
+    pub(super) fn report_of(&self, meeting: &Meeting) -> Option<Arc<Reported>> {
+        let report = self.reports.get(&meeting.backend).map(|report| Arc::clone(&report))?;
+        let reported = report.meetings.get(&meeting.id)?;
+        (Some(&reported.born.internal_id) == meeting.internal_id.as_ref()).then(|| Arc::clone(reported))
     }
 
-    /// One that was reported stands under the tenant's id already, if that can be read off the node's.
-    fn told(meeting: &Meeting, entry: Bytes, was_reported: bool) -> Option<Bytes> {
-        if was_reported && !meeting.id.is_hashed() {
-            return Some(entry);
-        }
-        under_tenants_id(&entry, &meeting.id, meeting.meeting_id.as_ref()).ok()
+    /// What a list says of a meeting: what its node's agent says and its node reported of this very meeting, else what is known
+    /// of a young one.
+    pub(super) fn entry(&self, meeting: &Meeting) -> Option<Bytes> {
+        let reported = self.report_of(meeting).or_else(|| self.firsthand.said(meeting));
+        let told = || reported.as_ref().and_then(|reported| reported.entry.clone());
+        let entry = self.entry_present(meeting).or_else(told).or_else(|| self.created_entry(meeting))?;
+        let has_hashes = meeting.id.is_hashed() || reported.is_some_and(|reported| reported.has_hashes);
+        if has_hashes { self.under_own_ids(meeting, &entry) } else { Some(entry) }
+    }
+
+    /// What is known of a meeting that no report has: what its node said when it was asked, else what its create made.
+    pub(super) fn young_entry(&self, meeting: &Meeting) -> Option<Bytes> {
+        let said = self.firsthand.said(meeting).and_then(|said| said.entry.clone());
+        said.or_else(|| self.created_entry(meeting))
+    }
+
+    /// The metadata of a meeting that its tenant does not read.
+    pub(super) fn ours(&self, meeting: &Meeting) -> Vec<(String, String)> {
+        let reported = self.report_of(meeting).or_else(|| self.firsthand.said(meeting));
+        let created = || meeting.entry.as_deref().map(xml::ours);
+        reported.map(|reported| reported.ours.clone()).or_else(created).unwrap_or_default()
+    }
+
+    fn created_entry(&self, meeting: &Meeting) -> Option<Bytes> {
+        self.under_own_ids(meeting, meeting.entry.as_ref()?)
+    }
+
+    /// An entry under the ids of the meeting's frontend, with those that cannot be read off the node's.
+    fn under_own_ids(&self, meeting: &Meeting, entry: &Bytes) -> Option<Bytes> {
+        let known = |id: &str| match self.meeting(id) {
+            _ if id == meeting.id.as_ref() => Some(meeting.meeting_id.clone()),
+            Known::There(known) if known.frontend == meeting.frontend => Some(known.meeting_id.clone()),
+            Known::There(_) | Known::Absent | Known::Unknown => None,
+        };
+        xml::shown(entry, |text| unscoped(text, known)).ok()
     }
 
     /// What was reported of a backend holds no more.
@@ -292,6 +318,7 @@ impl View {
         self.reports.retain(|id, _| roster.backend(*id).is_some());
         self.asked.retain(|id, _| roster.backend(*id).is_some());
         self.present.retain(|id, _| roster.backend(*id).is_some());
+        self.firsthand.forget_old();
     }
 
     /// Notes what the store's clock says.

@@ -27,7 +27,12 @@ async fn play(cluster: &TestCluster) {
     let info = cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success();
     assert_eq!((info.field("meetingID"), info.field("meetingName")), ("m1".to_owned(), "Lesson".to_owned()));
     assert!(info.text.contains("<room>7</room>") && info.text.contains("<fullName>Ada</fullName>"));
-    assert!(info.text.contains("<b3s-frontend>school</b3s-frontend>"));
+    assert_eq!(
+        node.meetings()[0].metadata["b3s-frontend"],
+        "school",
+        "the node is told whose it is, and the tenant is not"
+    );
+    assert!(!info.text.contains("b3s-"));
 
     let list = cluster.call(CallKind::GetMeetings, "").await.success();
     assert!(list.text.contains("<meetingID>m1</meetingID>"));

@@ -28,6 +28,7 @@ mod starts;
 mod status;
 mod strangers;
 mod strays;
+mod tenants_view;
 mod troubled;
 mod waiting;
 mod wire;

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 
 use super::events::{Event, Events};
-use super::{Writer, XmlError, fields, is_name};
+use super::{Writer, XmlError, children, elements, fields, is_name, replace};
 use crate::bbb::Params;
 
 /// What the answer to a create says that a list repeats, in the list's order.
-const REPEATED: [&str; 10] = [
+const REPEATED: [&str; 11] = [
     "meetingID",
     "internalMeetingID",
     "createTime",
@@ -18,10 +18,14 @@ const REPEATED: [&str; 10] = [
     "moderatorPW",
     "duration",
     "hasUserJoined",
+    "parentMeetingID",
 ];
 
 /// What an answer says of the call, and not of its meeting.
 const OUTCOME: [&str; 3] = ["returncode", "messageKey", "message"];
+
+/// The end of an entry, behind the breakouts.
+const END: &[u8] = b"</meeting>";
 
 /// What nobody has done yet in a meeting that has just been made.
 const COUNTS: [&str; 4] = ["participantCount", "listenerCount", "voiceParticipantCount", "videoCount"];
@@ -34,7 +38,7 @@ const COUNTS: [&str; 4] = ["participantCount", "listenerCount", "voiceParticipan
 /// The answer is not well-formed and complete.
 pub fn entry_of_create(answer: &[u8], params: &Params) -> Result<Bytes, XmlError> {
     let said = fields(answer, REPEATED)?.map(Option::unwrap_or_default);
-    let [meeting_id, internal_id, create_time, .., duration, joined] = &said;
+    let [meeting_id, internal_id, create_time, .., duration, joined, parent] = &said;
     let is_true = |name| if params.says_true(name) { "true" } else { "false" };
     let mut entry = Writer::element("meeting").field("meetingName", params.first("name").unwrap_or_default());
     entry = entry.field("meetingID", meeting_id).field("internalMeetingID", internal_id);
@@ -47,7 +51,33 @@ pub fn entry_of_create(answer: &[u8], params: &Params) -> Result<Bytes, XmlError
     entry = COUNTS.iter().fold(entry, |entry, name| entry.field(name, "0"));
     entry = entry.field("maxUsers", params.first("maxParticipants").unwrap_or("0")).field("moderatorCount", "0");
     entry = metadata(entry.open("attendees").close().open("metadata"), params).close();
-    Ok(entry.field("isBreakout", is_true("isBreakout")).finish())
+    entry = entry.field("isBreakout", is_true("isBreakout"));
+    if params.says_true("isBreakout") && !parent.is_empty() {
+        let sequence = params.first("sequence").filter(|sequence| sequence.parse::<u32>().is_ok()).unwrap_or("0");
+        entry =
+            entry.field("parentMeetingID", parent).field("sequence", sequence).field("freeJoin", is_true("freeJoin"));
+    }
+    Ok(entry.finish())
+}
+
+/// Adds breakouts to the entry of their parent that are not in it yet.
+///
+/// # Errors
+///
+/// The entry is not well-formed and complete.
+pub fn with_breakouts(entry: &Bytes, ids: &[String]) -> Result<Bytes, XmlError> {
+    let place = ["meeting", "breakoutRooms"];
+    let mut rooms: Vec<String> = children(entry, &place)?.into_iter().map(|(_, id)| id).collect();
+    let there = rooms.len();
+    rooms.extend(ids.iter().filter(|id| !rooms.contains(id)).cloned().collect::<Vec<_>>());
+    if rooms.len() == there {
+        return Ok(entry.clone());
+    }
+    let list = rooms.iter().fold(Writer::element("breakoutRooms"), |list, id| list.field("breakout", id)).finish();
+    match entry.strip_suffix(END) {
+        Some(head) if elements(entry, &place)?.is_empty() => Ok([head, &list, END].concat().into()),
+        _ => replace(entry, &place, &list),
+    }
 }
 
 /// Writes the `meeting` element that a node would list, of its answer to getMeetingInfo: all that is in it but the outcome.
@@ -76,13 +106,8 @@ pub fn entry_of_info(answer: &Bytes) -> Result<Bytes, XmlError> {
 /// BBB keeps metadata under lower-case names. One that cannot be the name of an element is left to the node.
 fn metadata(entry: Writer, params: &Params) -> Writer {
     let given = params.iter().filter_map(|(name, value)| Some((name.strip_prefix("meta_")?, value)));
-    given.filter(|(name, _)| is_name(name)).fold(entry, |entry, (name, value)| {
-        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            entry.field(&name.to_ascii_lowercase(), value)
-        } else {
-            entry.field(name, value)
-        }
-    })
+    let given = given.map(|(name, value)| (name.to_ascii_lowercase(), value));
+    given.filter(|(name, _)| is_name(name)).fold(entry, |entry, (name, value)| entry.field(&name, value))
 }
 
 #[cfg(test)]
@@ -131,6 +156,44 @@ mod tests {
         let entry = entry_of_info(&answer).expect("the answer is well-formed");
         let attendees = "<attendees><attendee><message>kept</message></attendee></attendees>";
         assert_eq!(entry, format!("<meeting><meetingID>m</meetingID>{attendees}</meeting>"));
+    }
+
+    #[test]
+    fn a_breakout_is_listed_with_its_parent_and_its_place() {
+        let with = |parent: &str| {
+            let answer = String::from_utf8_lossy(ANSWER).replace("bbb-none", parent);
+            let params = Params::parse("isBreakout=true&parentMeetingID=p&sequence=2&freeJoin=TRUE");
+            String::from_utf8(entry_of_create(answer.as_bytes(), &params).expect("well-formed").to_vec()).expect("text")
+        };
+        let tail = "<isBreakout>true</isBreakout><parentMeetingID>p-1</parentMeetingID><sequence>2</sequence>\
+            <freeJoin>true</freeJoin></meeting>";
+        assert!(with("p-1").ends_with(tail), "{}", with("p-1"));
+        assert!(
+            entry("isBreakout=true&sequence=x").ends_with("<sequence>0</sequence><freeJoin>false</freeJoin></meeting>")
+        );
+        assert!(entry("sequence=2&freeJoin=true").ends_with("<isBreakout>false</isBreakout></meeting>"));
+    }
+
+    #[test]
+    fn breakouts_are_added_to_their_parent_once() {
+        let with = |entry: &'static str, ids: &[&str]| {
+            let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+            with_breakouts(&Bytes::from_static(entry.as_bytes()), &ids).expect("well-formed")
+        };
+        let rooms = |ids: &str| format!("<meeting><a>1</a><breakoutRooms>{ids}</breakoutRooms></meeting>");
+        assert_eq!(
+            with("<meeting><a>1</a></meeting>", &["x", "<"]),
+            rooms("<breakout>x</breakout><breakout>&lt;</breakout>")
+        );
+        let one = "<meeting><a>1</a><breakoutRooms><breakout>x</breakout></breakoutRooms></meeting>";
+        assert_eq!(with(one, &["x"]), one);
+        assert_eq!(with(one, &["x", "y"]), rooms("<breakout>x</breakout><breakout>y</breakout>"));
+        let empty = "<meeting><breakoutRooms/><a>1</a></meeting>";
+        assert_eq!(
+            with(empty, &["y"]),
+            "<meeting><breakoutRooms><breakout>y</breakout></breakoutRooms><a>1</a></meeting>"
+        );
+        assert_eq!(with(empty, &[]), empty);
     }
 
     #[test]

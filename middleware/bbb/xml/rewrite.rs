@@ -16,19 +16,39 @@ use super::{Path, XmlError};
 /// # Errors
 ///
 /// The document is not well-formed and complete.
-pub fn rewrite(xml: &Bytes, mut map: impl FnMut(&Path<'_>, &str) -> Option<String>) -> Result<Bytes, XmlError> {
+pub fn rewrite(xml: &Bytes, map: impl FnMut(&Path<'_>, &str) -> Option<String>) -> Result<Bytes, XmlError> {
+    rewrite_without(xml, |_| false, map)
+}
+
+/// The same without some elements and all that is in them.
+pub(super) fn rewrite_without(
+    xml: &Bytes,
+    is_left_out: impl Fn(&Path<'_>) -> bool,
+    mut map: impl FnMut(&Path<'_>, &str) -> Option<String>,
+) -> Result<Bytes, XmlError> {
     let mut edits = Vec::new();
     let mut leaf: Option<(usize, Cow<'_, str>)> = None;
+    // Depth and start of an element that is left out.
+    let mut left_out: Option<(usize, usize)> = None;
     let mut events = Events::new(xml)?;
     while let Some(event) = events.next()? {
-        match event {
-            Event::Open => leaf = Some((events.span().end, Cow::Borrowed(""))),
-            Event::Text(piece) => {
+        match (event, left_out) {
+            (Event::Close, Some((depth, start))) if events.path().depth() == depth => {
+                left_out = None;
+                edits.push(Edit::removal(start..events.span().end));
+            }
+            (_, Some(_)) => {}
+            (Event::Open, None) if is_left_out(events.path()) => {
+                left_out = Some((events.path().depth(), events.span().start));
+                leaf = None;
+            }
+            (Event::Open, None) => leaf = Some((events.span().end, Cow::Borrowed(""))),
+            (Event::Text(piece), None) => {
                 if let Some((_, text)) = &mut leaf {
                     *text += piece;
                 }
             }
-            Event::Close => {
+            (Event::Close, None) => {
                 let Some((start, text)) = leaf.take() else { continue };
                 if let Some(new) = map(events.path(), &text).filter(|new| *new != text) {
                     edits.push(Edit::fill(&events, start, &escape(&new)));
@@ -73,6 +93,10 @@ impl Edit {
             return Self { range: span.end - "/>".len()..span.end, text: format!(">{content}</{name}>") };
         }
         Self { range: start..span.start, text: content.to_owned() }
+    }
+
+    fn removal(range: Range<usize>) -> Self {
+        Self { range, text: String::new() }
     }
 }
 

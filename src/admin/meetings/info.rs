@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::admin::body::Shaped;
 use crate::admin::problem::Problem;
 use crate::admin::shape::Shape;
-use crate::cluster::Stray;
+use crate::cluster::{Cluster, Stray};
 use crate::rest::{Attendee, Breakout, MeetingInfo};
 
 static ATTENDEE: Shape = Shape::Object(&[
@@ -74,12 +74,13 @@ pub(super) fn changed(there: &MeetingInfo, said: Value) -> Result<Value, Problem
 }
 
 /// What is known of a meeting: what its node said or, if that is younger, what was set.
-pub(super) fn read(meeting: &Meeting, entry: Option<&Bytes>, patch: Option<&Value>) -> MeetingInfo {
+pub(super) fn read(meeting: &Meeting, cluster: &Cluster, patch: Option<&Value>) -> MeetingInfo {
     let set = patch.and_then(|patch| MeetingInfo::deserialize(patch).ok());
+    let reported = || Some(of_entry(&cluster.reported(meeting)?, cluster.metadata_of_ours(meeting)));
     MeetingInfo {
         meeting_id: meeting.id.to_string(),
         internal_meeting_id: meeting.internal_id.clone().unwrap_or_default(),
-        ..set.unwrap_or_else(|| entry.map(of_entry).unwrap_or_default())
+        ..set.or_else(reported).unwrap_or_default()
     }
 }
 
@@ -88,12 +89,13 @@ pub(super) fn of_stray(stray: &Stray) -> MeetingInfo {
     MeetingInfo {
         meeting_id: stray.id.to_string(),
         internal_meeting_id: stray.internal_id.clone(),
-        ..stray.entry.as_ref().map(of_entry).unwrap_or_default()
+        ..stray.entry.as_ref().map(|entry| of_entry(entry, stray.ours.clone())).unwrap_or_default()
     }
 }
 
-/// What an entry of a list says. It has been read before, so that whatever cannot be read here is nothing.
-fn of_entry(entry: &Bytes) -> MeetingInfo {
+/// What an entry of a list says, with the metadata that is left out there. It has been read before, so that whatever cannot be read here is
+/// nothing.
+fn of_entry(entry: &Bytes, ours: Vec<(String, String)>) -> MeetingInfo {
     let said = Said::of(entry, &["meeting"]);
     MeetingInfo {
         meeting_name: said.text("meetingName"),
@@ -116,7 +118,7 @@ fn of_entry(entry: &Bytes) -> MeetingInfo {
         max_users: said.number("maxUsers"),
         moderator_count: said.number("moderatorCount"),
         is_breakout: said.flag("isBreakout"),
-        metadata: Some(Said::of(entry, &["meeting", "metadata"]).0),
+        metadata: Some(Said::of(entry, &["meeting", "metadata"]).0.into_iter().chain(ours).collect()),
         attendees: some(inner(entry, &["meeting", "attendees", "attendee"]).iter().map(attendee).collect()),
         breakout_rooms: some(rooms(entry)),
         breakout: said.flag("isBreakout").then(|| Breakout {

@@ -31,6 +31,8 @@ pub struct Stray {
     pub shares_people: bool,
     /// What its node says of it: a `meeting` element. `None`: that cannot be read.
     pub entry: Option<Bytes>,
+    /// The metadata that tenants do not read.
+    pub ours: Vec<(String, String)>,
 }
 
 /// What a meeting is that does not live where it runs.
@@ -61,6 +63,7 @@ impl View {
             with_video: reported.with_video,
             shares_people: reported.shares_people(id),
             entry: reported.entry.clone(),
+            ours: reported.ours.clone(),
         });
         strays.collect()
     }
