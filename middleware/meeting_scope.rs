@@ -9,7 +9,7 @@
 //! read as the node would read it, and no other id and no other spelling of their names gets through. `create` refuses the
 //! ids that BBB refuses; other calls never complain, since Greenlight probes with `meetingID=0`. A breakout that a node made itself
 //! has one id on both sides, and so has a meeting that was brought over from scalelite while it ran: to create that again is to
-//! ask for the same meeting.
+//! ask for the same meeting. The node's own `internalMeetingID` of a frontend's meeting names it, too, except as the id to create.
 //!
 //! The tenant reads nothing of ours in the replies: no scoped id of any meeting, and no metadata whose name begins with `b3s-`.
 //!
@@ -114,7 +114,7 @@ impl Service<Call> for MeetingScopeService {
         let (meetings, workers, mut next) = (Arc::clone(meetings), Arc::clone(workers), next.take());
         Either::Right(Box::pin(async move {
             let owner = call.facts.frontend()?.id;
-            let scope = scope(&mut call, &*meetings)?;
+            let scope = scope(&mut call, &*meetings).await?;
             call.facts.set_scope(Arc::clone(&scope));
             let reply = next.call(call).await?;
             workers.work(reply.body.len(), move || unscope(reply, &scope, owner, &*meetings)).await?
@@ -123,7 +123,7 @@ impl Service<Call> for MeetingScopeService {
 }
 
 /// Replaces the tenant's ids in the parameters by the ones nodes know.
-fn scope(call: &mut Call, meetings: &dyn Meetings) -> Result<Arc<Scope>, Fault> {
+async fn scope(call: &mut Call, meetings: &dyn Meetings) -> Result<Arc<Scope>, Fault> {
     let frontend = Arc::clone(call.facts.frontend()?);
     let ids = Ids { frontend: &frontend, meetings };
     let given = call.params.first("meetingID").ok_or_else(|| Fault::validation("Invalid meeting ID"))?;
@@ -133,15 +133,19 @@ fn scope(call: &mut Call, meetings: &dyn Meetings) -> Result<Arc<Scope>, Fault> 
         return Err(Fault::InvalidParam { key: "missingParamMeetingID", message });
     }
     let creates = call.kind == CallKind::Create;
-    let scoped = if creates {
+    let (meeting_id, scoped) = if creates {
         given.validate_for_create().map_err(|error| Fault::validation(error.to_string()))?;
-        ids.created(&given)
+        let scoped = ids.created(&given);
+        (given, scoped)
     } else {
-        ids.named(&given)
+        ids.named(given).await?
     };
     // A node may heed the parent even if it ignores `isBreakout`, so it is never left as the tenant wrote it.
     let parent = call.params.first("parentMeetingID").filter(|_| creates).map(MeetingId::new);
-    let parent = parent.filter(|parent| !parent.as_ref().is_empty()).map(|parent| ids.named(&parent));
+    let parent = match parent.filter(|parent| !parent.as_ref().is_empty()) {
+        Some(parent) => Some(ids.named(parent).await?.1),
+        None => None,
+    };
     call.params.set("meetingID", scoped.as_ref());
     match &parent {
         Some(parent) => call.params.set("parentMeetingID", parent.as_ref()),
@@ -153,7 +157,7 @@ fn scope(call: &mut Call, meetings: &dyn Meetings) -> Result<Arc<Scope>, Fault> 
         call.params.set("isBreakout", if is_breakout { "true" } else { "false" });
     }
     let parent = parent.filter(|_| is_breakout);
-    Ok(Arc::new(Scope { meeting_id: given, scoped, parent }))
+    Ok(Arc::new(Scope { meeting_id, scoped, parent }))
 }
 
 /// The document as its tenant may read it.

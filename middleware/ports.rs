@@ -75,6 +75,16 @@ pub trait Meetings: Send + Sync {
     /// The meeting wherever it is known; asks the store for one that memory does not have.
     fn find<'a>(&'a self, id: &'a ScopedId) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>>;
 
+    /// The frontend's meeting of that internal id, if memory has it.
+    fn known_by_internal_id(&self, frontend: FrontendId, id: &str) -> Option<Arc<Meeting>>;
+
+    /// The same, of the store.
+    fn find_by_internal_id<'a>(
+        &'a self,
+        frontend: FrontendId,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>>;
+
     /// The meetings of one frontend that memory has.
     fn of_frontend(&self, frontend: FrontendId) -> Vec<Arc<Meeting>>;
 

@@ -44,6 +44,13 @@ impl MeetingId {
             _ => Err(MeetingIdError::TooLong),
         }
     }
+
+    /// Whether it has the form in which nodes make ids of their own: a SHA-1 hash and a time. So have the ids of breakouts.
+    pub fn may_be_internal(&self) -> bool {
+        let Some((hash, time)) = self.0.split_once('-') else { return false };
+        let is_hash = hash.len() == 40 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        is_hash && !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit())
+    }
 }
 
 /// Why BBB would not create a meeting of that id.
@@ -262,6 +269,16 @@ mod tests {
         assert_eq!(validate(&"ü".repeat(256)), Ok(()));
         assert_eq!(validate(&"ü".repeat(257)), Err(MeetingIdError::TooLong));
         assert_eq!(validate("a,b"), Err(MeetingIdError::Comma));
+    }
+
+    #[test]
+    fn an_internal_id_is_a_hash_and_a_time() {
+        let hash = "6367c48dd193d56ea7b0baad25b19455e529f5ee";
+        assert!(MeetingId::new(&format!("{hash}-1700000000000")).may_be_internal());
+        let others = [hash, &format!("{hash}-"), &format!("{}-1", &hash[1..]), &format!("{hash}-1-2"), "abc-1", ""];
+        for other in others.iter().chain([&&*format!("{}-1", hash.to_uppercase())]) {
+            assert!(!MeetingId::new(other).may_be_internal(), "{other}");
+        }
     }
 
     #[test]

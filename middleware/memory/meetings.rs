@@ -23,6 +23,18 @@ impl Meetings for Memory {
         ready(Ok(self.known(id.as_ref()))).boxed()
     }
 
+    fn known_by_internal_id(&self, frontend: FrontendId, id: &str) -> Option<Arc<Meeting>> {
+        self.of_frontend(frontend).into_iter().find(|meeting| meeting.internal_id.as_deref() == Some(id))
+    }
+
+    fn find_by_internal_id<'a>(
+        &'a self,
+        frontend: FrontendId,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+        ready(Ok(self.known_by_internal_id(frontend, id))).boxed()
+    }
+
     fn of_frontend(&self, frontend: FrontendId) -> Vec<Arc<Meeting>> {
         self.state().meetings.values().filter(|meeting| meeting.frontend == frontend).cloned().collect()
     }

@@ -68,6 +68,18 @@ impl Meetings for Cluster {
         }
     }
 
+    fn known_by_internal_id(&self, frontend: FrontendId, id: &str) -> Option<Arc<Meeting>> {
+        self.0.view.meeting_by_internal_id(frontend, id)
+    }
+
+    fn find_by_internal_id<'a>(
+        &'a self,
+        frontend: FrontendId,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+        self.look_up_internal_id(frontend, id).boxed()
+    }
+
     fn of_frontend(&self, frontend: FrontendId) -> Vec<Arc<Meeting>> {
         self.0.view.meetings_where(|meeting| meeting.frontend == frontend)
     }
@@ -245,6 +257,30 @@ impl Cluster {
         }
     }
 
+    /// Reads a frontend's meeting by its node's own id, unless it is known that there is none.
+    async fn look_up_internal_id(&self, frontend: FrontendId, id: &str) -> Result<Option<Arc<Meeting>>, Fault> {
+        let view = &self.0.view;
+        if view.is_absent(frontend, id) {
+            return Ok(None);
+        }
+        let (outcome, counted) = match timeout(LOOK_UP_LIMIT, self.0.store.find_by_internal_id(frontend, id)).await {
+            Ok(read) => match self.noted(read) {
+                Ok(Some(row)) => {
+                    self.learn(row);
+                    (Ok(self.known_by_internal_id(frontend, id)), "found")
+                }
+                Ok(None) => {
+                    view.note_absent(frontend, id);
+                    (Ok(None), "missed")
+                }
+                Err(error) => (Err(fault(&error)), "failed"),
+            },
+            Err(_) => (Err(no_answer()), "failed"),
+        };
+        VIEW_LOOKUPS.with([counted]).increment(1);
+        outcome
+    }
+
     /// Reads a meeting that memory does not have, or not as it is by now. Whoever wants the same meanwhile waits for the same
     /// look.
     async fn look_up(&self, id: &ScopedId) -> Result<(), Fault> {
@@ -258,7 +294,7 @@ impl Cluster {
                 Ok(Ok(())) if self.known(id.as_ref()).is_some() => (Ok(()), "found"),
                 Ok(Ok(())) => (Ok(()), "missed"),
                 Ok(Err(error)) => (Err(fault(&error)), "failed"),
-                Err(_) => (Err(Fault::StoreAway(format!("no answer within {} s", LOOK_UP_LIMIT.as_secs()))), "failed"),
+                Err(_) => (Err(no_answer()), "failed"),
             };
             VIEW_LOOKUPS.with([counted]).increment(1);
             outcome
@@ -378,6 +414,10 @@ impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.look_ups.remove_if(self.id, |_, look_up| Arc::strong_count(look_up) == 1);
     }
+}
+
+fn no_answer() -> Fault {
+    Fault::StoreAway(format!("no answer within {} s", LOOK_UP_LIMIT.as_secs()))
 }
 
 /// What a call is told of an error of the store.

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod fresh;
+mod internal;
 mod list;
 mod oddities;
 mod strays;
@@ -22,6 +23,8 @@ pub(super) use crowd::Crowd;
 pub(super) use oddities::Oddities;
 use strays::Other;
 pub use strays::Stray;
+
+use internal::InternalIds;
 
 use super::firsthand::Firsthand;
 use super::presence::Present;
@@ -45,6 +48,7 @@ pub(super) struct View {
     /// Held by whoever replaces the roster, so that no replacement is lost.
     writing: Mutex<()>,
     meetings: DashMap<ScopedId, Slot>,
+    internal_ids: InternalIds,
     /// Held from a change of the meetings to its count, so that no two changes are counted in the wrong order.
     seating: Mutex<()>,
     reports: DashMap<BackendId, Arc<Report>>,
@@ -148,6 +152,7 @@ impl View {
             Entry::Occupied(slot) if slot.get().version() >= row.version => return,
             Entry::Occupied(mut slot) => slot.insert(Slot::There(Arc::clone(row))).meeting(),
         };
+        self.internal_ids.change(before.as_deref(), Some(row));
         self.seat(before.as_deref(), Some(row));
         drop(seating);
         self.changed.notify_waiters();
@@ -178,6 +183,7 @@ impl View {
                 slot.insert(gone).meeting()
             }
         };
+        self.internal_ids.change(before.as_deref(), None);
         self.seat(before.as_deref(), None);
         drop(seating);
         self.changed.notify_waiters();
@@ -216,6 +222,7 @@ impl View {
             Slot::There(_) => true,
             Slot::Gone { since, .. } => since.elapsed() < DELETION_LASTS,
         });
+        self.internal_ids.forget_old();
     }
 
     /// Takes in what a node said, unless something newer is known.

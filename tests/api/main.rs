@@ -10,6 +10,7 @@ mod down;
 mod failures;
 mod fresh;
 mod frontends;
+mod internal_ids;
 mod joins;
 mod lesson;
 mod limits;

@@ -116,6 +116,18 @@ impl Meetings for World {
         ready(Ok(self.known(id.as_ref()))).boxed()
     }
 
+    fn known_by_internal_id(&self, _: FrontendId, _: &str) -> Option<Arc<Meeting>> {
+        None
+    }
+
+    fn find_by_internal_id<'a>(
+        &'a self,
+        _: FrontendId,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
+        ready(Ok(None)).boxed()
+    }
+
     fn of_frontend(&self, _: FrontendId) -> Vec<Arc<Meeting>> {
         self.meetings.values().cloned().collect()
     }
