@@ -142,9 +142,9 @@ pub(super) async fn remove(
     Ok(Reply(backend))
 }
 
-/// Whether an agent asks. One whose token is an operator's, too, is told by what it says: agents say it in their own way.
-fn is_agents(who: &Caller<Nodes>, said: bool) -> bool {
-    who.is_agent() && (said || !who.is_admin())
+/// Whether the caller acts as an agent. A token with both scopes does where the body has the form of an agent's.
+fn is_agents(who: &Caller<Nodes>, has_its_form: bool) -> bool {
+    who.is_agent() && (has_its_form || !who.is_admin())
 }
 
 /// Whether a backend is the agent's that asks, or an operator asks.
