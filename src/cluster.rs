@@ -65,6 +65,8 @@ struct Inner {
     introduction: Mutex<NewServer>,
     /// Since when it takes connections.
     listens_since: OnceLock<Instant>,
+    /// Held by a beat, so that no older introduction is written over a newer one.
+    beating: tokio::sync::Mutex<()>,
     store: Store,
     view: View,
     nodes: Arc<dyn Nodes>,
@@ -129,6 +131,7 @@ impl Cluster {
             id: introduction.id,
             introduction: Mutex::new(introduction),
             listens_since: OnceLock::new(),
+            beating: tokio::sync::Mutex::default(),
             store,
             view: View::default(),
             nodes,
