@@ -131,6 +131,9 @@ pub trait Meetings: Send + Sync {
 
     /// Its node says that it does not run it. If that cannot be noted, the node's next report says so once more.
     fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()>;
+
+    /// Its end was accepted and may not have been carried out yet: its place is free, and what is left on its node is ended.
+    fn let_go<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()>;
 }
 
 /// What is known of a meeting that runs.

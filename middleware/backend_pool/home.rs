@@ -42,10 +42,11 @@ impl BackendPoolLayer {
     /// Forgets a meeting that has ended on a node that takes no new ones, so that it is not made again there.
     pub(super) async fn let_go_if_ended(&self, call: &mut Call) -> Result<(), Fault> {
         let Some((meeting, home)) = self.doubtful(call) else { return Ok(()) };
-        if !self.has_ended(call, &meeting, &home).await {
-            return Ok(());
+        match self.fate(call, &meeting, &home).await {
+            Fate::Runs => return Ok(()),
+            Fate::Ends => self.meetings.let_go(&meeting).await,
+            Fate::Gone => self.meetings.forget(&meeting).await,
         }
-        self.meetings.forget(&meeting).await;
         let now = self.meetings.known(meeting.id.as_ref());
         if now.is_some_and(|now| now.claim == meeting.claim && now.internal_id == meeting.internal_id) {
             return Err(Fault::StoreAway("the end of a meeting could not be noted".to_owned()));
@@ -61,22 +62,33 @@ impl BackendPoolLayer {
         Some((Arc::clone(meeting), home))
     }
 
-    /// Whether the meeting's end was accepted, or its node does not run it any more. A node that does not say so gets the
-    /// create.
-    async fn has_ended(&self, call: &Call, meeting: &Meeting, home: &Arc<Backend>) -> bool {
+    /// What has become of a meeting. Where its node does not say, it is taken to run, and the node gets the create.
+    async fn fate(&self, call: &Call, meeting: &Meeting, home: &Arc<Backend>) -> Fate {
         if meeting.state == MeetingState::Ending {
-            return true;
+            return Fate::Ends;
         }
         let mut params = Params::default();
         params.set("meetingID", meeting.id.as_ref());
         let info = NodeRequest::new(CallKind::GetMeetingInfo, &params, None, home, None, &call.door.request_id);
-        self.nodes.ask(info).await.is_ok_and(|reply| is_over(&reply))
+        self.nodes.ask(info).await.map_or(Fate::Runs, |reply| fate(&reply))
     }
 }
 
-fn is_over(reply: &Reply) -> bool {
-    let forcibly = || xml::fields(&reply.body, ["hasBeenForciblyEnded"]);
-    reply.failed_with("notFound") || forcibly().is_ok_and(|[said]| said.as_deref() == Some("true"))
+/// What has become of a meeting on its node.
+enum Fate {
+    Runs,
+    /// Its end was accepted, and people may still be in it.
+    Ends,
+    Gone,
+}
+
+/// What a node's answer to getMeetingInfo says.
+fn fate(reply: &Reply) -> Fate {
+    match xml::fields(&reply.body, ["hasBeenForciblyEnded"]) {
+        _ if reply.failed_with("notFound") => Fate::Gone,
+        Ok([Some(said)]) if said == "true" => Fate::Ends,
+        _ => Fate::Runs,
+    }
 }
 
 #[cfg(test)]
@@ -91,7 +103,7 @@ mod tests {
 
     const RUNS: &str =
         "<response><returncode>SUCCESS</returncode><hasBeenForciblyEnded>false</hasBeenForciblyEnded></response>";
-    const KICKED_OUT: &str =
+    const ENDED: &str =
         "<response><returncode>SUCCESS</returncode><hasBeenForciblyEnded>true</hasBeenForciblyEnded></response>";
     const GONE: &str = "<response><returncode>FAILED</returncode><messageKey>notFound</messageKey></response>";
 
@@ -110,12 +122,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_meeting_that_has_ended_on_a_stopped_node_may_go_to_every_other() {
-        for (state, said) in
-            [(MeetingState::Live, GONE), (MeetingState::Live, KICKED_OUT), (MeetingState::Ending, RUNS)]
+        for (state, said, copies) in
+            [(MeetingState::Live, GONE, 0), (MeetingState::Live, ENDED, 1), (MeetingState::Ending, RUNS, 1)]
         {
             let cluster = school(state).admin_state("n1", AdminState::Stopped).node_replies("n1", said);
             assert_eq!(places(&cluster).await, [cluster.backend_id("n2")], "{said}");
             assert!(cluster.meeting_named("school", "m1").is_none());
+            assert_eq!(cluster.copies().len(), copies, "nobody who is still in it is left there: {said}");
         }
     }
 

@@ -142,4 +142,8 @@ impl Meetings for Memory {
         self.state().remove(meeting);
         ready(()).boxed()
     }
+
+    fn let_go<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()> {
+        self.release(meeting, true)
+    }
 }

@@ -227,6 +227,17 @@ impl Meetings for Cluster {
         }
         .boxed()
     }
+
+    fn let_go<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()> {
+        async move {
+            match self.noted(self.0.store.let_go_of_meeting(meeting).await) {
+                Ok(true) => self.0.view.unlearn(&meeting.id, meeting.version),
+                Ok(false) => self.look_again(&meeting.id).await,
+                Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "A meeting could not be let go"),
+            }
+        }
+        .boxed()
+    }
 }
 
 impl Cluster {

@@ -69,6 +69,22 @@ async fn the_end_of_a_meeting_dooms_its_copies() {
     assert_eq!(copies.iter().map(|copy| copy.doomed).collect::<Vec<_>>(), [true]);
 }
 
+/// Its people may still be there, and a copy with people would take the place of the new meeting.
+#[tokio::test]
+async fn an_ending_meeting_whose_place_is_needed_is_left_to_be_ended() {
+    let cluster = Fixture::new().await;
+    let live = cluster.live("algebra").await;
+    let ending = cluster.store.record_ending(&live).await.unwrap().expect("it was live");
+    assert!(cluster.store.let_go_of_meeting(&ending).await.unwrap());
+    assert!(!cluster.store.let_go_of_meeting(&ending).await.unwrap(), "it is gone");
+    let copies = cluster.store.load_copies().await.unwrap();
+    let [copy] = &copies[..] else { panic!("there is one copy: {copies:?}") };
+    assert!(copy.doomed && copy.backend == cluster.a);
+    let Claim::Won(held) = cluster.claim("algebra", cluster.b).await else { panic!("its place is free") };
+    let live = cluster.store.record_live(&held, &born("second", 2)).await.unwrap().expect("the claim is ours");
+    assert_eq!(cluster.store.swap_copy(&live, copy, &born("internal-algebra", 1)).await.unwrap(), None);
+}
+
 #[tokio::test]
 async fn the_removal_of_a_frontend_and_the_loss_of_an_ending_meeting_doom_copies() {
     let cluster = Fixture::new().await;

@@ -177,6 +177,10 @@ impl Meetings for World {
     fn forget<'a>(&'a self, _: &'a Meeting) -> BoxFuture<'a, ()> {
         ready(()).boxed()
     }
+
+    fn let_go<'a>(&'a self, _: &'a Meeting) -> BoxFuture<'a, ()> {
+        ready(()).boxed()
+    }
 }
 
 impl Nodes for World {

@@ -44,6 +44,27 @@ impl Store {
         Ok(self.row("forget a meeting", sql, &params).await?.is_some())
     }
 
+    /// The meeting's end was accepted, and its place is needed before its node has carried it out: the meeting is gone, and left
+    /// to be ended as a copy, with everyone in it. `false`: it was not there any more, or has been created anew.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database.
+    pub async fn let_go_of_meeting(&self, held: &Meeting) -> Result<bool, StoreError> {
+        let sql = "WITH gone AS (
+                DELETE FROM meetings WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $5
+                    AND state IN ('live', 'ending') AND internal_id IS NOT DISTINCT FROM $4 RETURNING *),
+            copied AS (
+                INSERT INTO meeting_copies (id, backend_id, attempt, doomed) SELECT id, backend_id, attempt, true FROM gone
+                ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now(), doomed = true),
+            ended AS (
+                UPDATE meeting_history AS past SET ended_at = now() FROM gone
+                WHERE past.id = gone.id AND past.internal_id = gone.internal_id)
+            SELECT pg_notify('b3scale', 'meeting:' || id)::text FROM gone";
+        let (id, backend, attempt) = compared(held);
+        let params: [&(dyn ToSql + Sync); 5] = [&id, &backend, &attempt, &held.internal_id, &held.claim];
+        Ok(self.row("let go of a meeting", sql, &params).await?.is_some())
+    }
+
     /// A backend is lost with meetings whose end it had accepted: they are gone, and returned. Should it come back with them,
     /// they are ended as copies.
     ///
