@@ -62,7 +62,8 @@ pub struct Patience {
 }
 
 impl Default for Patience {
-    /// Two nodes that hang, one after the other, take a create less than ten seconds.
+    /// However many nodes hang, a create takes less than ten seconds: the first is given up after both times, and all others after
+    /// another probe.
     fn default() -> Self {
         Self { first_byte: Duration::from_secs(2), probe: Duration::from_millis(2500) }
     }

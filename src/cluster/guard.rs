@@ -10,7 +10,7 @@ use b3scale_middleware::cluster::{Backend, Passage};
 use b3scale_middleware::ports::{NodeRequest, Nodes};
 use b3scale_middleware::{Fault, NodeFailure, Reply};
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, ready};
+use futures_util::future::{BoxFuture, join_all, ready};
 use http::HeaderValue;
 
 use super::{Cluster, Inner};
@@ -123,32 +123,48 @@ fn has_opened(passage: Passage, reply: &Result<Reply, Fault>, was_probed: bool) 
 }
 
 impl Cluster {
-    /// Cuts the calls that wait for a node, and sends it no others for a while.
-    pub(super) fn cut_calls(&self, backend: &Backend) {
-        if backend.vitals.circuit.trip(Instant::now()) {
+    /// Cuts the calls that wait for nodes, and sends these no others for a while.
+    pub(super) fn cut_calls(&self, backends: &[&Backend]) {
+        // All of them before any: a call that is cut moves on, and not to a node that is missing, too.
+        for backend in backends.iter().filter(|backend| backend.vitals.circuit.trip(Instant::now())) {
             self.suspect(backend);
         }
-        self.0.lines.cut(backend.id);
+        backends.iter().for_each(|backend| self.0.lines.cut(backend.id));
     }
 
-    /// Asks a node for its version, for which it needs no time. Without an answer its calls are cut.
+    /// A call has waited for long: asks its node whether it is there. If it is not, what has befallen it may have befallen others,
+    /// which are asked at once. So a call passes over any number of such nodes in the time of two.
     fn probe(&self, backend: &Arc<Backend>, right: Probe) {
         let (cluster, backend) = (self.clone(), Arc::clone(backend));
-        let request_id = HeaderValue::from_static("b3scaled-probe");
-        let question = NodeRequest::new(CallKind::Index, &Params::default(), None, &backend, None, &request_id);
-        let patience = Some(self.0.patience.probe);
-        let answer = self.0.nodes.send(NodeRequest { patience, is_poll: true, ..question });
         self.spawn(async move {
-            let answer = answer.await;
-            // Any HTTP answer shows that the node is there.
-            let silence = answer.err().filter(|fault| matches!(fault, Fault::Node { failure, .. } if failure.is_silence()));
-            PROBES.with([if silence.is_none() { "answered" } else { "missed" }]).increment(1);
-            if let Some(fault) = silence {
-                tracing::warn!(backend.id = %backend.id, %fault, "Cutting the calls that wait for a node: its probe was not answered");
-                cluster.cut_calls(&backend);
+            if cluster.is_there(&backend, right).await {
+                return;
             }
-            drop(right);
+            cluster.cut_calls(&[&backend]);
+            let roster = Arc::clone(cluster.0.view.roster().backends());
+            let others = roster.iter().filter(|other| other.id != backend.id && other.takes_meetings().is_ok());
+            let asked = others.filter_map(|other| Some((other, cluster.0.lines.probe(other.id)?)));
+            let cluster = &cluster;
+            let asked =
+                asked.map(|(other, right)| async move { (!cluster.is_there(other, right).await).then_some(&**other) });
+            let missing: Vec<&Backend> = join_all(asked).await.into_iter().flatten().collect();
+            cluster.cut_calls(&missing);
         });
+    }
+
+    /// Whether a node answers when it is asked for its version, for which it needs no time.
+    async fn is_there(&self, backend: &Arc<Backend>, right: Probe) -> bool {
+        let request_id = HeaderValue::from_static("b3scaled-probe");
+        let question = NodeRequest::new(CallKind::Index, &Params::default(), None, backend, None, &request_id);
+        let patience = Some(self.0.patience.probe);
+        let answer = self.0.nodes.send(NodeRequest { patience, is_poll: true, ..question }).await;
+        drop(right);
+        // Any HTTP answer shows that the node is there.
+        let silence = answer.err().filter(|fault| matches!(fault, Fault::Node { failure, .. } if failure.is_silence()));
+        PROBES.with([if silence.is_none() { "answered" } else { "missed" }]).increment(1);
+        let Some(fault) = silence else { return true };
+        tracing::warn!(backend.id = %backend.id, %fault, "Cutting the calls that wait for a node: its probe was not answered");
+        false
     }
 
     /// The circuit of a node has opened. Lets the node be asked at once.

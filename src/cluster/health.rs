@@ -241,7 +241,7 @@ impl Cluster {
         let (was_lost, known) = (backend.is_lost(), backend.vitals.last_error());
         let before = backend.vitals.see(health, problem);
         if health.is_lost() && !was_lost {
-            self.cut_calls(backend);
+            self.cut_calls(&[backend]);
         }
         let (id, url) = (backend.id, &backend.url);
         match (before, health.state) {

@@ -102,7 +102,7 @@ catalog! {
     Histogram BACKEND_CALL_SECONDS = "b3scale_backend_call_duration_seconds" [backend]
         "How long the node took for a call of a frontend that it answered.";
     Counter PROBES = "b3scale_probes_total" [outcome = "answered" | "missed"]
-        "Times that a node was asked for its version because calls waited for it. missed: no answer, and the calls were cut.";
+        "Times that a node was asked for its version because calls waited for it, or because another had not answered that. missed: no answer, and the calls were cut.";
     Counter BACKEND_RETRIES = "b3scale_backend_retries_total" []
         "Calls sent to a node once more because it had just closed the connection.";
     Counter POLLS = "b3scale_polls_total" [outcome = "answered" | "missed" | "late" | "failed"]

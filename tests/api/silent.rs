@@ -187,6 +187,25 @@ async fn a_create_passes_over_all_nodes_that_hang() {
     assert_eq!(cluster.nodes[2].meetings().len(), 3);
 }
 
+/// The first that hangs costs a pause and a probe, and all others together one more probe.
+#[tokio::test]
+async fn of_many_nodes_that_hang_a_create_waits_for_two() {
+    let cluster = probing_after(5 * SOON, 4).await;
+    cluster.call(CallKind::Create, "name=First&meetingID=m0").await.success();
+    let healthy = cluster.homes("First")[0];
+    let hanging: Vec<usize> = (0..4).filter(|node| *node != healthy).collect();
+    for node in &hanging {
+        for call in ["create", "index", "getMeetings"] {
+            cluster.nodes[*node].misbehave_on(call, Misbehaviour::Stall);
+        }
+    }
+    within("the create is answered", cluster.call(CallKind::Create, "name=Lesson&meetingID=m1")).await.success();
+    assert_eq!(cluster.homes("Lesson"), [healthy], "the last choice, since it had a meeting already");
+    assert!(hanging.iter().all(|node| asked(&cluster, *node, "index") > 0), "each was asked whether it is there");
+    let creates: usize = hanging.iter().map(|node| asked(&cluster, *node, "create")).sum();
+    assert_eq!(creates, 2, "one was passed over, since its probe had been missed");
+}
+
 #[tokio::test]
 async fn a_create_that_its_network_swallows_goes_to_the_next_node_and_is_noted() {
     let cluster = probing(2).await;

@@ -34,6 +34,11 @@ impl Lines {
         }
     }
 
+    /// Takes the right to probe a node, unless somebody has it.
+    pub(super) fn probe(&self, id: BackendId) -> Option<Probe> {
+        Probe::of(&self.take(id).line)
+    }
+
     /// Takes a place on the line to a node.
     pub(super) fn take(&self, id: BackendId) -> Held {
         let entry = self.0.entry(id).or_default();
