@@ -166,11 +166,11 @@ mod tests {
     use crate::fault::NodeFailure;
     use crate::memory::Memory;
 
-    fn school() -> Memory {
+    pub(super) fn school() -> Memory {
         Memory::new().frontend("school", "secret").backend("n1", &[]).backend("n2", &[])
     }
 
-    async fn create(cluster: &Memory, id: &str) -> Result<Reply, Fault> {
+    pub(super) async fn create(cluster: &Memory, id: &str) -> Result<Reply, Fault> {
         cluster.through(BackendSelect::default(), cluster.pooled(CallKind::Create, id)).await.1
     }
 

@@ -82,18 +82,8 @@ impl Misses {
 
 #[cfg(test)]
 mod tests {
-    use super::super::BackendSelect;
+    use super::super::tests::{create, school};
     use super::*;
-    use crate::bbb::CallKind;
-    use crate::memory::Memory;
-
-    fn school() -> Memory {
-        Memory::new().frontend("school", "secret").backend("n1", &[]).backend("n2", &[])
-    }
-
-    async fn create(cluster: &Memory, id: &str) -> Result<Reply, Fault> {
-        cluster.through(BackendSelect::default(), cluster.pooled(CallKind::Create, id)).await.1
-    }
 
     fn refusal(key: &str) -> String {
         format!("<response><returncode>FAILED</returncode><messageKey>{key}</messageKey></response>")

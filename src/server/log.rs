@@ -15,6 +15,25 @@ use super::Shared;
 use crate::telemetry::catalog::{CALL_SECONDS, CALLS, CREATES_WITHOUT_PLACE, PLACEMENT_REFUSALS};
 use crate::telemetry::{ACCOUNT, IN_VAIN, one_line};
 
+/// A line in the log with what each says of its call. Every use is a place of its own, with a quota of its own.
+macro_rules! line {
+    ($call:expr, $level:ident $(name: $name:expr)?, $message:expr, $($field:tt)*) => {
+        $level!(
+            $(name: $name,)? {
+                request.id = $call.door.name(),
+                trace.id = $call.trace(),
+                frontend.key = $call.frontend_key(),
+                call = $call.call,
+                backend.id = $call.backend(),
+                milliseconds = $call.milliseconds(),
+                $($field)*
+            },
+            "{}",
+            $message
+        )
+    };
+}
+
 /// The line of one call, written by whoever ends it first: the call itself, or its time.
 #[derive(Clone)]
 pub(super) struct Line(Arc<Unwritten>);
@@ -78,63 +97,41 @@ impl Unwritten {
     }
 
     fn answered(&self, outcome: &str, in_vain: bool, message: &str) {
-        macro_rules! line {
-            ($($name:tt)*) => {
-                info!(
-                    $($name)* {
-                        request.id = self.door.name(),
-                        trace.id = self.trace(),
-                        frontend.key = self.frontend_key(),
-                        call = self.call,
-                        backend.id = self.backend(),
-                        outcome,
-                        milliseconds = self.milliseconds(),
-                    },
-                    "{message}"
-                )
-            };
-        }
         if !self.door.trail.is_verified() {
-            line!();
+            line!(self, info, message, outcome);
         } else if in_vain {
-            line!(name: IN_VAIN,);
+            line!(self, info name: IN_VAIN, message, outcome);
         } else {
-            line!(name: ACCOUNT,);
+            line!(self, info name: ACCOUNT, message, outcome);
         }
     }
 
     fn failed(&self, fault: &Fault) {
         let blame = self.door.trail.blame(fault);
         let text = one_line(&fault.to_string());
-        macro_rules! line {
-            ($level:ident $($name:tt)*) => {
-                $level!(
-                    $($name)* {
-                        request.id = self.door.name(),
-                        trace.id = self.trace(),
-                        frontend.key = self.frontend_key(),
-                        call = self.call,
-                        backend.id = self.backend(),
-                        outcome = fault.message_key(self.kind),
-                        blame = blame.name(),
-                        stage = self.door.trail.raised_by().as_deref(),
-                        milliseconds = self.milliseconds(),
-                        fault = text,
-                    },
-                    "Call failed"
+        macro_rules! failed {
+            ($($level:tt)*) => {
+                line!(
+                    self,
+                    $($level)*,
+                    "Call failed",
+                    outcome = fault.message_key(self.kind),
+                    blame = blame.name(),
+                    stage = self.door.trail.raised_by().as_deref(),
+                    fault = text
                 )
             };
         }
         count_placement(self.kind, fault);
         match (blame, self.door.trail.is_verified()) {
-            (Blame::Us, true) => line!(error name: ACCOUNT,),
-            (Blame::Us, false) => line!(error),
-            (Blame::Backend, true) => line!(warn name: ACCOUNT,),
-            (Blame::Backend, false) => line!(warn),
+            (Blame::Us, true) => failed!(error name: ACCOUNT),
+            (Blame::Us, false) => failed!(error),
+            (Blame::Backend, true) => failed!(warn name: ACCOUNT),
+            (Blame::Backend, false) => failed!(warn),
             // Rooms that do not run are asked for all day; that is nothing to warn of.
-            (Blame::Frontend, true) if fault.sent() => line!(info name: ACCOUNT,),
-            (Blame::Frontend, true) => line!(info name: IN_VAIN,),
-            (Blame::Frontend, false) => line!(info),
+            (Blame::Frontend, true) if fault.sent() => failed!(info name: ACCOUNT),
+            (Blame::Frontend, true) => failed!(info name: IN_VAIN),
+            (Blame::Frontend, false) => failed!(info),
         }
     }
 
