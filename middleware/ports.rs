@@ -415,6 +415,11 @@ impl fmt::Debug for NodeRequest {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use futures_util::FutureExt;
+    use futures_util::future::ready;
+
     use super::*;
     use crate::memory::Memory;
 
@@ -455,6 +460,38 @@ mod tests {
         cluster.backend_named("n1").vitals.signing.learn(Algorithm::Sha1);
         asked(&cluster, None).await.unwrap();
         assert_eq!(cluster.backend_named("n1").vitals.signing.known(), Some(Algorithm::Sha384));
+    }
+
+    /// Refuses every checksum, and notes for how long an answer was to be waited for.
+    #[derive(Default)]
+    struct Refusing(Mutex<Vec<Duration>>);
+
+    impl Nodes for Refusing {
+        fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>> {
+            self.0.lock().unwrap().push(request.patience.expect("it has an end"));
+            let began = Instant::now();
+            while began.elapsed().is_zero() {
+                std::hint::spin_loop();
+            }
+            let refused = Fault::Node { backend: request.backend.id, failure: NodeFailure::SecretRefused };
+            ready(Err(refused)).boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn all_algorithms_that_are_tried_share_the_patience_of_one_request() {
+        let cluster = cluster(Algorithm::Sha1);
+        let request = cluster.signed(CallKind::Create, "m1", "n1").facts.signature().unwrap().clone();
+        let whole = Duration::from_secs(9);
+        for patience in [whole, Duration::ZERO] {
+            let nodes = Arc::new(Refusing::default());
+            let asked = NodeRequest { algorithm: None, patience: Some(patience), ..request.clone() };
+            let asker: Arc<dyn Nodes> = Arc::<Refusing>::clone(&nodes);
+            asker.ask_unread(asked).await.unwrap_err();
+            let waited = nodes.0.lock().unwrap();
+            assert_eq!((waited.len(), waited[0]), (Algorithm::ALL.len(), patience));
+            assert!(waited.windows(2).all(|tries| tries[1] < tries[0] || tries[1].is_zero()), "{waited:?}");
+        }
     }
 
     #[tokio::test]

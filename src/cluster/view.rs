@@ -27,6 +27,7 @@ pub use strays::Stray;
 use internal::InternalIds;
 
 use super::firsthand::Firsthand;
+use super::health::LEASE;
 use super::presence::Present;
 use super::report::{Report, Reported};
 use super::roster::Roster;
@@ -34,9 +35,6 @@ use crate::rest::NodeMeeting;
 
 /// How long the "no" of a look-up is kept, unless the id is announced before.
 const NO_LASTS: Duration = Duration::from_secs(1);
-
-/// How long a poll takes at most.
-const LONGEST_POLL: Duration = Duration::from_secs(40);
 
 /// How long a deletion is remembered, so that an older read that comes late cannot undo it.
 const DELETION_LASTS: Duration = Duration::from_secs(120);
@@ -302,14 +300,15 @@ impl View {
         self.recount_one(backend);
     }
 
-    /// Whether a node is not being asked and was not for that long. From now on it is.
+    /// Whether a node is not being asked and was not for that long. From now on it is, until [`has_asked`](Self::has_asked) says
+    /// otherwise, or as long as a poll may take.
     pub(super) fn is_due(&self, backend: BackendId, pause: Duration) -> bool {
         let now = Instant::now();
         let before = self.asked.get(&backend).map(|asked| *asked);
         let due = before.is_none_or(|before| now.saturating_duration_since(before) >= pause);
         if due {
             // Later than any answer can take: until then the poll is under way.
-            self.asked.insert(backend, now + LONGEST_POLL);
+            self.asked.insert(backend, now + LEASE);
         }
         due
     }
@@ -425,6 +424,20 @@ mod tests {
             Known::There(meeting) => Some(meeting.version),
             Known::Absent | Known::Unknown => None,
         }
+    }
+
+    /// Without the database each server asks for itself, however long a node takes to answer.
+    #[test]
+    fn a_node_is_not_asked_again_while_it_is_being_asked() {
+        let (view, node, pause) = (View::default(), BackendId(Uuid::nil()), Duration::from_secs(1));
+        let asked = |view: &View| *view.asked.get(&node).expect("it was asked");
+        assert!(view.is_due(node, pause), "it was never asked");
+        assert!(!view.is_due(node, pause) && asked(&view) > Instant::now() + LEASE / 2, "it has not answered yet");
+        assert!(view.is_due(BackendId(Uuid::max()), pause), "which holds up no other");
+        view.has_asked(node);
+        assert!(!view.is_due(node, pause) && asked(&view) <= Instant::now(), "it has just answered");
+        view.asked.alter(&node, |_, asked| asked.checked_sub(pause).expect("this machine has run for longer"));
+        assert!(view.is_due(node, pause));
     }
 
     #[test]

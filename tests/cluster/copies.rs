@@ -1,6 +1,6 @@
 //! Copies with people in them: kept, moved to, or ended on purpose.
 
-use b3scale::store::{Claim, MeetingCopy};
+use b3scale::store::{Claim, MeetingCopy, Release};
 use b3scale_middleware::cluster::{Meeting, MeetingState};
 
 use crate::fixture::{Fixture, born, scoped};
@@ -95,6 +95,24 @@ async fn the_removal_of_a_frontend_and_the_loss_of_an_ending_meeting_doom_copies
     assert!(cluster.store.remove_frontend(cluster.frontend).await.unwrap());
     let copies = cluster.store.load_copies().await.unwrap();
     assert_eq!(copies.iter().filter(|copy| copy.doomed).count(), 3, "{copies:?}");
+}
+
+/// What was doomed is ended, and never taken for the meeting again.
+#[tokio::test]
+async fn a_doomed_copy_does_not_come_back_when_the_claim_of_its_meeting_is_given_up() {
+    for doomed in [false, true] {
+        let cluster = Fixture::new().await;
+        cluster.live("algebra").await;
+        cluster.store.detach_meetings(cluster.a).await.unwrap();
+        let Claim::Won(held) = cluster.claim("algebra", cluster.b).await else { panic!("nobody has it") };
+        if doomed {
+            assert_eq!(cluster.store.doom_copies(cluster.a, None).await.unwrap(), 1);
+        }
+        let released = cluster.store.release_claim(&held, false).await.unwrap();
+        let expected = if doomed { [(scoped("algebra"), cluster.a)].to_vec() } else { Vec::new() };
+        assert_eq!(matches!(released, Release::Detached(_)), !doomed, "{released:?}");
+        assert_eq!(cluster.copies().await, expected);
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod feed;
 mod fixture;
 mod import;
 mod ingest;
+mod locks;
 mod meetings;
 mod migrations;
 mod orphans;

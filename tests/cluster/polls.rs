@@ -1,10 +1,18 @@
 //! Who asks which node, and what the others hear of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use b3scale::store::{Poll, PollOutcome};
-use b3scale_middleware::cluster::{AdminState, Health, NodeState};
-use b3scale_support::eventually;
+use b3scale::cluster::Cluster;
+use b3scale::store::{Poll, PollOutcome, Store};
+use b3scale::upstream::Patience;
+use b3scale_middleware::cluster::{AdminState, BackendId, Health, NodeState};
+use b3scale_middleware::ports::{Directory as _, NodeRequest, Nodes};
+use b3scale_middleware::{Fault, NodeFailure, Reply};
+use b3scale_support::{eventually, within};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::fixture::{Fixture, SERVER};
@@ -77,6 +85,53 @@ async fn a_node_that_was_down_and_forgotten_is_up_with_its_first_answer() {
         WHERE misses > 0";
     cluster.database.execute(long_ago).await;
     assert_eq!(poll().await.health.answered().state, NodeState::Ready);
+}
+
+/// Whether somebody may ask the node: nobody has it by a lease.
+async fn is_free(cluster: &Fixture, id: BackendId) -> bool {
+    let sql =
+        format!("SELECT count(*) FROM backend_status WHERE backend_id = '{id}' AND (polled_until > now()) IS NOT TRUE");
+    cluster.database.count(&sql).await == 1
+}
+
+#[tokio::test]
+async fn a_poll_that_could_not_be_made_is_given_back_and_says_nothing_of_the_node() {
+    let cluster = Fixture::new().await;
+    let take = async || cluster.store.take_poll(cluster.a, MINUTE, SERVER).await.unwrap().unwrap();
+    let first = take().await;
+    assert!(!is_free(&cluster, cluster.a).await);
+    cluster.store.return_poll(&first).await.unwrap();
+    assert!(is_free(&cluster, cluster.a).await);
+    let second = take().await;
+    assert_eq!(second.health, first.health);
+    cluster.store.return_poll(&first).await.unwrap();
+    assert!(!is_free(&cluster, cluster.a).await, "another has it by now");
+}
+
+/// Nodes that this server cannot ask, for reasons of its own; counted.
+struct Unaskable(watch::Sender<usize>);
+
+impl Nodes for Unaskable {
+    fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>> {
+        self.0.send_modify(|asked| *asked += 1);
+        let failure = NodeFailure::NotAsked("no file descriptor is left");
+        ready(Err(Fault::Node { backend: request.backend.id, failure })).boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_can_ask_no_node_leaves_them_to_the_others_and_as_they_were() {
+    let cluster = Fixture::new().await;
+    cluster.store.record_admin_state(cluster.b, AdminState::Init).await.unwrap();
+    let first = cluster.store.take_poll(cluster.a, MINUTE, SERVER).await.unwrap().unwrap();
+    cluster.store.record_poll(&first, &PollOutcome { next: Duration::ZERO, ..answered(&first) }).await.unwrap();
+    let nodes = Arc::new(Unaskable(watch::Sender::new(0)));
+    let store = Store::connect(cluster.database.url(), 4).await.unwrap();
+    let server = Cluster::start(store, Arc::<Unaskable>::clone(&nodes), Patience::default()).await.unwrap();
+    within("it tries", nodes.0.subscribe().wait_for(|asked| *asked > 0)).await.unwrap();
+    eventually("the poll is given back", async || is_free(&cluster, cluster.a).await).await;
+    assert!(server.backend(cluster.a).unwrap().is_up(), "its silence is ours");
+    server.stop();
 }
 
 #[tokio::test]
