@@ -101,7 +101,7 @@ impl Admin {
             cpu: agent.map(|agent| agent.cpu),
             memory: agent.map(|agent| agent.memory),
             load: backend.load(&vitals.load_model(), now),
-            meetings: vitals.meetings(),
+            meetings: vitals.meetings().saturating_add(self.count_strays(backend.id)),
             attendees: vitals.attendees(),
             latency: vitals.latency().map_or(0, |latency| i64::try_from(latency.as_nanos()).unwrap_or(i64::MAX)),
             tags: backend.tags.iter().map(ToString::to_string).collect(),

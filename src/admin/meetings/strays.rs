@@ -35,8 +35,13 @@ impl Admin {
 
     /// A backend with the meetings there that no frontend owns counted in.
     pub(in crate::admin) fn counted(&self, backend: Backend) -> Backend {
-        let strays = u32::try_from(self.cluster.strays(Some(BackendId(backend.id))).len()).unwrap_or(u32::MAX);
+        let strays = self.count_strays(BackendId(backend.id));
         Backend { meetings_count: backend.meetings_count.saturating_add(strays), ..backend }
+    }
+
+    /// How many there are on a backend.
+    pub(in crate::admin) fn count_strays(&self, backend: BackendId) -> u32 {
+        u32::try_from(self.cluster.strays(Some(backend)).len()).unwrap_or(u32::MAX)
     }
 }
 
