@@ -1,6 +1,7 @@
 //! Where a meeting has its place already, and whether it still has it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::BackendPoolLayer;
 use crate::bbb::{CallKind, Params, xml};
@@ -8,6 +9,9 @@ use crate::call::{Call, Reply};
 use crate::cluster::{Backend, Meeting, MeetingState};
 use crate::fault::Fault;
 use crate::ports::NodeRequest;
+
+/// How long a node may take to say whether a meeting goes on. It has still to make the create.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl BackendPoolLayer {
     /// Whether more than memory has to be asked: for the parent of a breakout, or the node of a meeting that may have ended.
@@ -70,6 +74,7 @@ impl BackendPoolLayer {
         let mut params = Params::default();
         params.set("meetingID", meeting.id.as_ref());
         let info = NodeRequest::new(CallKind::GetMeetingInfo, &params, None, home, None, &call.door.request_id);
+        let info = NodeRequest { patience: Some(PATIENCE), ..info };
         self.nodes.ask(info).await.map_or(Fate::Runs, |reply| fate(&reply))
     }
 }
