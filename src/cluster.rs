@@ -27,7 +27,7 @@ mod seats;
 mod view;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use b3scale_middleware::bbb::ScopedId;
@@ -63,8 +63,6 @@ struct Inner {
     /// This server, as it introduces itself. The id is made anew with each start.
     id: Uuid,
     introduction: Mutex<NewServer>,
-    /// Since when it takes connections.
-    listens_since: OnceLock<Instant>,
     /// Held by a beat, so that no older introduction is written over a newer one.
     beating: tokio::sync::Mutex<()>,
     store: Store,
@@ -130,7 +128,6 @@ impl Cluster {
         let cluster = Self(Arc::new(Inner {
             id: introduction.id,
             introduction: Mutex::new(introduction),
-            listens_since: OnceLock::new(),
             beating: tokio::sync::Mutex::default(),
             store,
             view: View::default(),
@@ -170,7 +167,6 @@ impl Cluster {
 
     /// Tells the other servers where this one listens and which pipeline it runs.
     pub async fn introduce(&self, address: String, pipeline_hash: String) {
-        self.0.listens_since.get_or_init(Instant::now);
         {
             let mut introduction = self.0.introduction.lock().unwrap_or_else(PoisonError::into_inner);
             (introduction.address, introduction.pipeline_hash) = (address, pipeline_hash);

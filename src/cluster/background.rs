@@ -78,10 +78,9 @@ impl Cluster {
 
     /// Says that this server is there, and learns the time of the store.
     pub(super) async fn beat(&self) -> Result<(), StoreError> {
-        let Inner { store, view, listens_since, beating, .. } = &*self.0;
+        let Inner { store, view, beating, .. } = &*self.0;
         let _beating = beating.lock().await;
-        let listening = listens_since.get().map(Instant::elapsed).unwrap_or_default();
-        view.set_clock(self.noted(store.beat(&self.introduction(), listening).await)?);
+        view.set_clock(self.noted(store.beat(&self.introduction()).await)?);
         Ok(())
     }
 

@@ -40,22 +40,22 @@ pub struct ServerRow {
 }
 
 impl Store {
-    /// Notes that a server is there, and for how long it has listened. Returns the database's time.
+    /// Notes that a server is there. Returns the database's time.
     ///
-    /// It takes the place of an earlier start at its address, which has been silent for as long, or is lost.
+    /// It takes the place of an earlier start at its address, once that is lost. Until then others finish nothing of it: another
+    /// machine may have the same name, and an earlier start may still be ending.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn beat(&self, server: &NewServer, listening: Duration) -> Result<SystemTime, StoreError> {
+    pub async fn beat(&self, server: &NewServer) -> Result<SystemTime, StoreError> {
         let sql = "WITH replaced AS (
-                DELETE FROM servers WHERE host = $5 AND address = $2 AND address <> '' AND id <> $1
-                    AND beat < now() - least(make_interval(secs => $6), interval '8 seconds'))
+                DELETE FROM servers WHERE host = $5 AND address = $2 AND address <> '' AND is_lost(id, $1))
             INSERT INTO servers (id, address, version, pipeline_hash, host) VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (id) DO UPDATE SET address = excluded.address, pipeline_hash = excluded.pipeline_hash, beat = now(),
                 steady_since = CASE WHEN servers.beat < now() - interval '5 seconds' THEN now() ELSE servers.steady_since END
             RETURNING beat";
         let NewServer { id, host, address, version, pipeline_hash } = server;
-        let params: Params<'_> = &[id, address, version, pipeline_hash, host, &listening.as_secs_f64()];
+        let params: Params<'_> = &[id, address, version, pipeline_hash, host];
         let row = self.row("note a server's beat", sql, params).await?;
         let gone = || StoreError::Row { row: format!("server {id}"), problem: "it is gone".to_owned() };
         column(TABLE, &row.ok_or_else(gone)?, "beat")
@@ -69,13 +69,17 @@ impl Store {
         self.rows("take leave", "DELETE FROM servers WHERE id = $1", &[&id]).await.map(drop)
     }
 
-    /// The servers that are there, and those that were of late. One that failed before it listened is none.
+    /// The servers that are there, and those that were of late. One that failed before it listened is none, nor is one that has
+    /// been silent since a later one started at its address.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn load_servers(&self) -> Result<Vec<ServerRow>, StoreError> {
         let sql = "SELECT *, extract(epoch FROM now() - beat)::float8 AS age, NOT is_lost(id, NULL) AS alive
-            FROM servers WHERE address <> '' OR NOT is_lost(id, NULL) ORDER BY started_at";
+            FROM servers WHERE (address <> '' OR NOT is_lost(id, NULL)) AND NOT EXISTS (
+                SELECT FROM servers AS later WHERE later.host = servers.host AND later.address = servers.address
+                    AND later.address <> '' AND later.started_at > greatest(servers.started_at, servers.beat))
+            ORDER BY started_at";
         Ok(readable(&self.rows("load the servers", sql, &[]).await?, server))
     }
 }

@@ -77,7 +77,7 @@ async fn what_nobody_needs_any_more_is_removed_and_nothing_else() {
         let id = Uuid::new_v4();
         let address = name.to_owned();
         let server = NewServer { id, host: text(), address, version: text(), pipeline_hash: text() };
-        store.beat(&server, Duration::ZERO).await.unwrap();
+        store.beat(&server).await.unwrap();
     }
     let age = "UPDATE commands SET deadline = now() - interval '2 hours' WHERE action = 'old';
         UPDATE servers SET beat = now() - interval '2 hours' WHERE address = 'old'";

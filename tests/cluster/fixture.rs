@@ -1,7 +1,5 @@
 //! A database with a frontend, two backends, and short ways to say what the tests do.
 
-use std::time::Duration;
-
 use b3scale::store::{Claim, Move, NewBackend, NewFrontend, NewMeeting, NewServer, Release, Store, Ticket};
 use b3scale_middleware::bbb::{Algorithms, MeetingId, ScopedId, Secret};
 use b3scale_middleware::cluster::{AdminState, BackendId, FrontendId, FrontendSettings, Meeting, Size};
@@ -85,7 +83,7 @@ impl Fixture {
         let text = String::new;
         let address = "0.0.0.0:42353".to_owned();
         let server = NewServer { id, host: id.to_string(), address, version: text(), pipeline_hash: text() };
-        self.store.beat(&server, Duration::ZERO).await.expect("it is noted");
+        self.store.beat(&server).await.expect("it is noted");
         self.database.execute("UPDATE servers SET steady_since = now() - interval '1 minute'").await;
         id
     }

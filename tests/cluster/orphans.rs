@@ -43,7 +43,7 @@ async fn a_server_that_was_away_itself_judges_nobody_for_a_while() {
     cluster.lose(observer).await;
     assert_eq!(cluster.store.orphaned_claims(observer).await.unwrap(), [], "it has not been heard of either");
     let row = cluster.store.load_servers().await.unwrap().into_iter().find(|row| row.server.id == observer);
-    cluster.store.beat(&row.expect("it is noted").server, Duration::ZERO).await.unwrap();
+    cluster.store.beat(&row.expect("it is noted").server).await.unwrap();
     assert_eq!(cluster.store.orphaned_claims(observer).await.unwrap(), [], "it has only just come back");
     cluster.server(3).await;
     assert_eq!(cluster.store.orphaned_claims(observer).await.unwrap().len(), 1);

@@ -1,12 +1,8 @@
 //! The table of servers: which are listed, and whose row a start takes.
 
-use std::time::Duration;
-
 use b3scale::store::{NewServer, Store};
 use b3scale_support::TestDatabase;
 use uuid::Uuid;
-
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// A start of a server.
 fn server(number: u128, host: &str, address: &str) -> NewServer {
@@ -34,7 +30,7 @@ async fn a_server_that_never_listened_is_never_listed_as_lost() {
     let database = TestDatabase::new().await;
     let store = database.store();
     for start in 1..=20 {
-        store.beat(&server(start, "one", ""), Duration::ZERO).await.unwrap();
+        store.beat(&server(start, "one", "")).await.unwrap();
     }
     assert_eq!(listed(store).await.len(), 20, "they start");
     silence(&database, 9).await;
@@ -47,52 +43,52 @@ async fn a_server_that_never_listened_is_never_listed_as_lost() {
 async fn a_server_that_listened_and_fell_silent_is_lost() {
     let database = TestDatabase::new().await;
     let store = database.store();
-    store.beat(&server(1, "one", ""), Duration::ZERO).await.unwrap();
-    store.beat(&server(1, "one", "0.0.0.0:42353"), Duration::ZERO).await.unwrap();
+    store.beat(&server(1, "one", "")).await.unwrap();
+    store.beat(&server(1, "one", "0.0.0.0:42353")).await.unwrap();
     silence(&database, 9).await;
     store.collect_garbage().await.unwrap();
     assert_eq!(listed(store).await, [(1, false)]);
 }
 
+/// It is not taken away at once, for others would finish creates that are still under way there.
 #[tokio::test]
-async fn a_restart_takes_the_row_of_the_start_before_it() {
+async fn a_restart_hides_the_start_before_it_and_takes_its_row_once_that_is_lost() {
     let database = TestDatabase::new().await;
     let store = database.store();
-    store.beat(&server(1, "one", "0.0.0.0:42353"), HOUR).await.unwrap();
-    store.beat(&server(2, "one", ""), Duration::ZERO).await.unwrap();
+    let rows = async || database.count("SELECT count(*) FROM servers").await;
+    store.beat(&server(1, "one", "0.0.0.0:42353")).await.unwrap();
+    store.beat(&server(2, "one", "")).await.unwrap();
     assert_eq!(listed(store).await, [(1, true), (2, true)], "the first one may still be ending");
-    store.beat(&server(2, "one", "0.0.0.0:42353"), Duration::ZERO).await.unwrap();
-    assert_eq!(listed(store).await, [(2, true)]);
+    store.beat(&server(2, "one", "0.0.0.0:42353")).await.unwrap();
+    assert_eq!((listed(store).await, rows().await), (vec![(2, true)], 2));
+    silence(&database, 9).await;
+    store.beat(&server(2, "one", "0.0.0.0:42353")).await.unwrap();
+    assert_eq!(rows().await, 2, "the database may have been away, and the first one could not beat");
+    database.execute("UPDATE servers SET steady_since = now() - interval '6 seconds'").await;
+    store.beat(&server(2, "one", "0.0.0.0:42353")).await.unwrap();
+    assert_eq!((listed(store).await, rows().await), (vec![(2, true)], 1));
 }
 
+/// Containers may all have one name. Until a server is lost, others finish nothing of it.
 #[tokio::test]
-async fn a_restart_takes_the_row_later_if_it_could_not_at_first() {
+async fn a_server_that_runs_keeps_its_row_when_another_of_its_name_starts() {
     let database = TestDatabase::new().await;
     let store = database.store();
-    store.beat(&server(1, "one", "0.0.0.0:42353"), HOUR).await.unwrap();
-    silence(&database, 9).await;
-    store.beat(&server(2, "one", "0.0.0.0:42353"), HOUR).await.unwrap();
-    assert_eq!(listed(store).await, [(2, true)]);
+    store.beat(&server(1, "one", "0.0.0.0:42353")).await.unwrap();
+    store.beat(&server(2, "one", "")).await.unwrap();
+    store.beat(&server(2, "one", "0.0.0.0:42353")).await.unwrap();
+    let lost = format!("SELECT count(*) FROM servers WHERE is_lost('{}', NULL)", Uuid::from_u128(1));
+    assert_eq!(database.count(&lost).await, 0);
+    store.beat(&server(1, "one", "0.0.0.0:42353")).await.unwrap();
+    assert_eq!(listed(store).await, [(1, true), (2, true)]);
 }
 
 #[tokio::test]
 async fn servers_of_two_machines_at_one_address_are_two_servers() {
     let database = TestDatabase::new().await;
     let store = database.store();
-    store.beat(&server(1, "one", "127.0.0.1:42353"), HOUR).await.unwrap();
+    store.beat(&server(1, "one", "127.0.0.1:42353")).await.unwrap();
     silence(&database, 9).await;
-    store.beat(&server(2, "two", "127.0.0.1:42353"), HOUR).await.unwrap();
+    store.beat(&server(2, "two", "127.0.0.1:42353")).await.unwrap();
     assert_eq!(listed(store).await, [(1, false), (2, true)]);
-}
-
-/// Containers may all have one name. Then a beat does not take away the row of a server that runs.
-#[tokio::test]
-async fn a_server_that_beats_keeps_its_row_whatever_its_name() {
-    let database = TestDatabase::new().await;
-    let store = database.store();
-    for _ in 0..2 {
-        store.beat(&server(1, "one", "0.0.0.0:42353"), HOUR).await.unwrap();
-        store.beat(&server(2, "one", "0.0.0.0:42353"), HOUR).await.unwrap();
-    }
-    assert_eq!(listed(store).await, [(1, true), (2, true)]);
 }
