@@ -61,16 +61,6 @@ impl Console {
         self.report(format!("skipping: {what}"), &json!({ "skipping": what.to_string() }))
     }
 
-    /// Says what limits all that follows: to people before it, to those who read what programs write beside it.
-    pub(super) fn warn(&self, what: impl Display) -> Result<(), CtlError> {
-        let warning = format!("WARNING: {what}");
-        if !self.json {
-            return self.line(&format!("{warning}\n"));
-        }
-        complain(&warning);
-        Ok(())
-    }
-
     /// Says to people how far a command has come. Programs wait for the end.
     pub(super) fn progress(&self, text: impl Display) -> Result<(), CtlError> {
         if self.json { Ok(()) } else { self.line(&text.to_string()) }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::console::{Console, complain};
+use super::layout::warning;
 use super::tokens::{self, TokenFile};
 use super::{B3scalectl, CtlError};
 use crate::client::{Api, ApiSettings, blanked};
 use crate::config::Environment;
-use crate::rest::{Status, without_database};
+use crate::rest::Status;
 
 /// The server that is asked when none is named.
 const DEFAULT_API: &str = "http://127.0.0.1:42353";
@@ -53,12 +54,12 @@ impl Context {
         Ok(Self { console, url, environment, ca_file })
     }
 
-    /// The server, once it has said that the token is an administrator's. Without its database it shows what it remembers, which
-    /// is said first.
+    /// The server, once it has said that the token is an administrator's. A warning about its database comes first, on standard
+    /// error: the output may be a document.
     pub(super) async fn api(&self) -> Result<Api, CtlError> {
         let (api, status) = self.connect().await?;
         if let Some(why) = status.database.error {
-            self.console.warn(without_database(&why))?;
+            complain(&warning(&why));
         }
         Ok(api)
     }

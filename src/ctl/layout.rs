@@ -50,9 +50,14 @@ pub(super) fn people(count: impl Into<i64>) -> String {
     }
 }
 
-/// What stands before all that is said while the database cannot be used. Without a reason nothing does.
+/// The warning that the database cannot be used, and why.
+pub(super) fn warning(why: &str) -> String {
+    format!("WARNING: {}", without_database(why))
+}
+
+/// The head of a report for people: the warning, if the database cannot be used.
 pub(super) fn warned(why: Option<&str>) -> String {
-    why.map_or_else(String::new, |why| format!("WARNING: {}\n\n", without_database(why)))
+    why.map_or_else(String::new, |why| format!("{}\n\n", warning(why)))
 }
 
 /// A moment, in RFC 3339, to the second.

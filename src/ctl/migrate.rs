@@ -3,9 +3,9 @@
 use argh::{ArgsInfo, FromArgs};
 
 use super::context::Context;
-use super::layout::moment;
+use super::layout::{moment, warning};
 use super::{CtlError, Exit};
-use crate::rest::{Migration, SchemaStatus, without_database};
+use crate::rest::{Migration, SchemaStatus};
 
 /// Look after the database.
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -48,7 +48,7 @@ impl Db {
 /// The database and the last step of its schema.
 pub(super) fn told(database: &SchemaStatus) -> String {
     let mut lines: Vec<String> = Vec::new();
-    lines.extend(database.error.as_ref().map(|why| format!("WARNING: {}\n", without_database(why))));
+    lines.extend(database.error.as_ref().map(|why| format!("{}\n", warning(why))));
     lines.push(format!("Database: {}", database.database));
     lines.extend(database.migration.as_ref().map(|Migration { version, description, applied_at }| {
         format!("Version:  v{version}, '{description}', applied at: {}", moment(*applied_at))

@@ -47,9 +47,11 @@ async fn with_postgresql_stopped_commands_say_that_first_and_promise_nothing_and
 
 async fn shows_what_it_knows(servers: &Servers, ctl: &Ctl) {
     let told = async |line: &str| {
-        let out = ctl.done(line).await;
-        assert!(out.starts_with(WARNING) && out.contains("PostgreSQL"), "{line}: {out}");
-        out
+        let Said { code, out, err } = ctl.run(line).await;
+        let terminal = err + &out;
+        assert!(terminal.starts_with(WARNING) && terminal.contains("PostgreSQL"), "{line}: {terminal}");
+        assert_eq!(code, 0, "{line}: {terminal}");
+        terminal
     };
     let status = told("show status").await;
     let hosts: Vec<&str> = servers.backends.iter().map(|backend| backend.url.as_str()).collect();
@@ -82,7 +84,7 @@ async fn shows_what_it_knows(servers: &Servers, ctl: &Ctl) {
     assert!(unknown.code == 1 && unknown.err.contains("Service Unavailable: PostgreSQL"), "{unknown:?}");
 }
 
-/// Neither a question nor a plan, of which nothing would come.
+/// Commands that change something fail before they ask or plan anything.
 async fn changes_nothing(servers: &Servers, ctl: &Ctl) {
     let host = &servers.backends[0].url;
     std::fs::write(ctl.folder.path().join("state.yaml"), "version: 1\nfrontends: []\nbackends: []\n")

@@ -3,11 +3,11 @@
 use std::fs;
 use std::process::Stdio;
 
-use b3scale_support::Told;
+use b3scale_support::{Recorder, Told};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
-use super::recorder;
+use super::{Ctl, recorder, samples};
 
 fn state() -> Value {
     json!({
@@ -39,6 +39,23 @@ async fn what_is_exported_can_be_imported() {
         let sent: Value = serde_json::from_str(&recorder.asked()[1].body).unwrap();
         assert_eq!(sent["frontends"][0]["settings"]["required_tags"], json!(["a"]), "{export}");
         assert_eq!(sent["backends"], state()["backends"], "{export}");
+    }
+}
+
+/// A full disk, or a standby: everything can be read.
+#[tokio::test]
+async fn a_document_is_not_spoilt_by_a_warning_about_the_database() {
+    let mut status = samples::status(true);
+    status["database"]["error"] = json!("PostgreSQL cannot work: its disk is full");
+    let told = [Told::ok("GET /api/v1", status), Told::ok("GET /api/v1/state", state())];
+    let recorder = Recorder::start(told).await;
+    let ctl = Ctl::new(&recorder.url());
+    for export in ["state export", "state export --format json", "state export --json"] {
+        let said = ctl.run(export).await;
+        let document: Value = serde_saphyr::from_str(&said.out).expect("a document");
+        assert_eq!((said.code, &document["backends"]), (0, &state()["backends"]), "{export}");
+        assert!(said.err.starts_with("WARNING: the database cannot be used, "), "{export}: {said:?}");
+        assert!(said.err.ends_with("its disk is full\n") && said.err.lines().count() == 1, "{export}: {said:?}");
     }
 }
 
