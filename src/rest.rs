@@ -38,6 +38,9 @@ pub use state::{
 pub(crate) use status::without_database;
 pub use status::{Migration, SchemaStatus, Status};
 
+/// The product by which our agents name themselves in `User-Agent`.
+pub const AGENT: &str = "b3scaleagent";
+
 /// Reads a list or a map for which other programs may write `null`.
 fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(value: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(value)?.unwrap_or_default())

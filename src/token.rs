@@ -30,6 +30,13 @@ pub struct Claims {
     pub jti: String,
 }
 
+impl Claims {
+    /// Whether it is for that.
+    pub fn has(&self, scope: Scope) -> bool {
+        self.scope.split_whitespace().any(|word| word == scope.name())
+    }
+}
+
 fn null_is_empty<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
     let text: String = Option::deserialize(value)?.unwrap_or_default();
     // No database has that character, and no name.

@@ -8,12 +8,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use b3scale_middleware::bbb::cut_at;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, header};
 use tracing::{info, warn};
 
 use super::Admin;
 use super::problem::Problem;
 use crate::budget::Owner;
+use crate::rest::AGENT;
 use crate::telemetry::ACCOUNT;
 use crate::token::{Claims, Scope, bearer};
 
@@ -65,12 +66,8 @@ pub(super) struct Caller<R> {
 struct Identity {
     claims: Claims,
     address: IpAddr,
-}
-
-impl Identity {
-    fn has(&self, scope: Scope) -> bool {
-        self.claims.scope.split_whitespace().any(|word| word == scope.name())
-    }
+    /// The program that asks names itself our agent.
+    by_agent: bool,
 }
 
 impl<R> Caller<R> {
@@ -81,12 +78,13 @@ impl<R> Caller<R> {
 
     /// Whether everything may be seen. That wins over whatever else the token is for.
     pub(super) fn is_admin(&self) -> bool {
-        self.identity.has(Scope::Admin)
+        self.identity.claims.has(Scope::Admin)
     }
 
-    /// Whether an agent may be asking.
-    pub(super) fn is_agent(&self) -> bool {
-        self.identity.has(Scope::Node)
+    /// Whether the caller acts as an agent. A token with both scopes does where our agent sends it, or where the body has the
+    /// form of an agent's.
+    pub(super) fn is_agent(&self, has_its_form: bool) -> bool {
+        self.identity.claims.has(Scope::Node) && (!self.is_admin() || self.identity.by_agent || has_its_form)
     }
 
     /// Notes for the record what was done, to what, by whom, and from where.
@@ -103,7 +101,7 @@ impl<R> Caller<R> {
     }
 
     fn note(&self, what: &str, name: &str, changes: Option<&str>) {
-        let Identity { claims, address } = &self.identity;
+        let Identity { claims, address, .. } = &self.identity;
         info!(
             name: ACCOUNT,
             {
@@ -123,7 +121,7 @@ impl<R: Rule> FromRequestParts<Admin> for Caller<R> {
 
     async fn from_request_parts(parts: &mut Parts, _: &Admin) -> Result<Self, Problem> {
         let identity = parts.extensions.get::<Identity>().cloned().ok_or(Problem::NoToken)?;
-        if R::SCOPES.is_empty() || R::SCOPES.iter().any(|scope| identity.has(*scope)) {
+        if R::SCOPES.is_empty() || R::SCOPES.iter().any(|scope| identity.claims.has(*scope)) {
             return Ok(Self { identity, rule: PhantomData });
         }
         Err(Problem::Scope(R::SCOPES))
@@ -150,13 +148,20 @@ pub(super) async fn admit(State(admin): State<Admin>, mut request: Request, next
     };
     match claims {
         Ok(claims) => {
-            request.extensions_mut().insert(Identity { claims, address });
+            let by_agent = is_our_agent(request.headers());
+            request.extensions_mut().insert(Identity { claims, address, by_agent });
             let mut answer = next.run(request).await;
             answer.extensions_mut().insert(Admitted);
             answer
         }
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Whether the program names itself our agent. Such a name only takes rights away.
+fn is_our_agent(headers: &HeaderMap) -> bool {
+    let name = headers.get(header::USER_AGENT).and_then(|name| name.to_str().ok());
+    name.and_then(|name| name.split('/').next()) == Some(AGENT)
 }
 
 impl Admin {
@@ -176,7 +181,7 @@ impl Admin {
     pub(super) fn is_operator(&self, token: &HeaderValue, headers: &HeaderMap, peer: SocketAddr) -> bool {
         let address = self.address_of(Some(peer.ip()), headers);
         let claims = token.to_str().ok().and_then(|token| self.claims(token, address).ok());
-        claims.is_some_and(|claims| Identity { claims, address }.has(Scope::Admin))
+        claims.is_some_and(|claims| claims.has(Scope::Admin))
     }
 
     /// Where a request comes from.

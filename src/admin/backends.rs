@@ -62,7 +62,7 @@ pub(super) async fn add(
     who: Caller<Nodes>,
     given: Given<Form>,
 ) -> Result<Reply<Backend>, Problem> {
-    let by_agent = is_agents(&who, form::is_registration(&given.said));
+    let by_agent = who.is_agent(form::is_registration(&given.said));
     let new = form::filled(given.said, by_agent.then(|| who.subject().to_owned()))?;
     if by_agent {
         guard_agent(&admin.agent_tags, None, &new)?;
@@ -86,9 +86,9 @@ pub(super) async fn show(
     Ok(Reply(admin.counted(found)))
 }
 
-/// Change a backend. With the scope `b3scale:node` alone: its secret, its load factor within bounds (not lower than it is, once an
-/// operator has enabled it), tags that operators let agents set, its address until an operator has enabled it, and whether it takes
-/// meetings, unless an operator has stopped it.
+/// Change a backend. As an agent, with the scope `b3scale:node` alone or by `b3scaleagent`: its secret, its load factor within bounds
+/// (not lower than it is, once an operator has enabled it), tags that operators let agents set, its address until an operator has
+/// enabled it, and whether it takes meetings, unless an operator has stopped it.
 #[utoipa::path(patch, path = "/api/v1/backends/{id}", tag = "backends", params(("id" = Uuid, Path)),
     request_body = BackendChange,
     responses((status = OK, description = "The backend as it is now", body = Backend), (status = CONFLICT)))]
@@ -98,9 +98,9 @@ pub(super) async fn change(
     Id(id): Id,
     given: Given<Form>,
 ) -> Result<Reply<Backend>, Problem> {
-    let by_agent = is_agents(&who, form::is_restart(&given.said));
+    let by_agent = who.is_agent(form::is_restart(&given.said));
     let change = |there: &Backend, standing: Standing| {
-        if !may_see(&who, there) {
+        if by_agent && !is_own(&who, there) {
             return Err(Problem::NotFound);
         }
         let mut changed = form::changed(there, given.said.clone())?;
@@ -142,14 +142,13 @@ pub(super) async fn remove(
     Ok(Reply(backend))
 }
 
-/// Whether the caller acts as an agent. A token with both scopes does where the body has the form of an agent's.
-fn is_agents(who: &Caller<Nodes>, has_its_form: bool) -> bool {
-    who.is_agent() && (has_its_form || !who.is_admin())
-}
-
 /// Whether a backend is the agent's that asks, or an operator asks.
 ///
 /// Defect 47 of the original: an operator's token that was an agent's, too, saw only what is the agent's.
 fn may_see(who: &Caller<Nodes>, backend: &Backend) -> bool {
-    who.is_admin() || backend.agent_ref.as_deref() == Some(who.subject())
+    who.is_admin() || is_own(who, backend)
+}
+
+fn is_own(who: &Caller<Nodes>, backend: &Backend) -> bool {
+    backend.agent_ref.as_deref() == Some(who.subject())
 }

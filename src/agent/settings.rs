@@ -14,6 +14,7 @@ use super::AgentError;
 use super::properties::Properties;
 use crate::client::{Api, ApiError, ApiSettings};
 use crate::config::Environment;
+use crate::rest::AGENT;
 use crate::rest::check::{AGENTS_FACTORS, without_user};
 
 /// What BBB's packages bring.
@@ -109,7 +110,7 @@ impl Server {
 
     /// A client with this token.
     pub(super) fn api(&self, token: &str) -> Result<Api, ApiError> {
-        let user_agent = concat!("b3scaleagent/", env!("CARGO_PKG_VERSION")).to_owned();
+        let user_agent = format!("{AGENT}/{}", env!("CARGO_PKG_VERSION"));
         let (url, token, ca_file) = (self.url.clone(), token.to_owned(), self.ca_file.clone());
         Api::new(&ApiSettings { url, token, user_agent, ca_file, patience: PATIENCE })
     }

@@ -21,12 +21,13 @@ pub fn token(sub: &str, scope: &str) -> String {
 pub struct Tool<'c> {
     cluster: &'c TestCluster,
     token: Option<String>,
+    program: Option<&'static str>,
 }
 
 impl TestCluster {
     /// Somebody with a token.
     pub fn tool(&self, sub: &str, scope: &str) -> Tool<'_> {
-        Tool { cluster: self, token: Some(token(sub, scope)) }
+        Tool { cluster: self, token: Some(token(sub, scope)), program: None }
     }
 
     /// An operator.
@@ -41,16 +42,21 @@ impl TestCluster {
 
     /// Somebody without a token.
     pub fn stranger(&self) -> Tool<'_> {
-        Tool { cluster: self, token: None }
+        Tool { cluster: self, token: None, program: None }
     }
 
     /// Somebody with what may be no token.
     pub fn impostor(&self, token: &str) -> Tool<'_> {
-        Tool { cluster: self, token: Some(token.to_owned()) }
+        Tool { cluster: self, token: Some(token.to_owned()), program: None }
     }
 }
 
 impl Tool<'_> {
+    /// The same, asking with that program.
+    pub fn with(self, program: &'static str) -> Self {
+        Self { program: Some(program), ..self }
+    }
+
     /// A request, with a body as it stands.
     pub async fn send(&self, method: Method, path: &str, content_type: &str, body: &str) -> Answer {
         self.send_anywhere(method, &format!("/api/v1{path}"), content_type, body).await
@@ -61,6 +67,7 @@ impl Tool<'_> {
         let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
         let mut headers = vec![("content-type", content_type)];
         headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
+        headers.extend(self.program.map(|program| ("user-agent", program)));
         let answer = self.cluster.request(method.clone(), path, &headers, body).await;
         document::hold(&method, path, &answer);
         answer

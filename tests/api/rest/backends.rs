@@ -262,6 +262,30 @@ async fn an_agent_that_starts_again_is_an_agent_whatever_else_its_token_may() {
     assert_eq!(by_operator["load_factor"], 1.0);
 }
 
+#[tokio::test]
+async fn our_agent_is_an_agent_whatever_else_its_token_may() {
+    let cluster = TestCluster::start().await;
+    let both = || cluster.tool("node-1", "b3scale b3scale:admin b3scale:node");
+    let agent = both().with("b3scaleagent/1.0.0");
+    let record = json!({"bbb": {"host": HOST, "secret": "node-secret"}, "load_factor": 1.0});
+    let mut registration = record.clone();
+    registration["admin_state"] = json!("init");
+    let backend = agent.post("/backends", &registration).await.granted();
+    assert_eq!((&backend["agent_ref"], &backend["admin_state"]), (&json!("node-1"), &json!("init")));
+    let path = format!("/backends/{}", backend["id"].as_str().unwrap());
+    both().patch(&path, &json!({"admin_state": "ready", "load_factor": 4})).await.granted();
+    assert_eq!(agent.patch(&path, &record).await.granted()["load_factor"], 4.0, "it starts again");
+    let [stop, start] = ["stopped", "ready"].map(|state| json!({"admin_state": state}));
+    agent.patch(&path, &stop).await.granted();
+    assert_eq!(agent.patch(&path, &start).await.granted()["admin_state"], "ready", "it ends its own drain");
+    both().patch(&path, &stop).await.granted();
+    let refused = agent.patch(&path, &start).await;
+    assert!(refused.status == 403 && refused.text.contains("only operators enable a backend"), "{refused:?}");
+    assert_eq!(both().patch(&path, &record).await.granted()["load_factor"], 1.0, "an operator's tool may");
+    let others = format!("/backends/{}", cluster.backends[0].id);
+    assert_eq!(agent.patch(&others, &stop).await.status, StatusCode::NOT_FOUND);
+}
+
 /// Defect 26 of the original: a stopped backend went on.
 #[tokio::test]
 async fn a_backend_is_drained_and_goes_when_its_last_meeting_has_ended() {
