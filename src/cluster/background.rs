@@ -104,10 +104,11 @@ impl Cluster {
     /// # Errors
     /// Why none could.
     pub async fn rehearse_create(&self) -> Result<(), StoreError> {
+        let begun = Instant::now();
         self.noted(self.0.store.rehearse_create().await)?;
         let mut unwell_since = None;
         self.0.pulse.send_if_modified(|pulse| {
-            unwell_since = pulse.recover();
+            unwell_since = pulse.recover(begun);
             unwell_since.is_some()
         });
         if let Some(since) = unwell_since {

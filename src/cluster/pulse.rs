@@ -15,6 +15,8 @@ pub(super) struct Pulse {
     trouble: Option<Trouble>,
     /// It went away or got into trouble then, and no create has been rehearsed since.
     unwell_since: Option<Instant>,
+    /// A statement last failed of that then.
+    failed_at: Option<Instant>,
     /// Everything that had been announced by then is in memory.
     proved: Option<Instant>,
 }
@@ -36,10 +38,12 @@ impl Pulse {
             // These concern this server or the statement, and not the database.
             Err(StoreError::Busy { .. } | StoreError::GivenUp { .. }) => {}
             Err(StoreError::Troubled { trouble, .. }) => {
+                self.failed_at = Some(now);
                 self.trouble = Some(*trouble);
                 self.away_since = trouble.is_total().then(|| self.away_since.unwrap_or(now));
             }
             Err(error) if error.is_away() => {
+                self.failed_at = Some(now);
                 self.trouble = None;
                 self.away_since.get_or_insert(now);
             }
@@ -57,8 +61,12 @@ impl Pulse {
         self.unwell_since.is_some()
     }
 
-    /// Notes that a create would go through. Returns since when none would, if that is news.
-    pub(super) fn recover(&mut self) -> Option<Instant> {
+    /// Notes that a create would go through, by a rehearsal that began at `begun`. It says nothing of a failure since then.
+    /// Returns since when no create would go through, if that is news.
+    pub(super) fn recover(&mut self, begun: Instant) -> Option<Instant> {
+        if self.failed_at.is_some_and(|failed| failed >= begun) {
+            return None;
+        }
         self.trouble = None;
         self.unwell_since.take()
     }
@@ -159,8 +167,23 @@ mod tests {
         assert!(!pulse.note(&Ok(()), start + MINUTE), "a statement that needs no space says nothing");
         let lack = pulse.absence(start + 60 * MINUTE).expect("it is full");
         assert!(lack.tolerable && lack.problem.contains("its disk is full"), "{lack:?}");
-        assert_eq!(pulse.recover(), Some(start));
-        assert_eq!((pulse.absence(start + 60 * MINUTE), pulse.recover()), (None, None));
+        let end = start + 60 * MINUTE;
+        assert_eq!(pulse.recover(end), Some(start));
+        assert_eq!((pulse.absence(end), pulse.recover(end)), (None, None));
+    }
+
+    #[test]
+    fn a_rehearsal_does_not_end_a_trouble_that_came_after_it_began() {
+        for failure in [troubled(Trouble::DiskFull), away()] {
+            let (mut pulse, start) = (Pulse::default(), Instant::now());
+            pulse.note(&troubled(Trouble::ReadOnly), start);
+            let (begun, failed) = (start + MINUTE, start + 2 * MINUTE);
+            pulse.note(&failure, failed);
+            let before = pulse.absence(failed);
+            assert!(before.is_some(), "{failure:?}");
+            assert_eq!((pulse.recover(begun), pulse.absence(failed)), (None, before), "{failure:?}");
+            assert_eq!(pulse.recover(failed + MINUTE), Some(start), "the next rehearsal ends it: {failure:?}");
+        }
     }
 
     #[test]
@@ -171,7 +194,8 @@ mod tests {
         pulse.note(&away(), start + MINUTE);
         pulse.note(&Ok(()), start + 2 * MINUTE);
         assert!(!pulse.is_away() && pulse.is_unwell(), "it may be a standby by now");
-        assert_eq!((pulse.recover(), pulse.recover()), (Some(start + MINUTE), None));
+        let end = start + 3 * MINUTE;
+        assert_eq!((pulse.recover(end), pulse.recover(end)), (Some(start + MINUTE), None));
         assert!(!pulse.is_unwell());
     }
 
