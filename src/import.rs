@@ -102,7 +102,7 @@ fn load_factor(given: Option<f64>) -> (f64, bool) {
     (kept, given == Some(kept))
 }
 
-/// What is said of a load factor that was not kept.
+/// The remark that a load factor was not kept.
 fn changed_factor(host: &str, given: &str, kept: f64) -> String {
     let (least, most) = (LOAD_FACTORS.start(), LOAD_FACTORS.end());
     format!("The load factor of `{host}` is {given} there and {kept} here: it should be from {least} to {most}.")

@@ -58,7 +58,7 @@ async fn check_schema(source: &ForeignDatabase) -> Result<(), ImportError> {
     Ok(())
 }
 
-/// An entry that comes over with what somebody should know of it, or why it stays behind.
+/// An entry that comes over, with remarks for the operator, or why it stays behind.
 type Judged<T> = Result<(T, Vec<String>), String>;
 
 /// The keys of the frontends that come over, by their ids.

@@ -54,7 +54,7 @@ pub(super) fn fault(fault: &Fault, kind: CallKind, in_json: bool) -> Answer {
     }
 }
 
-/// Adds what HTTP says about a fault, in whatever form that is answered.
+/// Adds the headers of a fault to its answer, which may be XML, JSON or a page.
 pub(super) fn marked(mut answer: Answer, fault: &Fault) -> Answer {
     match fault {
         Fault::UnsupportedMethod { allow } => {

@@ -8,7 +8,7 @@ use b3scale_middleware::ports::{Directory as _, Meetings as _};
 use b3scale_support::{ClusterOptions, Counted, TestCluster, eventually};
 use serde_json::{Value, json};
 
-/// A cluster of one node, on which a meeting of nobody's runs with one attendee.
+/// A cluster of one node, on which a meeting of no frontend runs with one attendee.
 async fn with_stray(id: &str) -> (TestCluster, BackendId) {
     let cluster = TestCluster::with(ClusterOptions { nodes: 1, ..ClusterOptions::default() }).await;
     cluster.nodes[0].control().create(id);

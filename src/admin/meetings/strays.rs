@@ -11,7 +11,7 @@ use crate::rest::{Backend, Meeting, MeetingStage};
 use crate::store::MeetingFilter;
 
 impl Admin {
-    /// Those of a filter. They are nobody's, so a filter by frontend has none.
+    /// Those of a filter. Strays belong to no frontend, so a filter by frontend finds none.
     pub(super) fn strays(&self, filter: MeetingFilter<'_>) -> Vec<Meeting> {
         if filter.frontend.is_some() {
             return Vec::new();
