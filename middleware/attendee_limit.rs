@@ -13,7 +13,8 @@
 //! An attendee who is in the meeting, or has a seat there, rejoins by the same `userID` without a second seat. A link without a
 //! `userID` holds one seat until an attendee has joined through it; opening it after that takes another. A join that
 //! the node is seen to refuse gives its seat back. While the database is away, what this server knows of the meetings
-//! counts. All taken is a [`Fault::NoSeat`], which the way out turns into a page for browsers.
+//! counts. All taken is a [`Fault::NoSeat`], which the way out turns into a page for browsers. A HEAD joins no attendee, so it takes
+//! no seat.
 //!
 //! It stands behind `params-rewrite`, so that it sees the `userID` that the node will see: it takes the fact `open-attendee`, which
 //! `params-rewrite` needs.
@@ -119,7 +120,7 @@ impl Service<Call> for AttendeeLimitService {
 
 /// The limit that a join meets, if it meets one, and the meeting. People in a breakout that a node made are in its parent.
 fn limited(call: &Call) -> Result<Option<(i64, Arc<Meeting>)>, Fault> {
-    let limit = call.facts.frontend()?.settings.most_attendees();
+    let limit = call.facts.frontend()?.settings.most_attendees().filter(|_| !call.door.looks);
     let meeting = call.facts.meeting()?.filter(|meeting| !meeting.shares_people());
     Ok(limit.zip(meeting.cloned()))
 }
@@ -204,6 +205,17 @@ mod tests {
             join(&cluster, "m1", "ada").await.unwrap();
             assert_eq!(cluster.seats(), 0);
         }
+    }
+
+    #[tokio::test]
+    async fn a_head_takes_no_seat() {
+        let cluster = school(1);
+        let mut look = cluster.looked_up(CallKind::Join, "m1");
+        Arc::get_mut(&mut look.door).unwrap().looks = true;
+        assert!(cluster.through(AttendeeLimit {}, look.clone()).await.1.is_ok());
+        assert_eq!(cluster.seats(), 0);
+        join(&cluster, "m1", "ada").await.unwrap();
+        assert!(cluster.through(AttendeeLimit {}, look).await.1.is_ok(), "it needs no seat");
     }
 
     #[tokio::test]

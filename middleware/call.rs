@@ -96,7 +96,7 @@ pub struct Door {
     pub trace: Option<Trace>,
     /// Whether somebody who may has asked to follow the call through its stages in the log.
     pub watched: bool,
-    /// Whether the client only looks, by a HEAD. Nothing may be done for it.
+    /// Whether the client only looks, by a HEAD. The call takes no seat, notes no arrival and is made at no node.
     pub looks: bool,
     /// Set for a create that is only rehearsed: the stages run as ever, and nothing is placed.
     pub rehearsal: Option<Rehearsal>,

@@ -7,7 +7,7 @@
 //! Another frontend's meeting does not exist. On `create` a meeting that nobody knows goes on, since it is to be made; on
 //! `isMeetingRunning` it is answered `false`; on every other call it is a fault. A `join` whose node is not ready yet is a
 //! [`Fault::MeetingNotReady`], which the way out turns into the waiting page. On the way back the stage notes what the node
-//! said: that the end was accepted, or that it does not run the meeting; and that somebody was sent to it.
+//! said: that the end was accepted, or that it does not run the meeting; and that a client was sent to it. A HEAD sends no client.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -29,7 +29,7 @@ use serde::Deserialize;
 use tower::{Layer, Service};
 
 use crate::bbb::{CallKind, Outcome, ReturnCode, xml};
-use crate::call::{Call, Reply};
+use crate::call::{Call, Door, Reply};
 use crate::cluster::{Meeting, MeetingState};
 use crate::facts::{Contract, Fact};
 use crate::fault::Fault;
@@ -92,7 +92,7 @@ impl Service<Call> for MeetingLookupService {
     fn call(&mut self, call: Call) -> StageFuture {
         let (layer, mut next) = (self.layer.clone(), self.next.take());
         Either::Right(Box::pin(async move {
-            let kind = call.kind;
+            let (kind, door) = (call.kind, Arc::clone(&call.door));
             let meeting = layer.find(&call).await?;
             let call = match layer.place(call, meeting.as_ref()) {
                 Ok(call) => call,
@@ -101,7 +101,7 @@ impl Service<Call> for MeetingLookupService {
             };
             let reply = next.call(call).await?;
             if let Some(meeting) = meeting {
-                layer.heed(kind, &meeting, &reply).await;
+                layer.heed(kind, &door, &meeting, &reply).await;
             }
             Ok(reply)
         }))
@@ -149,8 +149,9 @@ impl MeetingLookupLayer {
     }
 
     /// Notes what the node said of the meeting.
-    async fn heed(&self, kind: CallKind, meeting: &Meeting, reply: &Reply) {
-        if kind == CallKind::Join && reply.outcome.as_ref().is_none_or(Outcome::is_success) {
+    async fn heed(&self, kind: CallKind, door: &Door, meeting: &Meeting, reply: &Reply) {
+        let joined = kind == CallKind::Join && !door.looks;
+        if joined && reply.outcome.as_ref().is_none_or(Outcome::is_success) {
             self.meetings.note_join(meeting);
         }
         if kind == CallKind::End && reply.is_success() {
@@ -249,6 +250,10 @@ mod tests {
         look_up(&refused, CallKind::Join).await.1.unwrap();
         assert!(Meetings::seen(&refused, &meeting(&refused)).is_some());
         let sent = known().replies_success();
+        let mut look = sent.scoped(CallKind::Join, "m1");
+        Arc::get_mut(&mut look.door).unwrap().looks = true;
+        sent.through(MeetingLookup {}, look).await.1.unwrap();
+        assert!(Meetings::seen(&sent, &meeting(&sent)).is_some(), "a HEAD sends no client there");
         look_up(&sent, CallKind::Join).await.1.unwrap();
         assert!(Meetings::seen(&sent, &meeting(&sent)).is_none());
     }
