@@ -189,7 +189,7 @@ impl<'c, 'd, 't> Planner<'c, 'd, 't> {
                 return;
             }
             for fact in contract.needs.iter().chain(contract.takes).filter(|fact| !held.contains(fact)) {
-                let message = format!("`{}` needs the fact `{fact}`, which nobody before it establishes", step.name);
+                let message = format!("`{}` needs the fact `{fact}`, which no stage before it gives", step.name);
                 let hint = self.who_gives(*fact, call, &steps[..place], &steps[place + 1..]);
                 self.problems.push(Problem::new(step.span.clone(), message).hint(hint));
                 missing.insert(*fact);
