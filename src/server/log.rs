@@ -188,7 +188,7 @@ fn count_placement(kind: CallKind, fault: &Fault) {
 
 /// What nodes usually answer. Any other key is one that only a log should have.
 fn is_usual(outcome: &str) -> bool {
-    const USUAL: [&str; 18] = [
+    const USUAL: [&str; 17] = [
         "success",
         "redirect",
         "failed",
@@ -204,7 +204,6 @@ fn is_usual(outcome: &str) -> bool {
         "maxParticipantsReached",
         "missingParamMeetingID",
         "parentMeetingDoesNotExist",
-        "parentMeetingIDMissing",
         "parentMeetingIdMissing",
         "sequenceMissing",
     ];

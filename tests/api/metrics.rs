@@ -57,6 +57,10 @@ async fn a_node_cannot_make_series_by_its_message_keys() {
     rig.get(&signed(CallKind::Create, "meetingID=m1&name=x")).await;
     let failed = r#"b3scale_calls_total{frontend="school",call="create",outcome="failed",blame=""}"#;
     assert_eq!(counted.value(failed), Some(1), "{}", counted.text());
+    let rig = Rig::new(&school().node_replies("n1", &answer.replace("thought17", "parentMeetingIdMissing"))).await;
+    rig.get(&signed(CallKind::Create, "meetingID=m1&name=x")).await;
+    let usual = r#"b3scale_calls_total{frontend="school",call="create",outcome="parentMeetingIdMissing",blame=""}"#;
+    assert_eq!(counted.value(usual), Some(1), "{}", counted.text());
 }
 
 #[tokio::test]
