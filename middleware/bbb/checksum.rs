@@ -27,7 +27,7 @@ pub struct Signed<'a> {
     pub form: Option<&'a str>,
 }
 
-/// Why a call is not to be trusted. A client is told of the first; the others are one to it, and differ in the log.
+/// Why a call is not to be trusted. Clients see [`Missing`](Self::Missing) or a mismatch. The log names the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChecksumError {
     /// There is no checksum, or an empty one.
@@ -39,7 +39,7 @@ pub enum ChecksumError {
     /// No algorithm gives such a text.
     #[error("it does not have the digits of any algorithm")]
     Unreadable,
-    /// Whatever it is made with, this algorithm is not accepted.
+    /// The algorithm is not allowed.
     #[error("its algorithm {0} is not allowed")]
     NotAllowed(Algorithm),
     /// It holds and covers no parameter, and such are not accepted.
