@@ -3,7 +3,7 @@
 //! BBB sends the browser back to where the frontend asked for, with the errors in the query. That is done for calls whose
 //! checksum held and for no others, or anybody could make links of ours that lead anywhere. A browser reads a page then.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use b3scale_middleware::bbb::{CallKind, Params};
 use b3scale_middleware::params_rewrite::rewrite;
@@ -26,12 +26,17 @@ pub(super) struct Browser {
     door: Arc<Door>,
     /// Path and query of the join.
     pub address: PathAndQuery,
+    params: OnceLock<Params>,
 }
 
 impl Browser {
     /// Only a join is made by a browser.
     pub(super) fn of(call: &Call, head: &Head<'_>) -> Option<Self> {
-        (call.kind == CallKind::Join).then(|| Self { door: Arc::clone(&call.door), address: head.address.clone() })
+        (call.kind == CallKind::Join).then(|| Self::at(Arc::clone(&call.door), head.address.clone()))
+    }
+
+    fn at(door: Arc<Door>, address: PathAndQuery) -> Self {
+        Self { door, address, params: OnceLock::new() }
     }
 
     /// Whether the join may be answered by the waiting page.
@@ -39,14 +44,17 @@ impl Browser {
         matches!(fault, Fault::MeetingNotReady) && self.params().wants_redirect()
     }
 
-    /// What the join says, with the values of its frontend's settings, whichever stage it came to.
-    fn params(&self) -> Params {
-        let mut params = Params::parse(self.address.query().unwrap_or_default());
-        // A known key is answered like an unknown one until the checksum has held.
-        if let Some(frontend) = self.door.trail.frontend().filter(|_| self.door.trail.is_verified()) {
-            rewrite(CallKind::Join, &frontend.settings, &mut params);
-        }
-        params
+    /// What the join says, with the values of its frontend's settings, whichever stage it came to. It is read once, when the stages
+    /// are done.
+    fn params(&self) -> &Params {
+        self.params.get_or_init(|| {
+            let mut params = Params::parse(self.address.query().unwrap_or_default());
+            // A known key is answered like an unknown one until the checksum has held.
+            if let Some(frontend) = self.door.trail.frontend().filter(|_| self.door.trail.is_verified()) {
+                rewrite(CallKind::Join, &frontend.settings, &mut params);
+            }
+            params
+        })
     }
 
     /// The answer to a fault, unless a document does. What the query says counts only once its checksum has held.
@@ -55,7 +63,7 @@ impl Browser {
         if !params.wants_redirect() {
             return None;
         }
-        let elsewhere = errors_to(&params, fault).filter(|_| self.door.trail.is_verified());
+        let elsewhere = errors_to(params, fault).filter(|_| self.door.trail.is_verified());
         elsewhere.map(render::redirect).or_else(|| reading.prefers_html().then(|| self.page(fault)))
     }
 
@@ -110,6 +118,8 @@ fn with_error(mut url: Url, fault: &Fault) -> Url {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     #[test]
@@ -119,6 +129,14 @@ mod tests {
                       A%20meeting%20with%20that%20ID%20does%20not%20exist%22%7D%5D";
         assert_eq!(to("https://school.example/out"), format!("https://school.example/out?{errors}"));
         assert_eq!(to("https://school.example/out?a=b#c"), format!("https://school.example/out?a=b&{errors}#c"));
+    }
+
+    #[test]
+    fn the_query_of_a_failed_join_is_read_once() {
+        let door = Door::new(HeaderValue::from_static("test"), SocketAddr::from(([127, 0, 0, 1], 1)), "school");
+        let browser = Browser::at(Arc::new(door), PathAndQuery::from_static("/bbb/school/api/join?redirect=false"));
+        assert!(!browser.may_wait(&Fault::MeetingNotReady));
+        assert!(std::ptr::eq(browser.params(), browser.params()));
     }
 
     #[test]
