@@ -318,9 +318,18 @@ impl Reply {
 
     /// Whether it begins as BBB's documents do.
     pub fn is_of_bbb(&self) -> bool {
+        self.first_code().is_some()
+    }
+
+    /// Whether it begins as a success of BBB does. The rest may be unreadable.
+    pub fn begins_well(&self) -> bool {
+        self.first_code().is_some_and(|code| code.trim() == "SUCCESS")
+    }
+
+    fn first_code(&self) -> Option<String> {
         let head = &self.body[..self.body.len().min(LONGEST_HEAD)];
         let [returncode] = xml::legible(head, ["returncode"]);
-        returncode.is_some()
+        returncode
     }
 
     /// Whether the document says SUCCESS.

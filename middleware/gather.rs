@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A node that does not answer in time is left out and spoils nothing; only if none answers is that a fault. An entry that cannot be
-//! read is left out, too. A meeting is the frontend's own if its id says so; a breakout, if its parent is. Unknown elements survive:
-//! meetings are copied as the nodes wrote them, but for the tenant's own ids, and without metadata of ours.
+//! read is left out, too; polls tell operators of it. A meeting is the frontend's own if its id says so; a breakout, if its parent is.
+//! Unknown elements survive: meetings are copied as the nodes wrote them, but for the tenant's own ids, and without metadata of ours.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -249,6 +249,10 @@ mod tests {
         assert!(matches!(gathered(&cluster, CallKind::GetMeetings).await, Err(Fault::Node { .. })));
         let refused = cluster.replies("<response><returncode>FAILED</returncode></response>");
         assert!(gathered(&refused, CallKind::GetMeetings).await.is_err());
+        for no_list in ["<html>OK</html>", "<x><returncode>SUCCESS</returncode><meetings/></x>", ""] {
+            let odd = refused.clone().replies(no_list);
+            assert!(gathered(&odd, CallKind::GetMeetings).await.is_err(), "{no_list}");
+        }
         let lost = refused.node_down("n1").node_down("n2");
         assert!(matches!(gathered(&lost, CallKind::GetMeetings).await, Err(Fault::NoNode)));
     }

@@ -34,24 +34,28 @@ impl List {
     /// The entries of a node's answer that are the frontend's own.
     pub(super) fn own_entries(&self, reply: Reply, owner: &Owner, backend: BackendId) -> Result<Vec<Bytes>, Fault> {
         let entries = self.entries(reply, backend)?;
-        let own = if self.name == SESSIONS.name { owner.sessions(entries) } else { owner.meetings(entries, backend) };
-        own.map_err(|error| Fault::garbled(backend, error))
+        Ok(if self.name == SESSIONS.name { owner.sessions(entries) } else { owner.meetings(entries, backend) })
     }
 
-    /// All entries that can be read. One that a tenant has spoiled hides no others.
+    /// All entries, some of which may be unreadable: one that a tenant has spoiled hides no others. The polls of the node tell operators
+    /// of it, so that a tenant who asks often writes no lines.
     fn entries(&self, reply: Reply, backend: BackendId) -> Result<Vec<Bytes>, Fault> {
-        let document = xml::printable(&reply.body);
-        let fault = match (Reply { body: document.clone(), ..reply }).read(backend) {
-            Ok(reply) if !reply.is_success() => return Err(Fault::garbled(backend, "it refused to list")),
-            Ok(_) => match xml::elements(&document, &["response", self.name, "meeting"]) {
+        let reply = Reply { body: xml::printable(&reply.body), ..reply };
+        if reply.begins_well() {
+            match xml::elements(&reply.body, &["response", self.name, "meeting"]) {
+                Ok(entries) if entries.is_empty() => {}
                 Ok(entries) => return Ok(entries),
-                Err(error) => Fault::garbled(backend, error),
-            },
-            Err(fault) => fault,
-        };
-        let Some(pieces) = xml::pieces(&document, self.name) else { return Err(fault) };
-        tracing::warn!(backend.id = %backend, %fault, "Leaving unreadable entries out of a list");
-        Ok(pieces.entries.into_iter().filter(|entry| xml::well_formed(entry).is_ok()).collect())
+                Err(error) => {
+                    if let Some(pieces) = xml::pieces(&reply.body, self.name) {
+                        tracing::debug!(backend.id = %backend, %error, "Leaving unreadable entries out of a list");
+                        return Ok(pieces.entries);
+                    }
+                }
+            }
+        }
+        // An empty list, a refusal, or no list at all.
+        let reply = reply.read(backend)?;
+        if reply.is_success() { Ok(Vec::new()) } else { Err(Fault::garbled(backend, "it refused to list")) }
     }
 
     /// The list comes second in the document, also when it is empty: clients look for it there.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::bbb::{MeetingId, ScopedId, XmlError, unscoped, xml};
+use crate::bbb::{MeetingId, ScopedId, unscoped, xml};
 use crate::cluster::{BackendId, Frontend, Meeting};
 use crate::ports::Meetings;
 
@@ -17,29 +17,29 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// Its meetings, under its own ids, and their breakouts, of what `backend` reports.
-    pub(super) fn meetings(&self, entries: Vec<Bytes>, backend: BackendId) -> Result<Vec<Bytes>, XmlError> {
+    /// Its meetings, under its own ids, and their breakouts, of what `backend` reports. What is unreadable is left out.
+    pub(super) fn meetings(&self, entries: Vec<Bytes>, backend: BackendId) -> Vec<Bytes> {
         let mut own = Vec::new();
         let mut breakouts = Vec::new();
         let mut parents = HashSet::new();
         let known = |id: &str| self.own_id(id);
         let shown = |entry: &Bytes| xml::shown(entry, |text| unscoped(text, known));
         for entry in entries {
-            let [id, internal_id, parent] = xml::fields(&entry, ["meetingID", "internalMeetingID", "parentMeetingID"])?;
+            let names = ["meetingID", "internalMeetingID", "parentMeetingID"];
+            let Ok([id, internal_id, parent]) = xml::fields(&entry, names) else { continue };
             let Some(id) = id.map(|id| ScopedId::verbatim(&id)) else { continue };
             match (self.verdict(&id, backend), parent) {
                 (Verdict::Own, _) => {
                     parents.extend(internal_id);
-                    own.push(shown(&entry)?);
+                    own.extend(shown(&entry));
                 }
                 (Verdict::Unknown, Some(parent)) => breakouts.push((parent, entry)),
                 (Verdict::Unknown | Verdict::Elsewhere, _) => {}
             }
         }
-        for (_, entry) in breakouts.iter().filter(|(parent, _)| parents.contains(parent)) {
-            own.push(shown(entry)?);
-        }
-        Ok(own)
+        let breakouts = breakouts.iter().filter(|(parent, _)| parents.contains(parent));
+        own.extend(breakouts.filter_map(|(_, entry)| shown(entry).ok()));
+        own
     }
 
     /// The frontend's id of a meeting of its own that is known.
@@ -58,18 +58,15 @@ impl Owner {
         }
     }
 
-    /// The sessions of its meetings.
-    pub(super) fn sessions(&self, entries: Vec<Bytes>) -> Result<Vec<Bytes>, XmlError> {
+    /// The sessions of its meetings. What is unreadable is left out.
+    pub(super) fn sessions(&self, mut entries: Vec<Bytes>) -> Vec<Bytes> {
         let meetings = self.meetings.of_frontend(self.frontend.id);
         let own: HashSet<&str> = meetings.iter().filter_map(|meeting| meeting.internal_id.as_deref()).collect();
-        let mut kept = Vec::new();
-        for entry in entries {
-            let [internal_id] = xml::fields(&entry, ["meetingID"])?;
-            if internal_id.is_some_and(|id| own.contains(id.as_str())) {
-                kept.push(entry);
-            }
-        }
-        Ok(kept)
+        entries.retain(|entry| match xml::fields(entry, ["meetingID"]) {
+            Ok([internal_id]) => internal_id.is_some_and(|id| own.contains(id.as_str())),
+            Err(_) => false,
+        });
+        entries
     }
 
     fn owns(&self, meeting: &Meeting) -> bool {
