@@ -47,9 +47,7 @@ impl Nodes for Guard {
                 return ready(Err(Fault::Node { backend: backend.id, failure })).boxed();
             }
         };
-        // A join may be answered by a redirect, and what can be read of a list is its reader's to say. Any other answer is a document.
-        let is_document = !matches!(request.kind, CallKind::Join | CallKind::GetMeetings | CallKind::GetSessions);
-        let id = backend.id;
+        let (kind, id) = (request.kind, backend.id);
         let mut line = self.lines.take(id);
         let reply = self.nodes.send(request);
         let (cluster, pause) = (self.cluster.clone(), self.patience.first_byte);
@@ -61,7 +59,9 @@ impl Nodes for Guard {
                 }
             };
             let reply = match line.wait(reply, pause, probe).await {
-                Ok(reply) if is_document => offload::CALLS.work(reply.body.len(), move || reply.read(id)).await,
+                Ok(reply) if is_read_here(kind, &reply) => {
+                    offload::CALLS.work(reply.body.len(), move || reply.read(id)).await
+                }
                 reply => reply,
             };
             let was_probed = waiting.since.elapsed() > pause;
@@ -74,6 +74,16 @@ impl Nodes for Guard {
             reply
         }
         .boxed()
+    }
+}
+
+/// Whether the answer counts as what its document says. A join may be answered by a redirect, and of a list that begins well its reader
+/// takes what can be read.
+fn is_read_here(kind: CallKind, reply: &Reply) -> bool {
+    match kind {
+        CallKind::Join => false,
+        CallKind::GetMeetings | CallKind::GetSessions => !reply.begins_well(),
+        _ => true,
     }
 }
 

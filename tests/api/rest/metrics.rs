@@ -152,6 +152,23 @@ async fn calls_to_a_node_are_counted_by_what_it_made_of_them() {
     assert_eq!(counted.value(r#"b3scale_claims_total{outcome="won"}"#), Some(1));
 }
 
+/// Of a list that begins well its reader takes what can be read.
+#[tokio::test]
+async fn a_list_is_counted_by_how_it_begins() {
+    let (cluster, counted) = cluster().await;
+    for how in [Misbehaviour::WrongChecksum, Misbehaviour::Html, Misbehaviour::Empty, Misbehaviour::BrokenXml] {
+        cluster.nodes[0].misbehave(how);
+        cluster.call(CallKind::GetSessions, "").await;
+    }
+    let host = cluster.backends[0].host();
+    let count = |outcome: &str| {
+        counted.value(&format!(r#"b3scale_backend_calls_total{{backend="{host}",outcome="{outcome}"}}"#))
+    };
+    // A create, and a list that ends too early.
+    let counts = ["answered", "secret_refused", "garbled"].map(count);
+    assert_eq!(counts, [Some(2), Some(4), Some(2)], "{}", counted.text());
+}
+
 /// A node that is too slow for its clients, and no slower than this server allows, was seen nowhere.
 #[tokio::test]
 async fn a_call_that_its_client_gives_up_is_counted_where_it_was() {
