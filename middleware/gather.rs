@@ -7,8 +7,9 @@
 //! ```
 //!
 //! A node that does not answer in time is left out and spoils nothing; only if none answers is that a fault. An entry that cannot be
-//! read is left out, too; polls tell operators of it. A meeting is the frontend's own if its id says so; a breakout, if its parent is.
-//! Unknown elements survive: meetings are copied as the nodes wrote them, but for the tenant's own ids, and without metadata of ours.
+//! read is left out, too; polls tell operators of it. A meeting is the frontend's own if the cluster knows it as such, whatever its id
+//! says; a breakout, if its parent is. Unknown elements survive: meetings are copied as the nodes wrote them, but for the tenant's own
+//! ids, and without metadata of ours.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -168,7 +169,8 @@ mod tests {
     }
 
     fn school() -> Memory {
-        Memory::new().frontend("school", "secret").backend("n1", &[]).backend("n2", &[])
+        let cluster = Memory::new().frontend("school", "secret").backend("n1", &[]).backend("n2", &[]);
+        cluster.meeting("school", "a", "n1", MeetingState::Live).meeting("school", "b", "n2", MeetingState::Live)
     }
 
     fn scoped(cluster: &Memory, key: &str, id: &str) -> String {
@@ -200,6 +202,17 @@ mod tests {
         assert!(document.contains("<meetings/><messageKey>noMeetings</messageKey>"));
     }
 
+    /// Its id may name a frontend that did not create it here.
+    #[tokio::test]
+    async fn a_meeting_that_is_not_known_is_invisible_and_so_are_its_breakouts() {
+        let cluster = school();
+        let stray = scoped(&cluster, "school", "c");
+        let room = meeting("room-1", &format!("<parentMeetingID>i-{stray}</parentMeetingID>"));
+        let cluster = cluster.replies(&list(&[meeting(&stray, ""), room]));
+        let document = gathered(&cluster, CallKind::GetMeetings).await.unwrap();
+        assert!(document.contains("<meetings/><messageKey>noMeetings</messageKey>"), "{document}");
+    }
+
     #[tokio::test]
     async fn a_breakout_is_shown_with_its_parent() {
         let cluster = school();
@@ -224,13 +237,13 @@ mod tests {
     async fn a_node_that_does_not_answer_spoils_nothing() {
         let cluster = school();
         let cluster = cluster.clone().replies(&list(&[meeting(&scoped(&cluster, "school", "a"), "")]));
-        let cluster = cluster.node_fails("n1", NodeFailure::Silent { seconds: 5 });
+        let cluster = cluster.node_fails("n2", NodeFailure::Silent { seconds: 5 });
         assert!(gathered(&cluster, CallKind::GetMeetings).await.unwrap().contains("<meetingID>a</meetingID>"));
     }
 
     #[tokio::test]
     async fn an_entry_that_cannot_be_read_hides_no_others() {
-        let cluster = school();
+        let cluster = school().meeting("school", "b", "n1", MeetingState::Live);
         let (good, spoiled) = (scoped(&cluster, "school", "a"), scoped(&cluster, "school", "b"));
         for flaw in ["<x y>1</x y>", "<open>", "<a>1</b>", "<a>&nope;</a>", "<a>1"] {
             let entries = [meeting(&spoiled, flaw), meeting(&good, "")];
@@ -260,7 +273,7 @@ mod tests {
     #[tokio::test]
     async fn sessions_are_those_of_the_frontends_meetings() {
         let session = |id: &str| format!("<meeting><meetingID>{id}</meetingID><userName>x</userName></meeting>");
-        let cluster = school().meeting("school", "a", "n1", MeetingState::Live).node_replies(
+        let cluster = school().node_replies(
             "n2",
             &format!(
                 "<response><returncode>SUCCESS</returncode><sessions>{}</sessions></response>",

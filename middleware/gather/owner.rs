@@ -49,12 +49,10 @@ impl Owner {
     }
 
     fn verdict(&self, id: &ScopedId, backend: BackendId) -> Verdict {
-        match (self.meetings.known(id.as_ref()), id.decode()) {
-            (Some(meeting), _) if self.owns(&meeting) && meeting.backend != backend => Verdict::Elsewhere,
-            (Some(meeting), _) if self.owns(&meeting) => Verdict::Own,
-            (None, Some((key, _))) if key == self.frontend.key => Verdict::Own,
-            (None, None) => Verdict::Unknown,
-            _ => Verdict::Elsewhere,
+        match self.meetings.known(id.as_ref()) {
+            Some(meeting) if self.owns(&meeting) && meeting.backend == backend => Verdict::Own,
+            None if id.decode().is_none() => Verdict::Unknown,
+            Some(_) | None => Verdict::Elsewhere,
         }
     }
 
@@ -78,7 +76,7 @@ impl Owner {
 enum Verdict {
     /// The frontend's own.
     Own,
-    /// Another frontend's, or what is left of a meeting that lives on another node.
+    /// Another frontend's, or what is left of a meeting that lives on another node, or is not known.
     Elsewhere,
     /// No id of ours: a breakout, or a stranger.
     Unknown,
