@@ -97,7 +97,7 @@ impl Store {
     /// Removes the decommissioned backends whose last meeting has ended. A node that is lost cannot say so of its meetings: it
     /// is waited for, and not for more than ten minutes.
     ///
-    /// `clear` names the backends whose nodes ran nothing else, each with when it was asked. An answer of before the
+    /// `clear` names the backends whose nodes listed all that they run, and ran nothing else, each with when it was asked. An answer of before the
     /// decommissioning counts only if the node gives no other.
     ///
     /// # Errors

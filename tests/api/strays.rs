@@ -1,6 +1,6 @@
 //! Meetings that run on a node and that no frontend owns: operators see, count and end them, and no tenant does.
 
-use b3scale::node::Role;
+use b3scale::node::{Misbehaviour, Role};
 use b3scale::store::CommandState;
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::cluster::{AdminState, BackendId};
@@ -160,6 +160,21 @@ async fn a_meeting_of_no_frontend_holds_up_a_decommission() {
     assert!(cluster.database.store().find_backend(backend).await.unwrap().is_some());
     cluster.nodes[0].control().expire("theirs");
     cluster.until("it is removed", || cluster.cluster.backend(backend).is_none()).await;
+}
+
+#[tokio::test]
+async fn a_decommissioned_backend_stays_while_its_node_does_not_list_all_that_it_runs() {
+    for list in [Misbehaviour::Html, Misbehaviour::HalfBody] {
+        let (cluster, backend) = with_stray("theirs").await;
+        let node = &cluster.nodes[0];
+        node.misbehave_on("getMeetings", list.clone());
+        cluster.cluster.look_round().await;
+        let decommissioned = done(&cluster, "decommission_backend", json!({"id": backend})).await;
+        assert_eq!(decommissioned, (CommandState::Success, json!(false)), "{list:?}");
+        node.behave();
+        node.control().expire("theirs");
+        cluster.until("it is removed", || cluster.cluster.backend(backend).is_none()).await;
+    }
 }
 
 /// It may have begun since the node was last asked.

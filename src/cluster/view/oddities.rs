@@ -54,10 +54,13 @@ impl View {
         odd
     }
 
-    /// When a node was asked that then ran nothing but what lives there. `None`: it ran something else, or copies with people.
+    /// When a node was asked that then ran nothing but what lives there. `None`: it ran something else, or copies with people, or
+    /// did not say all that it ran.
     pub(in crate::cluster) fn clear_since(&self, backend: BackendId) -> Option<SystemTime> {
+        let Some(report) = self.reports.get(&backend).map(|report| Arc::clone(&report)) else {
+            return Some(SystemTime::UNIX_EPOCH);
+        };
         let odd = self.oddities(backend);
-        let asked_at = || self.reports.get(&backend).map_or(SystemTime::UNIX_EPOCH, |report| report.holds_since());
-        (odd.strays == 0 && odd.occupied_copies == 0).then(asked_at)
+        (report.is_complete && odd.strays == 0 && odd.occupied_copies == 0).then(|| report.holds_since())
     }
 }
