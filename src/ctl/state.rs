@@ -105,6 +105,7 @@ pub(super) async fn put(
     let Wanted { dry_run, delete, moving } = wanted;
     let how = PutState { dry_run: true, delete, moving, fingerprint: None };
     let (planned, console) = (api.put_state(document, how).await?, &context.console);
+    planned.notes.iter().for_each(|note| complain(&format!("note: {note}")));
     if planned.changes.is_empty() {
         return console.unchanged(&planned);
     }

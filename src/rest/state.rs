@@ -176,6 +176,9 @@ pub struct StateChanges {
     /// Names these changes. Sent with the document, it makes sure that these are done and no others.
     #[serde(default)]
     pub fingerprint: Option<String>,
+    /// What another entry has here, so that it was left out of the document. A sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// One difference.

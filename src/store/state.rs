@@ -76,9 +76,9 @@ impl Store {
         options: ImportOptions,
     ) -> Result<StateChanges, StateError> {
         let ending = if options.dry_run { Ending::Rollback } else { Ending::Commit };
-        let changes = self.transaction(&PutBack { document, options: &options }, ending).await?;
+        let (changes, notes) = self.transaction(&PutBack { document, options: &options }, ending).await?;
         let fingerprint = Some(fingerprint(&changes));
-        Ok(StateChanges { applied: !options.dry_run, changes, fingerprint })
+        Ok(StateChanges { applied: !options.dry_run, changes, fingerprint, notes })
     }
 }
 
@@ -123,22 +123,23 @@ struct PutBack<'a> {
 
 impl Work for PutBack<'_> {
     const TASK: &'static str = "import a state";
-    type Done = Vec<Change>;
+    type Done = (Vec<Change>, Vec<String>);
     type Error = StateError;
 
-    async fn run(&self, transaction: &Transaction<'_>) -> Result<Vec<Change>, StateError> {
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Self::Done, StateError> {
         let Self { document, options } = *self;
         let delete = options.delete;
         // Keeps other writers out, and lets meetings be placed.
         transaction.rows("LOCK TABLE frontends, backends IN SHARE ROW EXCLUSIVE MODE", &[]).await?;
         let kept_frontends = kept::<StateFrontend>(&transaction.rows(StateFrontend::SELECT, &[]).await?)?;
         let kept_backends = kept::<StateBackend>(&transaction.rows(StateBackend::SELECT, &[]).await?)?;
-        let document = &if options.moving {
-            Cow::Owned(making_way(document, &kept_frontends, &kept_backends))
+        let (document, notes) = if options.moving {
+            let (document, notes) = making_way(document, &kept_frontends, &kept_backends);
+            (Cow::Owned(document), notes)
         } else {
-            Cow::Borrowed(document)
+            (Cow::Borrowed(document), Vec::new())
         };
-        let fields = check::problems(document, &kept_frontends, &kept_backends, delete);
+        let fields = check::problems(&document, &kept_frontends, &kept_backends, delete);
         if !fields.is_empty() {
             return Err(StateError::Invalid { fields });
         }
@@ -158,7 +159,7 @@ impl Work for PutBack<'_> {
         changes.extend(arrivals::history(transaction, &document.history, &places).await?);
         match &options.fingerprint {
             Some(agreed) if *agreed != fingerprint(&changes) => Err(StateError::Moved),
-            Some(_) | None => Ok(changes),
+            Some(_) | None => Ok((changes, notes)),
         }
     }
 }
@@ -172,26 +173,40 @@ fn entries<T>(kept: Vec<Kept<T>>) -> Vec<T> {
 }
 
 /// A document of another system without what belongs to others here: the identities of entries that have another name by now, and
-/// the agents of backends that it does not have any more.
+/// the agents of backends that it does not have any more. The notes say what that is.
 fn making_way(
     document: &StateDocument,
     frontends: &[Kept<StateFrontend>],
     backends: &[Kept<StateBackend>],
-) -> StateDocument {
-    let mut document = document.clone();
+) -> (StateDocument, Vec<String>) {
+    let (mut document, mut notes) = (document.clone(), Vec::new());
     let hosts: HashSet<String> = document.backends.iter().map(|entry| normal::host(&entry.host)).collect();
-    let others = backends.iter().filter(|kept| !hosts.contains(&kept.entry.host));
-    let agents: HashSet<&String> = others.filter_map(|kept| kept.entry.agent_ref.as_ref()).collect();
+    let others = backends.iter().map(|kept| &kept.entry).filter(|entry| !hosts.contains(&entry.host));
+    let agents: HashMap<&str, &str> =
+        others.filter_map(|entry| Some((entry.agent_ref.as_deref()?, &*entry.host))).collect();
     let keys = owners(frontends);
     for entry in &mut document.frontends {
-        entry.id = entry.id.filter(|id| keys.get(id).is_none_or(|owner| *owner == entry.key));
+        notes.extend(without_id(StateFrontend::WHAT, &mut entry.id, &entry.key, &keys));
     }
     let urls = owners(backends);
     for entry in &mut document.backends {
-        entry.id = entry.id.filter(|id| urls.get(id).is_none_or(|owner| *owner == normal::host(&entry.host)));
-        entry.agent_ref.take_if(|agent| agents.contains(agent));
+        let host = normal::host(&entry.host);
+        notes.extend(without_id(StateBackend::WHAT, &mut entry.id, &host, &urls));
+        let owner = entry.agent_ref.as_deref().and_then(|agent| agents.get(agent));
+        if let Some((owner, agent)) = owner.and_then(|owner| Some((owner, entry.agent_ref.take()?))) {
+            notes.push(format!(
+                "The agent `{agent}` of the backend `{host}` was left out: the backend `{owner}` has it here."
+            ));
+        }
     }
-    document
+    (document, notes)
+}
+
+/// Takes away an identity that an entry of another name has here, and says so.
+fn without_id(what: &str, id: &mut Option<Uuid>, name: &str, owners: &HashMap<Uuid, &str>) -> Option<String> {
+    let owner = owners.get(&(*id)?).filter(|owner| **owner != name)?;
+    let id = id.take()?;
+    Some(format!("The id {id} of the {what} `{name}` was left out: the {what} `{owner}` has it here."))
 }
 
 /// The names of the rows by their identities.

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 /// The fields that answers leave out where they have nothing. All others are always sent.
-const LEFT_OUT: [(&str, &[&str]); 5] = [
+const LEFT_OUT: [(&str, &[&str]); 6] = [
     ("Problem", &["error", "fields"]),
     ("DefaultPresentation", &["filename"]),
+    ("StateChanges", &["notes"]),
     ("StateDocument", &["meetings", "history"]),
     ("StateFrontend", &["next_secret", "checksum_algorithms", "account_ref", "id", "created_at"]),
     ("StateBackend", &["checksum_algorithm", "agent_ref", "id", "created_at"]),

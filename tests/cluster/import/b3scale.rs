@@ -255,6 +255,16 @@ async fn what_was_renamed_in_the_original_comes_over_beside_what_it_was() {
     let changes = store.import_state(&read(original.url()).await.unwrap().document, moving).await.unwrap();
     let names: Vec<_> = changes.changes.iter().map(|change| change.name.as_str()).take(2).collect();
     assert_eq!(names, ["lyceum", "https://moved.example/"]);
+    let n1 = "the backend `https://n1.example/bigbluebutton/api/` has it here.";
+    let notes = [
+        format!(
+            "The id {} of the frontend `lyceum` was left out: the frontend `school` has it here.",
+            Uuid::from_u128(0xf1)
+        ),
+        format!("The id {} of the backend `https://moved.example/` was left out: {n1}", Uuid::from_u128(0xb1)),
+        format!("The agent `agent-1` of the backend `https://moved.example/` was left out: {n1}"),
+    ];
+    assert_eq!(changes.notes, notes);
     let school = store.find_frontend(FrontendId(Uuid::from_u128(0xf1))).await.unwrap().expect("it keeps its id");
     assert_eq!(school.key, "school");
     let n1 = store.find_backend(BackendId(Uuid::from_u128(0xb1))).await.unwrap().expect("it keeps its id");
