@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use argh::{ArgsInfo, FromArgs};
 use tracing::level_filters::LevelFilter;
 
-use crate::config::{Config, Environment};
+use crate::config::{Config, ConfigError, Environment};
 use crate::demo::{self, DemoOptions};
 use crate::node::{Node, NodeOptions};
 use crate::output::{self, Reader, complain};
@@ -148,16 +148,19 @@ impl B3scaled {
         if self.command.is_none() {
             environment.idle().for_each(|(name, why)| tracing::warn!(name, why, "This variable does nothing yet"));
         }
-        let mut config = Config::read(&environment)?;
-        config.pipeline = self.pipeline.or(config.pipeline);
-        config.listen = self.listen.unwrap_or(config.listen);
+        // A node and a demo have no settings of a server.
+        let config = || {
+            let read = Config::read(&environment)?;
+            let (pipeline, listen) = (self.pipeline.or(read.pipeline), self.listen.unwrap_or(read.listen));
+            Ok::<_, ConfigError>(Config { pipeline, listen, ..read })
+        };
         if self.check {
-            return print(&pipeline::check(config.pipeline.as_deref())?);
+            return print(&pipeline::check(config()?.pipeline.as_deref())?);
         }
         match self.command {
-            None => serve::serve(&config).await.map(|()| ExitCode::SUCCESS).map_err(Into::into),
-            Some(Command::Migrate(MigrateCommand {})) => migrate(&config).await,
-            Some(Command::Token(command)) => print_token(&config, &command).await,
+            None => serve::serve(&config()?).await.map(|()| ExitCode::SUCCESS).map_err(Into::into),
+            Some(Command::Migrate(MigrateCommand {})) => migrate(&config()?).await,
+            Some(Command::Token(command)) => print_token(&config()?, &command).await,
             Some(Command::Node(command)) => run_node(command).await,
             Some(Command::Demo(command)) => Ok(demo::run(command.into()).await?.into()),
         }

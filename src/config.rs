@@ -1,8 +1,9 @@
 //! What the programs read from their environment.
 //!
-//! A value that cannot be used stops the start with one line that names the variable, the value and what is accepted. A
-//! `B3SCALE_` variable that no program of b3scale knows is a warning, and so is one of the original that does nothing yet. The files of the original are read as it reads them: only if
-//! `B3SCALE_DB_URL` is not set, the later ones winning.
+//! A value that cannot be used stops the start with one line that names the variable, the value and what is accepted. An empty
+//! value is none, but for a few variables that are refused empty (`NEVER_EMPTY`). A `B3SCALE_` variable that no program of b3scale
+//! knows is a warning, and so is one of the original that does nothing yet. The files of the original are read as it reads them:
+//! only if `B3SCALE_DB_URL` is not set, the later ones winning.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -68,6 +69,10 @@ const KNOWN: [&str; 37] = [
     "B3SCALE_YES",
 ];
 
+/// Variables that are refused empty. Without them b3scale makes a database or a secret, takes another pipeline, or opens a page.
+const NEVER_EMPTY: [&str; 5] =
+    ["B3SCALE_API_JWT_SECRET", "B3SCALE_DATA_DIR", "B3SCALE_DB_URL", "B3SCALE_METRICS_TOKEN", "B3SCALE_PIPELINE"];
+
 /// Variables of the original that a server does not heed yet, each with what that means.
 const IDLE: [(&str, &str); 8] = [
     (
@@ -129,28 +134,31 @@ impl Environment {
 
     /// A value of another program's variable. An empty one is none.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.values.get(name).map(String::as_str).filter(|value| !value.trim().is_empty())
     }
 
-    /// A value as it stands. An empty one is refused: a default in its place would be a database, a pipeline or an open page
-    /// that nobody asked for.
+    /// A value as it stands. An empty one is none.
     ///
     /// # Errors
-    /// It is empty, or no text.
+    /// It is not UTF-8, or it is empty and its default would make or open something.
     pub(crate) fn value(&self, name: &'static str) -> Result<Option<&str>, ConfigError> {
-        let Some(value) = self.values.get(name) else { return Ok(None) };
-        let wanted = match value {
-            value if value.trim().is_empty() => "it is empty; set it to something, or unset it to have its default",
-            value if value.contains(char::REPLACEMENT_CHARACTER) => "UTF-8 is wanted",
-            value => return Ok(Some(value)),
+        let refused = |wanted: &str| {
+            let value = self.values.get(name).cloned().unwrap_or_default();
+            Err(ConfigError { name, value, wanted: wanted.to_owned() })
         };
-        Err(ConfigError { name, value: value.clone(), wanted: wanted.to_owned() })
+        match self.text(name) {
+            Some(value) if value.contains(char::REPLACEMENT_CHARACTER) => refused("UTF-8 is wanted"),
+            None if NEVER_EMPTY.contains(&name) && self.values.contains_key(name) => {
+                refused("it is empty; set it to something, or unset it to have its default")
+            }
+            value => Ok(value),
+        }
     }
 
-    /// A value that is a path.
+    /// The same for a path.
     ///
     /// # Errors
-    /// It is empty, or no text.
+    /// Those of `value`.
     pub(crate) fn path(&self, name: &'static str) -> Result<Option<PathBuf>, ConfigError> {
         Ok(self.value(name)?.map(PathBuf::from))
     }
@@ -196,9 +204,8 @@ impl Environment {
         value.trim().parse().map(Some).map_err(refused)
     }
 
-    /// A list may be empty.
     fn list<T: FromStr<Err: Display>>(&self, name: &'static str, wanted: &str) -> Result<Vec<T>, ConfigError> {
-        let Some(value) = self.values.get(name) else { return Ok(Vec::new()) };
+        let Some(value) = self.value(name)? else { return Ok(Vec::new()) };
         let refused =
             |error: T::Err| ConfigError { name, value: value.to_owned(), wanted: format!("{error}; {wanted}") };
         let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
@@ -430,26 +437,33 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_value_is_refused_and_is_not_the_default() {
-        let said = |name, value| Config::read(&environment(&[(name, value)])).unwrap_err().to_string();
-        let database = said("B3SCALE_DB_URL", "");
-        let expected = "B3SCALE_DB_URL=``: it is empty; set it to something, or unset it to have its default";
-        assert_eq!(database, expected);
-        for name in [
-            "B3SCALE_API_JWT_SECRET",
-            "B3SCALE_DATA_DIR",
-            "B3SCALE_DB_MIGRATE",
-            "B3SCALE_DB_POOL_SIZE",
-            "B3SCALE_LISTEN_HTTP",
-            "B3SCALE_METRICS_TOKEN",
-            "B3SCALE_NODE_CA_FILE",
-            "B3SCALE_PIPELINE",
-        ] {
-            assert!(said(name, " ").starts_with(&format!("{name}=` `: it is empty; ")), "{name}");
+    fn an_empty_value_is_refused_where_its_default_makes_or_opens_something_and_else_is_none() {
+        for name in KNOWN {
+            let read = |value| environment(&[(name, value)]).value(name).map(|value| value.is_none());
+            for value in ["", " "] {
+                if NEVER_EMPTY.contains(&name) {
+                    let said = read(value).unwrap_err().to_string();
+                    assert!(
+                        said.ends_with(": it is empty; set it to something, or unset it to have its default"),
+                        "{said}"
+                    );
+                } else {
+                    assert_eq!(read(value), Ok(true), "{name}");
+                }
+            }
         }
-        assert!(said("B3SCALE_PIPELINE", "\u{fffd}.toml").ends_with("UTF-8 is wanted"));
-        let lists = ["B3SCALE_AGENT_TAGS", "B3SCALE_API_CORS_ORIGINS", "B3SCALE_TRUSTED_PROXIES"];
-        assert!(Config::read(&environment(&lists.map(|name| (name, "")))).is_ok(), "an empty list is one");
+        assert!(NEVER_EMPTY.iter().all(|name| KNOWN.contains(name)));
+        let harmless = KNOWN.into_iter().filter(|name| !NEVER_EMPTY.contains(name));
+        let environment = environment(&harmless.map(|name| (name, "")).collect::<Vec<_>>());
+        assert!(Config::read(&environment).is_ok() && LogSettings::read(&environment).is_ok());
+        assert_eq!(environment.parse("B3SCALE_LOAD_FACTOR", "a number is wanted"), Ok(None::<f64>));
+    }
+
+    #[test]
+    fn a_value_that_is_not_utf_8_is_refused() {
+        let said = |name| Config::read(&environment(&[(name, "\u{fffd}.toml")])).unwrap_err().to_string();
+        assert!(said("B3SCALE_PIPELINE").ends_with("UTF-8 is wanted"));
+        assert!(said("B3SCALE_AGENT_TAGS").ends_with("UTF-8 is wanted"));
     }
 
     #[test]

@@ -187,7 +187,7 @@ async fn a_token_of_an_unknown_scope_is_not_made() {
 }
 
 #[tokio::test]
-async fn an_empty_variable_stops_the_start_and_no_database_is_made_for_it() {
+async fn an_empty_database_url_stops_the_start_and_no_database_is_made_for_it() {
     let folder = TestFolder::new();
     let mut command = b3scaled(&[]);
     command.env("B3SCALE_DB_URL", "").env("B3SCALE_DATA_DIR", folder.path()).current_dir(folder.path());
@@ -195,14 +195,38 @@ async fn an_empty_variable_stops_the_start_and_no_database_is_made_for_it() {
     let expected = "B3SCALE_DB_URL=``: it is empty; set it to something, or unset it to have its default\n";
     assert_eq!((code, text.as_str()), (Some(1), expected));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was started");
+}
 
-    let mut command = ctl(&folder, &["show", "backends"]);
-    command.env("B3SCALE_API_URL", "");
-    let (code, text) = said(command).await;
-    assert!(code == Some(1) && text.starts_with("B3SCALE_API_URL=``: it is empty; "), "{text}");
+#[tokio::test]
+async fn an_empty_variable_of_which_nothing_is_made_is_as_one_that_is_not_set() {
+    let folder = TestFolder::new();
+    let empty = |mut command: Command| {
+        for name in ["LOG_LEVEL", "YES", "API_ACCESS_TOKEN", "DB_POOL_SIZE", "LISTEN_HTTP", "AGENT_TAGS"] {
+            command.env(format!("B3SCALE_{name}"), "");
+        }
+        command.current_dir(folder.path());
+        command
+    };
+    let (code, text) = said(empty(b3scaled(&["--check"]))).await;
+    assert_eq!(code, Some(0), "{text}");
 
-    let mut command = agent(&[]);
-    command.env("B3SCALE_API_URL", "http://127.0.0.1:1").env("B3SCALE_API_ACCESS_TOKEN", "").current_dir(folder.path());
+    let mut command = empty(ctl(&folder, &["show", "backends"]));
+    command.env("B3SCALE_API_URL", "http://127.0.0.1:1").stdin(Stdio::null());
+    let (_, text) = said(command).await;
+    assert!(text.contains("no access token") && !text.contains("it is empty"), "{text}");
+
+    let mut command = empty(agent(&[]));
+    command.env("B3SCALE_API_URL", "http://127.0.0.1:1").env("B3SCALE_API_TOKEN_FILE", folder.path().join("jwt"));
     let (code, text) = said(command).await;
-    assert!(code == Some(1) && text.contains("B3SCALE_API_ACCESS_TOKEN=``: it is empty; "), "{text}");
+    assert!(code == Some(1) && text.contains("jwt cannot be read"), "the file of the token is asked: {text}");
+}
+
+#[tokio::test]
+async fn a_simulated_node_needs_no_settings_of_a_server() {
+    let folder = TestFolder::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = b3scaled(&["node", "--listen", &taken.local_addr().unwrap().to_string()]);
+    command.env("B3SCALE_DB_URL", "").env("B3SCALE_LISTEN_HTTP", "nowhere").current_dir(folder.path());
+    let (code, text) = said(command).await;
+    assert!(code == Some(1) && text.contains("in use") && !text.contains("B3SCALE_"), "{text}");
 }
