@@ -73,6 +73,10 @@ const KNOWN: [&str; 37] = [
 const NEVER_EMPTY: [&str; 5] =
     ["B3SCALE_API_JWT_SECRET", "B3SCALE_DATA_DIR", "B3SCALE_DB_URL", "B3SCALE_METRICS_TOKEN", "B3SCALE_PIPELINE"];
 
+/// Variables that hold a secret. No error prints their values.
+const SECRET: [&str; 4] =
+    ["B3SCALE_API_ACCESS_TOKEN", "B3SCALE_API_JWT_SECRET", "B3SCALE_DB_URL", "B3SCALE_METRICS_TOKEN"];
+
 /// Variables of the original that a server does not heed yet, each with what that means.
 const IDLE: [(&str, &str); 8] = [
     (
@@ -90,11 +94,20 @@ const IDLE: [(&str, &str); 8] = [
 
 /// A value that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name}=`{}`: {wanted}", cut(value))]
+#[error("{name}{shown}: {wanted}")]
 pub struct ConfigError {
     name: &'static str,
-    value: String,
+    /// The value, unless it is a secret, empty or not UTF-8.
+    shown: String,
     wanted: String,
+}
+
+impl ConfigError {
+    fn new(name: &'static str, value: &str, wanted: impl Into<String>) -> Self {
+        let is_shown = !SECRET.contains(&name) && !value.trim().is_empty() && is_utf_8(value);
+        let shown = if is_shown { format!("=`{}`", cut(value)) } else { String::new() };
+        Self { name, shown, wanted: wanted.into() }
+    }
 }
 
 /// The environment, files included.
@@ -127,8 +140,8 @@ impl Environment {
     }
 
     fn read_file(&mut self, path: &Path) {
-        let Ok(text) = std::fs::read_to_string(path) else { return };
-        self.values.extend(text.lines().filter_map(assignment));
+        let Ok(bytes) = std::fs::read(path) else { return };
+        self.values.extend(String::from_utf8_lossy(&bytes).lines().filter_map(assignment));
         self.files.push(path.to_owned());
     }
 
@@ -142,17 +155,14 @@ impl Environment {
     /// # Errors
     /// It is not UTF-8, or it is empty and its default would make or open something.
     pub(crate) fn value(&self, name: &'static str) -> Result<Option<&str>, ConfigError> {
-        let refused = |wanted: &str| {
-            let value = self.values.get(name).cloned().unwrap_or_default();
-            Err(ConfigError { name, value, wanted: wanted.to_owned() })
-        };
-        match self.text(name) {
-            Some(value) if value.contains(char::REPLACEMENT_CHARACTER) => refused("UTF-8 is wanted"),
+        let wanted = match self.text(name) {
+            Some(value) if !is_utf_8(value) => "it is not UTF-8",
             None if NEVER_EMPTY.contains(&name) && self.values.contains_key(name) => {
-                refused("it is empty; set it to something, or unset it to have its default")
+                "it is empty; set it to something, or unset it to have its default"
             }
-            value => Ok(value),
-        }
+            value => return Ok(value),
+        };
+        Err(ConfigError::new(name, self.text(name).unwrap_or_default(), wanted))
     }
 
     /// The same for a path.
@@ -199,15 +209,13 @@ impl Environment {
         wanted: &str,
     ) -> Result<Option<T>, ConfigError> {
         let Some(value) = self.value(name)? else { return Ok(None) };
-        let refused =
-            |error: T::Err| ConfigError { name, value: value.to_owned(), wanted: format!("{error}; {wanted}") };
+        let refused = |error: T::Err| ConfigError::new(name, value, format!("{error}; {wanted}"));
         value.trim().parse().map(Some).map_err(refused)
     }
 
     fn list<T: FromStr<Err: Display>>(&self, name: &'static str, wanted: &str) -> Result<Vec<T>, ConfigError> {
         let Some(value) = self.value(name)? else { return Ok(Vec::new()) };
-        let refused =
-            |error: T::Err| ConfigError { name, value: value.to_owned(), wanted: format!("{error}; {wanted}") };
+        let refused = |error: T::Err| ConfigError::new(name, value, format!("{error}; {wanted}"));
         let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
         items.map(|item| item.parse().map_err(refused)).collect()
     }
@@ -222,9 +230,14 @@ impl Environment {
         let chosen = choices.iter().find(|(word, _)| *word == value.trim());
         chosen.map(|(_, choice)| *choice).ok_or_else(|| {
             let words = choices.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-            ConfigError { name, value: value.to_owned(), wanted: format!("one of {words} is wanted") }
+            ConfigError::new(name, value, format!("one of {words} is wanted"))
         })
     }
+}
+
+/// Whether all of a value came as UTF-8. It was decoded with a sign in place of each byte that is not.
+fn is_utf_8(value: &str) -> bool {
+    !value.contains(char::REPLACEMENT_CHARACTER)
 }
 
 /// A line `NAME=value`, as the original reads it: spaces and then quotes are cut off both ends, nothing is expanded.
@@ -396,106 +409,10 @@ fn memory_budget(environment: &Environment) -> Result<Budget, ConfigError> {
         return Ok(Budget::default());
     };
     let usable = mib.checked_mul(1 << 20).filter(|_| mib >= LEAST_BUDGET);
-    usable.map(Budget::of).ok_or_else(|| {
-        let value = mib.to_string();
-        ConfigError { name, value, wanted: format!("at least {LEAST_BUDGET} MiB are wanted") }
-    })
+    usable
+        .map(Budget::of)
+        .ok_or_else(|| ConfigError::new(name, &mib.to_string(), format!("at least {LEAST_BUDGET} MiB are wanted")))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn environment(values: &[(&str, &str)]) -> Environment {
-        let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Environment { values: values.collect(), files: Vec::new() }
-    }
-
-    #[test]
-    fn without_a_word_everything_has_a_default() {
-        let config = Config::read(&environment(&[])).unwrap();
-        assert_eq!((config.db_url, config.db_pool_size), (None, 16));
-        assert_eq!(config.listen.to_string(), "127.0.0.1:42353");
-    }
-
-    #[test]
-    fn a_value_that_cannot_be_used_is_named_with_what_is_wanted() {
-        let said = |name, value| Config::read(&environment(&[(name, value)])).unwrap_err().to_string();
-        let listen = said("B3SCALE_LISTEN_HTTP", "localhost");
-        assert!(
-            listen.starts_with("B3SCALE_LISTEN_HTTP=`localhost`:") && listen.contains("127.0.0.1:42353"),
-            "{listen}"
-        );
-        assert!(said("B3SCALE_DB_POOL_SIZE", "0").contains("from 1 on"));
-        assert!(said("B3SCALE_MEMORY_BUDGET", "63").contains("at least 64 MiB"));
-        assert!(said("B3SCALE_DB_MIGRATE", "never").contains("`auto`, `manual`"));
-        assert!(said("B3SCALE_DRAIN_DELAY", "5s").contains("whole number of seconds"));
-        assert!(said("B3SCALE_API_CORS_ORIGINS", "*,admin.example").contains("it is not an origin: "));
-        assert!(said("B3SCALE_API_CORS_ORIGINS", "https://admin.example/").contains("no path"));
-        assert!(Config::read(&environment(&[("B3SCALE_API_CORS_ORIGINS", "https://a.example:8443, *")])).is_ok());
-        assert!(said("B3SCALE_API_OPERATOR_FIELDS", "active,requird_tags").contains("did you mean `required_tags`?"));
-    }
-
-    #[test]
-    fn an_empty_value_is_refused_where_its_default_makes_or_opens_something_and_else_is_none() {
-        for name in KNOWN {
-            let read = |value| environment(&[(name, value)]).value(name).map(|value| value.is_none());
-            for value in ["", " "] {
-                if NEVER_EMPTY.contains(&name) {
-                    let said = read(value).unwrap_err().to_string();
-                    assert!(
-                        said.ends_with(": it is empty; set it to something, or unset it to have its default"),
-                        "{said}"
-                    );
-                } else {
-                    assert_eq!(read(value), Ok(true), "{name}");
-                }
-            }
-        }
-        assert!(NEVER_EMPTY.iter().all(|name| KNOWN.contains(name)));
-        let harmless = KNOWN.into_iter().filter(|name| !NEVER_EMPTY.contains(name));
-        let environment = environment(&harmless.map(|name| (name, "")).collect::<Vec<_>>());
-        assert!(Config::read(&environment).is_ok() && LogSettings::read(&environment).is_ok());
-        assert_eq!(environment.parse("B3SCALE_LOAD_FACTOR", "a number is wanted"), Ok(None::<f64>));
-    }
-
-    #[test]
-    fn a_value_that_is_not_utf_8_is_refused() {
-        let said = |name| Config::read(&environment(&[(name, "\u{fffd}.toml")])).unwrap_err().to_string();
-        assert!(said("B3SCALE_PIPELINE").ends_with("UTF-8 is wanted"));
-        assert!(said("B3SCALE_AGENT_TAGS").ends_with("UTF-8 is wanted"));
-    }
-
-    #[test]
-    fn levels_of_the_original_are_understood() {
-        let level =
-            |value| LogSettings::read(&environment(&[("B3SCALE_LOG_LEVEL", value)])).map(|settings| settings.level);
-        assert_eq!(level("-1"), Ok(LevelFilter::TRACE));
-        assert_eq!(level("fatal"), Ok(LevelFilter::ERROR));
-        assert!(level("loud").is_err());
-    }
-
-    #[test]
-    fn a_variable_that_nobody_reads_is_found() {
-        let environment = environment(&[("B3SCALE_LISTEN", "x"), ("B3SCALE_LISTEN_HTTP", "x"), ("PATH", "x")]);
-        assert_eq!(environment.unknown().collect::<Vec<_>>(), ["B3SCALE_LISTEN"]);
-        assert_eq!(Environment::meant("B3SCALE_DB_ULR"), Some("B3SCALE_DB_URL"));
-        assert_eq!(Environment::meant("B3SCALE_COLOUR"), None);
-    }
-
-    #[test]
-    fn a_variable_of_the_original_that_does_nothing_yet_is_named_with_what_that_means() {
-        let all: Vec<_> = IDLE.iter().map(|(name, _)| (*name, "1")).collect();
-        assert_eq!(environment(&all).idle().collect::<Vec<_>>(), IDLE);
-        assert!(IDLE.iter().all(|(name, _)| KNOWN.contains(name)), "it is not warned about twice");
-        let silent = [("B3SCALE_REVERSE_PROXY_MODE", "false"), ("B3SCALE_RECORDINGS_INBOX_PATH", "")];
-        assert_eq!(environment(&silent).idle().count(), 0);
-    }
-
-    #[test]
-    fn a_line_of_a_file_is_read_as_the_original_reads_it() {
-        assert_eq!(assignment("A = \"b # c\" "), Some(("A".to_owned(), "b # c".to_owned())));
-        assert_eq!(assignment("# A=b"), None);
-        assert_eq!(assignment("nothing"), None);
-    }
-}
+mod tests;

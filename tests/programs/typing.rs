@@ -192,7 +192,7 @@ async fn an_empty_database_url_stops_the_start_and_no_database_is_made_for_it() 
     let mut command = b3scaled(&[]);
     command.env("B3SCALE_DB_URL", "").env("B3SCALE_DATA_DIR", folder.path()).current_dir(folder.path());
     let (code, text) = said(command).await;
-    let expected = "B3SCALE_DB_URL=``: it is empty; set it to something, or unset it to have its default\n";
+    let expected = "B3SCALE_DB_URL: it is empty; set it to something, or unset it to have its default\n";
     assert_eq!((code, text.as_str()), (Some(1), expected));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was started");
 }
