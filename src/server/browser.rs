@@ -64,7 +64,7 @@ impl Browser {
             return None;
         }
         let elsewhere = errors_to(params, fault).filter(|_| self.door.trail.is_verified());
-        elsewhere.map(render::redirect).or_else(|| reading.prefers_html().then(|| self.page(fault)))
+        elsewhere.map(render::redirect).or_else(|| reading.reads_html().then(|| self.page(fault)))
     }
 
     fn page(&self, fault: &Fault) -> Answer {

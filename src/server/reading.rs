@@ -1,19 +1,19 @@
 //! In which form a client reads an error, by its header `Accept`.
 
-use http::header::ACCEPT;
-use http::{HeaderMap, HeaderValue};
+use http::header::{ACCEPT, HeaderMap, HeaderValue};
 
-/// What a client says that it reads. It is looked at only if the call fails.
-pub(super) struct Reading(Option<HeaderValue>);
+/// What a client says that it reads, in one line or several. It is looked at only if the call fails.
+pub(super) struct Reading(Vec<HeaderValue>);
 
 impl Reading {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        Self(headers.get(ACCEPT).cloned())
+        Self(headers.get_all(ACCEPT).iter().cloned().collect())
     }
 
-    /// Whether it is a browser that shows the answer to somebody. Browsers name HTML first when they navigate.
-    pub(super) fn prefers_html(&self) -> bool {
-        self.weight("text/html") > self.weight("application/json").max(self.weight_of_xml())
+    /// Whether it is a browser, which shows the answer to a person. Browsers name HTML, though old ones want XML more. Libraries of
+    /// BBB's API name no HTML.
+    pub(super) fn reads_html(&self) -> bool {
+        self.weight("text/html") > 0.0
     }
 
     /// Whether it wants JSON, which a node writes for those that name it.
@@ -27,8 +27,8 @@ impl Reading {
 
     /// How much it wants what it names so. A wildcard names nothing.
     fn weight(&self, wanted: &str) -> f32 {
-        let accept = self.0.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let ranges = accept.split(',').map(|range| {
+        let lines = self.0.iter().filter_map(|line| line.to_str().ok());
+        let ranges = lines.flat_map(|line| line.split(',')).map(|range| {
             let mut parts = range.split(';').map(str::trim);
             let name = parts.next().unwrap_or_default();
             let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
@@ -45,16 +45,31 @@ mod tests {
     use super::*;
 
     fn reading(accept: &'static str) -> Reading {
-        Reading(Some(HeaderValue::from_static(accept)))
+        Reading(vec![HeaderValue::from_static(accept)])
     }
 
     #[test]
-    fn a_browser_prefers_html_and_a_library_does_not() {
-        assert!(reading("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8").prefers_html());
-        for accept in ["*/*", "application/xml, text/html;q=0.5", "application/json, text/html;q=0.5", ""] {
-            assert!(!reading(accept).prefers_html(), "{accept}");
+    fn a_browser_reads_html_and_a_library_does_not() {
+        for accept in [
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            "application/xml,application/xhtml+xml,text/html;q=0.9,text/plain;q=0.8,image/png,*/*;q=0.5",
+            "application/json, Text/HTML; q=0.5",
+        ] {
+            assert!(reading(accept).reads_html(), "{accept}");
         }
-        assert!(!Reading(None).prefers_html());
+        for accept in ["*/*", "application/xml", "application/xml, text/html;q=0", "application/json", "text/*", ""] {
+            assert!(!reading(accept).reads_html(), "{accept}");
+        }
+        assert!(!Reading(Vec::new()).reads_html());
+    }
+
+    #[test]
+    fn what_a_client_reads_may_stand_in_several_lines() {
+        let mut headers = HeaderMap::new();
+        for line in ["application/xml", "text/html;q=0.9", "application/json;q=0.5"] {
+            headers.append(ACCEPT, HeaderValue::from_static(line));
+        }
+        assert!(Reading::of(&headers).reads_html() && !Reading::of(&headers).prefers_json());
     }
 
     #[test]
