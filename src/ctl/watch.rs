@@ -21,7 +21,7 @@ const BAR: usize = 20;
 /// Home, and what is below is cleared.
 const REDRAW: &str = "\x1b[H\x1b[J";
 
-/// Watch the load of the cluster until Ctrl-C, or until nobody reads on.
+/// Watch the load of the cluster until Ctrl-C, or until its reader leaves.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "watch")]
 pub(super) struct Watch {
