@@ -53,8 +53,9 @@ pub(super) async fn list(
     Ok(Reply(found.into_iter().map(|backend| admin.counted(backend)).collect()))
 }
 
-/// Add a backend. With the scope `b3scale:node` it is the token's own, and waits for an operator to enable it. With `b3scale:admin`, too,
-/// that is so if its `admin_state` is `init` and it has no list of `tags`, as an agent says it.
+/// Add a backend. With the scope `b3scale:node` it is the token's own, and waits for an operator to enable it. A token with both scopes
+/// registers an agent if `b3scaleagent` sends it, or if the body is what b3scale's agent sends: a whole backend, its `id` empty, its
+/// `node_state` and `admin_state` `init`, its `tags` `null`.
 #[utoipa::path(post, path = "/api/v1/backends", tag = "backends", request_body = BackendChange,
     responses((status = OK, description = "The new backend", body = Backend), (status = CONFLICT)))]
 pub(super) async fn add(

@@ -216,9 +216,12 @@ async fn an_empty_variable_of_which_nothing_is_made_is_as_one_that_is_not_set() 
     assert!(text.contains("no access token") && !text.contains("it is empty"), "{text}");
 
     let mut command = empty(agent(&[]));
-    command.env("B3SCALE_API_URL", "http://127.0.0.1:1").env("B3SCALE_API_TOKEN_FILE", folder.path().join("jwt"));
+    command.env("B3SCALE_API_URL", "http://127.0.0.1:1").env("BBB_CONFIG", "/nowhere/bbb-web.properties");
     let (code, text) = said(command).await;
-    assert!(code == Some(1) && text.contains("jwt cannot be read"), "the file of the token is asked: {text}");
+    assert!(
+        code == Some(1) && text.starts_with("/nowhere/bbb-web.properties cannot be read"),
+        "it goes on to BBB: {text}"
+    );
 }
 
 #[tokio::test]

@@ -16,7 +16,8 @@ static KEYS: Shape = Shape::Object(&[
     ("checksum_algorithm", Shape::Optional(&Shape::Text)),
 ]);
 
-/// What may be said of a backend. `backend` is what an agent of the original calls `bbb` when it starts again; nothing of it counts.
+/// What may be said of a backend. The last three are only signs of an agent of the original: `backend` is what it calls `bbb` when it
+/// starts again.
 pub(in crate::admin) struct Form;
 
 impl Shaped for Form {
@@ -26,12 +27,16 @@ impl Shaped for Form {
         ("admin_state", Shape::Text),
         ("load_factor", Shape::Number),
         ("backend", Shape::Any),
+        ("id", Shape::Any),
+        ("node_state", Shape::Any),
     ]);
 }
 
-/// Whether a new backend is one that an agent registers: it waits to be enabled, and has no list of tags.
+/// Whether an agent of the original registers its node. It sends a whole backend without an id, with a `null` for its tags.
+/// An operator's tool leaves these fields out, or has a list of tags.
 pub(super) fn is_registration(said: &Value) -> bool {
-    said["admin_state"] == "init" && !said["settings"]["tags"].is_array()
+    let tags = said.pointer("/settings/tags");
+    said["id"] == "" && said["node_state"] == "init" && said["admin_state"] == "init" && tags == Some(&Value::Null)
 }
 
 /// Whether an agent of the original has started again.

@@ -228,8 +228,7 @@ fn registration(host: &str) -> Value {
 #[tokio::test]
 async fn a_token_with_node_and_admin_scope_registers_an_agent_by_the_agents_body() {
     let cluster = TestCluster::start().await;
-    let ours = json!({"bbb": {"host": "http://127.0.0.1:8/", "secret": "x"}, "admin_state": "init"});
-    for (sub, body) in [("node-1", registration(HOST)), ("node-2", ours)] {
+    for (sub, body) in [("node-1", registration(HOST)), ("node-2", registration("http://127.0.0.1:8/"))] {
         let both = cluster.tool(sub, "b3scale b3scale:admin b3scale:node");
         assert_eq!(both.fetch("/agent/backend").await.status, StatusCode::NOT_FOUND);
         let backend = both.post("/backends", &body).await.granted();
@@ -260,6 +259,19 @@ async fn an_agent_that_starts_again_is_an_agent_whatever_else_its_token_may() {
     assert_eq!(both.patch(&path, &again).await.granted()["load_factor"], 4.0);
     let by_operator = cluster.operator().patch(&path, &again).await.granted();
     assert_eq!(by_operator["load_factor"], 1.0);
+}
+
+#[tokio::test]
+async fn an_operator_who_is_an_agent_too_adds_backends_that_wait_to_be_enabled() {
+    let cluster = TestCluster::start().await;
+    let both = cluster.tool("b3scale-admin", "b3scale b3scale:node b3scale:admin");
+    let settings = [Value::Null, json!({}), json!({"tags": null}), json!({"tags": []})];
+    for (port, settings) in settings.into_iter().enumerate() {
+        let mut body = located(&format!("http://127.0.0.1:{}/", port + 5));
+        (body["admin_state"], body["settings"]) = (json!("init"), settings);
+        let backend = both.post("/backends", &body).await.granted();
+        assert_eq!((&backend["agent_ref"], &backend["admin_state"]), (&Value::Null, &json!("init")));
+    }
 }
 
 #[tokio::test]
