@@ -179,12 +179,17 @@ impl Cluster {
         self.end_strays(strays).await.into_iter().collect::<Result<(), String>>().map(|()| Value::Bool(true))
     }
 
-    /// Ends one meeting, wherever it is.
+    /// Ends one meeting, wherever it is. Meetings that no frontend owns may share an id: none of several is taken for the one.
     async fn end_meeting(&self, id: &ScopedId) -> Outcome {
         let ended = match self.meeting_or_error(id).await {
             Ok(meeting) => self.end(self.backend_or_error(meeting.backend)?, meeting).await,
             Err(error) => match self.strays_called(id, None) {
                 strays if strays.is_empty() => Err(error),
+                strays if strays.len() > 1 => Err(format!(
+                    "{} backends run a meeting {} that no frontend owns: say which by `BackendID`",
+                    strays.len(),
+                    cut(id.as_ref())
+                )),
                 strays => self.end_strays(strays).await.into_iter().collect(),
             },
         };

@@ -12,7 +12,7 @@ use super::meetings::find as find_meeting;
 use super::show::find_backend;
 use super::{CtlError, Exit};
 use crate::client::Api;
-use crate::rest::{Command, CommandState, NewCommand};
+use crate::rest::{Backend, Command, CommandState, NewCommand};
 
 /// How often a command is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -50,7 +50,8 @@ struct EndMeeting {
     /// the id is the one that this frontend knows the meeting by
     #[argh(option, arg_name = "key")]
     frontend: Option<String>,
-    /// end only the copy that was left on this backend, with everyone in it
+    /// end only what runs on this backend, with everyone in it: a copy
+    /// that was left there, or a meeting that no frontend owns
     #[argh(option, arg_name = "url")]
     copy_on: Option<String>,
     /// an id as `show meetings` prints it, or the node's own
@@ -78,19 +79,29 @@ async fn end_meetings(context: &Context, host: &str) -> Result<Exit, CtlError> {
 impl EndMeeting {
     async fn run(self, context: &Context) -> Result<Exit, CtlError> {
         let api = context.api_for_changes().await?;
-        let meeting = find_meeting(&api, &self.id, self.frontend.as_deref()).await?;
+        let place = match &self.copy_on {
+            None => None,
+            Some(host) => Some(find_backend(&api, host).await?),
+        };
+        let at = place.as_ref().map(|backend| backend.id);
+        let meeting = find_meeting(&api, &self.id, self.frontend.as_deref(), at).await?;
         let name = &meeting.meeting.meeting_name;
-        if let Some(host) = self.copy_on {
-            let backend = find_backend(&api, &host).await?;
-            let host = &backend.bbb.host;
-            let question = format!("The copy of the meeting `{name}` on {host} is ended with everyone in it.");
-            context.console.confirm(&question)?;
-            let params = [("BackendID", &*backend.id.to_string()), ("ID", &meeting.id)];
-            return dispatch(context, &api, "end_meeting", &params).await;
-        }
         let people = people(meeting.meeting.participant_count);
-        context.console.confirm(&format!("The meeting `{name}` with {people} in it is ended."))?;
-        dispatch(context, &api, "end_meeting", &[("ID", &meeting.id)]).await
+        let (question, at) = match (meeting.frontend_id, &place) {
+            (Some(_), None) => (format!("The meeting `{name}` with {people} in it is ended."), None),
+            (Some(_), Some(Backend { bbb, .. })) => {
+                (format!("The copy of the meeting `{name}` on {} is ended with everyone in it.", bbb.host), at)
+            }
+            // Several nodes may run one of that id.
+            (None, _) => {
+                (format!("The meeting `{name}` of no frontend with {people} in it is ended."), meeting.backend_id)
+            }
+        };
+        context.console.confirm(&question)?;
+        let at = at.map(|backend| backend.to_string());
+        let place = at.iter().map(|backend| ("BackendID", &**backend));
+        let params: Vec<_> = place.chain([("ID", &*meeting.id)]).collect();
+        dispatch(context, &api, "end_meeting", &params).await
     }
 }
 

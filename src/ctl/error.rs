@@ -57,7 +57,9 @@ pub enum CtlError {
         list: &'static str,
     },
     /// An id that several meetings have.
-    #[error("{url}: several meetings have the id `{id}`: give --frontend KEY, or one of {ids}")]
+    #[error(
+        "{url}: several meetings have the id `{id}`: give --frontend KEY, with `end` --copy-on URL, or one of {ids}"
+    )]
     Several {
         /// The server.
         url: String,

@@ -11,7 +11,7 @@ use super::layout::{moment, veil};
 use super::show::missing;
 use super::{CtlError, Exit};
 use crate::client::{Api, ApiError, MeetingsOf};
-use crate::rest::{Attendee, Meeting, MeetingInfo};
+use crate::rest::{Attendee, ClusterReport, Meeting, MeetingInfo};
 use crate::table::NOTHING;
 
 /// All meetings, or those of one backend or frontend.
@@ -104,18 +104,26 @@ impl Names {
 impl OneMeeting {
     pub(super) async fn run(self, context: &Context, secrets: bool) -> Result<Exit, CtlError> {
         let api = context.api().await?;
-        let meeting = shown(find(&api, &self.id, self.frontend.as_deref()).await?, secrets);
+        let meeting = shown(find(&api, &self.id, self.frontend.as_deref(), None).await?, secrets);
         let names = Names::read(context, &api).await?;
         context.console.report(told(&meeting, &names), &meeting)
     }
 }
 
-/// The meeting of an id: the one its node knows it by, the node's own, or the one its frontend knows it by.
-pub(super) async fn find(api: &Api, id: &str, frontend: Option<&str>) -> Result<Meeting, CtlError> {
+/// The meeting of an id: the one its node knows it by, the node's own, or the one its frontend knows it by. Of meetings that no
+/// frontend owns only those of `place` are meant, if it is given.
+pub(super) async fn find(
+    api: &Api,
+    id: &str,
+    frontend: Option<&str>,
+    place: Option<Uuid>,
+) -> Result<Meeting, CtlError> {
     let meetings = match frontend {
         None => match api.meeting(id).await {
-            Err(error) if error.is_not_found() => listed(api, MeetingsOf::Everybody).await?.unwrap_or_default(),
-            meeting => return Ok(meeting?),
+            Ok(meeting) if meeting.frontend_id.is_some() => return Ok(meeting),
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            // A meeting that no frontend owns may have the id of any other.
+            _ => listed(api, MeetingsOf::Everybody).await?.unwrap_or_default(),
         },
         Some(key) => {
             let no_frontend = || missing(api, "frontend", key, "b3scalectl show frontends");
@@ -126,10 +134,13 @@ pub(super) async fn find(api: &Api, id: &str, frontend: Option<&str>) -> Result<
     let is_meant = |meeting: &&Meeting| {
         meeting.frontend_meeting_id == id || meeting.id == id || !own.is_empty() && meeting.internal_id == own
     };
-    let meant: Vec<&Meeting> = meetings.iter().filter(is_meant).collect();
-    match meant[..] {
+    let is_at = |meeting: &&Meeting| place.is_none() || meeting.frontend_id.is_some() || meeting.backend_id == place;
+    let meant: Vec<&Meeting> = meetings.iter().filter(is_meant).filter(is_at).collect();
+    // A node has one meeting of an id.
+    let stray = meant.iter().find(|meeting| place.is_some() && meeting.frontend_id.is_none() && meeting.id == id);
+    match stray.map_or(&meant[..], std::slice::from_ref) {
         [] => Err(missing(api, "meeting", id, "b3scalectl show meetings")),
-        [meeting] => Ok(meeting.clone()),
+        [meeting] => Ok((*meeting).clone()),
         _ => Err(several(api, id, &meant).await?),
     }
 }
@@ -142,15 +153,22 @@ async fn listed(api: &Api, whose: MeetingsOf<'_>) -> Result<Option<Vec<Meeting>>
     }
 }
 
-/// Frontends may use the same id. The one its node knows a meeting by is of no other.
+/// Frontends may use the same id. The one its node knows a meeting by is of no other, unless no frontend owns the meeting.
 async fn several(api: &Api, id: &str, meetings: &[&Meeting]) -> Result<CtlError, CtlError> {
-    let frontends = api.frontends().await?;
-    let key = |meeting: &Meeting| {
-        let frontend = frontends.iter().find(|frontend| Some(frontend.id) == meeting.frontend_id);
-        frontend.map_or(NOTHING, |frontend| frontend.bbb.key.as_str())
+    let ClusterReport { frontends, backends, .. } = api.cluster().await?;
+    let said = |Meeting { id, internal_id, frontend_id, backend_id, .. }: &&Meeting| match frontend_id {
+        Some(owner) => {
+            let frontend = frontends.iter().find(|frontend| frontend.id == *owner);
+            format!("`{id}` ({})", frontend.map_or(NOTHING, |frontend| &frontend.key))
+        }
+        None => {
+            let backend = backends.iter().find(|backend| Some(backend.id) == *backend_id);
+            let host = backend.map_or(NOTHING, |backend| &backend.host);
+            format!("`internal:{internal_id}` (no frontend, on {host})")
+        }
     };
-    let meetings = meetings.iter().map(|meeting| format!("`{}` ({})", meeting.id, key(meeting)));
-    let (url, id, ids) = (api.url().to_owned(), id.to_owned(), meetings.collect::<Vec<_>>().join(", "));
+    let (url, id, ids) =
+        (api.url().to_owned(), id.to_owned(), meetings.iter().map(said).collect::<Vec<_>>().join(", "));
     Ok(CtlError::Several { url, id, ids })
 }
 

@@ -151,6 +151,23 @@ async fn one_meeting_of_no_frontend_is_ended_by_its_id() {
 }
 
 #[tokio::test]
+async fn of_meetings_of_no_frontend_with_one_id_only_that_of_a_named_backend_is_ended() {
+    let cluster = TestCluster::with(ClusterOptions { nodes: 2, ..ClusterOptions::default() }).await;
+    for node in &cluster.nodes {
+        node.control().create("theirs");
+    }
+    cluster.cluster.look_round().await;
+    cluster.until("both are seen", || cluster.cluster.strays(None).len() == 2).await;
+    let (state, why) = done(&cluster, "end_meeting", json!({"ID": "theirs"})).await;
+    let expected = "2 backends run a meeting theirs that no frontend owns: say which by `BackendID`";
+    assert_eq!((state, why.as_str()), (CommandState::Error, Some(expected)));
+    let params = json!({"ID": "theirs", "BackendID": cluster.backends[1].id});
+    assert_eq!(done(&cluster, "end_meeting", params).await, (CommandState::Success, json!(true)));
+    cluster.until_node(1, "it ends", |node| node.meetings().is_empty()).await;
+    assert!(cluster.nodes[0].meeting("theirs").is_some());
+}
+
+#[tokio::test]
 async fn a_meeting_of_no_frontend_holds_up_a_decommission() {
     let (cluster, backend) = with_stray("theirs").await;
     let decommissioned = done(&cluster, "decommission_backend", json!({"id": backend})).await;

@@ -6,9 +6,12 @@ use b3scale_support::{Running, Told};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::samples::{ASKED_HOST, BACKEND, COMMAND, HOST, backend, cluster, command, frontend, meeting};
+use super::samples::{ASKED_HOST, BACKEND, COMMAND, HOST, backend, cluster, command, meeting};
 use super::{Ctl, asked, recorder};
 use crate::pipeline::{PIPELINE, without_route};
+
+/// The second backend of the cluster.
+const NODE_2: &str = "0193f000-0000-7000-8000-000000000002";
 
 fn at_a_glance() -> Told {
     Told::ok("GET /api/v1/cluster", cluster(["h1", "h1"]))
@@ -93,17 +96,71 @@ async fn a_meeting_is_found_by_every_id_that_is_printed_and_by_the_nodes_own() {
     assert!(ctl.done("show meeting lesson-2").await.contains("\nid: WyJt\n"));
     assert!(ctl.fails("show meeting lesson-3").await.contains("there is no meeting `lesson-3`"));
 
-    let frontends = json!([frontend(&json!({})), frontend(&json!({ "id": BACKEND, "bbb": { "key": "office" } }))]);
     others["frontend_id"] = json!(BACKEND);
+    let mut glance = cluster(["h1", "h1"]);
+    let office = json!({ "id": BACKEND, "key": "office", "active": true, "meetings": 1, "attendees": 1 });
+    glance["frontends"].as_array_mut().unwrap().push(office);
     let told = [
+        Told::ok("GET /api/v1/cluster", glance),
         Told::ok("GET /api/v1/meetings?all=true", json!([meeting(), others])),
-        Told::ok("GET /api/v1/frontends", frontends),
     ];
     let (_recorder, ctl) = recorder(told).await;
     let said = ctl.fails("end meeting --yes lesson-1").await;
-    let expected =
-        "several meetings have the id `lesson-1`: give --frontend KEY, or one of `WyJz` (school), `WyJt` (office)\n";
+    let expected = "several meetings have the id `lesson-1`: give --frontend KEY, with `end` --copy-on URL, or one of \
+                    `WyJz` (school), `WyJt` (office)\n";
     assert!(said.ends_with(expected), "{said}");
+}
+
+/// Its node calls it `lesson-1`, as a frontend calls its own meeting.
+fn stray(internal_id: &str, backend: &str) -> Value {
+    let mut stray = meeting();
+    stray["id"] = json!("lesson-1");
+    stray["internal_id"] = json!(internal_id);
+    stray["frontend_id"] = Value::Null;
+    stray["backend_id"] = json!(backend);
+    stray
+}
+
+#[tokio::test]
+async fn a_meeting_of_no_frontend_is_ended_only_if_no_other_has_its_id() {
+    let (here, elsewhere) = (stray("abc-8", BACKEND), stray("abc-9", NODE_2));
+    let ended = |id: &str, backend: &str| {
+        format!(r#"{{"action":"end_meeting","params":{{"BackendID":"{backend}","ID":"{id}"}}}}"#)
+    };
+    let told = |meetings: Value| {
+        [
+            at_a_glance(),
+            Told::ok("GET /api/v1/meetings/lesson-1", here.clone()),
+            Told::ok("GET /api/v1/meetings/internal:abc-9", elsewhere.clone()),
+            Told::ok("GET /api/v1/meetings?all=true", meetings),
+            Told::ok(&format!("GET /api/v1/backends?host={ASKED_HOST}"), json!([backend(&json!({}))])),
+            Told::status("POST /api/v1/commands", 202, command("requested", &Value::Null)),
+            Told::ok(&format!("GET /api/v1/commands/{COMMAND}"), command("success", &json!(true))),
+        ]
+    };
+    let at_node_1 = "`internal:abc-8` (no frontend, on https://node-1/)";
+    for (others, named) in [
+        (meeting(), format!("`WyJz` (school), {at_node_1}\n")),
+        (elsewhere.clone(), format!("`internal:abc-9` (no frontend, on https://node-2/), {at_node_1}\n")),
+    ] {
+        let (server, ctl) = recorder(told(json!([others, here.clone()]))).await;
+        for command in ["end meeting --yes lesson-1", "show meeting lesson-1"] {
+            let said = ctl.fails(command).await;
+            assert!(said.contains("several meetings have the id `lesson-1`") && said.ends_with(&named), "{said}");
+        }
+        assert!(asked(&server).iter().all(|(call, _)| call.starts_with("GET ")), "nothing is ended");
+        ctl.done(&format!("end meeting --yes lesson-1 --copy-on {HOST}")).await;
+        assert!(asked(&server).iter().any(|(_, body)| *body == ended("lesson-1", BACKEND)));
+    }
+    let (server, ctl) = recorder(told(json!([here.clone(), elsewhere.clone()]))).await;
+    ctl.done("end meeting --yes internal:abc-9").await;
+    assert!(asked(&server).iter().any(|(_, body)| *body == ended("lesson-1", NODE_2)));
+    let (server, ctl) = recorder(told(json!([here.clone()]))).await;
+    let said = ctl.fails("end meeting lesson-1").await;
+    assert!(said.starts_with("The meeting `Lesson` of no frontend with 1 person in it is ended."), "{said}");
+    server.asked();
+    ctl.done("end meeting --yes lesson-1").await;
+    assert!(asked(&server).iter().any(|(_, body)| *body == ended("lesson-1", BACKEND)), "not on any other node");
 }
 
 #[tokio::test]
