@@ -87,7 +87,7 @@ impl DemoOptions {
 pub enum Verdict {
     /// All did, or none was asked for.
     Passed,
-    /// One did not, or the lesson was interrupted.
+    /// One did not, or the lesson was interrupted by hand.
     Failed,
 }
 
@@ -100,7 +100,8 @@ impl From<Verdict> for ExitCode {
     }
 }
 
-/// Runs the demo until its lesson is over or, without `once`, until Ctrl-C or SIGTERM.
+/// Runs the demo until its lesson is over or, without `once`, until Ctrl-C or SIGTERM. It ends early when the reader of its report
+/// has left: with the verdict so far.
 ///
 /// # Errors
 /// [`DemoError`], when the cluster cannot be set up or one of its servers ends by itself.
@@ -133,7 +134,7 @@ async fn with_database(
     scene.store.close();
     match outcome {
         Err(DemoError::Interrupted) if options.once => Ok(Verdict::Failed),
-        Err(DemoError::Interrupted) => Ok(report.verdict()),
+        Err(DemoError::Interrupted | DemoError::Unread) => Ok(report.verdict()),
         outcome => outcome,
     }
 }

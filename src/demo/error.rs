@@ -99,9 +99,12 @@ pub enum DemoError {
     /// The report cannot be written.
     #[error("the report cannot be written: {0}")]
     Output(#[from] Unwritable),
-    /// An end by hand, or the reader of the report has left. It is no failure of a demo that would go on.
+    /// An end by hand. It is no failure of a demo that would go on.
     #[error("the demo was interrupted")]
     Interrupted,
+    /// The reader of the report has left. It is no failure.
+    #[error("the report of the demo is not read")]
+    Unread,
 }
 
 impl DemoError {

@@ -73,7 +73,7 @@ impl Report {
     fn write(&mut self, text: &str) -> Result<(), DemoError> {
         match output::write(&mut self.out, text)? {
             Reader::Reads => Ok(()),
-            Reader::Left => Err(DemoError::Interrupted),
+            Reader::Left => Err(DemoError::Unread),
         }
     }
 }

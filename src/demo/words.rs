@@ -45,7 +45,7 @@ pub(super) fn json(scene: &Scene) -> Result<(), DemoError> {
     });
     match output::print(&format!("{object}\n"))? {
         Reader::Reads => Ok(()),
-        Reader::Left => Err(DemoError::Interrupted),
+        Reader::Left => Err(DemoError::Unread),
     }
 }
 

@@ -55,6 +55,7 @@ async fn a_reader_that_leaves_ends_every_program_quietly() {
         b3scaled(&["--help"]),
         b3scaled(&["--version"]),
         b3scaled(&["node", "--listen", "127.0.0.1:0"]),
+        b3scaled(&["demo", "--once", "--listen", "127.0.0.1:0", "--nodes", "2"]),
         agent(&["--help"]),
         agent(&["--version"]),
         ctl(&folder, &["--help"]),
