@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use argh::{ArgsInfo, FromArgs};
 use rustix::termios::tcgetwinsize;
+use serde_json::json;
 use tokio::signal::ctrl_c;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -22,6 +23,8 @@ const BAR: usize = 20;
 const REDRAW: &str = "\x1b[H\x1b[J";
 
 /// Watch the load of the cluster until Ctrl-C, or until its reader leaves.
+///
+/// With --json, each look is an object in a line of its own. It is {"error": "why"} while the server does not answer.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "watch")]
 pub(super) struct Watch {
@@ -68,9 +71,9 @@ fn show(context: &Context, cluster: &Result<ClusterReport, ApiError>, redraw: bo
     let console = &context.console;
     match cluster {
         // One line a look, so that a program can read on.
-        Ok(cluster) if console.json => console.print(&format!("{}\n", serde_json::json!(cluster))),
-        // An empty line would be no JSON: nothing tells whether the reader is still there.
-        Err(_) if console.json => Ok(Reader::Reads),
+        Ok(cluster) if console.json => console.print(&format!("{}\n", json!(cluster))),
+        // Only a write tells that the reader has left.
+        Err(error) if console.json => console.print(&format!("{}\n", json!({ "error": error.to_string() }))),
         seen => {
             let picture = seen.as_ref().map_or_else(|error| format!("{error}\n"), picture);
             let rows = tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_row)).filter(|rows| *rows > 1);

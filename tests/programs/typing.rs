@@ -75,11 +75,19 @@ async fn a_reader_that_leaves_ends_every_program_quietly() {
 async fn a_watch_ends_when_its_reader_leaves() {
     let cluster = super::ctl::samples::cluster(["h1", "h1"]);
     let told = [Told::ok("GET /api/v1", status(true)), Told::ok("GET /api/v1/cluster", cluster)];
-    let (recorder, folder) = (Recorder::start(told).await, TestFolder::new());
-    for arguments in [&["watch", "--interval", "0.01"][..], &["watch", "--json", "--interval", "0.01"]] {
-        let mut command = ctl(&folder, arguments);
+    let folder = TestFolder::new();
+    let watch = |recorder: &Recorder, arguments: &[&str]| {
+        let mut command = ctl(&folder, &[&["watch", "--interval", "0.01"], arguments].concat());
         command.env("B3SCALE_API_URL", recorder.url()).env("B3SCALE_API_ACCESS_TOKEN", "a.b.c");
-        assert_eq!(without_a_reader(command).await, (Some(0), String::new()), "{arguments:?}");
+        command
+    };
+    // The second does not tell the load of its cluster.
+    let silent = Recorder::start([told[0].clone()]).await;
+    for (recorder, arguments) in
+        [Recorder::start(told).await, silent].iter().flat_map(|one| [(one, &[][..]), (one, &["--json"])])
+    {
+        let ended = without_a_reader(watch(recorder, arguments)).await;
+        assert_eq!(ended, (Some(0), String::new()), "{arguments:?}");
     }
 }
 
