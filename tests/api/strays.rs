@@ -51,6 +51,7 @@ async fn a_meeting_of_no_frontend_is_listed_and_shown_to_operators() {
     let meeting = &shown["meeting"];
     assert_eq!((&meeting["ParticipantCount"], &meeting["Attendees"][0]["FullName"]), (&json!(1), &json!("Ada")));
     assert_eq!(meeting["MeetingID"], "theirs");
+    assert!(meeting["CreateTime"].as_u64() > Some(1_000_000_000_000), "its node groups the digits: {meeting}");
     let by_node = format!("/meetings/internal:{}", shown["internal_id"].as_str().unwrap());
     assert_eq!(cluster.operator().fetch(&by_node).await.granted(), shown);
     let stranger = cluster.agent("another").fetch("/meetings/theirs").await;

@@ -176,6 +176,6 @@ impl Said {
     }
 
     fn number(&self, name: &str) -> i64 {
-        self.0.get(name).and_then(|text| text.trim().replace(',', "").parse().ok()).unwrap_or_default()
+        self.0.get(name).and_then(|text| text.trim().parse().ok()).unwrap_or_default()
     }
 }
