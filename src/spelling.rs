@@ -80,9 +80,9 @@ impl Language {
     pub(crate) fn spelt(&self, line: &[String]) -> Result<Vec<String>, Misspelt> {
         let (mut read, mut rest) = (Line::new(self), rest(line));
         while let Some(word) = rest.next() {
-            match word.strip_prefix('-') {
-                Some("-") => rest.by_ref().try_for_each(|argument| read.argument(argument))?,
-                Some(flag) if !flag.is_empty() => read.flag(&word, &mut rest)?,
+            match &*word {
+                "--" => rest.by_ref().try_for_each(|argument| read.argument(argument))?,
+                flag if is_flag(flag) => read.flag(flag, &mut rest)?,
                 _ => read.word(word)?,
             }
         }
@@ -107,8 +107,7 @@ impl<'t> Begun<'t> {
     pub(crate) fn read(language: &'t Language, line: &[String]) -> Self {
         let (mut read, mut rest) = (Line::new(language), rest(line));
         while let Some(word) = rest.next() {
-            let is_flag = word.len() > 1 && word.starts_with('-');
-            let _ = if is_flag { read.flag(&word, &mut rest) } else { read.word(word) };
+            let _ = if is_flag(&word) { read.flag(&word, &mut rest) } else { read.word(word) };
         }
         let group = read.path.iter().rev().nth(1).map(|group| group.name);
         Self { command: read.innermost(), group, arguments: read.arguments.len(), flags: read.flags }
@@ -306,6 +305,7 @@ fn plain<'f>(flag: &FlagInfo<'f>) -> &'f str {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::agent::B3scaleagent;
     use crate::cli::B3scaled;
     use crate::ctl::B3scalectl;
@@ -386,8 +386,17 @@ mod tests {
         assert_eq!(said("set frontend k --secret=--host"), "set frontend --secret --host -- k");
         assert_eq!(said("set frontend k -s=-x"), "set frontend --secret -x -- k");
         assert_eq!(said("set backend k --load-factor -1.5"), "set backend --load-factor -1.5 -- k");
+        assert_eq!(said("show backend -1.5"), "show backend -- -1.5", "a number is no flag wherever it stands");
         assert_eq!(said("set frontend k --next-secret="), "set frontend --next-secret  -- k");
         assert_eq!(said("set frontend k --next-secret \"\""), "set frontend --next-secret  -- k");
+    }
+
+    #[test]
+    fn a_number_that_begins_with_a_dash_counts_as_an_argument_while_a_line_is_completed() {
+        let language = B3scalectl::language();
+        let line = ["b3scalectl", "set", "backend", "-1.5", "--secret", "-2", "-s"].map(str::to_owned);
+        let begun = Begun::read(&language, &line);
+        assert_eq!((begun.arguments, begun.value("secret")), (1, Some("-2")));
     }
 
     #[test]
