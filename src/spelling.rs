@@ -57,13 +57,15 @@ fn suggested(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
 
-/// What may have been meant by a name that is not known, and all names that are.
+/// What may have been meant by a name that is not known, and all names that are, unless there is only one.
 pub(crate) fn suggestion<'n>(given: &str, known: impl IntoIterator<Item = &'n str, IntoIter: Clone>) -> String {
     let known = known.into_iter();
-    let all = known.clone().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    match nearest(given, known) {
-        Some(name) => format!("; did you mean `{name}`? There are {all}"),
-        None => format!("; there are {all}"),
+    let all: Vec<String> = known.clone().map(|name| format!("`{name}`")).collect();
+    match (nearest(given, known), &all[..]) {
+        (Some(name), [_]) => format!("; did you mean `{name}`?"),
+        (Some(name), _) => format!("; did you mean `{name}`? There are {}", all.join(", ")),
+        (None, [only]) => format!("; the only one is {only}"),
+        (None, _) => format!("; there are {}", all.join(", ")),
     }
 }
 
@@ -397,6 +399,14 @@ mod tests {
         let line = ["b3scalectl", "set", "backend", "-1.5", "--secret", "-2", "-s"].map(str::to_owned);
         let begun = Begun::read(&language, &line);
         assert_eq!((begun.arguments, begun.value("secret")), (1, Some("-2")));
+    }
+
+    #[test]
+    fn the_names_that_there_are_are_told_once() {
+        assert_eq!(suggestion("tag", ["tags"]), "; did you mean `tags`?");
+        assert_eq!(suggestion("colour", ["tags"]), "; the only one is `tags`");
+        assert_eq!(suggestion("tag", ["tags", "limit"]), "; did you mean `tags`? There are `tags`, `limit`");
+        assert_eq!(suggestion("colour", ["tags", "limit"]), "; there are `tags`, `limit`");
     }
 
     #[test]

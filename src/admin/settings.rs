@@ -45,9 +45,9 @@ mod tests {
 
     #[test]
     fn a_misspelt_setting_is_named_with_the_nearest_at_every_level() {
-        let expected = "there is no setting `tag`; did you mean `tags`? There are `tags`";
+        let expected = "there is no setting `tag`; did you mean `tags`?";
         assert_eq!(said(SettingsOf::Backend, &json!({ "tag": ["eu"] })), expected);
-        let expected = "there is no setting `attendees_limit.limt`; did you mean `limit`? There are `limit`";
+        let expected = "there is no setting `attendees_limit.limt`; did you mean `limit`?";
         assert_eq!(said(SettingsOf::Frontend, &json!({ "attendees_limit": { "limt": 7 } })), expected);
         let other = said(SettingsOf::Frontend, &json!({ "colour": "red" }));
         assert!(other.starts_with("there is no setting `colour`; there are `required_tags`, "), "{other}");

@@ -267,7 +267,7 @@ mod tests {
         let expected = "there is no setting `required_tag`; did you mean `required_tags`? There are ";
         assert!(misspelt.starts_with(expected), "{misspelt}");
         let nested = json!({"attendees_limit": {"limit": 7, "max": 8}});
-        assert_eq!(said(nested), "there is no setting `attendees_limit.max`; there are `limit`");
+        assert_eq!(said(nested), "there is no setting `attendees_limit.max`; the only one is `limit`");
         let any_param = json!({"create_default_params": {"anything": "1", "empty": ""}, "recordings": null});
         assert!(read(&any_param).is_ok());
     }
