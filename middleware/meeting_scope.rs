@@ -11,7 +11,7 @@
 //! has one id on both sides, and so has a meeting that was brought over from scalelite while it ran: to create that again is to
 //! ask for the same meeting. The node's own `internalMeetingID` of a frontend's meeting names it, too, except as the id to create.
 //!
-//! The tenant reads nothing of ours in the replies: no scoped id of any meeting, and no metadata whose name begins with `b3s-`.
+//! The tenant reads nothing of ours in the replies: no scoped id of its meetings, and no metadata whose name begins with `b3s-`.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -36,9 +36,9 @@ use futures_util::future::Either;
 use serde::Deserialize;
 use tower::{Layer, Service};
 
-use crate::bbb::{CallKind, MeetingId, unscoped, xml};
+use crate::bbb::{CallKind, MeetingId, ScopedId, unscoped, xml};
 use crate::call::{Call, Reply};
-use crate::cluster::FrontendId;
+use crate::cluster::Frontend;
 use crate::facts::{Contract, Fact, Scope};
 use crate::fault::Fault;
 use crate::ports::{Meetings, Ports};
@@ -113,11 +113,11 @@ impl Service<Call> for MeetingScopeService {
         let Self { meetings, workers, next } = self;
         let (meetings, workers, mut next) = (Arc::clone(meetings), Arc::clone(workers), next.take());
         Either::Right(Box::pin(async move {
-            let owner = call.facts.frontend()?.id;
+            let owner = Arc::clone(call.facts.frontend()?);
             let scope = scope(&mut call, &*meetings).await?;
             call.facts.set_scope(Arc::clone(&scope));
             let reply = next.call(call).await?;
-            workers.work(reply.body.len(), move || unscope(reply, &scope, owner, &*meetings)).await?
+            workers.work(reply.body.len(), move || unscope(reply, &scope, &owner, &*meetings)).await?
         }))
     }
 }
@@ -161,15 +161,16 @@ async fn scope(call: &mut Call, meetings: &dyn Meetings) -> Result<Arc<Scope>, F
 }
 
 /// The document as its tenant may read it.
-fn unscope(reply: Reply, scope: &Scope, owner: FrontendId, meetings: &dyn Meetings) -> Result<Reply, Fault> {
+fn unscope(reply: Reply, scope: &Scope, owner: &Frontend, meetings: &dyn Meetings) -> Result<Reply, Fault> {
     if reply.outcome.is_none() {
         return Ok(reply);
     }
-    let known = |id: &str| match id == scope.scoped.as_ref() {
-        true => Some(scope.meeting_id.clone()),
-        false => Some(meetings.known(id).filter(|known| known.frontend == owner)?.meeting_id.clone()),
+    let own = |id: &ScopedId| match meetings.known(id.as_ref()) {
+        _ if *id == scope.scoped => Some(scope.meeting_id.clone()),
+        Some(known) if known.frontend == owner.id => Some(known.meeting_id.clone()),
+        Some(_) | None => id.decode_for(&owner.key),
     };
-    let body = xml::shown(&reply.body, |text| unscoped(text, known))
+    let body = xml::shown(&reply.body, |text| unscoped(text, own))
         .map_err(|error| Fault::Internal(format!("a document that was read before cannot be read again: {error}")))?;
     Ok(Reply { body, ..reply })
 }
@@ -177,7 +178,6 @@ fn unscope(reply: Reply, scope: &Scope, owner: FrontendId, meetings: &dyn Meetin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bbb::ScopedId;
     use crate::memory::Memory;
 
     const SCOPED: &str = "WyJmZTEiLCJtIDEiLCJiM3NjbCJd";

@@ -114,6 +114,11 @@ impl ScopedId {
         let [key, id, mark]: [String; 3] = serde_json::from_slice(&json).ok()?;
         (mark == MARK).then(|| (key, MeetingId::new(&id)))
     }
+
+    /// That frontend's id of the meeting. None if this id is hashed, another frontend's or not ours.
+    pub fn decode_for(&self, frontend_key: &str) -> Option<MeetingId> {
+        self.decode().filter(|(key, _)| key == frontend_key).map(|(_, id)| id)
+    }
 }
 
 /// A JSON array as Go's `encoding/json` writes it, since ids must come out as the original makes them.

@@ -4,18 +4,21 @@ use super::meeting_id::{MeetingId, ScopedId};
 
 /// The encoded end of the JSON of an id, where no padding says that the id is over.
 const ENCODED_END: &str = "LCJiM3NjbCJd";
+/// How padding is written, also in a URL.
+const PADDING: [&str; 3] = ["=", "%3D", "%3d"];
 
-/// A text in which every scoped id is the tenant's own, also within longer words. `None`: there is none.
+/// A text in which the tenant's own ids stand for the scoped ones, also within longer words. `None`: there is none.
 ///
-/// `known` looks an id up. One that it does not know is decoded, which a hashed one cannot be.
-pub fn unscoped(text: &str, known: impl Fn(&str) -> Option<MeetingId>) -> Option<String> {
+/// `own` says what stands for an id. What it does not know stays.
+pub fn unscoped(text: &str, own: impl Fn(&ScopedId) -> Option<MeetingId>) -> Option<String> {
     let mut out = String::new();
     let (mut copied, mut at) = (0, 0);
     while let Some(start) = next_start(&text[at..]).map(|start| at + start) {
         let word = word(&text[start..]);
         at = start + word.len();
         let cut = word.find(ENCODED_END).map(|end| &word[..end + ENCODED_END.len()]);
-        let found = [Some(word), cut].into_iter().flatten().find_map(|id| Some((id, tenants_id(id, &known)?)));
+        let mut words = [Some(word), cut].into_iter().flatten();
+        let found = words.find_map(|id| Some((id, own(&verbatim(id))?)));
         if let Some((id, tenants)) = found {
             out.extend([&text[copied..start], tenants.as_ref()]);
             copied = start + id.len();
@@ -24,8 +27,12 @@ pub fn unscoped(text: &str, known: impl Fn(&str) -> Option<MeetingId>) -> Option
     (copied > 0).then(|| out + &text[copied..])
 }
 
-fn tenants_id(id: &str, known: impl Fn(&str) -> Option<MeetingId>) -> Option<MeetingId> {
-    known(id).or_else(|| Some(ScopedId::verbatim(id).decode()?.1))
+/// A word as the id that it is outside of a URL.
+fn verbatim(word: &str) -> ScopedId {
+    if !word.contains('%') {
+        return ScopedId::verbatim(word);
+    }
+    ScopedId::verbatim(&PADDING.iter().fold(word.to_owned(), |word, padding| word.replace(padding, PADDING[0])))
 }
 
 /// Where something begins that looks like a scoped id.
@@ -39,8 +46,14 @@ fn word(text: &str) -> &str {
     let mark = if is_hash { ScopedId::STARTS[1].len() } else { 0 };
     let of_id = |byte: &u8| byte.is_ascii_alphanumeric() || (!is_hash && matches!(byte, b'-' | b'_'));
     let letters = mark + text.as_bytes()[mark..].iter().take_while(|byte| of_id(byte)).count();
-    let padding = text.as_bytes()[letters..].iter().take(2).take_while(|byte| **byte == b'=').count();
-    &text[..letters + padding]
+    &text[..letters + padding(&text[letters..])]
+}
+
+/// How much of a text is padding at its beginning.
+fn padding(text: &str) -> usize {
+    let after = |rest: &str| PADDING.iter().find_map(|padding| Some(rest.len() - rest.strip_prefix(padding)?.len()));
+    let first = after(text).unwrap_or_default();
+    first + after(&text[first..]).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -52,7 +65,7 @@ mod tests {
     }
 
     fn decoded(text: &str) -> Option<String> {
-        unscoped(text, |_| None)
+        unscoped(text, |id| id.decode_for("fe1"))
     }
 
     #[test]
@@ -81,6 +94,25 @@ mod tests {
     }
 
     #[test]
+    fn an_id_in_a_url_is_the_tenants_own() {
+        for id in ["m1", "m 1", "m 12", "m 123"] {
+            for padding in ["%3D", "%3d"] {
+                let url = format!("https://x/?meetingID={}&a=1", scoped(id).replace('=', padding));
+                assert_eq!(decoded(&url), Some(format!("https://x/?meetingID={id}&a=1")), "{url}");
+            }
+        }
+        assert_eq!(decoded("WyJmZTEiLCJtMSIsImIzc2NsIl0%3D%20b"), Some("m1%20b".to_owned()));
+    }
+
+    #[test]
+    fn an_id_of_another_key_stays() {
+        let foreign = ScopedId::new("fe2", &MeetingId::new("m 1")).to_string();
+        assert_eq!(decoded(&foreign), None);
+        assert_eq!(decoded(&format!("{foreign},{}", scoped("m 1"))), Some(format!("{foreign},m 1")));
+        assert_eq!(decoded(&scoped(&foreign)), Some(foreign), "a tenant may be a b3scale itself");
+    }
+
+    #[test]
     fn other_texts_stay() {
         for text in ["", "Wy", "WyJ", "Why not?", "b3scl.", "b3scl", "WyJmZTEiLCJtIDEiLCJvdGhlciJd", "Wy\u{e4}"] {
             assert_eq!(decoded(text), None, "{text}");
@@ -90,7 +122,7 @@ mod tests {
     #[test]
     fn a_hashed_id_is_looked_up() {
         let id = scoped(&"m".repeat(250));
-        let known = |text: &str| (text == id).then(|| MeetingId::new("mm"));
+        let known = |text: &ScopedId| (text.as_ref() == id).then(|| MeetingId::new("mm"));
         assert_eq!(unscoped(&format!("<{id}.>"), known), Some("<mm.>".to_owned()));
         assert_eq!(decoded(&id), None);
     }

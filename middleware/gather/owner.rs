@@ -22,8 +22,7 @@ impl Owner {
         let mut own = Vec::new();
         let mut breakouts = Vec::new();
         let mut parents = HashSet::new();
-        let known = |id: &str| self.own_id(id);
-        let shown = |entry: &Bytes| xml::shown(entry, |text| unscoped(text, known));
+        let shown = |entry: &Bytes| xml::shown(entry, |text| unscoped(text, |id| self.own_id(id)));
         for entry in entries {
             let names = ["meetingID", "internalMeetingID", "parentMeetingID"];
             let Ok([id, internal_id, parent]) = xml::fields(&entry, names) else { continue };
@@ -42,10 +41,10 @@ impl Owner {
         own
     }
 
-    /// The frontend's id of a meeting of its own that is known.
-    fn own_id(&self, id: &str) -> Option<MeetingId> {
-        let known = self.meetings.known(id).filter(|known| self.owns(known))?;
-        Some(known.meeting_id.clone())
+    /// The frontend's id of a meeting of its own.
+    fn own_id(&self, id: &ScopedId) -> Option<MeetingId> {
+        let known = self.meetings.known(id.as_ref()).filter(|known| self.owns(known));
+        known.map_or_else(|| id.decode_for(&self.frontend.key), |known| Some(known.meeting_id.clone()))
     }
 
     fn verdict(&self, id: &ScopedId, backend: BackendId) -> Verdict {

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::listing::Info;
-use super::{Cluster, Stray};
+use super::{Cluster, Stray, Unshown};
 use crate::store::Ingested;
 
 /// Between two questions to a node that runs something which nobody knows: it may be anybody's, and is never known then.
@@ -38,9 +38,9 @@ impl Cluster {
         self.0.view.entry(meeting)
     }
 
-    /// The metadata of a meeting that its tenant does not read, as its node last said it.
-    pub fn metadata_of_ours(&self, meeting: &Meeting) -> Vec<(String, String)> {
-        self.0.view.ours(meeting)
+    /// What a meeting's node last said of it that its tenant reads otherwise, or not at all.
+    pub fn unshown(&self, meeting: &Meeting) -> Unshown {
+        self.0.view.unshown(meeting)
     }
 
     /// People in a meeting, as its node last said.

@@ -7,6 +7,7 @@ use b3scale_middleware::bbb::{XmlError, xml};
 use b3scale_middleware::cluster::{Backend, BackendId, Meeting};
 use bytes::Bytes;
 
+use super::entry::Entry;
 use super::view::{Crowd, View};
 use crate::rest::NodeAttendee;
 use crate::store::{Presence, PresentMeeting};
@@ -30,7 +31,7 @@ pub(super) struct Present {
 struct Shown {
     said: PresentMeeting,
     /// The report's entry with those who are there now. `None`: the meeting was not reported.
-    entry: Option<Bytes>,
+    entry: Option<Entry>,
 }
 
 impl Present {
@@ -117,10 +118,10 @@ impl View {
 
     /// What a list says of a meeting by the word of its node's agent, if that counts. One that no report lists yet is what is
     /// known of it, with those who are there.
-    pub(super) fn entry_present(&self, meeting: &Meeting) -> Option<Bytes> {
+    pub(super) fn entry_present(&self, meeting: &Meeting) -> Option<Entry> {
         let said = |there: &Shown| match &there.entry {
             Some(entry) => Some(entry.clone()),
-            None => with_attendees(&self.young_entry(meeting)?, &there.said).ok(),
+            None => self.young_entry(meeting)?.changed(|entry| with_attendees(entry, &there.said)).ok(),
         };
         self.with_present(meeting, said).flatten()
     }
@@ -137,9 +138,9 @@ impl View {
     }
 
     /// The report's entry of a meeting with those who are there now.
-    fn entry_with(&self, backend: BackendId, said: &PresentMeeting) -> Option<Bytes> {
+    fn entry_with(&self, backend: BackendId, said: &PresentMeeting) -> Option<Entry> {
         let reported = self.reported_entry(backend, &said.meeting)?;
-        with_attendees(&reported, said).ok()
+        reported.changed(|entry| with_attendees(entry, said)).ok()
     }
 }
 

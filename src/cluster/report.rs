@@ -3,14 +3,15 @@
 //! A list is read meeting by meeting: an entry that cannot be read spoils no other. A meeting that a list leaves open (it was cut short, or an
 //! entry does not say which meeting it is) is neither running nor ended until the node was asked for that meeting.
 
-use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use b3scale_middleware::bbb::{ScopedId, XmlError, unscoped, xml};
+use b3scale_middleware::bbb::{ScopedId, XmlError, xml};
 use b3scale_middleware::ports::Born;
 use bytes::Bytes;
+
+use super::entry::{Entry, Unshown};
 
 /// A node's list of its meetings, taken apart.
 #[derive(Debug)]
@@ -44,12 +45,9 @@ pub(super) struct Reported {
     pub(super) breakout: bool,
     /// The internal id of the meeting that it is a breakout of.
     pub(super) parent: Option<String>,
-    /// The element as a tenant may read it, under its ids where these can be read off the node's. `None`: it is unreadable.
-    pub(super) entry: Option<Bytes>,
-    /// Whether there are ids in it that cannot be read off.
-    pub(super) has_hashes: bool,
-    /// The metadata that a tenant does not read.
-    pub(super) ours: Vec<(String, String)>,
+    /// As a tenant may read it. `None`: it is unreadable.
+    pub(super) entry: Option<Entry>,
+    pub(super) unshown: Unshown,
 }
 
 /// What a report says of one meeting.
@@ -206,7 +204,6 @@ impl Reported {
         let create_time = create_time.and_then(|time| time.trim().parse().ok()).unwrap_or_default();
         let born = Born { internal_id: internal_id.unwrap_or_default(), create_time, entry: None };
         let attendees = people.map_or(0, |people| count(&people));
-        let (entry_shown, has_hashes) = shown(entry);
         let reported = Self {
             born,
             attendees,
@@ -214,31 +211,17 @@ impl Reported {
             running: running.map_or(attendees > 0, |running| running == "true"),
             breakout: breakout.as_deref() == Some("true"),
             parent: parent.filter(|_| breakout.as_deref() == Some("true")),
-            entry: entry_shown,
-            has_hashes,
-            ours: xml::ours(entry),
+            entry: Entry::read(&id, entry),
+            unshown: Unshown::read(entry),
         };
         Some((id, reported))
     }
 
     /// The frontend that the meeting's metadata names, as `meta-frontend` writes it.
     pub(super) fn frontend_key(&self) -> Option<&str> {
-        let named = self.ours.iter().find(|(name, _)| name == "b3s-frontend")?;
+        let named = self.unshown.metadata.iter().find(|(name, _)| name == "b3s-frontend")?;
         Some(&named.1)
     }
-}
-
-/// An entry as a tenant may read it, and whether there are ids in it that cannot be read off.
-fn shown(entry: &Bytes) -> (Option<Bytes>, bool) {
-    let has_hashes = Cell::new(false);
-    let known = |id: &str| {
-        has_hashes.set(has_hashes.get() || ScopedId::verbatim(id).is_hashed());
-        None
-    };
-    let shown = xml::shown(entry, |text| unscoped(text, known)).ok();
-    // A slice would keep the whole report in memory.
-    let own = shown.map(|shown| if shown.as_ptr() == entry.as_ptr() { Bytes::copy_from_slice(&shown) } else { shown });
-    (own, has_hashes.get())
 }
 
 /// A number as BBB writes it, which may be grouped: `1,234`.
@@ -359,7 +342,7 @@ mod tests {
         let (_, reported) = report.meetings.iter().next().unwrap();
         let entry = reported.entry.as_ref().unwrap();
         let expected = "<meeting><meetingID>m 1</meetingID><new a='1'>&amp;</new><metadata></metadata></meeting>";
-        assert_eq!((entry, reported.has_hashes), (&Bytes::from(expected), false));
+        assert_eq!((&entry.element, entry.is_scoped), (&Bytes::from(expected), false));
         assert_eq!(reported.frontend_key(), Some("fe1"));
     }
 
@@ -372,7 +355,7 @@ mod tests {
             );
             let report = Report::read(&Bytes::from(list), SystemTime::UNIX_EPOCH).unwrap();
             let entry = report.meetings[&ScopedId::verbatim("a")].entry.clone().unwrap();
-            assert_eq!(entry, "<meeting><meetingID>a</meetingID><meetingName>xy</meetingName></meeting>");
+            assert_eq!(entry.element, "<meeting><meetingID>a</meetingID><meetingName>xy</meetingName></meeting>");
             assert_eq!(report.flaw(), None);
         }
     }

@@ -1,6 +1,7 @@
 //! What this server knows: the roster, the meetings, and what the nodes last said of them.
 
 mod crowd;
+mod entries;
 mod fresh;
 mod internal;
 mod list;
@@ -12,11 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use b3scale_middleware::bbb::{ScopedId, unscoped, xml};
+use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{Backend, BackendId, Meeting, Seats};
-use bytes::Bytes;
 use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
+use dashmap::mapref::entry::Entry as Place;
 use tokio::sync::Notify;
 
 pub(super) use crowd::Crowd;
@@ -26,6 +26,7 @@ pub use strays::Stray;
 
 use internal::InternalIds;
 
+use super::entry::Entry;
 use super::firsthand::Firsthand;
 use super::health::LEASE;
 use super::presence::Present;
@@ -143,12 +144,12 @@ impl View {
     pub(super) fn learn(&self, row: &Arc<Meeting>) {
         let seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match self.meetings.entry(row.id.clone()) {
-            Entry::Vacant(slot) => {
+            Place::Vacant(slot) => {
                 slot.insert(Slot::There(Arc::clone(row)));
                 None
             }
-            Entry::Occupied(slot) if slot.get().version() >= row.version => return,
-            Entry::Occupied(mut slot) => slot.insert(Slot::There(Arc::clone(row))).meeting(),
+            Place::Occupied(slot) if slot.get().version() >= row.version => return,
+            Place::Occupied(mut slot) => slot.insert(Slot::There(Arc::clone(row))).meeting(),
         };
         self.internal_ids.change(before.as_deref(), Some(row));
         self.seat(before.as_deref(), Some(row));
@@ -171,12 +172,12 @@ impl View {
     pub(super) fn unlearn(&self, id: &ScopedId, version: i64) {
         let seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match self.meetings.entry(id.clone()) {
-            Entry::Vacant(slot) => {
+            Place::Vacant(slot) => {
                 slot.insert(Slot::Gone { version, since: Instant::now(), ended: None });
                 None
             }
-            Entry::Occupied(slot) if slot.get().version() > version => return,
-            Entry::Occupied(mut slot) => {
+            Place::Occupied(slot) if slot.get().version() > version => return,
+            Place::Occupied(mut slot) => {
                 let gone = slot.get().gone(version);
                 slot.insert(gone).meeting()
             }
@@ -244,7 +245,7 @@ impl View {
     }
 
     /// What a node reported of a meeting.
-    pub(super) fn reported_entry(&self, backend: BackendId, meeting: &NodeMeeting) -> Option<Bytes> {
+    pub(super) fn reported_entry(&self, backend: BackendId, meeting: &NodeMeeting) -> Option<Entry> {
         let report = self.reports.get(&backend).map(|report| Arc::clone(&report))?;
         let reported = report.meetings.get(meeting.id.as_str())?;
         reported.entry.clone().filter(|_| reported.born.internal_id == meeting.internal_id)
@@ -255,43 +256,6 @@ impl View {
         let report = self.reports.get(&meeting.backend).map(|report| Arc::clone(&report))?;
         let reported = report.meetings.get(&meeting.id)?;
         (Some(&reported.born.internal_id) == meeting.internal_id.as_ref()).then(|| Arc::clone(reported))
-    }
-
-    /// What a list says of a meeting: what its node's agent says and its node reported of this very meeting, else what is known
-    /// of a young one.
-    pub(super) fn entry(&self, meeting: &Meeting) -> Option<Bytes> {
-        let reported = self.report_of(meeting).or_else(|| self.firsthand.said(meeting));
-        let told = || reported.as_ref().and_then(|reported| reported.entry.clone());
-        let entry = self.entry_present(meeting).or_else(told).or_else(|| self.created_entry(meeting))?;
-        let has_hashes = meeting.id.is_hashed() || reported.is_some_and(|reported| reported.has_hashes);
-        if has_hashes { self.under_own_ids(meeting, &entry) } else { Some(entry) }
-    }
-
-    /// What is known of a meeting that no report has: what its node said when it was asked, else what its create made.
-    pub(super) fn young_entry(&self, meeting: &Meeting) -> Option<Bytes> {
-        let said = self.firsthand.said(meeting).and_then(|said| said.entry.clone());
-        said.or_else(|| self.created_entry(meeting))
-    }
-
-    /// The metadata of a meeting that its tenant does not read.
-    pub(super) fn ours(&self, meeting: &Meeting) -> Vec<(String, String)> {
-        let reported = self.report_of(meeting).or_else(|| self.firsthand.said(meeting));
-        let created = || meeting.entry.as_deref().map(xml::ours);
-        reported.map(|reported| reported.ours.clone()).or_else(created).unwrap_or_default()
-    }
-
-    fn created_entry(&self, meeting: &Meeting) -> Option<Bytes> {
-        self.under_own_ids(meeting, meeting.entry.as_ref()?)
-    }
-
-    /// An entry under the ids of the meeting's frontend, with those that cannot be read off the node's.
-    fn under_own_ids(&self, meeting: &Meeting, entry: &Bytes) -> Option<Bytes> {
-        let known = |id: &str| match self.meeting(id) {
-            _ if id == meeting.id.as_ref() => Some(meeting.meeting_id.clone()),
-            Known::There(known) if known.frontend == meeting.frontend => Some(known.meeting_id.clone()),
-            Known::There(_) | Known::Absent | Known::Unknown => None,
-        };
-        xml::shown(entry, |text| unscoped(text, known)).ok()
     }
 
     /// What was reported of a backend holds no more.

@@ -87,6 +87,33 @@ async fn breakout_rooms_are_the_tenants_own_ids_in_info_and_list() {
     }
 }
 
+/// With ids like those that this b3scale makes, and one breakout whose id cannot be read off.
+#[tokio::test]
+async fn a_tenant_that_is_a_b3scale_itself_reads_its_own_ids() {
+    let cluster = TestCluster::with(one_node()).await;
+    let of_tenant = |id: &str| ScopedId::new("tenant", &MeetingId::new(id)).to_string();
+    let (parent, room, long) = (of_tenant("m1"), of_tenant("b1"), "x".repeat(250));
+    let create = format!("name=Lesson&meetingID={parent}&meta_room={room}");
+    cluster.call(CallKind::Create, &create).await.success();
+    for (number, id) in [&room, &long].into_iter().enumerate() {
+        let query =
+            format!("name=Room&isBreakout=true&parentMeetingID={parent}&meetingID={id}&sequence={}", number + 1);
+        cluster.call(CallKind::Create, &query).await.success();
+    }
+    for reported in [false, true] {
+        if reported {
+            cluster.cluster.look_round().await;
+        }
+        let info = cluster.call(CallKind::GetMeetingInfo, &format!("meetingID={parent}")).await.success();
+        let list = cluster.call(CallKind::GetMeetings, "").await.success();
+        for text in [info.text.replace('\n', ""), entry(&list, &parent)] {
+            assert!(text.contains(&rooms(&[&*room, &*long])), "{text}");
+            assert!(text.contains(&format!("<room>{room}</room>")), "{text}");
+        }
+        assert!(entry(&list, &room).contains("<isBreakout>true</isBreakout>"), "it is listed under its own id");
+    }
+}
+
 #[tokio::test]
 async fn counts_are_numbers_without_commas() {
     let (cluster, _) = class(one_node()).await;

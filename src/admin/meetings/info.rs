@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::admin::body::Shaped;
 use crate::admin::problem::Problem;
 use crate::admin::shape::Shape;
-use crate::cluster::{Cluster, Stray};
+use crate::cluster::{Cluster, Stray, Unshown};
 use crate::rest::{Attendee, Breakout, MeetingInfo};
 
 static ATTENDEE: Shape = Shape::Object(&[
@@ -76,7 +76,7 @@ pub(super) fn changed(there: &MeetingInfo, said: Value) -> Result<Value, Problem
 /// What is known of a meeting: what its node said or, if that is younger, what was set.
 pub(super) fn read(meeting: &Meeting, cluster: &Cluster, patch: Option<&Value>) -> MeetingInfo {
     let set = patch.and_then(|patch| MeetingInfo::deserialize(patch).ok());
-    let reported = || Some(of_entry(&cluster.reported(meeting)?, cluster.metadata_of_ours(meeting)));
+    let reported = || Some(of_entry(&cluster.reported(meeting)?, cluster.unshown(meeting)));
     MeetingInfo {
         meeting_id: meeting.id.to_string(),
         internal_meeting_id: meeting.internal_id.clone().unwrap_or_default(),
@@ -89,13 +89,12 @@ pub(super) fn of_stray(stray: &Stray) -> MeetingInfo {
     MeetingInfo {
         meeting_id: stray.id.to_string(),
         internal_meeting_id: stray.internal_id.clone(),
-        ..stray.entry.as_ref().map(|entry| of_entry(entry, stray.ours.clone())).unwrap_or_default()
+        ..stray.entry.as_ref().map(|entry| of_entry(entry, stray.unshown.clone())).unwrap_or_default()
     }
 }
 
-/// What an entry of a list says, with the metadata that is left out there. It has been read before, so that whatever cannot be read here is
-/// nothing.
-fn of_entry(entry: &Bytes, ours: Vec<(String, String)>) -> MeetingInfo {
+/// What an entry of a list says, with what its tenant does not read. It has been read before: what cannot be read here is nothing.
+fn of_entry(entry: &Bytes, unshown: Unshown) -> MeetingInfo {
     let said = Said::of(entry, &["meeting"]);
     MeetingInfo {
         meeting_name: said.text("meetingName"),
@@ -118,9 +117,9 @@ fn of_entry(entry: &Bytes, ours: Vec<(String, String)>) -> MeetingInfo {
         max_users: said.number("maxUsers"),
         moderator_count: said.number("moderatorCount"),
         is_breakout: said.flag("isBreakout"),
-        metadata: Some(Said::of(entry, &["meeting", "metadata"]).0.into_iter().chain(ours).collect()),
+        metadata: Some(Said::of(entry, &["meeting", "metadata"]).0.into_iter().chain(unshown.metadata).collect()),
         attendees: some(inner(entry, &["meeting", "attendees", "attendee"]).iter().map(attendee).collect()),
-        breakout_rooms: some(rooms(entry)),
+        breakout_rooms: some(unshown.breakout_rooms),
         breakout: said.flag("isBreakout").then(|| Breakout {
             parent_meeting_id: said.text("parentMeetingID"),
             sequence: said.number("sequence"),
@@ -148,11 +147,6 @@ fn attendee(entry: &Bytes) -> Attendee {
         has_video: said.flag("hasVideo"),
         client_type: said.text("clientType"),
     }
-}
-
-fn rooms(entry: &Bytes) -> Vec<String> {
-    let rooms = xml::children(entry, &["meeting", "breakoutRooms"]).unwrap_or_default();
-    rooms.into_iter().map(|(_, room)| room).collect()
 }
 
 fn inner(entry: &Bytes, path: &[&str]) -> Vec<Bytes> {

@@ -25,7 +25,8 @@ impl View {
     fn young_breakouts(&self, meetings: &[Arc<Meeting>]) -> HashMap<String, Vec<String>> {
         let mut breakouts: HashMap<String, Vec<String>> = HashMap::new();
         for young in meetings.iter().filter(|one| one.size.breakout && self.report_of(one).is_none()) {
-            let parent = self.young_entry(young).and_then(|entry| xml::fields(&entry, ["parentMeetingID"]).ok());
+            let parent =
+                self.young_entry(young).and_then(|entry| xml::fields(&entry.element, ["parentMeetingID"]).ok());
             if let Some([Some(parent)]) = parent {
                 breakouts.entry(parent).or_default().push(young.meeting_id.to_string());
             }

@@ -8,6 +8,7 @@ use b3scale_middleware::cluster::{Backend, BackendId, MeetingState, Seats, Size}
 use bytes::Bytes;
 
 use super::{Known, View};
+use crate::cluster::entry::Unshown;
 use crate::cluster::report::{Report, Reported};
 
 /// A meeting that a node runs and that no frontend owns.
@@ -31,8 +32,8 @@ pub struct Stray {
     pub shares_people: bool,
     /// What its node says of it: a `meeting` element. `None`: that cannot be read.
     pub entry: Option<Bytes>,
-    /// The metadata that tenants do not read.
-    pub ours: Vec<(String, String)>,
+    /// What a tenant would read otherwise, or not at all.
+    pub unshown: Unshown,
 }
 
 /// What a meeting is that does not live where it runs.
@@ -62,8 +63,8 @@ impl View {
             attendees: reported.attendees,
             with_video: reported.with_video,
             shares_people: reported.shares_people(id),
-            entry: reported.entry.clone(),
-            ours: reported.ours.clone(),
+            entry: reported.entry.as_ref().map(|entry| entry.element.clone()),
+            unshown: reported.unshown.clone(),
         });
         strays.collect()
     }

@@ -2,7 +2,7 @@
 
 use b3scale::node::Role;
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
-use b3scale_support::{TestCluster, eventually};
+use b3scale_support::{ClusterOptions, TestCluster, eventually};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -97,6 +97,24 @@ async fn a_meeting_is_shown_as_the_original_does_it() {
     assert_eq!((&attendee["FullName"], &attendee["Role"]), (&json!("Ada"), &json!("MODERATOR")));
     for id in [scoped("m1"), format!("internal:{}", meeting["internal_id"].as_str().unwrap())] {
         assert_eq!(&cluster.operator().fetch(&format!("/meetings/{id}")).await.granted(), meeting);
+    }
+}
+
+#[tokio::test]
+async fn breakout_rooms_are_the_ids_by_which_their_meetings_are_found() {
+    let cluster = TestCluster::with(ClusterOptions { nodes: 1, ..ClusterOptions::default() }).await;
+    let rooms = ["b1", &*"x".repeat(250)];
+    cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
+    for (number, id) in rooms.into_iter().enumerate() {
+        let query = format!("name=Room&isBreakout=true&parentMeetingID=m1&meetingID={id}&sequence={}", number + 1);
+        cluster.call(CallKind::Create, &query).await.success();
+    }
+    cluster.cluster.look_round().await;
+    let parent = cluster.operator().fetch(&format!("/meetings/{}", scoped("m1"))).await.granted();
+    assert_eq!(parent["meeting"]["BreakoutRooms"], json!(rooms.map(scoped)));
+    for room in rooms.map(scoped) {
+        let found = cluster.operator().fetch(&format!("/meetings/{room}")).await.granted();
+        assert_eq!(found["meeting"]["MeetingName"], "Room");
     }
 }
 
