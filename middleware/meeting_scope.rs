@@ -140,10 +140,12 @@ async fn scope(call: &mut Call, meetings: &dyn Meetings) -> Result<Arc<Scope>, F
     } else {
         ids.named(given).await?
     };
+    let is_breakout = call.params.says_true("isBreakout");
     // A node may heed the parent even if it ignores `isBreakout`, so it is never left as the tenant wrote it.
     let parent = call.params.first("parentMeetingID").filter(|_| creates).map(MeetingId::new);
     let parent = match parent.filter(|parent| !parent.as_ref().is_empty()) {
-        Some(parent) => Some(ids.named(parent).await?.1),
+        Some(parent) if is_breakout => Some(ids.named(parent).await?.1),
+        Some(parent) => Some(ScopedId::new(&frontend.key, &parent)),
         None => None,
     };
     call.params.set("meetingID", scoped.as_ref());
@@ -151,7 +153,6 @@ async fn scope(call: &mut Call, meetings: &dyn Meetings) -> Result<Arc<Scope>, F
         Some(parent) => call.params.set("parentMeetingID", parent.as_ref()),
         None => call.params.remove("parentMeetingID"),
     }
-    let is_breakout = call.params.says_true("isBreakout");
     if call.params.first("isBreakout").is_some() {
         // No node may read it otherwise.
         call.params.set("isBreakout", if is_breakout { "true" } else { "false" });

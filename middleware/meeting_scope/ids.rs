@@ -93,6 +93,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_parent_of_what_is_no_breakout_is_not_looked_up() {
+        for flag in ["", "&isBreakout=false"] {
+            let query = format!("meetingID=b1&parentMeetingID={ID}{flag}");
+            assert_eq!(on_node(&school(), CallKind::Create, &query).await.2, scoped("fe1", ID));
+        }
+    }
+
+    #[tokio::test]
     async fn an_id_is_an_internal_one_first() {
         let cluster = school().meeting("fe1", ID, "n1", MeetingState::Live);
         assert_eq!(ended(&cluster, ID).await, (scoped("fe1", "m 1"), "m 1".to_owned()));
