@@ -221,7 +221,7 @@ fn request(backend: &Arc<Backend>, kind: CallKind, params: &Params, patience: Du
 /// A node's answer about one meeting.
 pub(super) enum Info {
     /// It runs; with the entry that a list would have, or nothing where that is too large or unreadable.
-    Runs(Reported, Bytes),
+    Runs(Arc<Reported>, Bytes),
     Gone,
     /// It says nothing of use.
     Open,
@@ -242,8 +242,8 @@ impl Info {
         let entry = xml::entry_of_info(&document).ok().filter(|entry| entry.len() <= LARGEST_ENTRY);
         let read = Reported::read(entry.as_ref().unwrap_or(&document));
         match (read, entry) {
-            (Some((_, reported)), Some(entry)) => Info::Runs(reported, entry),
-            (Some((_, reported)), None) => Info::Runs(Reported { entry: None, ..reported }, Bytes::new()),
+            (Some((_, reported)), Some(entry)) => Info::Runs(Arc::new(reported), entry),
+            (Some((_, reported)), None) => Info::Runs(Arc::new(Reported { entry: None, ..reported }), Bytes::new()),
             (None, _) => Info::Open,
         }
     }

@@ -132,8 +132,8 @@ impl Report {
     }
 
     /// The node was asked for one meeting, and runs it.
-    pub(super) fn add(&mut self, id: ScopedId, reported: Reported) {
-        self.meetings.insert(id, Arc::new(reported));
+    pub(super) fn add(&mut self, id: ScopedId, reported: Arc<Reported>) {
+        self.meetings.insert(id, reported);
     }
 
     /// The node was asked for one meeting, and does not run it.

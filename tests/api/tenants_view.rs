@@ -4,6 +4,7 @@ use b3scale::node::{Misbehaviour, NodeOptions, Role};
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId, xml};
 use b3scale_support::{Answer, ClusterOptions, TestCluster};
 use bytes::Bytes;
+use futures_util::future::join_all;
 
 const ROOM: &str = "name=Room&isBreakout=true&parentMeetingID=m1&freeJoin=true";
 
@@ -183,12 +184,29 @@ async fn a_list_is_complete_although_a_node_does_not_answer_for_its_young_meetin
     assert!(entry(&list, "b2").ends_with(&tail), "{}", entry(&list, "b2"));
 }
 
+fn times_asked(cluster: &TestCluster) -> usize {
+    cluster.nodes[0].calls().iter().filter(|call| call.call == "getMeetingInfo").count()
+}
+
 #[tokio::test]
 async fn a_node_is_asked_once_for_a_young_meeting() {
     let (cluster, _) = class(ClusterOptions { nodes: 1, ..ClusterOptions::default() }).await;
-    let asked = || cluster.nodes[0].calls().iter().filter(|call| call.call == "getMeetingInfo").count();
     for _ in 0..3 {
-        cluster.call(CallKind::GetMeetings, "").await.success();
+        let lists = join_all((0..10).map(|_| cluster.call(CallKind::GetMeetings, ""))).await;
+        for list in lists {
+            assert!(entry(&list.success(), "m1").contains("<maxUsers>"));
+        }
     }
-    assert!(asked() <= 3, "one question for each of three meetings, and not {}", asked());
+    assert!(times_asked(&cluster) <= 3, "one question for each of three meetings, and not {}", times_asked(&cluster));
+}
+
+#[tokio::test]
+async fn lists_that_run_at_once_ask_a_slow_node_no_more_than_one_does() {
+    let (cluster, _) = class(ClusterOptions { nodes: 1, ..ClusterOptions::default() }).await;
+    cluster.nodes[0].misbehave_on("getMeetingInfo", Misbehaviour::Stall);
+    cluster.nodes[0].misbehave_on("getMeetings", Misbehaviour::Stall);
+    for list in join_all((0..10).map(|_| cluster.call(CallKind::GetMeetings, ""))).await {
+        entry(&list.success(), "m1");
+    }
+    assert!(times_asked(&cluster) <= 3, "one question for each of three meetings, and not {}", times_asked(&cluster));
 }
