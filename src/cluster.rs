@@ -17,6 +17,7 @@ mod guard;
 mod health;
 mod insight;
 mod listing;
+mod look_ups;
 mod meetings;
 mod orphans;
 mod presence;
@@ -31,13 +32,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use b3scale_middleware::bbb::ScopedId;
+use b3scale_middleware::Ports;
 use b3scale_middleware::cluster::BackendId;
 use b3scale_middleware::ports::Nodes;
-use b3scale_middleware::{Fault, Ports};
-use dashmap::DashMap;
 use rustix::system::uname;
-use tokio::sync::{Notify, OnceCell, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -47,6 +46,7 @@ use crate::upstream::Patience;
 use arrivals::Arrivals;
 pub use entry::Unshown;
 use guard::{Guard, Lines};
+use look_ups::LookUps;
 pub use pulse::Lack;
 use pulse::Pulse;
 use seats::Gates;
@@ -76,8 +76,9 @@ struct Inner {
     pulse: watch::Sender<Pulse>,
     /// How much is known of what was seen of each node. Held while that is taken in, so that nothing older comes after it.
     seqs: Mutex<HashMap<BackendId, Seq>>,
-    /// Look-ups that are under way, shared by all who want the same.
-    look_ups: DashMap<ScopedId, LookUp>,
+    look_ups: LookUps,
+    /// Those by the ids of nodes.
+    internal_look_ups: LookUps,
     doubtful: Mutex<Vec<Doubt>>,
     /// Who was sent to a meeting of late.
     arrivals: Arrivals,
@@ -102,9 +103,6 @@ struct Seq {
     /// How its node fares, which whoever asked it knows at once.
     health: i64,
 }
-
-/// A look-up that is under way.
-type LookUp = Arc<OnceCell<Result<(), Fault>>>;
 
 /// A claim that nobody of this server works on, or will once it is made: a statement about it came to no answer.
 struct Doubt {
@@ -138,7 +136,8 @@ impl Cluster {
             patience,
             pulse: watch::Sender::new(Pulse::default()),
             seqs: Mutex::default(),
-            look_ups: DashMap::new(),
+            look_ups: LookUps::default(),
+            internal_look_ups: LookUps::default(),
             doubtful: Mutex::default(),
             arrivals: Arrivals::default(),
             gates: Gates::default(),

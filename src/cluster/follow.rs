@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::{BackendId, MeetingState};
+use b3scale_middleware::cluster::{BackendId, FrontendId, MeetingState};
 use tokio::sync::MutexGuard;
 use tokio::time::sleep;
 
@@ -62,6 +62,26 @@ impl Cluster {
             Some(row) => view.learn(&Arc::new(row)),
             None => view.unlearn(id, before),
         }
+        Ok(())
+    }
+
+    /// Reads a frontend's meeting by its node's own id, and the one that the frontend itself names so.
+    pub(super) async fn read_by_either_id(
+        &self,
+        frontend: FrontendId,
+        id: &str,
+        scoped: &ScopedId,
+    ) -> Result<(), StoreError> {
+        let Inner { store, view, .. } = &*self.0;
+        let before = view.version(scoped);
+        let rows = self.noted(store.find_by_either_id(frontend, id, scoped).await)?;
+        if !rows.iter().any(|row| row.id == *scoped) {
+            view.unlearn(scoped, before);
+        }
+        if !rows.iter().any(|row| row.internal_id.as_deref() == Some(id)) {
+            view.note_absent(frontend, id);
+        }
+        rows.into_iter().for_each(|row| view.learn(&Arc::new(row)));
         Ok(())
     }
 

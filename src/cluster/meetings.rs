@@ -4,18 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use b3scale_middleware::Fault;
-use b3scale_middleware::bbb::ScopedId;
+use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, MeetingState};
 use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, Move, NewClaim, NewSeat, Seat, Seen, Settled};
 use bytes::Bytes;
-use dashmap::DashMap;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::view::Known;
-use super::{ATTEMPT_LIMIT, Cluster, LookUp, firsthand};
+use super::{ATTEMPT_LIMIT, Cluster, firsthand};
 use crate::store::{self, NewMeeting, Release, StoreError, Ticket};
 use crate::telemetry::catalog::{CLAIMS, CLAIMS_GIVEN_UP, CLAIMS_INHERITED, FAILOVERS, PLACEMENTS, VIEW_LOOKUPS};
 
@@ -268,49 +267,23 @@ impl Cluster {
         }
     }
 
-    /// Reads a frontend's meeting by its node's own id, unless it is known that there is none.
+    /// Reads a frontend's meeting by its node's own id, unless it is known that there is none. The meeting that the frontend
+    /// itself names so is read with it: whether or not there is one, the next stage finds out from memory.
     async fn look_up_internal_id(&self, frontend: FrontendId, id: &str) -> Result<Option<Arc<Meeting>>, Fault> {
         let view = &self.0.view;
-        if view.is_absent(frontend, id) {
-            return Ok(None);
-        }
-        let (outcome, counted) = match timeout(LOOK_UP_LIMIT, self.0.store.find_by_internal_id(frontend, id)).await {
-            Ok(read) => match self.noted(read) {
-                Ok(Some(row)) => {
-                    self.learn(row);
-                    (Ok(self.known_by_internal_id(frontend, id)), "found")
-                }
-                Ok(None) => {
-                    view.note_absent(frontend, id);
-                    (Ok(None), "missed")
-                }
-                Err(error) => (Err(fault(&error)), "failed"),
-            },
-            Err(_) => (Err(no_answer()), "failed"),
-        };
-        VIEW_LOOKUPS.with([counted]).increment(1);
-        outcome
+        let owner = view.roster().frontend_of(frontend).cloned();
+        let Some(owner) = owner.filter(|_| !view.is_absent(frontend, id)) else { return Ok(None) };
+        let scoped = ScopedId::new(&owner.key, &MeetingId::new(id));
+        let found = || self.known_by_internal_id(frontend, id);
+        let look = look(self.read_by_either_id(frontend, id, &scoped), || found().is_some()).boxed();
+        self.0.internal_look_ups.share(&scoped, look).await?;
+        Ok(found())
     }
 
-    /// Reads a meeting that memory does not have, or not as it is by now. Whoever wants the same meanwhile waits for the same
-    /// look.
+    /// Reads a meeting that memory does not have, or not as it is by now.
     async fn look_up(&self, id: &ScopedId) -> Result<(), Fault> {
-        let _under_way = UnderWay { look_ups: &self.0.look_ups, id };
-        let look_up = Arc::clone(&self.0.look_ups.entry(id.clone()).or_default());
-        let look = || async {
-            let read = timeout(LOOK_UP_LIMIT, self.read_meeting(id)).await;
-            // Whoever comes from here on must see what has happened since.
-            self.0.look_ups.remove(id);
-            let (outcome, counted) = match read {
-                Ok(Ok(())) if self.known(id.as_ref()).is_some() => (Ok(()), "found"),
-                Ok(Ok(())) => (Ok(()), "missed"),
-                Ok(Err(error)) => (Err(fault(&error)), "failed"),
-                Err(_) => (Err(no_answer()), "failed"),
-            };
-            VIEW_LOOKUPS.with([counted]).increment(1);
-            outcome
-        };
-        look_up.get_or_init(look).await.clone()
+        let look = look(self.read_meeting(id), || self.known(id.as_ref()).is_some()).boxed();
+        self.0.look_ups.share(id, look).await
     }
 
     /// Waits until a meeting is no longer merely claimed. Results are not announced, so it is looked at again and again; and
@@ -415,16 +388,16 @@ impl Cluster {
     }
 }
 
-/// Sees to it that a look-up which everybody has given up is not kept.
-struct UnderWay<'a> {
-    look_ups: &'a DashMap<ScopedId, LookUp>,
-    id: &'a ScopedId,
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.look_ups.remove_if(self.id, |_, look_up| Arc::strong_count(look_up) == 1);
-    }
+/// Reads the store within the time that a call has for it.
+async fn look(read: impl Future<Output = Result<(), StoreError>>, is_found: impl Fn() -> bool) -> Result<(), Fault> {
+    let (outcome, counted) = match timeout(LOOK_UP_LIMIT, read).await {
+        Ok(Ok(())) if is_found() => (Ok(()), "found"),
+        Ok(Ok(())) => (Ok(()), "missed"),
+        Ok(Err(error)) => (Err(fault(&error)), "failed"),
+        Err(_) => (Err(no_answer()), "failed"),
+    };
+    VIEW_LOOKUPS.with([counted]).increment(1);
+    outcome
 }
 
 fn no_answer() -> Fault {

@@ -56,16 +56,23 @@ impl Store {
         self.meeting("find a meeting", "SELECT * FROM meetings WHERE id = $1", &[&id.as_ref()]).await
     }
 
-    /// A frontend's meeting by its node's own id.
+    /// A frontend's meeting by its node's own id, and the one whose id is `scoped`.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn find_by_internal_id(&self, frontend: FrontendId, id: &str) -> Result<Option<Meeting>, StoreError> {
-        // The history has an index of these ids.
+    pub async fn find_by_either_id(
+        &self,
+        frontend: FrontendId,
+        id: &str,
+        scoped: &ScopedId,
+    ) -> Result<Vec<Meeting>, StoreError> {
+        // The history has an index of the nodes' ids.
         let sql = "SELECT meetings.* FROM meeting_history AS noted
             JOIN meetings ON meetings.id = noted.id AND meetings.internal_id = noted.internal_id
-            WHERE noted.internal_id = $1 AND meetings.frontend_id = $2";
-        self.meeting("find a meeting by its internal id", sql, &[&id, &frontend.0]).await
+            WHERE noted.internal_id = $1 AND meetings.frontend_id = $2
+            UNION ALL SELECT * FROM meetings WHERE id = $3";
+        let rows = self.rows("find a meeting by its internal id", sql, &[&id, &frontend.0, &scoped.as_ref()]).await?;
+        Ok(readable(&rows, meeting))
     }
 
     /// Those of several meetings that are there.

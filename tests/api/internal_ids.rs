@@ -1,8 +1,9 @@
 //! Calls that name a meeting by its node's own id.
 
-use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
 use b3scale_support::{Answer, ClusterOptions, TestCluster};
+use futures_util::FutureExt as _;
 
 const UNKNOWN: &str = "6367c48dd193d56ea7b0baad25b19455e529f5ee-1700000000000";
 
@@ -101,6 +102,9 @@ async fn a_server_that_has_not_heard_of_a_meeting_looks_its_internal_id_up() {
     other.stop();
     let school = cluster.cluster.frontend("school").unwrap().id;
     assert!(other.find_by_internal_id(school, UNKNOWN).await.unwrap().is_none());
+    let scoped = ScopedId::new("school", &MeetingId::new(UNKNOWN));
+    let looked_up = other.find(&scoped).now_or_never().expect("one look is for both ids");
+    assert!(looked_up.unwrap().is_none());
     let id = created(&cluster, "name=Lesson&meetingID=m1").await;
     assert!(other.known_by_internal_id(school, &id).is_none());
     let found = other.find_by_internal_id(school, &id).await.unwrap().expect("the database has it");
