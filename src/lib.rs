@@ -31,6 +31,7 @@ pub mod config;
 pub mod ctl;
 pub mod demo;
 mod descriptors;
+mod idle;
 pub mod import;
 mod manager;
 pub mod node;

@@ -14,13 +14,14 @@ use crate::admin::{AdminParts, Api};
 use crate::cluster::Cluster;
 use crate::config::{Config, Migrate};
 use crate::descriptors;
+use crate::idle::warn_of_idle;
 use crate::manager;
 use crate::pipeline::{self, Pipeline, ReloadError};
 use crate::proxies::Proxies;
 use crate::rest::without_database;
 use crate::server::{Check, Readiness, Router, Server, ServerParts, ServerSettings};
 use crate::store::private::{self, PrivateError, PrivatePostgres};
-use crate::store::{Store, StoreError};
+use crate::store::{FrontendFilter, Store, StoreError};
 use crate::telemetry::catalog::BUILD;
 use crate::telemetry::{self, Counts, Figures, MetricsPage, Sheet, Thing};
 use crate::upstream::{CaFileError, HttpNodes};
@@ -230,6 +231,9 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
     let stop = stop_signal()?;
     let database = Database::open(config).await?;
     database.prepare(config.migrate).await?;
+    let frontends = database.store.frontend_entries(&FrontendFilter::default()).await?;
+    warn_of_idle(frontends.iter().map(|frontend| (&*frontend.bbb.key, &frontend.settings)));
+    drop(frontends);
     let secret = database.jwt_secret(config).await?;
     let Assembly { cluster, pipeline, server } =
         Assembly::new(config, database.store.clone(), secret, Some(counted)).await?;

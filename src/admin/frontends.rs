@@ -11,6 +11,7 @@ use super::access::{Admins, Caller, Users};
 use super::body::{Filter, Given, Id};
 use super::problem::Problem;
 use super::reply::Reply;
+use crate::idle::warn_of_idle;
 use crate::rest::{Frontend, FrontendChange, StateFrontend};
 use crate::store::{FrontendFilter, lines};
 use form::Form;
@@ -52,6 +53,7 @@ pub(super) async fn add(
 ) -> Result<Reply<Frontend>, Problem> {
     let added = admin.store.add_frontend(&form::filled(given.said)?).await?;
     who.audit("a frontend was added", &added.bbb.key);
+    warn_of_idle([(&*added.bbb.key, &added.settings)]);
     Ok(Reply(added))
 }
 
@@ -94,6 +96,9 @@ pub(super) async fn change(
     let (before, after) = changed.ok_or(Problem::NotFound)?;
     let differences = lines(&StateFrontend::of(&before), &StateFrontend::of(&after));
     who.audit_change("a frontend was changed", &after.bbb.key, &differences);
+    if !after.settings.idle().eq(before.settings.idle()) {
+        warn_of_idle([(&*after.bbb.key, &after.settings)]);
+    }
     Ok(Reply(after))
 }
 

@@ -8,6 +8,7 @@ use super::access::{Admins, Caller};
 use super::body::{Asked, Document, is_yes};
 use super::problem::Problem;
 use super::reply::Reply;
+use crate::idle::warn_of_idle;
 use crate::rest::{Change, ChangeKind, StateChanges, StateDocument};
 use crate::store::{ImportOptions, StateError};
 
@@ -52,6 +53,7 @@ pub(super) async fn import(
     let done = admin.store.import_state(&document, options).await?;
     if done.applied {
         done.changes.iter().for_each(|change| who.audit(&told(change), &change.name));
+        warn_of_idle(document.frontends.iter().map(|frontend| (&*frontend.key, &frontend.settings)));
     }
     Ok(Reply(done))
 }

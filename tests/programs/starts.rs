@@ -43,6 +43,27 @@ async fn a_start_that_fails_leaves_no_server_and_a_restart_is_no_second_one() {
 }
 
 #[tokio::test]
+async fn frontends_with_a_setting_that_does_nothing_yet_are_named_in_one_line_at_the_start() {
+    let database = TestDatabase::new().await;
+    let rows = "INSERT INTO frontends (id, key, secret, settings) SELECT gen_random_uuid(), 'f' || 100 + number, 's',
+        '{\"recordings\": {\"visibility_override\": \"public\"}}' FROM generate_series(1, 12) AS number";
+    database.execute(rows).await;
+    let mut command = b3scaled(&["--listen", "127.0.0.1:0"]);
+    command.env("B3SCALE_DB_URL", database.url()).env("B3SCALE_LOG_FORMAT", "structured");
+    let mut server = Running::logging(command);
+    let mut warned = Vec::new();
+    loop {
+        let line: Value = serde_json::from_str(&server.line().await).expect("a structured line");
+        if line.to_string().contains("b3scaled serves") {
+            break;
+        }
+        warned.extend(line["frontends"].as_str().map(|named| (named.to_owned(), line["count"].clone())));
+    }
+    let named: Vec<_> = (101..=110).map(|number| format!("f{number}")).collect();
+    assert_eq!(warned, [(named.join(", "), 12.into())]);
+}
+
+#[tokio::test]
 async fn a_variable_of_the_original_that_does_nothing_yet_is_warned_about_once() {
     let database = TestDatabase::new().await;
     let mut command = b3scaled(&["--listen", "127.0.0.1:0"]);
