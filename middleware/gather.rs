@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A node that does not answer in time is left out and spoils nothing; only if none answers is that a fault. An entry that cannot be
-//! read is left out, too; polls tell operators of it. A meeting is the frontend's own if the cluster knows it as such, whatever its id
-//! says; a breakout, if its parent is. Unknown elements survive: meetings are copied as the nodes wrote them, but for the tenant's own
+//! read is left out, too; polls tell operators of it. A meeting is the frontend's own if the cluster knows it as such, and a
+//! breakout if its parent is. Unknown elements survive: meetings are copied as the nodes wrote them, but for the tenant's own
 //! ids, and without metadata of ours.
 //!
 //! ```

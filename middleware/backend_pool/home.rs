@@ -133,7 +133,7 @@ mod tests {
             let cluster = school(state).admin_state("n1", AdminState::Stopped).node_replies("n1", said);
             assert_eq!(places(&cluster).await, [cluster.backend_id("n2")], "{said}");
             assert!(cluster.meeting_named("school", "m1").is_none());
-            assert_eq!(cluster.copies().len(), copies, "nobody who is still in it is left there: {said}");
+            assert_eq!(cluster.copies().len(), copies, "those who are still in it are ended with it: {said}");
         }
     }
 

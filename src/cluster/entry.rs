@@ -34,7 +34,7 @@ impl Entry {
         Some(Self { element: if is_slice { Bytes::copy_from_slice(&shown) } else { shown }, is_scoped })
     }
 
-    /// The same meeting with something else said of it.
+    /// The same meeting with a changed element.
     pub(super) fn changed(&self, change: impl FnOnce(&Bytes) -> Result<Bytes, XmlError>) -> Result<Self, XmlError> {
         Ok(Self { element: change(&self.element)?, ..*self })
     }

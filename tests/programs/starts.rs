@@ -3,14 +3,32 @@
 use b3scale_support::{Running, TestDatabase};
 use rustix::process::Signal;
 use serde_json::Value;
+use tokio::process::Command;
 
 use super::b3scaled;
 
 /// A server that has been started at an address.
 fn start(database: &TestDatabase, address: &str) -> Running {
+    Running::logging(command(database, address))
+}
+
+fn command(database: &TestDatabase, address: &str) -> Command {
     let mut command = b3scaled(&["--listen", address]);
     command.env("B3SCALE_DB_URL", database.url()).env("B3SCALE_LOG_FORMAT", "structured");
-    Running::logging(command)
+    command
+}
+
+/// The lines that a server logs until it serves.
+async fn logged_at_start(command: Command) -> Vec<Value> {
+    let mut server = Running::logging(command);
+    let mut lines = Vec::new();
+    loop {
+        let line: Value = serde_json::from_str(&server.line().await).expect("a structured line");
+        if line.to_string().contains("b3scaled serves") {
+            return lines;
+        }
+        lines.push(line);
+    }
 }
 
 /// Waits until it serves, and says where.
@@ -48,36 +66,20 @@ async fn frontends_with_a_setting_that_does_nothing_yet_are_named_in_one_line_at
     let rows = "INSERT INTO frontends (id, key, secret, settings) SELECT gen_random_uuid(), 'f' || 100 + number, 's',
         '{\"recordings\": {\"visibility_override\": \"public\"}}' FROM generate_series(1, 12) AS number";
     database.execute(rows).await;
-    let mut command = b3scaled(&["--listen", "127.0.0.1:0"]);
-    command.env("B3SCALE_DB_URL", database.url()).env("B3SCALE_LOG_FORMAT", "structured");
-    let mut server = Running::logging(command);
-    let mut warned = Vec::new();
-    loop {
-        let line: Value = serde_json::from_str(&server.line().await).expect("a structured line");
-        if line.to_string().contains("b3scaled serves") {
-            break;
-        }
-        warned.extend(line["frontends"].as_str().map(|named| (named.to_owned(), line["count"].clone())));
-    }
+    let lines = logged_at_start(command(&database, "127.0.0.1:0")).await;
+    let warned: Vec<_> = lines.iter().filter_map(|line| Some((line["frontends"].as_str()?, &line["count"]))).collect();
     let named: Vec<_> = (101..=110).map(|number| format!("f{number}")).collect();
-    assert_eq!(warned, [(named.join(", "), 12.into())]);
+    assert_eq!(warned, [(&*named.join(", "), &12.into())]);
 }
 
 #[tokio::test]
 async fn a_variable_of_the_original_that_does_nothing_yet_is_warned_about_once() {
     let database = TestDatabase::new().await;
-    let mut command = b3scaled(&["--listen", "127.0.0.1:0"]);
-    command.env("B3SCALE_DB_URL", database.url()).env("B3SCALE_LOG_FORMAT", "structured");
+    let mut command = command(&database, "127.0.0.1:0");
     let idle = ["B3SCALE_RECORDINGS_PUBLISHED_PATH", "B3SCALE_REVERSE_PROXY_MODE"];
     command.envs(idle.map(|name| (name, "true")));
-    let mut server = Running::logging(command);
-    let mut warned = Vec::new();
-    loop {
-        let line: Value = serde_json::from_str(&server.line().await).expect("a structured line");
-        if line.to_string().contains("b3scaled serves") {
-            break;
-        }
-        warned.extend(line["name"].as_str().filter(|name| name.starts_with("B3SCALE_")).map(str::to_owned));
-    }
+    let lines = logged_at_start(command).await;
+    let names = lines.iter().filter_map(|line| line["name"].as_str());
+    let warned: Vec<_> = names.filter(|name| name.starts_with("B3SCALE_")).collect();
     assert_eq!(warned, idle);
 }

@@ -1,4 +1,4 @@
-//! What may be said of a backend, and what of it can be kept.
+//! The fields of a backend that a request may set, and how they are kept.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,7 +16,7 @@ static KEYS: Shape = Shape::Object(&[
     ("checksum_algorithm", Shape::Optional(&Shape::Text)),
 ]);
 
-/// What may be said of a backend. The last three are only signs of an agent of the original: `backend` is what it calls `bbb` when it
+/// The fields of a backend in a request. The last three only tell an agent of the original, which calls `bbb` `backend` when it
 /// starts again.
 pub(in crate::admin) struct Form;
 
