@@ -80,7 +80,8 @@ impl Cluster {
     pub(super) async fn beat(&self) -> Result<(), StoreError> {
         let Inner { store, view, beating, .. } = &*self.0;
         let _beating = beating.lock().await;
-        view.set_clock(self.noted(store.beat(&self.introduction()).await)?);
+        let asked = Instant::now();
+        view.set_clock(self.noted(store.beat(&self.introduction()).await)?, asked);
         Ok(())
     }
 

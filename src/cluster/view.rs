@@ -291,9 +291,9 @@ impl View {
         self.firsthand.forget_old();
     }
 
-    /// Notes what the store's clock says.
-    pub(super) fn set_clock(&self, now: SystemTime) {
-        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Instant::now()));
+    /// Notes what the store's clock said to a question of that time. So nothing is taken to be younger than it is.
+    pub(super) fn set_clock(&self, said: SystemTime, asked: Instant) {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((said, asked));
     }
 
     /// Counts who is on every backend anew.
