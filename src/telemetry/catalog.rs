@@ -76,7 +76,7 @@ catalog! {
     Figure BACKEND_UNREADABLE_MEETINGS = "b3scale_backend_unreadable_meetings" [backend]
         "Meetings of the node's last list whose entries cannot be read.";
     Figure BACKEND_STRAY_MEETINGS = "b3scale_backend_stray_meetings" [backend]
-        "Meetings of the node's last list that belong to no frontend. They are in the other figures of the backend, and under the frontend `undefined` in those of meetings.";
+        "Meetings of the node's last list that belong to no frontend. They count in the backend's other figures, and under the frontend `undefined` in figures of meetings.";
     Figure BACKEND_OCCUPIED_COPIES = "b3scale_backend_occupied_copies" [backend]
         "Meetings of the node's last list with people in them that live on another node.";
     Figure BACKEND_LOAD = "b3scale_backend_load" [backend]
