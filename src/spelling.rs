@@ -30,8 +30,8 @@ pub(crate) struct Language {
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Misspelt {
-    #[error("`{path}` has no command `{word}`{}", suggested(.nearest))]
-    Command { path: String, word: String, nearest: Option<String> },
+    #[error("`{path}` has no command `{word}`{}{}", suggested(.nearest), doubted(.taken))]
+    Command { path: String, word: String, nearest: Option<String>, taken: Option<String> },
     #[error("`{path}` has no flag `{flag}`{}", suggested(.nearest))]
     Flag { path: String, flag: String, nearest: Option<String> },
     #[error("`{flag}` is on or off: `{value}` is neither true nor false")]
@@ -45,8 +45,8 @@ pub(crate) enum Misspelt {
     EmptyValue { flag: String },
     #[error("an argument of `{path}` is empty")]
     EmptyArgument { path: String },
-    #[error("`{path}` needs an argument: {}", .name.to_uppercase())]
-    NoArgument { path: String, name: &'static str },
+    #[error("`{path}` needs an argument: {}{}", .name.to_uppercase(), doubted(.taken))]
+    NoArgument { path: String, name: &'static str, taken: Option<String> },
     #[error("`{path}` takes no argument `{argument}`")]
     Surplus { path: String, argument: String },
     #[error("`{path}` needs the flag `{flag} {}`", .name.to_uppercase())]
@@ -55,6 +55,11 @@ pub(crate) enum Misspelt {
 
 fn suggested(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
+/// A question after the flag that took the word before for its value.
+fn doubted(taken: &Option<String>) -> String {
+    taken.as_ref().map(|flag| format!("; was the value of `{flag}` left out?")).unwrap_or_default()
 }
 
 /// What may have been meant by a name that is not known, and all names that are, unless there is only one.
@@ -127,6 +132,8 @@ struct Line<'t> {
     path: Vec<&'t CommandInfoWithArgs>,
     flags: Vec<Flag>,
     arguments: Vec<String>,
+    /// The flag that has taken the last word for its value.
+    taken: Option<String>,
     help: bool,
 }
 
@@ -137,7 +144,14 @@ struct Flag {
 
 impl<'t> Line<'t> {
     fn new(language: &'t Language) -> Self {
-        Self { language, path: vec![&language.root], flags: Vec::new(), arguments: Vec::new(), help: false }
+        Self {
+            language,
+            path: vec![&language.root],
+            flags: Vec::new(),
+            arguments: Vec::new(),
+            taken: None,
+            help: false,
+        }
     }
 
     fn innermost(&self) -> &'t CommandInfoWithArgs {
@@ -164,8 +178,9 @@ impl<'t> Line<'t> {
         let plain = |name: &str| name.replace('_', "-");
         let Some(found) = commands.iter().find(|command| plain(command.name) == plain(meant)) else {
             let nearest = nearest(&word, commands.iter().map(|command| command.name)).map(str::to_owned);
-            return Err(Misspelt::Command { path: self.names(), word, nearest });
+            return Err(Misspelt::Command { path: self.names(), word, nearest, taken: self.taken.take() });
         };
+        self.taken = None;
         self.path.push(&found.command);
         Ok(())
     }
@@ -174,6 +189,7 @@ impl<'t> Line<'t> {
         if argument.is_empty() {
             return Err(Misspelt::EmptyArgument { path: self.names() });
         }
+        self.taken = None;
         self.arguments.push(argument);
         Ok(())
     }
@@ -181,6 +197,7 @@ impl<'t> Line<'t> {
     fn flag(&mut self, part: &str, rest: &mut Rest<'_>) -> Result<(), Misspelt> {
         let (flag, value) = part.split_once('=').map_or((part, None), |(flag, value)| (flag, Some(value.to_owned())));
         let name = flag.trim_start_matches('-');
+        self.taken = None;
         if matches!(name, "help" | "h") {
             self.help = true;
             return Ok(());
@@ -207,7 +224,7 @@ impl<'t> Line<'t> {
 
     /// The value of a flag: the one that is given with it, else the next word if that is no flag.
     fn value(
-        &self,
+        &mut self,
         flag: &str,
         info: &FlagInfo<'_>,
         name: &'static str,
@@ -215,6 +232,7 @@ impl<'t> Line<'t> {
         rest: &mut Rest<'_>,
     ) -> Result<String, Misspelt> {
         let flag = || flag.to_owned();
+        self.taken = given.is_none().then(flag);
         let value = match given {
             Some(given) => given,
             None if rest.peek().is_some_and(|word| is_flag(word)) => {
@@ -251,7 +269,9 @@ impl<'t> Line<'t> {
             }
         }
         let next = wanted.get(self.arguments.len()).filter(|next| matches!(next.optionality, Optionality::Required));
-        next.map_or(Ok(()), |next| Err(Misspelt::NoArgument { path: self.names(), name: next.name }))
+        next.map_or(Ok(()), |next| {
+            Err(Misspelt::NoArgument { path: self.names(), name: next.name, taken: self.taken.clone() })
+        })
     }
 
     fn written(mut self) -> Vec<String> {
@@ -306,193 +326,4 @@ fn plain<'f>(flag: &FlagInfo<'f>) -> &'f str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::agent::B3scaleagent;
-    use crate::cli::B3scaled;
-    use crate::ctl::B3scalectl;
-
-    /// A line, which is split at spaces. `""` is an empty word.
-    fn spelt(text: &str) -> Result<String, String> {
-        let line: Vec<String> = text.split_whitespace().map(|word| word.replace("\"\"", "")).collect();
-        let language = match &*line[0] {
-            "b3scaled" => B3scaled::language(),
-            "b3scaleagent" => B3scaleagent::language(),
-            _ => B3scalectl::language(),
-        };
-        language.spelt(&line).map(|line| line.join(" ")).map_err(|misspelt| misspelt.to_string())
-    }
-
-    #[test]
-    fn a_flag_without_a_value_is_refused_and_no_value_is_made_up() {
-        let lines = [
-            "b3scalectl set frontend school --secret",
-            "b3scalectl set frontend school -s",
-            "b3scalectl set frontend school -j",
-            "b3scalectl show frontends --api",
-            "b3scalectl explain create --frontend",
-            "b3scaled token --scopes",
-            "b3scaled --pipeline",
-        ];
-        for line in lines {
-            let flag = line.split(' ').next_back().unwrap();
-            let said = spelt(line).unwrap_err();
-            assert!(said.starts_with(&format!("`{flag}` needs a value: `{flag} ")), "{line}: {said}");
-        }
-        assert_eq!(spelt(lines[0]).unwrap_err(), "`--secret` needs a value: `--secret SECRET`");
-        for line in [
-            "b3scalectl set frontend --secret --host school",
-            "b3scalectl set frontend --secret -j {} school",
-            "b3scalectl set frontend --secret -- school",
-            "b3scalectl set frontend -secret -dry school",
-            "b3scaled token --sub --scopes b3scale",
-            "b3scaled --pipeline --check",
-            "b3scaled node --secret --listen 127.0.0.1:0",
-        ] {
-            assert!(spelt(line).unwrap_err().contains(" needs a value, and a flag follows; "), "{line}");
-        }
-        for line in [
-            "b3scalectl set frontend school --secret=",
-            "b3scalectl set frontend school --secret \"\"",
-            "b3scalectl set backend http://n --opts=",
-            "b3scalectl show frontends --api=",
-            "b3scaled token --sub=",
-            "b3scaled --listen=",
-        ] {
-            assert!(spelt(line).unwrap_err().ends_with(" needs a value, and the one that is given is empty"), "{line}");
-        }
-        assert_eq!(
-            spelt("b3scalectl delete frontend \"\"").unwrap_err(),
-            "an argument of `b3scalectl delete frontend` is empty"
-        );
-    }
-
-    #[test]
-    fn what_a_line_lacks_or_has_too_much_is_named() {
-        let said = |line: &str| spelt(line).unwrap_err();
-        assert_eq!(said("b3scalectl set backend -s x"), "`b3scalectl set backend` needs an argument: HOST");
-        assert_eq!(
-            said("b3scalectl set recording-visibility id"),
-            "`b3scalectl set recording-visibility` needs an argument: VISIBILITY"
-        );
-        assert_eq!(said("b3scalectl import b3scale"), "`b3scalectl import b3scale` needs the flag `--from URL`");
-        assert_eq!(said("b3scalectl import b3scale url"), "`b3scalectl import b3scale` takes no argument `url`");
-        assert_eq!(said("b3scalectl show meetings x"), "`b3scalectl show meetings` takes no argument `x`");
-        assert_eq!(said("b3scaled migrate now"), "`b3scaled migrate` takes no argument `now`");
-        assert_eq!(spelt("b3scalectl pipeline check").unwrap(), "pipeline check", "its file may be left out");
-    }
-
-    #[test]
-    fn a_value_may_begin_with_a_dash_and_some_may_be_empty() {
-        let said = |line: &str| spelt(&format!("b3scalectl {line}")).unwrap();
-        assert_eq!(said("set frontend k --secret=--host"), "set frontend --secret --host -- k");
-        assert_eq!(said("set frontend k -s=-x"), "set frontend --secret -x -- k");
-        assert_eq!(said("set backend k --load-factor -1.5"), "set backend --load-factor -1.5 -- k");
-        assert_eq!(said("show backend -1.5"), "show backend -- -1.5", "a number is no flag wherever it stands");
-        assert_eq!(said("set frontend k --next-secret="), "set frontend --next-secret  -- k");
-        assert_eq!(said("set frontend k --next-secret \"\""), "set frontend --next-secret  -- k");
-    }
-
-    #[test]
-    fn a_number_that_begins_with_a_dash_counts_as_an_argument_while_a_line_is_completed() {
-        let language = B3scalectl::language();
-        let line = ["b3scalectl", "set", "backend", "-1.5", "--secret", "-2", "-s"].map(str::to_owned);
-        let begun = Begun::read(&language, &line);
-        assert_eq!((begun.arguments, begun.value("secret")), (1, Some("-2")));
-    }
-
-    #[test]
-    fn the_names_that_there_are_are_told_once() {
-        assert_eq!(suggestion("tag", ["tags"]), "; did you mean `tags`?");
-        assert_eq!(suggestion("colour", ["tags"]), "; the only one is `tags`");
-        assert_eq!(suggestion("tag", ["tags", "limit"]), "; did you mean `tags`? There are `tags`, `limit`");
-        assert_eq!(suggestion("colour", ["tags", "limit"]), "; there are `tags`, `limit`");
-    }
-
-    #[test]
-    fn the_lines_of_the_server_and_of_the_agent_are_written_as_freely() {
-        assert_eq!(spelt("b3scaled --listen=127.0.0.1:1 --check").unwrap(), "--listen 127.0.0.1:1 --check");
-        assert_eq!(spelt("b3scaled --listen 127.0.0.1:1 demo").unwrap(), "demo --listen 127.0.0.1:1");
-        assert_eq!(spelt("b3scaled help token").unwrap(), "token --help");
-        assert_eq!(spelt("b3scaled tokn").unwrap_err(), "`b3scaled` has no command `tokn`; did you mean `token`?");
-        let said = spelt("b3scaled token --scope b3scale").unwrap_err();
-        assert_eq!(said, "`b3scaled token` has no flag `--scope`; did you mean `--scopes`?");
-        for (line, expected) in [
-            ("-a", "--register"),
-            ("-register", "--register"),
-            ("-version", "--version"),
-            ("-h", "--help"),
-            ("drain -wait", "drain --wait"),
-            ("drain -help", "drain --help"),
-        ] {
-            assert_eq!(spelt(&format!("b3scaleagent {line}")).unwrap(), expected);
-        }
-    }
-
-    #[test]
-    fn the_lines_of_the_original_are_understood() {
-        let cases = [
-            ("b3scalectl", ""),
-            ("b3scalectl -b http://a s backends", "--api http://a show backends"),
-            ("b3scalectl --api=http://a show --json backends", "--json show backends"),
-            ("b3scalectl -api http://a show backends", "--api http://a show backends"),
-            (
-                "b3scalectl add --dry backend --secret=s -j {} http://n",
-                "set --dry backend --secret s --opts {} -- http://n",
-            ),
-            ("b3scalectl u frontend -s x key", "set frontend --secret x -- key"),
-            ("b3scalectl rm backend -f http://n", "delete backend --force -- http://n"),
-            ("b3scalectl stop frontend key", "disable frontend -- key"),
-            ("b3scalectl en backend x", "enable backend -- x"),
-            (
-                "b3scalectl cm --frontend f --param a=b --param=c=d",
-                "create-meeting --frontend f --param a=b --param c=d",
-            ),
-            ("b3scalectl show recordings --fe key", "show recordings --frontend key"),
-            ("b3scalectl show recordings --feid id", "show recordings --frontend-id id"),
-            ("b3scalectl auth create-access-token --sub x --scopes y", "auth create_access_token --sub x --scopes y"),
-        ];
-        for (line, expected) in cases {
-            let expected =
-                if line.contains("--api=") { format!("--api http://a {expected}") } else { expected.to_owned() };
-            assert_eq!(spelt(line), Ok(expected), "{line}");
-        }
-    }
-
-    #[test]
-    fn flags_may_stand_behind_what_they_belong_to_or_before_it() {
-        assert_eq!(spelt("b3scalectl show backends --json").unwrap(), "--json show backends");
-        assert_eq!(spelt("b3scalectl set backend HOST --dry -s x").unwrap(), "set --dry backend --secret x -- HOST");
-        assert_eq!(spelt("b3scalectl --dry set backend HOST").unwrap(), "set --dry backend -- HOST");
-        assert_eq!(spelt("b3scalectl show --json=false backends").unwrap(), "show backends");
-        assert_eq!(spelt("b3scalectl state import --dry -").unwrap(), "state import --dry-run -- -");
-        assert_eq!(spelt("b3scalectl end meeting --yes -- --yes").unwrap(), "--yes end meeting -- --yes");
-    }
-
-    #[test]
-    fn help_is_to_be_had_everywhere_and_for_a_group_alone() {
-        let lines = ["-h show", "show", "help show", "show --help", "h s", "show -h --json"];
-        for line in lines {
-            assert_eq!(spelt(&format!("b3scalectl {line}")).unwrap(), "show --help", "{line}");
-        }
-        assert_eq!(spelt("b3scalectl set backend HOST -h").unwrap(), "set backend --help");
-        assert_eq!(spelt("b3scalectl help").unwrap(), "--help");
-    }
-
-    #[test]
-    fn what_nobody_knows_is_named_with_what_may_have_been_meant() {
-        let said = |line: &str| spelt(&format!("b3scalectl {line}")).unwrap_err();
-        assert_eq!(said("shwo"), "`b3scalectl` has no command `shwo`; did you mean `show`?");
-        assert_eq!(said("show backnds"), "`b3scalectl show` has no command `backnds`; did you mean `backends`?");
-        assert_eq!(
-            said("show backends --jsno"),
-            "`b3scalectl show backends` has no flag `--jsno`; did you mean `--json`?"
-        );
-        assert_eq!(said("show backends --json=perhaps"), "`--json` is on or off: `perhaps` is neither true nor false");
-        assert_eq!(
-            said("set --secrt x frontend k"),
-            "`b3scalectl set` has no flag `--secrt`; did you mean `--secret`?"
-        );
-        assert_eq!(said("xyzzyplugh"), "`b3scalectl` has no command `xyzzyplugh`");
-    }
-}
+mod tests;
