@@ -13,7 +13,8 @@ const PADDING: [&str; 3] = ["=", "%3D", "%3d"];
 pub fn unscoped(text: &str, own: impl Fn(&ScopedId) -> Option<MeetingId>) -> Option<String> {
     let mut out = String::new();
     let (mut copied, mut at) = (0, 0);
-    while let Some(start) = next_start(&text[at..]).map(|start| at + start) {
+    let mut starts = Starts::of(text);
+    while let Some(start) = starts.next_from(at) {
         let word = word(&text[start..]);
         at = start + word.len();
         let cut = word.find(ENCODED_END).map(|end| &word[..end + ENCODED_END.len()]);
@@ -35,9 +36,27 @@ fn verbatim(word: &str) -> ScopedId {
     ScopedId::verbatim(&PADDING.iter().fold(word.to_owned(), |word, padding| word.replace(padding, PADDING[0])))
 }
 
-/// Where something begins that looks like a scoped id.
-fn next_start(text: &str) -> Option<usize> {
-    ScopedId::STARTS.iter().filter_map(|start| text.find(start)).min()
+/// Where something begins that looks like a scoped id. Each place is looked for once, however many there are of the other kind.
+struct Starts<'t> {
+    text: &'t str,
+    /// The next place of each kind.
+    next: [Option<usize>; ScopedId::STARTS.len()],
+}
+
+impl<'t> Starts<'t> {
+    fn of(text: &'t str) -> Self {
+        Self { text, next: ScopedId::STARTS.map(|start| text.find(start)) }
+    }
+
+    /// The first place that is not before `at`.
+    fn next_from(&mut self, at: usize) -> Option<usize> {
+        for (next, start) in self.next.iter_mut().zip(ScopedId::STARTS) {
+            if next.is_some_and(|place| place < at) {
+                *next = self.text[at..].find(start).map(|place| at + place);
+            }
+        }
+        self.next.iter().flatten().min().copied()
+    }
 }
 
 /// What could be an id: letters of base64 and padding, or a hash behind its mark.
@@ -85,6 +104,18 @@ mod tests {
             }
         }
         assert_eq!(decoded(&[scoped("a"), scoped("b")].join(",")), Some("a,b".to_owned()));
+    }
+
+    #[test]
+    fn ids_of_both_kinds_are_found_in_any_order() {
+        let (id, hash) = (scoped("a"), format!("b3scl.{}", "0".repeat(40)));
+        let own = |id: &ScopedId| id.decode_for("fe1").or_else(|| (id.as_ref() == hash).then(|| MeetingId::new("h")));
+        for (text, read) in [
+            (format!("{hash} {id} {hash} {hash}"), "h a h h"),
+            (format!("Wy Wy {id} b3scl. {hash} {id}"), "Wy Wy a b3scl. h a"),
+        ] {
+            assert_eq!(unscoped(&text, own).as_deref(), Some(read));
+        }
     }
 
     #[test]
