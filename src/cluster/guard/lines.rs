@@ -36,7 +36,7 @@ impl Lines {
 
     /// Takes the right to probe a node, unless somebody has it.
     pub(super) fn probe(&self, id: BackendId) -> Option<Probe> {
-        Probe::of(&self.take(id).line)
+        Probe::of(self.take(id))
     }
 
     /// Takes a place on the line to a node.
@@ -73,7 +73,7 @@ impl Held {
                 biased;
                 answer = &mut answer => return answer,
                 _ = self.cut.changed() => return Err(Fault::Node { backend: self.id, failure: NodeFailure::Lost }),
-                _ = pauses.tick() => Probe::of(&self.line).into_iter().for_each(&probe),
+                _ = pauses.tick() => self.lines.probe(self.id).into_iter().for_each(&probe),
             }
         }
     }
@@ -86,18 +86,36 @@ impl Drop for Held {
     }
 }
 
-/// The right to probe a node. Each node has one at a time.
-pub(super) struct Probe(Arc<Line>);
+/// The right to probe a node. Each node has one at a time. Its place keeps the line while no call waits.
+pub(super) struct Probe(Held);
 
 impl Probe {
-    fn of(line: &Arc<Line>) -> Option<Self> {
-        let is_free = !line.probing.swap(true, Ordering::AcqRel);
-        is_free.then(|| Self(Arc::clone(line)))
+    fn of(place: Held) -> Option<Self> {
+        let is_free = !place.line.probing.swap(true, Ordering::AcqRel);
+        is_free.then(|| Self(place))
     }
 }
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        self.0.probing.store(false, Ordering::Release);
+        self.0.line.probing.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_node_for_which_no_call_waits_is_probed_once_at_a_time() {
+        let (lines, id) = (Lines::default(), BackendId(Uuid::nil()));
+        let first = lines.probe(id).expect("no probe is under way");
+        assert!(lines.probe(id).is_none(), "the first is");
+        assert!(lines.probe(id).is_none(), "an attempt does not end it");
+        drop(first);
+        assert!(lines.0.is_empty(), "the line is gone with its last place");
+        assert!(lines.probe(id).is_some());
     }
 }
