@@ -48,7 +48,7 @@ fn pieces(document: &Bytes) {
 }
 
 fn shown(document: &Bytes) {
-    let ids = |text: &str| unscoped(text, |id| id.len().is_multiple_of(2).then(|| MeetingId::new(NEW)));
+    let ids = |text: &str| unscoped(text, |id| id.as_ref().len().is_multiple_of(2).then(|| MeetingId::new(NEW)));
     let shown = xml::shown(document, ids).expect("well-formed");
     xml::well_formed(&shown).expect("it still is");
 }
