@@ -38,7 +38,7 @@ impl Cluster {
         self.0.view.entry(meeting)
     }
 
-    /// What a meeting's node last said of it that its tenant reads otherwise, or not at all.
+    /// The parts of a meeting's last entry that its tenant reads otherwise, or not at all.
     pub fn unshown(&self, meeting: &Meeting) -> Unshown {
         self.0.view.unshown(meeting)
     }

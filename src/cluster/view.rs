@@ -51,7 +51,7 @@ pub(super) struct View {
     /// Held from a change of the meetings to its count, so that no two changes are counted in the wrong order.
     seating: Mutex<()>,
     reports: DashMap<BackendId, Arc<Report>>,
-    /// What nodes said of meetings that they have not reported yet.
+    /// Answers of nodes about meetings that they have not reported yet.
     pub(super) firsthand: Firsthand,
     /// What agents say, which is younger than any report.
     pub(super) present: DashMap<BackendId, Present>,

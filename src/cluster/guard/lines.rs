@@ -34,7 +34,7 @@ impl Lines {
         }
     }
 
-    /// Takes the right to probe a node, unless somebody has it.
+    /// Takes the right to probe a node. `None`: another probe is under way.
     pub(super) fn probe(&self, id: BackendId) -> Option<Probe> {
         Probe::of(self.take(id))
     }

@@ -1,4 +1,4 @@
-//! What is said of single meetings.
+//! The entries of single meetings.
 
 use std::sync::Arc;
 

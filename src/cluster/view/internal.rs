@@ -9,7 +9,7 @@ use dashmap::DashMap;
 
 use super::{Known, View};
 
-/// How long it is remembered that the store does not know an id. Nobody can name one before it is there.
+/// How long the store's "no" to an id is remembered. No client can name an id before its meeting is there.
 const NO_LASTS: Duration = Duration::from_secs(1);
 
 /// The meetings in memory by their internal ids, kept up with every change.
