@@ -78,7 +78,7 @@ async fn send_for(span: Duration, agent: &Tool<'_>, size: usize) -> usize {
     taken
 }
 
-/// Of every four events, three are of people who come and one of somebody who goes.
+/// Of every four events, three are attendees that come and one is an attendee that leaves.
 fn event(seq: usize, number: usize) -> Value {
     let meeting = format!("m{}", number % 10);
     if number % 4 == 3 {
@@ -135,7 +135,7 @@ fn agent(cluster: &TestCluster, folder: &TestFolder, relay: &Relay) -> Command {
     command
 }
 
-/// What it has used of the processors, in hundredths of a second.
+/// CPU time used, in hundredths of a second.
 fn ticks(process: u32) -> u32 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
     let figures: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
@@ -143,7 +143,7 @@ fn ticks(process: u32) -> u32 {
     figure(11) + figure(12)
 }
 
-/// What it has in memory, in KiB.
+/// Resident memory, in KiB.
 fn memory(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it says so");

@@ -1,4 +1,4 @@
-//! What the cluster costs a call, against the least that the same work could cost. Both halves of each table are measured in
+//! The cost of the cluster per call, against the lower bound of the same work. Both halves of each table are measured in
 //! one run, on the same machine and the same PostgreSQL; compare ratios, not runs.
 //!
 //! *Creates*: calls a second through server, pipeline, database and a simulated node, against pgbench running the same two
@@ -129,7 +129,7 @@ fn with_names(sql: &str, names: &[&str]) -> String {
     named.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A program of PostgreSQL, where Debian and others keep those that are not for everybody's PATH.
+/// A program of PostgreSQL. Debian and others keep some of them outside PATH.
 fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
@@ -155,7 +155,7 @@ async fn lists() {
     assert_eq!(document.matches("<attendee>").count(), MEETINGS * PEOPLE_EACH, "everybody is listed");
     let plain = Plain::serving(document.clone().into());
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    // In turn, so that whatever else the machine does is done to both.
+    // In turn, so that other load on the machine affects both.
     for _ in 0..20 {
         ours.push(timed(|| cluster.call(CallKind::GetMeetings, "")).await);
         theirs.push(timed(|| cluster.fetch_from(&plain.address, "/bbb/x/api/getMeetings")).await);

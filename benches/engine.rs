@@ -1,4 +1,4 @@
-//! What the engine costs a call.
+//! The cost of the engine per call.
 //!
 //! *Ten stages*: the same small service ten times, which looks at a fact and leaves the call to the next one, as most stages
 //! do. Stacked statically, the compiler sees through all ten. Behind `Next`, each is a heap-allocated future behind a
@@ -6,8 +6,8 @@
 //! with the recorder that the server installs): ten instances of `params-rewrite` that have nothing to rewrite, in the
 //! middle of a join. What ten cost there is the difference to the same join without them.
 //!
-//! *Shipped routes*: each route of `pipeline.toml` over a cluster in memory whose ports answer at once, so what is measured
-//! is everything the pipeline does to a call but waiting.
+//! *Shipped routes*: each route of `pipeline.toml` over a cluster in memory. Its ports answer at once, so the measurement
+//! covers all of the pipeline's work but waiting.
 //!
 //! Making the call is not measured. The tables show medians of samples taken in one run; compare ratios, not runs.
 
@@ -32,7 +32,7 @@ const BAR: f64 = 5_000.0;
 /// Calls that are made before any of them is measured.
 const BATCH: u64 = 64;
 
-/// Looks at a fact, then leaves the call to what is behind it.
+/// Reads a fact, then passes the call on.
 #[derive(Clone)]
 struct Glance<S>(S);
 
@@ -79,7 +79,7 @@ impl Bench<'_> {
         self.group.bench_function(name, |bencher| {
             bencher.iter_custom(|count| {
                 let took = time(count, &cluster.call(kind), service);
-                // What a histogram is told waits in memory until somebody asks; here nobody does.
+                // Samples of a histogram stay in memory until a scrape, and there is none here.
                 metrics.run_upkeep();
                 samples.borrow_mut().push(took.as_secs_f64() * 1e9 / count as f64);
                 took

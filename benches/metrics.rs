@@ -1,5 +1,5 @@
-//! What a scrape costs: `/metrics` of a cluster with 150 backends, 3,000 meetings and 200 frontends that have all called, each meeting
-//! named. What the engine puts around a stage, its metrics included, is in the table of `engine`.
+//! The cost of a scrape: `/metrics` of a cluster with 150 backends, 3,000 meetings and 200 frontends that have all called, each meeting
+//! named. The table of `engine` has the cost of the engine's metrics around a stage.
 #![expect(clippy::print_stdout, reason = "tables are what it is for")]
 
 use std::time::Instant;
@@ -14,7 +14,7 @@ const MEETINGS: usize = 3_000;
 const FRONTENDS: usize = 200;
 /// Creates under way at once.
 const AT_ONCE: usize = 32;
-/// What a scrape may take, in milliseconds.
+/// The bar of a scrape, in milliseconds.
 const BAR: f64 = 50.0;
 
 #[tokio::main]
@@ -52,7 +52,7 @@ fn key(number: usize) -> String {
     format!("tenant-{number}")
 }
 
-/// What a frontend's users do first.
+/// The first calls of a frontend's users.
 async fn create(cluster: &TestCluster, key: &str, id: &str) {
     cluster.call_as(key, CallKind::Create, &format!("name=Lesson&meetingID={id}")).await.success();
     let join = format!("fullName=Someone&meetingID={id}&role=VIEWER");

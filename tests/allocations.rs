@@ -1,15 +1,15 @@
-//! What a call allocates on its way through each route of the shipped pipeline.
+//! Allocations of a call in each route of the shipped pipeline.
 //!
 //! Counted on the thread that carries the call, from the moment the route is called until it has answered: the futures of
-//! all stages, whatever they make, and the boxes that the ports' signatures ask for. The ports are those of a [`Frozen`]
+//! all stages, their own allocations, and the boxes that the ports' signatures ask for. The ports are those of a [`Frozen`]
 //! cluster, which add nothing of their own. Counts do not depend on the machine.
 //!
-//! Two things are measured alone and taken off, since they grow with what they are given and not with the route: what the
-//! endpoint allocates when it gets the same call directly, and what it takes to read a node's document once more, which
-//! `backend-select` does to learn the meeting's internal id and to write what lists say of it, and `meeting-scope` to put the
+//! Two figures are measured alone and subtracted, since they grow with the input and not with the route: the allocations of the
+//! endpoint for the same call without stages, and those of reading a node's document once more.
+//! `backend-select` reads it for the meeting's internal id and its entry in lists, `meeting-scope` to put the
 //! tenant's own id back.
-//! What is left is the stages' own, and the engine's between them. The document here does not name the meeting: one that
-//! does is written anew, which costs by how often it does.
+//! The rest are allocations of the stages and of the engine between them. The document here does not name the meeting:
+//! one with its id is rewritten, at a cost per occurrence.
 
 use b3scale::pipeline::{Catalog, Pipeline, Plan, PlannedRoute, Routes, Source};
 use b3scale_middleware::answer::Answer;
@@ -49,7 +49,7 @@ fn no_shipped_route_allocates_more_than_three_times_a_stage() {
     assert!(costly.is_empty(), "{costly:#?}");
 }
 
-/// What the endpoint allocates that gets the call directly.
+/// Allocations of the endpoint alone.
 fn of_endpoint(route: &PlannedRoute, cluster: &Frozen) -> u64 {
     let kind = route.call;
     match route.steps.last().expect("a route has an end").kind {
@@ -68,7 +68,7 @@ fn direct(endpoint: impl Endpoint, cluster: &Frozen, call: impl Fn() -> Call) ->
     allocations(&Next::new(service), call)
 }
 
-/// What it takes to read the node's document as often as the stages of a route do.
+/// Allocations of reading the node's document as often as the stages of a route do.
 fn of_documents(route: &PlannedRoute) -> u64 {
     let has = |kind: &str| route.steps.iter().any(|step| step.kind == kind);
     let document = bytes::Bytes::from(Frozen::ANSWER);
@@ -88,7 +88,7 @@ fn of_documents(route: &PlannedRoute) -> u64 {
     count
 }
 
-/// What the second call allocates: the first pays for what is made once in a process.
+/// Allocations of the second call: the first also pays for one-time set-up.
 fn allocations(service: &impl Link, call: impl Fn() -> Call) -> u64 {
     let mut count = 0;
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! The engine: what it says of a pipeline file, and what it makes of one.
+//! The engine: errors of a pipeline file, and the plan of a good one.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn problems(text: &str) -> String {
     }
 }
 
-/// A pipeline with these lines, whose other routes are in order.
+/// A pipeline with these lines and otherwise good routes.
 fn with(lines: &str) -> String {
     format!("version = 1\nentry = [\"frontend-resolve\", \"checksum-verify\"]\n{lines}")
 }

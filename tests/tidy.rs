@@ -105,7 +105,7 @@ fn out_of_order(source: &Source, kind: &str) -> Option<String> {
 
 #[test]
 fn nothing_is_left_for_later_or_switched_off() {
-    // Put together here, so that this file does not hold what it looks for.
+    // Put together here, so that this file does not contain the marks.
     let marks = [
         (concat!("TO", "DO"), "do it now, or open an issue"),
         (concat!("FIX", "ME"), "do it now, or open an issue"),
@@ -166,7 +166,7 @@ fn is_of_name(letter: char) -> bool {
 
 #[test]
 fn the_middleware_sees_no_sql_no_toml_and_no_sockets() {
-    // Not `cargo metadata`: that unites the features of the whole workspace, and so shows what the programs ask of tower.
+    // Not `cargo metadata`: that unites the features of the whole workspace, and so shows the features that the programs ask of tower.
     let tree = ["tree", "--offline", "--package", "b3scale-middleware", "--edges", "normal", "--prefix", "none"];
     let output = Command::new(env!("CARGO")).args(tree).current_dir(root()).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,4 +1,4 @@
-//! Checksums: what was signed verifies, and nothing else does.
+//! Checksums: signed queries verify, and no others do.
 #![no_main]
 
 use b3scale_middleware::bbb::{Accepted, Algorithm, Algorithms, ChecksumError, Params, Secret, Signed, sign, verify};
@@ -12,7 +12,7 @@ fuzz_target!(|input: &str| {
     };
     let check = |call: &str, query: &str, form| check_by(call, query, form, Algorithms::ALL);
 
-    // Nobody who lacks the secret gets in.
+    // A query without the secret is refused.
     check("create", query, form).expect_err("not signed");
 
     if has_checksum(query) || form.is_some_and(has_checksum) {

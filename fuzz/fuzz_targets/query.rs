@@ -1,4 +1,4 @@
-//! Queries, forms and meeting ids: whatever comes in, what goes out says the same.
+//! Queries, forms and meeting ids: the output means the same as any input.
 #![no_main]
 
 use b3scale_middleware::bbb::{MeetingId, Params, ScopedId, are_alike, clean};

@@ -1,4 +1,4 @@
-//! What the server counts, after much has happened at once.
+//! Counters of the server after a burst.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Nodes whose lists cannot be used: their meetings stay, and no new ones go there.
+//! Nodes with unusable lists: their meetings stay, and no new ones go there.
 
 use b3scale::node::{Misbehaviour, Role};
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
@@ -135,7 +135,7 @@ async fn a_degraded_node_that_falls_silent_is_lost() {
     assert_eq!((state("m1"), state("m2")), (Some(MeetingState::Detached), Some(MeetingState::Detached)));
 }
 
-/// Every server reads what one of them was told.
+/// Every server reads the report that one of them got.
 #[tokio::test]
 async fn another_server_knows_what_a_degraded_node_says_of_each_meeting() {
     let (cluster, home, _) = lessons().await;

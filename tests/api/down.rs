@@ -112,7 +112,7 @@ async fn whoever_is_connected_when_the_port_is_closed_is_answered() {
     }
 }
 
-/// Calls on one fresh connection after the other. Whoever is let in must be answered; the first time is told.
+/// Calls on one fresh connection after the other. An accepted connection must be answered; the first one is signalled.
 fn knock_until_refused(address: SocketAddr, answered: &Semaphore) {
     let mut count = 0;
     while let Ok(mut stream) = std::net::TcpStream::connect(address) {

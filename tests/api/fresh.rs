@@ -1,4 +1,4 @@
-//! Answers from memory: what a node said a moment ago, without asking it again.
+//! Answers from memory: a node's recent answer, without another request.
 
 use b3scale::node::{Node, Role};
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
@@ -10,7 +10,7 @@ fn scoped() -> ScopedId {
     ScopedId::new("school", &MeetingId::new("m1"))
 }
 
-/// What is answered, and how often nodes were asked for it.
+/// The answer, and the number of requests to nodes.
 async fn running(cluster: &TestCluster) -> (String, usize) {
     let asked = |cluster: &TestCluster| {
         let calls = cluster.nodes.iter().flat_map(Node::calls);

@@ -1,4 +1,4 @@
-//! What is each frontend's own.
+//! Separation of frontends.
 
 use b3scale::node::Node;
 use b3scale_middleware::bbb::CallKind;

@@ -1,4 +1,4 @@
-//! What a browser sees of a join: the node, the waiting page, or an error it can read.
+//! Answers to a browser's join: the node, the waiting page, or a readable error.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ async fn a_waiting_page_says_when_the_time_is_over() {
     assert!(over.body.contains(&link) && over.body.contains("not ready"), "{}", over.body);
 }
 
-/// Defect 11 of the original: what the waiting page leads to was not signed.
+/// Defect 11 of the original: the link of the waiting page was not signed.
 #[tokio::test]
 async fn a_waiting_page_that_we_did_not_make_does_not_exist() {
     let cluster = school().meeting("school", "m1", "n1", MeetingState::Claimed);

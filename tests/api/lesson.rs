@@ -1,4 +1,4 @@
-//! What a frontend does in a lesson.
+//! The calls of a frontend during a lesson.
 
 use b3scale_middleware::bbb::CallKind;
 use b3scale_support::{ClusterOptions, TestCluster, eventually};
@@ -30,7 +30,7 @@ async fn play(cluster: &TestCluster) {
     assert_eq!(
         node.meetings()[0].metadata["b3s-frontend"],
         "school",
-        "the node is told whose it is, and the tenant is not"
+        "the node learns the frontend, and the tenant does not"
     );
     assert!(!info.text.contains("b3s-"));
 
@@ -146,7 +146,7 @@ async fn greenlights_health_check_succeeds() {
     assert_eq!(cluster.call(CallKind::IsMeetingRunning, "meetingID=0").await.success().field("running"), "false");
 }
 
-/// Defect 25 of the original: an answer was read into a structure and written anew, which cost it what that did not have.
+/// Defect 25 of the original: answers were parsed into a structure and written again, without the elements it lacked.
 #[tokio::test]
 async fn elements_that_we_do_not_know_come_through() {
     let cluster = TestCluster::start().await;
@@ -155,7 +155,7 @@ async fn elements_that_we_do_not_know_come_through() {
     assert_eq!(created.field("hasUserJoined"), "false");
 }
 
-/// Defect 28 of the original: a long id failed, and left a meeting on the node that nobody could name.
+/// Defect 28 of the original: a long id failed, and left a meeting on the node that no call could reach.
 #[tokio::test]
 async fn a_long_meeting_id_is_the_tenants_own_again_in_every_answer() {
     let cluster = TestCluster::start().await;

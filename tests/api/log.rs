@@ -16,7 +16,7 @@ use tracing::subscriber::DefaultGuard;
 
 use crate::rig::{Plan, Rig, head, school, signed, within};
 
-/// What is logged.
+/// Log lines.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -33,7 +33,7 @@ impl Write for Lines {
 }
 
 impl Lines {
-    /// Catches what is logged on this thread, on which a test and its server run.
+    /// Catches the log of this thread, on which a test and its server run.
     pub(crate) fn catch() -> (Self, DefaultGuard) {
         let lines = Self::default();
         let sink = lines.clone();
@@ -131,7 +131,7 @@ async fn a_line_says_whose_fault_it_was() {
     assert!(calls[0]["fault"].as_str().is_some_and(|fault| fault.contains("502")));
 }
 
-/// What the client was told is what counts, whatever becomes of the call afterwards.
+/// The answer that the client got counts, not the later outcome of the call.
 #[tokio::test]
 async fn a_call_that_ends_after_its_time_is_one_line_and_that_says_so() {
     let (lines, _guard) = Lines::catch();

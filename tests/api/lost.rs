@@ -1,4 +1,4 @@
-//! Nodes that are lost for a while, and what becomes of their meetings.
+//! Nodes that are lost for a while, and their meetings.
 
 use b3scale::node::Misbehaviour;
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
@@ -12,7 +12,7 @@ const ROUNDS_TO_DOWN: usize = 3;
 /// So many rounds with an answer, and it is up again.
 const ROUNDS_TO_UP: usize = 2;
 
-/// A meeting whose node is down. The other of the two nodes is up.
+/// A meeting on a node that is down. The other of the two nodes is up.
 async fn lost() -> (TestCluster, usize) {
     let cluster = TestCluster::start().await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
@@ -113,7 +113,7 @@ async fn a_load_that_is_cut_off_changes_nothing_and_is_made_again() {
         END $$";
     let school = cluster.cluster.frontend("school").unwrap().id;
     cluster.database.execute(cut_off).await;
-    // Asked of memory: a call for a meeting that memory does not know would find it in the store.
+    // Looked up in memory: a call for a meeting that memory does not know would find it in the store.
     assert_eq!(cluster.cluster.of_frontend(school).len(), 1);
     cluster.until("everything is loaded again", || cluster.cluster.frontend("late").is_some()).await;
     assert_eq!(cluster.cluster.of_frontend(school).len(), 1);

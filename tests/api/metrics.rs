@@ -1,4 +1,4 @@
-//! What is counted of calls, and what never becomes a label.
+//! Counters of calls, and values that never become labels.
 
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::fault::NodeFailure;
@@ -77,7 +77,7 @@ async fn why_a_create_found_no_place_is_counted_by_reason() {
     assert_eq!((counted.value(ours), counted.value(nodes)), (Some(1), Some(1)));
 }
 
-/// Whoever may choose a key must not be able to choose whose figures it is shown.
+/// A token with a chosen key must not show another frontend's figures.
 #[tokio::test]
 async fn a_frontend_is_told_its_own_series_and_no_others() {
     let counted = Counted::here();

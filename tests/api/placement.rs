@@ -19,7 +19,7 @@ async fn explained(cluster: &TestCluster, params: &[(&str, &str)]) -> Placement 
     cluster.pipeline.explain(&school, params).await.unwrap()
 }
 
-/// What became of each node's backend, in the order of the nodes.
+/// The verdict on each node's backend, in the order of the nodes.
 async fn standings(cluster: &TestCluster, params: &[(&str, &str)]) -> Vec<Standing> {
     let Placement(verdicts) = explained(cluster, params).await;
     let of = |id| verdicts.iter().find(|verdict| verdict.backend == id).unwrap().standing.clone();
@@ -124,7 +124,7 @@ async fn a_meeting_that_has_just_ended_is_not_made_again_on_a_node_that_was_stop
     let home = cluster.homes("Lesson")[0];
     until_state(&cluster, home, AdminState::Stopped).await;
     let meeting = cluster.nodes[home].meetings().remove(0).meeting_id;
-    // No server has heard of its end yet.
+    // No server knows of its end yet.
     assert!(cluster.nodes[home].control().expire(&meeting));
     cluster.call(CallKind::Create, create).await.success();
     assert_eq!(cluster.homes("Lesson"), [1 - home]);

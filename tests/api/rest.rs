@@ -1,5 +1,5 @@
-//! The REST API: every endpoint as the tools of the original use it, asked for with success, without a token, with the wrong
-//! scope, for what is not there, and with what cannot be used.
+//! The REST API: every endpoint as the tools of the original use it, called with success, without a token, with the wrong
+//! scope, for unknown ids, and with invalid bodies.
 
 mod access;
 mod agents;
@@ -32,7 +32,7 @@ fn message(text: &str) -> String {
     json!({ "message": text }).to_string()
 }
 
-/// What is said of fields that cannot be used.
+/// Problems reported for invalid fields.
 fn validation(fields: &Value) -> String {
     json!({ "error": "validation_error", "fields": fields, "message": "validation failed with input" }).to_string()
 }

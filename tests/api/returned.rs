@@ -17,7 +17,7 @@ struct Returned {
     cluster: TestCluster,
     /// The node that was lost.
     lost: usize,
-    /// What that node calls the meeting.
+    /// That node's internal id of the meeting.
     first: String,
 }
 
@@ -129,7 +129,7 @@ async fn an_operator_ends_a_copy_with_everyone_in_it_and_not_its_meeting() {
     assert_eq!((returned.place(), cluster.homes("Lesson")), (1 - lost, vec![1 - lost]));
 }
 
-/// A node whose answers cannot be read says nothing of people, and a copy that may have some is kept.
+/// A node with unreadable answers reports no attendees, so a copy that may have some is kept.
 #[tokio::test]
 async fn a_copy_whose_node_does_not_say_who_is_there_is_kept() {
     let returned = Returned::with(2, 1).await;

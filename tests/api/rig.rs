@@ -30,7 +30,7 @@ pub(crate) struct Rig {
     done: JoinHandle<()>,
 }
 
-/// What a server is made of, before it runs.
+/// The parts of a server, before it runs.
 pub(crate) struct Plan {
     pub(crate) settings: ServerSettings,
     cluster: Memory,
@@ -174,7 +174,7 @@ impl Rig {
         self.stop.notify_one();
     }
 
-    /// Goes down, and so finishes whatever was begun.
+    /// Goes down, and finishes calls in flight.
     pub(crate) async fn gone_after_stop(self) {
         self.stop();
         self.gone().await;
@@ -234,7 +234,7 @@ pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(DEADLINE, future).await.expect("it happens in time")
 }
 
-/// What a server sent until it closed the connection.
+/// Bytes that a server sent until it closed the connection.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

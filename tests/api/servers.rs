@@ -1,4 +1,4 @@
-//! What one server does, and another knows.
+//! Changes by one server, seen by another.
 
 use b3scale::node::{Misbehaviour, Role};
 use b3scale::store::CommandState;
@@ -69,7 +69,7 @@ async fn a_meeting_is_listed_before_its_node_has_reported_it_and_by_every_server
     other.stop();
 }
 
-/// Defect 32 of the original: breakouts belonged to nobody.
+/// Defect 32 of the original: breakouts belonged to no frontend.
 #[tokio::test]
 async fn breakouts_belong_to_their_parents_frontend_and_can_be_called() {
     let cluster = TestCluster::start().await;
@@ -88,8 +88,8 @@ async fn breakouts_belong_to_their_parents_frontend_and_can_be_called() {
     cluster.call(CallKind::End, &format!("meetingID={room}")).await.success();
 }
 
-/// Takes the meeting `m1` out of the database, and lets another server ask the nodes. Says whether it found the meeting, and what it
-/// remarks on its node.
+/// Takes the meeting `m1` out of the database, and lets another server ask the nodes. Returns whether it found the meeting, and its
+/// remarks about the node.
 async fn after_loss(cluster: &TestCluster, loss: &str) -> (bool, Vec<String>) {
     let home = cluster.homes("Lesson")[0];
     cluster.database.execute(&format!("{loss}; SELECT pg_notify('b3scale', 'meeting:x')")).await;
@@ -212,7 +212,7 @@ async fn a_decommissioned_backend_goes_by_itself_once_its_last_meeting_has_ended
     cluster.until("it is removed", || cluster.cluster.backend(id).is_none()).await;
 }
 
-/// Defect 21 of the original, and what its users saw: rooms stuck on a node that was removed.
+/// Defect 21 of the original: rooms stuck on a node that was removed.
 #[tokio::test]
 async fn a_removed_backend_causes_no_error_for_its_former_meetings() {
     let cluster = TestCluster::start().await;

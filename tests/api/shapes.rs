@@ -112,7 +112,7 @@ async fn an_unknown_key_is_answered_like_a_wrong_secret() {
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:#?}");
 }
 
-/// Defect 27 of the original: what it did not know was answered with HTTP 500.
+/// Defect 27 of the original: unknown calls were answered with HTTP 500.
 #[tokio::test]
 async fn a_call_of_bbb_without_a_route_is_not_supported() {
     let rig = Rig::new(&school()).await;
@@ -122,7 +122,7 @@ async fn a_call_of_bbb_without_a_route_is_not_supported() {
     }
 }
 
-/// What an answer in JSON says: its message key and its message.
+/// The message key and the message of a JSON answer.
 fn said_in_json(answer: &Answer) -> (String, String) {
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json;charset=utf-8")));
     let document: serde_json::Value = serde_json::from_str(&answer.body).unwrap();

@@ -38,7 +38,7 @@ async fn every_algorithm_and_spelling_of_a_checksum_reaches_the_node() {
     }
 }
 
-/// A node reads the first value of a name, and what it does not read is not sent.
+/// A node reads the first value of a name, so only that one is sent.
 #[tokio::test]
 async fn what_is_said_twice_is_decided_once_and_only_that_reaches_the_node() {
     let cluster = one_node().await;

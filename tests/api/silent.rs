@@ -76,7 +76,7 @@ async fn a_node_that_is_waited_for_holds_no_connection_to_the_database() {
     assert_eq!(cluster.homes("Lecture"), [1]);
 }
 
-/// A cluster whose calls end only by a probe or with their node: every other limit is longer than any test.
+/// A cluster where calls end only by a probe or with their node: all other limits are longer than any test.
 async fn probing(nodes: usize) -> TestCluster {
     probing_after(SOON, nodes).await
 }

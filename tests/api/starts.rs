@@ -1,4 +1,4 @@
-//! A server that has started places meetings: it knows how the nodes fare before it says that it is ready.
+//! A server that has started places meetings: it checks the nodes' health before it is ready.
 
 use b3scale::cluster::Cluster;
 use b3scale::node::Misbehaviour;

@@ -27,7 +27,7 @@ async fn a_server_that_is_not_ready_says_why() {
     assert_eq!(rig.get("/health/live").await.status, 200);
 }
 
-/// Defect 9 of the original: metrics were open to everybody.
+/// Defect 9 of the original: metrics needed no token.
 #[tokio::test]
 async fn metrics_are_shown_to_those_with_the_token() {
     let counted = Counts::new().unwrap();

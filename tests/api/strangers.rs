@@ -1,4 +1,4 @@
-//! Strangers: clients that prove nothing, many of them, and what they must not keep from others.
+//! Strangers: many clients without a checksum must not displace proved calls.
 
 use std::future::pending;
 use std::sync::Arc;

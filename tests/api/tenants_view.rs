@@ -1,4 +1,4 @@
-//! What a tenant reads in answers: its own ids, plain numbers, texts that XML takes, and nothing of ours.
+//! Answers hold the tenant's own ids, plain numbers, valid XML text, and nothing of ours.
 
 use b3scale::node::{Misbehaviour, NodeOptions, Role};
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId, xml};
@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 const ROOM: &str = "name=Room&isBreakout=true&parentMeetingID=m1&freeJoin=true";
 
-/// A parent, a breakout, and one whose id is so long that its node knows it by a hash.
+/// A parent, a breakout, and a breakout with so long an id that its node has a hash of it.
 async fn class(options: ClusterOptions) -> (TestCluster, String) {
     let cluster = TestCluster::with(options).await;
     let long = "x".repeat(250);
@@ -88,7 +88,7 @@ async fn breakout_rooms_are_the_tenants_own_ids_in_info_and_list() {
     }
 }
 
-/// With ids like those that this b3scale makes, and one breakout whose id cannot be read off.
+/// With ids like those of this b3scale, and one breakout without a readable id.
 #[tokio::test]
 async fn a_tenant_that_is_a_b3scale_itself_reads_its_own_ids() {
     let cluster = TestCluster::with(one_node()).await;

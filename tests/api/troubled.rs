@@ -1,4 +1,4 @@
-//! A database that answers and cannot work: creates fail at once and say why, and what is known goes on.
+//! A database that answers and cannot work: creates fail at once with a reason, known meetings go on.
 
 use b3scale::node::Node;
 use b3scale::store::{Store, StoreError, Trouble};

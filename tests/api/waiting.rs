@@ -1,4 +1,4 @@
-//! A join whose node is not ready yet.
+//! A join before its node is ready.
 
 use b3scale::node::Misbehaviour;
 use b3scale_middleware::bbb::CallKind;
@@ -58,7 +58,7 @@ async fn a_waiting_page_of_the_original_leads_to_its_join() {
     assert!(joined.location().contains("/bigbluebutton/api/join?"), "{joined:?}");
 }
 
-/// Defect 11 of the original: what the waiting page leads to was not signed.
+/// Defect 11 of the original: the link of the waiting page was not signed.
 #[tokio::test]
 async fn a_forged_waiting_page_leads_nowhere() {
     let cluster = lost_node().await;

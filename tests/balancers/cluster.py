@@ -148,7 +148,7 @@ class Postgres(Program):
         self.says("(ready to accept connections)")
 
     def end(self) -> None:
-        # Else it waits for those who are connected.
+        # SIGTERM would wait for open connections.
         self.stop(signal.SIGINT)
         super().end()
 

@@ -30,7 +30,7 @@ from cluster import API, DRAIN_DELAY, SECRET, Cluster, Failure, Port, Program, S
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 # As they stand in the configurations.
 ADDRESSES = {"one": "10.0.0.11:42353", "two": "10.0.0.12:42353"}
-# Frontends of each kind, and how long those that play lessons rest between two calls. The others do not rest.
+# Frontends of each kind, and the pause between two calls of a lesson. The others do not rest.
 FRONTENDS = 4
 PAUSE = 0.01
 # Calls that a server must have answered before it counts as used.
@@ -285,7 +285,7 @@ def say(balancer: Balancer | None, text: str) -> None:
 
 def main() -> None:
     b3scaled = os.environ.get("B3SCALED") or sys.exit("balancers: B3SCALED must name the program to test")
-    # Where Debian has both balancers, and not everybody looks.
+    # Debian keeps both balancers there, outside the PATH of users.
     os.environ["PATH"] += ":/usr/sbin"
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="b3scale-balancers-") as name, ExitStack() as ends:

@@ -32,7 +32,7 @@ check("version", str(client.get_api_version().get_return_code()), "SUCCESS")
 check("meetings before", client.get_meetings().get_meetings(), [])
 
 for meeting_id, name in names.items():
-    # The client keeps what it is given from call to call: each needs a map of its own.
+    # The client keeps its parameters from call to call: each call needs a map of its own.
     params = {"name": name, "attendeePW": "viewer", "moderatorPW": "moderator", "record": False}
     created = client.create_meeting(meeting_id, params, {"room": "12 b"})
     check("create", str(created.get_meetingid()), meeting_id)

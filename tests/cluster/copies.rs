@@ -97,7 +97,7 @@ async fn the_removal_of_a_frontend_and_the_loss_of_an_ending_meeting_doom_copies
     assert_eq!(copies.iter().filter(|copy| copy.doomed).count(), 3, "{copies:?}");
 }
 
-/// What was doomed is ended, and never taken for the meeting again.
+/// A doomed copy is ended, and never taken for the meeting again.
 #[tokio::test]
 async fn a_doomed_copy_does_not_come_back_when_the_claim_of_its_meeting_is_given_up() {
     for doomed in [false, true] {

@@ -1,4 +1,4 @@
-//! The change feed: what it tells, what it does not, and that it comes back.
+//! The change feed: announced changes, silent ones, and reconnection.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A database with a frontend, two backends, and short ways to say what the tests do.
+//! A database with a frontend, two backends, and short forms of the tests' steps.
 
 use b3scale::store::{Claim, Move, NewBackend, NewFrontend, NewMeeting, NewServer, Release, Store, Ticket};
 use b3scale_middleware::bbb::{Algorithms, MeetingId, ScopedId, Secret};
@@ -88,7 +88,7 @@ impl Fixture {
         id
     }
 
-    /// A server is not heard of any more.
+    /// A server is lost.
     pub(crate) async fn lose(&self, server: Uuid) {
         let silence = format!("UPDATE servers SET beat = now() - interval '9 seconds' WHERE id = '{server}'");
         self.database.execute(&silence).await;
@@ -105,7 +105,7 @@ impl Fixture {
     }
 }
 
-/// What a node says of a meeting it has made.
+/// A node's answer to a create.
 pub(crate) fn born(internal_id: &str, create_time: i64) -> Born {
     Born { internal_id: internal_id.to_owned(), create_time, entry: None }
 }

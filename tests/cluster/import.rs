@@ -7,7 +7,7 @@ use ::b3scale::import::Imported;
 use ::b3scale::rest::StateChanges;
 use ::b3scale::store::{ImportOptions, Store};
 
-/// Brings over what was read.
+/// Imports the document.
 async fn bring_over(store: &Store, imported: &Imported) -> StateChanges {
     store.import_state(&imported.document, ImportOptions::default()).await.expect("the document is right")
 }

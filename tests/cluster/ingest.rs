@@ -99,7 +99,7 @@ async fn what_is_missing_is_asked_for() {
     assert_eq!((late.counts, late.receipt), (false, Receipt { seq: 3, snapshot: false }), "it was overtaken");
 }
 
-/// A start whose last batch is still under way when the next start already speaks.
+/// An agent's start with its last batch in flight while the next start already sends.
 #[tokio::test]
 async fn what_an_earlier_start_says_late_does_not_count() {
     let cluster = Fixture::new().await;
@@ -114,7 +114,7 @@ async fn what_an_earlier_start_says_late_does_not_count() {
     }
     assert!(take(&cluster, &later(batch(2, Value::Null, json!([joined("m", "c")])))).await.counts);
     assert_eq!(people(&cluster, cluster.a).await, set(&[("m", "b"), ("m", "c")]));
-    // When nobody has heard of the later one for a while, a whole picture of the earlier one counts again.
+    // Once the later start has been silent for a while, a snapshot of the earlier one counts again.
     cluster.database.execute("UPDATE agents SET heard_at = now() - interval '1 minute'").await;
     assert!(!take(&cluster, &batch(2, Value::Null, json!([joined("m", "late")]))).await.counts);
     assert!(take(&cluster, &batch(3, json!([meeting("m", &["d"])]), json!([]))).await.counts);
@@ -149,7 +149,7 @@ async fn nobody_is_there_twice_and_nobody_stays_behind() {
         json!([joined("m", "a"), joined("m", "b"), joined("m", "b"), left("m", "nobody"), joined("unknown", "x")]);
     take(&cluster, &batch(2, Value::Null, events)).await;
     assert_eq!(people(&cluster, cluster.a).await, set(&[("m", "a"), ("m", "b"), ("n", "c")]));
-    // BBB says of nobody who is there at the end that they leave.
+    // BBB sends no leave events for attendees at a meeting's end.
     let ended = json!({"type": "meeting_ended", "meeting": "internal-m"});
     let end = batch(3, Value::Null, json!([ended, joined("m", "late")]));
     let done = take(&cluster, &end).await;
@@ -173,7 +173,7 @@ async fn changes_of_people_are_kept() {
     assert!(seen.meetings["internal-m"].as_ref().unwrap().recording);
 }
 
-/// Only what is new since a number is read, and what is gone is told.
+/// Only changes since a sequence number are read, deletions included.
 #[tokio::test]
 async fn servers_follow_what_has_changed_and_nothing_else() {
     let cluster = Fixture::new().await;
@@ -207,7 +207,7 @@ async fn whoever_arrives_gives_up_the_seat_that_was_kept_for_them() {
     assert_eq!(cluster.database.count("SELECT count(*) FROM seats").await, 1, "nobody arrives twice");
 }
 
-/// Whatever happens in whatever order, the tables end as a model does that takes one event after the other.
+/// After any events in any order, the tables equal a model that takes one event at a time.
 #[tokio::test]
 async fn the_tables_end_as_one_event_after_the_other_would() {
     let event = (0..3_u8, 0..4_u8, 0..10_u8);

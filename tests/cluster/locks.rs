@@ -1,4 +1,4 @@
-//! The order in which statements lock rows: none ever waits for one that waits for it.
+//! The order in which statements lock rows: no two statements wait for each other.
 
 use b3scale::store::{Claim, NewMeeting, Ticket};
 use b3scale_middleware::bbb::MeetingId;
@@ -11,7 +11,7 @@ use crate::fixture::{Fixture, SERVER, born, scoped};
 /// How often a frontend is removed in the middle of its meetings' lives.
 const ROUNDS: usize = 20;
 
-/// What is claimed, ended, given up, moved and lost while its frontend is removed.
+/// Meetings claimed, ended, released, moved and lost while their frontend is removed.
 const MEETINGS: usize = 6;
 
 #[tokio::test]

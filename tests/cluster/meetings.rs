@@ -1,4 +1,4 @@
-//! The life of a meeting: each transition, and what comes too late for it.
+//! The life of a meeting: each transition, and late statements.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -103,7 +103,7 @@ async fn the_nodes_answer_makes_a_meeting_live() {
     assert_eq!((past.internal_id.as_str(), past.backend, past.ended), ("internal", Some(cluster.a), false));
 }
 
-/// Defect 17 of the original: a meeting that was made anew kept its old internal id, and was then deleted as an orphan.
+/// Defect 17 of the original: a meeting that was created again kept its old internal id, and was then deleted as an orphan.
 #[tokio::test]
 async fn a_report_about_the_meeting_before_does_not_remove_the_one_made_anew() {
     let cluster = Fixture::new().await;
@@ -325,7 +325,7 @@ async fn a_claim_does_not_move_to_where_a_copy_is_being_ended_and_spares_any_oth
     }
 }
 
-/// A claim that took the copy first would wait for whoever writes the create's result, and that one for the claim.
+/// A claim that locked the copy first would deadlock with the statement that writes the create's result.
 #[tokio::test]
 async fn a_claim_waits_for_the_meeting_before_it_touches_a_copy() {
     let cluster = Fixture::new().await;
@@ -338,7 +338,7 @@ async fn a_claim_waits_for_the_meeting_before_it_touches_a_copy() {
     let waits = async {
         let waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
         while client.query(waiting, &[]).await.unwrap().is_empty() {
-            // What a transaction sees of the activity stands still unless it is told to look again.
+            // A transaction sees one snapshot of the activity until that is cleared.
             client.batch_execute("SELECT pg_stat_clear_snapshot()").await.unwrap();
         }
         client.batch_execute("SELECT FROM meeting_copies FOR UPDATE NOWAIT; COMMIT").await.expect("the copy is free");
@@ -438,7 +438,7 @@ async fn the_claim_of_a_server_that_is_gone_is_inherited_once() {
     assert_eq!(
         cluster.store.inherit_claim(&held, Ticket::draw(gone)).await.unwrap(),
         None,
-        "nobody inherits from itself"
+        "a server does not inherit from itself"
     );
     cluster.lose(gone).await;
     let inherited = cluster.store.inherit_claim(&held, Ticket::draw(heir)).await.unwrap().expect("its server is gone");
@@ -446,14 +446,14 @@ async fn the_claim_of_a_server_that_is_gone_is_inherited_once() {
     assert_eq!(
         cluster.store.inherit_claim(&held, Ticket::draw(heir)).await.unwrap(),
         None,
-        "it is another attempt by now"
+        "its attempt has changed"
     );
     assert_eq!(cluster.store.record_live(&held, &born("late", 1)).await.unwrap(), None);
     cluster.store.record_live(&inherited, &born("internal", 1)).await.unwrap().expect("the claim is ours");
     assert_eq!(cluster.copies().await, [], "it was always the same node");
 }
 
-/// Found by a release whose answer was lost and which was tried again when another server had the meeting.
+/// Found by a release that was retried after a lost answer, when another server had the meeting.
 #[tokio::test]
 async fn what_belongs_to_an_earlier_claim_does_nothing_to_a_later_one() {
     let cluster = Fixture::new().await;
@@ -564,7 +564,7 @@ async fn a_meeting_that_nothing_explains_is_not_adopted() {
     assert_eq!(
         adopt(cluster.a, cluster.frontend, "made-up", false).await,
         None,
-        "that is not the one that was created"
+        "its internal id is not that of the create"
     );
     assert_eq!(adopt(cluster.b, cluster.frontend, "internal-algebra", false).await, None, "it never ran there");
     assert_eq!(adopt(cluster.a, other, "internal-algebra", false).await, None, "it is another frontend's");
@@ -626,7 +626,7 @@ async fn what_runs_where_it_should_not_is_a_copy() {
     assert_eq!(cluster.copies().await, [(scoped("algebra"), cluster.b)]);
 }
 
-/// Defect 19 of the original: what is needed to import a late recording was dropped after seven days.
+/// Defect 19 of the original: the history that a late recording needs was dropped after seven days.
 #[tokio::test]
 async fn a_hashed_id_is_read_back_from_the_history() {
     let cluster = Fixture::new().await;
@@ -643,7 +643,7 @@ async fn a_hashed_id_is_read_back_from_the_history() {
     assert_eq!((past.meeting_id, past.frontend), (MeetingId::new(&name), cluster.frontend));
 }
 
-/// Defect 34 of the original: what was timed went wrong in any time zone but UTC.
+/// Defect 34 of the original: times were wrong in any time zone but UTC.
 #[tokio::test]
 async fn the_age_of_a_claim_has_nothing_to_do_with_the_time_zone() {
     for zone in ["America/New_York", "Asia/Tokyo"] {

@@ -1,4 +1,4 @@
-//! The schema: brought up to date once, by whoever comes first.
+//! The schema: migrated once, by the first server.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,7 +8,7 @@ use b3scale::store::{Store, StoreError};
 use b3scale_middleware::cluster::MeetingState;
 use b3scale_support::TestDatabase;
 
-/// The names of all migrations and what they say, the oldest first.
+/// Names and texts of all migrations, the oldest first.
 fn migrations() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     let files = fs::read_dir(folder).expect("it is there").flatten().map(|file| file.path());
@@ -59,7 +59,7 @@ async fn a_database_that_is_newer_than_the_program_is_refused() {
     assert!(matches!(error, StoreError::Migration { .. }), "{error}");
 }
 
-/// Defect 37 of the original: each look at the schema opened a connection that nobody closed.
+/// Defect 37 of the original: each look at the schema leaked a connection.
 #[tokio::test]
 async fn looking_at_the_schema_leaves_no_connection_behind() {
     let database = TestDatabase::new().await;

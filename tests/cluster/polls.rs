@@ -1,4 +1,4 @@
-//! Who asks which node, and what the others hear of it.
+//! Which server polls which node, and how the others follow.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,7 +87,7 @@ async fn a_node_that_was_down_and_forgotten_is_up_with_its_first_answer() {
     assert_eq!(poll().await.health.answered().state, NodeState::Ready);
 }
 
-/// Whether somebody may ask the node: nobody has it by a lease.
+/// Whether a server may poll the node: it is under no lease.
 async fn is_free(cluster: &Fixture, id: BackendId) -> bool {
     let sql =
         format!("SELECT count(*) FROM backend_status WHERE backend_id = '{id}' AND (polled_until > now()) IS NOT TRUE");
@@ -155,7 +155,7 @@ async fn a_poll_under_way_comes_to_its_end_and_another_follows_soon() {
     assert!(others.iter().all(|other| other.backend != cluster.a), "it is being asked");
     let outcome = PollOutcome { next: MINUTE, ..answered(&poll) };
     assert!(cluster.store.record_poll(&poll, &outcome).await.unwrap().is_some());
-    // What has happened meanwhile is not in that answer.
+    // That answer lacks later events.
     let again =
         async || cluster.store.take_polls(10, MINUTE, SERVER).await.unwrap().iter().any(|one| one.backend == cluster.a);
     eventually("it is asked again", again).await;
@@ -202,7 +202,7 @@ async fn an_error_keeps_the_time_of_the_last_answer() {
     assert_eq!(status.last_error.as_deref(), Some("timeout"));
 }
 
-/// What was seen at another address says nothing of the new one.
+/// A status seen at another address says nothing about the new one.
 #[tokio::test]
 async fn a_backend_that_moves_to_another_node_starts_anew() {
     let cluster = Fixture::new().await;

@@ -139,7 +139,7 @@ async fn a_cluster_of_another_version_names_the_version_to_install() {
 async fn as_root_a_folder_that_bars_the_way_is_named() {
     let folder = TestFolder::new();
     if fs::metadata(folder.path()).expect("it is there").uid() != 0 {
-        // Only root runs PostgreSQL as somebody else.
+        // Only root runs PostgreSQL as another user.
         return;
     }
     let closed = folder.path().join("closed");

@@ -1,4 +1,4 @@
-//! Frontends, backends and settings: what is recorded is what is loaded.
+//! Frontends, backends and settings: loaded as recorded.
 
 use std::time::{Duration, SystemTime};
 
@@ -115,7 +115,7 @@ async fn a_decommissioned_backend_goes_when_its_node_has_said_since_then_that_it
     assert_eq!(removed(&[(cluster.a, now)]).await, [cluster.a]);
 }
 
-/// A lost node does not say what it runs.
+/// A lost node reports no meetings.
 #[tokio::test]
 async fn a_decommissioned_backend_whose_node_is_lost_is_not_waited_for_longer_than_ten_minutes() {
     let cluster = Fixture::new().await;

@@ -1,4 +1,4 @@
-//! The relay of the other tests: it tells what was said, and a way that is cut or stalled is so.
+//! The relay of the other tests: it records the traffic, and cuts or stalls it.
 
 use b3scale::store::{Change, Store};
 use b3scale_support::{Relay, RoundTrip, TestDatabase, new_frontend, within};
@@ -34,7 +34,7 @@ async fn through_a_way_that_is_cut_nobody_comes_until_it_is_healed() {
     assert_eq!(within("the feed is back", feed.recv()).await, Some(Change::Reconnected));
 }
 
-/// As on a network that comes back: what was sent meanwhile was not lost.
+/// As on a network that comes back: bytes sent meanwhile are not lost.
 #[tokio::test]
 async fn what_is_sent_on_a_way_that_stalls_arrives_when_it_is_healed() {
     let (database, relay, store) = relayed(1).await;

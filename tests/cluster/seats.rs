@@ -1,4 +1,4 @@
-//! Seats: a frontend gets no more people into its meetings at once than it may have, whoever counts them.
+//! Seats: a frontend never gets more people into its meetings than its limit, on any server.
 
 use b3scale::rest::Batch;
 use b3scale::store::{Crowd, Store};
@@ -115,7 +115,7 @@ async fn people_are_counted_by_the_word_of_agents_and_a_seat_becomes_its_owner()
     let college = cluster.store.record_backend(&new_backend("https://c.example/api/")).await.unwrap().id;
     says(&cluster, 1, &algebra, &["ada"]).await;
     seat(&cluster.store, &algebra, 9, Some("grace")).await;
-    // Of backend a, whose agent speaks, the servers' own count does not matter; of the others it does.
+    // Backend a has an agent, so the servers' own count matters only for the others.
     let people: [(BackendId, i64); 3] = [(cluster.a, 100), (cluster.b, 3), (college, 2)];
     let crowd = Crowd { people: &people, namesakes: 0 };
     let full = async |limit| cluster.store.take_seat(wanted(&latin, limit, None), crowd).await.unwrap() == Seat::Full;
@@ -241,7 +241,7 @@ async fn a_seat_lasts_from_the_last_time_its_link_was_opened_and_is_given_back_b
     assert!(is_full(&cluster, &algebra, 1).await, "somebody else is on the way");
 }
 
-/// With a stolen token an agent could make a meeting up that has the name of one that it runs, and free its seats.
+/// With a stolen token an agent could invent a second meeting of the same name, and free its seats.
 #[tokio::test]
 async fn only_the_very_meeting_that_has_its_place_there_gives_up_seats() {
     let cluster = Fixture::new().await;

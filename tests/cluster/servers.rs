@@ -1,4 +1,4 @@
-//! The table of servers: which are listed, and whose row a start takes.
+//! The table of servers: which are listed, and which row a start reuses.
 
 use b3scale::store::{NewServer, Store};
 use b3scale_support::TestDatabase;

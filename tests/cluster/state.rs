@@ -29,7 +29,7 @@ async fn import(store: &Store, value: Value) -> Result<StateChanges, StateError>
     store.import_state(&document(value), ImportOptions::default()).await
 }
 
-/// What is wrong with a document that is refused.
+/// The problems of a refused document.
 async fn problems(store: &Store, value: Value) -> BTreeMap<String, Vec<String>> {
     match import(store, value).await.expect_err("it is refused") {
         StateError::Invalid { fields } => fields,
@@ -63,7 +63,7 @@ fn campus() -> Value {
 async fn what_is_imported_is_exported_in_order_and_a_second_time_changes_nothing() {
     let database = TestDatabase::new().await;
     let store = database.store().clone();
-    // As a server does it, whose tasks move between threads.
+    // As in a server, where tasks move between threads.
     let imported = tokio::spawn(async move { import(&store, campus()).await }).await.unwrap().unwrap();
     let add = ChangeKind::Add;
     let expected = [
@@ -356,7 +356,7 @@ async fn an_import_that_is_killed_half_way_leaves_nothing_changed() {
     assert!(cluster.found("algebra").await.is_some());
 }
 
-/// Of two statements that wait for each other PostgreSQL ends one. The import is begun anew.
+/// PostgreSQL ends one of two deadlocked statements. The import starts again.
 #[tokio::test]
 async fn an_import_that_loses_to_rivals_is_run_again() {
     let cluster = Fixture::new().await;

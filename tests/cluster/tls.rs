@@ -13,7 +13,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// A PostgreSQL that nobody watches. It ends with the test.
+/// A PostgreSQL without supervision. It ends with the test.
 pub(crate) struct Postgres(Child);
 
 impl Postgres {

@@ -110,7 +110,7 @@ class Prometheus:
         return {"name": dashboard.name, "title": dashboard.title, "rows": dashboard.rows, "panels": panels}
 
     def _fill(self, query: Query, variables: dict[str, str]) -> dict[str, Any]:
-        # Bars count what came since the bar before.
+        # Each bar counts samples since the previous one.
         step = 5 if "$__interval" in query.expression else 1
         expression = with_variables(query.expression, variables, rate="10s", interval=f"{step}s")
         series = self.latest(expression) if query.instant else self.recent(expression, self.began, step)

@@ -49,7 +49,7 @@ def main() -> None:
     if missing := [name for name in needed if not shutil.which(name)]:
         sys.exit(f"observability: {', '.join(missing)} cannot be found; tests/install installs it")
     began = time.monotonic()
-    # Whoever ends this ends what it has started, too.
+    # SIGTERM also ends the processes started here.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="b3o") as folder:
         # PostgreSQL runs as a user of its own where we are root.

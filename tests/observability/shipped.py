@@ -153,7 +153,7 @@ def labels_of(name: str, catalog: Catalog, rules: list[Rule]) -> set[str] | None
     if family and family.kind == "Histogram" and not metric:
         return set(family.labels) | TARGET | ({"le"} if name.endswith("_bucket") else set())
     if any(rule.name == name for rule in rules):
-        # What a rule records is called after the label that is left.
+        # A recorded series is named after its remaining label.
         level = name.split(":")[0]
         return set() if level == "cluster" else {level} | (TARGET if level == "instance" else set())
     return None

@@ -58,7 +58,7 @@ class Frontend(threading.Thread):
         try:
             return call(self.bases[self.calls % len(self.bases)], self.secret, name, **params)
         except (Failure, OSError):
-            # People who are sent to a node that has just died see what a browser shows then.
+            # People sent to a node that has just died see their browser's error page.
             return ""
 
 

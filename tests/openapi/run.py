@@ -20,7 +20,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 PLACE = TARGET / "schemathesis"
 PACKAGES = ["schemathesis==4.32.5", "openapi-spec-validator==0.9.0"]
 
-# The original knows no 405, ignores what it does not know, and has rules that a schema does not tell.
+# The original knows no 405, ignores unknown fields, and has rules that no schema expresses.
 NOT_FOR_US = "unsupported_method,negative_data_rejection,positive_data_acceptance"
 
 
@@ -60,7 +60,7 @@ class Server:
         command = [self.b3scaled, "--listen", "127.0.0.1:0"]
         self.process = subprocess.Popen(command, env=self.environment, stderr=subprocess.PIPE, text=True)
         self.api = self.listens()
-        # A server must never wait for whoever reads its log.
+        # A server must never wait for a reader of its log.
         threading.Thread(target=lambda: [None for _ in self.process.stderr], daemon=True).start()
         return self
 
@@ -98,7 +98,7 @@ def hold(server, name, token, *options):
     command = [PLACE / "bin/schemathesis", "run", f"{server.api}/api/v1/openapi.json"]
     command += ["--header", f"Authorization: Bearer {token}", "--exclude-checks", NOT_FOR_US]
     command += ["--generation-deterministic", "--warnings", "off", "--no-color", *options]
-    # It keeps what it finds beside it.
+    # It writes its findings into the working directory.
     done = subprocess.run(command, cwd=server.environment["B3SCALE_DATA_DIR"], capture_output=True, text=True)
     lines = done.stdout.splitlines()
     print("\n".join(lines if done.returncode else lines[-8:]), done.stderr, flush=True)

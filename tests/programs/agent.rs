@@ -36,17 +36,17 @@ struct Agent {
 }
 
 impl Site {
-    /// One whose server knows it.
+    /// A site with a server that knows the agent.
     async fn start() -> Self {
         Self::with(TestRedis::start().await, Desk::start(TOKEN, true).await, "").await
     }
 
-    /// One with these properties beside those that it needs.
+    /// A site with these properties and the required ones.
     async fn with(redis: TestRedis, desk: Desk, properties: &str) -> Self {
         Self::of(NodeOptions::default(), redis, desk, properties).await
     }
 
-    /// One whose node is another.
+    /// A site with another node.
     async fn of(options: NodeOptions, redis: TestRedis, desk: Desk, properties: &str) -> Self {
         let node = Node::start(NodeOptions { redis: Some(redis.url().to_owned()), ..options }).await.unwrap();
         let relay = Relay::to(redis.socket()).await;

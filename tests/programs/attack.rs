@@ -1,4 +1,4 @@
-//! A server under attack: what it holds meanwhile, and what it gives back.
+//! A server under attack: its memory meanwhile, and afterwards.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ const ENDLESS: usize = 60;
 const CALLS: usize = 3;
 /// Connections of strangers.
 const STRANGERS: usize = 2000;
-/// What a server without anything to do may take, in bytes.
+/// The bound of an idle server's memory, in bytes.
 const BASE: u64 = 150 << 20;
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn figure(servers: &Servers, name: &str) -> u64 {
     line.parse().expect("a number")
 }
 
-/// What the system says that a process takes, in bytes.
+/// The resident memory of a process, in bytes.
 fn memory(process: u32, what: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':')).expect("it is told");

@@ -28,7 +28,7 @@ struct Ctl {
     folder: TestFolder,
 }
 
-/// What a run has said.
+/// The output of a run.
 #[derive(Debug, PartialEq, Eq)]
 struct Said {
     code: i32,
@@ -75,7 +75,7 @@ impl Ctl {
         said(self.command(line)).await
     }
 
-    /// A run that does what it is asked; its standard output.
+    /// A run that succeeds; its standard output.
     async fn done(&self, line: &str) -> String {
         let said = self.run(line).await;
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{line}: {}", said.out);
@@ -111,7 +111,7 @@ async fn recorder(told: impl IntoIterator<Item = Told>) -> (Recorder, Ctl) {
     (recorder, ctl)
 }
 
-/// What a server was asked behind the question whether the token is an administrator's: requests and bodies.
+/// Requests and bodies after the check of the token's scope.
 fn asked(recorder: &Recorder) -> Vec<(String, String)> {
     let mut asked = recorder.asked().into_iter().map(|asked| (asked.request, asked.body));
     assert_eq!(asked.next(), Some(("GET /api/v1".to_owned(), String::new())));

@@ -1,4 +1,4 @@
-//! The programs as they are built: what they print, how they exit, and that nothing of them stays.
+//! The programs as they are built: output, exit codes, and that no process stays.
 
 mod agent;
 mod attack;

@@ -22,7 +22,7 @@ pub(crate) fn without_route(pipeline: &str, call: &str) -> String {
     format!("{before}[{after}")
 }
 
-/// The shipped pipeline with a stage that nobody knows.
+/// The shipped pipeline with an unknown stage.
 fn misspelt() -> String {
     PIPELINE.replacen("\"meeting-scope\"", "\"meeting-scoop\"", 1)
 }
@@ -84,7 +84,7 @@ async fn a_hangup_takes_a_right_pipeline_over_and_leaves_the_old_one_before_a_wr
     assert!(server.terminate().await, "it ends in order");
 }
 
-/// What a server says to a getSessions that nobody has signed.
+/// A server's answer to an unsigned getSessions.
 pub(crate) async fn sessions(address: &str) -> String {
     let mut stream = TcpStream::connect(address).await.expect("it takes connections");
     let head =

@@ -1,4 +1,4 @@
-//! What is typed wrong, and readers that leave: every program says what is wrong, or ends quietly.
+//! Typing mistakes, and readers that leave: every program names the mistake, or ends quietly.
 
 use std::fs::OpenOptions;
 use std::process::Stdio;
@@ -31,13 +31,13 @@ fn unread() -> Stdio {
     writer.into()
 }
 
-/// The exit code, and what is said on standard error.
+/// The exit code, and standard error.
 async fn said(command: Command) -> (Option<i32>, String) {
     let output = output(command).await;
     (output.status.code(), String::from_utf8(output.stderr).expect("it is text"))
 }
 
-/// The exit code of a program whose standard output is not read, and what it says on standard error.
+/// The exit code and standard error of a program with its standard output unread.
 async fn without_a_reader(mut command: Command) -> (Option<i32>, String) {
     let run = command.stdout(unread()).stderr(Stdio::piped()).spawn().expect("it can be run").wait_with_output();
     let output = within("it ends", run).await.expect("it is ours");

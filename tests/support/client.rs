@@ -1,4 +1,4 @@
-//! Calls as a frontend makes them, and what is answered.
+//! Calls as a frontend makes them, and their answers.
 
 use b3scale_middleware::bbb::{self, Algorithm, CallKind, Secret};
 use bytes::Bytes;
@@ -21,7 +21,7 @@ pub fn signed(key: &str, kind: CallKind, query: &str) -> String {
     format!("/bbb/{key}/bigbluebutton/api/{}?{query}{separator}checksum={checksum}", kind.checksum_name())
 }
 
-/// What the server answered.
+/// The server's answer.
 #[derive(Debug)]
 pub struct Answer {
     /// The HTTP status.
@@ -67,7 +67,7 @@ impl Answer {
 /// Why nothing was answered.
 #[derive(Debug)]
 pub enum Unanswered {
-    /// Nobody took the connection: the call never left.
+    /// The connection was refused: the call never left.
     Refused,
     /// The connection broke: the call may have come to its end, or not have begun.
     Broken(String),

@@ -24,7 +24,7 @@ use crate::client::Http;
 use crate::records::record_node;
 use crate::{Answer, JWT_SECRET, TestDatabase, TestFolder, hear, new_frontend, signed, within};
 
-/// What a test wants of its cluster.
+/// A test's options for its cluster.
 pub struct ClusterOptions {
     /// How many nodes.
     pub nodes: usize,
@@ -32,7 +32,7 @@ pub struct ClusterOptions {
     pub tags: Vec<Vec<&'static str>>,
     /// Whether the nodes speak https, with certificates of a private authority.
     pub https: bool,
-    /// What is different about each node.
+    /// Options of each node.
     pub node: NodeOptions,
     /// How long the server waits for them.
     pub upstream: UpstreamSettings,
@@ -73,9 +73,9 @@ pub struct TestCluster {
     pub backends: Vec<Backend>,
     /// The database.
     pub database: TestDatabase,
-    /// What the server knows.
+    /// The server's memory.
     pub cluster: Cluster,
-    /// What its calls travel through.
+    /// Its pipeline.
     pub pipeline: Arc<Pipeline>,
     address: String,
     http: Http,

@@ -1,17 +1,17 @@
-//! What is counted on the thread of a test, on which its server runs, too.
+//! Counters of a test's thread, on which its server runs, too.
 
 use b3scale::telemetry::Counts;
 use metrics::LocalRecorderGuard;
 
 /// Counts until it is dropped.
 pub struct Counted {
-    /// What has been counted.
+    /// The counters.
     pub handle: Counts,
     _guard: LocalRecorderGuard<'static>,
 }
 
 impl Counted {
-    /// Counts what happens on this thread from here on.
+    /// Counts events on this thread from here on.
     pub fn here() -> Self {
         // Small, and as old as the test's process.
         let recorder = Box::leak(Box::new(Counts::new().unwrap()));

@@ -1,5 +1,5 @@
-//! A cluster in memory that never changes, for measuring the pipeline: its ports answer at once, and allocate nothing but
-//! what their signatures ask for.
+//! A cluster in memory that never changes, for measuring the pipeline: its ports answer at once, and allocate only the boxes
+//! that their signatures ask for.
 
 use std::collections::HashMap;
 use std::sync::Arc;

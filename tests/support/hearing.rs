@@ -1,4 +1,4 @@
-//! Somebody who hears every log.
+//! A subscriber of all logs.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -11,13 +11,13 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-/// The folder in which everything that is logged in tests is kept, to be searched for what must not be in it.
+/// The folder that keeps all logs of tests, to be searched for secrets.
 const FOLDER: &str = "B3SCALE_TEST_LOGS";
 
-/// Hears what is logged in this process, and keeps it if anybody wants it.
+/// Subscribes to this process's log, and keeps it if a folder is set.
 ///
-/// A line that nobody wants when it is first reached is switched off, by a thread that may know nothing of the one whose test
-/// is about to want it. So whatever serves calls in a test asks for this first.
+/// A line without a subscriber when it is first reached is switched off for the whole process, although another thread's
+/// test may be about to subscribe. So every test that serves calls calls this first.
 pub fn hear() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -40,14 +40,14 @@ pub(crate) fn let_speak(command: &mut Command) {
     }
 }
 
-/// Keeps what has been logged, or shown as metrics, if anybody wants it.
+/// Keeps log lines or metrics, if a folder is set.
 pub fn keep(said: &[u8]) {
     if let Some(mut file) = kept() {
         file.write_all(said).expect("the folder for logs takes them");
     }
 }
 
-/// A file for what this process logs, and the programs that it starts. `None`: nobody wants it.
+/// A file for the log of this process and of the programs that it starts. `None`: no folder is set.
 fn kept() -> Option<File> {
     let folder = PathBuf::from(std::env::var_os(FOLDER).filter(|folder| !folder.is_empty())?);
     let name = format!("{}.log", std::process::id());

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that the tests share.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod client;

@@ -22,7 +22,7 @@ pub struct TestPostgres {
     databases: AtomicU32,
 }
 
-/// The cluster, started and migrated by whoever asks first.
+/// The cluster, started and migrated by the first caller.
 pub async fn postgres() -> &'static TestPostgres {
     static SHARED: OnceCell<TestPostgres> = OnceCell::const_new();
     SHARED.get_or_init(TestPostgres::start).await
@@ -78,7 +78,7 @@ impl TestDatabase {
         Self { name, url, store }
     }
 
-    /// What a server takes as `B3SCALE_DB_URL`.
+    /// The value of `B3SCALE_DB_URL`.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -93,7 +93,7 @@ impl TestDatabase {
         self.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()").await
     }
 
-    /// What a statement counts.
+    /// The count that a statement returns.
     pub async fn count(&self, sql: &str) -> i64 {
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.expect("it takes connections");
         let driver = tokio::spawn(connection);
@@ -102,7 +102,7 @@ impl TestDatabase {
         count
     }
 
-    /// Takes the database away from whoever uses it.
+    /// Takes the database away from all its clients.
     pub async fn vanish(&self) {
         postgres().await.execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
     }
@@ -115,7 +115,7 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        // Best effort and off this thread, whose runtime is ending: the whole cluster goes at the end anyway.
+        // Best effort and off this thread, since its runtime is ending: the whole cluster goes at the end anyway.
         let url = self.url.replacen(&format!("/{}?", self.name), "/b3scale?", 1);
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         let drop_database = move || {
@@ -155,7 +155,7 @@ fn is_gone(process: &str) -> bool {
 pub struct TestFolder(PathBuf);
 
 impl TestFolder {
-    /// A fresh one that every user may pass through, since PostgreSQL may run as another.
+    /// A new folder that every user may pass through, since PostgreSQL may run as another user.
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("{PREFIX}{}-{}", process::id(), COUNT.fetch_add(1, Relaxed));

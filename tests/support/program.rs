@@ -39,21 +39,21 @@ pub async fn output(mut command: Command) -> Output {
     output
 }
 
-/// A program that goes on, with its standard output or its log to read. What it says beside that is not for the test.
+/// A running program, with its standard output or its log to read. Its other stream is dropped.
 pub struct Running {
     child: Child,
     lines: UnboundedReceiver<String>,
 }
 
 impl Running {
-    /// Starts a program whose standard output is read.
+    /// Starts a program and reads its standard output.
     pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it can be run");
         let lines = lines_of(child.stdout.take().expect("it is piped"), |_| {});
         Self { child, lines }
     }
 
-    /// Starts a program whose log is read, which it writes to standard error.
+    /// Starts a program and reads its log, which goes to standard error.
     pub fn logging(mut command: Command) -> Self {
         let_speak(&mut command);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it can be run");
@@ -98,7 +98,7 @@ impl Running {
         self.child.id().expect("it runs")
     }
 
-    /// The processes it has started, and those that they have.
+    /// Its child processes, and theirs.
     pub fn descendants(&self) -> BTreeSet<u32> {
         let parents: Vec<(u32, u32)> = processes().filter_map(|pid| Some((pid, parent(pid)?))).collect();
         let mut found = BTreeSet::new();
@@ -178,7 +178,7 @@ impl Log {
     }
 }
 
-/// Those of `processes` that still run. One that was ended and not yet collected does not.
+/// The processes in `processes` that still run. A zombie does not.
 pub fn still_running(processes: &BTreeSet<u32>) -> Vec<String> {
     processes.iter().filter_map(|pid| stat(*pid)).filter(|stat| !stat.contains(") Z ")).collect()
 }

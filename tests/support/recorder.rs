@@ -1,4 +1,4 @@
-//! A server that keeps what it was asked, and answers as it was told.
+//! A server that keeps its requests, and answers as set.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// What it says to one request.
+/// The answer to one request.
 #[derive(Clone, Debug)]
 pub struct Told {
     /// Method, path and query; a `*` at the end stands for any rest.
@@ -81,7 +81,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts it. Of several answers to one request each is given once, the last for ever; what it was not told is 404.
+    /// Starts it. Several answers to one request are given in turn, the last one for ever; other requests get 404.
     pub async fn start(told: impl IntoIterator<Item = Told>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! What an operator enters: frontends, and nodes as backends.
+//! Records that an operator enters: frontends, and nodes as backends.
 
 use b3scale::node::{Node, NodeOptions};
 use b3scale::store::{NewBackend, NewFrontend, Store};

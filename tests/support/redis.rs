@@ -17,12 +17,12 @@ pub struct TestRedis {
 }
 
 impl TestRedis {
-    /// One that lets everybody in.
+    /// A Redis without a password.
     pub async fn start() -> Self {
         Self::with("").await
     }
 
-    /// One that wants a password.
+    /// A Redis with a password.
     pub async fn with_password(password: &str) -> Self {
         Self::with(password).await
     }

@@ -15,11 +15,11 @@ use crate::wire::{Ear, Journal, RoundTrip};
 /// PostgreSQL's socket has this name in its folder.
 const SOCKET: &str = ".s.PGSQL.5432";
 
-/// What becomes of the bytes.
+/// The treatment of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Flowing,
-    /// They stay where they are. What a client sent before it gave up arrives when they flow again, as on a network that
+    /// They stay where they are. Bytes of a client that gave up arrive once they flow again, as on a network that
     /// comes back.
     Stalled,
     /// Connections are closed, new ones at once.
@@ -33,7 +33,7 @@ enum Target {
     Port(SocketAddr),
 }
 
-/// A port on the loopback that leads to a server, also to one that is started later.
+/// A port on the loopback that leads to a server, which may start later.
 pub struct Relay {
     address: SocketAddr,
     url: String,
@@ -43,7 +43,7 @@ pub struct Relay {
     serving: JoinHandle<()>,
 }
 
-/// A moment in what a relay has heard.
+/// A position in a relay's journal.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark(usize);
 
@@ -134,7 +134,7 @@ fn url_through(address: SocketAddr, target: &Config) -> String {
 struct Way {
     target: watch::Receiver<Target>,
     mode: watch::Receiver<Mode>,
-    /// Where what is said is written down, if it can be understood.
+    /// The journal of the traffic, if its protocol is known.
     journal: Option<Journal>,
 }
 

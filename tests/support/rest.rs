@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{Answer, TestCluster, document};
 
-/// What the servers of tests sign tokens with.
+/// The secret by which the servers of tests sign tokens.
 pub const JWT_SECRET: &str = "cluster-secret";
 
 /// A token for that subject.
@@ -17,7 +17,7 @@ pub fn token(sub: &str, scope: &str) -> String {
     token::sign(JWT_SECRET, sub, scope, now).unwrap()
 }
 
-/// Somebody with a token, or without one.
+/// A client with or without a token.
 pub struct Tool<'c> {
     cluster: &'c TestCluster,
     token: Option<String>,
@@ -25,7 +25,7 @@ pub struct Tool<'c> {
 }
 
 impl TestCluster {
-    /// Somebody with a token.
+    /// A client with a token.
     pub fn tool(&self, sub: &str, scope: &str) -> Tool<'_> {
         Tool { cluster: self, token: Some(token(sub, scope)), program: None }
     }
@@ -40,12 +40,12 @@ impl TestCluster {
         self.tool(sub, "b3scale:node")
     }
 
-    /// Somebody without a token.
+    /// A client without a token.
     pub fn stranger(&self) -> Tool<'_> {
         Tool { cluster: self, token: None, program: None }
     }
 
-    /// Somebody with what may be no token.
+    /// A client with a text that may be no token.
     pub fn impostor(&self, token: &str) -> Tool<'_> {
         Tool { cluster: self, token: Some(token.to_owned()), program: None }
     }

@@ -17,13 +17,13 @@ use crate::{
     token, within,
 };
 
-/// What a test wants of its servers.
+/// A test's options for its servers.
 pub struct ServersOptions {
     /// How many servers.
     pub servers: usize,
     /// How many nodes.
     pub nodes: usize,
-    /// What is different about each node.
+    /// Options of each node.
     pub node: NodeOptions,
     /// Each server's connections to the database. The PostgreSQL of all tests takes 200, and tests run at once.
     pub connections: usize,
@@ -102,7 +102,7 @@ impl Servers {
         servers
     }
 
-    /// How many servers there are, those that were killed included.
+    /// The number of servers, killed ones included.
     pub fn count(&self) -> usize {
         self.processes.len()
     }
@@ -117,7 +117,7 @@ impl Servers {
         self.processes[server % self.count()].running.id()
     }
 
-    /// What a server has logged.
+    /// A server's log.
     pub fn log(&self, server: usize) -> &Log {
         &self.processes[server].log
     }
@@ -193,7 +193,7 @@ impl Servers {
 
     /// Waits until every server has read all that was announced before.
     pub async fn followed(&self) {
-        // Announcements are read in their order, so whoever knows this frontend has read them.
+        // Announcements are read in order, so a server that knows this frontend has read all earlier ones.
         let key = format!("frontend-{:x}", fastrand::u64(..));
         self.store.record_frontend(&new_frontend(&key)).await.unwrap();
         for server in 0..self.count() {

@@ -1,4 +1,4 @@
-//! Waiting for what a test has brought about.
+//! Waiting for the effects of a test.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a server says to PostgreSQL, read off the wire just far enough to count it.
+//! A server's statements to PostgreSQL, parsed off the wire just far enough to count them.
 
 use std::collections::HashMap;
 use std::mem;
@@ -13,7 +13,7 @@ pub struct RoundTrip {
     pub only_prepares: bool,
 }
 
-/// What was said on all connections, in the order in which it was sent on.
+/// Round trips of all connections, in the order of sending.
 #[derive(Clone, Default)]
 pub(crate) struct Journal(Arc<Mutex<Vec<RoundTrip>>>);
 
@@ -23,7 +23,7 @@ impl Journal {
     }
 }
 
-/// Reads what a client sends on one connection, in whatever pieces it comes.
+/// Reads a client's bytes on one connection, in pieces of any size.
 pub(crate) struct Ear {
     journal: Journal,
     unread: Vec<u8>,

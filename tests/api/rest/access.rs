@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::message;
 use crate::log::Lines;
 
-/// Every route, with the scopes that a refusal names. None: whoever has a token.
+/// Every route, with the scopes that a refusal names. None: any token will do.
 const ROUTES: [(Method, &str, &[&str]); 30] = [
     (Method::GET, "", &[]),
     (Method::GET, "/status", &[]),
@@ -186,7 +186,7 @@ async fn a_change_is_noted_although_nobody_waits_for_its_answer() {
     }
 }
 
-/// Defect 45 and 35 of the original: what the database could not say was an empty list, or `not found`.
+/// Defect 45 and 35 of the original: a failed query was answered with an empty list, or `not found`.
 #[tokio::test]
 async fn a_database_that_is_away_is_neither_an_empty_list_nor_a_404() {
     let cluster = TestCluster::start().await;

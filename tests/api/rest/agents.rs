@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::message;
 
-/// A cluster whose first backend has an agent.
+/// A cluster with an agent on its first backend.
 async fn with_agent() -> TestCluster {
     let cluster = TestCluster::start().await;
     let id = cluster.backends[0].id;
@@ -173,7 +173,7 @@ async fn a_batch_that_cannot_be_used_changes_nothing() {
     assert_eq!(cluster.operator().post("/agent/ingest", &odd).await.status, StatusCode::FORBIDDEN);
     let many = batch(2, "internal", false, vec![json!({"type": "moon_landing"}); 10_001].into());
     assert_eq!(agent.post("/agent/ingest", &many).await.status, StatusCode::PAYLOAD_TOO_LARGE);
-    // Whatever a user is called, the others are still heard of.
+    // A user's odd id does not hide the others.
     let called = json!({"internal_id": "w_1", "full_name": format!("\0{}", "ä".repeat(5000))});
     let joined = json!([{"type": "attendee_joined", "meeting": "internal", "attendee": called}]);
     let taken = agent.post("/agent/ingest", &batch(2, "internal", true, joined)).await.granted();

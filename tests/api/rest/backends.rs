@@ -115,7 +115,7 @@ async fn what_cannot_be_kept_is_told_by_field() {
     }
 }
 
-/// Defect 45 of the original: what was there already was a 500.
+/// Defect 45 of the original: a duplicate was a 500.
 #[tokio::test]
 async fn a_host_or_an_agent_that_is_there_already_is_a_conflict() {
     let cluster = TestCluster::start().await;
@@ -191,7 +191,7 @@ async fn an_agent_sees_and_changes_its_own_backend_and_no_other() {
     assert_eq!((&backend["agent_ref"], &backend["admin_state"]), (&json!("node-1"), &json!("init")));
     let own = format!("/backends/{}", backend["id"].as_str().unwrap());
     assert_eq!(agent.fetch(&own).await.granted()["id"], backend["id"]);
-    // As the agent of the original has it, with a key that nobody reads.
+    // As the agent of the original has it, with a key that no program reads.
     let patch = json!({"backend": {"host": HOST, "secret": "y"}, "load_factor": 3.0});
     let patched = agent.patch(&own, &patch).await.granted();
     assert_eq!((&patched["load_factor"], &patched["bbb"]), (&json!(3.0), &backend["bbb"]));
@@ -237,7 +237,7 @@ async fn a_token_with_node_and_admin_scope_registers_an_agent_by_the_agents_body
         assert_eq!(both.post("/agent/heartbeat", &json!({})).await.granted()["backend_id"], backend["id"]);
         let again = both.post("/backends", &registration("http://127.0.0.1:7/")).await;
         assert_eq!(again.json()["message"], "another backend has this agent_ref");
-        // What an operator says with it is an operator's.
+        // A change by an operator stays an operator's.
         let path = format!("/backends/{}", backend["id"].as_str().unwrap());
         let enabled = both.patch(&path, &json!({"admin_state": "ready", "load_factor": 4})).await.granted();
         assert_eq!((&enabled["admin_state"], &enabled["load_factor"]), (&json!("ready"), &json!(4.0)));
@@ -247,7 +247,7 @@ async fn a_token_with_node_and_admin_scope_registers_an_agent_by_the_agents_body
     assert_eq!((&operator["agent_ref"], &operator["admin_state"]), (&Value::Null, &json!("init")), "no agent's token");
 }
 
-/// The agent of the original sends its load factor at every start, which must not undo what an operator has set.
+/// The agent of the original sends its load factor at every start, which must not undo an operator's setting.
 #[tokio::test]
 async fn an_agent_that_starts_again_is_an_agent_whatever_else_its_token_may() {
     let cluster = TestCluster::start().await;

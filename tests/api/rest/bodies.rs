@@ -1,4 +1,4 @@
-//! Bodies that cannot be read, and those that can although they look odd.
+//! Unreadable bodies, and odd but valid bodies.
 
 use b3scale_support::TestCluster;
 use http::{Method, StatusCode};
@@ -27,7 +27,7 @@ async fn only_json_is_read() {
         assert_eq!(post(media, body).await.refused(), (415, &*message("Unsupported Media Type")), "{media}");
     }
     assert_eq!(post("application/json; charset=utf-8", body).await.status, StatusCode::OK);
-    // Nothing is said, so the field is missing, whatever the type.
+    // No value is given, so the field is missing, for any type.
     assert_eq!(post("text/plain", "").await.json()["error"], "validation_error");
 }
 

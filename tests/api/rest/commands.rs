@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{has_keys, message, validation};
 
-/// Asks for something, and gives what has become of it.
+/// Requests a command, and returns its outcome.
 async fn done(cluster: &TestCluster, body: Value) -> Value {
     let answer = cluster.operator().post("/commands", &body).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");

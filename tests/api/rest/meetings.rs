@@ -12,7 +12,7 @@ fn scoped(id: &str) -> String {
     ScopedId::new("school", &MeetingId::new(id)).to_string()
 }
 
-/// What the original shows, and what is new.
+/// The original's fields, and the new ones.
 const MEETING: [&str; 10] = [
     "id",
     "internal_id",
@@ -67,7 +67,7 @@ const ATTENDEE: [&str; 9] = [
     "ClientType",
 ];
 
-/// A meeting with somebody in it, and the number of its node.
+/// A meeting with an attendee, and the number of its node.
 async fn lesson() -> (TestCluster, usize) {
     let cluster = TestCluster::start().await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1&meta_origin=test").await.success();
@@ -186,7 +186,7 @@ async fn a_meeting_that_is_forgotten_and_runs_is_found_again() {
     assert_eq!(forgotten["id"], scoped("m1"));
     assert_eq!(cluster.operator().fetch(&path).await.status, StatusCode::NOT_FOUND);
     let found = async || cluster.operator().fetch(&path).await.status == StatusCode::OK;
-    // Nobody would find what they see ended a moment ago, so the node has to say once more that it runs.
+    // A meeting that ended a moment ago is no stray, so the node has to report it once more.
     cluster.cluster.look_round().await;
     eventually("it is found on its node", found).await;
 }

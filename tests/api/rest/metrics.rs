@@ -1,4 +1,4 @@
-//! `/metrics` of a whole cluster, and what a frontend sees of it.
+//! `/metrics` of a whole cluster, and the page of one frontend.
 
 use b3scale::node::{Media, Misbehaviour, NodeState, Role};
 use b3scale::telemetry::Sheet;
@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-/// A cluster with a meeting of two people at `school`, one of whom shows themselves.
+/// A cluster with a meeting of two people at `school`, one with a camera.
 async fn cluster() -> (TestCluster, Counted) {
     let counted = Counted::here();
     let options = ClusterOptions { nodes: 1, counted: Some(counted.handle.clone()), ..ClusterOptions::default() };
@@ -152,7 +152,7 @@ async fn calls_to_a_node_are_counted_by_what_it_made_of_them() {
     assert_eq!(counted.value(r#"b3scale_claims_total{outcome="won"}"#), Some(1));
 }
 
-/// Of a list that begins well its reader takes what can be read.
+/// The reader keeps the readable part of a list that begins well.
 #[tokio::test]
 async fn a_list_is_counted_by_how_it_begins() {
     let (cluster, counted) = cluster().await;

@@ -74,7 +74,7 @@ fn what_is_always_sent_is_required_and_what_may_be_left_out_of_a_request_is_not(
     assert!(settings.to_string().contains("/FrontendSettingsInput\""), "{settings}");
 }
 
-/// What was answered, by method and path.
+/// Answers by method and path.
 #[derive(Default)]
 struct Seen(BTreeMap<(String, String), BTreeSet<String>>);
 

@@ -1,4 +1,4 @@
-//! What the tokens of agents and of customers may not change.
+//! Fields that tokens of agents and customers may not change.
 
 use b3scale::node::Role;
 use b3scale::rest::AdminState;
@@ -202,7 +202,7 @@ async fn an_agent_gives_its_node_the_tags_that_operators_let_it() {
     assert_eq!(operators_only(&cluster.agent("node-2").post("/backends", &body).await), ["settings.tags"]);
 }
 
-/// A customer's frontend whose fields `required_tags` and `attendees_limit` are operators'.
+/// A customer's frontend; its fields `required_tags` and `attendees_limit` are operators'.
 async fn customers(fields: Vec<&'static str>) -> (TestCluster, String) {
     let options = ClusterOptions { operator_fields: fields, ..ClusterOptions::default() };
     let cluster = TestCluster::with(options).await;
@@ -238,7 +238,7 @@ async fn what_operators_set_stays_set() {
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "neither does it come back without them");
     }
     assert_eq!(customer.post("/state", &json!({"version": 1, "frontends": []})).await.status, StatusCode::FORBIDDEN);
-    // A whole object that is sent back, as tools do it, with something else in it that is another.
+    // A whole object is sent back, as tools do, with one other field changed.
     let mut whole = before.clone();
     whole["settings"]["create_default_params"] = json!({"record": "true"});
     whole["bbb"]["secret"] = json!("new");

@@ -1,4 +1,4 @@
-//! What is changed at one server, and followed by another.
+//! Changes at one server, followed by another.
 
 use b3scale_middleware::cluster::AdminState;
 use b3scale_middleware::ports::Directory as _;

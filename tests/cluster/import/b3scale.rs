@@ -120,7 +120,7 @@ async fn what_does_not_come_over_is_said() {
     assert_eq!(read_whole().await.notes, expected);
 }
 
-/// Adds a frontend that the original would keep, and gives what is said of it when the rest comes over.
+/// Adds a frontend that the original would keep, and returns its line in the import's report.
 async fn left_out(key: &str, settings: &str) -> String {
     let (original, database) = (original().await, TestDatabase::new().await);
     let sql = format!(
@@ -242,7 +242,7 @@ async fn what_changes_in_the_original_meanwhile_comes_over_the_next_time() {
     assert_eq!(changes.changes[0].details, ["active: false → true"]);
 }
 
-/// What has another name there by now is new here. It takes nothing from what came over before.
+/// A frontend renamed there is new here. It takes nothing from the earlier import.
 #[tokio::test]
 async fn what_was_renamed_in_the_original_comes_over_beside_what_it_was() {
     let (original, database) = (original().await, TestDatabase::new().await);

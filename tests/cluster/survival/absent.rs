@@ -14,12 +14,12 @@ const NODES: usize = 20;
 /// One in ten.
 const VANISHING: [usize; 2] = [4, 15];
 
-/// What there is before, and what is created in the burst in which the nodes vanish.
+/// Meetings from before, and those created in the burst during which the nodes vanish.
 const BEFORE: usize = 100;
 const BURST: usize = 120;
 const AT_ONCE: usize = 16;
 
-/// Meetings with somebody in each. Gives the nodes' own ids of them.
+/// Meetings with an attendee each. Returns their internal ids.
 async fn begin(servers: &Servers) -> HashMap<String, String> {
     let meetings = stream::iter(0..BEFORE).map(|number| async move {
         let id = format!("before{number}");
@@ -31,7 +31,7 @@ async fn begin(servers: &Servers) -> HashMap<String, String> {
     meetings.buffer_unordered(AT_ONCE).collect().await
 }
 
-/// Many creates at once, all of which succeed although nodes vanish after the first third of them.
+/// Many creates at once. All succeed although nodes vanish after the first third.
 async fn burst(servers: &Servers) {
     let creates = stream::iter(0..BURST).map(|number| async move {
         if number == BURST / 3 {

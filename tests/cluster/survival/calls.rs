@@ -22,7 +22,7 @@ pub(crate) async fn info(servers: &Servers, server: usize, meeting: &str) -> Ans
     servers.call(server, CallKind::GetMeetingInfo, &format!("meetingID={meeting}")).await
 }
 
-/// Whether one server finds a meeting, and it is the one that the node calls so.
+/// Whether a server finds a meeting with this internal id.
 pub(crate) async fn finds(servers: &Servers, server: usize, meeting: &str, internal_id: &str) -> bool {
     let info = info(servers, server, meeting).await;
     info.is_success() && info.field("internalMeetingID") == internal_id

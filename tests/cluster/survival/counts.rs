@@ -32,7 +32,7 @@ const PERIODIC: [&str; 20] = [
     "DELETE FROM node_meetings",
 ];
 
-/// What a server reads because it was announced or may have changed, whoever has done that.
+/// Statements by which a server follows announcements and possible changes.
 const FOLLOWING: [&str; 2] = ["SELECT * FROM meetings WHERE id = ANY($1)", "SELECT * FROM frontends WHERE id = $1"];
 
 const CREATES: usize = 5;
@@ -48,7 +48,7 @@ async fn warm(servers: usize, nodes: usize) -> Servers {
     servers
 }
 
-/// What a server asked since then and not from time to time. To prepare a statement takes a trip, too, but only once.
+/// Statements of a server since then, without periodic ones. Preparing a statement takes one more round trip, once.
 fn asked(servers: &Servers, server: usize, mark: Mark) -> Vec<RoundTrip> {
     let trips = servers.relays[server].since(mark).into_iter();
     let periodic = |trip: &RoundTrip| PERIODIC.iter().any(|sql| trip.sql.contains(sql));
@@ -97,7 +97,7 @@ async fn cost(servers: &Servers, creates: usize) -> (usize, usize) {
 async fn calls_for_what_a_server_knows_never_wait_for_the_database() {
     let servers = warm(2, 2).await;
     for server in 0..servers.count() {
-        // Whoever did not make them looks them up the first time: what came of their creates is not announced.
+        // Results of creates are not announced: another server looks each meeting up once.
         for meeting in ["warm0", "warm1"] {
             info(&servers, server, meeting).await.success();
         }
@@ -125,7 +125,7 @@ async fn a_create_waits_twice_for_the_database_and_announces_once() {
 async fn a_node_that_fails_costs_a_create_one_wait_more() {
     let servers = warm(1, 2).await;
     let empty = servers.nodes.iter().find(|node| node.meetings().is_empty()).expect("there is one meeting");
-    // The least loaded node is the one that is asked first. To its health check it answers.
+    // The least loaded node is asked first. It answers its health check.
     empty.misbehave_on("create", Misbehaviour::CutConnection);
     assert_eq!(cost(&servers, 1).await, (3, 2));
 }

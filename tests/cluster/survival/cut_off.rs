@@ -40,7 +40,7 @@ pub(super) async fn refuses_creates(servers: &Servers, server: usize) {
     assert!(refused.field("message").contains("Please try again"), "{refused:?}");
 }
 
-/// Cuts a server off, asks it and the others, and heals the way. Then it learns what happened meanwhile.
+/// Cuts a server off, asks it and the others, and reconnects it. Then it follows the changes of that time.
 async fn survive(cut_off: fn(&Relay)) {
     let servers = Servers::start(B3SCALED, ServersOptions::default()).await;
     servers.store.record_frontend(&new_frontend("college")).await.expect("a frontend");
@@ -62,7 +62,7 @@ async fn survive(cut_off: fn(&Relay)) {
     create(&servers, LONELY, "after").await;
 }
 
-/// What happens on the other servers: they place meetings, and a frontend is switched off.
+/// Events on the other servers: they place meetings, and a frontend is switched off.
 async fn change_without(servers: &Servers) -> Vec<(String, String)> {
     let mut college = new_frontend("college");
     college.active = false;
@@ -92,7 +92,7 @@ async fn a_server_whose_way_to_postgresql_stalls_serves_what_it_knows_and_learns
     survive(Relay::stall).await;
 }
 
-/// Its node has made the meeting, and nobody could write that down.
+/// Its node has created the meeting, and no server could record it.
 #[tokio::test]
 async fn a_create_whose_result_could_not_be_noted_can_be_repeated_everywhere() {
     let servers = Servers::start(B3SCALED, ServersOptions { nodes: 1, ..Default::default() }).await;

@@ -23,10 +23,10 @@ const VICTIM: usize = 2;
 const SURVIVORS: [usize; 2] = [0, 1];
 const LAST_STRAW: usize = MEETINGS / 3;
 
-/// The internal ids of meetings by their ids. `None`: nobody has answered the create.
+/// The internal ids of meetings by their ids. `None`: the create was not answered.
 type Created = HashMap<String, Option<String>>;
 
-/// Many meetings, in the midst of which a server is killed.
+/// Many creates while a server is killed.
 async fn storm(servers: &Servers) -> Created {
     let lessons = stream::iter(0..MEETINGS).map(|number| async move {
         if number == LAST_STRAW {
@@ -39,7 +39,7 @@ async fn storm(servers: &Servers) -> Created {
     lessons.buffer_unordered(AT_ONCE).collect().await
 }
 
-/// A meeting as a frontend has it through a load balancer. A create whose connection breaks is left as it is, here.
+/// A meeting as a frontend has it through a load balancer. A create with a broken connection is not repeated here.
 async fn lesson(servers: &Servers, first: usize, id: &str) -> Option<String> {
     let created = match ask(servers, first, CallKind::Create, &creation(id)).await {
         Err(Unanswered::Refused) => servers.call(first + 1, CallKind::Create, &creation(id)).await,
@@ -64,7 +64,7 @@ async fn ask(servers: &Servers, server: usize, kind: CallKind, query: &str) -> R
     answer
 }
 
-/// Creates what nobody had answered, on the servers that are left.
+/// Repeats unanswered creates on the other servers.
 async fn finish(servers: &Servers, created: &mut Created) {
     let unfinished = created.iter_mut().filter(|(_, internal_id)| internal_id.is_none());
     join_all(unfinished.zip(SURVIVORS.into_iter().cycle()).map(|((id, internal_id), server)| {

@@ -1,4 +1,4 @@
-//! Nodes that answer nonsense, or nothing, to whatever they are asked.
+//! Nodes that answer every request with nonsense, or not at all.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const NODES: usize = 4;
 /// Creates that come at once while one node misbehaves.
 const LOAD: usize = 16;
 
-/// Whoever answers calls.
+/// The server that answers calls.
 trait Answers {
     fn servers(&self) -> usize;
     fn nodes(&self) -> &[Node];

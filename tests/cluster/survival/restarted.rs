@@ -10,7 +10,7 @@ use super::calls::{creation, join, joining, leads_to_node, rows};
 const MEETINGS: usize = 240;
 const AT_ONCE: usize = 16;
 
-/// A load balancer sends what a closing connection did not take to the next server.
+/// A load balancer sends a request that a closing connection refused to the next server.
 #[tokio::test]
 async fn servers_that_are_terminated_under_load_end_in_order_and_no_call_fails() {
     let mut servers = Servers::start(B3SCALED, ServersOptions::default()).await;

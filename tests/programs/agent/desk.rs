@@ -1,4 +1,4 @@
-//! A server that takes what one agent says, counts each batch once, and fails as it is told to.
+//! A server that takes batches of one agent, counts each once, and fails on demand.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,25 +28,25 @@ pub(super) enum Fate {
     AnswerLost,
     /// It does not count.
     Refused(u16),
-    /// It counts, and the next is to be a whole picture.
+    /// It counts, and the next must carry a snapshot.
     SnapshotWanted,
 }
 
 /// The people of each meeting by the node's ids, once all that counts is put together.
 pub(super) type Picture = BTreeMap<String, BTreeSet<String>>;
 
-/// What it knows.
+/// Its state.
 #[derive(Default)]
 pub(super) struct Known {
     /// The token that it takes.
     pub(super) token: String,
     /// The backend of the agent.
     pub(super) backend: Option<Value>,
-    /// What becomes of the next batches.
+    /// The answer to the next batches.
     pub(super) fates: VecDeque<Fate>,
     /// Requests that changed a backend: method, path and body.
     pub(super) changes: Vec<(String, Value)>,
-    /// Every batch that came, those that came twice included.
+    /// Every batch that came, repeated ones included.
     pub(super) batches: Vec<Batch>,
     pub(super) picture: Picture,
     counted: Option<(Uuid, Receipt)>,
@@ -66,7 +66,7 @@ struct Shared {
 }
 
 impl Desk {
-    /// One that takes this token and knows a backend, or none.
+    /// A desk that accepts this token and knows a backend, or none.
     pub(super) async fn start(token: &str, knows: bool) -> Self {
         let shared = Arc::<Shared>::default();
         shared.known().token = token.to_owned();
@@ -92,7 +92,7 @@ impl Desk {
         let _ = serving.await;
     }
 
-    /// Is there again, and knows what it knew.
+    /// Starts again with the same state.
     pub(super) async fn back(&self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         *self.serving.lock().unwrap() = tokio::spawn(Arc::clone(&self.shared).serve(listener));

@@ -37,7 +37,7 @@ async fn a_new_node_is_registered_and_waits_to_be_enabled() {
     }
 }
 
-/// The original's agent sent host and secret under a key that nobody reads.
+/// The original's agent sent host and secret under a key that no server reads.
 #[tokio::test]
 async fn a_known_node_is_brought_up_to_date() {
     let site = Site::start().await;

@@ -1,4 +1,4 @@
-//! What is reported while nothing is wrong.
+//! Reports while nothing is wrong.
 
 use std::fs;
 

@@ -89,7 +89,7 @@ impl World {
         self.way.lead_to(address(&self.servers));
     }
 
-    /// What the store knows of the node.
+    /// The node's state in the store.
     async fn stored(&self) -> Picture {
         let presence = self.servers.store.presence_since(&[(self.backend, 0)]).await.unwrap();
         let presence = presence.get(&self.backend).cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Tokens, the environment, and what is said when the server does not answer as it should.
+//! Tokens, the environment, and messages for unexpected answers of the server.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::samples::status;
 use super::{Ctl, TOKEN, recorder, said};
 
-/// What a token says, if it was signed with `secret` as the original signs.
+/// The claims of a token, if it was signed with `secret` as the original signs.
 fn claims(token: &str, secret: &str) -> Value {
     let mut validation = Validation::new(Algorithm::HS384);
     validation.required_spec_claims.clear();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Ctl, Said};
 
-/// What stands before all else.
+/// The first line of each output.
 const WARNING: &str = "WARNING: the database cannot be used, so no meeting can be created, and known meetings go on: ";
 
 /// A server of two nodes on a PostgreSQL of its own, which knows the meeting `m1`.

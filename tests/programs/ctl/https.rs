@@ -1,4 +1,4 @@
-//! A server behind https, whose certificate a private authority has signed.
+//! A server behind https with a certificate of a private authority.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{Ctl, recorder, said};
 
-/// A port that speaks https in front of one that does not. Its tasks end with the test.
+/// A port that speaks https in front of a plain one. Its tasks end with the test.
 async fn https_before(url: &str, authority: &TestAuthority) -> String {
     let target: SocketAddr = url.trim_start_matches("http://").parse().expect("an address");
     let acceptor = TlsAcceptor::from(authority.server_config().expect("a certificate"));

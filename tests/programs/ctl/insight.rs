@@ -1,4 +1,4 @@
-//! What the original does not have: the cluster at a glance, meetings, why a meeting goes where it goes, the pipeline.
+//! Commands beyond the original: the cluster at a glance, meetings, placement explained, the pipeline.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! With `--json` a program reads one value, whatever a command does.
+//! With `--json` a program reads exactly one value from each command.
 
 use std::fs;
 

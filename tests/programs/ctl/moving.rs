@@ -7,7 +7,7 @@ use super::{Ctl, recorder};
 
 const ORIGINAL: &str = include_str!("../../cluster/import/original.sql");
 
-/// A cluster beside an original, and the line that brings it over.
+/// A cluster, an original, and the line that imports it.
 struct Moving {
     original: TestDatabase,
     ctl: Ctl,

@@ -1,4 +1,4 @@
-//! What is asked on a terminal. `script` lends one.
+//! Questions on a terminal. `script` lends one.
 
 use std::fs::{self, File};
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use super::Ctl;
 /// The question that is answered unseen.
 const SECRET: &str = "Shared secret: ";
 
-/// A run on a terminal that answers questions as they come: whether it went well, and everything that was to be seen.
+/// A run on a terminal that answers questions as they come: whether it went well, and its whole output.
 async fn on_terminal(ctl: &Ctl, line: &str, answers: &[(&str, &str)]) -> (bool, String) {
     let environment = ctl.command(line);
     let program = environment.as_std().get_program().to_str().expect("its path is text");
@@ -52,7 +52,7 @@ async fn on_terminal(ctl: &Ctl, line: &str, answers: &[(&str, &str)]) -> (bool, 
     (went_well, String::from_utf8(seen).expect("it prints text"))
 }
 
-/// Whether a terminal shows what is typed.
+/// Whether a terminal echoes input.
 fn echoes(terminal: &str) -> bool {
     let terminal = File::open(terminal).expect("it is ours");
     tcgetattr(terminal).expect("it is a terminal").local_modes.contains(LocalModes::ECHO)
