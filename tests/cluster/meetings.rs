@@ -443,11 +443,7 @@ async fn the_claim_of_a_server_that_is_gone_is_inherited_once() {
     cluster.lose(gone).await;
     let inherited = cluster.store.inherit_claim(&held, Ticket::draw(heir)).await.unwrap().expect("its server is gone");
     assert_eq!((inherited.backend, inherited.attempt), (held.backend, held.attempt + 1));
-    assert_eq!(
-        cluster.store.inherit_claim(&held, Ticket::draw(heir)).await.unwrap(),
-        None,
-        "its attempt has changed"
-    );
+    assert_eq!(cluster.store.inherit_claim(&held, Ticket::draw(heir)).await.unwrap(), None, "its attempt has changed");
     assert_eq!(cluster.store.record_live(&held, &born("late", 1)).await.unwrap(), None);
     cluster.store.record_live(&inherited, &born("internal", 1)).await.unwrap().expect("the claim is ours");
     assert_eq!(cluster.copies().await, [], "it was always the same node");
