@@ -1,9 +1,9 @@
 //! One budget over all bytes that wait in memory: answers of nodes, bodies, documents, heads.
 //!
-//! Every byte has an owner, and an owner may hold at most half of what is left free. So one that is greedy gets a third of the
+//! Every byte has an owner, and an owner may hold at most half of the free rest. So one greedy owner gets a third of the
 //! budget and sixty get a bit each, and there is always room for the next. Small amounts are let in beyond that, up to a bound for
 //! each owner: they are given back soon. Strangers may not give theirs back. So they share a part of their own and take none from
-//! the others. A last part is kept for polls: a server whose tenants have used up its memory still learns how its nodes are.
+//! the others. A last part is kept for polls: they work even when tenants have used up the server's memory.
 
 mod buffer;
 
@@ -20,16 +20,16 @@ use crate::address::network;
 use crate::telemetry::Sheet;
 use crate::telemetry::catalog::{BUFFER_REFUSALS, BUFFERED, BUFFERED_LIMIT, BUFFERED_PEAK};
 
-/// What is small: most answers and bodies are.
+/// The size of a small buffer: most answers and bodies fit.
 const SMALL: usize = 64 << 10;
 
-/// What one owner's small buffers may take up beside its share: one in so many bytes.
+/// The part for one owner's small buffers, on top of its share: one in so many bytes.
 const SMALL_ONES: usize = 64;
 
 /// The part of strangers: one in so many bytes.
 const STRANGERS: usize = 8;
 
-/// What is kept for the answers to the server's own polls: one in so many bytes.
+/// The part for answers to the server's own polls: one in so many bytes.
 const POLLS: usize = 16;
 
 /// The most room that is made for a buffer at a time.
@@ -38,7 +38,7 @@ const PART: usize = 256 << 10;
 /// Spare parts are kept while so much of the budget is held: one in so many bytes.
 const BUSY: usize = 8;
 
-/// Whose bytes they are.
+/// The owner of bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     /// A node's.
@@ -82,7 +82,7 @@ impl Owner {
 
 /// There is no room for these bytes now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the memory for what is under way is used up")]
+#[error("the memory for calls in flight is used up")]
 pub(crate) struct Full;
 
 /// The budget of a process. Clones are the same budget.
@@ -106,7 +106,7 @@ struct Held {
     by_owner: HashMap<Owner, Holding>,
 }
 
-/// What one owner holds.
+/// The bytes of one owner.
 #[derive(Clone, Copy, Default)]
 struct Holding {
     /// In buffers that are small, and in the others.

@@ -1,4 +1,4 @@
-//! A client of the REST API: what the command line and the agents ask a server with.
+//! The client of the REST API in the command line and the agents.
 //!
 //! Every request is bounded in time and size. An error is one line that says which request failed, why, and what to do; it never
 //! holds a query, which may be signed, nor a secret.
@@ -38,19 +38,19 @@ const XML: HeaderValue = HeaderValue::from_static("application/xml");
 const LARGEST_ANSWER: usize = 256 << 20;
 /// How long a connection may take, name look-up and TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
-/// What is not encoded in a segment of a path.
+/// Characters that stay as they are in a segment of a path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
-/// Whom a client asks, and as whom.
+/// The server that a client asks, and its token.
 #[derive(Clone, Debug)]
 pub struct ApiSettings {
     /// The server's base URL, as in `B3SCALE_API_URL`.
     pub url: String,
     /// The access token.
     pub token: String,
-    /// What the client calls itself.
+    /// The client's user agent.
     pub user_agent: String,
-    /// A PEM file of certificate authorities that are trusted beside those of the system.
+    /// A PEM file of certificate authorities, trusted in addition to the system's.
     pub ca_file: Option<PathBuf>,
     /// How long a whole answer may take.
     pub patience: Duration,
@@ -69,7 +69,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// Makes the client. It connects to nobody yet.
+    /// Makes the client. It opens no connection yet.
     ///
     /// # Errors
     /// The URL, the token or the file of certificate authorities cannot be used.
@@ -88,7 +88,7 @@ impl Api {
         &self.base
     }
 
-    /// Reads something. `path` is what follows `/api/v1`, without a slash before it.
+    /// Sends a GET. `path` follows `/api/v1/`.
     ///
     /// # Errors
     /// Which request failed, and why.
@@ -118,7 +118,7 @@ impl Api {
         self.exchange(Method::POST, path, &[], Bytes::new()).await
     }
 
-    /// Changes something: what the body does not name stays as it is.
+    /// Sends a PATCH: fields that the body does not name stay as they are.
     ///
     /// # Errors
     /// As for [`Api::get`].
@@ -138,7 +138,7 @@ impl Api {
     /// Sends a call as a frontend would, without the token. `path_and_query` is signed, and begins with a slash.
     ///
     /// # Errors
-    /// There was no answer. Whatever its status is, an answer is returned.
+    /// There was no answer. An answer of any status is returned.
     pub async fn call(&self, method: Method, path_and_query: &str) -> Result<Response<Bytes>, ApiError> {
         let url = format!("{}{path_and_query}", self.base);
         let mut request = Request::new(Full::default());

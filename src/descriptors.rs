@@ -1,4 +1,4 @@
-//! File descriptors: how many there may be, and what it means that none is left.
+//! File descriptors: their limit, and errors when none is left.
 
 use std::error::Error;
 use std::io;

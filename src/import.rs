@@ -1,6 +1,6 @@
-//! Moving in: what another system has, as a document that [`Store::import_state`](crate::store::Store::import_state) takes.
+//! Moving in: another system's records, as a document that [`Store::import_state`](crate::store::Store::import_state) takes.
 //!
-//! The other system is only read, and may go on running. Reading it again gives what it has by then.
+//! The other system is only read, and may go on running. It may be read again later.
 
 pub mod b3scale;
 pub mod scalelite;
@@ -13,12 +13,12 @@ use crate::rest::check::LOAD_FACTORS;
 use crate::rest::{StateDocument, VERSION};
 use crate::store::{ForeignDatabase, StoreError};
 
-/// What was read from another system.
+/// The records of another system.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Imported {
-    /// What can be brought over.
+    /// Records that can be imported.
     pub document: StateDocument,
-    /// What cannot, and what else somebody should know: a sentence each.
+    /// Records that cannot, and other remarks: a sentence each.
     pub notes: Vec<String>,
 }
 
@@ -58,17 +58,17 @@ pub enum ImportError {
     Redis {
         /// Host and port, or the socket.
         place: String,
-        /// What the network or Redis said.
+        /// The error of the network or of Redis.
         reason: String,
     },
-    /// It is another system.
+    /// It is a different system.
     #[error("{place} is not {system}'s: {reason}")]
     Stranger {
-        /// What was looked at.
+        /// Host and database, or the file.
         place: String,
-        /// The system that was looked for.
+        /// The expected system.
         system: &'static str,
-        /// By what that is seen, and what to do.
+        /// The reason, and the remedy.
         reason: String,
     },
 }
@@ -108,7 +108,7 @@ fn changed_factor(host: &str, given: &str, kept: f64) -> String {
     format!("The load factor of `{host}` is {given} there and {kept} here: it should be from {least} to {most}.")
 }
 
-/// The id by which a frontend knows a meeting, from the one that nodes know.
+/// A frontend's id of a meeting, from the id that nodes have.
 fn tenants_id(id: &str) -> String {
     let decoded = ScopedId::verbatim(id).decode();
     decoded.map_or_else(|| MeetingId::new(id), |(_, meeting_id)| meeting_id).to_string()

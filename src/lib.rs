@@ -2,13 +2,13 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | [`cli`], [`config`], [`telemetry`], [`token`] | what a program reads, logs and prints |
+//! | [`cli`], [`config`], [`telemetry`], [`token`] | settings, log and output of a program |
 //! | [`serve`] | a server, put together |
 //! | [`pipeline`] | `pipeline.toml`, from text to the stack that calls travel through |
 //! | [`admin`] | the REST API |
 //! | [`server`] | the port: requests into calls, replies and faults into answers |
 //! | [`budget`], [`proxies`] | how much may wait in memory; where a request comes from |
-//! | [`cluster`] | what this server knows in memory, and how that is kept true |
+//! | [`cluster`] | this server's memory, and how it follows the database |
 //! | [`store`] | PostgreSQL, and the private cluster of the default run |
 //! | [`rest`] | the bodies of the REST API |
 //! | [`client`] | a client of it |

@@ -1,6 +1,6 @@
 //! Long work leaves the threads that answer calls: they would all wait behind it.
 //!
-//! Each lane does a few jobs at a time, so that those who wait in one never hold up another: a tenant's large answers delay no
+//! Each lane does a few jobs at a time, and lanes never hold up each other: a tenant's large answers delay no
 //! report of a node, and an operator's document delays neither. Short work is done on the spot, where it costs least.
 
 use std::future::pending;

@@ -4,12 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 
-/// The proxies whose word is taken, beside those on this machine.
+/// The trusted proxies, in addition to those on this machine.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies(Vec<IpAddr>);
 
 impl Proxies {
-    /// Those at these addresses.
+    /// Trusts these addresses.
     pub fn at(addresses: Vec<IpAddr>) -> Self {
         Self(addresses)
     }
@@ -20,13 +20,13 @@ impl Proxies {
         address.is_loopback() || self.0.contains(&address)
     }
 
-    /// Where a request comes from that `peer` sent: of one that a trusted proxy passes on, what that says of it.
+    /// The client's address of a request from `peer`. A trusted proxy names it by `X-Forwarded-For`.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.trust(peer) {
             return peer;
         }
-        // Each proxy adds whom it heard it from at the end. Addresses before the last one that is not ours may be invented.
+        // Each proxy appends its peer. Addresses before the last untrusted one may be forged.
         let lines = headers.get_all("x-forwarded-for").iter().rev();
         let hops = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.rsplit(','));
         let hops = hops.map_while(|hop| address(hop.trim()));

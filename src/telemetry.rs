@@ -31,7 +31,7 @@ pub use sheet::Sheet;
 /// The longest text of a fault that is logged, in characters.
 const LONGEST_FAULT: usize = 4000;
 
-/// A text that stays on its line, whatever a client or a node has put into it.
+/// A text of a client or a node on a single line.
 pub(crate) fn one_line(text: &str) -> String {
     cut_at(text, LONGEST_FAULT).into_owned()
 }
@@ -39,7 +39,7 @@ pub(crate) fn one_line(text: &str) -> String {
 /// How a program is to log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// What is too unimportant to log.
+    /// The lowest level that is logged.
     pub level: LevelFilter,
     /// How a line looks. `None`: plain on a terminal, structured elsewhere.
     pub format: Option<LogFormat>,
@@ -54,7 +54,7 @@ pub enum LogFormat {
     Plain,
 }
 
-/// What the log needs for as long as it is written to.
+/// Keeps the log open.
 #[must_use]
 pub struct Log {
     #[cfg(feature = "otel")]
@@ -74,7 +74,7 @@ pub(crate) fn span_of(request_id: &HeaderValue, call: &str) -> Span {
     )
 }
 
-/// The place that a call has in a trace: where traces are exported, that of its span, else below what its client said.
+/// A call's place in a trace: that of its span where traces are exported, else the client's.
 #[cfg_attr(not(feature = "otel"), expect(unused_variables, reason = "spans go nowhere then"))]
 pub(crate) fn trace_of(span: &Span, headers: &HeaderMap) -> Option<Trace> {
     let client = Trace::read(headers);
@@ -87,7 +87,7 @@ pub(crate) fn trace_of(span: &Span, headers: &HeaderMap) -> Option<Trace> {
 
 /// Starts the log, on standard error. A program goes on without a reader of its log.
 pub fn start_log(settings: LogSettings) -> Log {
-    // What the libraries say at these levels is about themselves.
+    // At these levels libraries log about themselves.
     let ours = Targets::new().with_target("b3scale", settings.level).with_target("b3scale_middleware", settings.level);
     let filter = ours.with_default(settings.level.min(LevelFilter::WARN));
     let on_terminal = || if std::io::stderr().is_terminal() { LogFormat::Plain } else { LogFormat::Structured };

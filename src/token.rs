@@ -13,13 +13,13 @@ use uuid::Uuid;
 
 use crate::spelling::suggestion;
 
-/// What a token says of whoever has it.
+/// The claims of a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// What it is for: words with spaces in between.
+    /// Its scopes, separated by spaces.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub scope: String,
-    /// Whose it is.
+    /// Its subject.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub sub: String,
     /// When it was made, in seconds since 1970.
@@ -43,7 +43,7 @@ fn null_is_empty<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error
     if text.contains('\0') { Err(D::Error::custom("a claim has the character U+0000")) } else { Ok(text) }
 }
 
-/// What a token may be for.
+/// A scope of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// A customer, who sees the frontends with its account reference.
@@ -52,7 +52,7 @@ pub enum Scope {
     Admin,
     /// The agent on a node.
     Node,
-    /// A monitoring system that reads how a frontend fares.
+    /// A monitoring system that reads a frontend's figures.
     Metrics,
     /// The import of recordings, as the original's tools do it.
     Recordings,
@@ -87,7 +87,7 @@ impl Scope {
     }
 }
 
-/// The scopes of a token that is to be made, as it lists them.
+/// The scopes of a new token, as it lists them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scopes(String);
 
@@ -122,7 +122,7 @@ pub fn sign(secret: &str, sub: &str, scope: &str, now: u64) -> Result<String, Er
     jsonwebtoken::encode(&Header::new(Algorithm::HS384), &claims, &EncodingKey::from_secret(secret.as_bytes()))
 }
 
-/// The token of a request, whose scheme may be written in any case.
+/// The bearer token of a request. The scheme may be in any case.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(AUTHORIZATION).map(HeaderValue::to_str)?.ok()?;
     let (scheme, token) = value.split_once(' ')?;
@@ -136,10 +136,10 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Those that were signed with that secret.
+    /// Reads tokens signed with that secret.
     pub fn of(secret: &str) -> Self {
         let mut validation = Validation::new(Algorithm::HS384);
-        // The tools of the original make tokens that never expire. One that says when, does.
+        // The original's tools make tokens that never expire. An expiry in a token holds.
         validation.required_spec_claims.clear();
         validation.validate_nbf = true;
         validation.validate_aud = false;
@@ -147,7 +147,7 @@ impl Tokens {
         Self { key: DecodingKey::from_secret(secret.as_bytes()), validation }
     }
 
-    /// What a token says.
+    /// The claims of a token.
     ///
     /// # Errors
     /// It was not signed with our secret by HS384, has expired, is not valid yet, or is none.

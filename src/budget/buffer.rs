@@ -1,4 +1,4 @@
-//! Buffers whose bytes have an owner.
+//! Buffers with an owner.
 
 use std::mem;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What is asked of a server, by name.
+//! The requests to a server, by name.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use crate::rest::{
     SchemaStatus, StateChanges, StateDocument, Status,
 };
 
-/// Whose meetings are asked for.
+/// The owner of the meetings to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MeetingsOf<'a> {
     /// Those of a backend, by its host.
@@ -23,19 +23,19 @@ pub enum MeetingsOf<'a> {
 /// How a configuration is put back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PutState<'a> {
-    /// Only say what that would change.
+    /// Only report the changes.
     pub dry_run: bool,
-    /// Remove what it does not name.
+    /// Remove records that it does not name.
     pub delete: bool,
-    /// Leave alone what the system that it comes from knows nothing of.
+    /// Leave records alone that the source system cannot know.
     pub moving: bool,
-    /// Refuse if the cluster is not what it was when this was said of it.
+    /// Refuse if the cluster's fingerprint has changed since.
     pub fingerprint: Option<&'a str>,
 }
 
 /// The errors of all these are those of [`Api::get`].
 impl Api {
-    /// The server, and what it makes of the token.
+    /// The server, and its reading of the token.
     pub async fn status(&self) -> Result<Status, ApiError> {
         self.get("", &[]).await
     }
@@ -61,17 +61,17 @@ impl Api {
         self.patch(&format!("backends/{id}"), change).await
     }
 
-    /// Removes a backend at once, whatever runs there.
+    /// Removes a backend at once, even with meetings on it.
     pub async fn destroy_backend(&self, id: Uuid) -> Result<Backend, ApiError> {
         self.delete(&format!("backends/{id}"), &[("force", "true")]).await
     }
 
-    /// The backend of the agent whose token this is.
+    /// The backend of this token's agent.
     pub async fn own_backend(&self) -> Result<Backend, ApiError> {
         self.get("agent/backend", &[]).await
     }
 
-    /// Says what has happened on that agent's node.
+    /// Sends events of that agent's node.
     pub async fn ingest(&self, batch: &Batch) -> Result<Receipt, ApiError> {
         self.post("agent/ingest", &[], batch).await
     }
@@ -117,7 +117,7 @@ impl Api {
         self.get(&format!("meetings/{}", segment(id)), &[]).await
     }
 
-    /// Asks for something to be done by whichever server comes first.
+    /// Queues a command for any server.
     pub async fn dispatch(&self, command: &NewCommand) -> Result<Command, ApiError> {
         self.post("commands", &[], command).await
     }
@@ -162,7 +162,7 @@ impl Api {
         self.get("pipeline", &[]).await
     }
 
-    /// Has every server read its pipeline again. What is returned is that of the one that was asked.
+    /// Has every server reload its pipeline. Returns the pipeline of the server that was asked.
     pub async fn reload_pipeline(&self) -> Result<PipelineReport, ApiError> {
         self.trigger("pipeline/reload").await
     }
@@ -172,7 +172,7 @@ impl Api {
         self.get("state", &[]).await
     }
 
-    /// Puts a configuration back, or says what that would change.
+    /// Puts a configuration back, or reports the changes.
     pub async fn put_state(&self, state: &StateDocument, how: PutState<'_>) -> Result<StateChanges, ApiError> {
         let switches = [("dry_run", how.dry_run), ("delete", how.delete), ("moving", how.moving)];
         let switches = switches.into_iter().filter_map(|(name, wanted)| wanted.then_some((name, "true")));

@@ -10,18 +10,18 @@ use serde_json::{Map, Value};
 use super::CaFileError;
 use crate::causes::{causes, find};
 
-/// What an answer that is no JSON is quoted with, in characters.
+/// The most characters that are quoted of an answer without JSON.
 const MOST_CHARS: usize = 200;
-/// What the server says of a token that it does not know.
+/// The server's message for an unknown token.
 const BAD_TOKEN: &str = "invalid or expired jwt";
 
-/// Why a server could not be asked, or did not do what it was asked for.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// What should be the server's URL is none.
+    /// The server's URL cannot be used.
     #[error("`{url}` is no URL of an API: {reason}; one looks like https://b3scale.example")]
     Url {
-        /// What was given.
+        /// The given text.
         url: String,
         /// Why.
         reason: String,
@@ -58,7 +58,7 @@ pub enum Failure {
         seconds: u64,
     },
     /// The connection broke.
-    #[error("the connection broke: {0}; what was asked for may have been done")]
+    #[error("the connection broke: {0}; the request may have been carried out")]
     Broken(String),
     /// There is no such thing.
     #[error("the resource could not be found (404)")]
@@ -66,7 +66,7 @@ pub enum Failure {
     /// The server does not know the token.
     #[error("not authorized ({}): {said}", status.as_u16())]
     Unauthorized {
-        /// 401, or 429 to whoever has come with too many such tokens.
+        /// 401, or 429 after too many such tokens.
         status: StatusCode,
         /// The server's own words.
         said: String,
@@ -79,7 +79,7 @@ pub enum Failure {
         /// The server's own words.
         said: String,
     },
-    /// The answer is not what this version of the API says.
+    /// The answer does not fit this version of the API.
     #[error("the answer cannot be read: {0}; is this the API of b3scale?")]
     Garbled(String),
     /// It is more than anybody can read.
@@ -101,7 +101,7 @@ impl ApiError {
         matches!(self, Self::Failed { failure: Failure::NotFound, .. })
     }
 
-    /// Whether it contradicts what is there.
+    /// Whether it is a conflict with existing records.
     pub fn is_conflict(&self) -> bool {
         self.refusal() == Some(StatusCode::CONFLICT)
     }

@@ -1,9 +1,9 @@
-//! What stands before the host of a URL, and must not be told.
+//! User and password of a URL, which must not be shown.
 
-/// What stands for it.
+/// Their replacement.
 const VEIL: &str = "***";
 
-/// A URL without what stands before its last `@`. A password may hold a slash or an `@` that should have been written otherwise.
+/// A URL without the part before its last `@`. A password may hold a slash or an `@` that was not encoded.
 pub fn blanked(url: &str) -> String {
     let Some((before, rest)) = url.rsplit_once('@') else { return url.to_owned() };
     let scheme = before.find("://").map_or("", |at| &before[..at + "://".len()]);

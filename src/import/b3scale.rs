@@ -115,7 +115,7 @@ fn frontend(table: &str, row: &Row, id: Uuid, key: String) -> Result<Judged<Stat
     Ok(unkept(check::frontend(&entry, false)).map_or(Ok((entry, notes)), Err))
 }
 
-/// Settings as the original keeps them, and the names of those that mean nothing here.
+/// Settings as the original keeps them, and the names of unsupported ones.
 fn settings(stored: Option<Json<Value>>) -> Result<(FrontendSettings, Vec<String>), String> {
     let stored = said(stored)?;
     let read = read_settings(stored.clone()).map_err(|name| format!("`settings.{name}` cannot be read"))?;
@@ -123,7 +123,7 @@ fn settings(stored: Option<Json<Value>>) -> Result<(FrontendSettings, Vec<String
     Ok((read, lost(&stored, &kept)))
 }
 
-/// What an object of settings says. `null`, within it too, says nothing.
+/// The settings in an object. `null` counts as missing, also within it.
 fn said(stored: Option<Json<Value>>) -> Result<Value, String> {
     let mut stored = stored.map(|Json(stored)| stored).unwrap_or_default();
     match &mut stored {

@@ -18,20 +18,20 @@ pub const NAMESPACE: &str = "scalelite";
 /// The parameter by which a meeting chooses among tagged servers.
 const CHOICE: &str = "meta_server-tag";
 
-/// Where scalelite keeps what it knows.
+/// The databases of scalelite.
 #[derive(Clone)]
 pub struct Source {
     /// `redis://…`, `rediss://…` or `unix://…`: its `REDIS_URL`.
     pub redis: String,
     /// The prefix of its keys: its `REDIS_NAMESPACE`.
     pub namespace: String,
-    /// `postgres://…`, its `DATABASE_URL`, if its recordings are to be counted.
+    /// `postgres://…`, its `DATABASE_URL`, to count its recordings.
     pub postgres: Option<String>,
     /// The one frontend that it has without tenants.
     pub single: Option<SingleTenant>,
 }
 
-/// The frontend of a scalelite without tenants, whose secret is in its environment only.
+/// The frontend of a scalelite without tenants. Its secret is only in scalelite's environment.
 #[derive(Clone)]
 pub struct SingleTenant {
     /// The key that the frontend is to have.
@@ -132,7 +132,7 @@ async fn read_tenants(
 ) -> Result<HashMap<String, String>, ImportError> {
     let tenants = redis.hashes("tenant", ids).await?;
     let name = |tenant: &Hash| tenant.get("name").cloned().unwrap_or_default();
-    // Two tenants may have one name. The index says whose it is.
+    // Two tenants may have one name. The index names its owner.
     let owners = redis.hashes("tenant_name", &tenants.values().map(name).collect()).await?;
     let mut settings = read_settings(redis, ids).await?;
     let mut keys = HashMap::new();

@@ -1,4 +1,4 @@
-//! What can go wrong with the database, in one line each, and never with a secret in it.
+//! Errors of the database, in one line each, and never with a secret in it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why the store could not do what it was asked.
+/// Why a statement failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database URL cannot be used.
@@ -37,13 +37,13 @@ pub enum StoreError {
     Away {
         /// Which database.
         place: Place,
-        /// What the network or PostgreSQL said.
+        /// The error of the network or of PostgreSQL.
         reason: String,
     },
     /// Connected, but no answer in time.
     #[error("PostgreSQL did not {task} within {} s, {place}", limit.as_secs())]
     Slow {
-        /// What it was asked to do.
+        /// The task, as a verb with its object.
         task: &'static str,
         /// Which database.
         place: Place,
@@ -53,7 +53,7 @@ pub enum StoreError {
     /// It answers, and cannot work.
     #[error("PostgreSQL cannot {task}, {place}: {trouble} ({message}, SQLSTATE {code})")]
     Troubled {
-        /// What it was asked to do.
+        /// The task, as a verb with its object.
         task: &'static str,
         /// Which database.
         place: Place,
@@ -67,7 +67,7 @@ pub enum StoreError {
     /// It gave the statement up: it waited too long for a lock, or was cancelled.
     #[error("PostgreSQL gave up to {task}: {message} (SQLSTATE {code})")]
     GivenUp {
-        /// What it was asked to do.
+        /// The task, as a verb with its object.
         task: &'static str,
         /// PostgreSQL's message without its details.
         message: String,
@@ -83,17 +83,17 @@ pub enum StoreError {
     /// PostgreSQL understood and said no.
     #[error("PostgreSQL refused to {task}: {message} (SQLSTATE {code})")]
     Refused {
-        /// What it was asked to do.
+        /// The task, as a verb with its object.
         task: &'static str,
         /// PostgreSQL's message without its details, which may quote rows and so secrets.
         message: String,
         /// The five characters of the SQL standard.
         code: String,
     },
-    /// What must be unique is there already.
+    /// A unique value exists already.
     #[error("PostgreSQL refused to {task}: `{rule}` would be broken")]
     Taken {
-        /// What it was asked to do.
+        /// The task, as a verb with its object.
         task: &'static str,
         /// The name of the rule.
         rule: String,
@@ -103,7 +103,7 @@ pub enum StoreError {
     Row {
         /// Table and key.
         row: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
     /// The schema could not be brought up to date.
@@ -111,7 +111,7 @@ pub enum StoreError {
     Migration {
         /// Which database.
         place: Place,
-        /// What stands in the way.
+        /// The obstacle.
         problem: String,
     },
     /// The schema is the original b3scale's.

@@ -1,4 +1,4 @@
-//! Hearing of what other servers changed, through `LISTEN` on a connection of its own.
+//! The change feed: changes of other servers, through `LISTEN` on a connection of its own.
 
 use std::future::poll_fn;
 use std::time::Duration;
@@ -23,10 +23,10 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(20);
 /// Changes in the order of their commits. Dropping it ends the connection.
 pub type Feed = mpsc::Receiver<Change>;
 
-/// Something to read again.
+/// A record to read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Listening has begun, the first time or anew: load everything, since changes may have been missed.
+    /// Listening has begun, or begun again: load everything, since changes may have been missed.
     Reconnected,
     /// A frontend was configured or removed.
     Frontend(FrontendId),
@@ -34,11 +34,11 @@ pub enum Change {
     Backend(BackendId),
     /// A meeting was placed, moved, or is gone.
     Meeting(ScopedId),
-    /// Somebody asked for something to be done, or it has come a step further.
+    /// A command was queued, or its state has changed.
     Command(Uuid),
     /// Every server is to read its pipeline again.
     Pipeline,
-    /// A server has made sure that it hears what is announced: everything before this has been told.
+    /// A server's own echo, which proves that it hears announcements. All earlier ones have arrived.
     Echo(Uuid),
 }
 
@@ -56,7 +56,7 @@ impl Change {
         }
     }
 
-    /// Reads an announcement. `None` for what a newer version of the program may announce.
+    /// Reads an announcement. `None` for an unknown one of a newer version.
     fn parse(payload: &str) -> Option<Self> {
         let (kind, id) = payload.split_once(':')?;
         match kind {
@@ -89,8 +89,8 @@ impl Store {
         self.rows("announce a pipeline", "SELECT pg_notify('b3scale', 'pipeline:reload')::text", &[]).await.map(drop)
     }
 
-    /// Starts listening. The first thing to come is [`Change::Reconnected`]; so it is after every lost connection, which is
-    /// made anew with growing pauses of at most two seconds.
+    /// Starts listening. [`Change::Reconnected`] comes first, and again after every lost connection, which is
+    /// opened again with growing pauses of at most two seconds.
     pub fn feed(&self) -> Feed {
         let (changes, feed) = mpsc::channel(CAPACITY);
         let store = self.clone();

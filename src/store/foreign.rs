@@ -36,7 +36,7 @@ impl ForeignDatabase {
         let connected = connecting.await.map_err(slow)?;
         let (client, connection) = connected.map_err(|error| StoreError::from_postgres(TASK, &place, &error))?;
         let driver = tokio::spawn(async move {
-            // Whoever asks hears why it ended.
+            // The next statement reports why it ended.
             let _ = connection.await;
         });
         let opened = Self { client, driver, place };

@@ -14,20 +14,20 @@ mod embedded {
     refinery::embed_migrations!("migrations");
 }
 
-/// Every server that starts takes this lock; the number only has to be nobody else's.
+/// Every server that starts takes this lock. The number only has to be unused by others.
 const LOCK: i64 = 0x0062_3373_6361_6c65;
 /// How long to wait for another server's migration, and for one's own.
 const LIMIT: Duration = Duration::from_secs(300);
 
 impl Store {
-    /// Applies what is missing, and returns the names of what was applied. Servers that start at once wait for each other.
+    /// Applies missing migrations, and returns their names. Servers that start at once wait for each other.
     ///
     /// # Errors
     /// [`StoreError::Foreign`] for a database of the original b3scale, [`StoreError::Migration`] when a migration fails or
     /// the database is newer than this program.
     pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         self.with_own_client(async |client, runner| {
-            // A lock of the session: it ends with this connection, whatever happens.
+            // A lock of the session: it always ends with this connection.
             client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await.map_err(|error| self.refused(&error))?;
             self.refuse_the_original(client).await?;
             let report = runner.run_async(client).await.map_err(|error| self.failed(&error))?;

@@ -1,4 +1,4 @@
-//! The table of moving figures: who asks which node, and what the nodes said.
+//! The table of statuses: which server polls which node, and the nodes' answers.
 //!
 //! Nothing in it is announced. Servers follow each backend's `seq`, which counts without gaps under the row's lock.
 
@@ -15,24 +15,24 @@ use super::{Store, StoreError};
 
 const TABLE: &str = "backend_status";
 
-/// A node that is to be asked, by whoever holds this.
+/// A node to poll, leased to its holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Poll {
-    /// Whose node.
+    /// The node's backend.
     pub backend: BackendId,
-    /// How it fared so far. One that was down is unknown again after it was not asked for a while.
+    /// Its health so far. A lost node is unknown again after a while without polls.
     pub health: Health,
-    /// When it was taken, by the database's clock: nothing that the node says is older.
+    /// When it was taken, by the database's clock. The answer is younger.
     pub asked_at: SystemTime,
     /// Of the node's last report.
     pub digest: Option<Vec<u8>>,
     lease: i64,
 }
 
-/// What came of a poll.
+/// The outcome of a poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PollOutcome<'a> {
-    /// How the node fares now.
+    /// The node's health now.
     pub health: Health,
     /// Why it is not well.
     pub last_error: Option<&'a str>,
@@ -40,18 +40,18 @@ pub struct PollOutcome<'a> {
     pub latency: Duration,
     /// People in its meetings.
     pub attendees: u32,
-    /// The report and its digest, if there is one and it is another than the last.
+    /// The report and its digest, if it differs from the last one.
     pub report: Option<(&'a [u8], &'a [u8])>,
-    /// Until it is asked again.
+    /// The pause until the next poll.
     pub next: Duration,
 }
 
-/// The last thing any server saw of a node.
+/// The last status that any server saw of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackendStatus {
     /// The node's backend.
     pub backend: BackendId,
-    /// How it fares.
+    /// Its health.
     pub health: Health,
     /// Whether that was long ago: no server was there to ask it since.
     pub stale: bool,
@@ -63,21 +63,21 @@ pub struct BackendStatus {
     pub attendees: u32,
     /// How long ago it answered, by the database's clock. `None`: never.
     pub age: Option<Duration>,
-    /// What its agent says, if it has one.
+    /// Its agent's figures, if it has one.
     pub agent: Option<AgentReport>,
-    /// How long ago its agent said all there is. `None`: it does not hear its node, or something is missing.
+    /// The age of its agent's last complete batch. `None`: its Redis is away, or batches are missing.
     pub told: Option<Duration>,
     /// When it was asked for its last report.
     pub asked_at: Option<SystemTime>,
-    /// The report, if it is news to whoever asked. Empty: what was reported before holds no more.
+    /// The report, if the caller lacks it. Empty: the earlier report no longer holds.
     pub report: Option<Bytes>,
     /// Counts the records of this backend without gaps.
     pub seq: i64,
 }
 
 impl Store {
-    /// Takes nodes that it is time to ask, those whose agents spoke when they were asked and have fallen silent, and those
-    /// that a lost server was asking, at most `most`. For as long as `lease` no other server takes them. Those that are not
+    /// Takes at most `most` nodes that are due, that a lost server was polling, or with an agent that has fallen silent since
+    /// the last poll. For as long as `lease` no other server takes them. Backends that are not
     /// enabled and have neither meetings nor copies are left alone. So is a node that no operator has ever enabled, even with
     /// meetings: its address is an agent's word.
     ///
@@ -107,7 +107,7 @@ impl Store {
         Ok(readable(&rows, poll))
     }
 
-    /// Takes one node, even from a server that is asking it: that server's result then comes too late. `None`: there is no such
+    /// Takes one node, even from a server that is polling it: that server's result then comes too late. `None`: there is no such
     /// backend, or no operator has ever enabled it.
     ///
     /// # Errors
@@ -121,7 +121,7 @@ impl Store {
         row.as_ref().map(poll).transpose()
     }
 
-    /// Takes those of several nodes that other servers are asking, whose results then come too late.
+    /// Takes over the polls of other servers among these nodes. Their results then come too late.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
@@ -135,7 +135,7 @@ impl Store {
         Ok(readable(&rows, poll))
     }
 
-    /// Gives a poll back that could not be carried out, so that another server takes it.
+    /// Gives back a poll that failed to start, so that another server takes it.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
@@ -146,8 +146,8 @@ impl Store {
         self.rows("return a poll", sql, &[&poll.backend.0, &poll.lease]).await.map(drop)
     }
 
-    /// Lets a node be asked again on which something has changed, by whichever server is free, but not before `pause` has passed
-    /// since it was asked. A poll that is under way comes to its end first.
+    /// Makes a node due again after a change, for any server, but not before `pause` has passed
+    /// since its last poll. A poll in flight ends first.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
@@ -159,7 +159,7 @@ impl Store {
         self.rows("hasten a poll", sql, &[&id.0, &pause.as_secs_f64()]).await.map(drop)
     }
 
-    /// Notes what came of a poll and returns the number of this record. `None`: another server has taken the node meanwhile,
+    /// Records the outcome of a poll and returns its `seq`. `None`: another server has taken the node meanwhile,
     /// or the backend was removed.
     ///
     /// # Errors
@@ -200,7 +200,7 @@ impl Store {
         row.map(|row| column(TABLE, &row, "seq")).transpose()
     }
 
-    /// Notes that an agent is there and, if it says so, how busy the processors of its node are and how full its memory is,
+    /// Records an agent's heartbeat and, if given, the CPU and memory use of its node,
     /// from 0 to 1. Returns the database's time. `None`: the backend is gone.
     ///
     /// # Errors
@@ -217,7 +217,7 @@ impl Store {
         row.map(|row| column(TABLE, &row, "heartbeat")).transpose()
     }
 
-    /// What was seen of every node of which more has been seen than what is known: pairs of a backend and its `seq`.
+    /// Returns the status of each backend with a higher `seq` than in `known`.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.

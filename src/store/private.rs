@@ -1,6 +1,6 @@
 //! The database of the default run: a PostgreSQL cluster of our own, from the system's programs, on a unix socket only.
 //!
-//! It is a production database in small: the same SQL, the same store, the same failures. Whoever needs more sets
+//! It is a production database in small: the same SQL, the same store, the same failures. For more, set
 //! `B3SCALE_DB_URL`.
 
 mod error;
@@ -26,7 +26,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long the first start may take: an old server has to be gone, and a crashed one recovers.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Where the server keeps what must outlive it, unless it is told another place: `/var/lib/b3scale` as root, else
+/// The default folder of persistent data: `/var/lib/b3scale` as root, else
 /// `$XDG_STATE_HOME/b3scale`, else `~/.local/state/b3scale`.
 ///
 /// # Errors
@@ -41,7 +41,7 @@ pub fn default_data_dir() -> Result<PathBuf, PrivateError> {
     state.map(|state| state.join("b3scale")).ok_or(PrivateError::NoHome)
 }
 
-/// The database of the server that has `data_dir` now, for a command beside it.
+/// The database of the server that uses `data_dir` now, for a command on the same machine.
 ///
 /// # Errors
 /// [`PrivateError`] when the folder cannot be looked at.

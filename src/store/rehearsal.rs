@@ -1,4 +1,4 @@
-//! Trying out whether a meeting could be created: what a create writes is written, and taken back.
+//! Rehearsed creates: the statements of a create, rolled back.
 
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use super::transaction::{Ending, Transaction, Work};
 use super::{Store, StoreError};
 
 impl Store {
-    /// Writes what a create writes, and takes it back. No other server sees anything of it.
+    /// Runs the statements of a create and rolls them back. Other servers see none of it.
     ///
     /// # Errors
     /// Why a create would fail now.

@@ -37,7 +37,7 @@ pub(super) fn time(table: &str, row: &Row, name: &str) -> Result<OffsetDateTime,
 /// The same of a column that may be empty.
 pub(super) fn time_if_any(table: &str, row: &Row, name: &str) -> Result<Option<OffsetDateTime>, StoreError> {
     let Some(time) = column::<Option<SystemTime>>(table, row, name)? else { return Ok(None) };
-    // PostgreSQL has times that nobody can write: infinity, and years of six digits.
+    // PostgreSQL has times without a written form: infinity, and years of six digits.
     let since = time.duration_since(SystemTime::UNIX_EPOCH).ok().and_then(|since| since.try_into().ok());
     let before = || SystemTime::UNIX_EPOCH.duration_since(time).ok().and_then(|before| before.try_into().ok());
     let written = match since {
@@ -63,7 +63,7 @@ pub(super) fn unreadable(table: &str, row: &Row, problem: &str) -> StoreError {
     StoreError::Row { row, problem: problem.to_owned() }
 }
 
-/// All rows that can be read. One that cannot is logged and left out: a tenant's broken row must not stop all the others.
+/// All readable rows. Others are logged and left out: a tenant's broken row must not stop the rest.
 pub(super) fn readable<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T, StoreError>) -> Vec<T> {
     let log = |error: &StoreError| tracing::error!(%error, "A row of the database was left out");
     rows.iter().filter_map(|row| read(row).inspect_err(log).ok()).collect()

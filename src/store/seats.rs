@@ -13,10 +13,10 @@ use super::{Store, StoreError};
 
 const TABLE: &str = "seats";
 
-/// Who is there of whom no agent tells.
+/// Attendees on nodes without an agent.
 #[derive(Clone, Copy, Debug)]
 pub struct Crowd<'a> {
-    /// People of the frontend on each backend. Those of a backend whose agent speaks do not count: the table of attendees knows.
+    /// Attendees of the frontend on each backend. Backends with a speaking agent are left out: the table of attendees has theirs.
     pub people: &'a [(BackendId, i64)],
     /// How many people in the meeting have the id of the attendee, by the same source.
     pub namesakes: i64,

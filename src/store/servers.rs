@@ -1,4 +1,4 @@
-//! The table of servers: who is there to finish what was begun.
+//! The table of servers: which are alive, and which are lost.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ const TABLE: &str = "servers";
 /// A server as it introduces itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewServer {
-    /// Made anew with each start.
+    /// New at each start.
     pub id: Uuid,
     /// The name of its machine.
     pub host: String,
@@ -29,13 +29,13 @@ pub struct NewServer {
 /// A server of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerRow {
-    /// What it said of itself.
+    /// Its introduction.
     pub server: NewServer,
     /// When it was started.
     pub started_at: SystemTime,
     /// How long ago its last beat was, by the database's clock.
     pub age: Duration,
-    /// Whether it is counted on. One that has been silent for too long is lost, and others finish what it began.
+    /// Whether it beats. A silent server is lost, and others finish its work.
     pub alive: bool,
 }
 
@@ -61,7 +61,7 @@ impl Store {
         column(TABLE, &row.ok_or_else(gone)?, "beat")
     }
 
-    /// A server goes, having finished what it began.
+    /// Removes a server that has finished its work.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
@@ -69,7 +69,7 @@ impl Store {
         self.rows("take leave", "DELETE FROM servers WHERE id = $1", &[&id]).await.map(drop)
     }
 
-    /// The servers that are there, and those that were of late. One that failed before it listened is none, nor is one that has
+    /// Current and recent servers, without those that never listened and those that have
     /// been silent since a later one started at its address.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What the servers of a cluster share and nobody configured.
+//! Settings that the servers of a cluster generate and share.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

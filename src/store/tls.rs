@@ -15,10 +15,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::StoreError;
 
-/// What a server's certificate is checked for.
+/// The check of a server's certificate.
 #[derive(Clone, Debug)]
 pub(super) enum Trust {
-    /// Nothing: encrypted, to whoever answers.
+    /// None: encrypted, to any server.
     Any,
     /// That a root has signed it.
     Chain(Roots),
@@ -61,7 +61,7 @@ impl Roots {
     }
 }
 
-/// What a chain may end in.
+/// Trust anchors of a chain.
 #[derive(Debug)]
 struct Anchors {
     store: RootCertStore,
@@ -76,7 +76,7 @@ pub(super) struct Connector(MakeRustlsConnect);
 
 impl Connector {
     pub(super) fn new(trust: &Trust) -> Result<Self, StoreError> {
-        // Given explicitly: a process-wide default would be set by whoever comes first.
+        // Given explicitly: a process-wide default depends on who sets it first.
         let provider = Arc::new(aws_lc_rs::default_provider());
         let (anchors, names) = match trust {
             Trust::Any => (None, false),

@@ -11,12 +11,12 @@ use super::pool::{Params, RIVALS, STATEMENT_LIMIT, is_rivalry};
 use super::{Place, Store, StoreError};
 use crate::telemetry::catalog::{DB_RETRIES, DB_SECONDS};
 
-/// What becomes of the statements once all are run.
+/// The end of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     /// They count.
     Commit,
-    /// They only showed what they would do.
+    /// They were only tried.
     Rollback,
 }
 
@@ -28,10 +28,10 @@ pub(super) struct Transaction<'c> {
     mishap: &'c OnceLock<Mishap>,
 }
 
-/// Why a transaction did not come to its end, where that matters for what follows.
+/// Why a transaction failed, where that decides about a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mishap {
-    /// Of two that wait for each other PostgreSQL ends one.
+    /// A deadlock or a serialisation failure.
     Rivals,
     /// An answer may still come.
     Silence,
@@ -41,7 +41,7 @@ enum Mishap {
 
 /// Statements that count together, to be run once or, if they lose to rivals, several times.
 //
-// No closure: that what it returns can move between threads could not be said of it.
+// A trait and not a closure: a `Send` bound on the future of an async closure cannot be written yet.
 pub(super) trait Work: Sync {
     /// Completes "PostgreSQL refused to …".
     const TASK: &'static str;
@@ -107,7 +107,7 @@ impl Transaction<'_> {
     }
 }
 
-/// Waits for an answer, but not for ever, and keeps in mind what went wrong.
+/// Waits for an answer within the limit, and keeps the mishap.
 async fn noting<T>(
     answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     task: &'static str,

@@ -17,7 +17,7 @@ pub enum Trouble {
     Stopping,
     /// It is a standby, or was set to read only.
     ReadOnly,
-    /// It does not know our user, or what that may do is too little.
+    /// It does not know our user, or that user lacks rights.
     Unauthorized,
     /// There is no database of that name.
     Missing,
@@ -74,7 +74,7 @@ impl Trouble {
         format!("PostgreSQL cannot work: {self}")
     }
 
-    /// What an operator can do about it.
+    /// The operator's remedy.
     fn remedy(self) -> &'static str {
         match self {
             Trouble::DiskFull => "free space there, or enlarge it",
@@ -105,7 +105,7 @@ impl Trouble {
 }
 
 impl fmt::Display for Trouble {
-    /// What is wrong, and what to do about it.
+    /// The problem, and its remedy.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self {
             Trouble::DiskFull => "its disk is full",

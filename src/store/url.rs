@@ -42,14 +42,14 @@ impl Target {
                 self.config.host_path("/var/run/postgresql");
             }
         }
-        // As libpq does it: TLS does not apply to unix sockets, whatever the mode.
+        // As libpq does it: TLS does not apply to unix sockets in any mode.
         let local = self.config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
         self.config.ssl_mode(if local { Negotiation::Disable } else { negotiation });
         self.config.application_name("b3scaled");
     }
 }
 
-/// What was taken out, and the text without it.
+/// Words taken out of a URL, and the text without them.
 #[derive(Default)]
 struct Words {
     rest: String,

@@ -67,7 +67,7 @@ impl Counts {
     }
 
     /// The counts of one frontend's calls, without those of nodes. Each series has the id of the server that tells it:
-    /// another one that is asked next has counted others.
+    /// the next recorder has counted others.
     pub fn of_frontend(&self, key: &str, server: &str) -> String {
         let handle = self.0.frontends.get(key).map(|recorder| recorder.handle());
         let page = handle.map(|handle| handle.render()).unwrap_or_default();

@@ -1,14 +1,14 @@
-//! What a metric is: a name, labels, and a sentence that says what it counts.
+//! A metric: name, labels, and a sentence of help.
 //!
-//! A metric is declared once, in the catalog, and used by that declaration: `CLAIMS.with(["won"]).increment(1)`. What has no labels,
-//! or one whose values are all declared, is there from the start with a zero, so that a rate of it never lacks its first step.
-//! What happens is recorded when it happens; how things are is written on a [`Sheet`](super::Sheet) when somebody asks.
+//! A metric is declared once, in the catalog, and used by that declaration: `CLAIMS.with(["won"]).increment(1)`. A metric without labels,
+//! or with all their values declared, starts at zero, so that a rate never lacks its first step.
+//! Events are recorded when they occur; states are written on a [`Sheet`](super::Sheet) at each scrape.
 
 use metrics::{Key, Label, Level, Metadata, Recorder, SharedString};
 
 const METADATA: Metadata<'static> = Metadata::new("b3scale", Level::INFO, None);
 
-/// What is declared of a metric.
+/// The declaration of a metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
     /// Its name, which ends in its unit.
@@ -19,7 +19,7 @@ pub struct Metric {
     pub labels: &'static [&'static str],
     /// All values of its one label, where that has no others.
     pub values: &'static [&'static str],
-    /// What it counts.
+    /// Its help.
     pub help: &'static str,
 }
 
@@ -32,9 +32,9 @@ pub enum Kind {
     Gauge,
     /// How many were how large.
     Histogram,
-    /// A gauge that is read when somebody asks.
+    /// A gauge that is read at a scrape.
     Figure,
-    /// A counter that others keep, and that is read when somebody asks.
+    /// A counter kept elsewhere and read at a scrape.
     Reading,
 }
 
@@ -50,7 +50,7 @@ impl Kind {
 }
 
 impl Metric {
-    /// Tells the recorder what this is, and begins what begins with zero.
+    /// Describes it to the recorder, and starts counters at zero.
     pub(super) fn declare(&self, recorder: &dyn Recorder) {
         let (name, help) = (self.name.into(), SharedString::const_str(self.help));
         match self.kind {
@@ -61,7 +61,7 @@ impl Metric {
         }
     }
 
-    /// Begins a counter all of whose series are known.
+    /// Starts all series of a counter, if they are known.
     pub(super) fn begin(&self, recorder: &dyn Recorder) {
         if self.kind != Kind::Counter {
             return;
@@ -103,9 +103,9 @@ declared! {
     Gauge;
     /// How many were how large.
     Histogram;
-    /// Goes up and down, and is read when somebody asks.
+    /// Goes up and down, and is read at a scrape.
     Figure;
-    /// Only ever grows, is kept by others, and is read when somebody asks.
+    /// Only ever grows, is kept elsewhere, and is read at a scrape.
     Reading;
 }
 

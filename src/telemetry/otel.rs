@@ -39,13 +39,13 @@ const COLLECTORS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPOR
 /// How long a connection to a collector may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long a collector may take to take what it is sent.
+/// How long a collector may take for one export.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// The most bytes that it may say to that.
+/// The most bytes of its answer.
 const LARGEST_ANSWER: usize = 1 << 20;
 
-/// Sends what is left when it is dropped.
+/// Sends the remaining spans when it is dropped.
 pub(super) struct Exporter(SdkTracerProvider);
 
 impl Drop for Exporter {
@@ -67,7 +67,7 @@ pub(super) enum ExportError {
     Trust(#[from] CaFileError),
 }
 
-/// What takes spans, and sends them from a thread of its own. `None`: nobody wants them.
+/// Takes spans, and sends them from a thread of its own. `None`: traces are not exported.
 pub(super) fn layer<S>() -> Result<Option<(impl Layer<S>, Exporter)>, ExportError>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -132,7 +132,7 @@ impl HttpClient for Sender {
             let body = Limited::new(body, LARGEST_ANSWER).collect().await?;
             Ok::<_, HttpError>(Response::from_parts(head, body.to_bytes()))
         };
-        // Whoever waits for this has no clock of its own, and one that never came to an end would be the last.
+        // The exporter has no timeout of its own; one request that hangs would stop all exports.
         let sent = self.runtime.spawn(async move { timeout(LIMIT, exchange).await });
         Box::pin(async move { sent.await?? })
     }

@@ -1,7 +1,7 @@
-//! What `/metrics` shows: what has been counted, and how things are at this moment.
+//! The page `/metrics`: counters, and the state at this moment.
 //!
-//! What happens is counted where it happens, in the recorder of the process. How things are is looked up in memory when somebody asks:
-//! a backend that is removed is not there any more, and nobody has to clear up after it.
+//! Events increment counters of the process's recorder. States are read from memory at each scrape:
+//! series of a removed backend vanish without any clean-up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::counts::{Counts, Thing};
 use super::process;
 use super::sheet::Sheet;
 
-/// Between two looks after what has been counted.
+/// Between two upkeeps of the recorder.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Prometheus's text format.
@@ -31,28 +31,28 @@ pub enum MetricsError {
     Taken,
 }
 
-/// Whatever knows how things are.
+/// A source of figures.
 pub trait Figures: Send + Sync {
-    /// Writes down the figures of the whole server. Asks nobody.
+    /// Writes the figures of the whole server, from memory alone.
     fn write(&self, sheet: &mut Sheet);
 
-    /// Whether there is a thing of that name, whose series go on.
+    /// Whether a thing of that name still exists. Its series go on.
     fn has(&self, thing: Thing, name: &str) -> bool;
 }
 
 /// The page, and who may see it.
 #[derive(Clone)]
 pub struct MetricsPage {
-    /// What has been counted.
+    /// The counters.
     pub counted: Counts,
-    /// How things are.
+    /// The sources of states.
     pub figures: Arc<dyn Figures>,
     /// The bearer token that is asked for, if any.
     pub token: Option<String>,
 }
 
 impl MetricsPage {
-    /// Writes the page, with what `more` writes beside the figures of everything.
+    /// Writes the page, with the figures of `more` after all others.
     pub fn render(&self, more: impl FnOnce(&mut Sheet)) -> String {
         self.counted.retain(&*self.figures);
         let mut sheet = Sheet::default();

@@ -1,4 +1,4 @@
-//! What the process takes of its machine, under the names that every exporter uses.
+//! The process's use of its machine, under the names of every exporter.
 
 use metrics_process::collector::collect;
 use tokio::runtime::Handle;
@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use super::catalog;
 use super::sheet::Sheet;
 
-/// Writes down the figures of this process. One that the system does not tell is left out.
+/// Writes the figures of this process. Unknown ones are left out.
 pub(super) fn write(sheet: &mut Sheet) {
     let process = collect();
     if let Some(seconds) = process.cpu_seconds_total {

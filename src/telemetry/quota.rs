@@ -34,7 +34,7 @@ const MOST: u64 = 100;
 /// After it, a place has its whole quota again.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// A format of lines that writes those that are within their quota.
+/// A format that writes only lines within their quota.
 #[derive(Debug)]
 pub struct Bounded<F> {
     format: F,
@@ -48,7 +48,7 @@ impl<F> Bounded<F> {
     }
 }
 
-// A filter of the layer would fit better, but one that refuses an event by more than its place leaves its layer deaf:
+// A filter of the layer would fit better, but a filter that decides by more than the call site silences its layer:
 // tracing-subscriber keeps the refusal for the next event.
 impl<S, N, F> FormatEvent<S, N> for Bounded<F>
 where
@@ -101,7 +101,7 @@ impl Quota {
         let tally = {
             let mut tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let tally = tallies.entry(place.clone()).or_insert_with(Tally::begin);
-            // One that has withheld something is closed by its last line.
+            // A window with withheld lines is closed by its last line.
             if tally.is_over() && tally.lines <= MOST {
                 *tally = Tally::begin();
             }

@@ -1,6 +1,6 @@
 //! How things are at one moment, in Prometheus's text format.
 //!
-//! Not another recorder: one that is filled for a scrape takes several microseconds a series, and there are tens of thousands.
+//! Not a second recorder: filling one takes several microseconds a series, and there are tens of thousands.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -25,7 +25,7 @@ impl Sheet {
         }
     }
 
-    /// Notes what a counter has come to.
+    /// Writes a counter's value.
     pub fn read<const N: usize>(&mut self, reading: &Reading<N>, values: [&str; N], value: impl Display) {
         self.write(reading.name, reading.labels, values, value);
     }
@@ -35,7 +35,7 @@ impl Sheet {
         self.0.entry(metric.name).or_default().extend([line, "\n"]);
     }
 
-    /// All that was noted, with what it means.
+    /// All figures, with their help.
     pub fn text(self) -> String {
         let mut text = String::new();
         for (name, series) in self.0 {

@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Commands that are sent before their answers are read.
 const BATCH: usize = 1000;
 
-/// What a hash holds.
+/// The fields of a hash.
 pub(super) type Hash = HashMap<String, String>;
 
 /// Redis, as far as one prefix goes.
@@ -51,7 +51,7 @@ impl Redis {
         self.ask("SMEMBERS", &keys).await
     }
 
-    /// The hashes of a kind by their ids: `kind:id`. Those that are not there are left out.
+    /// The hashes of a kind by their ids: `kind:id`. Missing ones are left out.
     pub(super) async fn hashes(
         &self,
         kind: &str,
@@ -78,7 +78,7 @@ impl Redis {
     }
 }
 
-/// What went wrong, in one line, and what to do where that is plain.
+/// The error in one line, with the remedy where it is plain.
 fn reason(error: &RedisError) -> String {
     const PASSWORD: &str = "it wants another password; the URL has it as redis://:PASSWORD@HOST";
     // A batch that fails tells of every command in it, and the first says it all.

@@ -37,7 +37,7 @@ pub enum PrivateError {
         .0.display()
     )]
     InUse(PathBuf),
-    /// PostgreSQL does not run as root, and there is nobody else to run it.
+    /// PostgreSQL does not run as root, and no other user is there to run it.
     #[error("PostgreSQL does not run as root, and this system has neither a user `postgres` nor `nobody`: add one")]
     NoUser,
     /// The user that runs PostgreSQL cannot get to the folder.
@@ -46,7 +46,7 @@ pub enum PrivateError {
          it with `chmod o+x`", folder.display()
     )]
     NotEnterable {
-        /// As whom PostgreSQL runs.
+        /// The user of PostgreSQL.
         user: String,
         /// The folder that bars the way.
         folder: PathBuf,
@@ -56,25 +56,25 @@ pub enum PrivateError {
     ForeignFolder {
         /// The folder.
         folder: PathBuf,
-        /// Whose it should be.
+        /// The expected owner.
         user: String,
     },
     /// A file or folder could not be used.
     #[error("cannot {task} `{}`: {error}", path.display())]
     File {
-        /// What was tried.
+        /// The attempted step.
         task: &'static str,
         /// With what.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// The system refused something else.
     #[error("cannot {task}: {error}")]
     System {
-        /// What was tried.
+        /// The attempted step.
         task: &'static str,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// `initdb` failed.

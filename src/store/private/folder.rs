@@ -12,7 +12,7 @@ use super::programs::Programs;
 use super::user::User;
 use super::{PrivateError, server};
 
-/// What a unix socket's path may have at most, without the zero at its end.
+/// The most bytes of a unix socket's path, without its final zero.
 const SOCKET_LIMIT: usize = 107;
 
 /// A data folder that is ours until this is dropped.
@@ -45,7 +45,7 @@ impl Folder {
     }
 }
 
-/// The folder of the socket of whoever has `data_dir` now.
+/// The folder of the socket of the server that uses `data_dir` now.
 pub(super) fn socket_in_use(data_dir: &Path) -> Result<PathBuf, PrivateError> {
     let root = fs::canonicalize(data_dir).map_err(PrivateError::file("find", data_dir))?;
     make_socket_dir(&root, &User::choose()?)
@@ -82,8 +82,8 @@ fn lock(root: &Path) -> Result<File, PrivateError> {
     }
 }
 
-/// The folder of the socket: beside the cluster, or where paths are shorter. Only its user may enter it, since everybody who
-/// reaches the socket is let in.
+/// The folder of the socket: next to the cluster, or where paths are shorter. Only its user may enter it, since any process that
+/// reaches the socket gets in.
 fn make_socket_dir(root: &Path, user: &User) -> Result<PathBuf, PrivateError> {
     let beside = root.join("socket");
     let folder = if fits(&beside) { beside } else { short_folder(root, user) };
@@ -93,7 +93,7 @@ fn make_socket_dir(root: &Path, user: &User) -> Result<PathBuf, PrivateError> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(PrivateError::file("make the folder", &folder)(error)),
     }
-    // Checked even if just made: in a shared folder somebody else may have been first, or have left a link.
+    // Checked even if just made: in a shared folder another user may have created it before, or left a link.
     let metadata = fs::symlink_metadata(&folder).map_err(PrivateError::file("look at", &folder))?;
     if !metadata.is_dir() || metadata.uid() != user.uid || metadata.mode() & 0o077 != 0 {
         return Err(foreign());
@@ -112,7 +112,7 @@ fn short_folder(root: &Path, user: &User) -> PathBuf {
     parent.join(format!("b3scale-{hash}"))
 }
 
-/// Makes the cluster beside its place and renames it, so that one that is half made is never used.
+/// Creates the cluster next to its place and renames it, so that a half-made cluster is never used.
 async fn make_cluster(cluster: &Path, programs: &Programs, user: &User) -> Result<(), PrivateError> {
     let new = cluster.with_extension("new");
     if new.exists() {

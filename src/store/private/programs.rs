@@ -41,7 +41,7 @@ impl Programs {
         })
     }
 
-    /// A command with none of our environment, which has secrets and may have `PG*` variables that change what it does.
+    /// A command without our environment, which has secrets and perhaps misleading `PG*` variables.
     pub(super) fn command(&self, program: &str) -> Command {
         bare(self.folder.join(program))
     }

@@ -53,7 +53,7 @@ impl Server {
                 () = tokio::time::sleep_until(deadline) => "it did not become ready in time".to_owned(),
                 reason = server.wait() => reason,
             };
-            // The processes of a killed server linger for a moment, and PostgreSQL rightly refuses to start beside them.
+            // The processes of a killed server linger for a moment, and PostgreSQL rightly refuses to start meanwhile.
             let lingering = reason.contains("is still in use") || reason.contains("already exists");
             if !lingering || Instant::now() >= deadline {
                 server.stop().await;
@@ -176,8 +176,8 @@ fn is_server_of(pid: Pid, cluster: &Path) -> bool {
         .map_or(!Path::new("/proc/self").exists(), |cwd| cwd == cluster)
 }
 
-/// Removes the note of a server that is long gone, whose number another process of the same user has by now: PostgreSQL would
-/// refuse to start for as long as that one runs. In a container that was killed the numbers come again every time.
+/// Removes the pid file of a dead server when another process of the same user has its pid: PostgreSQL would
+/// refuse to start for as long as that one runs. In a restarted container pids always come again.
 fn remove_stale_note(cluster: &Path) {
     let processes: Vec<_> = fs::read_dir("/proc").into_iter().flatten().flatten().collect();
     let busy =

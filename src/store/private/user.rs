@@ -1,4 +1,4 @@
-//! As whom PostgreSQL runs: as we do, but never as root.
+//! The user of PostgreSQL: our own, but never root.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::{MetadataExt, chown};
@@ -18,7 +18,7 @@ pub(super) struct User {
     pub(super) name: String,
     pub(super) uid: u32,
     pub(super) gid: u32,
-    /// Whether it is another than ours, so that files must be given to it.
+    /// Whether it differs from ours, so that files must be handed over.
     pub(super) other: bool,
 }
 
