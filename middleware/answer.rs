@@ -30,7 +30,7 @@ use tower::Service;
 
 use crate::bbb::{CallKind, ReturnCode, xml};
 use crate::call::{Call, Reply};
-use crate::facts::Contract;
+use crate::contract::Contract;
 use crate::fault::Fault;
 use crate::ports::{Directory, Ports};
 use crate::stage::{Endpoint, SetupError};

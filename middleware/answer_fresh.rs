@@ -42,7 +42,7 @@ use tower::{Layer, Service};
 use crate::bbb::{CallKind, ReturnCode, xml};
 use crate::call::{Call, Reply};
 use crate::cluster::{Meeting, MeetingState};
-use crate::facts::{Contract, Fact};
+use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::meeting_list;
 use crate::ports::{Meetings, Ports, Seen};

@@ -53,7 +53,7 @@ use tower::{Layer, Service};
 use crate::bbb::{CallKind, Outcome};
 use crate::call::{Call, Reply};
 use crate::cluster::{Link, Meeting};
-use crate::facts::{Contract, Fact};
+use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Meetings, NewSeat, Ports, Seat};
 use crate::stage::{Next, SetupError, Stage, StageFuture, refuse};

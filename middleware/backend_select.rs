@@ -47,7 +47,7 @@ use self::lot::Lot;
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
 use crate::cluster::{LoadModel, MEETING_FLOOR};
-use crate::facts::{Contract, Fact};
+use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Directory, Meetings, Ports};
 use crate::stage::{Next, SetupError, Stage, StageFuture};

@@ -4,6 +4,7 @@
 
 mod call_kind;
 mod checksum;
+mod content;
 mod cut;
 mod meeting_id;
 mod names;
@@ -14,10 +15,11 @@ pub mod xml;
 
 pub use call_kind::{CallKind, Media, Methods, UnknownCall};
 pub use checksum::{
-    Accepted, Algorithm, Algorithms, ChecksumError, Covered, Secret, Signed, UnknownAlgorithm, sign, verify,
+    Accepted, Algorithm, Algorithms, ChecksumError, Covered, Secret, Signed, UnknownAlgorithm, Verified, sign, verify,
 };
+pub use content::Content;
 pub use cut::{cut, cut_at};
-pub use meeting_id::{MeetingId, MeetingIdError, ScopedId};
+pub use meeting_id::{MeetingId, MeetingIdError, Scope, ScopedId};
 pub use names::are_alike;
 pub use params::{Params, clean};
 pub use refusal::holds_everywhere;

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, StatusCode};
 
-use crate::bbb::{CallKind, Media, Outcome, Params, xml};
-use crate::cluster::{Backend, BackendId, Frontend};
-use crate::facts::{Facts, Placement};
+use crate::bbb::{CallKind, Content, Media, Outcome, Params, xml};
+use crate::cluster::{Backend, BackendId, Frontend, Placement};
+use crate::facts::Facts;
 use crate::fault::{Blame, Fault, NodeFailure};
 use crate::trace::Trace;
 
@@ -59,15 +59,6 @@ pub enum Body {
     Unread(Arc<dyn BodySource>),
     /// Read whole.
     Read(Content),
-}
-
-/// A body that has been read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Content {
-    /// What the peer says it is.
-    pub media: Media,
-    /// The bytes as they came.
-    pub bytes: Bytes,
 }
 
 /// A body that waits at the peer.

@@ -39,7 +39,7 @@ use tower::{Layer, Service};
 use self::admit::{admit_with_body, note_left_out, verify};
 use crate::bbb::{Algorithms, CallKind, Media};
 use crate::call::{Body, Call, Reply};
-use crate::facts::{Contract, Fact};
+use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::Ports;
 use crate::stage::{Next, SetupError, Stage, StageFuture};
@@ -77,10 +77,6 @@ impl Stage for ChecksumVerify {
         })
     }
 }
-
-/// Proof that a checksum holds. Only this stage can make one.
-#[derive(Clone, Copy, Debug)]
-pub struct Verified(());
 
 /// Wraps the rest of the pipeline in [`ChecksumVerifyService`].
 #[derive(Clone)]

@@ -1,120 +1,16 @@
-//! Facts: what stages establish about a call, and the contract by which the plan proves their order.
+//! Facts: the typed slots in which stages leave what they have established about a call.
 
 mod candidates;
 
-use std::fmt;
 use std::sync::Arc;
 
-pub use candidates::{Candidates, Placement, Rank, Standing, Verdict};
+pub use candidates::Candidates;
 
-use crate::bbb::{CallKind, MeetingId, ScopedId};
-use crate::checksum_verify::Verified;
+use crate::bbb::{Scope, Verified};
 use crate::cluster::{Backend, Frontend, Meeting};
+use crate::contract::Fact;
 use crate::fault::Fault;
-use crate::ports::NodeRequest;
-
-/// The name of something a stage can establish about a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Fact {
-    /// The parameters may still be changed. Held by every call as it comes in.
-    OpenParams,
-    /// Who joins may still be changed: the parameters that name them. Held by every call as it comes in.
-    OpenAttendee,
-    /// Whose call it is.
-    Frontend,
-    /// Proof that the checksum holds.
-    Checksum,
-    /// The meeting's two ids: the tenant's and the node's.
-    Scope,
-    /// Whether the meeting is known, and where it lives.
-    Meeting,
-    /// The backends that may take the meeting.
-    Candidates,
-    /// Where the call goes.
-    Backend,
-    /// The request as the node will see it, signed with the node's secret.
-    Signature,
-}
-
-impl Fact {
-    /// What a call has as it comes in.
-    pub const AT_THE_DOOR: &'static [Fact] = &[Fact::OpenParams, Fact::OpenAttendee];
-
-    /// The name used in messages and by `--check`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Fact::OpenParams => "open-params",
-            Fact::OpenAttendee => "open-attendee",
-            Fact::Frontend => "frontend",
-            Fact::Checksum => "checksum",
-            Fact::Scope => "scope",
-            Fact::Meeting => "meeting",
-            Fact::Candidates => "candidates",
-            Fact::Backend => "backend",
-            Fact::Signature => "signature",
-        }
-    }
-}
-
-impl fmt::Display for Fact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// What a stage needs to have been established, what it establishes, and what it uses up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Contract {
-    /// Must hold when a call arrives.
-    pub needs: &'static [Fact],
-    /// Holds behind the stage.
-    pub gives: &'static [Fact],
-    /// Holds no longer behind the stage. What is taken is also needed.
-    pub takes: &'static [Fact],
-    /// The only calls it is made for, if it is not made for any.
-    pub only: Option<&'static [CallKind]>,
-}
-
-impl Contract {
-    /// A stage that works on any call.
-    pub const NONE: Contract = Contract { needs: &[], gives: &[], takes: &[], only: None };
-
-    /// Starts a contract with what it needs.
-    pub const fn needs(needs: &'static [Fact]) -> Self {
-        Self { needs, ..Self::NONE }
-    }
-
-    /// Adds what it gives.
-    pub const fn gives(self, gives: &'static [Fact]) -> Self {
-        Self { gives, ..self }
-    }
-
-    /// Adds what it takes away.
-    pub const fn takes(self, takes: &'static [Fact]) -> Self {
-        Self { takes, ..self }
-    }
-
-    /// Says which calls it is made for.
-    pub const fn only(self, calls: &'static [CallKind]) -> Self {
-        Self { only: Some(calls), ..self }
-    }
-
-    /// Whether it is made for `call`.
-    pub fn fits(&self, call: CallKind) -> bool {
-        self.only.is_none_or(|calls| calls.contains(&call))
-    }
-}
-
-/// The meeting's two ids, and its parent's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scope {
-    /// As the tenant says it.
-    pub meeting_id: MeetingId,
-    /// As nodes know it.
-    pub scoped: ScopedId,
-    /// The meeting that it is a breakout of, as nodes know that, where a create names one.
-    pub parent: Option<ScopedId>,
-}
+use crate::node_request::NodeRequest;
 
 /// The typed slots of a call.
 ///

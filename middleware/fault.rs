@@ -11,8 +11,8 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use crate::bbb::CallKind;
-use crate::cluster::BackendId;
-use crate::facts::{Fact, Placement};
+use crate::cluster::{BackendId, Placement};
+use crate::contract::Fact;
 
 /// Why a call could not be answered as asked. `Display` is for the log; a tenant reads [`Fault::message`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -30,7 +30,7 @@ use uuid::Uuid;
 use crate::bbb::{Algorithms, CallKind, Secret};
 use crate::call::{Call, Reply};
 use crate::cluster::{Frontend, FrontendId, FrontendSettings, Secrets};
-use crate::facts::{Contract, Fact};
+use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Directory, Ports};
 use crate::stage::{Next, SetupError, Stage, StageFuture};

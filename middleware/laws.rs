@@ -10,7 +10,7 @@ use tower::{Layer, Service, ServiceExt};
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
 use crate::cluster::MeetingState;
-use crate::facts::Fact;
+use crate::contract::Fact;
 use crate::fault::Fault;
 use crate::memory::Memory;
 use crate::stage::{Endpoint, Next, Stage, Visitor};

@@ -10,18 +10,20 @@
 //! |---|---|
 //! | [`bbb`] | the BBB protocol: parameters, checksums, documents, meeting ids |
 //! | [`cluster`] | the domain: frontends, backends, meetings, load, health |
-//! | [`stage`], [`call`], [`facts`], [`fault`], [`ports`], [`trace`], [`work`] | the contract |
+//! | [`stage`], [`contract`], [`call`], [`facts`], [`fault`], [`node_request`], [`ports`], [`trace`], [`work`] | the contract |
 //! | [`memory`] | ports in memory, for tests, examples and benches |
 //! | everything else | one stage or endpoint each, named as in `pipeline.toml` |
 
 pub mod bbb;
 pub mod call;
 pub mod cluster;
+pub mod contract;
 pub mod facts;
 pub mod fault;
 #[cfg(test)]
 mod laws;
 pub mod memory;
+pub mod node_request;
 pub mod ports;
 pub mod stage;
 pub mod trace;
@@ -47,9 +49,11 @@ pub mod refuse;
 pub mod request_sign;
 pub mod tag_filter;
 
-pub use call::{Body, Call, Content, Door, Reply};
-pub use facts::{Contract, Fact};
+pub use bbb::Content;
+pub use call::{Body, Call, Door, Reply};
+pub use contract::{Contract, Fact};
 pub use fault::{Blame, Fault, NodeFailure};
+pub use node_request::NodeRequest;
 pub use ports::Ports;
 pub use stage::{Endpoint, Next, SetupError, Stage, Visitor};
 pub use trace::Trace;

@@ -30,7 +30,7 @@ use tower::Service;
 
 use crate::bbb::{CallKind, ReturnCode, xml};
 use crate::call::{Call, Reply};
-use crate::facts::{Contract, Fact};
+use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Meetings, Ports};
 use crate::stage::{Endpoint, SetupError, StageFuture, refuse};

@@ -31,7 +31,7 @@ use tower::{Layer, Service};
 use crate::bbb::{CallKind, Outcome, ReturnCode, xml};
 use crate::call::{Call, Door, Reply};
 use crate::cluster::{Meeting, MeetingState};
-use crate::facts::{Contract, Fact};
+use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Directory, Meetings, Ports};
 use crate::stage::{Next, SetupError, Stage, StageFuture};

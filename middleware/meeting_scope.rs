@@ -36,10 +36,10 @@ use futures_util::future::Either;
 use serde::Deserialize;
 use tower::{Layer, Service};
 
-use crate::bbb::{CallKind, MeetingId, ScopedId, unscoped, xml};
+use crate::bbb::{CallKind, MeetingId, Scope, ScopedId, unscoped, xml};
 use crate::call::{Call, Reply};
 use crate::cluster::Frontend;
-use crate::facts::{Contract, Fact, Scope};
+use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Meetings, Ports};
 use crate::stage::{Next, SetupError, Stage, StageFuture};

@@ -18,19 +18,19 @@ use tower::{Layer, ServiceExt, service_fn};
 use uuid::Uuid;
 
 use crate::backend_pool::BackendPool;
-use crate::bbb::{self, Algorithm, Algorithms, CallKind, MeetingId, Params, ScopedId, Secret};
+use crate::bbb::{self, Algorithm, Algorithms, CallKind, MeetingId, Params, Scope, ScopedId, Secret};
 use crate::call::{Body, Call, Door, Reply};
 use crate::checksum_verify::ChecksumVerify;
 use crate::cluster::{
     AdminState, AgentReport, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Health, Link, LoadModel,
     Meeting, MeetingState, Seats, Secrets, Size, Vitals,
 };
-use crate::facts::Scope;
 use crate::fault::{Fault, NodeFailure};
 use crate::frontend_resolve::FrontendResolve;
 use crate::meeting_lookup::MeetingLookup;
 use crate::meeting_scope::MeetingScope;
-use crate::ports::{Directory, Meetings, NodeRequest, Nodes, Ports, Seen};
+use crate::node_request::NodeRequest;
+use crate::ports::{Directory, Meetings, Nodes, Ports, Seen};
 use crate::request_sign::RequestSign;
 use crate::stage::{Endpoint, Next, Stage};
 use crate::work::OnTheSpot;

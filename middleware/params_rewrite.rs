@@ -33,7 +33,7 @@ use tower::{Layer, Service};
 use crate::bbb::{self, CallKind, Params};
 use crate::call::{Call, Reply};
 use crate::cluster::{FrontendSettings, ParamMap};
-use crate::facts::{Contract, Fact};
+use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::Ports;
 use crate::stage::{Next, SetupError, Stage, StageFuture};

@@ -33,11 +33,12 @@ use std::task::{Context, Poll};
 use serde::Deserialize;
 use tower::{Layer, Service};
 
-use crate::bbb::{CallKind, Media, xml};
-use crate::call::{Body, Call, Content, Reply};
-use crate::facts::{Contract, Fact};
+use crate::bbb::{CallKind, Content, Media, xml};
+use crate::call::{Body, Call, Reply};
+use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
-use crate::ports::{LONGEST_QUERY, Ports};
+use crate::node_request::LONGEST_QUERY;
+use crate::ports::Ports;
 use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// How slides are named without a body: their URL, their name, and whether they take the place of the node's own. BBB has known

@@ -28,7 +28,7 @@ use tower::Service;
 
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::facts::{Contract, Fact};
+use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Nodes, Ports};
 use crate::stage::{Endpoint, SetupError, StageFuture, refuse};

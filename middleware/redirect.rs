@@ -30,9 +30,10 @@ use tower::Service;
 
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::facts::{Contract, Fact};
+use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
-use crate::ports::{NodeRequest, Nodes, Ports};
+use crate::node_request::NodeRequest;
+use crate::ports::{Nodes, Ports};
 use crate::stage::{Endpoint, SetupError, StageFuture, refuse};
 
 /// Settings of `redirect`: none.

@@ -28,7 +28,7 @@ use tower::Service;
 
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::facts::Contract;
+use crate::contract::Contract;
 use crate::fault::Fault;
 use crate::ports::Ports;
 use crate::stage::{Endpoint, SetupError};

@@ -35,9 +35,10 @@ use tower::{Layer, Service};
 
 use crate::bbb::{Algorithm, CallKind};
 use crate::call::{Body, Call, Reply};
-use crate::facts::{Contract, Fact};
+use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
-use crate::ports::{NodeRequest, Ports};
+use crate::node_request::NodeRequest;
+use crate::ports::Ports;
 use crate::stage::{Next, SetupError, Stage, StageFuture};
 
 /// Settings of `request-sign`.
@@ -130,8 +131,7 @@ mod tests {
 
     use http::HeaderMap;
 
-    use crate::bbb::{self, Media, Params, Secret};
-    use crate::call::Content;
+    use crate::bbb::{self, Content, Media, Params, Secret};
     use crate::meeting_scope::MeetingScope;
     use crate::memory::Memory;
     use crate::trace::Trace;

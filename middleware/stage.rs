@@ -11,7 +11,7 @@ use tower::{Layer, Service};
 
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::facts::Contract;
+use crate::contract::Contract;
 use crate::fault::Fault;
 use crate::ports::Ports;
 

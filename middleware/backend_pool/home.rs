@@ -8,7 +8,7 @@ use crate::bbb::{CallKind, Params, xml};
 use crate::call::{Call, Reply};
 use crate::cluster::{Backend, Meeting, MeetingState};
 use crate::fault::Fault;
-use crate::ports::NodeRequest;
+use crate::node_request::NodeRequest;
 
 /// How long a node may take to say whether a meeting goes on. It has still to make the create.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::bbb::ScopedId;
-use crate::cluster::{Backend, LoadModel, Reservation, Seats, Size};
-use crate::facts::{Candidates, Rank};
+use crate::cluster::{Backend, LoadModel, Rank, Reservation, Seats, Size};
+use crate::facts::Candidates;
 
 /// Draws the least loaded candidate, and among equals by lot.
 pub(super) struct Lot {

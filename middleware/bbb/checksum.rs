@@ -71,7 +71,11 @@ pub enum Covered {
     Nothing,
 }
 
-/// Checks that a call was signed with one of the secrets, and says what of it was signed.
+/// Proof that a checksum holds. Only [`verify`] makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified(());
+
+/// Checks that a call was signed with one of the secrets. Returns the proof, and which part of the call was signed.
 ///
 /// How long a refusal takes does not tell how many secrets there are, which algorithms are accepted, or how wrong the
 /// checksum is: the same is hashed for all. A frontend that has one secret gives it twice.
@@ -87,7 +91,7 @@ pub fn verify(
     signed: Signed<'_>,
     secrets: [&Secret; 2],
     accepted: Accepted,
-) -> Result<Covered, ChecksumError> {
+) -> Result<(Verified, Covered), ChecksumError> {
     let claimed = signed.claim()?;
     let holds = |[head, tail]: [&str; 2]| {
         let made = Digest::of_each(claimed.algorithm(), [call, head, tail], secrets.map(Secret::expose));
@@ -97,7 +101,7 @@ pub fn verify(
     let allowed = |covered: Covered| match (accepted.algorithms.contains(claimed.algorithm()), &covered) {
         (false, _) => Err(ChecksumError::NotAllowed(claimed.algorithm())),
         (true, Covered::Nothing) if !accepted.constant => Err(ChecksumError::Constant),
-        (true, _) => Ok(covered),
+        (true, _) => Ok((Verified(()), covered)),
     };
 
     let query = without_checksum(signed.query);

@@ -121,6 +121,17 @@ impl ScopedId {
     }
 }
 
+/// The meeting's two ids, and its parent's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// As the tenant says it.
+    pub meeting_id: MeetingId,
+    /// As nodes know it.
+    pub scoped: ScopedId,
+    /// The meeting that it is a breakout of, as nodes know that, where a create names one.
+    pub parent: Option<ScopedId>,
+}
+
 /// A JSON array as Go's `encoding/json` writes it, since ids must come out as the original makes them.
 fn go_json(texts: [&str; 3]) -> String {
     let mut json = String::with_capacity(texts.iter().map(|text| text.len() + 3).sum::<usize>() + 2);

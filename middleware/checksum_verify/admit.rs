@@ -1,8 +1,8 @@
 //! Proving a call, and taking in of its body what the proof covers.
 
-use super::{ChecksumVerify, Verified};
-use crate::bbb::{self, Accepted, ChecksumError, Covered, Media, Signed};
-use crate::call::{Body, BodySource, Call, Content};
+use super::ChecksumVerify;
+use crate::bbb::{self, Accepted, ChecksumError, Content, Covered, Media, Signed};
+use crate::call::{Body, BodySource, Call};
 use crate::cluster::Frontend;
 use crate::fault::Fault;
 use crate::work::Workers;
@@ -57,12 +57,12 @@ pub(super) fn verify(call: &mut Call, form: Option<&str>, settings: ChecksumVeri
     let signed = Signed { query: call.params.raw(), form };
     let algorithms = settings.algorithms.both(frontend.algorithms);
     let accepted = Accepted { algorithms, constant: settings.constant_checksum };
-    let covered = bbb::verify(call.kind.checksum_name(), signed, frontend.secrets.both(), accepted);
-    let covered = covered.map_err(|error| refusal(error, frontend))?;
+    let verified = bbb::verify(call.kind.checksum_name(), signed, frontend.secrets.both(), accepted);
+    let (proof, covered) = verified.map_err(|error| refusal(error, frontend))?;
     if !frontend.active {
         return Err(Fault::ChecksumMismatch("the frontend is disabled".into()));
     }
-    call.facts.set_checksum(Verified(()));
+    call.facts.set_checksum(proof);
     call.door.admit()?;
     Ok(covered)
 }

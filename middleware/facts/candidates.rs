@@ -1,15 +1,10 @@
-//! The backends that may take a meeting, and why the others may not.
+//! The backends that may take a meeting.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::cluster::{Backend, BackendId, LoadModel, Refusal};
+use crate::cluster::{Backend, LoadModel, Placement, Rank, Refusal, Standing, Verdict};
 use crate::fault::Fault;
-
-/// How many backends are named with one reason.
-const NAMED: usize = 20;
 
 /// The backends that may take a meeting. The set is only ever narrowed.
 #[derive(Clone, Debug)]
@@ -18,48 +13,6 @@ pub struct Candidates {
     settled: bool,
     refused: Vec<Verdict>,
 }
-
-/// What became of one backend when a place was looked for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
-    /// Which.
-    pub backend: BackendId,
-    /// Its host and port.
-    pub host: String,
-    /// What became of it.
-    pub standing: Standing,
-}
-
-/// What can become of a backend when a place is looked for.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Standing {
-    /// It would get the meeting: the best there is, or one of several that are as good.
-    Chosen {
-        /// Its load, in attendees.
-        load: f64,
-    },
-    /// Another one is better.
-    Outranked {
-        /// Its load, in attendees.
-        load: f64,
-        /// What else speaks against it.
-        because: Option<String>,
-    },
-    /// It may not have the meeting.
-    Refused {
-        /// The stage that says so.
-        stage: &'static str,
-        /// Why.
-        refusal: Refusal,
-    },
-}
-
-/// What became of each backend: the answer to why a meeting is where it is, or nowhere.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Placement(pub Vec<Verdict>);
-
-// The loads in it are figures that were reckoned, and never not-a-number.
-impl Eq for Placement {}
 
 impl Candidates {
     /// Any of these.
@@ -119,68 +72,13 @@ impl Candidates {
         let best = ranks.iter().min().copied();
         let left = self.backends.iter().zip(&ranks).map(|(backend, rank)| {
             let load = backend.load(model, now);
-            let silence = backend.vitals.agent().and_then(|agent| agent.silence(now)).filter(|_| rank.silent);
+            let silence = backend.vitals.agent().and_then(|agent| agent.silence(now)).filter(|_| rank.is_silent());
             let because = silence.map(|silence| format!("its agent has been silent for {} s", silence.as_secs()));
             let chosen = Some(*rank) == best;
             let standing = if chosen { Standing::Chosen { load } } else { Standing::Outranked { load, because } };
             Verdict::new(backend, standing)
         });
         Placement(left.chain(self.refused.iter().cloned()).collect())
-    }
-}
-
-/// What a backend is chosen by: the lower, the sooner. Equal ones are drawn by lot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rank {
-    /// Whether its agent is silent. Such a node takes joins, and new meetings only where there is no other.
-    silent: bool,
-    /// Whole attendees: what is less is no difference, and not worth a crowd on one node.
-    load: u64,
-}
-
-impl Rank {
-    /// The rank of a backend now.
-    pub fn of(backend: &Backend, model: &LoadModel, now: Instant) -> Self {
-        let silent = backend.vitals.agent().is_some_and(|agent| agent.silence(now).is_some());
-        // A load is never negative, and `as` takes whatever is too large for the largest there is.
-        Self { silent, load: backend.load(model, now).round() as u64 }
-    }
-}
-
-impl Verdict {
-    fn new(backend: &Backend, standing: Standing) -> Self {
-        Self { backend: backend.id, host: backend.host().to_owned(), standing }
-    }
-}
-
-impl fmt::Display for Placement {
-    /// Reasons with who they hold for, in one line: `2 are stopped (a.example, b.example); 1 lacks the tag gpu (c.example)`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for verdict in &self.0 {
-            reasons.entry(verdict.standing.to_string()).or_default().push(&verdict.host);
-        }
-        if reasons.is_empty() {
-            return f.write_str("there are none");
-        }
-        for (number, (reason, hosts)) in reasons.iter().enumerate() {
-            let separator = if number == 0 { "" } else { "; " };
-            let more = if hosts.len() > NAMED { ", …" } else { "" };
-            let named = hosts[..hosts.len().min(NAMED)].join(", ");
-            write!(f, "{separator}{} × {reason} ({named}{more})", hosts.len())?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Standing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Standing::Chosen { load } => write!(f, "chosen with load {load:.0}"),
-            Standing::Outranked { load, because: None } => write!(f, "outranked with load {load:.0}"),
-            Standing::Outranked { load, because: Some(why) } => write!(f, "outranked with load {load:.0}: {why}"),
-            Standing::Refused { stage, refusal } => write!(f, "{stage}: {refusal}"),
-        }
     }
 }
 

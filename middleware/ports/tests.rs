@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 use futures_util::future::ready;
 
 use super::*;
+use crate::bbb::Algorithm;
 use crate::memory::Memory;
 
 fn cluster(taken: Algorithm) -> Memory {

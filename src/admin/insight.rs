@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use axum::extract::{RawQuery, State};
 use b3scale_middleware::bbb::Params;
-use b3scale_middleware::cluster::{self, BackendId, FrontendId};
-use b3scale_middleware::facts::{self, Placement, Standing};
+use b3scale_middleware::cluster::{self, BackendId, FrontendId, Placement, Standing};
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
 use serde::Deserialize;
 
@@ -170,7 +169,7 @@ pub(super) async fn explain(
 }
 
 impl Admin {
-    fn candidate(&self, judged: facts::Verdict) -> Candidate {
+    fn candidate(&self, judged: cluster::Verdict) -> Candidate {
         let backend = self.cluster.backend(judged.backend);
         let host = backend.map_or(judged.host, |backend| backend.url.clone());
         let (verdict, reason, stage, load) = match judged.standing {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use b3scale_middleware::bbb::{CallKind, Params, sign};
 use b3scale_middleware::call::Rehearsal;
-use b3scale_middleware::cluster::Frontend;
-use b3scale_middleware::facts::Placement;
+use b3scale_middleware::cluster::{Frontend, Placement};
 use b3scale_middleware::{Body, Call, Door, Fault};
 use http::HeaderValue;
 use tower::ServiceExt;

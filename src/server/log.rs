@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use b3scale_middleware::bbb::{CallKind, Outcome};
-use b3scale_middleware::facts::Standing;
+use b3scale_middleware::cluster::Standing;
 use b3scale_middleware::{Blame, Door, Fault, Reply, Trace};
 use tracing::{Span, debug, error, info, warn};
 

@@ -2,8 +2,7 @@
 
 use b3scale::node::Misbehaviour;
 use b3scale_middleware::bbb::CallKind;
-use b3scale_middleware::cluster::{AdminState, BackendId, Refusal};
-use b3scale_middleware::facts::{Placement, Standing};
+use b3scale_middleware::cluster::{AdminState, BackendId, Placement, Refusal, Standing};
 use b3scale_middleware::ports::Directory as _;
 use b3scale_support::{ClusterOptions, TestCluster};
 use futures_util::future::join_all;

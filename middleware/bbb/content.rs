@@ -1,0 +1,14 @@
+//! The body of a request, as it travels to a node.
+
+use bytes::Bytes;
+
+use super::Media;
+
+/// A body that has been read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// What the peer says it is.
+    pub media: Media,
+    /// The bytes as they came.
+    pub bytes: Bytes,
+}
