@@ -11,11 +11,13 @@
 //! | [`bbb`] | the BBB protocol: parameters, checksums, documents, meeting ids |
 //! | [`cluster`] | the domain: frontends, backends, meetings, load, health |
 //! | [`stage`], [`contract`], [`call`], [`facts`], [`fault`], [`node_request`], [`ports`], [`trace`], [`work`] | the contract |
+//! | [`chance`] | clocks and random numbers, handed in |
 //! | [`memory`] | ports in memory, for tests, examples and benches |
 //! | everything else | one stage or endpoint each, named as in `pipeline.toml` |
 
 pub mod bbb;
 pub mod call;
+pub mod chance;
 pub mod cluster;
 pub mod contract;
 pub mod facts;
