@@ -4,11 +4,9 @@
 //! has to do, and not every one (asking a node, ending copies, a command), is taken through PostgreSQL: whoever takes it has it
 //! until its lease ends, and then anybody may.
 
-mod arrivals;
 mod background;
 mod commands;
 mod copies;
-mod entry;
 mod figures;
 mod first_round;
 mod firsthand;
@@ -18,15 +16,11 @@ mod health;
 mod insight;
 mod listing;
 mod look_ups;
-mod meetings;
 mod orphans;
-mod presence;
-mod pulse;
+mod ports;
 mod reconcile;
-mod report;
-mod roster;
 mod seats;
-mod view;
+mod trust;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,15 +37,15 @@ use uuid::Uuid;
 use crate::offload;
 use crate::store::{NewServer, Store, StoreError, Trouble};
 use crate::upstream::Patience;
-use arrivals::Arrivals;
-pub use entry::Unshown;
+use crate::view::View;
+pub use crate::view::{Stray, Unshown};
+use firsthand::YoungMeetings;
 use guard::{Guard, Lines};
+use listing::Asker;
 use look_ups::LookUps;
-pub use pulse::Lack;
-use pulse::Pulse;
 use seats::Gates;
-pub use view::Stray;
-use view::View;
+pub use trust::Lack;
+use trust::Pulse;
 
 /// How long one attempt of a create may take: 60 s for its node's answer, and our own steps. The next attempt moves the claim
 /// and has as long again. A claim twice as old has been given up by whoever made it.
@@ -68,7 +62,8 @@ struct Inner {
     /// Held by a beat, so that no older introduction is written over a newer one.
     beating: tokio::sync::Mutex<()>,
     store: Store,
-    view: View,
+    view: Arc<View>,
+    young: YoungMeetings,
     nodes: Arc<dyn Nodes>,
     /// The calls that wait for nodes.
     lines: Lines,
@@ -80,8 +75,6 @@ struct Inner {
     /// Those by the ids of nodes.
     internal_look_ups: LookUps,
     doubtful: Mutex<Vec<Doubt>>,
-    /// Who was sent to a meeting of late.
-    arrivals: Arrivals,
     /// Where joins wait for seats of frontends that have only so many.
     gates: Gates,
     /// When the echoes were announced that have not come back.
@@ -125,12 +118,14 @@ impl Cluster {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pipeline_hash: String::new(),
         };
+        let view = Arc::<View>::default();
         let cluster = Self(Arc::new(Inner {
             id: introduction.id,
             introduction: Mutex::new(introduction),
             beating: tokio::sync::Mutex::default(),
             store,
-            view: View::default(),
+            young: YoungMeetings::new(Arc::clone(&view), Asker(Arc::clone(&nodes))),
+            view,
             nodes,
             lines: Lines::default(),
             patience,
@@ -139,7 +134,6 @@ impl Cluster {
             look_ups: LookUps::default(),
             internal_look_ups: LookUps::default(),
             doubtful: Mutex::default(),
-            arrivals: Arrivals::default(),
             gates: Gates::default(),
             echoes: Mutex::default(),
             following: tokio::sync::Mutex::default(),

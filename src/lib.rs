@@ -8,7 +8,8 @@
 //! | [`admin`] | the REST API |
 //! | [`server`] | the port: requests into calls, replies and faults into answers |
 //! | [`budget`], [`proxies`] | how much may wait in memory; where a request comes from |
-//! | [`cluster`] | this server's memory, and how it follows the database |
+//! | `view` | this server\'s memory |
+//! | [`cluster`] | how memory follows the database, and what the nodes are asked |
 //! | [`store`] | PostgreSQL, and the private cluster of the default run |
 //! | [`rest`] | the bodies of the REST API |
 //! | [`client`] | a client of it |
@@ -49,3 +50,4 @@ pub mod telemetry;
 mod tls;
 pub mod token;
 pub mod upstream;
+mod view;

@@ -88,7 +88,7 @@ impl Cluster {
     fn forget_what_is_old(&self) {
         self.0.view.forget_old_deletions();
         self.0.view.forget_old_reports();
-        self.0.arrivals.forget_old();
+        self.0.young.forget_old();
     }
 
     async fn see_recovery(&self) {

@@ -88,7 +88,7 @@ impl Cluster {
         }
         // Both were asked after the copy's node had come back: neither answer is older.
         if let Some((meeting, home)) = self.home_of(copy, backend)
-            && !self.0.arrivals.expects(&meeting.id)
+            && !self.0.view.arrivals.expects(&meeting.id)
             && let Info::Runs(there, _) = asker.info(&home, &meeting.id).await
             && there.attendees == 0
             && Some(&there.born.internal_id) == meeting.internal_id.as_ref()

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use b3scale_middleware::cluster::{AdminState, Backend, Frontend, FrontendId, Meeting, MeetingState};
 
-use super::view::{Crowd, Oddities};
 use super::{Cluster, Inner};
 use crate::store::Trouble;
 use crate::telemetry::{Sheet, Thing, catalog};
+use crate::view::{Crowd, Oddities};
 
 /// What the label of something says that is not known any more.
 const UNDEFINED: &str = "undefined";

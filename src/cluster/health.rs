@@ -266,7 +266,7 @@ impl Cluster {
     fn ask_alone(&self) {
         for backend in self.0.view.roster().backends().iter().filter(|one| one.admin_state != AdminState::Init) {
             let pause = if backend.vitals.health().is_in_doubt() { IN_DOUBT } else { WITHOUT_AGENT };
-            if self.0.view.is_due(backend.id, pause) {
+            if self.0.view.is_due(backend.id, pause, LEASE) {
                 let (cluster, backend) = (self.clone(), Arc::clone(backend));
                 self.spawn(async move {
                     let answer = cluster.answer(&backend, SystemTime::now()).await;

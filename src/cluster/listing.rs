@@ -18,8 +18,8 @@ use futures_util::{StreamExt, stream};
 use http::HeaderValue;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::report::{Report, Reported, Word};
 use crate::offload;
+use crate::view::report::{Report, Reported, Word};
 
 /// How long a node may take to answer one call. A single slow answer never takes it out.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -100,6 +100,7 @@ impl Heard {
 }
 
 /// Asks the nodes in the server's own name.
+#[derive(Clone)]
 pub(super) struct Asker(pub(super) Arc<dyn Nodes>);
 
 impl Asker {

@@ -9,7 +9,7 @@ use b3scale_middleware::ports::{Born, Meetings as _};
 use futures_util::{StreamExt, stream};
 
 use super::Cluster;
-use super::meetings::fault;
+use super::ports::fault;
 use crate::store::StoreError;
 use crate::telemetry::catalog::{CLAIMS_GIVEN_UP, CLAIMS_INHERITED};
 

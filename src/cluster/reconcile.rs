@@ -7,11 +7,11 @@ use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::{Backend, FrontendId, Meeting, MeetingState, Size};
 use b3scale_middleware::ports::{Born, Meetings};
 
-use super::report::{Report, Reported, Word};
-use super::view::Known;
 use super::{Cluster, Inner};
 use crate::store::{NewMeeting, StoreError};
 use crate::telemetry::catalog::MEETINGS_DETACHED;
+use crate::view::Known;
+use crate::view::report::{Report, Reported, Word};
 
 /// Whose a meeting is that a node reports.
 struct Owner {

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::Cluster;
-use super::meetings::fault;
+use super::ports::fault;
 use crate::store::{Crowd, StoreError};
 
 /// How many joins of one server are given seats at a time. More than there are connections would only wait for each other.

@@ -13,10 +13,10 @@ use futures_util::future::{BoxFuture, ready};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-use super::view::Known;
-use super::{ATTEMPT_LIMIT, Cluster, firsthand};
+use super::{ATTEMPT_LIMIT, Cluster};
 use crate::store::{self, NewMeeting, Release, StoreError, Ticket};
 use crate::telemetry::catalog::{CLAIMS, CLAIMS_GIVEN_UP, CLAIMS_INHERITED, FAILOVERS, PLACEMENTS, VIEW_LOOKUPS};
+use crate::view::Known;
 
 /// A result is not announced, so a claim of another server is looked at again after this long.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -97,18 +97,19 @@ impl Meetings for Cluster {
             let mut own = self.0.view.meetings_where(of(MeetingState::Live));
             own.retain(|meeting| !is_lost(meeting));
             own.sort_unstable_by_key(|meeting| meeting.placed_at);
-            firsthand::ask(self, &own).await;
+            self.0.young.ask(&own).await;
             self.0.view.list(&own)
         }
         .boxed()
     }
 
     fn seen(&self, meeting: &Meeting) -> Option<Seen> {
-        self.seen_of(meeting)
+        // That nobody is there says little of a meeting to which an attendee was just sent.
+        self.0.view.seen(meeting).filter(|seen| seen.running || !self.0.view.arrivals.expects(&meeting.id))
     }
 
     fn note_join(&self, meeting: &Meeting) {
-        self.0.arrivals.note(&meeting.id);
+        self.0.view.arrivals.note(&meeting.id);
     }
 
     fn take_seat<'a>(&'a self, wanted: NewSeat<'a>) -> BoxFuture<'a, Result<Seat, Fault>> {

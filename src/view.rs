@@ -1,11 +1,17 @@
 //! What this server knows: the roster, the meetings, and what the nodes last said of them.
 
+pub(crate) mod arrivals;
 mod crowd;
 mod entries;
+pub(crate) mod entry;
+pub(crate) mod firsthand;
 mod fresh;
 mod internal;
 mod list;
 mod oddities;
+mod presence;
+pub(crate) mod report;
+pub(crate) mod roster;
 mod strays;
 
 use std::collections::HashMap;
@@ -19,19 +25,20 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry as Place;
 use tokio::sync::Notify;
 
-pub(super) use crowd::Crowd;
-pub(super) use oddities::Oddities;
+pub(crate) use crowd::Crowd;
+pub(crate) use oddities::Oddities;
 use strays::Other;
 pub use strays::Stray;
 
+use arrivals::Arrivals;
+use entry::Entry;
+pub use entry::Unshown;
+use firsthand::Firsthand;
 use internal::InternalIds;
+use presence::Present;
+use report::{Report, Reported};
+use roster::Roster;
 
-use super::entry::Entry;
-use super::firsthand::Firsthand;
-use super::health::LEASE;
-use super::presence::Present;
-use super::report::{Report, Reported};
-use super::roster::Roster;
 use crate::rest::NodeMeeting;
 
 /// How long the "no" of a look-up is kept, unless the id is announced before.
@@ -42,7 +49,7 @@ const DELETION_LASTS: Duration = Duration::from_secs(120);
 
 /// What calls read. Nothing in here waits for anybody.
 #[derive(Default)]
-pub(super) struct View {
+pub(crate) struct View {
     roster: ArcSwap<Roster>,
     /// Held by whoever replaces the roster, so that no replacement is lost.
     writing: Mutex<()>,
@@ -52,15 +59,17 @@ pub(super) struct View {
     seating: Mutex<()>,
     reports: DashMap<BackendId, Arc<Report>>,
     /// Answers of nodes about meetings that they have not reported yet.
-    pub(super) firsthand: Firsthand,
+    pub(crate) firsthand: Firsthand,
+    /// Who was sent to a meeting of late.
+    pub(crate) arrivals: Arrivals,
     /// What agents say, which is younger than any report.
-    pub(super) present: DashMap<BackendId, Present>,
+    present: DashMap<BackendId, Present>,
     /// When this server last asked a node without the database's leave. In the future: it is being asked.
     asked: DashMap<BackendId, Instant>,
     /// What the store's clock said, and when.
     clock: Mutex<Option<(SystemTime, Instant)>>,
     /// Something is known that was not.
-    pub(super) changed: Notify,
+    pub(crate) changed: Notify,
 }
 
 enum Slot {
@@ -101,7 +110,7 @@ impl Slot {
 }
 
 /// What memory says of a meeting.
-pub(super) enum Known {
+pub(crate) enum Known {
     There(Arc<Meeting>),
     /// It was looked up a moment ago and nobody had it.
     Absent,
@@ -109,12 +118,12 @@ pub(super) enum Known {
 }
 
 impl View {
-    pub(super) fn roster(&self) -> arc_swap::Guard<Arc<Roster>> {
+    pub(crate) fn roster(&self) -> arc_swap::Guard<Arc<Roster>> {
         self.roster.load()
     }
 
     /// Replaces the roster and counts every meeting where it lives.
-    pub(super) fn change_roster(&self, change: impl FnOnce(&Roster) -> Roster) {
+    pub(crate) fn change_roster(&self, change: impl FnOnce(&Roster) -> Roster) {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.roster.load_full();
         let after = Arc::new(change(&before));
@@ -124,7 +133,7 @@ impl View {
         self.changed.notify_waiters();
     }
 
-    pub(super) fn meeting(&self, id: &str) -> Known {
+    pub(crate) fn meeting(&self, id: &str) -> Known {
         match self.meetings.get(id).as_deref() {
             Some(Slot::There(meeting)) => Known::There(Arc::clone(meeting)),
             Some(Slot::Gone { since, .. }) if since.elapsed() < NO_LASTS => Known::Absent,
@@ -132,7 +141,7 @@ impl View {
         }
     }
 
-    pub(super) fn meetings_where(&self, mut wanted: impl FnMut(&Meeting) -> bool) -> Vec<Arc<Meeting>> {
+    pub(crate) fn meetings_where(&self, mut wanted: impl FnMut(&Meeting) -> bool) -> Vec<Arc<Meeting>> {
         let there = self.meetings.iter().filter_map(|entry| match entry.value() {
             Slot::There(meeting) if wanted(meeting) => Some(Arc::clone(meeting)),
             Slot::There(_) | Slot::Gone { .. } => None,
@@ -141,7 +150,7 @@ impl View {
     }
 
     /// Takes a row in, unless what is known is newer.
-    pub(super) fn learn(&self, row: &Arc<Meeting>) {
+    pub(crate) fn learn(&self, row: &Arc<Meeting>) {
         let seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match self.meetings.entry(row.id.clone()) {
             Place::Vacant(slot) => {
@@ -159,7 +168,7 @@ impl View {
 
     /// Takes a row of a full load in. It counts even if it is older than what was known `before`: then the database has gone
     /// back, as one does that is restored or whose standby took over.
-    pub(super) fn learn_again(&self, row: &Arc<Meeting>, before: &HashMap<ScopedId, i64>) {
+    pub(crate) fn learn_again(&self, row: &Arc<Meeting>, before: &HashMap<ScopedId, i64>) {
         let known = before.get(&row.id).copied().filter(|known| *known > row.version);
         if known.is_some_and(|known| known == self.version(&row.id)) {
             self.unlearn(&row.id, i64::MAX);
@@ -169,7 +178,7 @@ impl View {
     }
 
     /// The meeting is gone, unless something newer than `version` is known of it.
-    pub(super) fn unlearn(&self, id: &ScopedId, version: i64) {
+    pub(crate) fn unlearn(&self, id: &ScopedId, version: i64) {
         let seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match self.meetings.entry(id.clone()) {
             Place::Vacant(slot) => {
@@ -189,7 +198,7 @@ impl View {
     }
 
     /// Waits until `found` finds something. Looks again whenever something changes.
-    pub(super) async fn until<T>(&self, mut found: impl FnMut() -> Option<T>) -> T {
+    pub(crate) async fn until<T>(&self, mut found: impl FnMut() -> Option<T>) -> T {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -203,7 +212,7 @@ impl View {
     }
 
     /// The newest version known of a meeting, there or gone.
-    pub(super) fn version(&self, id: &ScopedId) -> i64 {
+    pub(crate) fn version(&self, id: &ScopedId) -> i64 {
         self.meetings.get(id).map_or(0, |slot| slot.version())
     }
 
@@ -216,7 +225,7 @@ impl View {
     }
 
     /// Drops deletions that nothing can undo any more.
-    pub(super) fn forget_old_deletions(&self) {
+    pub(crate) fn forget_old_deletions(&self) {
         self.meetings.retain(|_, slot| match slot {
             Slot::There(_) => true,
             Slot::Gone { since, .. } => since.elapsed() < DELETION_LASTS,
@@ -225,7 +234,7 @@ impl View {
     }
 
     /// Takes in what a node said, unless something newer is known.
-    pub(super) fn take_report(&self, backend: &Backend, mut report: Report) -> Arc<Report> {
+    pub(crate) fn take_report(&self, backend: &Backend, mut report: Report) -> Arc<Report> {
         let mut kept = self.reports.entry(backend.id).or_insert_with(|| Arc::new(Report::empty(report.asked_at)));
         if kept.asked_at <= report.asked_at {
             let lives_there = |id: &ScopedId| matches!(self.meeting(id.as_ref()), Known::There(meeting) if meeting.backend == backend.id);
@@ -240,59 +249,60 @@ impl View {
     }
 
     /// How long a meeting has had its place.
-    pub(super) fn age_of(&self, meeting: &Meeting) -> Duration {
+    pub(crate) fn age_of(&self, meeting: &Meeting) -> Duration {
         self.instant_of(meeting.placed_at).elapsed()
     }
 
     /// What a node reported of a meeting.
-    pub(super) fn reported_entry(&self, backend: BackendId, meeting: &NodeMeeting) -> Option<Entry> {
+    pub(crate) fn reported_entry(&self, backend: BackendId, meeting: &NodeMeeting) -> Option<Entry> {
         let report = self.reports.get(&backend).map(|report| Arc::clone(&report))?;
         let reported = report.meetings.get(meeting.id.as_str())?;
         reported.entry.clone().filter(|_| reported.born.internal_id == meeting.internal_id)
     }
 
     /// What its node reported of this very meeting.
-    pub(super) fn report_of(&self, meeting: &Meeting) -> Option<Arc<Reported>> {
+    pub(crate) fn report_of(&self, meeting: &Meeting) -> Option<Arc<Reported>> {
         let report = self.reports.get(&meeting.backend).map(|report| Arc::clone(&report))?;
         let reported = report.meetings.get(&meeting.id)?;
         (Some(&reported.born.internal_id) == meeting.internal_id.as_ref()).then(|| Arc::clone(reported))
     }
 
     /// What was reported of a backend holds no more.
-    pub(super) fn forget_report(&self, backend: &Backend) {
+    pub(crate) fn forget_report(&self, backend: &Backend) {
         self.reports.remove(&backend.id);
         self.recount_one(backend);
     }
 
     /// Whether a node is not being asked and was not for that long. From now on it is, until [`has_asked`](Self::has_asked) says
-    /// otherwise, or as long as a poll may take.
-    pub(super) fn is_due(&self, backend: BackendId, pause: Duration) -> bool {
+    /// otherwise, or for `lease`, the longest that a poll may take.
+    pub(crate) fn is_due(&self, backend: BackendId, pause: Duration, lease: Duration) -> bool {
         let now = Instant::now();
         let before = self.asked.get(&backend).map(|asked| *asked);
         let due = before.is_none_or(|before| now.saturating_duration_since(before) >= pause);
         if due {
             // Later than any answer can take: until then the poll is under way.
-            self.asked.insert(backend, now + LEASE);
+            self.asked.insert(backend, now + lease);
         }
         due
     }
 
     /// A node is not being asked any more.
-    pub(super) fn has_asked(&self, backend: BackendId) {
+    pub(crate) fn has_asked(&self, backend: BackendId) {
         self.asked.insert(backend, Instant::now());
     }
 
     /// What is kept of backends is of no use any more once they are not on the roster.
-    pub(super) fn forget_old_reports(&self) {
+    pub(crate) fn forget_old_reports(&self) {
         let roster = self.roster();
         self.reports.retain(|id, _| roster.backend(*id).is_some());
         self.asked.retain(|id, _| roster.backend(*id).is_some());
         self.present.retain(|id, _| roster.backend(*id).is_some());
         self.firsthand.forget_old();
+        self.arrivals.forget_old();
     }
 
     /// Notes what the store's clock said to a question of that time. So nothing is taken to be younger than it is.
-    pub(super) fn set_clock(&self, said: SystemTime, asked: Instant) {
+    pub(crate) fn set_clock(&self, said: SystemTime, asked: Instant) {
         *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((said, asked));
     }
 
@@ -308,7 +318,7 @@ impl View {
         }
     }
 
-    pub(super) fn recount_one(&self, backend: &Backend) {
+    pub(crate) fn recount_one(&self, backend: &Backend) {
         let _seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
         self.seat_all(backend, &self.meetings_where(|meeting| meeting.backend == backend.id));
     }
@@ -366,6 +376,8 @@ mod tests {
 
     use super::*;
 
+    const LEASE: Duration = Duration::from_secs(40);
+
     fn meeting(version: i64, state: MeetingState) -> Arc<Meeting> {
         Arc::new(Meeting {
             id: ScopedId::verbatim("m"),
@@ -395,13 +407,16 @@ mod tests {
     fn a_node_is_not_asked_again_while_it_is_being_asked() {
         let (view, node, pause) = (View::default(), BackendId(Uuid::nil()), Duration::from_secs(1));
         let asked = |view: &View| *view.asked.get(&node).expect("it was asked");
-        assert!(view.is_due(node, pause), "it was never asked");
-        assert!(!view.is_due(node, pause) && asked(&view) > Instant::now() + LEASE / 2, "it has not answered yet");
-        assert!(view.is_due(BackendId(Uuid::max()), pause), "which holds up no other");
+        assert!(view.is_due(node, pause, LEASE), "it was never asked");
+        assert!(
+            !view.is_due(node, pause, LEASE) && asked(&view) > Instant::now() + LEASE / 2,
+            "it has not answered yet"
+        );
+        assert!(view.is_due(BackendId(Uuid::max()), pause, LEASE), "which holds up no other");
         view.has_asked(node);
-        assert!(!view.is_due(node, pause) && asked(&view) <= Instant::now(), "it has just answered");
+        assert!(!view.is_due(node, pause, LEASE) && asked(&view) <= Instant::now(), "it has just answered");
         view.asked.alter(&node, |_, asked| asked.checked_sub(pause).expect("this machine has run for longer"));
-        assert!(view.is_due(node, pause));
+        assert!(view.is_due(node, pause, LEASE));
     }
 
     #[test]

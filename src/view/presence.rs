@@ -8,7 +8,7 @@ use b3scale_middleware::cluster::{Backend, BackendId, Meeting};
 use bytes::Bytes;
 
 use super::entry::Entry;
-use super::view::{Crowd, View};
+use super::{Crowd, View};
 use crate::rest::NodeAttendee;
 use crate::store::{Presence, PresentMeeting};
 
@@ -17,7 +17,7 @@ const COUNTS_FOR: Duration = Duration::from_secs(15);
 
 /// What the agent of one node has said.
 #[derive(Debug, Default)]
-pub(super) struct Present {
+pub(crate) struct Present {
     /// The number of its backend's status up to which this is all.
     seq: i64,
     /// When it said all there is. `None`: something is missing.
@@ -42,12 +42,12 @@ impl Present {
 
 impl View {
     /// Up to which number of a backend's status is known what its agent says.
-    pub(super) fn presence_seq(&self, backend: BackendId) -> i64 {
+    pub(crate) fn presence_seq(&self, backend: BackendId) -> i64 {
         self.present.get(&backend).map_or(0, |present| present.seq)
     }
 
     /// Takes in what an agent has said up to `seq`.
-    pub(super) fn take_presence(&self, backend: &Backend, news: Presence, seq: i64, told_at: Option<Instant>) {
+    pub(crate) fn take_presence(&self, backend: &Backend, news: Presence, seq: i64, told_at: Option<Instant>) {
         let mut present = self.present.entry(backend.id).or_default();
         if seq < present.seq {
             return;
@@ -86,7 +86,7 @@ impl View {
     }
 
     /// A node has reported: what lists say of its meetings is made anew.
-    pub(super) fn renew_entries(&self, backend: BackendId) {
+    pub(crate) fn renew_entries(&self, backend: BackendId) {
         let Some(mut present) = self.present.get_mut(&backend) else { return };
         for there in present.meetings.values_mut() {
             there.entry = self.entry_with(backend, &there.said);
@@ -94,17 +94,17 @@ impl View {
     }
 
     /// Everything is loaded anew.
-    pub(super) fn forget_presence(&self) {
+    pub(crate) fn forget_presence(&self) {
         self.present.clear();
     }
 
     /// People in a meeting by the word of its node's agent, if that counts.
-    pub(super) fn people_present(&self, meeting: &Meeting) -> Option<u32> {
+    pub(crate) fn people_present(&self, meeting: &Meeting) -> Option<u32> {
         self.with_present(meeting, |there| u32::try_from(there.said.attendees.len()).unwrap_or(u32::MAX))
     }
 
     /// The same, and who of them shows themselves.
-    pub(super) fn crowd_present(&self, meeting: &Meeting) -> Option<Crowd> {
+    pub(crate) fn crowd_present(&self, meeting: &Meeting) -> Option<Crowd> {
         self.with_present(meeting, |there| {
             let with_video = there.said.attendees.values().filter(|one| one.has_video).count();
             Crowd::of(there.said.attendees.len(), with_video)
@@ -112,13 +112,13 @@ impl View {
     }
 
     /// How long ago the agent of a backend said all there is.
-    pub(super) fn presence_age(&self, backend: BackendId) -> Option<Duration> {
+    pub(crate) fn presence_age(&self, backend: BackendId) -> Option<Duration> {
         Some(self.present.get(&backend)?.told_at?.elapsed())
     }
 
     /// What a list says of a meeting by the word of its node's agent, if that counts. One that no report lists yet is what is
     /// known of it, with those who are there.
-    pub(super) fn entry_present(&self, meeting: &Meeting) -> Option<Entry> {
+    pub(crate) fn entry_present(&self, meeting: &Meeting) -> Option<Entry> {
         let said = |there: &Shown| match &there.entry {
             Some(entry) => Some(entry.clone()),
             None => self.young_entry(meeting)?.changed(|entry| with_attendees(entry, &there.said)).ok(),
@@ -127,7 +127,7 @@ impl View {
     }
 
     /// Whether an agent has spoken for a node, and its word does not count now.
-    pub(super) fn is_doubted(&self, backend: BackendId) -> bool {
+    pub(crate) fn is_doubted(&self, backend: BackendId) -> bool {
         self.present.get(&backend).is_some_and(|present| present.seq > 0 && !present.counts())
     }
 

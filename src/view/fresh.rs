@@ -13,7 +13,7 @@ impl View {
     ///
     /// That nobody is there any more the agent says at once. Its node calls a meeting running for up to a minute longer, so that
     /// is left to the node.
-    pub(in crate::cluster) fn seen(&self, meeting: &Meeting) -> Option<Seen> {
+    pub(crate) fn seen(&self, meeting: &Meeting) -> Option<Seen> {
         self.heard(meeting).or_else(|| self.reported(meeting))
     }
 
@@ -33,7 +33,7 @@ impl View {
     }
 
     /// A node was asked once more, and said what it had said before.
-    pub(in crate::cluster) fn confirm_report(&self, backend: BackendId, asked_at: SystemTime) {
+    pub(crate) fn confirm_report(&self, backend: BackendId, asked_at: SystemTime) {
         if let Some(report) = self.reports.get(&backend) {
             report.confirm(asked_at);
         }

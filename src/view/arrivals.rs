@@ -3,38 +3,27 @@
 use std::time::{Duration, Instant};
 
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::Meeting;
-use b3scale_middleware::ports::Seen;
 use dashmap::DashMap;
-
-use super::Cluster;
 
 /// How long an attendee may be on the way.
 const ON_THE_WAY: Duration = Duration::from_secs(60);
 
 /// When an attendee was last sent to a meeting.
 #[derive(Default)]
-pub(super) struct Arrivals(DashMap<ScopedId, Instant>);
+pub(crate) struct Arrivals(DashMap<ScopedId, Instant>);
 
 impl Arrivals {
-    pub(super) fn note(&self, meeting: &ScopedId) {
+    pub(crate) fn note(&self, meeting: &ScopedId) {
         self.0.insert(meeting.clone(), Instant::now());
     }
 
     /// Forgets those who must have come by now.
-    pub(super) fn forget_old(&self) {
+    pub(crate) fn forget_old(&self) {
         self.0.retain(|_, sent| sent.elapsed() < ON_THE_WAY);
     }
 
     /// Whether an attendee may be on the way there.
-    pub(super) fn expects(&self, meeting: &ScopedId) -> bool {
+    pub(crate) fn expects(&self, meeting: &ScopedId) -> bool {
         self.0.get(meeting).is_some_and(|sent| sent.elapsed() < ON_THE_WAY)
-    }
-}
-
-impl Cluster {
-    /// What is known of a meeting, unless it is that nobody is there and somebody may have come.
-    pub(super) fn seen_of(&self, meeting: &Meeting) -> Option<Seen> {
-        self.0.view.seen(meeting).filter(|seen| seen.running || !self.0.arrivals.expects(&meeting.id))
     }
 }

@@ -6,27 +6,27 @@ use b3scale_middleware::bbb::{MeetingId, ScopedId, unscoped, xml};
 use b3scale_middleware::cluster::Meeting;
 use bytes::Bytes;
 
+use super::entry::{Entry, Unshown};
+use super::report::Reported;
 use super::{Known, View};
-use crate::cluster::entry::{Entry, Unshown};
-use crate::cluster::report::Reported;
 
 impl View {
     /// What a list says of a meeting: what its node's agent says and its node reported of this very meeting, else what is known
     /// of a young one.
-    pub(in crate::cluster) fn entry(&self, meeting: &Meeting) -> Option<Bytes> {
+    pub(crate) fn entry(&self, meeting: &Meeting) -> Option<Bytes> {
         let told = || self.told_of(meeting).and_then(|reported| reported.entry.clone());
         let entry = self.entry_present(meeting).or_else(told).or_else(|| created(meeting))?;
         if entry.is_scoped { self.under_own_ids(meeting, &entry.element) } else { Some(entry.element) }
     }
 
     /// What is known of a meeting that no report has: what its node said when it was asked, else what its create made.
-    pub(in crate::cluster) fn young_entry(&self, meeting: &Meeting) -> Option<Entry> {
+    pub(crate) fn young_entry(&self, meeting: &Meeting) -> Option<Entry> {
         let said = self.firsthand.said(meeting).and_then(|said| said.entry.clone());
         said.or_else(|| created(meeting))
     }
 
     /// What a node says of a meeting that its tenant reads otherwise, or not at all.
-    pub(in crate::cluster) fn unshown(&self, meeting: &Meeting) -> Unshown {
+    pub(crate) fn unshown(&self, meeting: &Meeting) -> Unshown {
         let created = || meeting.entry.as_deref().map(Unshown::read);
         self.told_of(meeting).map(|told| told.unshown.clone()).or_else(created).unwrap_or_default()
     }

@@ -7,7 +7,7 @@ use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId};
 
 /// The frontends and backends at one moment.
 #[derive(Debug)]
-pub(super) struct Roster {
+pub(crate) struct Roster {
     frontends: HashMap<String, Arc<Frontend>>,
     backends: HashMap<BackendId, Arc<Backend>>,
     /// The backends once more, in a form that is handed out without copying.
@@ -27,14 +27,14 @@ impl Roster {
     }
 
     /// What is in the store now, with the figures that this server has gathered of the backends it knew.
-    pub(super) fn reloaded(&self, frontends: Vec<Frontend>, backends: Vec<Backend>) -> Self {
+    pub(crate) fn reloaded(&self, frontends: Vec<Frontend>, backends: Vec<Backend>) -> Self {
         let frontends = frontends.into_iter().map(|frontend| (frontend.key.clone(), Arc::new(frontend))).collect();
         let backends = backends.into_iter().map(|backend| (backend.id, self.adopted(backend))).collect();
         Self::new(frontends, backends)
     }
 
     /// With one frontend as it is now. An older row than the one known changes nothing.
-    pub(super) fn with_frontend(&self, id: FrontendId, row: Option<Frontend>) -> Self {
+    pub(crate) fn with_frontend(&self, id: FrontendId, row: Option<Frontend>) -> Self {
         let mut frontends = self.frontends.clone();
         let known =
             frontends.values().find(|frontend| frontend.id == id).map(|known| (known.key.clone(), known.version));
@@ -49,7 +49,7 @@ impl Roster {
     }
 
     /// With one backend as it is now. An older row than the one known changes nothing.
-    pub(super) fn with_backend(&self, id: BackendId, row: Option<Backend>) -> Self {
+    pub(crate) fn with_backend(&self, id: BackendId, row: Option<Backend>) -> Self {
         let mut backends = self.backends.clone();
         match row {
             None => {
@@ -63,23 +63,23 @@ impl Roster {
         Self::new(self.frontends.clone(), backends)
     }
 
-    pub(super) fn frontend(&self, key: &str) -> Option<&Arc<Frontend>> {
+    pub(crate) fn frontend(&self, key: &str) -> Option<&Arc<Frontend>> {
         self.frontends.get(key)
     }
 
-    pub(super) fn frontend_of(&self, id: FrontendId) -> Option<&Arc<Frontend>> {
+    pub(crate) fn frontend_of(&self, id: FrontendId) -> Option<&Arc<Frontend>> {
         self.frontends.values().find(|frontend| frontend.id == id)
     }
 
-    pub(super) fn frontends(&self) -> impl Iterator<Item = &Arc<Frontend>> {
+    pub(crate) fn frontends(&self) -> impl Iterator<Item = &Arc<Frontend>> {
         self.frontends.values()
     }
 
-    pub(super) fn backend(&self, id: BackendId) -> Option<&Arc<Backend>> {
+    pub(crate) fn backend(&self, id: BackendId) -> Option<&Arc<Backend>> {
         self.backends.get(&id)
     }
 
-    pub(super) fn backends(&self) -> &Arc<[Arc<Backend>]> {
+    pub(crate) fn backends(&self) -> &Arc<[Arc<Backend>]> {
         &self.list
     }
 

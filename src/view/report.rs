@@ -15,18 +15,18 @@ use super::entry::{Entry, Unshown};
 
 /// A node's list of its meetings, taken apart.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(crate) struct Report {
     /// When the node was asked, by the clock of the store: nothing in it is older.
-    pub(super) asked_at: SystemTime,
-    pub(super) meetings: HashMap<ScopedId, Arc<Reported>>,
+    pub(crate) asked_at: SystemTime,
+    pub(crate) meetings: HashMap<ScopedId, Arc<Reported>>,
     /// Meetings that the node said it does not run when it was asked for each.
     gone: HashSet<ScopedId>,
     /// Meetings that were left open, and are as an earlier report has them.
     inherited: HashSet<ScopedId>,
     /// Whether the list came to its end.
-    pub(super) is_whole: bool,
+    pub(crate) is_whole: bool,
     /// Whether a meeting that is not in it has ended.
-    pub(super) is_complete: bool,
+    pub(crate) is_complete: bool,
     /// Why some of it could not be read.
     flaw: Option<String>,
     /// When it was last asked and said the same.
@@ -35,23 +35,23 @@ pub(super) struct Report {
 
 /// One meeting of a report.
 #[derive(Debug)]
-pub(super) struct Reported {
-    pub(super) born: Born,
-    pub(super) attendees: u32,
+pub(crate) struct Reported {
+    pub(crate) born: Born,
+    pub(crate) attendees: u32,
     /// Those of them who show themselves.
-    pub(super) with_video: u32,
+    pub(crate) with_video: u32,
     /// Whether someone has come, in the node's own words.
-    pub(super) running: bool,
-    pub(super) breakout: bool,
+    pub(crate) running: bool,
+    pub(crate) breakout: bool,
     /// The internal id of the meeting that it is a breakout of.
-    pub(super) parent: Option<String>,
+    pub(crate) parent: Option<String>,
     /// As a tenant may read it. `None`: it is unreadable.
-    pub(super) entry: Option<Entry>,
-    pub(super) unshown: Unshown,
+    pub(crate) entry: Option<Entry>,
+    pub(crate) unshown: Unshown,
 }
 
 /// What a report says of one meeting.
-pub(super) enum Word<'a> {
+pub(crate) enum Word<'a> {
     Runs(&'a Reported),
     Ended,
     /// The list leaves it open.
@@ -63,7 +63,7 @@ impl Report {
     ///
     /// # Errors
     /// It is no list. Nothing ended by it.
-    pub(super) fn read(document: &Bytes, asked_at: SystemTime) -> Result<Self, String> {
+    pub(crate) fn read(document: &Bytes, asked_at: SystemTime) -> Result<Self, String> {
         let document = xml::printable(document);
         match Self::read_whole(&document, asked_at) {
             Ok(report) => report.ok_or_else(|| "it is no list of meetings".to_owned()),
@@ -99,7 +99,7 @@ impl Report {
     }
 
     /// A node without meetings.
-    pub(super) fn empty(asked_at: SystemTime) -> Self {
+    pub(crate) fn empty(asked_at: SystemTime) -> Self {
         Self {
             asked_at,
             meetings: HashMap::new(),
@@ -113,12 +113,12 @@ impl Report {
     }
 
     /// A node that gave no list: every meeting is left open.
-    pub(super) fn open(asked_at: SystemTime) -> Self {
+    pub(crate) fn open(asked_at: SystemTime) -> Self {
         Self { is_whole: false, is_complete: false, ..Self::empty(asked_at) }
     }
 
     /// What it says of a meeting. An earlier report says nothing here.
-    pub(super) fn word(&self, id: &ScopedId) -> Word<'_> {
+    pub(crate) fn word(&self, id: &ScopedId) -> Word<'_> {
         match self.own(id) {
             Some(reported) => Word::Runs(reported),
             None if self.is_complete || self.gone.contains(id) => Word::Ended,
@@ -127,22 +127,22 @@ impl Report {
     }
 
     /// Why some of it could not be read.
-    pub(super) fn flaw(&self) -> Option<&str> {
+    pub(crate) fn flaw(&self) -> Option<&str> {
         self.flaw.as_deref()
     }
 
     /// The node was asked for one meeting, and runs it.
-    pub(super) fn add(&mut self, id: ScopedId, reported: Arc<Reported>) {
+    pub(crate) fn add(&mut self, id: ScopedId, reported: Arc<Reported>) {
         self.meetings.insert(id, reported);
     }
 
     /// The node was asked for one meeting, and does not run it.
-    pub(super) fn add_gone(&mut self, id: ScopedId) {
+    pub(crate) fn add_gone(&mut self, id: ScopedId) {
         self.gone.insert(id);
     }
 
     /// Takes over from an earlier report what this one leaves open of meetings that still live there.
-    pub(super) fn inherit(&mut self, before: &Self, lives_there: impl Fn(&ScopedId) -> bool) {
+    pub(crate) fn inherit(&mut self, before: &Self, lives_there: impl Fn(&ScopedId) -> bool) {
         for (id, reported) in &before.meetings {
             if matches!(self.word(id), Word::Open) && lives_there(id) {
                 self.meetings.insert(id.clone(), Arc::clone(reported));
@@ -152,29 +152,29 @@ impl Report {
     }
 
     /// The meetings that it says itself run.
-    pub(super) fn own_meetings(&self) -> impl Iterator<Item = (&ScopedId, &Reported)> {
+    pub(crate) fn own_meetings(&self) -> impl Iterator<Item = (&ScopedId, &Reported)> {
         let own = self.meetings.iter().filter(|(id, _)| !self.inherited.contains(*id));
         own.map(|(id, reported)| (id, &**reported))
     }
 
     /// What it says itself of a meeting that runs, and no earlier report.
-    pub(super) fn own(&self, id: &ScopedId) -> Option<&Reported> {
+    pub(crate) fn own(&self, id: &ScopedId) -> Option<&Reported> {
         self.meetings.get(id).filter(|_| !self.inherited.contains(id)).map(Arc::as_ref)
     }
 
     /// The node was asked then, and said the same.
-    pub(super) fn confirm(&self, asked_at: SystemTime) {
+    pub(crate) fn confirm(&self, asked_at: SystemTime) {
         let mut confirmed_at = self.confirmed_at.lock().unwrap_or_else(PoisonError::into_inner);
         *confirmed_at = asked_at.max(*confirmed_at);
     }
 
     /// When the node was asked that last said this, by the clock of the store.
-    pub(super) fn holds_since(&self) -> SystemTime {
+    pub(crate) fn holds_since(&self) -> SystemTime {
         *self.confirmed_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// People in its meetings, each counted once.
-    pub(super) fn attendees(&self) -> u32 {
+    pub(crate) fn attendees(&self) -> u32 {
         let counted = self.meetings.iter().filter(|(id, one)| !one.shares_people(id));
         counted.map(|(_, one)| one.attendees).fold(0, u32::saturating_add)
     }
@@ -183,12 +183,12 @@ impl Report {
 impl Reported {
     /// Whether the people in it are in its parent, too, since its node made it by itself. A breakout that a frontend created has
     /// one of our ids.
-    pub(super) fn shares_people(&self, id: &ScopedId) -> bool {
+    pub(crate) fn shares_people(&self, id: &ScopedId) -> bool {
         self.breakout && !id.is_hashed() && id.decode().is_none()
     }
 
     /// Reads one entry as far as it can be read. `None`: it does not say which meeting it is.
-    pub(super) fn read(entry: &Bytes) -> Option<(ScopedId, Self)> {
+    pub(crate) fn read(entry: &Bytes) -> Option<(ScopedId, Self)> {
         let names = [
             "meetingID",
             "internalMeetingID",
@@ -218,7 +218,7 @@ impl Reported {
     }
 
     /// The frontend that the meeting's metadata names, as `meta-frontend` writes it.
-    pub(super) fn frontend_key(&self) -> Option<&str> {
+    pub(crate) fn frontend_key(&self) -> Option<&str> {
         let named = self.unshown.metadata.iter().find(|(name, _)| name == "b3s-frontend")?;
         Some(&named.1)
     }

@@ -7,15 +7,15 @@ use bytes::Bytes;
 
 /// The entry of a meeting in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) element: Bytes,
+pub(crate) struct Entry {
+    pub(crate) element: Bytes,
     /// Whether the ids in it are still the node's, because they cannot be read off without knowing the meetings.
-    pub(super) is_scoped: bool,
+    pub(crate) is_scoped: bool,
 }
 
 impl Entry {
     /// Reads what a node says of the meeting that it knows by `id`. `None`: it is unreadable.
-    pub(super) fn read(id: &ScopedId, element: &Bytes) -> Option<Self> {
+    pub(crate) fn read(id: &ScopedId, element: &Bytes) -> Option<Self> {
         let key = id.decode().map(|(key, _)| key);
         let is_scoped = Cell::new(false);
         let own = |id: &ScopedId| {
@@ -35,7 +35,7 @@ impl Entry {
     }
 
     /// The same meeting with a changed element.
-    pub(super) fn changed(&self, change: impl FnOnce(&Bytes) -> Result<Bytes, XmlError>) -> Result<Self, XmlError> {
+    pub(crate) fn changed(&self, change: impl FnOnce(&Bytes) -> Result<Bytes, XmlError>) -> Result<Self, XmlError> {
         Ok(Self { element: change(&self.element)?, ..*self })
     }
 }
@@ -50,7 +50,7 @@ pub struct Unshown {
 }
 
 impl Unshown {
-    pub(super) fn read(element: &[u8]) -> Self {
+    pub(crate) fn read(element: &[u8]) -> Self {
         let rooms = xml::children(element, &["meeting", "breakoutRooms"]).unwrap_or_default();
         Self { metadata: xml::ours(element), breakout_rooms: rooms.into_iter().map(|(_, room)| room).collect() }
     }

@@ -10,18 +10,18 @@ use super::strays::Other;
 
 /// Meetings in a node's last report that are not as they should be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::cluster) struct Oddities {
+pub(crate) struct Oddities {
     /// Their entries cannot be read.
-    pub(in crate::cluster) unreadable: u32,
+    pub(crate) unreadable: u32,
     /// They belong to no frontend.
-    pub(in crate::cluster) strays: u32,
+    pub(crate) strays: u32,
     /// They live on another node, and people are in them here.
-    pub(in crate::cluster) occupied_copies: u32,
+    pub(crate) occupied_copies: u32,
 }
 
 impl Oddities {
     /// A sentence for each kind there is.
-    pub(in crate::cluster) fn remarks(self) -> impl Iterator<Item = String> {
+    pub(crate) fn remarks(self) -> impl Iterator<Item = String> {
         let counts = [
             (self.unreadable, "meeting in its list is unreadable", "meetings in its list are unreadable"),
             (self.strays, "meeting of no frontend runs there", "meetings of no frontend run there"),
@@ -38,7 +38,7 @@ impl Oddities {
 
 impl View {
     /// What is odd in the last report of a node.
-    pub(in crate::cluster) fn oddities(&self, backend: BackendId) -> Oddities {
+    pub(crate) fn oddities(&self, backend: BackendId) -> Oddities {
         let Some(report) = self.reports.get(&backend).map(|report| Arc::clone(&report)) else {
             return Oddities::default();
         };
@@ -56,7 +56,7 @@ impl View {
 
     /// When a node was asked that then ran nothing but what lives there. `None`: it ran something else, or copies with people, or
     /// did not say all that it ran.
-    pub(in crate::cluster) fn clear_since(&self, backend: BackendId) -> Option<SystemTime> {
+    pub(crate) fn clear_since(&self, backend: BackendId) -> Option<SystemTime> {
         let Some(report) = self.reports.get(&backend).map(|report| Arc::clone(&report)) else {
             return Some(SystemTime::UNIX_EPOCH);
         };

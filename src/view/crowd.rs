@@ -8,19 +8,19 @@ use super::View;
 
 /// The people in a meeting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::cluster) struct Crowd {
-    pub(in crate::cluster) people: u32,
+pub(crate) struct Crowd {
+    pub(crate) people: u32,
     /// Those of them who show themselves.
-    pub(in crate::cluster) with_video: u32,
+    pub(crate) with_video: u32,
 }
 
 impl Crowd {
-    pub(in crate::cluster) fn of(people: usize, with_video: usize) -> Self {
+    pub(crate) fn of(people: usize, with_video: usize) -> Self {
         let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
         Self { people: count(people), with_video: count(with_video) }
     }
 
-    pub(in crate::cluster) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.people = self.people.saturating_add(other.people);
         self.with_video = self.with_video.saturating_add(other.with_video);
     }
@@ -28,12 +28,12 @@ impl Crowd {
 
 impl View {
     /// People in a meeting, as its agent says or its node last said.
-    pub(in crate::cluster) fn attendees(&self, meeting: &Meeting) -> u32 {
+    pub(crate) fn attendees(&self, meeting: &Meeting) -> u32 {
         self.people_present(meeting).unwrap_or_else(|| self.crowd_reported(meeting).people)
     }
 
     /// The same, and who of them shows themselves.
-    pub(in crate::cluster) fn crowd(&self, meeting: &Meeting) -> Crowd {
+    pub(crate) fn crowd(&self, meeting: &Meeting) -> Crowd {
         self.crowd_present(meeting).unwrap_or_else(|| self.crowd_reported(meeting))
     }
 

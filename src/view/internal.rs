@@ -43,7 +43,7 @@ impl InternalIds {
 
 impl View {
     /// A frontend's meeting by its node's own id.
-    pub(in crate::cluster) fn meeting_by_internal_id(&self, frontend: FrontendId, id: &str) -> Option<Arc<Meeting>> {
+    pub(crate) fn meeting_by_internal_id(&self, frontend: FrontendId, id: &str) -> Option<Arc<Meeting>> {
         let scoped = self.internal_ids.meetings.get(id)?.clone();
         let Known::There(meeting) = self.meeting(scoped.as_ref()) else { return None };
         let is_it = meeting.frontend == frontend && meeting.internal_id.as_deref() == Some(id);
@@ -51,12 +51,12 @@ impl View {
     }
 
     /// The store does not know a meeting of the frontend by that id.
-    pub(in crate::cluster) fn note_absent(&self, frontend: FrontendId, id: &str) {
+    pub(crate) fn note_absent(&self, frontend: FrontendId, id: &str) {
         self.internal_ids.absent.insert((frontend, id.to_owned()), Instant::now());
     }
 
     /// Whether the store has just said that it does not know a meeting of the frontend by that id.
-    pub(in crate::cluster) fn is_absent(&self, frontend: FrontendId, id: &str) -> bool {
+    pub(crate) fn is_absent(&self, frontend: FrontendId, id: &str) -> bool {
         let noted = self.internal_ids.absent.get(&(frontend, id.to_owned())).map(|noted| *noted);
         noted.is_some_and(|noted| noted.elapsed() < NO_LASTS)
     }

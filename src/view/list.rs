@@ -11,7 +11,7 @@ use super::View;
 
 impl View {
     /// What a list says of some meetings of one frontend. A parent that reported before its breakout was made has it, too.
-    pub(in crate::cluster) fn list(&self, meetings: &[Arc<Meeting>]) -> Vec<Bytes> {
+    pub(crate) fn list(&self, meetings: &[Arc<Meeting>]) -> Vec<Bytes> {
         let breakouts = self.young_breakouts(meetings);
         let entry = |meeting: &Arc<Meeting>| {
             let entry = self.entry(meeting)?;

@@ -7,9 +7,9 @@ use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{Backend, BackendId, MeetingState, Seats, Size};
 use bytes::Bytes;
 
+use super::entry::Unshown;
+use super::report::{Report, Reported};
 use super::{Known, View};
-use crate::cluster::entry::Unshown;
-use crate::cluster::report::{Report, Reported};
 
 /// A meeting that a node runs and that no frontend owns.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub(super) enum Other {
 
 impl View {
     /// The meetings on a node that no frontend owns. A lost node does not say what it runs, and has none.
-    pub(in crate::cluster) fn strays(&self, backend: &Backend) -> Vec<Stray> {
+    pub(crate) fn strays(&self, backend: &Backend) -> Vec<Stray> {
         let report = self.reports.get(&backend.id).map(|report| Arc::clone(&report));
         let Some(report) = report.filter(|_| !backend.is_lost()) else { return Vec::new() };
         let seen_at = report.holds_since();
