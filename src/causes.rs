@@ -29,7 +29,7 @@ pub(crate) fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item 
     std::iter::successors(Some(error), |cause| within(*cause).or_else(|| (*cause).source()))
 }
 
-/// What an I/O error was made of, which it does not call its source.
+/// The inner error of an I/O error, which `source` does not return.
 fn within<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
     Some(error.downcast_ref::<io::Error>()?.get_ref()?)
 }

@@ -29,7 +29,7 @@ type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
 /// Without a command: serve. Settings come from the environment; see README.md.
 #[derive(FromArgs, ArgsInfo, Debug)]
 pub struct B3scaled {
-    /// the pipeline file; without it, B3SCALE_PIPELINE or the one that is compiled in
+    /// the pipeline file; default: B3SCALE_PIPELINE, else the compiled-in one
     #[argh(option, arg_name = "file")]
     pipeline: Option<PathBuf>,
     /// where to listen; without it, B3SCALE_LISTEN_HTTP or 127.0.0.1:42353
@@ -63,10 +63,10 @@ struct MigrateCommand {}
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "token")]
 struct TokenCommand {
-    /// whom the token is for; default: admin
+    /// the token's subject; default: admin
     #[argh(option, default = "String::from(\"admin\")")]
     sub: String,
-    /// what it may do, with spaces or commas in between: b3scale, b3scale:admin, b3scale:node, …; default: b3scale b3scale:admin
+    /// its scopes, separated by spaces or commas: b3scale, b3scale:admin, b3scale:node, …; default: b3scale b3scale:admin
     #[argh(option)]
     scopes: Option<Scopes>,
 }
@@ -78,10 +78,10 @@ struct NodeCommand {
     /// where to listen; default: 127.0.0.1:8090
     #[argh(option, arg_name = "addr", from_str_fn(address), default = "SocketAddr::from(([127, 0, 0, 1], 8090))")]
     listen: SocketAddr,
-    /// what its checksums are made with; without it, one is made and printed
+    /// the secret of its checksums; default: a new one, which is printed
     #[argh(option)]
     secret: Option<String>,
-    /// the Redis that is told what happens, as on a real node: redis://127.0.0.1:6379
+    /// the Redis for its events, as on a real node: redis://127.0.0.1:6379
     #[argh(option, arg_name = "url", from_str_fn(redis_url))]
     redis: Option<String>,
 }
@@ -116,7 +116,7 @@ struct DemoCommand {
 }
 
 impl B3scaled {
-    /// What its lines are made of.
+    /// The grammar of its lines.
     pub(crate) fn language() -> Language {
         Language { program: "b3scaled", root: Self::get_args_info(), aliases: &[], synonyms: &[], emptied: &[] }
     }
@@ -129,7 +129,7 @@ impl B3scaled {
         read(&Self::language(), line)
     }
 
-    /// Does what the command line says.
+    /// Runs the command line.
     ///
     /// # Errors
     /// One line, or for a pipeline file all that is wrong with it.
@@ -140,7 +140,7 @@ impl B3scaled {
         let environment = Environment::read();
         let mut log = LogSettings::read(&environment)?;
         if matches!(self.command, Some(Command::Demo(_))) && environment.value("B3SCALE_LOG_LEVEL")?.is_none() {
-            // What goes well is in the demo's own report.
+            // The demo's own report has the successes.
             log.level = LevelFilter::WARN;
         }
         let _log = telemetry::start_log(log);

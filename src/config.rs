@@ -1,6 +1,6 @@
-//! What the programs read from their environment.
+//! Settings of the programs, from their environment.
 //!
-//! A value that cannot be used stops the start with one line that names the variable, the value and what is accepted. An empty
+//! An unusable value stops the start with one line: the variable, its value and the accepted ones. An empty
 //! value is none, but for a few variables that are refused empty (`NEVER_EMPTY`). A `B3SCALE_` variable that no program of b3scale
 //! knows is a warning, and so is one of the original that does nothing yet. The files of the original are read as it reads them:
 //! only if `B3SCALE_DB_URL` is not set, the later ones winning.
@@ -23,12 +23,12 @@ use crate::pipeline::nearest;
 use crate::telemetry::{LogFormat, LogSettings};
 use crate::upstream::UpstreamSettings;
 
-/// Where settings may be kept beside the environment.
+/// A file of settings, in addition to the environment.
 const FILES: [&str; 3] = [".env", "/etc/default/b3scale", "/etc/sysconfig/b3scale"];
 /// The same for an agent.
 const AGENTS_FILES: [&str; 4] = [FILES[0], FILES[1], FILES[2], "/etc/default/b3scaleagent"];
 
-/// Every variable that a program of b3scale knows, this one, one beside it or one of the original.
+/// Every variable that a program of b3scale or of the original knows.
 const KNOWN: [&str; 37] = [
     "B3SCALE_AGENT_TAGS",
     "B3SCALE_API_ACCESS_TOKEN",
@@ -77,7 +77,7 @@ const NEVER_EMPTY: [&str; 5] =
 const SECRET: [&str; 4] =
     ["B3SCALE_API_ACCESS_TOKEN", "B3SCALE_API_JWT_SECRET", "B3SCALE_DB_URL", "B3SCALE_METRICS_TOKEN"];
 
-/// Variables of the original that a server does not heed yet, each with what that means.
+/// Variables of the original without effect here, each with the consequence.
 const IDLE: [(&str, &str); 8] = [
     (
         "B3SCALE_API_URL",
@@ -183,26 +183,26 @@ impl Environment {
         }
     }
 
-    /// What may have been meant by a variable that no program reads.
+    /// The nearest name to an unknown variable.
     pub(crate) fn meant(unknown: &str) -> Option<&'static str> {
         nearest(unknown, KNOWN)
     }
 
-    /// The variables that look like ours and that nobody reads.
+    /// Variables with our prefix that no program reads.
     pub fn unknown(&self) -> impl Iterator<Item = &str> {
         let ours = self.values.keys().filter(|name| name.starts_with("B3SCALE_"));
         ours.map(String::as_str).filter(|name| !KNOWN.contains(name))
     }
 
-    /// The variables of the original that are set and that a server does not heed yet, each with what that means. One that says
-    /// what is done anyhow is none.
+    /// The variables of the original that are set and have no effect here, each with the consequence. A variable with
+    /// the effective value is left out.
     pub fn idle(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let is_off =
             |name| name == "B3SCALE_REVERSE_PROXY_MODE" && !matches!(self.text(name), Some("yes" | "true" | "1"));
         IDLE.into_iter().filter(move |(name, _)| self.text(name).is_some() && !is_off(*name))
     }
 
-    /// A value as what it is to be; `wanted` is what people are told who wrote something else.
+    /// Parses a value; `wanted` names the accepted ones in the error.
     pub(crate) fn parse<T: FromStr<Err: Display>>(
         &self,
         name: &'static str,
@@ -304,7 +304,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What tokens are signed with. `None`: the secret that the cluster shares.
     pub jwt_secret: Option<String>,
-    /// Proxies whose word is taken for where a request of the REST API comes from, beside those on this machine.
+    /// Proxies trusted to name the client of a request, in addition to those on this machine.
     pub trusted_proxies: Vec<IpAddr>,
     /// The origins of pages that may use the REST API in a browser; `*` for any. None: no page may.
     pub cors_origins: Vec<HeaderValue>,
@@ -312,11 +312,11 @@ pub struct Config {
     pub operator_fields: Vec<OperatorField>,
     /// The tags that agents may give their nodes, and take.
     pub agent_tags: Vec<String>,
-    /// The pipeline file. `None`: the one that is compiled in.
+    /// The pipeline file. `None`: the compiled-in one.
     pub pipeline: Option<PathBuf>,
     /// How nodes are asked, and which of their certificates are trusted.
     pub upstream: UpstreamSettings,
-    /// Wanted of whoever asks for metrics.
+    /// Required from clients that ask for metrics.
     pub metrics_token: Option<String>,
     /// Whether metrics name each meeting.
     pub metrics_per_meeting: bool,

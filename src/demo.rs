@@ -33,7 +33,7 @@ use report::Report;
 use scene::Scene;
 use servers::Servers;
 
-/// What a demo is made of.
+/// The size and options of a demo.
 #[derive(Clone, Debug)]
 pub struct DemoOptions {
     /// Simulated nodes, 2 to 64: half of them for each frontend.
@@ -76,7 +76,7 @@ impl DemoOptions {
         within("--meetings", self.meetings, 2, 10_000)
     }
 
-    /// A script that reads the JSON wants a cluster to work on, not one that has just been worked on.
+    /// A script that reads the JSON wants an unused cluster.
     fn plays_lesson(&self) -> bool {
         self.once || !self.json
     }
@@ -109,7 +109,7 @@ pub async fn run(options: DemoOptions) -> Result<Verdict, DemoError> {
     options.check()?;
     let mut stop = pin!(stop_signal().map_err(DemoError::Signals)?);
     let folder = Folder::open(options.data_dir.as_deref())?;
-    // A start of PostgreSQL is not interrupted: what it leaves in the middle would have to be cleared up.
+    // A start of PostgreSQL is not interrupted, so that no half-made cluster is left.
     let database = PrivatePostgres::start(folder.path()).await?;
     let outcome = with_database(&options, &folder, &database, stop.as_mut()).await;
     database.stop().await;

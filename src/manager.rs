@@ -1,4 +1,4 @@
-//! What the service manager is told, where one has started this program and listens: systemd's protocol of readiness and watchdog.
+//! Messages to the service manager, if one has started this program: systemd's protocol of readiness and watchdog.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -14,7 +14,7 @@ pub(crate) fn ready() {
 
 /// Gives the manager signs of life, if it wants them, for as long as the program `lives` by its own judgement.
 pub(crate) async fn watch(lives: impl AsyncFn(Duration) -> bool) -> Infallible {
-    // Twice as often as wanted, so that one that comes late does no harm.
+    // Twice as often as wanted, so that a late one does no harm.
     let wanted = sd_notify::watchdog_enabled().map(|limit| limit / 2).filter(|every| *every > Duration::ZERO);
     let Some(every) = wanted else { return pending().await };
     let mut beat = interval(every);

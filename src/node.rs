@@ -66,13 +66,13 @@ pub struct NodeOptions {
     pub end_delay: Duration,
     /// From a call to its answer.
     pub answer_delay: Duration,
-    /// What the version document reveals; empty as on a default node.
+    /// The version in the version document; empty as on a default node.
     pub bbb_version: String,
     /// Prints the counts in getMeetings with thousands separators, as some locales do.
     pub group_numbers: bool,
     /// Epoch milliseconds at which the wall clock stands still; create times then count up from it by one.
     pub frozen_clock: Option<u64>,
-    /// URL of the Redis that is told what happens, as BBB tells its own; `None` tells nobody. What cannot be told is lost.
+    /// URL of the Redis for events, as BBB publishes its own; `None` publishes none. Undeliverable events are lost.
     pub redis: Option<String>,
 }
 
@@ -93,7 +93,7 @@ struct Shared {
     state: Mutex<NodeState>,
     changed: watch::Sender<()>,
     meetings_changed: Notify,
-    /// What takes the node's words to Redis.
+    /// The task that publishes events to Redis.
     says: Option<mpsc::Sender<String>>,
 }
 
@@ -167,12 +167,12 @@ impl Node {
         self.shared.modify(|state| state.misbehaviours.push(Rule::new(None, how, false)));
     }
 
-    /// Misbehaves on calls of one name (`create`, `index`, `html5client`) from now on; what is set last counts.
+    /// Misbehaves on calls of one name (`create`, `index`, `html5client`) from now on; the last setting counts.
     pub fn misbehave_on(&self, call: &str, how: Misbehaviour) {
         self.shared.modify(|state| state.misbehaviours.push(Rule::new(Some(call), how, false)));
     }
 
-    /// Misbehaves on the next call of this name, then forgets it; what is set last counts.
+    /// Misbehaves on the next call of this name, then forgets it; the last setting counts.
     pub fn misbehave_once(&self, call: &str, how: Misbehaviour) {
         self.shared.modify(|state| state.misbehaviours.push(Rule::new(Some(call), how, true)));
     }
@@ -267,14 +267,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state and tells whoever waits for a change.
+    /// Changes the state and wakes all waiters.
     fn modify<T>(&self, change: impl FnOnce(&mut NodeState) -> T) -> T {
         let mut state = self.read();
         let outcome = change(&mut state);
         // Under the lock, so that it is said in the order in which it happened.
         for message in state.unsaid.take() {
             if self.says.as_ref().is_some_and(|says| says.try_send(message).is_err()) {
-                tracing::debug!("Redis is too slow for what happens on the simulated node");
+                tracing::debug!("Redis is too slow for the events of the simulated node");
             }
         }
         drop(state);

@@ -1,8 +1,8 @@
-//! What programs print. A reader may leave, as `head` does: that ends no work in its middle and is no failure.
+//! Output of programs. A reader may leave, as `head` does: that ends no work in its middle and is no failure.
 
 use std::io::{self, Write};
 
-/// Whether what was printed may still be read.
+/// Whether the output still has a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
     /// It may be.
@@ -11,7 +11,7 @@ pub enum Reader {
     Left,
 }
 
-/// What is to be printed cannot be written.
+/// The output cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("the output cannot be written: {0}")]
 pub struct Unwritable(io::Error);
@@ -24,7 +24,7 @@ pub fn print(text: &str) -> Result<Reader, Unwritable> {
     write(&mut io::stdout().lock(), text)
 }
 
-/// Says in a line on standard error what went wrong. A failure of that has no place left to be said.
+/// Prints an error on standard error. A failure of that cannot be reported.
 pub fn complain(why: &str) {
     let _ = write(&mut io::stderr().lock(), &format!("{why}\n"));
 }

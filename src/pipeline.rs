@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | [`Document`] | every name with its position in the text | it is no TOML, or not of this shape |
 //! | [`Plan`] | every name found in the catalog, settings read, the order proved by facts | what [`Plan::read`] finds |
-//! | stack | the layers made and put around one another | what could be made over ports in memory cannot be over the real ones |
+//! | stack | the layers made and put around one another | a layer built over ports in memory cannot be built over the real ones |
 //! | [`Routes`] | a table from call to stack | – |
 //!
 //! All problems of a file are reported at once, each with line, column, caret and a hint.

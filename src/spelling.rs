@@ -13,7 +13,7 @@ use crate::pipeline::nearest;
 
 const HELP: &str = "help";
 
-/// What the lines of a program are made of.
+/// The grammar of a program's lines.
 pub(crate) struct Language {
     /// The program's name.
     pub(crate) program: &'static str,
@@ -23,11 +23,11 @@ pub(crate) struct Language {
     pub(crate) aliases: &'static [(&'static str, &'static str)],
     /// Other names of flags, where the flag itself is not known.
     pub(crate) synonyms: &'static [(&'static str, &'static str)],
-    /// The flags whose value may be empty.
+    /// The flags that take an empty value.
     pub(crate) emptied: &'static [&'static str],
 }
 
-/// What is wrong with a line.
+/// A mistake in a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Misspelt {
     #[error("`{path}` has no command `{word}`{}{}", suggested(.nearest), doubted(.taken))]
@@ -41,7 +41,7 @@ pub(crate) enum Misspelt {
     // The word is not repeated: it may be a secret.
     #[error("`{flag}` needs a value, and a flag follows; a value that begins with a dash is written `{flag}=-…`")]
     FlagForValue { flag: String },
-    #[error("`{flag}` needs a value, and the one that is given is empty")]
+    #[error("`{flag}` needs a value, and the given one is empty")]
     EmptyValue { flag: String },
     #[error("an argument of `{path}` is empty")]
     EmptyArgument { path: String },
@@ -62,7 +62,7 @@ fn doubted(taken: &Option<String>) -> String {
     taken.as_ref().map(|flag| format!("; was the value of `{flag}` left out?")).unwrap_or_default()
 }
 
-/// What may have been meant by a name that is not known, and all names that are, unless there is only one.
+/// The nearest name to an unknown one, and all known names, unless there is only one.
 pub(crate) fn suggestion<'n>(given: &str, known: impl IntoIterator<Item = &'n str, IntoIter: Clone>) -> String {
     let known = known.into_iter();
     let all: Vec<String> = known.clone().map(|name| format!("`{name}`")).collect();
@@ -110,7 +110,7 @@ pub(crate) struct Begun<'t> {
 }
 
 impl<'t> Begun<'t> {
-    /// Reads what there is. What is wrong with it is for its run to say.
+    /// Reads the line. The run reports its mistakes.
     pub(crate) fn read(language: &'t Language, line: &[String]) -> Self {
         let (mut read, mut rest) = (Line::new(language), rest(line));
         while let Some(word) = rest.next() {
@@ -222,7 +222,7 @@ impl<'t> Line<'t> {
         Ok(())
     }
 
-    /// The value of a flag: the one that is given with it, else the next word if that is no flag.
+    /// The value of a flag: the part after `=`, else the next word if that is no flag.
     fn value(
         &mut self,
         flag: &str,
@@ -244,7 +244,7 @@ impl<'t> Line<'t> {
         if value.is_empty() && !may_be_empty { Err(Misspelt::EmptyValue { flag: flag() }) } else { Ok(value) }
     }
 
-    /// The flag of that name: of the innermost command that has it, else of one that may still be named.
+    /// The flag of that name: of the innermost command that has it, else of a possible subcommand.
     fn known(&self, name: &str) -> Option<&'static FlagInfo<'static>> {
         self.path.iter().rev().find_map(|command| own(command, name)).or_else(|| below(self.innermost(), name))
     }
@@ -275,7 +275,7 @@ impl<'t> Line<'t> {
     }
 
     fn written(mut self) -> Vec<String> {
-        // A group of commands alone is a question what there is.
+        // A group of commands alone asks for its list.
         let is_group = self.path.len() > 1 && !self.innermost().commands.is_empty();
         if self.help || is_group {
             let names = self.path.iter().skip(1).map(|command| command.name.to_owned());

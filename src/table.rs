@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-/// The lines of a table whose first row is its head. Columns of quantities, their heads included, stand to the right.
+/// The lines of a table. The first row is its head. Columns of quantities, heads included, are right-aligned.
 pub(crate) fn lines(rows: &[Vec<String>]) -> impl Iterator<Item = String> {
     let columns: Vec<Column> = (0..rows.first().map_or(0, Vec::len)).map(|place| Column::of(rows, place)).collect();
     rows.iter().map(move |row| {
@@ -38,7 +38,7 @@ fn is_quantity(cell: &str) -> bool {
     number.chars().all(|letter| letter.is_ascii_digit() || letter == '.') && number.parse::<f64>().is_ok()
 }
 
-/// What stands in a cell that has nothing to say.
+/// The text of an empty cell.
 pub(crate) const NOTHING: &str = "–";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Connections to other machines, and whom we trust when one shows its certificate.
+//! TLS to other machines, and the trusted authorities.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub enum CaFileError {
         /// Why.
         source: pem::Error,
     },
-    /// What it holds is no certificate.
+    /// It holds no certificate.
     #[error("the CA file {} holds no usable certificate: {reason}", path.display())]
     NoCertificate {
         /// The file.

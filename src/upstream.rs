@@ -1,6 +1,6 @@
 //! The way to the nodes: one pooled HTTP client for all of them.
 //!
-//! Towards a node go only the headers named here, whatever a client sent; back come only those a client needs. Every answer is
+//! Only the headers named here go to a node, and only those a client needs come back. Every answer is
 //! bounded in time and size, and takes up memory only as its bytes come. No error text ever holds the query, which is signed.
 
 mod failure;
@@ -69,7 +69,7 @@ impl Default for Patience {
     }
 }
 
-/// Limits of the client, and whom it trusts.
+/// Limits of the client, and its trusted authorities.
 #[derive(Clone, Debug)]
 pub struct UpstreamSettings {
     /// How long a connection may take, name look-up and TLS included.
@@ -86,7 +86,7 @@ pub struct UpstreamSettings {
     pub largest_answer: usize,
     /// The memory that all answers share with everything else that waits there.
     pub budget: Budget,
-    /// A PEM file of certificate authorities that are trusted beside those of the system.
+    /// A PEM file of certificate authorities, trusted in addition to the system's.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -139,7 +139,7 @@ pub struct HttpNodes {
 }
 
 impl HttpNodes {
-    /// Makes the client. It connects to nobody yet.
+    /// Makes the client. It opens no connection yet.
     ///
     /// # Errors
     ///
@@ -248,7 +248,7 @@ impl Nodes for HttpNodes {
     }
 }
 
-/// Writes the request. All that a client's request leaves in it is what the stages signed, and its name.
+/// Writes the request. It holds only the signed query and the call's name.
 fn message(request: &NodeRequest) -> Result<Request<Full<Bytes>>, NodeFailure> {
     // The backend's own part has been called before: what cannot be called is a query too long for any request line.
     let uri = Uri::try_from(request.url()).map_err(|_| NodeFailure::Status(StatusCode::URI_TOO_LONG.as_u16()))?;

@@ -17,7 +17,7 @@ use super::ports::Port;
 use super::servers::bound;
 use crate::agent::{self, AgentOptions};
 
-/// What a node says is said here. It ends with this.
+/// The Redis of a node's events. It ends with this value.
 pub(super) struct Redis {
     port: Port,
     _server: Child,
@@ -32,7 +32,7 @@ impl Redis {
         command.args(["--bind", "127.0.0.1", "--port", &port.address().port().to_string()]);
         command.args(["--save", "", "--appendonly", "no", "--dir"]).arg(folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-        // A Ctrl-C in the terminal is for the demo, whose agents still listen here.
+        // A Ctrl-C in the terminal is for the demo: its agents still listen here.
         command.process_group(0);
         Ok(Some(Self { port, _server: command.spawn().map_err(DemoError::Spawn)? }))
     }
@@ -41,7 +41,7 @@ impl Redis {
         self.port.address()
     }
 
-    /// As nodes are told of it.
+    /// Its URL for nodes.
     pub(super) fn url(&self) -> String {
         format!("redis://{}/", self.address())
     }
@@ -86,7 +86,7 @@ impl Agents {
         self.0.iter().for_each(Agent::start);
     }
 
-    /// Starts that of a node whose machine is back.
+    /// Starts the agent of a node that is back.
     pub(super) fn start(&self, node: &str) {
         self.0.iter().filter(|agent| agent.node == node).for_each(Agent::start);
     }
@@ -96,7 +96,7 @@ impl Agents {
         self.0.iter().for_each(|agent| drop(agent.task().take()));
     }
 
-    /// Ends that of a node whose machine has died.
+    /// Ends the agent of a node that has died.
     pub(super) fn stop(&self, node: &str) {
         self.0.iter().filter(|agent| agent.node == node).for_each(|agent| drop(agent.task().take()));
     }

@@ -1,4 +1,4 @@
-//! The load balancer in front of the servers: every call goes to the next in turn, and past one that is not there.
+//! The load balancer in front of the servers: every call goes to the next one in turn that is up.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -22,7 +22,7 @@ impl Balancer {
         &self.client
     }
 
-    /// Makes a signed call at one of the endpoints. Whatever is answered is the answer. A server that refuses the connection,
+    /// Makes a signed call at one of the endpoints, and returns any answer. A server that refuses the connection,
     /// or breaks it off before there is an answer, is followed by the next, as nginx does it with a GET.
     pub(super) async fn call(
         &self,

@@ -27,14 +27,14 @@ const MOST_REDIRECTS: usize = 4;
 /// Speaks http, and https to nodes of one authority.
 pub(super) struct Client(HyperClient<HttpsConnector<HttpConnector>, Empty<Bytes>>);
 
-/// Where a frontend sends its calls, and what it signs them with.
+/// The endpoint of a frontend, and its secret.
 pub(super) struct Endpoint {
     /// Ends in a slash.
     pub(super) url: String,
     pub(super) secret: Secret,
 }
 
-/// What came back.
+/// The answer.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,

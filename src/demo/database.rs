@@ -1,4 +1,4 @@
-//! The database of the demo: a fresh one, beside what the folder's cluster may hold already.
+//! The database of the demo: a new one in the folder's cluster, which may hold others.
 
 use tokio_postgres::{Client, NoTls};
 
@@ -8,7 +8,7 @@ use crate::store::private::PrivatePostgres;
 /// Apart from the server's own database, so that a demo in its folder touches nothing of it.
 const NAME: &str = "demo";
 
-/// Makes the database anew and returns its URL.
+/// Drops the database, creates it, and returns its URL.
 pub(super) async fn fresh(cluster: &PrivatePostgres) -> Result<String, DemoError> {
     let (client, connection) = tokio_postgres::connect(cluster.url(), NoTls).await?;
     let driver = tokio::spawn(connection);

@@ -19,7 +19,7 @@ pub enum DemoError {
     Option {
         /// The option as it is written.
         option: &'static str,
-        /// What it was given.
+        /// Its value.
         value: usize,
         /// The least it takes.
         least: usize,
@@ -57,7 +57,7 @@ pub enum DemoError {
     /// There is no access token.
     #[error("no access token can be signed: {0}")]
     Token(#[from] jsonwebtoken::errors::Error),
-    /// An address is another program's, or not of this machine.
+    /// An address is in use, or not of this machine.
     #[error("{address} cannot be had: {error}; choose another address with --listen")]
     Port {
         /// The wanted address.
@@ -90,7 +90,7 @@ pub enum DemoError {
         /// The end of its log.
         tail: String,
     },
-    /// The system does not tell how a server fares.
+    /// The system does not report the state of child processes.
     #[error("the servers cannot be watched: {0}")]
     Watch(io::Error),
     /// Signals cannot be listened to.

@@ -29,7 +29,7 @@ impl Folder {
     }
 
     fn temporary() -> Result<Self, DemoError> {
-        // Short, since the path of PostgreSQL's socket is bounded, and never a folder that somebody else has made.
+        // Short, since the path of PostgreSQL's socket is bounded, and never a folder of another user.
         let name = Uuid::new_v4().simple().to_string();
         let path = std::env::temp_dir().join(format!("b3scale-demo-{}", &name[..12]));
         DirBuilder::new().mode(0o711).create(&path).map_err(DemoError::file("make the folder", &path))?;

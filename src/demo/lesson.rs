@@ -1,4 +1,4 @@
-//! The lesson: what frontends do all day, what an operator does, and what breaks, with a look into the nodes for whether all
+//! The lesson: calls of frontends, actions of an operator, and faults, with a look into the nodes for whether all
 //! has arrived where it should.
 
 mod class;
@@ -35,7 +35,7 @@ const PEOPLE: [(&str, &str); 2] = [("Ada Lovelace", "MODERATOR"), ("Grace Hopper
 /// Pauses between looks at something that is to come to pass: they grow from the first to the second.
 const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(250)];
 
-/// How long servers may go by what a node said before somebody came.
+/// How long servers may believe a node's report from before a join.
 const FRESH_FOR: Duration = Duration::from_secs(20);
 
 type Outcome = Result<String, Mismatch>;
@@ -45,11 +45,11 @@ pub(super) struct Lesson<'a> {
     scene: &'a Scene,
     /// The meetings of an ordinary day.
     lessons: Vec<Meeting<'a>>,
-    /// Those that begin while a node is drained; none where no node can be spared.
+    /// Meetings created while a node is drained; none where no node can be spared.
     extras: Vec<Meeting<'a>>,
-    /// Those that begin while a node hangs; none where no node can be spared.
+    /// Meetings created while a node hangs; none where no node can be spared.
     late: Vec<Meeting<'a>>,
-    /// Those that begin while a server is killed.
+    /// Meetings created while a server is killed.
     rush: Vec<Meeting<'a>>,
 }
 
@@ -182,8 +182,8 @@ impl<'a> Lesson<'a> {
         self.runs_at(&meeting.tenant.endpoints, meeting).await
     }
 
-    /// Whether somebody is in a meeting, as some of the servers have it. For a few seconds that may be what its node said before
-    /// they came.
+    /// Whether a meeting has attendees, by some of the servers. For a few seconds they may believe a report from before
+    /// the join.
     async fn runs_at(&self, servers: &[Endpoint], meeting: &Meeting<'_>) -> Result<(), Mismatch> {
         let wanted = "running: true";
         let runs = async || {
@@ -296,7 +296,7 @@ impl BusyNode<'_> {
     }
 }
 
-/// Looks until there is nothing more to say against it, and tells what there was when the time is over.
+/// Repeats a check until it holds, and returns the last mismatch when the time is over.
 async fn eventually(
     limit: Duration,
     wanted: &str,

@@ -9,13 +9,13 @@ use super::DemoError;
 /// A port of a server or node. Who connects while that is away is refused.
 pub(super) struct Port {
     address: SocketAddr,
-    /// Bound, and never listened on. On Linux others that may share an address can listen there meanwhile, and nobody is
-    /// given the port who asks for any; elsewhere it has to be let go before it can be used.
+    /// Bound, and never listened on. On Linux a socket that shares the address can listen there meanwhile, and no process
+    /// gets the port by asking for any; elsewhere it has to be released before its use.
     _kept: Option<TcpSocket>,
 }
 
 impl Port {
-    /// Takes a port; 0 takes one that is free.
+    /// Takes a port; 0 takes any free one.
     pub(super) fn take(wanted: SocketAddr) -> Result<Self, DemoError> {
         let take = || {
             let socket = if wanted.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;

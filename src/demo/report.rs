@@ -1,4 +1,4 @@
-//! The report of a lesson: a line a step, what was expected where something else came, and where the meetings were.
+//! The report of a lesson: a line a step, the expected value of each mismatch, and the places of the meetings.
 
 use std::io::Write;
 
@@ -6,17 +6,17 @@ use super::{DemoError, Verdict};
 use crate::output::{self, Reader};
 use crate::table;
 
-/// What a mismatch shows of an answer at most, in characters.
+/// The most characters of an answer in a mismatch.
 const MOST_CHARS: usize = 300;
 
-/// Writes the report as it comes, and counts what did not come out as it should.
+/// Writes the report line by line, and counts mismatches.
 pub(super) struct Report {
     out: Box<dyn Write + Send>,
     steps: usize,
     failed: usize,
 }
 
-/// Something that was expected, and what came instead.
+/// An expected value, and the actual one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mismatch {
     pub(super) expected: String,
@@ -33,7 +33,7 @@ impl Report {
         self.write(&format!("{text}\n"))
     }
 
-    /// A line of a step: what came of it, or what should have.
+    /// The line of a step: its outcome, or its mismatch.
     pub(super) fn step(
         &mut self,
         frontend: &str,
@@ -89,7 +89,7 @@ impl Mismatch {
     }
 }
 
-/// One line of bounded length, since what came may be anything.
+/// One line of bounded length, since the actual value may be anything.
 fn clipped(text: &str) -> String {
     let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = line.char_indices().nth(MOST_CHARS) {

@@ -1,4 +1,4 @@
-//! The cluster of a demo: its nodes, its frontends, and what the servers are told of them.
+//! The cluster of a demo: its nodes, its frontends, and their records.
 
 use std::num::NonZeroUsize;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -25,12 +25,12 @@ const TENANTS: [(&str, &str); 2] = [("school", "lessons"), ("ministry", "office"
 
 /// All there is but the servers.
 pub(super) struct Scene {
-    /// Of each server, without a path. The first is the one that people and programs are told of.
+    /// The URL of each server, without a path. The first one is published.
     pub(super) urls: [String; SERVERS],
     pub(super) tenants: Vec<Tenant>,
     pub(super) places: Vec<Place>,
     pub(super) balancer: Balancer,
-    /// What the servers read, and what an operator changes in it.
+    /// The servers' database, for an operator's changes.
     pub(super) store: Store,
     /// For the REST API, with all rights.
     pub(super) token: String,
@@ -38,7 +38,7 @@ pub(super) struct Scene {
     environment: Vec<(&'static str, String)>,
 }
 
-/// A frontend and what it requires.
+/// A frontend and its required tag.
 pub(super) struct Tenant {
     pub(super) key: &'static str,
     pub(super) tag: &'static str,
@@ -46,13 +46,13 @@ pub(super) struct Tenant {
     pub(super) endpoints: [Endpoint; SERVERS],
 }
 
-/// A node and what it is for.
+/// A node and its tag.
 pub(super) struct Place {
     pub(super) name: String,
     pub(super) tag: &'static str,
     pub(super) secret: Secret,
     pub(super) node: Node,
-    /// Where it says what happens, if there is a `redis-server` on this machine.
+    /// The Redis of its events, if there is a `redis-server` on this machine.
     redis: Option<Redis>,
     /// The node's, also while that is away.
     _port: Port,
@@ -124,7 +124,7 @@ impl Scene {
 }
 
 impl Tenant {
-    /// Makes a secret for it, which it has in common with nobody.
+    /// Makes a secret of its own.
     pub(super) fn new(key: &'static str, tag: &'static str, urls: &[String; SERVERS]) -> Self {
         let secret = random_secret();
         let at = |url| Endpoint { url: format!("{url}/bbb/{key}/bigbluebutton/api/"), secret: secret.clone() };

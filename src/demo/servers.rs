@@ -28,16 +28,16 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// How much of its log is shown when it fails.
 const TAIL_BYTES: u64 = 4096;
 const TAIL_LINES: usize = 12;
-/// What is passed on of our own environment; the rest is the demo's to say, not that of a server on the same machine.
+/// Variables of our own environment that servers get. The demo sets all others.
 const PASSED_ON: [&str; 2] = ["B3SCALE_PIPELINE", "B3SCALE_LOG_LEVEL"];
 
-/// How many servers there are. The first is the one that programs and people are told of.
+/// The number of servers. The first one is published.
 pub(super) const SERVERS: usize = 3;
 
 /// The servers of the demo, on one database.
 pub(super) struct Servers([Server; SERVERS]);
 
-/// A server, be it running or not. It is killed when this is dropped; [`stop`](Servers::stop) is the way to end it in order.
+/// A server, running or not. It is killed when this is dropped; [`stop`](Servers::stop) is the way to end it in order.
 struct Server {
     name: String,
     port: Port,
@@ -62,7 +62,7 @@ impl Servers {
         self.0.each_ref().map(Server::url)
     }
 
-    /// What each is called, where it is reached, and what it logs to.
+    /// Name, address and log file of each.
     pub(super) fn rows(&self) -> impl Iterator<Item = Vec<String>> {
         self.0.iter().map(|server| vec![server.name.clone(), server.url(), server.log_name()])
     }
@@ -84,7 +84,7 @@ impl Servers {
         Ok(())
     }
 
-    /// Waits for an end of one that nobody asked for, and says what it was like.
+    /// Waits until a server ends unexpectedly, and describes that.
     pub(super) async fn ended(&mut self) -> DemoError {
         select_all(self.0.iter_mut().map(|server| server.ended().boxed())).await.0
     }
@@ -120,7 +120,7 @@ impl Server {
     }
 
     fn start(&mut self, scene: &Scene) -> Result<(), DemoError> {
-        // One that is started again goes on in its log.
+        // A restarted server appends to its log.
         let log = OpenOptions::new().append(true).open(&self.log);
         let log = log.map_err(DemoError::file("write the log", &self.log))?;
         let mut command = bound(&env::current_exe().map_err(DemoError::Spawn)?);

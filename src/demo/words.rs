@@ -1,4 +1,4 @@
-//! What the demo says of itself: who is there, what programs need to know, and how to go on by hand.
+//! The demo's texts: its members, data for programs, and commands to go on by hand.
 
 use std::iter;
 
@@ -31,7 +31,7 @@ fn table(head: [&str; 3], rows: impl Iterator<Item = Vec<String>>, report: &mut 
     report.line("")
 }
 
-/// What a program needs to work with the cluster: one object, on standard output.
+/// Data for a program that works with the cluster: one object, on standard output.
 pub(super) fn json(scene: &Scene) -> Result<(), DemoError> {
     let frontends = scene.tenants.iter().map(
         |tenant| json!({ "key": tenant.key, "url": tenant.endpoint().url, "secret": tenant.endpoint().secret.expose() }),

@@ -23,7 +23,7 @@ pub(super) enum Failure {
     VoiceBridgeTaken,
     /// The shape of insertDocument, without any message key.
     Message(String),
-    /// An exception nobody caught.
+    /// An uncaught exception.
     Exception,
 }
 
@@ -85,7 +85,7 @@ pub(super) fn index(version: &str) -> Reply {
     document(xml)
 }
 
-/// The answer of create, of a fresh meeting or of one that was there.
+/// The answer of create, for a new or an existing meeting.
 pub(super) fn created(meeting: &Meeting, duplicate: bool) -> Reply {
     let (key, message) = if duplicate { ("duplicateWarning", LINGERS) } else { ("", "") };
     let parent = meeting.breakout.as_ref().map_or("bbb-none", |breakout| &breakout.parent_internal_id);

@@ -1,4 +1,4 @@
-//! The calls of the API: which there are, what is checked before all of them, and the short ones.
+//! The calls of the API: their table, the checks before all of them, and the short ones.
 
 mod create;
 mod documents;
@@ -39,7 +39,7 @@ pub(super) struct Request {
 
 type Answerer = fn(&Shared, &Request) -> Result<Reply, Failure>;
 
-/// What the node does with one name of the API.
+/// The node's handler of one name of the API.
 struct Endpoint {
     methods: &'static [Method],
     contents: &'static [&'static str],

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 use super::answers::Failure;
 use super::params::Params;
 
-/// What a checksum is checked against.
+/// The secret and algorithms of checksums.
 pub(super) struct Signed<'a> {
     pub(super) call: &'a str,
     pub(super) raw_query: &'a str,
@@ -43,7 +43,7 @@ fn mismatch() -> Failure {
     Failure::key("checksumError", "Checksums do not match")
 }
 
-/// The lower-case hash of `parts`, by the algorithm whose hex form has `length` digits.
+/// The lower-case hash of `parts`, by the algorithm with `length` hex digits.
 pub(super) fn digest(length: usize, parts: &[&str]) -> Option<String> {
     match length {
         40 => Some(hex::<Sha1>(parts)),

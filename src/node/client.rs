@@ -1,4 +1,4 @@
-//! A tiny client page: opening it is what makes somebody present.
+//! A tiny client page: opening it makes an attendee present.
 
 use http::{Method, StatusCode};
 use tokio::time::Instant;

@@ -70,7 +70,7 @@ impl Control<'_> {
         self.0.change(|state| state.alter(meeting, user, |attendee| attendee.role = role))
     }
 
-    /// Makes someone the presenter, in place of whoever was. False without such a user.
+    /// Makes a user the presenter, in place of the former one. False without such a user.
     pub fn present(&self, meeting: &str, user: &str) -> bool {
         self.0.change(|state| {
             let presenter = state
@@ -83,7 +83,7 @@ impl Control<'_> {
         })
     }
 
-    /// Starts or pauses a recording, of which only Redis tells. False without such a meeting.
+    /// Starts or pauses a recording, which only Redis reports. False without such a meeting.
     pub fn record(&self, meeting: &str, recording: bool) -> bool {
         self.0.change(|state| state.record(meeting, recording))
     }
@@ -104,7 +104,7 @@ impl Control<'_> {
         })
     }
 
-    /// The node restarts: all meetings are lost, nobody is told.
+    /// The node restarts: all meetings are lost, without events.
     pub fn forget(&self) {
         self.0.change(NodeState::forget);
     }

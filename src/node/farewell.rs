@@ -1,4 +1,4 @@
-//! What a node calls when a meeting has ended: `meetingEndedURL` and `meta_endCallbackUrl`.
+//! A node's requests when a meeting has ended: `meetingEndedURL` and `meta_endCallbackUrl`.
 
 use std::time::Duration;
 

@@ -122,7 +122,7 @@ async fn answer(shared: &Shared, request: hyper::Request<Incoming>) -> Result<Re
     misbehave::play(how, || calls::answer(shared, &request)).await
 }
 
-/// The bare media type in lower case; `None` when there is no body, whatever the header says.
+/// The bare media type in lower case; `None` without a body, even with the header.
 fn media_type(head: &Parts) -> Option<String> {
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let length = header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or(0);

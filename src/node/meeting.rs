@@ -10,7 +10,7 @@ use super::params::Params;
 
 /// How long someone who called join may take to open the client.
 const ENTERED_TIMEOUT: Duration = Duration::from_secs(45);
-/// From create to the confirmation by the conference core, in milliseconds: what a node reports as start.
+/// From create to the confirmation by the conference core, in milliseconds, which a node reports as start.
 const CONFIRMATION_MS: u64 = 45;
 
 /// A meeting that was created and is not gone.
@@ -52,7 +52,7 @@ pub(super) struct Meeting {
 /// After how long a meeting ends by itself; `None` is never.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Nobody has ever joined.
+    /// No user has ever joined.
     unused: Option<Duration>,
     /// The last has left.
     left: Option<Duration>,

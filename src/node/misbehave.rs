@@ -14,26 +14,26 @@ use super::answers::{self, Failure, Reply};
 /// Between two bytes of an answer that trickles.
 const TRICKLE: Duration = Duration::from_millis(20);
 
-/// What goes wrong with a call.
+/// A fault of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misbehaviour {
     /// Never answers, and does nothing.
     Stall,
-    /// Does what was asked and never answers.
+    /// Carries out the call and never answers.
     StallAfter,
-    /// Does what was asked, sends the head of the answer and never its body.
+    /// Carries out the call, sends the head of the answer and never its body.
     HeadOnly,
-    /// Does what was asked and sends a byte of an answer now and then, for ever.
+    /// Carries out the call and sends a byte of an answer now and then, for ever.
     Trickle,
     /// Answers with this HTTP status and a page, as nginx does without its server behind. Does nothing.
     Status(u16),
     /// Closes the connection instead of an answer, and does nothing.
     CutConnection,
-    /// Does what was asked, then closes the connection instead of an answer.
+    /// Carries out the call, then closes the connection instead of an answer.
     CutAfter,
-    /// Does what was asked and closes the connection in the middle of the answer.
+    /// Carries out the call and closes the connection in the middle of the answer.
     HalfBody,
-    /// Does what was asked and sends a complete answer whose XML ends in the middle.
+    /// Carries out the call and sends a complete answer with truncated XML.
     BrokenXml,
     /// Answers 200 with an HTML page. Does nothing.
     Html,
@@ -41,15 +41,15 @@ pub enum Misbehaviour {
     Empty,
     /// Answers with a well-begun document that never ends. Does nothing.
     EndlessXml,
-    /// Answers with the version document, whatever was asked. Does nothing.
+    /// Answers every call with the version document. Does nothing.
     Version,
     /// Says that the checksum is wrong. Does nothing.
     WrongChecksum,
     /// Refuses the call with this message key. Does nothing.
     Refuse(&'static str),
-    /// Waits so long, then does what was asked and answers well.
+    /// Waits so long, then carries out the call and answers well.
     Slow(Duration),
-    /// Does what was asked and compresses the answer, whether or not the caller can read that.
+    /// Carries out the call and compresses the answer, even for a caller that cannot read it.
     Gzip,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Cut;
 /// A body that may never end, or end too early.
 pub(super) type Body = UnsyncBoxBody<Bytes, Cut>;
 
-/// Answers as told. `carry_out` does what the call asks for and gives the right answer.
+/// Answers with the set fault. `carry_out` carries out the call and returns the right answer.
 pub(super) async fn play(how: Option<Misbehaviour>, carry_out: impl FnOnce() -> Reply) -> Result<Response<Body>, Cut> {
     let reply = match how {
         None => carry_out(),
@@ -115,7 +115,7 @@ fn half(reply: Reply) -> Response<Body> {
         BodyExt::boxed_unsync(StreamBody::new(stream::unfold(Some(first), |rest| async move {
             match rest {
                 Some(part) if !part.is_empty() => Some((Ok(Frame::data(part)), Some(Bytes::new()))),
-                // What was written so far goes out while this task steps back.
+                // Written bytes are flushed while this task yields.
                 Some(_) => {
                     tokio::task::yield_now().await;
                     Some((Err(Cut), None))

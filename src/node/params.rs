@@ -36,7 +36,7 @@ impl Params {
         self.first(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// A whole number. One that cannot be read counts as not given, as on a node.
+    /// A whole number. An unreadable one counts as missing, as on a node.
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         self.given(name)?.parse().ok()
     }
@@ -51,7 +51,7 @@ impl Params {
         Params(self.0.iter().filter(|(key, _)| key != name).cloned().collect())
     }
 
-    /// Adds `more` behind what is here.
+    /// Appends `more`.
     pub(super) fn extend(&mut self, more: Params) {
         self.0.extend(more.0);
     }

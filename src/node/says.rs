@@ -1,4 +1,4 @@
-//! What a node says on its Redis: BBB's own envelope, header and body.
+//! Events of a node on its Redis: BBB's own envelope, header and body.
 
 use std::time::Duration;
 
@@ -13,18 +13,18 @@ use super::wall_clock_ms;
 use super::xml::java_date;
 
 const CHANNEL: &str = "from-akka-apps-redis-channel";
-/// Messages that wait for Redis. A node waits for nothing: what is more is lost.
+/// The most messages that wait for Redis. A node never waits: further ones are lost.
 const UNSAID: usize = 10_000;
 /// Messages that are sent at once.
 const BREATH: usize = 500;
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is still to be said. `None`: there is no Redis to say it to.
+/// Unpublished events. `None`: there is no Redis.
 #[derive(Debug, Default)]
 pub(super) struct Unsaid(Option<Vec<String>>);
 
 impl Unsaid {
-    /// Keeps what is said from now on.
+    /// Keeps events from now on.
     pub(super) fn open(&mut self) {
         self.0.get_or_insert_default();
     }
@@ -42,7 +42,7 @@ impl Unsaid {
         self.within("MeetingEndingEvtMsg", meeting, "not-used", body);
     }
 
-    /// Who is still there is not told of: the end says it all.
+    /// Attendees get no leave events: the end implies them.
     pub(super) fn ended(&mut self, meeting: &Meeting) {
         for name in ["MeetingEndedEvtMsg", "MeetingDestroyedEvtMsg"] {
             self.by_system(name, || json!({ "meetingId": meeting.internal_id }));
@@ -131,7 +131,7 @@ impl Unsaid {
     }
 }
 
-/// What a create has made, as akka-apps writes it.
+/// The event of a create, as akka-apps writes it.
 fn props(meeting: &Meeting) -> Value {
     let breakout = meeting.breakout.as_ref();
     json!({
@@ -166,14 +166,14 @@ fn role(role: Role) -> &'static str {
     if role == Role::Moderator { "MODERATOR" } else { "VIEWER" }
 }
 
-/// Starts to say to Redis what is put in here, until that is dropped.
+/// Starts to publish these events to Redis, until the sender is dropped.
 pub(super) fn speak(redis: String) -> mpsc::Sender<String> {
     let (unsaid, to_say) = mpsc::channel(UNSAID);
     tokio::spawn(Voice { redis, connection: None, is_mute: false }.run(to_say));
     unsaid
 }
 
-/// The way to Redis. What is said while it is away is lost, as on a real node.
+/// The connection to Redis. Events while it is away are lost, as on a real node.
 struct Voice {
     redis: String,
     connection: Option<MultiplexedConnection>,
@@ -188,7 +188,7 @@ impl Voice {
             if let Err(error) = &said {
                 self.connection = None;
                 if !self.is_mute {
-                    warn!("The simulated node cannot say to Redis what happens: {error}");
+                    warn!("The simulated node cannot publish events to Redis: {error}");
                 }
             }
             self.is_mute = said.is_err();

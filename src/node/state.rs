@@ -18,7 +18,7 @@ const CALLS: usize = 1000;
 const BODIES: usize = 16 << 20;
 const BODY: usize = 1 << 20;
 
-/// What a node knows at one moment.
+/// A node's state at one moment.
 #[derive(Debug, Default)]
 pub struct NodeState {
     /// By internal id, which begins with the hash of the meeting id.
@@ -93,7 +93,7 @@ pub struct MeetingView {
     pub documents: Vec<Document>,
     /// Text of the module `clientSettingsOverride`.
     pub client_settings: Option<String>,
-    /// What was sent by sendChatMessage.
+    /// Messages of sendChatMessage.
     pub chat: Vec<ChatMessage>,
     /// Internal id of the meeting this is a breakout of.
     pub parent_internal_id: Option<String>,
@@ -135,7 +135,7 @@ impl NodeState {
         self.calls_seen
     }
 
-    /// Remembers a call and says how to misbehave on it: what was set last counts.
+    /// Records a call and returns its fault: the last setting counts.
     pub(super) fn see(&mut self, mut call: SeenCall) -> Option<Misbehaviour> {
         let how = self.misbehaviour(&call.call);
         // A copy, so that no larger buffer is kept alive.
@@ -163,7 +163,7 @@ impl NodeState {
         self.meetings.values()
     }
 
-    /// Finds as a node does: by the hash of the id, else by internal id. One that is not ending comes first.
+    /// Finds as a node does: by the hash of the id, else by internal id. A running meeting comes before an ending one.
     pub(super) fn find(&self, id: &str) -> Option<&Meeting> {
         let prefix = format!("{}-", sha1_hex(id));
         self.meetings
@@ -236,7 +236,7 @@ impl NodeState {
         true
     }
 
-    /// Changes someone, by either id, and says what is another then; false when there is nobody.
+    /// Changes a user, by either id, and publishes the differences; false without such a user.
     pub(super) fn alter(&mut self, meeting: &str, user: &str, change: impl FnOnce(&mut Attendee)) -> bool {
         let Some(internal_id) = self.find(meeting).map(|meeting| meeting.internal_id.clone()) else { return false };
         let Some(meeting) = self.meetings.get_mut(&internal_id) else { return false };
@@ -273,7 +273,7 @@ impl NodeState {
         true
     }
 
-    /// Does what is due: forgets late users, removes meetings with their breakouts.
+    /// Runs due timers: forgets late users, removes meetings with their breakouts.
     pub(super) fn expire(&mut self, now: Instant) {
         self.meetings.values_mut().for_each(|meeting| meeting.forget_late(now));
         let due = |meeting: &&Meeting| meeting.end().is_some_and(|end| end <= now);

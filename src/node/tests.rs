@@ -40,7 +40,7 @@ impl Answer {
         rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
     }
 
-    /// Asserts a document, whatever the white space between elements.
+    /// Asserts a document, without regard to white space between elements.
     fn is(&self, document: &str) {
         assert_eq!(self.status, 200);
         assert_eq!(self.header("content-type"), Some("text/xml;charset=utf-8"));

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 /// Names a loopback node is reached by.
 const LOOPBACK: [&str; 3] = ["127.0.0.1", "::1", "localhost"];
 
-/// An authority whose key lives only as long as this value.
+/// An authority. Its key lives only as long as this value.
 pub struct TestAuthority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -38,7 +38,7 @@ impl TestAuthority {
         Ok(TestAuthority { issuer: Issuer::new(params, key), pem, der })
     }
 
-    /// The authority's certificate in PEM: what a client has to trust.
+    /// The authority's certificate in PEM, for clients to trust.
     pub fn pem(&self) -> &str {
         &self.pem
     }

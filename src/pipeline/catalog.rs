@@ -78,25 +78,25 @@ impl Entry {
         (self.read)(settings)
     }
 
-    /// What it needs, gives and takes with its default settings.
+    /// Its contract with default settings.
     pub fn contract(&self, call: CallKind) -> Option<Contract> {
         self.by_default().map(|planned| planned.contract(call))
     }
 
-    /// What it is without settings.
+    /// Itself with default settings.
     pub(super) fn by_default(&self) -> Option<Box<dyn Planned>> {
         self.read(Spanned::new(0..0, DeTable::new())).ok()
     }
 }
 
-/// A stage or an endpoint whose settings have been read.
+/// A stage or an endpoint with its settings.
 pub(super) trait Planned {
     fn contract(&self, call: CallKind) -> Contract;
 
     /// Whether the settings can be used.
     fn try_out(self: Box<Self>, ports: &Ports) -> Result<(), SetupError>;
 
-    /// Puts it in front of `rest`, which an endpoint does not have. `name` is what it is called in spans and metrics.
+    /// Puts it in front of `rest`, which an endpoint does not have. `name` stands in spans and metrics.
     fn build(self: Box<Self>, name: &str, rest: Option<Next>, ports: &Ports) -> Result<Next, SetupError>;
 }
 

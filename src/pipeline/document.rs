@@ -38,7 +38,7 @@ pub struct Name {
 pub struct Instance<'t> {
     /// What routes call it.
     pub name: Name,
-    /// The kind it is of: what it says with `use`, else its own name.
+    /// Its kind: the value of `use`, else its own name.
     pub kind: Name,
     /// Its settings.
     pub settings: Spanned<DeTable<'t>>,
@@ -58,8 +58,8 @@ pub struct RouteText {
 }
 
 impl<'t> Document<'t> {
-    /// Reads a text. What is wrong with it goes to `problems`; what can be read all the same is returned, so that the next
-    /// step can say what else is wrong.
+    /// Reads a text. Errors go to `problems`; the readable rest is returned, so that the next
+    /// step can find more.
     pub fn read(source: &'t Source, problems: &mut Problems) -> Document<'t> {
         let (table, errors) = DeTable::parse_recoverable(&source.text);
         if !errors.is_empty() {

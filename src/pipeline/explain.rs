@@ -14,9 +14,9 @@ use uuid::Uuid;
 use super::Pipeline;
 
 impl Pipeline {
-    /// What would become of each backend if that frontend created a meeting now: chosen, outranked, or refused by which stage
+    /// The verdict on each backend if that frontend created a meeting now: chosen, outranked, or refused by which stage
     /// and why. The create travels through the stages that run, and stops before anything is placed. Without a `meetingID` it
-    /// is a meeting that nobody has yet.
+    /// is a new meeting.
     ///
     /// # Errors
     /// The fault that such a create would meet before there is a choice, as that of a frontend that is switched off.

@@ -69,7 +69,7 @@ impl Pipeline {
         self.routes.load().plan().to_owned()
     }
 
-    /// The file that it is read from. `None`: the one that is compiled in.
+    /// Its file. `None`: the compiled-in text.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
@@ -80,7 +80,7 @@ impl Pipeline {
     }
 }
 
-/// The text of a file, or the one that is compiled in.
+/// The text of a file, or the compiled-in one.
 pub(super) fn source(file: Option<&Path>) -> Result<Source, ReloadError> {
     let Some(path) = file else { return Ok(Source::new("pipeline.toml (built in)", SHIPPED)) };
     let text =

@@ -1,4 +1,4 @@
-//! What the engine puts around every stage, so that no stage mentions spans or metrics.
+//! Instrumentation around every stage, so that no stage mentions spans or metrics.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl<S: Link> Service<Call> for Observed<S> {
     }
 }
 
-/// When a stage began, and what its trail then said.
+/// The start of a stage, and its trail at that time.
 #[derive(Clone, Copy)]
 struct Began {
     at: Instant,

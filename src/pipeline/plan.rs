@@ -1,7 +1,7 @@
 //! The second step: every name found, every setting read, and the order proved by facts.
 //!
-//! The planner does no I/O. Beside unknown names and settings it finds: a stage whose facts nobody has established, one that
-//! establishes a fact a second time, one that is not made for the call, a route that does not end in its one endpoint, and an
+//! The planner does no I/O. Apart from unknown names and settings it finds: a stage without its needed facts, a stage that
+//! establishes a fact a second time or is not made for the call, a route that does not end in its one endpoint, and an
 //! instance that no route uses.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ use super::document::{Document, Instance, Name, RouteText};
 use super::problem::{Problem, Problems, Source, names_near, nearest};
 use super::settings::examine;
 
-/// What the table of an unknown kind may lack.
+/// Fields that the table of an unknown kind may lack.
 const ITS_OWN: &str = "an instance with a name of its own says what it is: `use = \"KIND\"`.";
 
 /// Where all of them are listed.
@@ -37,11 +37,11 @@ pub struct PlannedRoute {
 
 /// One stage on a route.
 pub struct Step {
-    /// What the file calls it.
+    /// Its name in the file.
     pub name: String,
     /// The kind it is of.
     pub kind: &'static str,
-    /// What it needs, gives and takes on this route.
+    /// Its contract on this route.
     pub contract: Contract,
     pub(super) role: Role,
     pub(super) span: Range<usize>,
@@ -70,7 +70,7 @@ struct Planner<'c, 'd, 't> {
     problems: Problems,
     instances: BTreeMap<&'d str, (&'d Instance<'t>, &'c Entry)>,
     used: BTreeSet<&'d str>,
-    /// Instances of no kind. What follows from that is not said again.
+    /// Instances of no kind. Consequences of that are not reported.
     broken: BTreeSet<&'d str>,
 }
 
@@ -126,7 +126,7 @@ impl<'c, 'd, 't> Planner<'c, 'd, 't> {
             let problem = Problem::new(route.call.span.clone(), format!("BBB has no call `{}`", route.call.text));
             self.problems.push(problem.did_you_mean(&route.call.text, CallKind::ALL.map(CallKind::name)));
         }
-        // Every name is looked up, also behind one that is wrong, so that all that is wrong is said at once.
+        // Every name is looked up, also after a wrong one, so that all errors are reported at once.
         let steps: Vec<Option<Step>> = entry.iter().chain(&route.stages).map(|name| self.step(name, call)).collect();
         let (call, steps) = (call?, steps.into_iter().collect::<Option<Vec<Step>>>()?);
         self.check_end(route, &steps);
@@ -155,7 +155,7 @@ impl<'c, 'd, 't> Planner<'c, 'd, 't> {
     fn unknown_stage(&mut self, name: &Name) {
         let mut known: Vec<&'d str> = self.catalog.kinds().collect();
         known.extend(self.instances.keys());
-        // The table of what was meant is not one that no route uses.
+        // The table of the nearest name does not count as unused.
         self.used.extend(nearest(&name.text, known.iter().copied()));
         let hint = format!("{} {ALL_KINDS}", names_near(&name.text, known));
         let problem = Problem::new(name.span.clone(), format!("there is no stage `{}`", name.text));

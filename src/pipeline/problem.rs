@@ -1,4 +1,4 @@
-//! What is wrong with a pipeline file, and where.
+//! Problems of a pipeline file, with their places.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -150,7 +150,7 @@ fn show(f: &mut fmt::Formatter<'_>, source: &Source, problem: &Problem) -> fmt::
     writeln!(f)
 }
 
-/// What is shown of a line: a part before the place, at the place, and behind it.
+/// The quoted part of a line: before the place, at the place, and after it.
 fn window<'l>(line: &'l str, before: &'l str, marked: &'l str) -> (Cow<'l, str>, Cow<'l, str>, Cow<'l, str>) {
     let rest = &line[before.len() + marked.len()..];
     let skipped = before.char_indices().rev().nth(LONGEST_SIDE).map(|(at, letter)| at + letter.len_utf8());
@@ -170,7 +170,7 @@ fn floor(line: &str, position: usize) -> usize {
     (0..=position).rev().find(|place| line.is_char_boundary(*place)).unwrap_or(0)
 }
 
-/// The known name that is nearest to what was given, if one is near enough to have been meant.
+/// The known name nearest to the given one, if it is near enough.
 pub(crate) fn nearest<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     if given.len() > LONGEST_SIDE {
         return None;
@@ -180,7 +180,7 @@ pub(crate) fn nearest<'n>(given: &str, known: impl IntoIterator<Item = &'n str>)
     (distance <= given.len().max(3) / 3).then_some(name)
 }
 
-/// The known names that may have been meant: the one that is near enough, else the three nearest.
+/// Suggested names: the nearest if it is near enough, else the three nearest.
 pub(super) fn names_near<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     let mut known: Vec<&str> = known.into_iter().collect();
     if let Some(name) = nearest(given, known.iter().copied()) {

@@ -1,6 +1,6 @@
-//! All that is wrong with one table of settings.
+//! All problems of one table of settings.
 //!
-//! Deserialising ends at the first error, and so does the setup of a stage. So what is wrong is taken out of the table, where its
+//! Deserialising ends at the first error, and so does the setup of a stage. So each faulty value is taken out of the table, where its
 //! default takes its place, and the rest is tried again.
 
 use std::ops::Range;
@@ -13,7 +13,7 @@ use super::catalog::Entry;
 use super::document::Instance;
 use super::problem::Problem;
 
-/// What is wrong with the settings of an instance, each with its place.
+/// The problems of an instance's settings, each with its place.
 pub(super) fn examine(entry: &Entry, instance: &Instance<'_>) -> Vec<Problem> {
     let mut settings = instance.settings.clone();
     let mut problems = Vec::new();
@@ -58,7 +58,7 @@ fn span_of(table: &DeTable<'_>, name: &str) -> Option<Range<usize>> {
     table.get(name).map(Spanned::span)
 }
 
-/// Takes out what stands at that place: an element of a list, else the setting with all that it says.
+/// Takes out the value at that place: an element of a list, else the whole setting.
 fn cut(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
     let at = |(key, value): (&Spanned<_>, &Spanned<_>)| holds(key.span(), span) || holds(value.span(), span);
     let found = table.iter().find(|entry| at(*entry)).map(|(key, _)| key.get_ref().to_string());

@@ -1,4 +1,4 @@
-//! What went wrong between us and a node, without a word of the request.
+//! Failures between us and a node, without a word of the request.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! Answers that come too slowly: a node that has begun one and stalls holds its call no longer than one that never began.
+//! Answers that come too slowly: a node that stalls in its answer holds the call no longer than a node that never answers.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -27,7 +27,7 @@ const OK: &str = "<response><returncode>SUCCESS</returncode></response>";
 
 type NodeAnswer = Response<BoxBody<Bytes, Infallible>>;
 
-/// A node that answers every request in the same way, and remembers what it was asked.
+/// A node that answers every request in the same way, and records them.
 #[derive(Clone, Default)]
 struct Node {
     asked: Arc<Mutex<Vec<Request<Bytes>>>>,
@@ -78,7 +78,7 @@ fn document(text: impl Into<Bytes>) -> NodeAnswer {
         .unwrap()
 }
 
-/// A node that reads a request and then does what it is told with the bare connection.
+/// A node that reads a request and then uses the bare connection as told.
 async fn bare_node<F>(then: impl Fn(TcpStream) -> F + Send + 'static) -> (Arc<AtomicUsize>, SocketAddr)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -248,7 +248,7 @@ async fn endless_answers_stay_within_the_budget_and_give_it_back() {
         Node::serve(|| document(OK.replace("</response>", &format!("{}</response>", " ".repeat(2 << 20))))).await;
     let budget = Budget::of(16 << 20);
     let nodes = HttpNodes::new(UpstreamSettings { budget: budget.clone(), ..UpstreamSettings::default() }).unwrap();
-    // Two of the many that a node's calls come by; a backend is what its id says.
+    // Two addresses of one node; the id identifies a backend.
     let [greedy, swelling] =
         [greedy, swelling].map(|address| request(CallKind::GetMeetings, &format!("http://{address}")));
     let calls = (0..60).map(|number| if number % 2 == 0 { greedy.clone() } else { swelling.clone() });

@@ -10,7 +10,7 @@ use super::super::report::Mismatch;
 use super::super::servers::SERVERS;
 use super::{Lesson, Meeting, Outcome};
 
-/// Between two turns, in each of which every server gets a call.
+/// Between two turns. In each turn every server gets a call.
 const PAUSE: Duration = Duration::from_millis(20);
 /// So many calls ask whether a meeting runs for each that joins one.
 const ASKS_PER_JOIN: usize = 24;
@@ -59,7 +59,7 @@ impl Class {
         }
     }
 
-    /// What came of all calls.
+    /// The outcome of all calls.
     pub(super) fn outcome(self) -> Outcome {
         let Self { calls, failed, first } = self;
         match first {

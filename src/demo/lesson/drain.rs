@@ -67,7 +67,7 @@ impl<'a> Lesson<'a> {
         Ok(format!("{} is ready again, as all servers have heard", place.name))
     }
 
-    /// Sets what is wanted of a node, and waits until all servers know.
+    /// Sets a node's wanted state, and waits until all servers know.
     async fn want(&self, place: &Place, state: AdminState) -> Result<(), Mismatch> {
         let (store, url) = (&self.scene.store, place.node.url());
         let wanted = || format!("{} to be set to {state:?}", place.name);
@@ -79,8 +79,8 @@ impl<'a> Lesson<'a> {
         self.heard(SERVERS).await
     }
 
-    /// Waits until the first servers have heard of everything until now. They hear of changes in the order in which these
-    /// were made, so that whoever knows a frontend that is new knows all that was before it.
+    /// Waits until the first servers have followed all changes until now. They follow changes in the order in which these
+    /// were made, so a server that knows a new frontend knows all earlier changes.
     pub(super) async fn heard(&self, servers: usize) -> Result<(), Mismatch> {
         let store = &self.scene.store;
         let refused = |error: StoreError| mismatch("a frontend to be recorded and removed", error);

@@ -1,4 +1,4 @@
-//! What frontends do all day: create, join, ask, list, end. And what somebody does who has no secret.
+//! An ordinary day: create, join, ask, list, end. And calls with a wrong secret.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -44,11 +44,11 @@ impl<'a> Lesson<'a> {
     }
 
     /// The meetings of both frontends, with creates under way at all servers at any time: the hard case of placement. Each
-    /// server has only one, since of those that begin at the same moment elsewhere it cannot know.
+    /// server has only one, since it cannot know of simultaneous creates elsewhere.
     async fn create(&'a self, report: &mut Report) -> Result<(), DemoError> {
         let calls = stream::iter(&self.lessons).map(|meeting| self.call(meeting, CallKind::Create, &[]));
         let answers: Vec<_> = calls.buffered(SERVERS).collect().await;
-        // What came before it on its node is only known once all are there.
+        // The load before each create is only known once all are there.
         for tenant in &self.scene.tenants {
             for (meeting, answer) in self.lessons.iter().zip(&answers).filter(|(one, _)| one.belongs_to(tenant)) {
                 report.step(tenant.key, "create", self.placed(meeting, answer.as_ref()))?;

@@ -41,7 +41,7 @@ impl<'a> Lesson<'a> {
         Ok(format!("{} with {}: the servers left noticed within {seconds} s", place.name, count(meetings)))
     }
 
-    /// Asks one server for a meeting whose node is lost. Until it has noticed that, its answers may be failures.
+    /// Asks one server for a meeting on a lost node. Until the server has noticed the loss, its answers may be failures.
     async fn is_given_up(&self, endpoint: &Endpoint, meeting: &Meeting<'_>) -> Result<Option<String>, Mismatch> {
         let answer = self.call_at(slice::from_ref(endpoint), meeting, CallKind::IsMeetingRunning, &[]).await;
         let answer = answer.map_err(|error| mismatch("an answer", error))?;

@@ -1,4 +1,4 @@
-//! What the agents report of their nodes, and whether that is so.
+//! Reports of the agents, compared with the nodes.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Lesson, Outcome, eventually, mismatch};
 use crate::client::{Api, ApiSettings};
 use crate::rest::{BackendReport, ClusterReport};
 
-/// How long a server may take to know what an agent has reported.
+/// How long a server may take to follow an agent's report.
 const LIMIT: Duration = Duration::from_secs(30);
 
 impl<'a> Lesson<'a> {

@@ -10,19 +10,19 @@ use super::super::scene::Place;
 use super::super::servers::{SERVERS, Servers};
 use super::{Lesson, Meeting, Outcome, PEOPLE, Roll, count, mismatch};
 
-/// The server that is killed: the last, since the first is the one that people and programs are told of.
+/// The server that is killed: the last, since the first is the published one.
 pub(super) const KILLED: usize = SERVERS - 1;
 
 impl<'a> Lesson<'a> {
-    /// Kills a server, and looks for what was lost.
+    /// Kills a server, and looks for lost meetings.
     pub(super) async fn lose_server(&'a self, servers: &mut Servers, report: &mut Report) -> Result<(), DemoError> {
         report.step("cluster", "kill server", self.rush_and_kill(servers).await)?;
         report.step("cluster", "isMeetingRunning", self.all_run().await)
     }
 
     /// Meetings are created and joined one after the other, and in the middle of it the server is killed, at the very moment
-    /// from which its word counts: it has acknowledged a create, and whoever joins must find the meeting at the others. A
-    /// create that dies with its server is another story: nobody was told of it, and who asks again waits for its claim.
+    /// after which its answer counts: it has acknowledged a create, and joins at the others must find the meeting. A
+    /// create that dies with its server was never acknowledged, and its repetition waits for the claim.
     async fn rush_and_kill(&'a self, servers: &mut Servers) -> Outcome {
         for (number, meeting) in self.rush.iter().enumerate() {
             let last_act = number == self.rush.len() / 2;
@@ -40,7 +40,7 @@ impl<'a> Lesson<'a> {
         Ok(format!("{} in a rush: {creates} creates, {joins} joins, all answered", servers.name(KILLED)))
     }
 
-    /// No meeting that was acknowledged is lost, whomever one asks.
+    /// No acknowledged meeting is lost, at any server.
     async fn all_run(&'a self) -> Outcome {
         let all: Roll<'_> = self.all().collect();
         let runs = async |meeting: &Meeting<'_>| {
@@ -53,7 +53,7 @@ impl<'a> Lesson<'a> {
         Ok(format!("true for {} at each server left, each on one node", count(&all)))
     }
 
-    /// Starts what was killed again.
+    /// Starts the killed server again.
     pub(super) async fn recover(
         &'a self,
         servers: &mut Servers,

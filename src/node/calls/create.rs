@@ -1,4 +1,4 @@
-//! create: a new meeting in memory, or the one that is there.
+//! create: a new meeting in memory, or the existing one.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ pub(in super::super) fn breakout(state: &mut NodeState, parent: &str, name: &str
     Some(id)
 }
 
-/// A meeting that nobody has called for. Gives its internal id.
+/// A meeting without a create call. Returns its internal id.
 pub(in super::super) fn uncalled(state: &mut NodeState, id: &str, now: u64) -> String {
     let create_time = state.next_create_time(now);
     let bridge = voice_bridge(state, &Params::default());

@@ -8,7 +8,7 @@ use super::{Failure, Params, Reply, Request, Shared, XML, answers, meeting_id};
 
 const SETTINGS: &str = "clientSettingsOverride";
 
-/// What a `<modules>` body brings.
+/// The contents of a `<modules>` body.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Modules {
     documents: Vec<Document>,
@@ -73,7 +73,7 @@ pub(super) fn disabled(params: &Params) -> bool {
     list.split(',').any(|feature| feature.trim() == "presentation")
 }
 
-/// A node tells by its extension what a file is.
+/// A node knows a file's type by its extension.
 fn can_be_read(document: &Document) -> bool {
     document.name.rsplit_once('.').is_some_and(|(_, extension)| !extension.is_empty())
 }

@@ -1,4 +1,4 @@
-//! What happens by itself, on a clock that a test turns.
+//! Timers, on a clock that a test turns.
 
 use std::time::Duration;
 

@@ -110,7 +110,7 @@ async fn bodies_of_other_types_are_refused() {
     post(&node, "end", "meetingID=abc123", "application/xml", b"<x/>").await.refuses(refused.0, refused.1);
     post(&node, "insertDocument", "meetingID=abc123", FORM, b"a=1").await.refuses(refused.0, refused.1);
     ask(&node, "POST", &signed("create", DEMO), &[], b"a=1").await.refuses(refused.0, refused.1);
-    // Without a body nobody looks at the type.
+    // Without a body the type does not matter.
     let headers = ["Content-Type: application/json"];
     let answer = ask(&node, "GET", &signed("getMeetings", ""), &headers, b"").await;
     assert_eq!(answer.text("returncode"), Some("SUCCESS"));
