@@ -4,6 +4,7 @@
 
 mod backend;
 mod circuit;
+mod claim;
 mod frontend;
 mod health;
 mod link;
@@ -18,6 +19,7 @@ mod vitals;
 
 pub use backend::{AdminState, Backend, BackendId};
 pub use circuit::{Circuit, Passage};
+pub use claim::{Claim, Move, NewMeeting};
 pub use frontend::{AttendeesLimit, DefaultPresentation, Frontend, FrontendId, FrontendSettings, ParamMap, Secrets};
 pub use health::{AgentReport, Health, NodeState};
 pub use link::Link;

@@ -23,7 +23,7 @@ use crate::call::{Body, Call, Door, Reply};
 use crate::checksum_verify::ChecksumVerify;
 use crate::cluster::{
     AdminState, AgentReport, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Health, Link, LoadModel,
-    Meeting, MeetingState, Seats, Secrets, Size, Vitals,
+    Meeting, MeetingState, NewMeeting, Seats, Secrets, Size, Vitals,
 };
 use crate::fault::{Fault, NodeFailure};
 use crate::frontend_resolve::FrontendResolve;
@@ -120,9 +120,8 @@ impl Memory {
 
     /// Adds a meeting, live ones with the internal id `internal-<id>`.
     pub fn meeting(self, key: &str, id: &str, backend: &str, state: MeetingState) -> Self {
-        let scope = self.scope(key, id);
         let internal_id = (state != MeetingState::Claimed).then(|| format!("internal-{id}"));
-        let meeting = claimed(&scope, self.frontend_named(key).id, self.backend_id(backend), Size::default());
+        let meeting = self.claimed(&self.scope(key, id), key, backend, Size::default());
         self.state().place(Meeting { state, internal_id, ..meeting });
         self
     }
@@ -137,9 +136,14 @@ impl Memory {
         self.of_one_id(key, id, backend, Size::default())
     }
 
+    fn claimed(&self, scope: &Scope, key: &str, backend: &str, size: Size) -> Meeting {
+        let (frontend, backend) = (self.frontend_named(key).id, self.backend_id(backend));
+        claimed(NewMeeting { id: &scope.scoped, meeting_id: &scope.meeting_id, frontend, backend, size })
+    }
+
     fn of_one_id(self, key: &str, id: &str, backend: &str, size: Size) -> Self {
         let scope = Scope { scoped: ScopedId::verbatim(id), ..self.scope(key, id) };
-        let meeting = claimed(&scope, self.frontend_named(key).id, self.backend_id(backend), size);
+        let meeting = self.claimed(&scope, key, backend, size);
         let internal_id = Some(format!("internal-{id}"));
         self.state().place(Meeting { state: MeetingState::Live, internal_id, ..meeting });
         self
@@ -447,17 +451,17 @@ impl State {
 }
 
 /// A claim that has just been made.
-fn claimed(scope: &Scope, frontend: FrontendId, backend: BackendId, size: Size) -> Meeting {
+fn claimed(new: NewMeeting<'_>) -> Meeting {
     Meeting {
-        id: scope.scoped.clone(),
-        meeting_id: scope.meeting_id.clone(),
-        frontend,
-        backend,
+        id: new.id.clone(),
+        meeting_id: new.meeting_id.clone(),
+        frontend: new.frontend,
+        backend: new.backend,
         attempt: 1,
         claim: 1,
         state: MeetingState::Claimed,
         internal_id: None,
-        size,
+        size: new.size,
         placed_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         entry: None,
         version: 1,

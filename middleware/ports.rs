@@ -8,9 +8,9 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
-use crate::bbb::{self, CallKind, Params, Scope, ScopedId};
+use crate::bbb::{self, CallKind, Params, ScopedId};
 use crate::call::Reply;
-use crate::cluster::{Backend, BackendId, Frontend, FrontendId, Link, Meeting, Size};
+use crate::cluster::{Backend, BackendId, Claim, Frontend, FrontendId, Link, Meeting, Move, NewMeeting};
 use crate::fault::{Fault, NodeFailure};
 use crate::work::Workers;
 
@@ -94,7 +94,7 @@ pub trait Meetings: Send + Sync {
     fn return_seat(&self, id: Uuid) -> BoxFuture<'_, ()>;
 
     /// Gives the meeting a place, unless it has one.
-    fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>>;
+    fn claim<'a>(&'a self, new: NewMeeting<'a>) -> BoxFuture<'a, Result<Claim, Fault>>;
 
     /// Waits until the meeting is no longer merely claimed, within the limit of a create.
     fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Settled, Fault>>;
@@ -156,41 +156,6 @@ pub enum Seat {
     Held,
     /// All are taken.
     Full,
-}
-
-/// What is claimed, for whom, and where.
-#[derive(Clone, Copy, Debug)]
-pub struct NewClaim<'a> {
-    /// The meeting's two ids.
-    pub scope: &'a Scope,
-    /// Whose it is.
-    pub frontend: FrontendId,
-    /// Where it is to live.
-    pub backend: BackendId,
-    /// How large it is to be.
-    pub size: Size,
-}
-
-/// What became of a claim.
-#[derive(Clone, Debug)]
-pub enum Claim {
-    /// The meeting is the caller's to create.
-    Won(Arc<Meeting>),
-    /// It has a place already.
-    Taken(Arc<Meeting>),
-    /// It may not be created on that backend just now: what is left of it there is being ended, or the backend was removed.
-    Barred,
-}
-
-/// What became of moving a claim.
-#[derive(Clone, Debug)]
-pub enum Move {
-    /// The meeting has its place there.
-    Moved(Arc<Meeting>),
-    /// It may not be created on that backend just now: what is left of it there is being ended, or the backend was removed.
-    Barred,
-    /// Somebody else has it by now.
-    NotOurs,
 }
 
 /// What has become of a meeting that somebody else had claimed.

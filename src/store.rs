@@ -33,9 +33,7 @@ pub use error::{Place, StoreError};
 pub use feed::{Change, Feed};
 pub use frontends::{FrontendFilter, NewFrontend};
 pub use ingest::{Ingested, Presence, PresentMeeting};
-pub use meetings::{
-    CLAIM, Claim, LIVE, MeetingCopy, MeetingEntry, MeetingFilter, Move, NewMeeting, PastMeeting, Release, Ticket,
-};
+pub use meetings::{CLAIM, LIVE, MeetingCopy, MeetingEntry, MeetingFilter, PastMeeting, Release, Ticket};
 pub use polls::{BackendStatus, Poll, PollOutcome};
 pub use pool::Store;
 pub use seats::Crowd;

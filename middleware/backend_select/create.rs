@@ -9,9 +9,9 @@ use super::miss::{Miss, Misses};
 use super::place::{Creation, barred};
 use crate::bbb::holds_everywhere;
 use crate::call::Reply;
-use crate::cluster::{Backend, Meeting, MeetingState, Refusal};
+use crate::cluster::{Backend, Meeting, MeetingState, Move, Refusal};
 use crate::fault::Fault;
-use crate::ports::{Born, Move};
+use crate::ports::Born;
 
 impl BackendSelectLayer {
     /// Creates the meeting on the backend it was claimed for, and on others while nodes fail.

@@ -7,10 +7,10 @@ use tower::ServiceExt;
 
 use super::{BackendSelect, BackendSelectLayer};
 use crate::call::{Call, Reply};
-use crate::cluster::{AdminState, Backend, Meeting, Refusal, Size};
+use crate::cluster::{AdminState, Backend, Claim, Meeting, NewMeeting, Refusal, Size};
 use crate::facts::Candidates;
 use crate::fault::Fault;
-use crate::ports::{Born, Claim, NewClaim, Settled};
+use crate::ports::{Born, Settled};
 use crate::stage::{Next, Stage};
 
 impl BackendSelectLayer {
@@ -59,7 +59,8 @@ impl BackendSelectLayer {
         let Some((backend, reservation)) = self.lot.draw(&creation.candidates, &scope.scoped, creation.size) else {
             return Ok(None);
         };
-        let new = NewClaim { scope, frontend, backend: backend.id, size: creation.size };
+        let (id, meeting_id) = (&scope.scoped, &scope.meeting_id);
+        let new = NewMeeting { id, meeting_id, frontend, backend: backend.id, size: creation.size };
         let claim = self.meetings.claim(new).await;
         drop(reservation);
         Ok(Some((backend, claim?)))

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::{Memory, TakenSeat, claimed};
 use crate::bbb::ScopedId;
-use crate::cluster::{BackendId, FrontendId, Meeting, MeetingState};
+use crate::cluster::{BackendId, Claim, FrontendId, Meeting, MeetingState, Move, NewMeeting};
 use crate::fault::Fault;
-use crate::ports::{Born, Claim, Meetings, Move, NewClaim, NewSeat, Seat, Seen, Settled};
+use crate::ports::{Born, Meetings, NewSeat, Seat, Seen, Settled};
 
 impl Meetings for Memory {
     fn known(&self, id: &str) -> Option<Arc<Meeting>> {
@@ -83,14 +83,13 @@ impl Meetings for Memory {
         ready(()).boxed()
     }
 
-    fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {
+    fn claim<'a>(&'a self, new: NewMeeting<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {
         let mut state = self.state();
-        let there = state.meetings.get(&claim.scope.scoped).filter(|there| there.state != MeetingState::Detached);
+        let there = state.meetings.get(new.id).filter(|there| there.state != MeetingState::Detached);
         if let Some(there) = there {
             return ready(Ok(Claim::Taken(Arc::clone(there)))).boxed();
         }
-        let meeting = claimed(claim.scope, claim.frontend, claim.backend, claim.size);
-        ready(Ok(Claim::Won(state.place(meeting)))).boxed()
+        ready(Ok(Claim::Won(state.place(claimed(new))))).boxed()
     }
 
     fn settled<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, Result<Settled, Fault>> {

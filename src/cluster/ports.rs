@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use b3scale_middleware::Fault;
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
-use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, MeetingState};
-use b3scale_middleware::ports::{Born, Claim, Directory, Meetings, Move, NewClaim, NewSeat, Seat, Seen, Settled};
+use b3scale_middleware::cluster::{
+    Backend, BackendId, Claim, Frontend, FrontendId, Meeting, MeetingState, Move, NewMeeting,
+};
+use b3scale_middleware::ports::{Born, Directory, Meetings, NewSeat, Seat, Seen, Settled};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -14,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::{ATTEMPT_LIMIT, Cluster};
-use crate::store::{self, NewMeeting, Release, StoreError, Ticket};
+use crate::store::{Release, StoreError, Ticket};
 use crate::telemetry::catalog::{CLAIMS, CLAIMS_GIVEN_UP, CLAIMS_INHERITED, FAILOVERS, PLACEMENTS, VIEW_LOOKUPS};
 use crate::view::Known;
 
@@ -125,32 +127,30 @@ impl Meetings for Cluster {
         .boxed()
     }
 
-    fn claim<'a>(&'a self, claim: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {
+    fn claim<'a>(&'a self, new: NewMeeting<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {
         async move {
             // A claim that just fits in would be made for nothing: what its node makes could not be noted.
             let trouble = self.0.pulse.borrow().trouble().filter(|trouble| !trouble.is_total());
             if let Some(trouble) = trouble {
                 return Err(Fault::StoreAway(trouble.obstacle()));
             }
-            let NewClaim { scope, frontend, backend, size } = claim;
-            let new = NewMeeting { id: &scope.scoped, meeting_id: &scope.meeting_id, frontend, backend, size };
             let ticket = Ticket::draw(self.0.id);
             let claimed = self.0.store.claim_meeting(new, ticket).await;
             let outcome = match &claimed {
-                Ok(store::Claim::Won(_)) => "won",
-                Ok(store::Claim::Taken(_)) => "taken",
-                Ok(store::Claim::Barred) => "barred",
+                Ok(Claim::Won(_)) => "won",
+                Ok(Claim::Taken(_)) => "taken",
+                Ok(Claim::Barred) => "barred",
                 Err(_) => {
                     self.doubt(ticket.number, false);
                     "failed"
                 }
             };
             CLAIMS.with([outcome]).increment(1);
-            Ok(match self.asked(claimed)? {
-                store::Claim::Won(meeting) => Claim::Won(self.learn(meeting)),
-                store::Claim::Taken(meeting) => Claim::Taken(self.learn(meeting)),
-                store::Claim::Barred => Claim::Barred,
-            })
+            let claimed = self.asked(claimed)?;
+            if let Claim::Won(meeting) | Claim::Taken(meeting) = &claimed {
+                self.0.view.learn(meeting);
+            }
+            Ok(claimed)
         }
         .boxed()
     }
@@ -168,20 +168,20 @@ impl Meetings for Cluster {
         async move {
             let moved = self.0.store.move_claim(meeting, backend, sent).await;
             let outcome = match &moved {
-                Ok(store::Move::Moved(_)) => "moved",
-                Ok(store::Move::Barred) => "barred",
-                Ok(store::Move::NotOurs) => "lost",
+                Ok(Move::Moved(_)) => "moved",
+                Ok(Move::Barred) => "barred",
+                Ok(Move::NotOurs) => "lost",
                 Err(_) => {
                     self.doubt(meeting.claim, true);
                     "failed"
                 }
             };
             FAILOVERS.with([outcome]).increment(1);
-            Ok(match self.asked(moved)? {
-                store::Move::Moved(moved) => Move::Moved(self.learn(moved)),
-                store::Move::Barred => Move::Barred,
-                store::Move::NotOurs => Move::NotOurs,
-            })
+            let moved = self.asked(moved)?;
+            if let Move::Moved(meeting) = &moved {
+                self.0.view.learn(meeting);
+            }
+            Ok(moved)
         }
         .boxed()
     }

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
-use b3scale_middleware::cluster::{Backend, FrontendId, Meeting, MeetingState, Size};
+use b3scale_middleware::cluster::{Backend, FrontendId, Meeting, MeetingState, NewMeeting, Size};
 use b3scale_middleware::ports::{Born, Meetings};
 
 use super::{Cluster, Inner};
-use crate::store::{NewMeeting, StoreError};
+use crate::store::StoreError;
 use crate::telemetry::catalog::MEETINGS_DETACHED;
 use crate::view::Known;
 use crate::view::report::{Report, Reported, Word};

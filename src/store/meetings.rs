@@ -18,7 +18,7 @@ use super::{Store, StoreError};
 
 pub use copies::MeetingCopy;
 pub use entries::{MeetingEntry, MeetingFilter};
-pub use places::{CLAIM, Claim, LIVE, Move, NewMeeting, Release, Ticket};
+pub use places::{CLAIM, LIVE, Release, Ticket};
 
 const TABLE: &str = "meetings";
 

@@ -1,7 +1,7 @@
 //! Copies with people in them: kept, moved to, or ended on purpose.
 
-use b3scale::store::{Claim, MeetingCopy, Release};
-use b3scale_middleware::cluster::{Meeting, MeetingState};
+use b3scale::store::{MeetingCopy, Release};
+use b3scale_middleware::cluster::{Claim, Meeting, MeetingState};
 
 use crate::fixture::{Fixture, born, scoped};
 

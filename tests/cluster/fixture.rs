@@ -1,8 +1,12 @@
 //! A database with a frontend, two backends, and short forms of the tests' steps.
 
-use b3scale::store::{Claim, Move, NewBackend, NewFrontend, NewMeeting, NewServer, Release, Store, Ticket};
+use std::sync::Arc;
+
+use b3scale::store::{NewBackend, NewFrontend, NewServer, Release, Store, Ticket};
 use b3scale_middleware::bbb::{Algorithms, MeetingId, ScopedId, Secret};
-use b3scale_middleware::cluster::{AdminState, BackendId, FrontendId, FrontendSettings, Meeting, Size};
+use b3scale_middleware::cluster::{
+    AdminState, BackendId, Claim, FrontendId, FrontendSettings, Meeting, Move, NewMeeting, Size,
+};
 use b3scale_middleware::ports::Born;
 use b3scale_support::TestDatabase;
 use uuid::Uuid;
@@ -52,7 +56,7 @@ impl Fixture {
     /// A claim that is moved. `None`: it could not be.
     pub(crate) async fn moved(&self, held: &Meeting, to: BackendId, sent: bool) -> Option<Meeting> {
         match self.store.move_claim(held, to, sent).await.expect("the move is answered") {
-            Move::Moved(moved) => Some(moved),
+            Move::Moved(moved) => Some(Arc::unwrap_or_clone(moved)),
             Move::Barred | Move::NotOurs => None,
         }
     }
@@ -65,7 +69,7 @@ impl Fixture {
     /// A claim that is won, on backend a.
     pub(crate) async fn won(&self, name: &str) -> Meeting {
         match self.claim(name, self.a).await {
-            Claim::Won(meeting) => meeting,
+            Claim::Won(meeting) => Arc::unwrap_or_clone(meeting),
             lost => panic!("{name} is not ours to create: {lost:?}"),
         }
     }

@@ -1,8 +1,8 @@
 //! The order in which statements lock rows: no two statements wait for each other.
 
-use b3scale::store::{Claim, NewMeeting, Ticket};
+use b3scale::store::Ticket;
 use b3scale_middleware::bbb::MeetingId;
-use b3scale_middleware::cluster::{FrontendId, Size};
+use b3scale_middleware::cluster::{Claim, FrontendId, NewMeeting, Size};
 use b3scale_support::{eventually, new_frontend};
 use futures_util::future::join_all;
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use b3scale::store::{Claim, MeetingCopy, Move, NewMeeting, Release, Store, Ticket};
+use b3scale::store::{MeetingCopy, Release, Store, Ticket};
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
-use b3scale_middleware::cluster::{MeetingState, Size};
+use b3scale_middleware::cluster::{Claim, MeetingState, Move, NewMeeting, Size};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ async fn a_claim_gives_a_place_and_the_next_one_finds_it() {
     let held = cluster.won("algebra").await;
     assert_eq!((held.state, held.attempt, held.backend), (MeetingState::Claimed, 1, cluster.a));
     assert_eq!((held.meeting_id.as_ref(), held.frontend), ("algebra", cluster.frontend));
-    assert_eq!(cluster.claim("algebra", cluster.b).await, Claim::Taken(held.clone()));
+    assert_eq!(cluster.claim("algebra", cluster.b).await, Claim::Taken(held.clone().into()));
     assert_eq!(cluster.found("algebra").await, Some(held));
 }
 
@@ -226,7 +226,7 @@ async fn an_end_is_recorded_and_then_the_meeting_forgotten_but_not_its_history()
     let live = cluster.live("algebra").await;
     let ending = cluster.store.record_ending(&live).await.unwrap().expect("it is live");
     assert_eq!(ending.state, MeetingState::Ending);
-    assert_eq!(cluster.claim("algebra", cluster.b).await, Claim::Taken(ending.clone()));
+    assert_eq!(cluster.claim("algebra", cluster.b).await, Claim::Taken(ending.clone().into()));
     assert!(cluster.store.forget_meeting(&ending).await.unwrap());
     assert!(!cluster.store.forget_meeting(&ending).await.unwrap());
     assert_eq!(cluster.found("algebra").await, None);
@@ -320,7 +320,7 @@ async fn a_claim_does_not_move_to_where_a_copy_is_being_ended_and_spares_any_oth
         let moved = cluster.moved(&held, cluster.a, false).await;
         assert_eq!(moved.is_none(), ending);
         assert!(!cluster.store.take_copy(&copy).await.unwrap(), "it is being created");
-        assert!(cluster.released(&moved.unwrap_or(held), false).await);
+        assert!(cluster.released(moved.as_ref().unwrap_or(&held), false).await);
         assert_eq!(cluster.store.take_copy(&copy).await.unwrap(), ending, "what was not spared may be ended");
     }
 }
@@ -493,7 +493,7 @@ async fn a_claim_of_which_nobody_knows_is_found_by_its_number() {
     let (id, name, ticket) = (scoped("algebra"), MeetingId::new("algebra"), Ticket::draw(Uuid::from_u128(2)));
     let claim = cluster.store.claim_meeting(cluster.new_meeting(&id, &name, cluster.a), ticket).await.unwrap();
     let Claim::Won(held) = claim else { panic!("nobody has it") };
-    assert_eq!(cluster.store.find_claims(&[ticket.number, -1]).await.unwrap(), std::slice::from_ref(&held));
+    assert_eq!(cluster.store.find_claims(&[ticket.number, -1]).await.unwrap(), std::slice::from_ref(&*held));
     cluster.store.record_live(&held, &born("internal", 1)).await.unwrap().expect("the claim is ours");
     assert_eq!(cluster.store.find_claims(&[ticket.number]).await.unwrap(), [], "it has come to its end");
 }

@@ -1,9 +1,9 @@
 //! The unfinished work of a lost server falls to the others.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use b3scale::store::Claim;
-use b3scale_middleware::cluster::Meeting;
+use b3scale_middleware::cluster::{Claim, Meeting};
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, SERVER};
@@ -12,7 +12,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 async fn claimed_by(cluster: &Fixture, server: Uuid, name: &str) -> Meeting {
     match cluster.claim_for(server, name, cluster.a).await {
-        Claim::Won(claim) => claim,
+        Claim::Won(claim) => Arc::unwrap_or_clone(claim),
         lost => panic!("{name} is not ours to create: {lost:?}"),
     }
 }

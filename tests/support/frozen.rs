@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use b3scale_middleware::bbb::{CallKind, ScopedId};
-use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, MeetingState};
-use b3scale_middleware::memory::Memory;
-use b3scale_middleware::ports::{
-    Born, Claim, Directory, Meetings, Move, NewClaim, NewSeat, NodeRequest, Nodes, Seat, Seen, Settled,
+use b3scale_middleware::cluster::{
+    Backend, BackendId, Claim, Frontend, FrontendId, Meeting, MeetingState, Move, NewMeeting,
 };
+use b3scale_middleware::memory::Memory;
+use b3scale_middleware::ports::{Born, Directory, Meetings, NewSeat, NodeRequest, Nodes, Seat, Seen, Settled};
 use b3scale_middleware::work::OnTheSpot;
 use b3scale_middleware::{Call, Fault, Ports, Reply};
 use bytes::Bytes;
@@ -150,7 +150,7 @@ impl Meetings for World {
         ready(()).boxed()
     }
 
-    fn claim<'a>(&'a self, _: NewClaim<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {
+    fn claim<'a>(&'a self, _: NewMeeting<'a>) -> BoxFuture<'a, Result<Claim, Fault>> {
         ready(Ok(Claim::Won(Arc::clone(&self.claimed)))).boxed()
     }
 

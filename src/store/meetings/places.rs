@@ -1,9 +1,9 @@
 //! How meetings get their places: claimed, moved, inherited, given up, live, adopted.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use b3scale_middleware::bbb::{MeetingId, ScopedId};
-use b3scale_middleware::cluster::{BackendId, FrontendId, Meeting, MeetingState, Size};
+use b3scale_middleware::cluster::{BackendId, Claim, Meeting, MeetingState, Move, NewMeeting};
 use b3scale_middleware::ports::Born;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -11,21 +11,6 @@ use uuid::Uuid;
 use super::{TABLE, compared, meeting};
 use crate::store::rows::{column, readable};
 use crate::store::{Store, StoreError};
-
-/// A meeting that is to get a place.
-#[derive(Clone, Copy, Debug)]
-pub struct NewMeeting<'a> {
-    /// The id its node is to know it by.
-    pub id: &'a ScopedId,
-    /// The id its frontend knows it by.
-    pub meeting_id: &'a MeetingId,
-    /// Whose it is.
-    pub frontend: FrontendId,
-    /// Where it is to live.
-    pub backend: BackendId,
-    /// How large it is to be.
-    pub size: Size,
-}
 
 /// By what a claim is known: of many, the one that finds its own number in the row has won.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,28 +26,6 @@ impl Ticket {
     pub fn draw(server: Uuid) -> Self {
         Self { server, number: fastrand::i64(1..) }
     }
-}
-
-/// What came of a claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// The meeting is ours to create.
-    Won(Meeting),
-    /// It has a place already.
-    Taken(Meeting),
-    /// An end may be on its way to a copy of it on that very backend, or the backend was removed.
-    Barred,
-}
-
-/// What came of moving a claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Move {
-    /// The meeting has its place there.
-    Moved(Meeting),
-    /// What is left of it there is just being ended, or that backend was removed.
-    Barred,
-    /// The claim was not ours any more.
-    NotOurs,
 }
 
 /// What came of giving a claim up.
@@ -162,9 +125,9 @@ impl Store {
         ];
         let Some(row) = self.row("claim a meeting", CLAIM, &params).await? else {
             let placed = self.find_meeting(new.id).await?.filter(|there| there.state != MeetingState::Detached);
-            return Ok(placed.map_or(Claim::Barred, Claim::Taken));
+            return Ok(placed.map_or(Claim::Barred, |placed| Claim::Taken(Arc::new(placed))));
         };
-        let claimed = meeting(&row)?;
+        let claimed = Arc::new(meeting(&row)?);
         Ok(if column(TABLE, &row, "won")? { Claim::Won(claimed) } else { Claim::Taken(claimed) })
     }
 
@@ -207,7 +170,7 @@ impl Store {
         let params: [&(dyn ToSql + Sync); 6] = [&id, &backend, &attempt, &to.0, &sent, &held.claim];
         let Some(row) = self.row("move a claim", sql, &params).await? else { return Ok(Move::NotOurs) };
         let is_moved = column::<Option<&str>>(TABLE, &row, "id")?.is_some();
-        Ok(if is_moved { Move::Moved(meeting(&row)?) } else { Move::Barred })
+        Ok(if is_moved { Move::Moved(Arc::new(meeting(&row)?)) } else { Move::Barred })
     }
 
     /// The claims of lost servers, as `observer` may judge.
