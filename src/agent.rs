@@ -1,17 +1,17 @@
-//! `b3scaleagent`: runs on a BBB node, and tells b3scale what happens there.
+//! `b3scaleagent`: runs on a BBB node, and reports its events to b3scale.
 //!
-//! It reads BBB's own settings, registers the node, listens to BBB's Redis, and sends what it hears in batches, with how the machine
-//! fares. What may have been missed is asked of the node itself.
+//! It reads BBB's own settings, registers the node, listens to BBB's Redis, and sends events in batches, with figures of
+//! the machine. After missed events it asks the node itself.
 //!
 //! | module | is |
 //! |---|---|
-//! | `settings`, `properties` | what it is told |
-//! | `feed`, `message` | what BBB says |
-//! | `survey` | what the node says when it is asked |
-//! | `roster` | both of it, put together: who is there |
-//! | `figures` | how the machine fares |
-//! | `reporter`, `outbox` | what is sent, and when |
-//! | `uplink`, `trouble` | how, and what if nobody answers |
+//! | `settings`, `properties` | its settings, and BBB's |
+//! | `feed`, `message` | BBB's events |
+//! | `survey` | the node's own list of its meetings |
+//! | `roster` | events and lists, merged: the attendees |
+//! | `figures` | figures of the machine |
+//! | `reporter`, `outbox` | batches, and their times |
+//! | `uplink`, `trouble` | delivery, and retries |
 //! | `drain` | maintenance |
 #![expect(clippy::doc_markdown, reason = "argh prints these comments, and backticks would be printed too")]
 
@@ -57,13 +57,13 @@ use uplink::Uplink;
 
 pub use error::AgentError;
 
-/// Messages that wait to be counted. What does not fit waits in Redis.
+/// The most messages that wait here. Further ones wait in Redis.
 const UNREAD: usize = 1024;
 
-/// Tell b3scale what happens on this BigBlueButton node.
+/// Report the events of this BigBlueButton node to b3scale.
 ///
-/// Without a command: go on telling it. BBB's own settings say how the node
-/// is reached; B3SCALE_API_URL and B3SCALE_API_ACCESS_TOKEN say whom to tell.
+/// Without a command: keep reporting. BBB's own settings say how the node
+/// is reached; B3SCALE_API_URL and B3SCALE_API_ACCESS_TOKEN name the server.
 #[derive(FromArgs, ArgsInfo, Debug)]
 pub struct B3scaleagent {
     /// register this node if the server does not know it
@@ -83,7 +83,7 @@ enum Command {
     Resume(ResumeCommand),
 }
 
-/// Give this node no new meetings. Those that run go on.
+/// Give this node no new meetings. Running ones go on.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "drain")]
 struct DrainCommand {
@@ -98,7 +98,7 @@ struct DrainCommand {
 struct ResumeCommand {}
 
 impl B3scaleagent {
-    /// What its lines are made of.
+    /// The grammar of its lines.
     pub(crate) fn language() -> Language {
         Language { program: "b3scaleagent", root: Self::get_args_info(), aliases: &[], synonyms: &[], emptied: &[] }
     }
@@ -111,7 +111,7 @@ impl B3scaleagent {
         cli::read(&Self::language(), line)
     }
 
-    /// Does what the command line says.
+    /// Runs the command line.
     ///
     /// # Errors
     /// One line.
@@ -154,11 +154,11 @@ pub struct AgentOptions {
     pub token: String,
     /// The base URL of the node's API, ending in a slash.
     pub node_url: String,
-    /// What the node's checksums are made with.
+    /// The secret of the node's checksums.
     pub node_secret: Secret,
-    /// Where the node says what happens.
+    /// The Redis of the node's events.
     pub redis: SocketAddr,
-    /// Certificate authorities to trust beside the system's when the node is asked.
+    /// Certificate authorities of the node, trusted in addition to the system's.
     pub ca_file: Option<PathBuf>,
     /// How many nodes this machine stands for: of how busy it is, each reports its share.
     pub nodes: NonZeroUsize,
@@ -185,7 +185,7 @@ async fn report_until_stopped(environment: &Environment, server: Server, registe
     let gauge = Gauge::new(node.bbb_version.clone(), NonZeroUsize::MIN);
     tokio::select! {
         ended = report(node, gauge, server, load_factor, registers, ca_file) => ended,
-        // It has one thread: whatever hangs there keeps this from being said.
+        // There is one thread: a hang anywhere stops the watchdog's signal.
         never = manager::watch(async |_| true) => match never {},
         () = stop => {
             manager::stopping();

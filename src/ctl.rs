@@ -1,6 +1,6 @@
 //! `b3scalectl`: the command line over the REST API.
 //!
-//! Its commands, flags, requests, texts and exit codes are those of the original, and more. What it prints is for people, or with
+//! Its commands, flags, requests, texts and exit codes are those of the original, and more. Its output is for people, or with
 //! `--json` for programs; secrets are shown only when they are asked for.
 #![expect(clippy::doc_markdown, reason = "argh prints these comments, and backticks would be printed too")]
 
@@ -72,7 +72,7 @@ const SYNONYMS: [(&str, &str); 4] =
 /// The flags that take something away with an empty value.
 const EMPTIED: [&str; 3] = ["next-secret", "checksum-algorithm", "account-ref"];
 
-/// What the help of every command tells of those it is one of.
+/// The part of the help that all commands share.
 const EVERYWHERE: &str = "
 With every command, anywhere on the line:
   -b, --api         the server's URL; else B3SCALE_API_URL or
@@ -138,7 +138,7 @@ enum Command {
 }
 
 impl B3scalectl {
-    /// What its lines are made of.
+    /// The grammar of its lines.
     pub(crate) fn language() -> Language {
         Language {
             program: "b3scalectl",
@@ -163,7 +163,7 @@ impl B3scalectl {
         })
     }
 
-    /// Does what the command line says, and says what went wrong.
+    /// Runs the command line, and prints errors.
     pub async fn run(self, environment: Environment) -> ExitCode {
         let done = match Context::new(&self, environment) {
             Ok(context) => self.execute(&context).await,

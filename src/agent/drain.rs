@@ -31,7 +31,7 @@ pub(super) async fn drain(server: &Server, wait: bool) -> Result<(), AgentError>
                 }
                 backend = now;
             }
-            // A server that restarts meanwhile ends no maintenance; what it refuses, it refuses for good.
+            // A server that restarts meanwhile ends no maintenance; a refusal is final.
             Err(error) if error.is_not_found() || error.is_unauthorized() || error.refusal().is_some() => {
                 return Err(error.into());
             }

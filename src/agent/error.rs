@@ -1,4 +1,4 @@
-//! Why an agent does not start, or cannot do what it is asked for.
+//! Why an agent does not start, or cannot run a command.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,13 +9,13 @@ use crate::client::{ApiError, CaFileError};
 use crate::config::ConfigError;
 use crate::output::Unwritable;
 
-/// Why an agent does not start, or cannot do what it is asked for, in one line.
+/// Why an agent does not start, or cannot run a command, in one line.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
     /// A value in the environment.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Nobody said which server is to be told.
+    /// No server is set.
     #[error("B3SCALE_API_URL is not set: it is the URL of b3scale, such as https://b3scale.example")]
     NoServer,
     /// There is no token.
@@ -27,7 +27,7 @@ pub enum AgentError {
     NoToken {
         /// The file that may hold it.
         path: PathBuf,
-        /// What is wrong with that.
+        /// The problem.
         reason: String,
     },
     /// BBB's own settings are not there.
@@ -39,7 +39,7 @@ pub enum AgentError {
         source: io::Error,
     },
     /// BBB's own settings lack something.
-    #[error("{} has no {key}, without which nothing can be said of this node", files)]
+    #[error("{} has no {key}, which every report needs", files)]
     Missing {
         /// The files that were read.
         files: String,
@@ -51,9 +51,9 @@ pub enum AgentError {
     Property {
         /// The property.
         key: &'static str,
-        /// What it is.
+        /// The given value.
         value: String,
-        /// What it should be.
+        /// The accepted values.
         wanted: &'static str,
     },
     /// Certificate authorities that cannot be used.
@@ -68,7 +68,7 @@ pub enum AgentError {
     /// A request failed.
     #[error("{0}{hint}", hint = other_token(.0))]
     Api(#[from] ApiError),
-    /// What was asked for cannot be printed.
+    /// The output cannot be written.
     #[error(transparent)]
     Output(#[from] Unwritable),
     /// The system does not let it run.

@@ -1,4 +1,4 @@
-//! Listening to BBB's Redis. It tells what happens and never what has happened: whoever was away has missed it.
+//! Listening to BBB's Redis. It has no replay: events while the connection is lost are missed.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(15);
 const PING: Duration = Duration::from_secs(5);
 
-/// What the feed tells.
+/// A message of the feed.
 #[derive(Debug)]
 pub(super) enum News {
     /// From now on nothing is missed.
@@ -32,7 +32,7 @@ pub(super) enum News {
     Deaf,
 }
 
-/// The connection to Redis, which is made anew whenever it is lost.
+/// The connection to Redis, which is opened again whenever it is lost.
 pub(super) struct Feed {
     place: RedisPlace,
     news: mpsc::Sender<News>,
@@ -46,7 +46,7 @@ impl Feed {
         Self { place, news, trouble, misunderstood: 0 }
     }
 
-    /// Listens until nobody wants to know any more.
+    /// Listens until the receiver is dropped.
     pub(super) async fn run(mut self) {
         while !self.news.is_closed() {
             match self.subscribed().await {
@@ -86,7 +86,7 @@ impl Feed {
         subscribed.map_err(|_| format!("no answer within {} s", CONNECT.as_secs()))?.map_err(|error| reason(&error))
     }
 
-    /// Tells what it hears until Redis is gone. `None`: nobody wants to know.
+    /// Sends messages until Redis is gone. `None`: the receiver is dropped.
     async fn listen(&mut self, mut redis: PubSubSink, mut messages: PubSubStream) -> Option<()> {
         self.news.send(News::Listening).await.ok()?;
         loop {

@@ -1,4 +1,4 @@
-//! How this machine fares, as Linux tells it.
+//! Figures of this machine, from Linux.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::rest::NodeFigures;
 
-/// What is asked for more often is answered as before: over so short a time, figures mean nothing.
+/// More frequent calls get the earlier figures: over so short a time, they mean nothing.
 const SHORTEST: Duration = Duration::from_millis(900);
 
 /// What measures this machine. Where a figure is not to be had it is 0.
@@ -44,7 +44,7 @@ struct Traffic {
 }
 
 impl Gauge {
-    /// `nodes`: how many nodes this machine stands for, each of which then has its share of what it does.
+    /// `nodes`: the number of nodes on this machine. Each has its share of the load.
     pub(super) fn new(bbb_version: String, nodes: NonZeroUsize) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get) as f32;
         let nodes = nodes.get() as f32;
@@ -53,7 +53,7 @@ impl Gauge {
         gauge
     }
 
-    /// The figures of now, beside these numbers.
+    /// The current figures, with these counts.
     pub(super) fn figures(&mut self, meetings: usize, attendees: usize) -> NodeFigures {
         let now = Instant::now();
         if self.before.is_none_or(|before| now - before.at >= SHORTEST) {

@@ -1,6 +1,6 @@
-//! What BBB says on its Redis, as far as it is about meetings and who is in them.
+//! BBB's messages on Redis about meetings and their attendees.
 //!
-//! Fields come and go between the releases of BBB: what is not needed is not looked at, and what may be missing has a default.
+//! Fields come and go between releases of BBB: unneeded ones are skipped, and optional ones have defaults.
 
 use std::borrow::Cow;
 
@@ -49,7 +49,7 @@ pub(super) enum About {
     Camera { stream: String, on: bool },
 }
 
-/// A message that cannot be understood. What it holds is not said, since it may be a name.
+/// An unreadable message. Its contents are not shown, since they may hold a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Misunderstood {
     /// It is no JSON, or not BBB's.
@@ -60,7 +60,7 @@ pub(super) enum Misunderstood {
     Missing { message: String, field: &'static str },
 }
 
-/// The part that says what a message is. The rest is read only if that is of interest, which most of it is not.
+/// The type of a message. The rest is read only for the few types of interest.
 #[derive(Deserialize)]
 struct Envelope<'m> {
     #[serde(borrow)]
@@ -193,7 +193,7 @@ impl Message<'_> {
     }
 }
 
-/// What is empty says nothing. The letter that no database keeps is left out.
+/// An empty text is missing. U+0000 is left out, since no database keeps it.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.replace('\0', "")).filter(|text| !text.is_empty()),

@@ -1,4 +1,4 @@
-//! What is still to be reported, and when.
+//! Events to report, and the time of the next batch.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const PACE: Duration = Duration::from_millis(250);
 /// Between two that have not.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// What is still to be reported.
+/// Events to report.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     events: VecDeque<Event>,
@@ -35,7 +35,7 @@ impl Outbox {
         fits
     }
 
-    /// Forgets what a snapshot says, or cannot be said any more.
+    /// Drops all events: a snapshot replaces them, or they are too late.
     pub(super) fn clear(&mut self) {
         self.events = VecDeque::new();
     }
@@ -45,7 +45,7 @@ impl Outbox {
         self.sent.get_or_insert(now.checked_sub(BEAT).unwrap_or(now));
     }
 
-    /// When the next batch is due, if a snapshot is to be sent or is not.
+    /// When the next batch is due, with or without a snapshot.
     pub(super) fn due(&self, snapshot: bool) -> Option<Instant> {
         let pause = match self.events.len() {
             LARGEST.. => Duration::ZERO,

@@ -44,7 +44,7 @@ impl Properties {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    /// A reference to what is not there, or that leads in a circle, stays as it is written.
+    /// A reference to a missing key, or in a circle, stays as it is written.
     fn resolved(&self, text: &str, depth: usize) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -98,7 +98,7 @@ fn unescaped(text: &str) -> String {
             Some('n') => plain('\n', &mut units),
             Some('r') => plain('\r', &mut units),
             Some('f') => plain('\u{c}', &mut units),
-            // Java writes what is beyond 16 bits as two of these.
+            // Java writes a character beyond 16 bits as two of these.
             Some('u') => match letters.as_str().get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok()) {
                 Some(unit) => {
                     units.push(unit);

@@ -1,8 +1,8 @@
-//! What an agent does all day: it listens to its node, and tells the server.
+//! The agent's loop: it listens to its node, and reports to the server.
 //!
-//! What the server knows is a picture of the node, and events on top. Whenever one of these was missed, by us or by the server, the
-//! node is asked for its meetings, and the next batch carries a new picture. Nothing here waits: listening, asking and telling go on
-//! beside each other.
+//! The server has a snapshot of the node, and events on top. Whenever one of these was missed, by us or by the server, the
+//! node is asked for its meetings, and the next batch carries a new snapshot. Nothing here waits: listening, asking and reporting
+//! run at the same time.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -21,9 +21,9 @@ use super::trouble::Trouble;
 use super::uplink::Delivered;
 use crate::rest::{Batch, Receipt, SnapshotMeeting};
 
-/// How soon the node is asked again while not everything is certain, and while nobody hears its events.
+/// The pause between lists while attendees are unidentified, and while Redis is away.
 const UNSURE: Duration = Duration::from_secs(10);
-/// How soon otherwise, just to be sure.
+/// The pause otherwise, just to be sure.
 const SURE: Duration = Duration::from_secs(300);
 
 type Survey = Pin<Box<dyn Future<Output = Result<Vec<SnapshotMeeting>, String>> + Send>>;
@@ -104,7 +104,7 @@ impl Reporter {
         }
     }
 
-    /// When the next batch is due. `None`: one is on its way, or nobody has seen the node yet.
+    /// When the next batch is due. `None`: one is in flight, or the node has not answered yet.
     fn due(&self) -> Option<Instant> {
         if self.on_its_way { None } else { self.outbox.due(self.picture) }
     }
@@ -127,7 +127,7 @@ impl Reporter {
                 let Some(event) = event.filter(|_| !self.stale) else { return };
                 if !self.outbox.push(event) {
                     warn!(
-                        "Too much has happened for what the server can be told one by one; it is told the whole instead"
+                        "Too many events for the outbox; sending a snapshot instead"
                     );
                     self.look_again(now);
                 }
@@ -228,7 +228,7 @@ impl Reporter {
     }
 }
 
-/// What the node says, if it is being asked.
+/// The node's list, if it is being asked.
 async fn answer(survey: &mut Option<Survey>) -> Result<Vec<SnapshotMeeting>, String> {
     match survey {
         Some(survey) => survey.await,
@@ -319,7 +319,7 @@ mod tests {
         reporter.hear(News::Listening);
         reporter.look(&[meeting()]);
         reporter.send();
-        // A batch that does not count is lost with what it said; its number is passed over.
+        // A refused batch is lost with its events; its number is skipped.
         reporter.hear(recording(true));
         reporter.batch(Instant::now());
         reporter.learn(&Delivered::Answered(Receipt { seq: 7, snapshot: true }));

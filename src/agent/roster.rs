@@ -1,7 +1,7 @@
-//! Who is on this node, as events tell it and as the node itself says when it is asked.
+//! The attendees of this node, from events and from the node's own lists.
 //!
-//! A list of the node's meetings names people by the ids of their frontends; events name them by the node's own. Whoever was there
-//! before this agent listened is a stranger: known by the one and not by the other. As long as there are strangers the node is asked
+//! A list of the node's meetings names people by the ids of their frontends; events name them by the node's own. An attendee from
+//! before this agent listened is unidentified: known by the first id and not by the second. While there are such, the node is asked
 //! again from time to time, so that their leaving is noticed.
 
 mod identify;
@@ -22,7 +22,7 @@ use room::Room;
 const LAG: Duration = Duration::from_secs(5);
 /// The most events that are kept for a list that is still to come.
 const MOST_RECENT: usize = 10_000;
-/// Meetings whose end is remembered, so that no list that lags brings them back.
+/// The most remembered ends of meetings. They keep a late list from bringing a meeting back.
 const MOST_ENDED: usize = 1000;
 
 /// Who is on this node.
@@ -35,7 +35,7 @@ pub(super) struct Roster {
     asked: Option<Instant>,
     /// When the latest was heard that should have been kept and was not.
     lost: Option<Instant>,
-    /// Something was heard that fits nothing: the node is to be asked again.
+    /// An event fitted nothing: the node must be asked again.
     puzzled: bool,
 }
 
@@ -53,7 +53,7 @@ struct Recent {
 pub(super) struct Overrun;
 
 impl Roster {
-    /// Takes in what was said. Returns what is another by it.
+    /// Applies a message. Returns the change.
     pub(super) fn hear(&mut self, heard: Heard, at: Instant) -> Option<Event> {
         self.forget_before(self.asked.unwrap_or(at).min(at), LAG);
         let left = self.leaving(&heard);
@@ -71,7 +71,7 @@ impl Roster {
         (self.asked, self.puzzled) = (Some(at), false);
     }
 
-    /// Takes in the node's own list in place of what was known, and then what was heard shortly before it was asked for and since.
+    /// Replaces the roster by the node's own list, then replays events from shortly before the request and since.
     ///
     /// # Errors
     /// More was heard around the question than could be kept.
@@ -99,7 +99,7 @@ impl Roster {
         Ok(())
     }
 
-    /// Nobody listened for a while: who is known may have gone.
+    /// Redis was away for a while: known attendees may have left.
     pub(super) fn doubt(&mut self) {
         self.rooms.values_mut().for_each(Room::doubt);
         self.recent.clear();
@@ -125,7 +125,7 @@ impl Roster {
         self.rooms.len()
     }
 
-    /// How many people are in them. Whoever is in a breakout is in its parent, too.
+    /// The number of attendees. Those in a breakout are in its parent, too.
     pub(super) fn attendees(&self) -> usize {
         self.rooms.values().filter(|room| !room.meeting.breakout).map(|room| room.people.len()).sum()
     }

@@ -1,4 +1,4 @@
-//! What an agent is told: by its environment about the server, by BBB's own files about the node.
+//! An agent's settings: the environment for the server, BBB's own files for the node.
 
 use std::fs;
 use std::io;
@@ -39,7 +39,7 @@ pub(super) struct Server {
 #[derive(Clone, Debug)]
 enum TokenSource {
     Given(String),
-    /// Read again when the server refuses what it held.
+    /// Read again when the server refuses its token.
     File(PathBuf),
 }
 
@@ -48,10 +48,10 @@ enum TokenSource {
 pub(super) struct Node {
     /// The base URL of its API, ending in a slash.
     pub(super) url: String,
-    /// What its checksums are made with.
+    /// The secret of its checksums.
     pub(super) secret: Secret,
     pub(super) redis: RedisPlace,
-    /// Empty: nobody knows.
+    /// Empty: unknown.
     pub(super) bbb_version: String,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct RedisPlace {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct LoadFactor(pub(super) f64);
 
-/// What is no load factor.
+/// An invalid load factor.
 #[derive(Debug, thiserror::Error)]
 #[error("it is no number from {} to {}", AGENTS_FACTORS.start(), AGENTS_FACTORS.end())]
 pub(super) struct NoFactor;
@@ -81,7 +81,7 @@ impl FromStr for LoadFactor {
 }
 
 impl Server {
-    /// One that is known already.
+    /// A known one.
     pub(super) fn given(url: String, token: String) -> Self {
         Self { url, ca_file: None, token: TokenSource::Given(token) }
     }
@@ -129,7 +129,7 @@ impl Node {
         let packaged = read(Path::new(PACKAGED))?;
         let path = given.clone().unwrap_or_else(|| ADMINS.into());
         let admins = read(&path)?;
-        // What was named must be there; one of the two must be in any case.
+        // A named file must exist; one of the two must exist in any case.
         if admins.is_none() && (given.is_some() || packaged.is_none()) {
             return Err(AgentError::Unreadable { path, source: Errno::NOENT.into() });
         }

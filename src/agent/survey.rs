@@ -41,10 +41,10 @@ impl Surveyor {
         Ok(Self { nodes: Arc::new(HttpNodes::new(settings)?), node: Arc::new(node) })
     }
 
-    /// What the node says of its meetings. Strangers to us have no id of the node's there.
+    /// The node's list of its meetings. Unidentified attendees lack the node's own id there.
     ///
     /// # Errors
-    /// Why it cannot be asked, or what is wrong with its answer.
+    /// Why the request failed, or the answer is unusable.
     pub(super) async fn meetings(self) -> Result<Vec<SnapshotMeeting>, String> {
         let (call, params) = (CallKind::GetMeetings, Params::default());
         let request = NodeRequest::new(call, &params, None, &self.node, None, &REQUEST_ID);
@@ -57,7 +57,7 @@ impl Surveyor {
     }
 }
 
-/// Reads a list of meetings, each as far as it can be read: one that a tenant has spoiled keeps no other from the server.
+/// Reads a list of meetings, each as far as possible: an entry spoiled by a tenant hides no others.
 fn read(document: &Bytes) -> Result<Vec<SnapshotMeeting>, String> {
     let entries = match entries(document) {
         Ok(entries) => entries?,

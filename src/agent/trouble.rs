@@ -39,7 +39,7 @@ impl Trouble {
         pause
     }
 
-    /// Waits at once as long as it ever does: nobody expects this to pass soon.
+    /// Takes the longest pause at once: this will not pass soon.
     pub(super) fn is_lasting(&mut self) {
         self.next = self.most;
     }

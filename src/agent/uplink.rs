@@ -20,7 +20,7 @@ use crate::rest::{AdminState, Batch, Receipt};
 const SHORTEST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(4);
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug, PartialEq)]
 pub(super) enum Delivered {
     /// A server has answered.
@@ -43,7 +43,7 @@ pub(super) struct Uplink {
     trouble: Trouble,
 }
 
-/// What the server makes of this node.
+/// The server's record of this node.
 #[derive(Debug, PartialEq, Eq)]
 enum Enrolment {
     Known,
@@ -63,10 +63,10 @@ impl Uplink {
         Ok(Self { server, node, load_factor, registers, token, api, enrolled: false, trouble })
     }
 
-    /// Makes the node known to the server. One that cannot be reached is asked again with the first batch.
+    /// Registers the node. An unreachable server is asked again with the first batch.
     ///
     /// # Errors
-    /// The server does not know this node, and nobody said that it should.
+    /// The server does not know this node, and registration is off.
     pub(super) async fn start(&mut self) -> Result<(), AgentError> {
         match self.enrol().await {
             Ok(_) => self.enrolled = true,
@@ -115,12 +115,12 @@ impl Uplink {
         match self.api.ingest(batch).await {
             Ok(receipt) => {
                 if self.trouble.over() {
-                    info!(server.url = self.api.url(), "The server takes what is reported again");
+                    info!(server.url = self.api.url(), "The server accepts batches again");
                 }
                 Ok(Delivered::Answered(receipt))
             }
             Err(error) if is_unusable(&error) => {
-                warn!(%error, "The server cannot use a batch; the whole node is reported anew");
+                warn!(%error, "The server refused a batch; sending a snapshot");
                 Ok(Delivered::Lost)
             }
             Err(error) => {
@@ -130,7 +130,7 @@ impl Uplink {
         }
     }
 
-    /// Makes the server's record of this node what it should be.
+    /// Updates the server's record of this node.
     async fn enrol(&self) -> Result<Enrolment, AgentError> {
         let backend = match self.api.own_backend().await {
             Ok(backend) => backend,
@@ -154,7 +154,7 @@ impl Uplink {
         Ok(Enrolment::Known)
     }
 
-    /// What we say of the node. Without a load factor of ours, that of the server stays.
+    /// The node's record. Without a load factor of ours, the server's stays.
     fn record(&self) -> Value {
         let mut record = json!({ "bbb": { "host": self.node.url, "secret": self.node.secret.expose() } });
         if let Some(LoadFactor(factor)) = self.load_factor {

@@ -45,10 +45,10 @@ struct Authorize {
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "create_access_token")]
 struct CreateAccessToken {
-    /// whom it is for
+    /// its subject
     #[argh(option)]
     sub: String,
-    /// what it may do, with commas in between: b3scale, b3scale:admin, b3scale:node, …
+    /// its scopes, separated by commas: b3scale, b3scale:admin, b3scale:node, …
     #[argh(option)]
     scopes: Scopes,
     /// the server's B3SCALE_API_JWT_SECRET; without it, that of the environment, or it is asked for
@@ -60,7 +60,7 @@ struct CreateAccessToken {
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "authorize_node_agent")]
 struct AuthorizeNodeAgent {
-    /// what the agent is called; without it, something is made up
+    /// the agent's name; default: a made-up one
     #[argh(option)]
     r#ref: Option<String>,
     /// the server's B3SCALE_API_JWT_SECRET; without it, that of the environment, or it is asked for
@@ -86,7 +86,7 @@ impl Auth {
     }
 }
 
-/// One that was typed in and is wrong is asked for again.
+/// A wrongly typed one is asked for again.
 async fn authorize(context: &Context, given: Option<String>) -> Result<Exit, CtlError> {
     let mut secret = context.secret(given).await?;
     loop {

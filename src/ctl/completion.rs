@@ -59,7 +59,7 @@ pub(super) fn asked(line: &[String]) -> Option<&[String]> {
     line.split_last().filter(|(last, _)| *last == ASK).map(|(_, words)| words)
 }
 
-/// Prints what may come next, a line each.
+/// Prints the possible next words, a line each.
 pub(super) async fn answer(words: &[String]) -> ExitCode {
     let text: String =
         candidates(&B3scalectl::language(), words).await.iter().map(|line| format!("{line}\n")).collect();
@@ -90,7 +90,7 @@ fn names(begun: &Begun<'_>) -> Vec<String> {
     begun.command.commands.iter().map(|command| command.name.to_owned()).collect()
 }
 
-/// The flags of the innermost command, and those that go with every command.
+/// The flags of the innermost command, and the general ones.
 fn flags(root: &CommandInfoWithArgs, begun: &Begun<'_>) -> Vec<String> {
     let flags = begun.command.flags.iter().chain(root.flags);
     let names: BTreeSet<&str> = flags.map(|flag| flag.long).collect();

@@ -1,4 +1,4 @@
-//! What a command says, and what it asks.
+//! Output of a command, and its questions.
 
 use std::fmt::Display;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -14,7 +14,7 @@ use crate::client::blanked_in;
 use crate::output::{self, Reader};
 use crate::table;
 
-/// A command that did what it was to do. Only what it has said to people and to programs makes one, so that none forgets either.
+/// A successful command. Only output for people and for programs makes one, so that no command forgets either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Exit {
@@ -46,7 +46,7 @@ pub(super) struct Console {
 }
 
 impl Console {
-    /// Says what came of a command: a text to people, or the one value to programs.
+    /// Prints the result of a command: a text for people, or the one value for programs.
     pub(super) fn report(&self, text: impl Display, value: &impl Serialize) -> Result<Exit, CtlError> {
         self.tell(text, value).map(|()| Exit::DONE)
     }
@@ -110,7 +110,7 @@ impl Console {
     }
 }
 
-/// Says what went wrong, or what else somebody should know. A password in a URL is not said.
+/// Prints an error or a remark. A password in a URL is blanked.
 pub(super) fn complain(why: &str) {
     output::complain(&blanked_in(why));
 }

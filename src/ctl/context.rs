@@ -1,4 +1,4 @@
-//! What every command needs: whom to ask, with which token, and where to say what came of it.
+//! The context of every command: server, token, and console.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What every command needs.
 pub(super) struct Context {
-    /// Where to say what came of it.
+    /// Prints results.
     pub(super) console: Console,
     /// The server's URL as it was given, but for a password, with which no server is asked.
     pub(super) url: String,
@@ -29,7 +29,7 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Reads what the line does not say from the environment.
+    /// Completes the line from the environment.
     pub(super) fn new(line: &B3scalectl, environment: Environment) -> Result<Self, CtlError> {
         environment.files.iter().for_each(|file| complain(&format!("using environment from: {}", file.display())));
         environment.unknown().for_each(|name| {
@@ -64,8 +64,8 @@ impl Context {
         Ok(api)
     }
 
-    /// The same for a command that changes something. Without a database that takes changes it ends here, before it asks for
-    /// consent or says what it would do.
+    /// The same for a command with changes. Without a writable database it ends here, before it asks for
+    /// consent or shows the changes.
     pub(super) async fn api_for_changes(&self) -> Result<Api, CtlError> {
         let (api, status) = self.connect().await?;
         match status.database.error {
@@ -74,14 +74,14 @@ impl Context {
         }
     }
 
-    /// The server, with what it said of itself, for a command that tells of its database.
+    /// The server, with its status, for a command that shows the state of its database.
     pub(super) async fn connect(&self) -> Result<(Api, Status), CtlError> {
         let api = self.api_as(self.token().await?)?;
         let status = api.status().await?;
         if status.is_admin { Ok((api, status)) } else { Err(CtlError::NotAdmin { url: self.url.clone() }) }
     }
 
-    /// The server, asked with a token that nobody has looked at.
+    /// The server, with an unchecked token.
     pub(super) fn api_as(&self, token: String) -> Result<Api, CtlError> {
         let user_agent = concat!("b3scalectl/", env!("CARGO_PKG_VERSION")).to_owned();
         let (url, ca_file) = (self.url.clone(), self.ca_file.clone());
@@ -99,7 +99,7 @@ impl Context {
         self.environment.value("B3SCALE_API_JWT_SECRET")?.map(tokens::own).transpose()
     }
 
-    /// Says that a token which is kept is not the one that is used.
+    /// Warns that a stored token is not the one in use.
     pub(super) fn warn_of_given_token(&self) {
         if matches!(self.environment.value("B3SCALE_API_ACCESS_TOKEN"), Ok(Some(_))) {
             complain("note: B3SCALE_API_ACCESS_TOKEN is set and is used instead of the token that is kept");

@@ -14,7 +14,7 @@ use super::{CtlError, Exit};
 use crate::client::Api;
 use crate::rest::Frontend;
 
-/// What is shown of a new meeting.
+/// The printed fields of a new meeting.
 const FIELDS: [&str; 4] = ["meetingID", "internalMeetingID", "createDate", "duration"];
 
 /// Create a meeting as a frontend would, and print a link that joins it as a moderator. Also: cm.
@@ -58,7 +58,7 @@ impl CreateMeeting {
 struct Caller {
     frontend: Frontend,
     api: Api,
-    /// What its checksums are made with.
+    /// The secret of its checksums.
     algorithm: Algorithm,
 }
 

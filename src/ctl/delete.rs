@@ -22,11 +22,11 @@ enum What {
     Frontend(DeleteFrontend),
 }
 
-/// Remove a backend once its last meeting has ended. One whose node does not answer is removed at once.
+/// Remove a backend once its last meeting has ended. If its node does not answer, it is removed at once.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "backend")]
 struct DeleteBackend {
-    /// at once, whatever runs there
+    /// at once, even with running meetings
     #[argh(switch, short = 'f')]
     force: bool,
     /// the base URL of its API

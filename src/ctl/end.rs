@@ -47,7 +47,7 @@ struct EndMeetings {
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "meeting")]
 struct EndMeeting {
-    /// the id is the one that this frontend knows the meeting by
+    /// take the id as this frontend's own
     #[argh(option, arg_name = "key")]
     frontend: Option<String>,
     /// end only what runs on this backend, with everyone in it: a copy

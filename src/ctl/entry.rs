@@ -1,4 +1,4 @@
-//! What can be done to backends and frontends alike.
+//! Commands on backends and frontends alike.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use super::layout::veil;
 use crate::client::{Api, ApiError};
 use crate::rest::{Backend, Frontend, StateBackend, StateFrontend};
 
-/// A command whose subcommands say what it is done to. With `--dry` each only says what it would do.
+/// A command with its object as a subcommand. With `--dry` it only prints the change.
 macro_rules! dry_command {
     ($(#[$documentation:meta])* $name:ident, $word:literal) => {
         $(#[$documentation])*
@@ -29,16 +29,16 @@ macro_rules! dry_command {
 
 pub(super) use dry_command;
 
-/// What is to be set of an entry, as the API takes it.
+/// The change of an entry, as the API takes it.
 pub(super) type Change = Map<String, Value>;
 
 /// A backend or a frontend.
 pub(super) trait Entry: Serialize + Sized {
     /// The word for it.
     const WHAT: &'static str;
-    /// What the API calls its name, beside its secret.
+    /// The API's field of its name.
     const NAME: &'static str;
-    /// What the original says before one is added, if anything.
+    /// The original's line before one is added, if any.
     const ADDING: &'static str;
 
     /// Its identity.
@@ -118,7 +118,7 @@ impl Entry for Frontend {
     }
 }
 
-/// What is done to entries, or with `dry` only said.
+/// Changes of entries, or with `dry` only their announcement.
 #[derive(Clone, Copy)]
 pub(super) struct Editor<'c> {
     pub(super) context: &'c Context,
@@ -127,7 +127,7 @@ pub(super) struct Editor<'c> {
 }
 
 impl Editor<'_> {
-    /// Adds an entry, or changes the one that is there.
+    /// Adds an entry, or changes the existing one.
     pub(super) async fn put<T: Entry>(self, name: &str, there: Option<T>, change: Change) -> Result<Exit, CtlError> {
         match there {
             None => self.add::<T>(name, change).await,

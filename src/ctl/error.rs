@@ -10,7 +10,7 @@ use crate::config::ConfigError;
 use crate::import::ImportError;
 use crate::output::Unwritable;
 
-/// Why a command did not do what it was to do. Each is one line that says what to do about it.
+/// Why a command failed. Each error is one line, with the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum CtlError {
     /// The API could not be asked, or says no.
@@ -24,7 +24,7 @@ pub enum CtlError {
         /// The server.
         url: String,
     },
-    /// There is no token, and nobody to ask for the secret.
+    /// There is no token, and no terminal to ask for the secret.
     #[error(
         "there is no access token for {url}; set B3SCALE_API_ACCESS_TOKEN (`b3scaled token` prints one at the server), or run `b3scalectl auth authorize` on a terminal"
     )]
@@ -32,7 +32,7 @@ pub enum CtlError {
         /// The server.
         url: String,
     },
-    /// There is no secret, and nobody to ask.
+    /// There is no secret, and no terminal to ask for one.
     #[error("the shared secret is needed: give --secret or B3SCALE_API_JWT_SECRET, or run this on a terminal")]
     NoSecret,
     /// The server does not know the secret that was given.
@@ -49,9 +49,9 @@ pub enum CtlError {
     Missing {
         /// The server.
         url: String,
-        /// What it would be.
+        /// The expected kind of value.
         what: &'static str,
-        /// What was given.
+        /// The given text.
         name: String,
         /// Which command lists them.
         list: &'static str,
@@ -65,7 +65,7 @@ pub enum CtlError {
         url: String,
         /// The id.
         id: String,
-        /// The ids that are of one meeting each, and whose they are.
+        /// The unambiguous ids, with their frontends.
         ids: String,
     },
     /// It is of a later version.
@@ -94,7 +94,7 @@ pub enum CtlError {
     /// The line can be read, and yet not be done.
     #[error("{0}")]
     Usage(String),
-    /// What was given cannot be read.
+    /// The given input cannot be read.
     #[error("{what} cannot be read: {why}")]
     Unreadable {
         /// What.
@@ -125,7 +125,7 @@ pub enum CtlError {
         /// Why.
         error: io::Error,
     },
-    /// What was found cannot be printed.
+    /// The result cannot be printed.
     #[error(transparent)]
     Output(#[from] Unwritable),
     /// The terminal, or a signal.
@@ -134,7 +134,7 @@ pub enum CtlError {
 }
 
 impl CtlError {
-    /// Says what went wrong, and gives the exit code for it.
+    /// Prints the error, and returns its exit code.
     pub fn complain(&self) -> ExitCode {
         complain(&self.to_string());
         match self {

@@ -11,7 +11,7 @@ use super::{CtlError, Exit};
 use crate::rest::Candidate;
 use crate::table::NOTHING;
 
-/// Say why the cluster would do what it would.
+/// Explain the cluster's decisions.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "explain")]
 pub(super) struct Explain {

@@ -5,7 +5,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::rest::without_database;
 
-/// What stands for a secret that nobody asked to see.
+/// The replacement of a covered secret.
 const VEIL: &str = "***";
 
 /// A duration as Go writes it: `1.487181ms`.
@@ -65,7 +65,7 @@ pub(super) fn moment(time: OffsetDateTime) -> String {
     time.truncate_to_second().format(&Rfc3339).unwrap_or_else(|_| time.to_string())
 }
 
-/// Covers a secret, unless it is to be seen. One that is not there needs no cover.
+/// Covers a secret, unless it is shown. A missing secret needs no cover.
 pub(super) fn veil(secret: &mut String, shown: bool) {
     if !shown && !secret.is_empty() {
         VEIL.clone_into(secret);

@@ -1,4 +1,4 @@
-//! `show meetings` and `show meeting`: what runs, where, and whose it is. Not known to the original.
+//! `show meetings` and `show meeting`: running meetings, their backends and frontends. Not in the original.
 
 use std::collections::HashMap;
 
@@ -26,11 +26,11 @@ pub(super) struct Meetings {
     frontend: Option<String>,
 }
 
-/// One meeting and who is in it.
+/// One meeting and its attendees.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "meeting")]
 pub(super) struct OneMeeting {
-    /// the id is the one that this frontend knows the meeting by
+    /// take the id as this frontend's own
     #[argh(option, arg_name = "key")]
     frontend: Option<String>,
     /// an id as `show meetings` prints it, or the node's own
@@ -62,7 +62,7 @@ impl Meetings {
     }
 }
 
-/// What is shown of any meeting.
+/// The printed fields of every meeting.
 const HEAD: [&str; 7] = ["meeting", "name", "frontend", "backend", "state", "people", "since"];
 
 /// What frontends and backends are called.

@@ -9,7 +9,7 @@ use super::{CtlError, Exit};
 use crate::import::scalelite::{NAMESPACE, SingleTenant, Source};
 use crate::import::{self, Imported};
 
-/// Bring over what another system has. It is only read, and may go on running; running this again brings what is new.
+/// Import the records of another system. It is only read, and may go on running; a repetition imports new records.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "import")]
 pub(super) struct Import {

@@ -18,7 +18,7 @@ pub(super) struct Version {}
 #[argh(subcommand, name = "export-openapi-schema")]
 pub(super) struct ExportOpenapiSchema {}
 
-/// What there is to say, and how the server is. Without a token it is only said how to get one.
+/// Usage, and the server's status. Without a token it prints how to get one.
 pub(super) async fn run(context: &Context) -> Result<Exit, CtlError> {
     let console = &context.console;
     console.progress(usage(&B3scalectl::get_args_info()))?;

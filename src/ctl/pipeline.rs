@@ -54,7 +54,7 @@ struct Check {
 #[argh(subcommand, name = "show")]
 struct Show {}
 
-/// Every kind of stage there is, and what it needs, gives and takes in a create. No server is asked.
+/// Every kind of stage, with its contract for a create. No server is asked.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "catalog")]
 struct ShowCatalog {}
@@ -101,7 +101,7 @@ fn row(entry: &Entry) -> Vec<String> {
     [entry.kind.to_owned(), role(entry).to_owned()].into_iter().chain(columns).collect()
 }
 
-/// What it needs, gives and takes in a create, and which calls it is made for if not for any.
+/// Its contract for a create, and its calls if it is not made for all.
 fn columns(entry: &Entry) -> [Vec<&'static str>; 4] {
     let Contract { needs, gives, takes, only } = entry.contract(CallKind::Create).unwrap_or_default();
     let names = |facts: &'static [Fact]| facts.iter().map(|fact| fact.name()).collect();

@@ -63,7 +63,7 @@ impl OneRecording {
     }
 }
 
-/// What was asked for, of a server that has recordings.
+/// The result, of a server with recordings.
 pub(super) fn recorded<T>(api: &Api, asked: Result<T, ApiError>) -> Result<T, CtlError> {
     asked.map_err(|error| match error {
         error if error.is_not_found() => CtlError::NoRecordings { url: api.url().to_owned() },

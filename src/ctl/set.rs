@@ -29,10 +29,10 @@ enum What {
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "backend")]
 struct SetBackend {
-    /// what its checksums are made with; a new backend needs it
+    /// the secret of its checksums; a new backend needs it
     #[argh(option, short = 's')]
     secret: Option<String>,
-    /// the only algorithm of its checksums: sha1, sha256, sha384 or sha512; empty: what its node accepts is found out
+    /// the only algorithm of its checksums: sha1, sha256, sha384 or sha512; empty: found out from its node
     #[argh(option, arg_name = "name")]
     checksum_algorithm: Option<String>,
     /// its settings as JSON, such as {"tags": ["a", "b"]}
@@ -41,7 +41,7 @@ struct SetBackend {
     /// how much a unit of load counts there: 2.0 for a node half as strong as the others
     #[argh(option, arg_name = "number")]
     load_factor: Option<f64>,
-    /// what is wanted of it: ready, stopped, …
+    /// its wanted state: ready, stopped, …
     #[argh(option)]
     state: Option<String>,
     /// the base URL of its API; a slash at its end is added
@@ -53,10 +53,10 @@ struct SetBackend {
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "frontend")]
 struct SetFrontend {
-    /// what its checksums are made with; a new frontend needs it
+    /// the secret of its checksums; a new frontend needs it
     #[argh(option, short = 's')]
     secret: Option<String>,
-    /// a second secret that is valid beside it, while the frontend is moved; an empty one is removed
+    /// a second valid secret, while the frontend is moved; empty: removes it
     #[argh(option, arg_name = "secret")]
     next_secret: Option<String>,
     /// its settings as JSON, such as {"required_tags": ["a"]}
@@ -154,7 +154,7 @@ fn insert(change: &mut Change, name: &str, value: Option<Value>) {
     change.extend(value.map(|value| (name.to_owned(), value)));
 }
 
-/// The settings of `--opts`: an object whose names are all known.
+/// The settings of `--opts`: an object with known names only.
 fn settings(opts: Option<&str>, whose: SettingsOf) -> Result<Option<Value>, CtlError> {
     let refused = |why: String| CtlError::Usage(format!("--opts is no JSON object: {why}"));
     let settings = match opts.map(serde_json::from_str) {

@@ -1,4 +1,4 @@
-//! `show`: what there is.
+//! `show`: records of the cluster.
 
 use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
@@ -11,7 +11,7 @@ use super::{CtlError, Exit, meetings, recordings, status};
 use crate::client::Api;
 use crate::rest::{Backend, Frontend, FrontendKeys, NodeState};
 
-/// Show what there is.
+/// Show records of the cluster.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "show")]
 pub(super) struct Show {

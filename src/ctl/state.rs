@@ -42,14 +42,14 @@ enum Format {
     Json,
 }
 
-/// Make the cluster what a file says: first the differences are shown, then all of them are made, or none.
+/// Change the cluster to the state in a file: shows the differences, then makes all of them, or none.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "import")]
 struct Import {
     /// only show the differences
     #[argh(switch)]
     dry_run: bool,
-    /// delete what the file does not name
+    /// delete records that the file does not name
     #[argh(switch)]
     delete: bool,
     /// YAML or JSON; - is standard input
@@ -57,14 +57,14 @@ struct Import {
     file: PathBuf,
 }
 
-/// What is done with a document.
+/// The treatment of a document.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wanted {
     /// Only say what would change.
     pub(super) dry_run: bool,
-    /// Delete what it does not name.
+    /// Delete records that it does not name.
     pub(super) delete: bool,
-    /// Leave alone what the system that it comes from knows nothing of.
+    /// Leave records alone that the source system cannot know.
     pub(super) moving: bool,
 }
 
@@ -95,7 +95,7 @@ async fn export(context: &Context, format: Option<Format>) -> Result<Exit, CtlEr
     context.console.report(text.trim_end(), &state)
 }
 
-/// Shows what a document changes, and makes the changes. If something is deleted, that is asked first.
+/// Shows the changes of a document, and makes them. Deletions are confirmed first.
 pub(super) async fn put(
     context: &Context,
     api: &Api,
@@ -126,7 +126,7 @@ pub(super) async fn put(
     console.report(format_args!("done: {}", counted(&made)), &made)
 }
 
-/// The differences, with what they are in.
+/// The differences, with their records.
 fn told(changes: &StateChanges) -> String {
     let lines = changes.changes.iter().flat_map(|Change { kind, what, name, details }| {
         let details = details.iter().map(|detail| format!("    {detail}"));

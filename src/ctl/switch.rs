@@ -35,7 +35,7 @@ struct SwitchBackend {
     host: String,
 }
 
-/// A frontend: one that is disabled is answered as if it did not exist.
+/// A frontend. A disabled one is answered as if it did not exist.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "frontend")]
 struct SwitchFrontend {

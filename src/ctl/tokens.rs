@@ -29,7 +29,7 @@ impl TokenFile {
         }
     }
 
-    /// Keeps a token for nobody but this user.
+    /// Stores a token, readable by this user only.
     pub(super) fn write(&self, token: &str) -> Result<(), CtlError> {
         self.try_write(token).map_err(|error| self.unusable(error))
     }
@@ -39,7 +39,7 @@ impl TokenFile {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.0)?;
-        // One that was there before may have been open to others.
+        // An older file may have been readable by others.
         file.set_permissions(Permissions::from_mode(0o600))?;
         file.write_all(token.as_bytes())
     }
@@ -83,7 +83,7 @@ pub(super) fn signed(secret: &str, sub: &str, scopes: &str) -> Result<String, Ct
     Ok(token::sign(secret, sub, scopes, now)?)
 }
 
-/// Asks for the shared secret, which is not shown. Without a terminal there is nobody to ask.
+/// Asks for the shared secret without echo. It needs a terminal.
 pub(super) async fn ask_secret() -> Result<String, CtlError> {
     if !io::stdin().is_terminal() {
         return Err(CtlError::NoSecret);

@@ -19,7 +19,7 @@ use crate::table::{self, NOTHING};
 
 /// Cells of a bar.
 const BAR: usize = 20;
-/// Home, and what is below is cleared.
+/// Cursor home, and the rest of the screen cleared.
 const REDRAW: &str = "\x1b[H\x1b[J";
 
 /// Watch the load of the cluster until Ctrl-C, or until its reader leaves.

@@ -1,4 +1,4 @@
-//! Who someone in a node's list is, whom it names by the id of their frontend.
+//! Identities of attendees in a node's list, which names them by their frontend's ids.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -14,7 +14,7 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    /// Those who may be in a list of this meeting: who is there, the surest first, then who has just come, then who has just left.
+    /// The attendees that a list of this meeting may name: present ones, the surest first, then recent joins, then recent leaves.
     pub(super) fn of(meeting: &str, room: Option<&Room>, recent: &VecDeque<Recent>) -> Self {
         let lately = || {
             recent.iter().filter_map(|one| match &one.heard {
@@ -42,7 +42,7 @@ impl Candidates {
 
     /// The node's id of the next one with this id of their frontend, and whether it is a guess.
     ///
-    /// A stranger is called by the frontend's id, which is the node's own for those whom the frontend gave none.
+    /// An unidentified attendee gets the frontend's id, which is the node's own where the frontend gave none.
     pub(super) fn take(&mut self, user_id: &str) -> (String, bool) {
         while let Some((id, guessed)) = self.known.get_mut(user_id).and_then(VecDeque::pop_front) {
             if self.taken.insert(id.clone()) {

@@ -67,7 +67,7 @@ impl Room {
         SnapshotMeeting { meeting: self.meeting.clone(), attendees }
     }
 
-    /// Takes in what is said of someone. Returns what is another by it.
+    /// Applies a message about an attendee. Returns the change.
     pub(super) fn hear(&mut self, id: &str, what: &About) -> Option<Event> {
         let telephones = id.starts_with(TELEPHONE);
         if let Some(person) = self.people.get_mut(id) {
@@ -122,7 +122,7 @@ impl Room {
         self.change(id, AttendeeChange { has_video, ..AttendeeChange::default() })
     }
 
-    /// Says only what is another.
+    /// Holds only changed fields.
     fn change(&mut self, id: &str, wanted: AttendeeChange) -> Option<Event> {
         let attendee = &mut self.people.get_mut(id)?.attendee;
         let change = AttendeeChange {

@@ -148,7 +148,7 @@ fn a_list_that_lags_undoes_no_event() {
     world.roster.told(listed(&["gl-1", "gl-2"])).unwrap();
     assert_eq!(world.people(), ["w_3", "w_4"]);
     assert!(!world.roster.is_unsure());
-    // One that does not lag says the same.
+    // A list that does not lag has the same result.
     world.pass(1);
     world.survey(&["gl-3", "gl-4"]);
     assert_eq!(world.people(), ["w_3", "w_4"]);

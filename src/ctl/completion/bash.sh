@@ -10,11 +10,11 @@ _b3scalectl() {
     [[ $current == -* ]] && words+=("$current")
     answer=$("${words[@]}" --generate-bash-completion 2> /dev/null)
     mapfile -t COMPREPLY < <(compgen -W "$answer" -- "$current")
-    # bash puts in only what follows the last colon.
+    # bash inserts only the part after the last colon.
     if [[ $current == *:* && $COMP_WORDBREAKS == *:* ]]; then
         local before=${current%"${current##*:}"}
         COMPREPLY=("${COMPREPLY[@]#"$before"}")
     fi
 }
-# Where nothing is to be said, files are offered.
+# Without a suggestion, files are offered.
 complete -o default -F _b3scalectl b3scalectl

@@ -9,7 +9,7 @@ use serde_saphyr::{budget, options};
 use super::CtlError;
 use crate::rest::{StateDocument, VERSION};
 
-/// What a file may hold: far more than any cluster, far less than memory.
+/// The largest file: far more than any cluster, far less than memory.
 const MOST_NODES: usize = 20_000_000;
 
 /// Reads a file, or standard input if it is called `-`.
