@@ -126,9 +126,7 @@ impl Reporter {
                 // Until there is a new picture, the server has nothing that events could be put on.
                 let Some(event) = event.filter(|_| !self.stale) else { return };
                 if !self.outbox.push(event) {
-                    warn!(
-                        "Too many events for the outbox; sending a snapshot instead"
-                    );
+                    warn!("Too many events for the outbox; sending a snapshot instead");
                     self.look_again(now);
                 }
             }
