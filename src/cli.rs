@@ -26,7 +26,7 @@ type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
 
 /// One BigBlueButton endpoint for many tenants, spread over many nodes.
 ///
-/// Without a command: serve. Settings come from the environment; see README.md.
+/// Without a command: serve. Settings come from the environment; see docs/configuration.md.
 #[derive(FromArgs, ArgsInfo, Debug)]
 pub struct B3scaled {
     /// the pipeline file; default: B3SCALE_PIPELINE, else the compiled-in one
