@@ -24,7 +24,7 @@ use super::reply::{Reply, json};
 use super::shape::Shape;
 use crate::rest::{Backend, Batch, Heartbeat, Receipt, RpcReply, RpcRequest, RpcStatus};
 use crate::store::Ingested;
-use crate::telemetry::catalog::{INGEST_BATCHES, INGEST_EVENTS, INGEST_PICTURES};
+use crate::telemetry::catalog::{INGEST_BATCHES, INGEST_EVENTS, INGEST_SNAPSHOTS};
 
 /// Between two questions to a node whose agent has seen something.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -87,7 +87,7 @@ fn count(batch: &Batch, ingested: Option<&Ingested>) {
     INGEST_BATCHES.with([outcome]).increment(1);
     if outcome == "counted" {
         INGEST_EVENTS.with([]).increment(batch.events.len() as u64);
-        INGEST_PICTURES.with([]).increment(u64::from(batch.snapshot.is_some()));
+        INGEST_SNAPSHOTS.with([]).increment(u64::from(batch.snapshot.is_some()));
     }
 }
 
