@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use b3scale_middleware::Ports;
+use b3scale_middleware::chance::Chance;
 use b3scale_middleware::cluster::BackendId;
 use b3scale_middleware::ports::Nodes;
 use rustix::system::uname;
@@ -34,8 +35,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use crate::ledger::{NewServer, Servers};
 use crate::offload;
-use crate::store::{NewServer, Store, StoreError, Trouble};
+use crate::store::{Store, StoreError, Trouble};
 use crate::upstream::Patience;
 use crate::view::View;
 pub use crate::view::{Stray, Unshown};
@@ -64,6 +66,7 @@ struct Inner {
     store: Store,
     view: Arc<View>,
     young: YoungMeetings,
+    chance: Chance,
     nodes: Arc<dyn Nodes>,
     /// The calls that wait for nodes.
     lines: Lines,
@@ -111,8 +114,9 @@ impl Cluster {
     /// # Errors
     /// The database cannot be read.
     pub async fn start(store: Store, nodes: Arc<dyn Nodes>, patience: Patience) -> Result<Self, StoreError> {
+        let chance = Chance::of_system();
         let introduction = NewServer {
-            id: Uuid::new_v4(),
+            id: chance.id(),
             host: uname().nodename().to_string_lossy().into_owned(),
             address: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -126,6 +130,7 @@ impl Cluster {
             store,
             young: YoungMeetings::new(Arc::clone(&view), Asker(Arc::clone(&nodes))),
             view,
+            chance,
             nodes,
             lines: Lines::default(),
             patience,

@@ -10,6 +10,7 @@
 //! | [`budget`], [`proxies`] | how much may wait in memory; where a request comes from |
 //! | `view` | this server\'s memory |
 //! | [`cluster`] | how memory follows the database, and what the nodes are asked |
+//! | [`ledger`] | what the cluster asks of its database, as traits, and a model of it in memory |
 //! | [`store`] | PostgreSQL, and the private cluster of the default run |
 //! | [`rest`] | the bodies of the REST API |
 //! | [`client`] | a client of it |
@@ -34,6 +35,7 @@ pub mod demo;
 mod descriptors;
 mod idle;
 pub mod import;
+pub mod ledger;
 mod manager;
 pub mod node;
 mod offload;

@@ -22,6 +22,7 @@ use super::body::{Document, Given, Shaped};
 use super::problem::Problem;
 use super::reply::{Reply, json};
 use super::shape::Shape;
+use crate::ledger::Polls;
 use crate::rest::{Backend, Batch, Heartbeat, Receipt, RpcReply, RpcRequest, RpcStatus};
 use crate::store::Ingested;
 use crate::telemetry::catalog::{INGEST_BATCHES, INGEST_EVENTS, INGEST_SNAPSHOTS};

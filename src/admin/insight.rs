@@ -13,6 +13,7 @@ use super::access::{Admins, Caller};
 use super::body::Asked;
 use super::problem::Problem;
 use super::reply::Reply;
+use crate::ledger::{Announcements, Servers};
 use crate::rest::{
     Backend, BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, Verdict,
 };

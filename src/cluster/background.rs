@@ -10,7 +10,8 @@ use futures_util::FutureExt;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{ATTEMPT_LIMIT, Cluster, Doubt, Inner, orphans};
-use crate::store::{Release, StoreError};
+use crate::ledger::{Ends, Lookups, Places, Release, Servers};
+use crate::store::StoreError;
 use crate::telemetry::catalog::{CLAIMS_GIVEN_UP, DUTIES};
 
 /// Between two signs of life.

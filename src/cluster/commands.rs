@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{Cluster, Inner, Stray};
+use crate::ledger::{Copies, Polls};
 use crate::store::Command;
 use crate::telemetry::catalog::{COMMANDS, COMMANDS_WAITING};
 

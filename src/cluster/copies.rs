@@ -15,7 +15,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Cluster;
 use super::listing::Info;
-use crate::store::{MeetingCopy, StoreError};
+use crate::ledger::{Copies, MeetingCopy};
+use crate::store::StoreError;
 use crate::telemetry::catalog::COPIES_ENDED;
 
 /// How many copies are ended at once on one node.

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::Cluster;
 use super::health::LEASE;
+use crate::ledger::Polls;
 
 /// How long other servers are waited for that were asking a node when this one started.
 const COURTESY: Duration = Duration::from_secs(1);

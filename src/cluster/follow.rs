@@ -10,7 +10,8 @@ use tokio::sync::MutexGuard;
 use tokio::time::sleep;
 
 use super::{Cluster, Inner};
-use crate::store::{Change, StoreError};
+use crate::ledger::{Announcements, Change, Lookups, Polls};
+use crate::store::StoreError;
 use crate::telemetry::catalog::{VIEW_CHANGES, VIEW_RELOADS};
 
 /// Between two tries to load everything.

@@ -14,6 +14,7 @@ use futures_util::future::{BoxFuture, join_all, ready};
 use http::HeaderValue;
 
 use super::{Cluster, Inner};
+use crate::ledger::Polls;
 use crate::offload;
 use crate::telemetry::catalog::{BACKEND_CALL_SECONDS, BACKEND_CALLS, PROBES};
 use crate::upstream::Patience;

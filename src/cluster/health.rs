@@ -16,8 +16,9 @@ use sha2::{Digest, Sha256};
 
 use super::Cluster;
 use super::listing::{Asker, Heard, PATIENCE, read};
+use crate::ledger::{BackendStatus, Poll, PollOutcome, Polls};
 use crate::offload;
-use crate::store::{BackendStatus, Poll, PollOutcome, StoreError};
+use crate::store::StoreError;
 use crate::telemetry::catalog::POLLS;
 
 /// Until a node is asked again that has no agent to speak for it.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::listing::Info;
 use super::{Cluster, Stray, Unshown};
+use crate::ledger::Polls;
 use crate::store::Ingested;
 
 /// Between two questions to a node that runs something which nobody knows: it may be anybody's, and is never known then.

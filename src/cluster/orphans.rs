@@ -10,6 +10,7 @@ use futures_util::{StreamExt, stream};
 
 use super::Cluster;
 use super::ports::fault;
+use crate::ledger::{Places, Polls};
 use crate::store::StoreError;
 use crate::telemetry::catalog::{CLAIMS_GIVEN_UP, CLAIMS_INHERITED};
 

@@ -16,7 +16,8 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::{ATTEMPT_LIMIT, Cluster};
-use crate::store::{Release, StoreError, Ticket};
+use crate::ledger::{Ends, Places, Release, Seats, Ticket};
+use crate::store::StoreError;
 use crate::telemetry::catalog::{CLAIMS, CLAIMS_GIVEN_UP, CLAIMS_INHERITED, FAILOVERS, PLACEMENTS, VIEW_LOOKUPS};
 use crate::view::Known;
 
@@ -134,7 +135,7 @@ impl Meetings for Cluster {
             if let Some(trouble) = trouble {
                 return Err(Fault::StoreAway(trouble.obstacle()));
             }
-            let ticket = Ticket::draw(self.0.id);
+            let ticket = Ticket::draw(self.0.id, &self.0.chance);
             let claimed = self.0.store.claim_meeting(new, ticket).await;
             let outcome = match &claimed {
                 Ok(Claim::Won(_)) => "won",
@@ -335,7 +336,7 @@ impl Cluster {
 
     /// Takes over the claim of a server that is gone.
     async fn inherit(&self, claim: &Meeting) -> Option<Arc<Meeting>> {
-        let ticket = Ticket::draw(self.0.id);
+        let ticket = Ticket::draw(self.0.id, &self.0.chance);
         match self.noted(self.0.store.inherit_claim(claim, ticket).await) {
             Ok(inherited) => {
                 let inherited = inherited.map(|inherited| self.learn(inherited))?;

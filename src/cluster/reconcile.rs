@@ -8,6 +8,7 @@ use b3scale_middleware::cluster::{Backend, FrontendId, Meeting, MeetingState, Ne
 use b3scale_middleware::ports::{Born, Meetings};
 
 use super::{Cluster, Inner};
+use crate::ledger::{Copies, Ends, Lookups, Places};
 use crate::store::StoreError;
 use crate::telemetry::catalog::MEETINGS_DETACHED;
 use crate::view::Known;

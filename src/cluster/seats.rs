@@ -15,7 +15,8 @@ use tokio::time::timeout;
 
 use super::Cluster;
 use super::ports::fault;
-use crate::store::{Crowd, StoreError};
+use crate::ledger::{Crowd, Seats};
+use crate::store::StoreError;
 
 /// How many joins of one server are given seats at a time. More than there are connections would only wait for each other.
 const GATES: usize = 4;
@@ -51,7 +52,10 @@ impl Cluster {
         let namesakes = wanted.user.map_or(0, |user| self.namesakes(wanted.meeting, user));
         if !self.0.pulse.borrow().is_away() {
             let crowd = Crowd { people: &people, namesakes };
-            match timeout(SEAT_LIMIT, self.0.store.take_seat(wanted, crowd)).await.map(|taken| self.noted(taken)) {
+            match timeout(SEAT_LIMIT, self.0.store.take_seat(self.0.chance.id(), wanted, crowd))
+                .await
+                .map(|taken| self.noted(taken))
+            {
                 Ok(Ok(seat)) => return Ok(seat),
                 Ok(Err(error @ StoreError::Busy { .. })) => return Err(fault(&error)),
                 Ok(Err(error)) if !error.is_away() => return Err(fault(&error)),

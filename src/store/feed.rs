@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{BackendId, FrontendId};
 use tokio::sync::mpsc;
@@ -12,6 +13,7 @@ use tokio_postgres::{AsyncMessage, Connection, Socket};
 use uuid::Uuid;
 
 use super::{Store, StoreError};
+use crate::ledger::{Announcements, Change, Feed};
 
 /// Changes that wait to be read. When it is full, PostgreSQL keeps the rest.
 const CAPACITY: usize = 1024;
@@ -20,42 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a feed may bring nothing.
 const LONGEST_SILENCE: Duration = Duration::from_secs(20);
 
-/// Changes in the order of their commits. Dropping it ends the connection.
-pub type Feed = mpsc::Receiver<Change>;
-
-/// A record to read again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Listening has begun, or begun again: load everything, since changes may have been missed.
-    Reconnected,
-    /// A frontend was configured or removed.
-    Frontend(FrontendId),
-    /// A backend was configured or removed.
-    Backend(BackendId),
-    /// A meeting was placed, moved, or is gone.
-    Meeting(ScopedId),
-    /// A command was queued, or its state has changed.
-    Command(Uuid),
-    /// Every server is to read its pipeline again.
-    Pipeline,
-    /// A server's own echo, which proves that it hears announcements. All earlier ones have arrived.
-    Echo(Uuid),
-}
-
 impl Change {
-    /// The word used in metrics.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Change::Reconnected => "reconnected",
-            Change::Frontend(_) => "frontend",
-            Change::Backend(_) => "backend",
-            Change::Meeting(_) => "meeting",
-            Change::Command(_) => "command",
-            Change::Pipeline => "pipeline",
-            Change::Echo(_) => "echo",
-        }
-    }
-
     /// Reads an announcement. `None` for an unknown one of a newer version.
     fn parse(payload: &str) -> Option<Self> {
         let (kind, id) = payload.split_once(':')?;
@@ -71,27 +38,18 @@ impl Change {
     }
 }
 
-impl Store {
-    /// Announces an [`Change::Echo`] to every server.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn echo(&self, server: Uuid) -> Result<(), StoreError> {
+#[async_trait]
+impl Announcements for Store {
+    async fn echo(&self, server: Uuid) -> Result<(), StoreError> {
         let sql = "SELECT pg_notify('b3scale', 'echo:' || $1::text)::text";
         self.rows("announce an echo", sql, &[&server.to_string()]).await.map(drop)
     }
 
-    /// Announces a [`Change::Pipeline`] to every server.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn announce_pipeline(&self) -> Result<(), StoreError> {
+    async fn announce_pipeline(&self) -> Result<(), StoreError> {
         self.rows("announce a pipeline", "SELECT pg_notify('b3scale', 'pipeline:reload')::text", &[]).await.map(drop)
     }
 
-    /// Starts listening. [`Change::Reconnected`] comes first, and again after every lost connection, which is
-    /// opened again with growing pauses of at most two seconds.
-    pub fn feed(&self) -> Feed {
+    fn feed(&self) -> Feed {
         let (changes, feed) = mpsc::channel(CAPACITY);
         let store = self.clone();
         tokio::spawn(async move {

@@ -8,59 +8,34 @@ mod ends;
 mod entries;
 mod places;
 
+use async_trait::async_trait;
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::{Attempt, BackendId, FrontendId, Meeting, Size};
 use bytes::Bytes;
 use tokio_postgres::Row;
 
+use super::rehearsal::Rehearsal;
 use super::rows::{column, readable, word};
+use super::transaction::Ending;
 use super::{Store, StoreError};
+use crate::ledger::{Lookups, PastMeeting};
 
-pub use copies::MeetingCopy;
 pub use entries::{MeetingEntry, MeetingFilter};
-pub use places::{CLAIM, LIVE, Release, Ticket};
+pub use places::{CLAIM, LIVE};
 
 const TABLE: &str = "meetings";
 
-/// A meeting that ran, whether or not it still does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PastMeeting {
-    /// The id its node knew it by.
-    pub id: ScopedId,
-    /// The id its frontend knew it by.
-    pub meeting_id: MeetingId,
-    /// Whose it was.
-    pub frontend: FrontendId,
-    /// Where it ran. None: in another system, which did not say.
-    pub backend: Option<BackendId>,
-    /// The node's own id of it, or nothing if that is not known.
-    pub internal_id: String,
-    /// Whether it has ended.
-    pub ended: bool,
-}
-
-impl Store {
-    /// Every meeting that has a place.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn load_meetings(&self) -> Result<Vec<Meeting>, StoreError> {
+#[async_trait]
+impl Lookups for Store {
+    async fn load_meetings(&self) -> Result<Vec<Meeting>, StoreError> {
         Ok(readable(&self.rows("load the meetings", "SELECT * FROM meetings", &[]).await?, meeting))
     }
 
-    /// One meeting.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn find_meeting(&self, id: &ScopedId) -> Result<Option<Meeting>, StoreError> {
+    async fn find_meeting(&self, id: &ScopedId) -> Result<Option<Meeting>, StoreError> {
         self.meeting("find a meeting", "SELECT * FROM meetings WHERE id = $1", &[&id.as_ref()]).await
     }
 
-    /// A frontend's meeting by its node's own id, and the one whose id is `scoped`.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn find_by_either_id(
+    async fn find_by_either_id(
         &self,
         frontend: FrontendId,
         id: &str,
@@ -75,26 +50,24 @@ impl Store {
         Ok(readable(&rows, meeting))
     }
 
-    /// Those of several meetings that are there.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn find_meetings(&self, ids: &[&str]) -> Result<Vec<Meeting>, StoreError> {
+    async fn find_meetings(&self, ids: &[&str]) -> Result<Vec<Meeting>, StoreError> {
         let sql = "SELECT * FROM meetings WHERE id = ANY($1)";
         Ok(readable(&self.rows("find some meetings", sql, &[&ids]).await?, meeting))
     }
 
-    /// The last meeting that ran under that id.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn find_history(&self, id: &ScopedId) -> Result<Option<PastMeeting>, StoreError> {
+    async fn find_history(&self, id: &ScopedId) -> Result<Option<PastMeeting>, StoreError> {
         let sql = "SELECT *, ended_at IS NOT NULL AS ended FROM meeting_history WHERE id = $1
             ORDER BY created_at DESC LIMIT 1";
         let row = self.row("find a past meeting", sql, &[&id.as_ref()]).await?;
         row.as_ref().map(past).transpose()
     }
 
+    async fn rehearse_create(&self) -> Result<(), StoreError> {
+        self.transaction(&Rehearsal, Ending::Rollback).await
+    }
+}
+
+impl Store {
     async fn meeting(
         &self,
         task: &'static str,

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use async_trait::async_trait;
 use b3scale_middleware::cluster::{AgentReport, BackendId, Health};
 use bytes::Bytes;
 use tokio_postgres::Row;
@@ -12,78 +13,13 @@ use uuid::Uuid;
 
 use super::rows::{column, readable, spelling, word};
 use super::{Store, StoreError};
+use crate::ledger::{BackendStatus, Poll, PollOutcome, Polls};
 
 const TABLE: &str = "backend_status";
 
-/// A node to poll, leased to its holder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Poll {
-    /// The node's backend.
-    pub backend: BackendId,
-    /// Its health so far. A lost node is unknown again after a while without polls.
-    pub health: Health,
-    /// When it was taken, by the database's clock. The answer is younger.
-    pub asked_at: SystemTime,
-    /// Of the node's last report.
-    pub digest: Option<Vec<u8>>,
-    lease: i64,
-}
-
-/// The outcome of a poll.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PollOutcome<'a> {
-    /// The node's health now.
-    pub health: Health,
-    /// Why it is not well.
-    pub last_error: Option<&'a str>,
-    /// How long its answer took.
-    pub latency: Duration,
-    /// People in its meetings.
-    pub attendees: u32,
-    /// The report and its digest, if it differs from the last one.
-    pub report: Option<(&'a [u8], &'a [u8])>,
-    /// The pause until the next poll.
-    pub next: Duration,
-}
-
-/// The last status that any server saw of a node.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BackendStatus {
-    /// The node's backend.
-    pub backend: BackendId,
-    /// Its health.
-    pub health: Health,
-    /// Whether that was long ago: no server was there to ask it since.
-    pub stale: bool,
-    /// Why it is not well.
-    pub last_error: Option<String>,
-    /// How long its last answer took.
-    pub latency: Duration,
-    /// People in its meetings.
-    pub attendees: u32,
-    /// How long ago it answered, by the database's clock. `None`: never.
-    pub age: Option<Duration>,
-    /// Its agent's figures, if it has one.
-    pub agent: Option<AgentReport>,
-    /// The age of its agent's last complete batch. `None`: its Redis is away, or batches are missing.
-    pub told: Option<Duration>,
-    /// When it was asked for its last report.
-    pub asked_at: Option<SystemTime>,
-    /// The report, if the caller lacks it. Empty: the earlier report no longer holds.
-    pub report: Option<Bytes>,
-    /// Counts the records of this backend without gaps.
-    pub seq: i64,
-}
-
-impl Store {
-    /// Takes at most `most` nodes that are due, that a lost server was polling, or with an agent that has fallen silent since
-    /// the last poll. For as long as `lease` no other server takes them. Backends that are not
-    /// enabled and have neither meetings nor copies are left alone. So is a node that no operator has ever enabled, even with
-    /// meetings: its address is an agent's word.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn take_polls(&self, most: u32, lease: Duration, server: Uuid) -> Result<Vec<Poll>, StoreError> {
+#[async_trait]
+impl Polls for Store {
+    async fn take_polls(&self, most: u32, lease: Duration, server: Uuid) -> Result<Vec<Poll>, StoreError> {
         let sql = "WITH due AS (
                 SELECT backend_id, node_state = 'error' AND (seen_at < now() - interval '40 seconds') IS NOT FALSE AS forgotten
                 FROM backend_status AS status JOIN backends ON backends.id = backend_id
@@ -107,12 +43,7 @@ impl Store {
         Ok(readable(&rows, poll))
     }
 
-    /// Takes one node, even from a server that is polling it: that server's result then comes too late. `None`: there is no such
-    /// backend, or no operator has ever enabled it.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn take_poll(&self, id: BackendId, lease: Duration, server: Uuid) -> Result<Option<Poll>, StoreError> {
+    async fn take_poll(&self, id: BackendId, lease: Duration, server: Uuid) -> Result<Option<Poll>, StoreError> {
         let sql = "UPDATE backend_status SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2),
                 polled_until = now() + make_interval(secs => $2), polled_by = $3
             WHERE backend_id = (SELECT id FROM backends WHERE id = $1 AND enabled_at IS NOT NULL)
@@ -121,11 +52,7 @@ impl Store {
         row.as_ref().map(poll).transpose()
     }
 
-    /// Takes over the polls of other servers among these nodes. Their results then come too late.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn seize_polls(&self, ids: &[BackendId], lease: Duration, server: Uuid) -> Result<Vec<Poll>, StoreError> {
+    async fn seize_polls(&self, ids: &[BackendId], lease: Duration, server: Uuid) -> Result<Vec<Poll>, StoreError> {
         let sql = "UPDATE backend_status SET lease = nextval('versions'), poll_due = now() + make_interval(secs => $2),
                 polled_until = now() + make_interval(secs => $2), polled_by = $3
             WHERE backend_id = ANY($1) AND polled_until > now() AND polled_by IS DISTINCT FROM $3
@@ -135,23 +62,14 @@ impl Store {
         Ok(readable(&rows, poll))
     }
 
-    /// Gives back a poll that failed to start, so that another server takes it.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn return_poll(&self, poll: &Poll) -> Result<(), StoreError> {
+    async fn return_poll(&self, poll: &Poll) -> Result<(), StoreError> {
         let sql =
             "UPDATE backend_status SET polled_until = NULL, polled_by = NULL, poll_due = now() + interval '1 second'
             WHERE backend_id = $1 AND lease = $2";
         self.rows("return a poll", sql, &[&poll.backend.0, &poll.lease]).await.map(drop)
     }
 
-    /// Makes a node due again after a change, for any server, but not before `pause` has passed
-    /// since its last poll. A poll in flight ends first.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn hasten_poll(&self, id: BackendId, pause: Duration) -> Result<(), StoreError> {
+    async fn hasten_poll(&self, id: BackendId, pause: Duration) -> Result<(), StoreError> {
         let sql = "UPDATE backend_status SET hastened_at = now(),
                 poll_due = CASE WHEN polled_until > now() THEN poll_due
                     ELSE least(poll_due, greatest(now(), asked_at + make_interval(secs => $2))) END
@@ -159,12 +77,7 @@ impl Store {
         self.rows("hasten a poll", sql, &[&id.0, &pause.as_secs_f64()]).await.map(drop)
     }
 
-    /// Records the outcome of a poll and returns its `seq`. `None`: another server has taken the node meanwhile,
-    /// or the backend was removed.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn record_poll(&self, poll: &Poll, outcome: &PollOutcome<'_>) -> Result<Option<i64>, StoreError> {
+    async fn record_poll(&self, poll: &Poll, outcome: &PollOutcome<'_>) -> Result<Option<i64>, StoreError> {
         // The row's lock is what makes seq gapless: a second server waits here for the first one's commit.
         let sql = "UPDATE backend_status SET node_state = $3, misses = $4, answers = $5, unlisted = $13, last_error = $6,
                 latency_ns = $7, attendees = $8, seq = seq + 1, polled_until = NULL, seen_at = now(),
@@ -200,12 +113,7 @@ impl Store {
         row.map(|row| column(TABLE, &row, "seq")).transpose()
     }
 
-    /// Records an agent's heartbeat and, if given, the CPU and memory use of its node,
-    /// from 0 to 1. Returns the database's time. `None`: the backend is gone.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`] for a figure that is not within these bounds.
-    pub async fn record_heartbeat(
+    async fn record_heartbeat(
         &self,
         id: BackendId,
         figures: Option<(f32, f32)>,
@@ -217,11 +125,7 @@ impl Store {
         row.map(|row| column(TABLE, &row, "heartbeat")).transpose()
     }
 
-    /// Returns the status of each backend with a higher `seq` than in `known`.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn statuses_since(&self, known: &[(BackendId, i64)]) -> Result<Vec<BackendStatus>, StoreError> {
+    async fn statuses_since(&self, known: &[(BackendId, i64)]) -> Result<Vec<BackendStatus>, StoreError> {
         let sql =
             "SELECT backend_id, node_state, misses, answers, unlisted, last_error, latency_ns, attendees, status.seq,
                 asked_at, cpu, memory, (seen_at < now() - interval '40 seconds') IS NOT FALSE AS stale,

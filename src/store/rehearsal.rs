@@ -3,22 +3,13 @@
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::transaction::{Ending, Transaction, Work};
-use super::{Store, StoreError};
+use super::StoreError;
+use super::transaction::{Transaction, Work};
 
-impl Store {
-    /// Runs the statements of a create and rolls them back. Other servers see none of it.
-    ///
-    /// # Errors
-    /// Why a create would fail now.
-    pub async fn rehearse_create(&self) -> Result<(), StoreError> {
-        self.transaction(&Rehearsing, Ending::Rollback).await
-    }
-}
+/// Writes what a create writes. It is taken back.
+pub(super) struct Rehearsal;
 
-struct Rehearsing;
-
-impl Work for Rehearsing {
+impl Work for Rehearsal {
     const TASK: &'static str = "rehearse a create";
     type Done = ();
     type Error = StoreError;

@@ -2,7 +2,7 @@
 //!
 //! A seat is gone once its owner has come, which the node's agent says, or when its time is over. Nothing of it is announced.
 
-use b3scale_middleware::cluster::BackendId;
+use async_trait::async_trait;
 use b3scale_middleware::ports::{NewSeat, Seat};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -10,32 +10,17 @@ use uuid::Uuid;
 use super::rows::column;
 use super::transaction::{Ending, Transaction, Work};
 use super::{Store, StoreError};
+use crate::ledger::{Crowd, Seats};
 
 const TABLE: &str = "seats";
 
-/// Attendees on nodes without an agent.
-#[derive(Clone, Copy, Debug)]
-pub struct Crowd<'a> {
-    /// Attendees of the frontend on each backend. Backends with a speaking agent are left out: the table of attendees has theirs.
-    pub people: &'a [(BackendId, i64)],
-    /// How many people in the meeting have the id of the attendee, by the same source.
-    pub namesakes: i64,
-}
-
-impl Store {
-    /// Takes a seat, if one is left.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn take_seat(&self, wanted: NewSeat<'_>, crowd: Crowd<'_>) -> Result<Seat, StoreError> {
-        self.transaction(&Seating { id: Uuid::now_v7(), wanted, crowd }, Ending::Commit).await
+#[async_trait]
+impl Seats for Store {
+    async fn take_seat(&self, id: Uuid, wanted: NewSeat<'_>, crowd: Crowd<'_>) -> Result<Seat, StoreError> {
+        self.transaction(&Seating { id, wanted, crowd }, Ending::Commit).await
     }
 
-    /// Gives a seat back, unless another join uses it, too.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn return_seat(&self, id: Uuid) -> Result<(), StoreError> {
+    async fn return_seat(&self, id: Uuid) -> Result<(), StoreError> {
         self.rows("return a seat", "DELETE FROM seats WHERE id = $1 AND NOT reopened", &[&id]).await.map(drop)
     }
 }

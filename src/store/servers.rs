@@ -2,52 +2,20 @@
 
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::pool::Params;
 use super::rows::{column, readable};
 use super::{Store, StoreError};
+use crate::ledger::{NewServer, ServerRow, Servers};
 
 const TABLE: &str = "servers";
 
-/// A server as it introduces itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewServer {
-    /// New at each start.
-    pub id: Uuid,
-    /// The name of its machine.
-    pub host: String,
-    /// Where it listens. Empty: it does not yet.
-    pub address: String,
-    /// Of the program.
-    pub version: String,
-    /// Of the pipeline that it runs.
-    pub pipeline_hash: String,
-}
-
-/// A server of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerRow {
-    /// Its introduction.
-    pub server: NewServer,
-    /// When it was started.
-    pub started_at: SystemTime,
-    /// How long ago its last beat was, by the database's clock.
-    pub age: Duration,
-    /// Whether it beats. A silent server is lost, and others finish its work.
-    pub alive: bool,
-}
-
-impl Store {
-    /// Notes that a server is there. Returns the database's time.
-    ///
-    /// It takes the place of an earlier start at its address, once that is lost. Until then others finish nothing of it: another
-    /// machine may have the same name, and an earlier start may still be ending.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn beat(&self, server: &NewServer) -> Result<SystemTime, StoreError> {
+#[async_trait]
+impl Servers for Store {
+    async fn beat(&self, server: &NewServer) -> Result<SystemTime, StoreError> {
         let sql = "WITH replaced AS (
                 DELETE FROM servers WHERE host = $5 AND address = $2 AND address <> '' AND is_lost(id, $1))
             INSERT INTO servers (id, address, version, pipeline_hash, host) VALUES ($1, $2, $3, $4, $5)
@@ -61,20 +29,11 @@ impl Store {
         column(TABLE, &row.ok_or_else(gone)?, "beat")
     }
 
-    /// Removes a server that has finished its work.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn leave(&self, id: Uuid) -> Result<(), StoreError> {
+    async fn leave(&self, id: Uuid) -> Result<(), StoreError> {
         self.rows("take leave", "DELETE FROM servers WHERE id = $1", &[&id]).await.map(drop)
     }
 
-    /// Current and recent servers, without those that never listened and those that have
-    /// been silent since a later one started at its address.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn load_servers(&self) -> Result<Vec<ServerRow>, StoreError> {
+    async fn load_servers(&self) -> Result<Vec<ServerRow>, StoreError> {
         let sql = "SELECT *, extract(epoch FROM now() - beat)::float8 AS age, NOT is_lost(id, NULL) AS alive
             FROM servers WHERE (address <> '' OR NOT is_lost(id, NULL)) AND NOT EXISTS (
                 SELECT FROM servers AS later WHERE later.host = servers.host AND later.address = servers.address

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use b3scale::ledger::Lookups;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::ports::Directory as _;
 use b3scale_support::{ClusterOptions, TestCluster};

@@ -1,5 +1,6 @@
 //! Answers from memory: a node's recent answer, without another request.
 
+use b3scale::ledger::Lookups;
 use b3scale::node::{Node, Role};
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::ports::Meetings as _;

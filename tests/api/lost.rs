@@ -1,5 +1,6 @@
 //! Nodes that are lost for a while, and their meetings.
 
+use b3scale::ledger::Lookups;
 use b3scale::node::Misbehaviour;
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::cluster::{MeetingState, NodeState};

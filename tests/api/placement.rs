@@ -1,5 +1,6 @@
 //! Where meetings go, and why.
 
+use b3scale::ledger::{Copies, Lookups, Polls};
 use b3scale::node::Misbehaviour;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{AdminState, BackendId, Placement, Refusal, Standing};

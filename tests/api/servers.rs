@@ -1,5 +1,6 @@
 //! Changes by one server, seen by another.
 
+use b3scale::ledger::Announcements;
 use b3scale::node::{Misbehaviour, Role};
 use b3scale::store::CommandState;
 use b3scale_middleware::bbb::{Algorithm, CallKind, MeetingId, Params, ScopedId, Secret, sign};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use b3scale::ledger::{Copies, Lookups};
 use b3scale::node::Misbehaviour;
 use b3scale::upstream::{Patience, UpstreamSettings};
 use b3scale_middleware::bbb::CallKind;

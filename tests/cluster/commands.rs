@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use b3scale::store::{CommandState, NewServer};
+use b3scale::ledger::{NewServer, Servers};
+use b3scale::store::CommandState;
 use b3scale_support::TestDatabase;
 use serde_json::json;
 use tokio::task::JoinSet;

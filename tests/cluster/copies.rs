@@ -1,6 +1,5 @@
 //! Copies with people in them: kept, moved to, or ended on purpose.
-
-use b3scale::store::{MeetingCopy, Release};
+use b3scale::ledger::{Copies, Ends, MeetingCopy, Places, Release};
 use b3scale_middleware::cluster::{Claim, Meeting, MeetingState};
 
 use crate::fixture::{Fixture, born, scoped};

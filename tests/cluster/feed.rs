@@ -1,9 +1,8 @@
 //! The change feed: announced changes, silent ones, and reconnection.
 
-use std::time::Duration;
-
-use b3scale::store::{Change, Feed};
+use b3scale::ledger::{Announcements, Change, Ends, Feed, Places, Polls};
 use b3scale_support::TestDatabase;
+use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::fixture::{Fixture, SERVER, born, new_backend, new_frontend};

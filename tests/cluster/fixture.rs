@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use b3scale::store::{NewBackend, NewFrontend, NewServer, Release, Store, Ticket};
+use b3scale::ledger::{Copies, Lookups, NewServer, Places, Release, Servers, Ticket};
+use b3scale::store::{NewBackend, NewFrontend, Store};
 use b3scale_middleware::bbb::{Algorithms, MeetingId, ScopedId, Secret};
+use b3scale_middleware::chance::Chance;
 use b3scale_middleware::cluster::{
     AdminState, BackendId, Claim, FrontendId, FrontendSettings, Meeting, Move, NewMeeting, Size,
 };
@@ -39,7 +41,7 @@ impl Fixture {
     /// The same by another server.
     pub(crate) async fn claim_for(&self, server: Uuid, name: &str, backend: BackendId) -> Claim {
         let (id, meeting_id) = (scoped(name), MeetingId::new(name));
-        let claim = self.store.claim_meeting(self.new_meeting(&id, &meeting_id, backend), Ticket::draw(server)).await;
+        let claim = self.store.claim_meeting(self.new_meeting(&id, &meeting_id, backend), ticket(server)).await;
         claim.expect("the claim is answered")
     }
 
@@ -112,6 +114,11 @@ impl Fixture {
 /// A node's answer to a create.
 pub(crate) fn born(internal_id: &str, create_time: i64) -> Born {
     Born { internal_id: internal_id.to_owned(), create_time, entry: None }
+}
+
+/// A claim's identity.
+pub(crate) fn ticket(server: Uuid) -> Ticket {
+    Ticket::draw(server, &Chance::of_system())
 }
 
 pub(crate) fn scoped(name: &str) -> ScopedId {

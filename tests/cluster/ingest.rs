@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use b3scale::ledger::Polls;
 use b3scale::rest::{Batch, Receipt};
 use b3scale::store::{Ingested, Presence};
 use b3scale_middleware::cluster::BackendId;

@@ -1,12 +1,11 @@
 //! The order in which statements lock rows: no two statements wait for each other.
-
-use b3scale::store::Ticket;
+use b3scale::ledger::{Copies, Ends, Places};
 use b3scale_middleware::bbb::MeetingId;
 use b3scale_middleware::cluster::{Claim, FrontendId, NewMeeting, Size};
 use b3scale_support::{eventually, new_frontend};
 use futures_util::future::join_all;
 
-use crate::fixture::{Fixture, SERVER, born, scoped};
+use crate::fixture::{Fixture, SERVER, born, scoped, ticket};
 
 /// How often a frontend is removed in the middle of its meetings' lives.
 const ROUNDS: usize = 20;
@@ -36,7 +35,7 @@ async fn collide(cluster: &Fixture, key: &str, frontend: FrontendId) {
     let claim = async |number: usize, backend| {
         let (id, meeting_id) = (scoped(&format!("{key}-{number}")), MeetingId::new(&number.to_string()));
         let new = NewMeeting { id: &id, meeting_id: &meeting_id, frontend, backend, size: Size::default() };
-        store.claim_meeting(new, Ticket::draw(SERVER)).await
+        store.claim_meeting(new, ticket(SERVER)).await
     };
     let mut held = Vec::new();
     for number in 0..MEETINGS {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use b3scale::store::{MeetingCopy, Release, Store, Ticket};
+use b3scale::ledger::{Copies, Ends, Lookups, MeetingCopy, Places, Release};
+use b3scale::store::Store;
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::{Claim, MeetingState, Move, NewMeeting, Size};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, born, new_frontend, scoped};
+use crate::fixture::{Fixture, born, new_frontend, scoped, ticket};
 
 #[tokio::test]
 async fn a_claim_gives_a_place_and_the_next_one_finds_it() {
@@ -434,16 +435,16 @@ async fn the_claim_of_a_server_that_is_gone_is_inherited_once() {
     let cluster = Fixture::new().await;
     let (gone, heir) = (cluster.server(2).await, cluster.server(3).await);
     let Claim::Won(held) = cluster.claim_for(gone, "algebra", cluster.a).await else { panic!("nobody has it") };
-    assert_eq!(cluster.store.inherit_claim(&held, Ticket::draw(heir)).await.unwrap(), None, "its server is there");
+    assert_eq!(cluster.store.inherit_claim(&held, ticket(heir)).await.unwrap(), None, "its server is there");
     assert_eq!(
-        cluster.store.inherit_claim(&held, Ticket::draw(gone)).await.unwrap(),
+        cluster.store.inherit_claim(&held, ticket(gone)).await.unwrap(),
         None,
         "a server does not inherit from itself"
     );
     cluster.lose(gone).await;
-    let inherited = cluster.store.inherit_claim(&held, Ticket::draw(heir)).await.unwrap().expect("its server is gone");
+    let inherited = cluster.store.inherit_claim(&held, ticket(heir)).await.unwrap().expect("its server is gone");
     assert_eq!((inherited.backend, inherited.attempt), (held.backend, held.attempt + 1));
-    assert_eq!(cluster.store.inherit_claim(&held, Ticket::draw(heir)).await.unwrap(), None, "its attempt has changed");
+    assert_eq!(cluster.store.inherit_claim(&held, ticket(heir)).await.unwrap(), None, "its attempt has changed");
     assert_eq!(cluster.store.record_live(&held, &born("late", 1)).await.unwrap(), None);
     cluster.store.record_live(&inherited, &born("internal", 1)).await.unwrap().expect("the claim is ours");
     assert_eq!(cluster.copies().await, [], "it was always the same node");
@@ -490,7 +491,7 @@ async fn a_claim_that_nobody_finished_leaves_a_lost_meeting_as_it_was() {
 #[tokio::test]
 async fn a_claim_of_which_nobody_knows_is_found_by_its_number() {
     let cluster = Fixture::new().await;
-    let (id, name, ticket) = (scoped("algebra"), MeetingId::new("algebra"), Ticket::draw(Uuid::from_u128(2)));
+    let (id, name, ticket) = (scoped("algebra"), MeetingId::new("algebra"), ticket(Uuid::from_u128(2)));
     let claim = cluster.store.claim_meeting(cluster.new_meeting(&id, &name, cluster.a), ticket).await.unwrap();
     let Claim::Won(held) = claim else { panic!("nobody has it") };
     assert_eq!(cluster.store.find_claims(&[ticket.number, -1]).await.unwrap(), std::slice::from_ref(&*held));

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use b3scale::ledger::{Lookups, Polls};
 use b3scale::store::{Store, StoreError};
 use b3scale_middleware::cluster::MeetingState;
 use b3scale_support::TestDatabase;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use b3scale::ledger::{Places, Polls, Servers};
 use b3scale_middleware::cluster::{Claim, Meeting};
 use uuid::Uuid;
 

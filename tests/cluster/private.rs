@@ -5,8 +5,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
+use b3scale::ledger::{Announcements, Change};
+use b3scale::store::Store;
 use b3scale::store::private::{PrivateError, PrivatePostgres};
-use b3scale::store::{Change, Store};
 use b3scale_support::TestFolder;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::timeout;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use b3scale::ledger::{Ends, Lookups};
 use b3scale::store::StoreError;
 use b3scale_middleware::bbb::{Algorithm, Secret};
 use b3scale_middleware::cluster::{AdminState, BackendId, DefaultPresentation};

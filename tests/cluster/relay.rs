@@ -1,6 +1,7 @@
 //! The relay of the other tests: it records the traffic, and cuts or stalls it.
 
-use b3scale::store::{Change, Store};
+use b3scale::ledger::{Announcements, Change};
+use b3scale::store::Store;
 use b3scale_support::{Relay, RoundTrip, TestDatabase, new_frontend, within};
 
 async fn relayed(connections: usize) -> (TestDatabase, Relay, Store) {

@@ -1,12 +1,14 @@
 //! Seats: a frontend never gets more people into its meetings than its limit, on any server.
 
+use b3scale::ledger::{Crowd, Ends, Seats};
 use b3scale::rest::Batch;
-use b3scale::store::{Crowd, Store};
+use b3scale::store::Store;
 use b3scale_middleware::bbb::Params;
 use b3scale_middleware::cluster::{BackendId, Link, Meeting};
 use b3scale_middleware::ports::{NewSeat, Seat};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::fixture::{Fixture, new_backend};
 
@@ -17,7 +19,7 @@ fn wanted<'a>(meeting: &'a Meeting, limit: i64, user: Option<&'a str>) -> NewSea
 }
 
 async fn seat(store: &Store, meeting: &Meeting, limit: i64, user: Option<&str>) -> Seat {
-    store.take_seat(wanted(meeting, limit, user), NOBODY).await.expect("it is answered")
+    store.take_seat(Uuid::new_v4(), wanted(meeting, limit, user), NOBODY).await.expect("it is answered")
 }
 
 async fn is_full(cluster: &Fixture, meeting: &Meeting, limit: i64) -> bool {
@@ -118,7 +120,9 @@ async fn people_are_counted_by_the_word_of_agents_and_a_seat_becomes_its_owner()
     // Backend a has an agent, so the servers' own count matters only for the others.
     let people: [(BackendId, i64); 3] = [(cluster.a, 100), (cluster.b, 3), (college, 2)];
     let crowd = Crowd { people: &people, namesakes: 0 };
-    let full = async |limit| cluster.store.take_seat(wanted(&latin, limit, None), crowd).await.unwrap() == Seat::Full;
+    let full = async |limit| {
+        cluster.store.take_seat(Uuid::new_v4(), wanted(&latin, limit, None), crowd).await.unwrap() == Seat::Full
+    };
     assert!(full(7).await, "one is there, one is coming, five are elsewhere");
     assert_eq!(seat(&cluster.store, &algebra, 1, Some("ada")).await, Seat::Held, "she is there");
     says(&cluster, 2, &algebra, &["ada", "grace"]).await;
@@ -148,7 +152,11 @@ async fn people_of_one_id_are_counted_each_and_only_one_of_them_joins_again_with
     let people = [(cluster.a, 2)];
     for (namesakes, seat) in [(1, Seat::Held), (2, Seat::Full)] {
         let (wanted, crowd) = (wanted(&algebra, 2, Some("x")), Crowd { people: &people, namesakes });
-        assert_eq!(cluster.store.take_seat(wanted, crowd).await.unwrap(), seat, "by the servers' count");
+        assert_eq!(
+            cluster.store.take_seat(Uuid::new_v4(), wanted, crowd).await.unwrap(),
+            seat,
+            "by the servers' count"
+        );
     }
 }
 
@@ -162,9 +170,16 @@ async fn an_agent_that_has_fallen_silent_is_not_asked() {
     assert!(!is_full(&cluster, &algebra, 2).await);
     let crowd = Crowd { people: &[(cluster.a, 4)], namesakes: 1 };
     let known = wanted(&algebra, 1, Some("ada"));
-    assert_eq!(cluster.store.take_seat(known, crowd).await.unwrap(), Seat::Held, "the servers know her");
+    assert_eq!(
+        cluster.store.take_seat(Uuid::new_v4(), known, crowd).await.unwrap(),
+        Seat::Held,
+        "the servers know her"
+    );
     let stranger = wanted(&algebra, 4, Some("eve"));
-    assert_eq!(cluster.store.take_seat(stranger, Crowd { namesakes: 0, ..crowd }).await.unwrap(), Seat::Full);
+    assert_eq!(
+        cluster.store.take_seat(Uuid::new_v4(), stranger, Crowd { namesakes: 0, ..crowd }).await.unwrap(),
+        Seat::Full
+    );
 }
 
 #[tokio::test]
@@ -184,7 +199,7 @@ async fn people_in_breakouts_are_in_their_parents_already() {
 async fn open(store: &Store, meeting: &Meeting, limit: i64, name: &str) -> Seat {
     let link = Some(Link::of(&Params::parse(&format!("meetingID=m1&fullName={name}"))));
     let wanted = NewSeat { link, ..wanted(meeting, limit, None) };
-    store.take_seat(wanted, NOBODY).await.expect("it is answered")
+    store.take_seat(Uuid::new_v4(), wanted, NOBODY).await.expect("it is answered")
 }
 
 /// The agent of backend a says who is in the meeting by links that do not say who comes.

@@ -1,6 +1,7 @@
 //! The table of servers: which are listed, and which row a start reuses.
 
-use b3scale::store::{NewServer, Store};
+use b3scale::ledger::{NewServer, Servers};
+use b3scale::store::Store;
 use b3scale_support::TestDatabase;
 use uuid::Uuid;
 

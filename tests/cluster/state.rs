@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use b3scale::ledger::{Announcements, Ends, Lookups, Places};
 use b3scale::rest::{Change, ChangeKind, StateChanges, StateDocument};
 use b3scale::store::{FrontendFilter, ImportOptions, StateError, Store};
 use b3scale_middleware::cluster::{AdminState, FrontendId, MeetingState};
@@ -307,7 +308,7 @@ async fn meetings_that_run_are_live_and_announced_and_those_that_ran_are_remembe
     let expected = [(add, "meeting", id.as_ref()), (add, "meeting", "raw"), (add, "history", past.as_ref())];
     assert_eq!(in_short(&changes), expected);
     for announced in [id.clone(), b3scale_middleware::bbb::ScopedId::verbatim("raw")] {
-        assert_eq!(feed.recv().await, Some(b3scale::store::Change::Meeting(announced)));
+        assert_eq!(feed.recv().await, Some(b3scale::ledger::Change::Meeting(announced)));
     }
     let live = cluster.found("algebra").await.unwrap();
     assert_eq!((live.state, live.attempt, live.backend), (MeetingState::Live, 1, cluster.a));

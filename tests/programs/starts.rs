@@ -1,5 +1,6 @@
 //! Starts of a server that fail, and starts where another ran.
 
+use b3scale::ledger::Servers;
 use b3scale_support::{Running, TestDatabase};
 use rustix::process::Signal;
 use serde_json::Value;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use b3scale::ledger::{Announcements, Lookups};
 use b3scale::node::{Node, NodeOptions, NodeState};
 use b3scale::store::Store;
 use b3scale_middleware::bbb::CallKind;

@@ -2,37 +2,23 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::{Attempt, BackendId, Meeting};
+use b3scale_middleware::cluster::{BackendId, Meeting};
 use b3scale_middleware::ports::Born;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::compared;
+use crate::ledger::{Copies, MeetingCopy};
 use crate::store::rows::{column, readable};
 use crate::store::{Store, StoreError};
 
 const TABLE: &str = "meeting_copies";
 
-/// A node that may run a meeting which is elsewhere or gone, and is to be sent an end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MeetingCopy {
-    /// The meeting.
-    pub id: ScopedId,
-    /// Where the copy may be.
-    pub backend: BackendId,
-    /// The attempt that left it there.
-    pub attempt: Attempt,
-    /// Whether the end of its meeting was asked for, so that it is ended with everyone in it.
-    pub doomed: bool,
-}
-
-impl Store {
-    /// The copies that may be ended now: their meetings are gone, or live elsewhere.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn load_copies(&self) -> Result<Vec<MeetingCopy>, StoreError> {
+#[async_trait]
+impl Copies for Store {
+    async fn load_copies(&self) -> Result<Vec<MeetingCopy>, StoreError> {
         let sql = "SELECT copies.* FROM meeting_copies AS copies LEFT JOIN meetings USING (id)
             WHERE (meetings.id IS NULL OR meetings.state = 'live' AND meetings.backend_id <> copies.backend_id)
                 AND (spared_until < now()) IS NOT FALSE
@@ -40,12 +26,7 @@ impl Store {
         Ok(readable(&self.rows("load the copies", sql, &[]).await?, copy))
     }
 
-    /// Takes a copy to end it. For ten seconds the meeting is then not created on its node. `false`: it is being created
-    /// there, or nobody knows of the copy any more.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn take_copy(&self, copy: &MeetingCopy) -> Result<bool, StoreError> {
+    async fn take_copy(&self, copy: &MeetingCopy) -> Result<bool, StoreError> {
         let sql = "UPDATE meeting_copies AS copies SET ending_until = now() + interval '10 seconds'
             WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND (spared_until < now()) IS NOT FALSE
                 AND NOT EXISTS (SELECT FROM meetings WHERE meetings.id = copies.id
@@ -55,12 +36,7 @@ impl Store {
         Ok(self.row("take a copy", sql, &[&params.0, &params.1, &params.2]).await?.is_some())
     }
 
-    /// The node has said that it does not run the copy. That is believed if it has ended the copy before, or has said so for
-    /// as long as `settled_after`: until then it may be at work on the create. `false`: not yet, or it was not noted any more.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn forget_copy(&self, copy: &MeetingCopy, settled_after: Duration) -> Result<bool, StoreError> {
+    async fn forget_copy(&self, copy: &MeetingCopy, settled_after: Duration) -> Result<bool, StoreError> {
         let sql = "WITH gone AS (
                 DELETE FROM meeting_copies WHERE id = $1 AND backend_id = $2 AND attempt = $3
                     AND (ended_at >= created_at OR now() - make_interval(secs => $4)
@@ -74,12 +50,7 @@ impl Store {
         Ok(self.row("forget a copy", sql, &[&params.0, &params.1, &params.2, &params.3]).await?.is_some())
     }
 
-    /// The end of a copy has been answered; with `ended`, the node had it. For three seconds it is left alone, so that the
-    /// meeting can be created on that node again: there may be no other.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn rest_copy(&self, copy: &MeetingCopy, ended: bool) -> Result<(), StoreError> {
+    async fn rest_copy(&self, copy: &MeetingCopy, ended: bool) -> Result<(), StoreError> {
         let sql = "UPDATE meeting_copies SET ending_until = NULL,
                 spared_until = greatest(spared_until, now() + interval '3 seconds'),
                 ended_at = CASE WHEN $4 THEN now() ELSE ended_at END
@@ -88,28 +59,14 @@ impl Store {
         self.rows("let a copy rest", sql, &[&params.0, &params.1, &params.2, &ended]).await.map(drop)
     }
 
-    /// An operator wants copies ended with everyone in them: those on one backend, or one of them.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn doom_copies(&self, backend: BackendId, id: Option<&ScopedId>) -> Result<u64, StoreError> {
+    async fn doom_copies(&self, backend: BackendId, id: Option<&ScopedId>) -> Result<u64, StoreError> {
         let sql = "UPDATE meeting_copies SET doomed = true
             WHERE backend_id = $1 AND id = coalesce($2, id) RETURNING id";
         let id = id.map(ScopedId::as_ref);
         Ok(self.rows("doom copies", sql, &[&backend.0, &id]).await?.len() as u64)
     }
 
-    /// Only the copy has people in it: copy and meeting change places. A node's own word is not enough for that: the meeting must have
-    /// run there under that internal id. The empty one is spared for a minute: another server may just have sent someone there. `None`: one of them is not what it was.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn swap_copy(
-        &self,
-        held: &Meeting,
-        copy: &MeetingCopy,
-        born: &Born,
-    ) -> Result<Option<Meeting>, StoreError> {
+    async fn swap_copy(&self, held: &Meeting, copy: &MeetingCopy, born: &Born) -> Result<Option<Meeting>, StoreError> {
         let sql = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $6 FOR KEY SHARE),
             swapped AS (
                 UPDATE meetings SET backend_id = $6, attempt = attempt + 1, internal_id = $8, create_time = $9,
@@ -149,11 +106,7 @@ impl Store {
         self.meeting("swap a copy", sql, &params).await
     }
 
-    /// A node runs a meeting that lives elsewhere, and nobody knows how it came there: it is a copy.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn record_stray(&self, id: &ScopedId, backend: BackendId) -> Result<bool, StoreError> {
+    async fn record_stray(&self, id: &ScopedId, backend: BackendId) -> Result<bool, StoreError> {
         let sql = "INSERT INTO meeting_copies (id, backend_id, attempt)
             SELECT id, $2, attempt FROM meetings WHERE id = $1 AND state = 'live' AND backend_id <> $2
             ON CONFLICT DO NOTHING RETURNING id";

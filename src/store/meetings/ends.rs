@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use b3scale_middleware::cluster::{BackendId, Meeting};
 use tokio_postgres::types::ToSql;
 
-use super::{Release, compared, meeting};
+use super::{compared, meeting};
+use crate::ledger::{Ends, Places, Release};
 use crate::store::rows::readable;
 use crate::store::{Store, StoreError};
 
-impl Store {
-    /// The node has accepted the meeting's end. Its copies are doomed with it. Not announced.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn record_ending(&self, held: &Meeting) -> Result<Option<Meeting>, StoreError> {
+#[async_trait]
+impl Ends for Store {
+    async fn record_ending(&self, held: &Meeting) -> Result<Option<Meeting>, StoreError> {
         let sql = "WITH ending AS (
                 UPDATE meetings SET state = 'ending', updated_at = now(), version = nextval('versions')
                 WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $5
@@ -25,12 +24,7 @@ impl Store {
         self.meeting("record an ending meeting", sql, &[&id, &backend, &attempt, &held.internal_id, &held.claim]).await
     }
 
-    /// The meeting is gone. Its line in the history stays, with the time of its end. `false`: it was not there any more, or
-    /// has been created anew.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn forget_meeting(&self, held: &Meeting) -> Result<bool, StoreError> {
+    async fn forget_meeting(&self, held: &Meeting) -> Result<bool, StoreError> {
         let sql = "WITH gone AS (
                 DELETE FROM meetings WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $5
                     AND state <> 'claimed' AND internal_id IS NOT DISTINCT FROM $4
@@ -44,12 +38,7 @@ impl Store {
         Ok(self.row("forget a meeting", sql, &params).await?.is_some())
     }
 
-    /// The meeting's end was accepted, and its place is needed before its node has carried it out: the meeting is gone, and left
-    /// to be ended as a copy, with everyone in it. `false`: it was not there any more, or has been created anew.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn let_go_of_meeting(&self, held: &Meeting) -> Result<bool, StoreError> {
+    async fn let_go_of_meeting(&self, held: &Meeting) -> Result<bool, StoreError> {
         let sql = "WITH gone AS (
                 DELETE FROM meetings WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $5
                     AND state IN ('live', 'ending') AND internal_id IS NOT DISTINCT FROM $4 RETURNING *),
@@ -65,12 +54,7 @@ impl Store {
         Ok(self.row("let go of a meeting", sql, &params).await?.is_some())
     }
 
-    /// A backend is lost with meetings whose end it had accepted: they are gone, and returned. Should it come back with them,
-    /// they are ended as copies.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn forget_ending(&self, backend: BackendId) -> Result<Vec<Meeting>, StoreError> {
+    async fn forget_ending(&self, backend: BackendId) -> Result<Vec<Meeting>, StoreError> {
         let sql = "WITH gone AS (
                 DELETE FROM meetings WHERE backend_id = $1 AND state = 'ending' RETURNING *),
             copied AS (
@@ -83,11 +67,7 @@ impl Store {
         Ok(readable(&self.rows("forget ending meetings", sql, &[&backend.0]).await?, meeting))
     }
 
-    /// A backend is lost: its live meetings are detached, and returned.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn detach_meetings(&self, backend: BackendId) -> Result<Vec<Meeting>, StoreError> {
+    async fn detach_meetings(&self, backend: BackendId) -> Result<Vec<Meeting>, StoreError> {
         let sql = "WITH detached AS (
                 UPDATE meetings SET state = 'detached', updated_at = now(), version = nextval('versions')
                 WHERE backend_id = $1 AND state = 'live' RETURNING *)
@@ -95,11 +75,7 @@ impl Store {
         Ok(readable(&self.rows("detach a backend's meetings", sql, &[&backend.0]).await?, meeting))
     }
 
-    /// A lost backend is back and still runs the meeting, and nobody has created it elsewhere.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn attach_meeting(&self, held: &Meeting) -> Result<Option<Meeting>, StoreError> {
+    async fn attach_meeting(&self, held: &Meeting) -> Result<Option<Meeting>, StoreError> {
         let sql = "WITH attached AS (
                 UPDATE meetings SET state = 'live', updated_at = now(), version = nextval('versions')
                 WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $4 AND state = 'detached' RETURNING *),
@@ -111,12 +87,7 @@ impl Store {
         self.meeting("attach a meeting", sql, &[&id, &backend, &attempt, &held.claim]).await
     }
 
-    /// Gives up claims that nobody finished, and returns them with what became of them. Whether their creates were sent is
-    /// unknown, so each leaves a [`MeetingCopy`](super::MeetingCopy).
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn reap_claims(&self, older_than: Duration) -> Result<Vec<(Meeting, Release)>, StoreError> {
+    async fn reap_claims(&self, older_than: Duration) -> Result<Vec<(Meeting, Release)>, StoreError> {
         let sql = "SELECT * FROM meetings WHERE state = 'claimed' AND claimed_at < now() - make_interval(secs => $1)";
         let old = readable(&self.rows("look for old claims", sql, &[&older_than.as_secs_f64()]).await?, meeting);
         let mut reaped = Vec::new();

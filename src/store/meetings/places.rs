@@ -3,41 +3,16 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use async_trait::async_trait;
 use b3scale_middleware::cluster::{BackendId, Claim, Meeting, MeetingState, Move, NewMeeting};
 use b3scale_middleware::ports::Born;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::{TABLE, compared, meeting};
+use crate::ledger::{Lookups, Places, Release, Ticket};
 use crate::store::rows::{column, readable};
 use crate::store::{Store, StoreError};
-
-/// By what a claim is known: of many, the one that finds its own number in the row has won.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket {
-    /// The server that makes the claim.
-    pub server: Uuid,
-    /// Nobody else's.
-    pub number: i64,
-}
-
-impl Ticket {
-    /// A new one.
-    pub fn draw(server: Uuid) -> Self {
-        Self { server, number: fastrand::i64(1..) }
-    }
-}
-
-/// What came of giving a claim up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Release {
-    /// The meeting is gone.
-    Gone,
-    /// It is detached again, as it was before.
-    Detached(Meeting),
-    /// The claim was not ours any more.
-    NotOurs,
-}
 
 /// How a claim is made: one of the two statements of a create.
 //
@@ -103,14 +78,9 @@ pub const LIVE: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE i
     SELECT live.*, CASE WHEN again OR EXISTS (SELECT FROM before)
         THEN pg_notify('b3scale', 'meeting:' || id)::text END FROM live";
 
-impl Store {
-    /// Gives a meeting a place, unless it has one. Of simultaneous claims one wins and the others get the winner's place. A
-    /// detached meeting may be claimed; the node that was lost with it becomes a [`MeetingCopy`](super::MeetingCopy). A copy
-    /// on that backend is spared meanwhile; one that is just being ended bars the claim.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`] when the frontend does not exist.
-    pub async fn claim_meeting(&self, new: NewMeeting<'_>, ticket: Ticket) -> Result<Claim, StoreError> {
+#[async_trait]
+impl Places for Store {
+    async fn claim_meeting(&self, new: NewMeeting<'_>, ticket: Ticket) -> Result<Claim, StoreError> {
         let (hint, limit) = (bounded(new.size.hint), bounded(new.size.limit));
         let params: [&(dyn ToSql + Sync); 9] = [
             &new.id.as_ref(),
@@ -131,21 +101,12 @@ impl Store {
         Ok(if column(TABLE, &row, "won")? { Claim::Won(claimed) } else { Claim::Taken(claimed) })
     }
 
-    /// Those of several claims that hold their meetings, by their numbers.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn find_claims(&self, numbers: &[i64]) -> Result<Vec<Meeting>, StoreError> {
+    async fn find_claims(&self, numbers: &[i64]) -> Result<Vec<Meeting>, StoreError> {
         let sql = "SELECT * FROM meetings WHERE state = 'claimed' AND claim = ANY($1)";
         Ok(readable(&self.rows("find some claims", sql, &[&numbers]).await?, meeting))
     }
 
-    /// Takes a claimed meeting to another backend. With `sent`, the create may have reached the old one, which becomes a
-    /// [`MeetingCopy`](super::MeetingCopy).
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn move_claim(&self, held: &Meeting, to: BackendId, sent: bool) -> Result<Move, StoreError> {
+    async fn move_claim(&self, held: &Meeting, to: BackendId, sent: bool) -> Result<Move, StoreError> {
         let sql = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $4 FOR KEY SHARE),
             ours AS MATERIALIZED (
                 SELECT id FROM meetings WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $6
@@ -173,20 +134,12 @@ impl Store {
         Ok(if is_moved { Move::Moved(Arc::new(meeting(&row)?)) } else { Move::Barred })
     }
 
-    /// The claims of lost servers, as `observer` may judge.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn orphaned_claims(&self, observer: Uuid) -> Result<Vec<Meeting>, StoreError> {
+    async fn orphaned_claims(&self, observer: Uuid) -> Result<Vec<Meeting>, StoreError> {
         let sql = "SELECT * FROM meetings WHERE state = 'claimed' AND is_lost(claimed_by, $1) ORDER BY claimed_at";
         Ok(readable(&self.rows("look for orphaned claims", sql, &[&observer]).await?, meeting))
     }
 
-    /// Takes over the claim of a lost server, where it stands. `None`: its server is there, or the claim is not what it was.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn inherit_claim(&self, held: &Meeting, ticket: Ticket) -> Result<Option<Meeting>, StoreError> {
+    async fn inherit_claim(&self, held: &Meeting, ticket: Ticket) -> Result<Option<Meeting>, StoreError> {
         let sql = "WITH inherited AS (
                 UPDATE meetings SET attempt = attempt + 1, claimed_by = $4, claimed_at = now(), updated_at = now(),
                     claim = $5, version = nextval('versions')
@@ -198,13 +151,7 @@ impl Store {
         self.meeting("inherit a claim", sql, &params).await
     }
 
-    /// The node has answered: the meeting runs. A node may also make a meeting anew that it had lost, which then has another
-    /// internal id; and a meeting may be made that others have given up meanwhile, which is then there again. `None`: it lives
-    /// elsewhere by now, and this node has a [`MeetingCopy`](super::MeetingCopy), or its backend was removed.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`] when its frontend has been removed.
-    pub async fn record_live(&self, held: &Meeting, born: &Born) -> Result<Option<Meeting>, StoreError> {
+    async fn record_live(&self, held: &Meeting, born: &Born) -> Result<Option<Meeting>, StoreError> {
         let (id, backend, attempt) = compared(held);
         let entry = born.entry.as_deref().map(String::from_utf8_lossy);
         let (hint, limit) = (bounded(held.size.hint), bounded(held.size.limit));
@@ -225,12 +172,7 @@ impl Store {
         self.meeting("record a live meeting", LIVE, &params).await
     }
 
-    /// The node reports that it has made a meeting anew, under another internal id, without anybody having read its answer.
-    /// `None`: it is not what it was, and has perhaps ended since.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn renew_meeting(&self, held: &Meeting, born: &Born) -> Result<Option<Meeting>, StoreError> {
+    async fn renew_meeting(&self, held: &Meeting, born: &Born) -> Result<Option<Meeting>, StoreError> {
         let sql = "WITH renewed AS (
                 UPDATE meetings SET state = 'live', internal_id = $5, create_time = $6, entry = NULL, updated_at = now(),
                     version = nextval('versions')
@@ -250,12 +192,7 @@ impl Store {
         self.meeting("renew a meeting", sql, &params).await
     }
 
-    /// Gives up a claim. With `sent`, the create may have reached the node, which becomes a
-    /// [`MeetingCopy`](super::MeetingCopy). A meeting that was detached when it was claimed is detached again.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn release_claim(&self, held: &Meeting, sent: bool) -> Result<Release, StoreError> {
+    async fn release_claim(&self, held: &Meeting, sent: bool) -> Result<Release, StoreError> {
         let sql = "WITH ours AS MATERIALIZED (
                 SELECT id FROM meetings WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $5
                     AND state = 'claimed' FOR UPDATE),
@@ -289,13 +226,7 @@ impl Store {
         Ok(if is_restored { Release::Detached(meeting(&row)?) } else { Release::Gone })
     }
 
-    /// A node runs a meeting that is not in the database, and that is explained: it ran there within the last hour, another system had
-    /// it, or it is a breakout (`by_parent`). A detached one that lost its backend for good is adopted by the backend that now has its node. `None`: nothing
-    /// explains it, it is another frontend's, it is a copy, or it ended after `asked_at`, before which the node said nothing.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`] when its frontend has been removed.
-    pub async fn adopt_meeting(
+    async fn adopt_meeting(
         &self,
         new: NewMeeting<'_>,
         born: &Born,

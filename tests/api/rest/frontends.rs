@@ -1,5 +1,6 @@
 //! Frontends by the REST API.
 
+use b3scale::ledger::Lookups;
 use b3scale_middleware::bbb::{Algorithm, CallKind, Secret, sign};
 use b3scale_middleware::ports::Directory as _;
 use b3scale_support::{Answer, SECRET, TestCluster, eventually};

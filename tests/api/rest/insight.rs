@@ -1,5 +1,6 @@
 //! The cluster at a glance, why a meeting goes where it goes, and the pipeline.
 
+use b3scale::ledger::{Lookups, Polls};
 use b3scale_middleware::ports::Directory as _;
 use b3scale_support::{ClusterOptions, TestCluster};
 use http::StatusCode;

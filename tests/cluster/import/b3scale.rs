@@ -2,6 +2,7 @@
 
 use b3scale::import::b3scale::read;
 use b3scale::import::{ImportError, Imported};
+use b3scale::ledger::Lookups;
 use b3scale::rest::{HistoryRow, ImportedMeeting, StateDocument};
 use b3scale::store::{ImportOptions, StoreError};
 use b3scale_middleware::bbb::{MeetingId, ScopedId};

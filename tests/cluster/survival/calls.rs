@@ -1,5 +1,6 @@
 //! What frontends ask of a server, in few words.
 
+use b3scale::ledger::Lookups;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::Meeting;
 use b3scale_support::{Answer, Servers};

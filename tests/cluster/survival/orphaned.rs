@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use b3scale::ledger::Copies;
 use b3scale::node::{Misbehaviour, Node, NodeState};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{Meeting, MeetingState};
