@@ -203,7 +203,7 @@ impl Api {
         let answer = match timeout(LIMIT, answer).await {
             Ok(Ok(answer)) => answer.unwrap_or_else(|never: Infallible| match never {}),
             Ok(Err(error)) => {
-                error!(%error, "A request of the REST API panicked; this is a defect of b3scale");
+                error!(%error, "Request of the REST API panicked; this is a defect of b3scale");
                 Problem::Internal.into_response()
             }
             Err(_) => Problem::Unavailable("it took too long".to_owned()).into_response(),

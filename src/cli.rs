@@ -146,7 +146,7 @@ impl B3scaled {
         let _log = telemetry::start_log(log);
         environment.log();
         if self.command.is_none() {
-            environment.idle().for_each(|(name, why)| tracing::warn!(name, why, "This variable does nothing yet"));
+            environment.idle().for_each(|(name, why)| tracing::warn!(name, why, "This variable has no effect yet"));
         }
         // A node and a demo have no settings of a server.
         let config = || {

@@ -183,7 +183,7 @@ impl Cluster {
     /// Takes leave of the other servers, once nothing is under way here any more.
     pub async fn leave(&self) {
         if let Err(error) = self.0.store.leave(self.0.id).await {
-            tracing::debug!(%error, "The other servers could not be told that this one goes");
+            tracing::debug!(%error, "Removing this server's record failed");
         }
     }
 
@@ -228,7 +228,7 @@ impl Cluster {
     fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         let is_news = self.0.pulse.send_if_modified(|pulse| pulse.note(&outcome, Instant::now()));
         if let (true, Err(error)) = (is_news && self.0.pulse.borrow().absence(Instant::now()).is_some(), &outcome) {
-            tracing::error!(%error, "The database is in trouble: no meeting can be created");
+            tracing::error!(%error, "Database in trouble: no meeting can be created");
         }
         outcome
     }

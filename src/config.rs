@@ -176,10 +176,10 @@ impl Environment {
     /// Logs the files that were read, and the variables that no program reads.
     pub(crate) fn log(&self) {
         for file in &self.files {
-            tracing::info!(file = %file.display(), "Settings have been read from a file");
+            tracing::info!(file = %file.display(), "Read settings from a file");
         }
         for name in self.unknown() {
-            tracing::warn!(name, nearest = Self::meant(name), "No program knows this variable");
+            tracing::warn!(name, nearest = Self::meant(name), "Unknown environment variable");
         }
     }
 

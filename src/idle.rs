@@ -17,6 +17,6 @@ pub(crate) fn warn_of_idle<'a>(frontends: impl IntoIterator<Item = (&'a str, &'a
     }
     for (why, keys) in found {
         let (count, named) = (keys.len(), keys[..keys.len().min(MOST_NAMES)].join(", "));
-        tracing::warn!(frontends = named, count, why, "This setting of frontends does nothing yet");
+        tracing::warn!(frontends = named, count, why, "This setting of frontends has no effect yet");
     }
 }

@@ -23,7 +23,7 @@ pub(crate) async fn watch(lives: impl AsyncFn(Duration) -> bool) -> Infallible {
         if lives(every).await {
             tell(NotifyState::Watchdog);
         } else {
-            tracing::error!("This server does not answer itself, and gives no sign of life");
+            tracing::error!("This server does not answer itself; withholding the watchdog's signal");
         }
     }
 }
@@ -35,6 +35,6 @@ pub(crate) fn stopping() {
 
 fn tell(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::debug!(%error, "The service manager could not be told");
+        tracing::debug!(%error, "Notifying the service manager failed");
     }
 }

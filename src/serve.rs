@@ -81,7 +81,7 @@ impl Database {
         }
         let data_dir = config.data_dir.clone().map_or_else(private::default_data_dir, Ok)?;
         let private = PrivatePostgres::start(&data_dir).await?;
-        tracing::info!("B3SCALE_DB_URL is not set: this server keeps a PostgreSQL of its own");
+        tracing::info!("Using a private PostgreSQL: B3SCALE_DB_URL is not set");
         Ok(Self { store: Store::connect(private.url(), config.db_pool_size).await?, private: Some(private) })
     }
 
@@ -107,7 +107,7 @@ impl Database {
         match migrate {
             Migrate::Auto => {
                 let applied = self.store.migrate().await?;
-                applied.iter().for_each(|migration| tracing::info!(%migration, "A migration has been applied"));
+                applied.iter().for_each(|migration| tracing::info!(%migration, "Migration applied"));
                 Ok(())
             }
             Migrate::Manual => match self.store.pending_migrations().await? {
@@ -296,10 +296,10 @@ fn reload_on_demand(pipeline: Arc<Pipeline>, cluster: Cluster, address: SocketAd
             }
             match pipeline.reload() {
                 Ok(hash) => {
-                    tracing::info!(hash, "The pipeline has been reloaded");
+                    tracing::info!(hash, "Pipeline reloaded");
                     cluster.introduce(address.to_string(), hash).await;
                 }
-                Err(error) => tracing::error!("The pipeline stays as it was:\n{error}"),
+                Err(error) => tracing::error!("Pipeline reload refused:\n{error}"),
             }
         }
     });

@@ -169,7 +169,7 @@ impl Server {
         // Calls whose clients have hung up are finished too.
         let finished = timeout_at(end, shared.calls.end()).await;
         if closed.is_err() || finished.is_err() {
-            warn!(seconds = shared.settings.grace.as_secs(), "Calls were still running at the end of the grace time");
+            warn!(seconds = shared.settings.grace.as_secs(), "Calls cut at the end of the grace time");
             shared.cut.store(true, Relaxed);
         }
         drop(connections);

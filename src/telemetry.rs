@@ -116,7 +116,7 @@ pub fn start_log(settings: LogSettings) -> Log {
         let (traces, exporter) = traces.unzip();
         let _ = log.with(traces).try_init();
         if let Some(error) = failure {
-            tracing::warn!(%error, "Traces cannot be exported");
+            tracing::warn!(%error, "Exporting traces failed");
         }
         Log { _exporter: exporter }
     }

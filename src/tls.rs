@@ -69,7 +69,7 @@ fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, CaFileError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in system.errors {
-        warn!(%error, "Some certificates of the system cannot be read");
+        warn!(%error, "Some certificates of the system are unreadable");
     }
     roots.add_parsable_certificates(system.certs);
     if let Some(path) = ca_file {

@@ -77,7 +77,7 @@ impl BackendSelectLayer {
                 }
                 Ok(Move::NotOurs) => return None,
                 Err(error) => {
-                    tracing::warn!(meeting.id = %meeting.id, %error, "A claim could not be moved");
+                    tracing::warn!(meeting.id = %meeting.id, %error, "Moving a claim failed");
                     return None;
                 }
             }

@@ -86,6 +86,6 @@ fn refusal(error: ChecksumError, frontend: &Frontend) -> Fault {
 pub(super) fn note_left_out(call: &Call) {
     if let [first, ..] = call.params.unwritable() {
         let (name, count) = (bbb::cut(first), call.params.unwritable().len());
-        tracing::info!(request.id = call.door.name(), count, %name, "Parameters left out: their names cannot be elements");
+        tracing::info!(request.id = call.door.name(), count, %name, "Leaving parameters out: their names cannot be elements");
     }
 }

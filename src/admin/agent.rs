@@ -112,7 +112,7 @@ pub(super) async fn rpc(
         Ok(event) => event,
         Err(why) => return Ok(Reply(failed(&why)).into_response()),
     };
-    debug!(backend.id = %backend, meeting.internal_id = &*cut(&event.internal_meeting_id), action, "An agent has seen something");
+    debug!(backend.id = %backend, meeting.internal_id = &*cut(&event.internal_meeting_id), action, "Received an agent's batch");
     // The original waits until the meeting is known, and holds a connection of the database for as long.
     admin.store.hasten_poll(backend, PAUSE).await?;
     Ok(Reply(RpcReply { status: RpcStatus::Ok, result: Value::Null }).into_response())

@@ -153,7 +153,7 @@ impl From<StoreError> for Problem {
         match &error {
             StoreError::Taken { rule, .. } => Self::Conflict(taken(rule)),
             error if error.is_away() => {
-                error!(%error, "The REST API cannot ask the database");
+                error!(%error, "Asking the database for the REST API failed");
                 Self::Unavailable(error.obstacle())
             }
             error => {

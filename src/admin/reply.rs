@@ -31,7 +31,7 @@ pub(super) fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
     let (status, mut text) = match serde_json::to_string(body) {
         Ok(text) => (status, escaped(text)),
         Err(error) => {
-            error!(%error, "An answer of the REST API cannot be written");
+            error!(%error, "Writing an answer of the REST API failed");
             (StatusCode::INTERNAL_SERVER_ERROR, r#"{"message":"Internal Server Error"}"#.to_owned())
         }
     };

@@ -66,7 +66,7 @@ impl Feed {
 
     fn met(&mut self, why: &str) {
         if self.trouble.met(why) {
-            warn!(redis.place = %self.place, "Redis cannot be listened to: {why}");
+            warn!(redis.place = %self.place, "Listening to Redis failed: {why}");
         }
     }
 
@@ -110,9 +110,9 @@ impl Feed {
                 self.misunderstood += 1;
                 let count = self.misunderstood;
                 if count == 1 {
-                    warn!(%error, "A message of BBB cannot be understood, and is passed over; more are told at the level debug");
+                    warn!(%error, "Skipping an unreadable message of BBB; further ones are logged at level debug");
                 } else {
-                    debug!(%error, count, "A message of BBB cannot be understood, and is passed over");
+                    debug!(%error, count, "Skipping an unreadable message of BBB");
                 }
                 None
             }

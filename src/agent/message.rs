@@ -14,7 +14,7 @@ use crate::rest::{AttendeeChange, NodeAttendee, NodeMeeting};
 pub(super) enum Heard {
     /// A meeting was created.
     Created(NodeMeeting),
-    /// A meeting has ended, or was dropped.
+    /// A meeting ended, or was dropped.
     Ended {
         /// The node's own id of it.
         meeting: String,

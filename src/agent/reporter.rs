@@ -160,11 +160,11 @@ impl Reporter {
         match listed {
             Ok(meetings) => {
                 if self.trouble.over() {
-                    info!("The node says again which meetings run");
+                    info!("The node lists its meetings again");
                 }
                 let before = (!self.stale).then(|| self.roster.picture());
                 if self.roster.told(meetings).is_err() {
-                    debug!("More happened than could be kept while the node was asked for its meetings");
+                    debug!("Too many events while the node was asked for its meetings");
                     self.look_at = now + self.trouble.pause();
                     return;
                 }
@@ -173,7 +173,7 @@ impl Reporter {
             }
             Err(why) => {
                 if self.trouble.met(&why) {
-                    warn!("The node does not say which meetings run: {why}");
+                    warn!("Listing the node's meetings failed: {why}");
                 }
                 self.look_at = now + self.trouble.pause();
             }
@@ -216,11 +216,11 @@ impl Reporter {
         }
         let now = Instant::now();
         if !self.sent_whole {
-            debug!(batch.seq = self.seq, "The server wants the whole picture");
+            debug!(batch.seq = self.seq, "Server requested a snapshot");
             return self.look_again(now);
         }
         if let Delivered::Answered(_) = outcome {
-            warn!("The server does not take this node's picture; does another agent report for the node?");
+            warn!("Server refused this node's snapshot; does another agent report for the node?");
         }
         self.look_again(now + UNSURE);
     }

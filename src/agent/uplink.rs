@@ -165,7 +165,7 @@ impl Uplink {
 
     fn met(&mut self, why: &str) {
         if self.trouble.met(why) {
-            warn!(server.url = self.api.url(), "Nothing can be reported: {why}");
+            warn!(server.url = self.api.url(), "Reporting failed: {why}");
         }
     }
 

@@ -64,7 +64,7 @@ impl Cluster {
                 let Some(inner) = cluster.upgrade() else { return };
                 // One round that goes wrong in a way nobody has thought of must not be the last.
                 if AssertUnwindSafe(work(Cluster(inner))).catch_unwind().await.is_err() {
-                    tracing::error!("Work in the background panicked; this is a defect of b3scale");
+                    tracing::error!("Background work panicked; this is a defect of b3scale");
                 }
             }
         });
@@ -115,7 +115,7 @@ impl Cluster {
         });
         if let Some(since) = unwell_since {
             let seconds = since.elapsed().as_secs();
-            tracing::info!(seconds, "The database has recovered: meetings can be created");
+            tracing::info!(seconds, "Database recovered: meetings can be created");
         }
         Ok(())
     }
@@ -125,7 +125,7 @@ impl Cluster {
         self.duty("clear-up", DUTY_PAUSE, async |cluster| {
             cluster.reap_claims().await?;
             for id in cluster.remove_decommissioned().await? {
-                tracing::info!(backend.id = %id, "A decommissioned backend is removed: its last meeting has ended");
+                tracing::info!(backend.id = %id, "Removed a decommissioned backend: its last meeting has ended");
             }
             Ok(())
         })
@@ -161,7 +161,7 @@ impl Cluster {
             Ok(false) => {}
             Err(error) => {
                 DUTIES.with([name, "failed"]).increment(1);
-                tracing::debug!(%error, duty = name, "A duty could not be done");
+                tracing::debug!(%error, duty = name, "Duty failed");
             }
         }
     }
@@ -190,19 +190,19 @@ impl Cluster {
         match self.noted(self.0.store.find_claims(&numbers).await) {
             Ok(made) => {
                 for claim in made {
-                    tracing::warn!(meeting.id = %claim.id, "A claim is given up that nobody works on");
+                    tracing::warn!(meeting.id = %claim.id, "Releasing an orphaned claim");
                     CLAIMS_GIVEN_UP.with(["withdrawn"]).increment(1);
                     let sent = doubts.get(&claim.claim).copied().unwrap_or(true);
                     self.give_up(&claim, sent).await;
                 }
             }
-            Err(error) => tracing::debug!(%error, "Claims of which nobody knows could not be looked for"),
+            Err(error) => tracing::debug!(%error, "Looking for orphaned claims failed"),
         }
     }
 
     async fn reap_claims(&self) -> Result<(), StoreError> {
         for (claim, release) in self.0.store.reap_claims(2 * ATTEMPT_LIMIT).await? {
-            tracing::warn!(meeting.id = %claim.id, "A claim was given up: nobody finished it");
+            tracing::warn!(meeting.id = %claim.id, "Reaped an unfinished claim");
             CLAIMS_GIVEN_UP.with(["reaped"]).increment(1);
             match release {
                 Release::Gone => self.0.view.unlearn(&claim.id, claim.version),
@@ -222,7 +222,7 @@ impl Cluster {
             self.reap_claims().await
         };
         if let Err(error) = self.noted(cleared.await) {
-            tracing::debug!(%error, "It could not be cleared up");
+            tracing::debug!(%error, "Cleanup failed");
         }
     }
 }

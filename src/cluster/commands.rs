@@ -101,7 +101,7 @@ impl Cluster {
             let command = match self.noted(store.take_command(LEASE, self.0.id).await) {
                 Ok(Some(command)) => command,
                 Ok(None) => return COMMANDS_WAITING.with([]).set(0.0),
-                Err(error) => return tracing::debug!(%error, "The queue of commands could not be looked at"),
+                Err(error) => return tracing::debug!(%error, "Reading the command queue failed"),
             };
             self.count_waiting().await;
             let outcome = timeout(WORK_LIMIT, self.carry_out(&command)).await;
@@ -109,13 +109,13 @@ impl Cluster {
             let action = Action::of(&command.action).map_or("(unknown)", Action::name);
             COMMANDS.with([action, if outcome.is_ok() { "success" } else { "error" }]).increment(1);
             match &outcome {
-                Ok(_) => tracing::info!(command.id = %command.id, action, "A command was carried out"),
+                Ok(_) => tracing::info!(command.id = %command.id, action, "Command carried out"),
                 Err(error) => {
-                    tracing::warn!(command.id = %command.id, action, error = &*cut_at(error, LONGEST_ERROR), "A command failed");
+                    tracing::warn!(command.id = %command.id, action, error = &*cut_at(error, LONGEST_ERROR), "Command failed");
                 }
             }
             if let Err(error) = self.noted(store.finish_command(&command, outcome).await) {
-                tracing::warn!(command.id = %command.id, %error, "What became of a command could not be noted");
+                tracing::warn!(command.id = %command.id, %error, "Recording the outcome of a command failed");
             }
         }
     }

@@ -52,7 +52,7 @@ impl Cluster {
         let Some(backend) = backend.filter(|backend| backend.is_up()) else { return };
         let ends = stream::iter(copies).map(|copy| self.end_copy(copy, &backend));
         if let Err(error) = ends.buffer_unordered(COPIES_AT_ONCE).try_for_each(async |()| Ok(())).await {
-            tracing::debug!(backend.id = %id, %error, "A copy could not be ended yet");
+            tracing::debug!(backend.id = %id, %error, "Ending a copy failed");
         }
     }
 
@@ -69,7 +69,7 @@ impl Cluster {
         let reply = self.ask(backend, CallKind::End, &params).await?;
         if reply.failed_with("notFound") && self.noted(store.forget_copy(&copy, SETTLED_AFTER).await)? {
             COPIES_ENDED.with([]).increment(1);
-            tracing::info!(meeting.id = %copy.id, backend.id = %backend.id, "A copy has been ended");
+            tracing::info!(meeting.id = %copy.id, backend.id = %backend.id, "Copy ended");
             return Ok(());
         }
         // An end that was not answered may yet be carried out: then the copy stays taken for as long as that may take.

@@ -25,7 +25,7 @@ pub(super) async fn first_round(cluster: &Cluster) {
     let seized = cluster.0.store.seize_polls(&unknown(cluster), LEASE, cluster.0.id).await;
     match cluster.noted(seized) {
         Ok(polls) => polls.into_iter().for_each(|poll| cluster.spawn_poll(poll)),
-        Err(error) => tracing::debug!(%error, "The polls of other servers could not be seized"),
+        Err(error) => tracing::debug!(%error, "Taking over the polls of other servers failed"),
     }
     let _ = timeout(LONGEST, all_known()).await;
     let hanging = unknown(cluster).len();

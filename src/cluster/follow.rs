@@ -110,7 +110,7 @@ impl Cluster {
                 let Some(inner) = cluster.upgrade() else { return };
                 let cluster = Cluster(inner);
                 if let Err(error) = cluster.apply(&changes).await {
-                    tracing::warn!(%error, "What was announced could not be read; everything is loaded again");
+                    tracing::warn!(%error, "Reading announced changes failed; loading everything again");
                     cluster.load_until_done().await;
                 }
                 changes.clear();
@@ -126,14 +126,14 @@ impl Cluster {
         self.echoes().push_back(Instant::now());
         if let Err(error) = self.noted(self.0.store.echo(self.0.id).await) {
             self.echoes().pop_back();
-            tracing::debug!(%error, "No echo could be announced");
+            tracing::debug!(%error, "Announcing an echo failed");
         }
     }
 
     /// What is announced meanwhile waits in the feed.
     async fn load_until_done(&self) {
         while let Err(error) = self.load_all().await {
-            tracing::warn!(%error, "The cluster could not be loaded, which is tried again");
+            tracing::warn!(%error, "Loading the cluster failed, retrying");
             sleep(RELOAD_PAUSE).await;
         }
     }
@@ -198,7 +198,7 @@ impl Cluster {
             if claims.is_empty() { Ok(()) } else { self.read_meetings(&claims).await }
         };
         if let Err(error) = read.await {
-            tracing::debug!(%error, "What is not announced could not be followed");
+            tracing::debug!(%error, "Polling for status changes failed");
         }
     }
 

@@ -184,7 +184,7 @@ impl Cluster {
         let (cluster, id) = (self.clone(), backend.id);
         self.spawn(async move {
             if let Err(error) = cluster.noted(cluster.0.store.hasten_poll(id, Duration::ZERO).await) {
-                tracing::debug!(backend.id = %id, %error, "A suspect could not be reported");
+                tracing::debug!(backend.id = %id, %error, "Scheduling a health check failed");
             }
         });
     }

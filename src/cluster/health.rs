@@ -50,7 +50,7 @@ impl Cluster {
             // That all connections are in use says nothing of the others.
             Err(StoreError::Busy { .. }) => {}
             Err(error) if error.is_away() => self.ask_alone(),
-            Err(error) => tracing::error!(%error, "The nodes could not be asked how they fare"),
+            Err(error) => tracing::error!(%error, "Polling the nodes failed"),
         }
     }
 
@@ -119,7 +119,7 @@ impl Cluster {
         if self.0.view.roster().backend(poll.backend).is_none()
             && let Err(error) = self.read_backend(poll.backend).await
         {
-            tracing::debug!(backend.id = %poll.backend, %error, "A backend could not be read");
+            tracing::debug!(backend.id = %poll.backend, %error, "Reading a backend failed");
         }
         self.0.view.roster().backend(poll.backend).cloned()
     }
@@ -208,7 +208,7 @@ impl Cluster {
         match (status.report, status.asked_at) {
             (Some(document), Some(asked_at)) if !document.is_empty() => match read(document, asked_at).await {
                 Ok(listing) => drop(self.0.view.take_report(&backend, listing.report)),
-                Err(error) => tracing::warn!(backend.id = %backend.id, error, "A report of the store cannot be read"),
+                Err(error) => tracing::warn!(backend.id = %backend.id, error, "Unreadable report in the database"),
             },
             (Some(_), _) => self.0.view.forget_report(&backend),
             (None, Some(asked_at)) => self.0.view.confirm_report(status.backend, asked_at),
@@ -253,11 +253,11 @@ impl Cluster {
                     tracing::warn!(backend.id = %id, backend.url = %url, problem, "Skipping unreadable meetings of a node");
                 }
             }
-            (_, NodeState::Ready) => tracing::info!(backend.id = %id, backend.url = %url, "A node is up"),
+            (_, NodeState::Ready) => tracing::info!(backend.id = %id, backend.url = %url, "Node up"),
             (_, NodeState::Degraded) => {
-                tracing::warn!(backend.id = %id, backend.url = %url, problem, "A node is degraded: no new meetings go there");
+                tracing::warn!(backend.id = %id, backend.url = %url, problem, "Node degraded: no new meetings go there");
             }
-            (_, NodeState::Error) => tracing::warn!(backend.id = %id, backend.url = %url, problem, "A node is down"),
+            (_, NodeState::Error) => tracing::warn!(backend.id = %id, backend.url = %url, problem, "Node down"),
             (_, NodeState::Init) => {}
         }
         self.0.view.changed.notify_waiters();

@@ -76,7 +76,7 @@ impl Cluster {
         if ingested.strangers
             && let Err(error) = self.noted(self.0.store.hasten_poll(backend, STRANGER_PAUSE).await)
         {
-            tracing::debug!(backend.id = %backend, %error, "A node could not be asked for a meeting that nobody knows");
+            tracing::debug!(backend.id = %backend, %error, "Asking a node for an unknown meeting failed");
         }
     }
 
@@ -84,7 +84,7 @@ impl Cluster {
     async fn end_heard_of(&self, meeting: &Meeting) {
         let Some(backend) = self.0.view.roster().backend(meeting.backend).cloned() else { return };
         if matches!(self.asker().info(&backend, &meeting.id).await, Info::Gone) {
-            tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "A meeting has ended");
+            tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "Meeting ended");
             self.forget(meeting).await;
         } else if let Err(error) = self.noted(self.0.store.hasten_poll(meeting.backend, Duration::ZERO).await) {
             tracing::debug!(backend.id = %meeting.backend, %error, "Hastening a poll failed");

@@ -42,11 +42,11 @@ async fn settle_one(cluster: &Cluster, claim: &Meeting) {
     match fate(cluster, claim).await {
         Fate::Made(born) => {
             if let Err(error) = finish(cluster, claim, born).await {
-                tracing::warn!(meeting.id = %claim.id, %error, "Cannot note the create of a lost server");
+                tracing::warn!(meeting.id = %claim.id, %error, "Recording the create of a lost server failed");
             }
         }
         Fate::Void { sent } => {
-            tracing::warn!(meeting.id = %claim.id, backend.id = %claim.backend, sent, "Gave up the claim of a lost server");
+            tracing::warn!(meeting.id = %claim.id, backend.id = %claim.backend, sent, "Released the claim of a lost server");
             CLAIMS_GIVEN_UP.with(["orphaned"]).increment(1);
             cluster.give_up(claim, sent).await;
         }

@@ -122,7 +122,7 @@ impl Meetings for Cluster {
     fn return_seat(&self, id: Uuid) -> BoxFuture<'_, ()> {
         async move {
             if let Err(error) = self.noted(self.0.store.return_seat(id).await) {
-                tracing::debug!(%error, "A seat could not be given back, and is free again when its time is over");
+                tracing::debug!(%error, "Returning a seat failed; it expires by itself");
             }
         }
         .boxed()
@@ -202,7 +202,7 @@ impl Meetings for Cluster {
                     self.0.view.learn(&Arc::new(live.clone()));
                     self.count_placement(live.backend);
                 }
-                None => tracing::warn!(meeting.id = %meeting.id, "A meeting was made that lives elsewhere by now"),
+                None => tracing::warn!(meeting.id = %meeting.id, "Created a meeting that lives elsewhere by now"),
             }
             Ok(live.is_some())
         }
@@ -214,7 +214,7 @@ impl Meetings for Cluster {
             match self.noted(self.0.store.record_ending(meeting).await) {
                 Ok(Some(ending)) => self.0.view.learn(&Arc::new(ending)),
                 Ok(None) => self.look_again(&meeting.id).await,
-                Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "An end could not be noted"),
+                Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "Recording a meeting's ending failed"),
             }
         }
         .boxed()
@@ -223,7 +223,7 @@ impl Meetings for Cluster {
     fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()> {
         async move {
             if let Err(error) = self.forget_now(meeting).await {
-                tracing::warn!(meeting.id = %meeting.id, %error, "A meeting's end could not be noted");
+                tracing::warn!(meeting.id = %meeting.id, %error, "Recording a meeting's end failed");
             }
         }
         .boxed()
@@ -234,7 +234,7 @@ impl Meetings for Cluster {
             match self.noted(self.0.store.let_go_of_meeting(meeting).await) {
                 Ok(true) => self.0.view.unlearn(&meeting.id, meeting.version),
                 Ok(false) => self.look_again(&meeting.id).await,
-                Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "A meeting could not be let go"),
+                Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "Letting go of a meeting failed"),
             }
         }
         .boxed()
@@ -263,7 +263,7 @@ impl Cluster {
             Ok(Release::Detached(detached)) => drop(self.learn(detached)),
             Ok(Release::NotOurs) => self.look_again(&meeting.id).await,
             Err(error) => {
-                tracing::warn!(meeting.id = %meeting.id, %error, "A claim could not be given up, which is tried again");
+                tracing::warn!(meeting.id = %meeting.id, %error, "Releasing a claim failed, retrying");
                 self.doubt(meeting.claim, sent);
             }
         }
@@ -340,7 +340,7 @@ impl Cluster {
         match self.noted(self.0.store.inherit_claim(claim, ticket).await) {
             Ok(inherited) => {
                 let inherited = inherited.map(|inherited| self.learn(inherited))?;
-                tracing::warn!(meeting.id = %inherited.id, "A create is finished whose server is gone");
+                tracing::warn!(meeting.id = %inherited.id, "Taking over a create from a lost server");
                 CLAIMS_INHERITED.with([]).increment(1);
                 Some(inherited)
             }
@@ -381,7 +381,7 @@ impl Cluster {
 
     pub(super) async fn look_again(&self, id: &ScopedId) {
         if let Err(error) = self.read_meeting(id).await {
-            tracing::debug!(meeting.id = %id, %error, "A meeting could not be read again");
+            tracing::debug!(meeting.id = %id, %error, "Reading a meeting again failed");
         }
     }
 

@@ -35,7 +35,7 @@ impl Cluster {
                 }
                 (MeetingState::Detached, Word::Runs(_)) => self.attach(meeting).await,
                 (MeetingState::Live | MeetingState::Ending | MeetingState::Detached, Word::Ended) => {
-                    tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "A meeting has ended");
+                    tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "Meeting ended");
                     self.forget(meeting).await;
                 }
             }
@@ -58,7 +58,7 @@ impl Cluster {
         match self.noted(self.0.store.renew_meeting(meeting, born).await) {
             Ok(Some(renewed)) => self.0.view.learn(&Arc::new(renewed)),
             Ok(None) => self.look_again(&meeting.id).await,
-            Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "A meeting made anew could not be noted"),
+            Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "Recording a recreated meeting failed"),
         }
     }
 
@@ -66,11 +66,11 @@ impl Cluster {
     async fn attach(&self, meeting: &Meeting) {
         match self.noted(self.0.store.attach_meeting(meeting).await) {
             Ok(Some(attached)) => {
-                tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "A meeting is back with its node");
+                tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "Meeting is back with its node");
                 self.0.view.learn(&Arc::new(attached));
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "A meeting that is back could not be noted"),
+            Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "Recording a returned meeting failed"),
         }
     }
 
@@ -133,7 +133,7 @@ impl Cluster {
         let new = NewMeeting { id, meeting_id: &meeting_id, frontend, backend: backend.id, size };
         let adopted = self.noted(self.0.store.adopt_meeting(new, &reported.born, by_parent, report.asked_at).await)?;
         if let Some(adopted) = adopted {
-            tracing::info!(meeting.id = %adopted.id, backend.id = %adopted.backend, "A meeting was found on its node");
+            tracing::info!(meeting.id = %adopted.id, backend.id = %adopted.backend, "Adopted a meeting found on its node");
             self.0.view.learn(&Arc::new(adopted));
         }
         Ok(())
@@ -187,7 +187,7 @@ impl Cluster {
             Ok::<_, StoreError>(())
         };
         if let Err(error) = lost.await {
-            tracing::warn!(backend.id = %backend.id, %error, "The meetings of a lost node could not be detached");
+            tracing::warn!(backend.id = %backend.id, %error, "Detaching the meetings of a lost node failed");
         }
     }
 }

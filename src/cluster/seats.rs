@@ -62,7 +62,7 @@ impl Cluster {
                 Err(_) | Ok(Err(_)) => {}
             }
         }
-        tracing::debug!(frontend.id = %wanted.frontend.0, "Seats are counted by memory: the database is away");
+        tracing::debug!(frontend.id = %wanted.frontend.0, "Counting seats from memory: the database is away");
         let full = namesakes != 1 && people.iter().map(|(_, people)| people).sum::<i64>() >= wanted.limit;
         Ok(if full { Seat::Full } else { Seat::Held })
     }

@@ -107,7 +107,7 @@ impl Agent {
         let (node, options) = (self.node.clone(), self.options.clone());
         let task = tokio::spawn(async move {
             if let Err(error) = agent::attend(options).await {
-                tracing::warn!(node, %error, "An agent has ended");
+                tracing::warn!(node, %error, "Agent ended");
             }
         });
         *self.task() = Some(AbortOnDrop(task));

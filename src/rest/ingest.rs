@@ -213,7 +213,7 @@ pub enum Event {
         /// Which.
         meeting: NodeMeeting,
     },
-    /// A meeting has ended, or its node has dropped it. Nobody is in it any more.
+    /// The meeting ended, or its node has dropped it. It has no attendees any more.
     MeetingEnded {
         /// The node's own id of it.
         meeting: String,

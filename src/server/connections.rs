@@ -79,7 +79,7 @@ impl Connections {
             self.shared.exhaustion.note();
             self.shared.connections.push_out_oldest();
         } else {
-            warn!(%error, "Cannot take a connection");
+            warn!(%error, "Accepting a connection failed");
         }
     }
 
@@ -97,7 +97,7 @@ impl Connections {
                 Ok((stream, peer)) => self.begin(stream, peer, None),
                 // That one has gone again.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => return warn!(%error, "Connections that had come could not be taken"),
+                Err(error) => return warn!(%error, "Accepting the queued connections failed"),
             }
         }
     }
@@ -118,14 +118,14 @@ impl Connections {
         };
         let client = Client { peer, place: Arc::new(place) };
         if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "A connection cannot be set up");
+            debug!(%error, "Setting up a connection failed");
         }
         let (shared, phase) = (Arc::clone(&self.shared), self.phase.subscribe());
         let open = Open::new();
         tokio::spawn(async move {
             let _open = (open, permit);
             if let Err(error) = attend(stream, client, shared, phase).await {
-                debug!(%error, "A connection broke");
+                debug!(%error, "Connection broke");
             }
         });
     }
@@ -240,7 +240,7 @@ fn refuse_new(listener: &TcpListener) {
         SockFilter::new(0x06, 0, 0, u32::MAX),
     ];
     if let Err(error) = SockRef::from(listener).attach_filter(&program) {
-        debug!(%error, "New connections cannot be kept out before the port is closed");
+        debug!(%error, "Refusing new connections failed before closing the port");
     }
 }
 

@@ -59,7 +59,7 @@ impl Line {
             debug!(
                 request.id = self.0.door.name(),
                 call = self.0.call,
-                "A call has come to its end after it was answered"
+                "Call ended after its answer"
             );
         } else {
             self.0.write(&result);

@@ -68,7 +68,7 @@ async fn listen_forever(store: &Store, changes: &mpsc::Sender<Change>) {
     loop {
         let began = tokio::time::Instant::now();
         if let Err(error) = listen(store, changes).await {
-            tracing::warn!(%error, "The change feed of the database was lost, connecting again");
+            tracing::warn!(%error, "Change feed lost, reconnecting");
         }
         // Only a connection that held proves that the trouble is over.
         pause = if began.elapsed() > LONGEST_PAUSE { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };

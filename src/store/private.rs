@@ -118,7 +118,7 @@ async fn watch(
             cause = server.wait() => cause,
             _ = &mut stopping => return server.stop().await,
         };
-        tracing::error!(folder = %folder.cluster.display(), cause, "PostgreSQL has died, starting it again");
+        tracing::error!(folder = %folder.cluster.display(), cause, "PostgreSQL died, starting it again");
         server = tokio::select! {
             server = revive(&folder) => server,
             _ = &mut stopping => return,
@@ -138,7 +138,7 @@ async fn revive(folder: &Folder) -> Server {
     loop {
         match Server::start(folder, Instant::now() + START_LIMIT).await {
             Ok(server) => return server,
-            Err(error) => tracing::error!(%error, "PostgreSQL does not start, trying again"),
+            Err(error) => tracing::error!(%error, "Starting PostgreSQL failed, retrying"),
         }
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

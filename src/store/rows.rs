@@ -65,6 +65,6 @@ pub(super) fn unreadable(table: &str, row: &Row, problem: &str) -> StoreError {
 
 /// All readable rows. Others are logged and left out: a tenant's broken row must not stop the rest.
 pub(super) fn readable<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T, StoreError>) -> Vec<T> {
-    let log = |error: &StoreError| tracing::error!(%error, "A row of the database was left out");
+    let log = |error: &StoreError| tracing::error!(%error, "Skipping an unreadable row of the database");
     rows.iter().filter_map(|row| read(row).inspect_err(log).ok()).collect()
 }

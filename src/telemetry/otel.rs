@@ -51,7 +51,7 @@ pub(super) struct Exporter(SdkTracerProvider);
 impl Drop for Exporter {
     fn drop(&mut self) {
         if let Err(error) = self.0.shutdown() {
-            tracing::warn!(%error, "The last traces could not be sent");
+            tracing::warn!(%error, "Sending the last traces failed");
         }
     }
 }

@@ -188,7 +188,7 @@ class Server(Program):
 
     def knows(self, nodes: int) -> None:
         """Waits until it knows that so many nodes are up."""
-        until(f"{self.name} knows the nodes", lambda: self.logged("A node is up") == nodes)
+        until(f"{self.name} knows the nodes", lambda: self.logged("Node up") == nodes)
 
     def logged(self, message: str) -> int:
         """How often it has logged this."""

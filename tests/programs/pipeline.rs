@@ -72,13 +72,13 @@ async fn a_hangup_takes_a_right_pipeline_over_and_leaves_the_old_one_before_a_wr
 
     fs::write(&file, misspelt()).unwrap();
     server.signal(Signal::HUP);
-    let refused = server.line_with("The pipeline stays as it was").await;
+    let refused = server.line_with("Pipeline reload refused").await;
     assert!(refused.contains("meeting-scoop"), "{refused}");
     assert_eq!(sessions(address).await, "checksumError", "the route is still there");
 
     fs::write(&file, without_route(PIPELINE, "getSessions")).unwrap();
     server.signal(Signal::HUP);
-    let reloaded: Value = serde_json::from_str(&server.line_with("The pipeline has been reloaded").await).unwrap();
+    let reloaded: Value = serde_json::from_str(&server.line_with("Pipeline reloaded").await).unwrap();
     assert_ne!(reloaded["hash"], started["hash"]);
     assert_eq!(sessions(address).await, "unsupportedRequest");
     assert!(server.terminate().await, "it ends in order");

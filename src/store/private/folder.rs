@@ -133,6 +133,6 @@ async fn make_cluster(cluster: &Path, programs: &Programs, user: &User) -> Resul
         return Err(PrivateError::NotMade { folder: cluster.to_owned(), reason: reason.to_owned() });
     }
     fs::rename(&new, cluster).map_err(PrivateError::file("rename", new))?;
-    tracing::info!(folder = %cluster.display(), %programs, "A database was made");
+    tracing::info!(folder = %cluster.display(), %programs, "Created a database");
     Ok(())
 }

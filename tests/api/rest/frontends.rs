@@ -74,7 +74,7 @@ async fn what_is_read_only_is_ignored() {
 async fn a_setting_that_does_nothing_yet_is_warned_about_when_it_is_made() {
     let (lines, _guard) = Lines::catch();
     let cluster = TestCluster::start().await;
-    let warnings = || lines.text().matches("This setting of frontends does nothing yet").count();
+    let warnings = || lines.text().matches("This setting of frontends has no effect yet").count();
     let idle = json!({"recordings": {"visibility_override": "public"}});
     added(&cluster, &json!({"bbb": {"key": "new", "secret": SECRET}, "settings": idle})).await;
     assert_eq!(warnings(), 1);

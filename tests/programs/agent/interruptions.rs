@@ -35,7 +35,7 @@ async fn a_batch_that_cannot_be_used_is_followed_by_a_picture() {
     site.desk.known().fates.push_back(Fate::Refused(413));
     site.join("lesson", 3);
     site.until_known("who came").await;
-    agent.log.line_with("The server cannot use a batch").await;
+    agent.log.line_with("The server refused a batch").await;
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn what_happens_while_redis_is_away_is_made_good() {
     site.until_followed().await;
     site.relay.cut();
     site.desk.until("deafness", |known| known.batches.last().is_some_and(|batch| batch.deaf)).await;
-    agent.log.line_with("Redis cannot be listened to").await;
+    agent.log.line_with("Listening to Redis failed").await;
     assert!(site.node.control().leave("lesson", &people[0]));
     site.node.control().create("another");
     site.join("another", 2);
@@ -65,7 +65,7 @@ async fn a_wrong_password_of_redis_is_told_and_the_node_is_asked_instead() {
     site.node.control().create("lesson");
     site.join("lesson", 1);
     let agent = site.agent(&[]);
-    let line = agent.log.line_with("Redis cannot be listened to").await;
+    let line = agent.log.line_with("Listening to Redis failed").await;
     assert!(line.contains("it wants another password than redisPassword"), "{line}");
     site.until_known("what the node says").await;
     assert!(site.desk.known().batches.iter().all(|batch| batch.deaf));
@@ -78,7 +78,7 @@ async fn a_node_that_does_not_say_which_meetings_run_is_asked_again() {
         site.node.control().create("lesson");
         site.node.misbehave_on("getMeetings", flaw);
         let agent = site.agent(&[]);
-        agent.log.line_with("The node does not say which meetings run").await;
+        agent.log.line_with("Listing the node's meetings failed").await;
         site.node.behave();
         site.until_known("a picture").await;
     };
@@ -95,7 +95,7 @@ async fn a_server_that_is_away_misses_nothing() {
         site.desk.away().await;
         let people = site.join("lesson", 700);
         people.iter().take(300).for_each(|one| assert!(site.node.control().leave("lesson", one)));
-        agent.log.line_with("Nothing can be reported").await;
+        agent.log.line_with("Reporting failed").await;
         site.desk.back().await;
         site.until_known("all of them").await;
     }

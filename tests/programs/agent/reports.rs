@@ -123,7 +123,7 @@ async fn what_cannot_be_understood_is_passed_over() {
     }
     site.join("lesson", 1);
     site.until_known("who came afterwards").await;
-    agent.log.line_with("A message of BBB cannot be understood").await;
+    agent.log.line_with("Skipping an unreadable message of BBB").await;
     assert!(!agent.log.last_words().contains("Lovelace"));
 }
 
@@ -134,7 +134,7 @@ async fn a_node_may_have_a_certificate_of_a_private_authority() {
     let site = Site::of(options, TestRedis::start().await, Desk::start(TOKEN, true).await, "").await;
     site.node.control().create("lesson");
     let agent = site.agent(&[]);
-    let line = agent.log.line_with("The node does not say which meetings run").await;
+    let line = agent.log.line_with("Listing the node's meetings failed").await;
     assert!(line.contains("UnknownIssuer"), "{line}");
     drop(agent);
     let file = site.folder.path().join("ca.pem");

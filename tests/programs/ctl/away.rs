@@ -33,12 +33,12 @@ async fn with_postgresql_stopped_commands_say_that_first_and_promise_nothing_and
     answers_over_http(&servers).await;
     let joined = servers.call(0, CallKind::Join, "meetingID=m1&fullName=Ada&role=VIEWER").await;
     assert!(joined.status.is_redirection(), "{joined:?}");
-    servers.log(0).line_with("The database is in trouble").await;
+    servers.log(0).line_with("Database in trouble").await;
 
     let postgres = PrivatePostgres::start(folder.path()).await.expect("it starts again");
     let would_go = async || ctl.run("explain create --frontend school").await.out.starts_with("A meeting of school");
     eventually("a create would go through", would_go).await;
-    servers.log(0).line_with("The database has recovered: meetings can be created").await;
+    servers.log(0).line_with("Database recovered: meetings can be created").await;
     assert!(ctl.done("show status").await.starts_with("server "));
     ctl.done("create-meeting --frontend school").await;
     drop(servers);
