@@ -17,7 +17,7 @@ use crate::facts::Facts;
 use crate::fault::{Blame, Fault, NodeFailure};
 use crate::trace::Trace;
 
-/// In so many bytes a document says what it is.
+/// The first bytes of a document, enough to recognise it.
 const LONGEST_HEAD: usize = 1024;
 
 /// One BBB API call on its way through the pipeline.
@@ -27,11 +27,11 @@ pub struct Call {
     pub kind: CallKind,
     /// Its parameters, and the query as it came.
     pub params: Params,
-    /// What came after the headers.
+    /// Its body.
     pub body: Body,
     /// How it came in. Shared with the way out.
     pub door: Arc<Door>,
-    /// What the stages have established.
+    /// Results of the stages.
     pub facts: Facts,
 }
 
@@ -79,23 +79,23 @@ pub struct Door {
     pub peer: SocketAddr,
     /// When its head had been read.
     pub arrival: Instant,
-    /// The frontend that the path names. Nobody has vouched for it yet.
+    /// The frontend's key in the path. Nothing has proved it yet.
     pub frontend_key: Box<str>,
-    /// What the stages leave behind for the way out.
+    /// Records of the stages for the way out.
     pub trail: Trail,
     /// The trace of the client's that the call belongs to, if it says so.
     pub trace: Option<Trace>,
-    /// Whether somebody who may has asked to follow the call through its stages in the log.
+    /// Whether an operator follows the call through its stages in the log.
     pub watched: bool,
     /// Whether the client only looks, by a HEAD. The call takes no seat, notes no arrival and is made at no node.
     pub looks: bool,
     /// Set for a create that is only rehearsed: the stages run as ever, and nothing is placed.
     pub rehearsal: Option<Rehearsal>,
-    /// What lets the call in once it is known whose it is. `None`: nothing has to.
+    /// Admits the call once its frontend is proved. `None`: without a limit.
     pub gate: Option<Arc<dyn Gate>>,
 }
 
-/// Gives a call its place among those that a server has taken on.
+/// Gives a call its place among the calls in flight.
 pub trait Gate: fmt::Debug + Send + Sync {
     /// Takes the place. A call that has one keeps it.
     ///
@@ -105,7 +105,7 @@ pub trait Gate: fmt::Debug + Send + Sync {
 }
 
 impl Door {
-    /// The checksum holds: from here on the call may take up what is kept for calls.
+    /// Admits the call after its checksum was verified.
     ///
     /// # Errors
     /// The server has as many calls as it takes.
@@ -136,7 +136,7 @@ impl Door {
     }
 }
 
-/// Where a rehearsed create leaves what it would have done.
+/// The result of a rehearsed create.
 #[derive(Debug, Default)]
 pub struct Rehearsal(Mutex<Option<Placement>>);
 
@@ -153,14 +153,14 @@ impl Rehearsal {
     }
 }
 
-/// What is known of a call when it leaves, whichever way it went.
+/// Records about a call, read when it leaves.
 #[derive(Debug, Default)]
 pub struct Trail {
     frontend: OnceLock<Arc<Frontend>>,
     verified: AtomicBool,
     backend: Mutex<Option<BackendId>>,
     raised_by: Mutex<Option<Arc<str>>>,
-    /// What the stages that have ended took, in nanoseconds, since the one that runs has begun.
+    /// Nanoseconds of the stages that ended since the running one began.
     behind: AtomicU64,
 }
 
@@ -175,7 +175,7 @@ impl Trail {
         self.verified.load(Relaxed)
     }
 
-    /// Whose fault a fault of the call is. The server is not to blame for shedding a call without a verified checksum.
+    /// The blame for a fault of the call. The server is not to blame for shedding a call without a verified checksum.
     pub fn blame(&self, fault: &Fault) -> Blame {
         match fault {
             Fault::Overloaded if !self.is_verified() => Blame::Frontend,
@@ -193,20 +193,20 @@ impl Trail {
         self.raised_by.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A stage begins: what an attempt before it may have raised is past. Returns what is to be handed to [`Self::end`].
+    /// A stage begins: a fault of an earlier attempt is past. Returns the value for [`Self::end`].
     pub fn begin(&self) -> u64 {
         *self.raised_by.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.behind.swap(0, Relaxed)
     }
 
-    /// A stage ends that took `whole` with all behind it. Returns what it took by itself.
+    /// A stage ends after `whole`, with the stages after it. Returns its own time.
     pub fn end(&self, before: u64, whole: Duration) -> Duration {
         let nanos = u64::try_from(whole.as_nanos()).unwrap_or(u64::MAX);
         let behind = self.behind.swap(before.saturating_add(nanos), Relaxed);
         whole.saturating_sub(Duration::from_nanos(behind))
     }
 
-    /// A stage ends with a fault. Returns whether it is the one that raised it, which is the first to say so.
+    /// A stage ends with a fault. Returns whether it raised it: the first such stage did.
     pub fn raise(&self, stage: &Arc<str>) -> bool {
         let mut raised_by = self.raised_by.lock().unwrap_or_else(PoisonError::into_inner);
         let first = raised_by.is_none();
@@ -230,7 +230,7 @@ impl Trail {
 /// The answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// 200 for whatever BBB answers in a document, 302 for a redirect.
+    /// 200 for any document of BBB, 302 for a redirect.
     pub status: StatusCode,
     /// The media type of the body.
     pub content_type: HeaderValue,
@@ -238,11 +238,11 @@ pub struct Reply {
     pub location: Option<HeaderValue>,
     /// A node's `Set-Cookie` lines, for a join that does not redirect.
     pub cookies: Vec<HeaderValue>,
-    /// What the document says of itself, where an endpoint has read it.
+    /// The document's outcome, if an endpoint has read it.
     pub outcome: Option<Outcome>,
     /// The document.
     pub body: Bytes,
-    /// What follows it, piece by piece as it lies in memory. A list of thousands of meetings is never put together.
+    /// The rest of it, in the pieces in which it lies in memory. A list of thousands of meetings is never joined.
     pub rest: Vec<Bytes>,
     /// The memory that is set aside for it.
     pub room: Room,
@@ -292,7 +292,7 @@ impl Reply {
         Self { status, content_type, location: None, cookies, outcome: None, body, rest, room }
     }
 
-    /// Takes what a node sent for the BBB document that it must be. What has been read is not read again.
+    /// Reads a node's answer as a BBB document. A read answer is not read again.
     ///
     /// Nodes repeat characters that XML forbids, such as a name may have. They are dropped, or no client could read the rest.
     pub fn read(mut self, backend: BackendId) -> Result<Self, Fault> {

@@ -1,4 +1,4 @@
-//! The domain: frontends, backends, meetings, and what a backend's load is.
+//! The domain: frontends, backends, meetings, and load.
 //!
 //! A leaf. It knows no tower, no SQL and no clock but the one it is handed.
 

@@ -11,7 +11,7 @@ pub enum Fact {
     OpenParams,
     /// Who joins may still be changed: the parameters that name them. Held by every call as it comes in.
     OpenAttendee,
-    /// Whose call it is.
+    /// The call's frontend.
     Frontend,
     /// Proof that the checksum holds.
     Checksum,
@@ -28,7 +28,7 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// What a call has as it comes in.
+    /// The facts of a new call.
     pub const AT_THE_DOOR: &'static [Fact] = &[Fact::OpenParams, Fact::OpenAttendee];
 
     /// The name used in messages and by `--check`.
@@ -53,14 +53,14 @@ impl fmt::Display for Fact {
     }
 }
 
-/// What a stage needs to have been established, what it establishes, and what it uses up.
+/// The facts that a stage needs, gives and takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Contract {
     /// Must hold when a call arrives.
     pub needs: &'static [Fact],
     /// Holds behind the stage.
     pub gives: &'static [Fact],
-    /// Holds no longer behind the stage. What is taken is also needed.
+    /// Facts that no longer hold after the stage. A taken fact is also needed.
     pub takes: &'static [Fact],
     /// The only calls it is made for, if it is not made for any.
     pub only: Option<&'static [CallKind]>,
@@ -70,17 +70,17 @@ impl Contract {
     /// A stage that works on any call.
     pub const NONE: Contract = Contract { needs: &[], gives: &[], takes: &[], only: None };
 
-    /// Starts a contract with what it needs.
+    /// Starts a contract with its needs.
     pub const fn needs(needs: &'static [Fact]) -> Self {
         Self { needs, ..Self::NONE }
     }
 
-    /// Adds what it gives.
+    /// Adds given facts.
     pub const fn gives(self, gives: &'static [Fact]) -> Self {
         Self { gives, ..self }
     }
 
-    /// Adds what it takes away.
+    /// Adds taken facts.
     pub const fn takes(self, takes: &'static [Fact]) -> Self {
         Self { takes, ..self }
     }

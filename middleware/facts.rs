@@ -1,4 +1,4 @@
-//! Facts: the typed slots in which stages leave what they have established about a call.
+//! Facts: typed slots for the results of stages about a call.
 
 mod candidates;
 
@@ -28,7 +28,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Whose call it is.
+    /// The call's frontend.
     pub fn frontend(&self) -> Result<&Arc<Frontend>, Fault> {
         self.frontend.as_ref().ok_or(Fault::Unestablished(Fact::Frontend))
     }
@@ -43,7 +43,7 @@ impl Facts {
         self.scope.as_ref().ok_or(Fault::Unestablished(Fact::Scope))
     }
 
-    /// The meeting, or `None` where it has been looked up and nobody knows it.
+    /// The meeting, or `None` if the look-up found none.
     pub fn meeting(&self) -> Result<Option<&Arc<Meeting>>, Fault> {
         self.meeting.as_ref().map(Option::as_ref).ok_or(Fault::Unestablished(Fact::Meeting))
     }
@@ -103,7 +103,7 @@ impl Facts {
         self.backend = Some(backend);
     }
 
-    /// The facts whose slots are filled. The stage laws compare them with what a stage declares.
+    /// The filled slots. The stage laws compare them with a stage's contract.
     pub fn established(&self) -> Vec<Fact> {
         let slots = [
             (Fact::Frontend, self.frontend.is_some()),

@@ -1,7 +1,7 @@
 //! Faults: the one error that crosses a seam.
 //!
 //! A fault is raised where something fails and rendered once, where the call leaves. Each question the way out asks has one
-//! exhaustive `match` here: the key and the text a tenant reads, the HTTP status, whose fault it was, and whether a node may
+//! exhaustive `match` here: the key and the text for tenants, the HTTP status, the blame, and whether a node may
 //! have got the call.
 
 use std::borrow::Cow;
@@ -38,7 +38,7 @@ pub enum Fault {
     /// A body of a type that the call does not take.
     #[error("the body's content type is missing or not one this call takes")]
     UnsupportedContentType,
-    /// A body that ended too early, came too slowly, or cannot be read as what it says it is.
+    /// A body that ended too early, came too slowly, or does not match its media type.
     #[error("the body cannot be read: {0}")]
     UnreadableBody(String),
     /// A body above the limit.
@@ -47,7 +47,7 @@ pub enum Fault {
         /// In bytes.
         limit: usize,
     },
-    /// A form above the limit of those that carry their checksum themselves.
+    /// A form above the limit of forms with their own checksum.
     #[error("the form is larger than {limit} bytes, and its checksum is not in the query")]
     UnprovedTooLarge {
         /// In bytes.
@@ -61,7 +61,7 @@ pub enum Fault {
         /// BBB's text.
         message: Cow<'static, str>,
     },
-    /// Nobody knows the meeting, or it is another frontend's.
+    /// The meeting does not exist, or it is another frontend's.
     #[error("no such meeting of this frontend")]
     MeetingNotFound,
     /// The meeting is being made, or its node does not answer: a join may be tried again.
@@ -92,10 +92,10 @@ pub enum Fault {
     Node {
         /// Which node.
         backend: BackendId,
-        /// What it did instead.
+        /// Its actual behaviour.
         failure: NodeFailure,
     },
-    /// The shared state cannot be reached, so what it decides must wait.
+    /// The database is away, so its decisions must wait.
     #[error("the database cannot be used: {0}")]
     StoreAway(String),
     /// More calls at once than this server takes, or more bytes than it has room for.
@@ -104,15 +104,15 @@ pub enum Fault {
     /// An operator has closed this route.
     #[error("the pipeline refuses this call: {0}")]
     Refused(Box<str>),
-    /// A stage asked for a fact that nobody had established: a defect of the pipeline's contracts.
-    #[error("nobody has established the fact `{0}`; this is a defect of b3scale")]
+    /// A stage asked for a fact that no stage had established: a defect of the pipeline's contracts.
+    #[error("no stage has established the fact `{0}`; this is a defect of b3scale")]
     Unestablished(Fact),
     /// A defect of ours.
     #[error("internal: {0}")]
     Internal(String),
 }
 
-/// What a node did instead of answering.
+/// A node's failure to answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NodeFailure {
     /// No connection: the call never left.
@@ -176,7 +176,7 @@ impl NodeFailure {
         }
     }
 
-    /// Whether the node does not answer at all, whatever it is asked.
+    /// Whether the node does not answer any request.
     pub fn is_silence(&self) -> bool {
         match self {
             NodeFailure::Unreachable(_) | NodeFailure::Broken(_) | NodeFailure::Silent { .. } | NodeFailure::Lost => {
@@ -198,7 +198,7 @@ impl NodeFailure {
     }
 }
 
-/// Whose fault a [`Fault`] is.
+/// The blame for a [`Fault`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Blame {
     /// The call itself was wrong.
@@ -210,7 +210,7 @@ pub enum Blame {
 }
 
 impl Blame {
-    /// Everybody there is.
+    /// All of them.
     pub const ALL: [Self; 3] = [Self::Frontend, Self::Backend, Self::Us];
 
     /// The word used in logs and metrics.
@@ -311,7 +311,7 @@ impl Fault {
         })
     }
 
-    /// The HTTP status. BBB answers 200 whatever the document says; the exceptions are the ones BBB has, and a server that
+    /// The HTTP status. BBB answers 200 with any document; the exceptions are BBB's own, and a server that
     /// sheds load.
     pub fn status(&self) -> StatusCode {
         match self {
@@ -340,7 +340,7 @@ impl Fault {
         }
     }
 
-    /// Whose fault it is.
+    /// The blame.
     pub fn blame(&self) -> Blame {
         match self {
             Fault::ChecksumMissing
@@ -368,11 +368,11 @@ impl Fault {
         }
     }
 
-    /// Whether a node may have got the call, so that what it asked for may have been done.
+    /// Whether a node may have got the call, and so may have carried it out.
     pub fn sent(&self) -> bool {
         match self {
             Fault::Node { failure, .. } => match failure {
-                // What a node's web server refuses for its size never reaches BBB.
+                // A request that a node's web server refuses for its size never reaches BBB.
                 NodeFailure::Unreachable(_)
                 | NodeFailure::NotAsked(_)
                 | NodeFailure::LeftAlone(_)

@@ -1,4 +1,4 @@
-//! One request to a node: what it asks, where it goes, and the checksum it is signed with.
+//! One request to a node: its query, its target, and its checksum.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ const LONGEST_LINE: usize = 8 << 10;
 /// The largest form that a node reads, in bytes. It passes over the parameters of a larger one.
 const LARGEST_FORM: usize = 2 << 20;
 
-/// What a signed query usually has beyond the one that came: the call's name, a scoped id, a longer checksum.
+/// The usual growth of a signed query: the call's name, a scoped id, a longer checksum.
 const ROOM: usize = 256;
 
 /// One request to a node, which is signed at the moment it is sent.
@@ -32,15 +32,15 @@ pub struct NodeRequest {
     pub backend: Arc<Backend>,
     /// Call and query without a checksum: `create?name=…`.
     pub unsigned: String,
-    /// The algorithm of its checksum. `None`: one that its node accepts.
+    /// The algorithm of its checksum. `None`: found out from its node.
     pub algorithm: Option<Algorithm>,
-    /// What is posted. `None`: a GET.
+    /// The body of a POST. `None`: a GET.
     pub content: Option<Content>,
     /// Names the call in the node's logs.
     pub request_id: HeaderValue,
     /// The trace that the call belongs to.
     pub trace: Option<Trace>,
-    /// How long to wait for the whole answer, where that is less than what the client allows.
+    /// The limit of the whole answer, if it is below the client's.
     pub patience: Option<Duration>,
     /// Whether this server asks for itself, to learn how the node is. Its answer has room when tenants have used up theirs.
     pub is_poll: bool,
@@ -75,7 +75,7 @@ impl NodeRequest {
         Self { kind, backend, unsigned, algorithm, content, request_id, trace: None, patience: None, is_poll: false }
     }
 
-    /// The algorithm of its checksum: the settled one, or the one that its node accepted last, or else one that all nodes know.
+    /// The algorithm of its checksum: the settled one, or the last one accepted by its node, or else one that all nodes know.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm.or_else(|| self.backend.vitals.signing.known()).unwrap_or(Algorithm::Sha256)
     }
@@ -94,7 +94,7 @@ impl NodeRequest {
     /// Whether a node takes it, as far as its size goes.
     ///
     /// # Errors
-    /// A fault of the call, which says what is too large.
+    /// A fault of the call, which names the oversized part.
     pub fn fits(&self) -> Result<(), Fault> {
         let url = &self.backend.url;
         let host = url.split_once("://").map_or(url.as_str(), |(_, host)| host);

@@ -4,13 +4,13 @@ use http::{HeaderMap, HeaderValue};
 
 /// The header that names the trace.
 pub const PARENT: &str = "traceparent";
-/// The header in which others keep what is theirs. Passed on as it came.
+/// The header for other vendors' data. Passed on as it came.
 pub const STATE: &str = "tracestate";
 
 /// The most bytes of others' state that are passed on.
 const LONGEST_STATE: usize = 512;
 
-/// The trace that a call belongs to, and the place in it that what it calls is below.
+/// The trace of a call, and its place as the parent of its own requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     /// Of the whole trace.
@@ -25,7 +25,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Reads what a client sent. `None`: nothing, or nothing that can be read, which then counts as nothing.
+    /// Reads a client's headers. `None`: there are none, or unreadable ones, which do not count.
     pub fn read(headers: &HeaderMap) -> Option<Self> {
         let (trace_id, caller, flags) = parent(headers.get(PARENT)?.to_str().ok()?)?;
         let states: Vec<&[u8]> = headers.get_all(STATE).iter().map(HeaderValue::as_bytes).collect();
@@ -35,13 +35,13 @@ impl Trace {
         Some(Self { trace_id, caller, span_id: caller, flags, state })
     }
 
-    /// The place of a call that somebody else has put into a trace: that of its client, or a new one.
+    /// The place of a call in an existing trace: that of its client, or a new one.
     pub fn below(client: Option<&Self>, trace_id: u128, span_id: u64, flags: u8) -> Self {
         let caller = client.map_or(0, |client| client.caller);
         Self { trace_id, caller, span_id, flags, state: client.and_then(|client| client.state.clone()) }
     }
 
-    /// What a node is told: the header and its value, with our own place as the caller's.
+    /// The header for a node and its value, with our own place as the caller's.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, HeaderValue)> {
         let parent = HeaderValue::try_from(format!("00-{}-{:016x}-{:02x}", self.name(), self.span_id, self.flags & 1));
         parent.ok().map(|parent| (PARENT, parent)).into_iter().chain(self.state.clone().map(|state| (STATE, state)))

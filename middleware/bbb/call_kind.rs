@@ -236,7 +236,7 @@ impl Methods {
     }
 }
 
-/// What a body is, by its media type.
+/// The kind of a body, by its media type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Media {
     /// `application/x-www-form-urlencoded`: more parameters.

@@ -1,4 +1,4 @@
-//! Checksums: what a frontend signs a call with, and what we sign ours to a node with.
+//! Checksums: of calls from frontends, and of ours to nodes.
 //!
 //! A checksum is the plain hash of the call's name, its raw query without the checksum, and the secret.
 
@@ -18,7 +18,7 @@ pub fn sign(algorithm: Algorithm, call: &str, query: &str, secret: &Secret) -> S
     Digest::of(algorithm, [call, query, secret.expose()]).hex()
 }
 
-/// What a checksum may cover, as it was received.
+/// The text that a checksum may cover, as it was received.
 #[derive(Clone, Copy)]
 pub struct Signed<'a> {
     /// The query without the leading `?`, neither decoded nor changed.
@@ -50,7 +50,7 @@ pub enum ChecksumError {
     Mismatch,
 }
 
-/// What a frontend may sign its calls with.
+/// The algorithms that a frontend may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Accepted {
     /// The algorithms.
@@ -60,12 +60,12 @@ pub struct Accepted {
     pub constant: bool,
 }
 
-/// The part of a call that a valid checksum covers. The rest must not decide whose call it is or what the call may do.
+/// The part of a call that a valid checksum covers. The rest must not decide the call's frontend or rights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Covered {
-    /// The query, and nothing of a form beside it.
+    /// The query, and nothing of its form.
     Query,
-    /// A form. Its parameters are to be read from this text: any form with the same checksum says the same.
+    /// A form. Its parameters are read from this text: any form with the same checksum means the same.
     Form(String),
     /// Nothing of a form that has no query.
     Nothing,
@@ -85,7 +85,7 @@ pub struct Verified(());
 ///
 /// # Errors
 ///
-/// [`ChecksumError`] says what is wrong with the checksum.
+/// [`ChecksumError`] has the reason.
 pub fn verify(
     call: &str,
     signed: Signed<'_>,
@@ -127,7 +127,7 @@ impl Signed<'_> {
         let mut claims =
             [Some(self.query), self.form].into_iter().flatten().flat_map(params::items).filter(is_named_so);
         let item = claims.next().ok_or(ChecksumError::Missing)?;
-        // One whose name is encoded would not be cut out.
+        // A checksum with an encoded name would not be cut out.
         if claims.next().is_some() || !is_checksum(&item) {
             return Err(ChecksumError::Ambiguous);
         }
@@ -140,10 +140,10 @@ impl Signed<'_> {
     }
 }
 
-/// The text before and behind the checksum, which taken together are what it covers.
+/// The text before and after the checksum. Joined, they are the covered text.
 ///
 /// BBB replaces `&checksum=VALUE`, then `checksum=VALUE&`, then `checksum=VALUE` by nothing. Cutting by position gives
-/// the same text for every checksum that a client can compute, and also for one whose digits are percent-encoded.
+/// the same text for every checksum that a client can compute, even with percent-encoded digits.
 fn without_checksum(text: &str) -> [&str; 2] {
     let mut start = 0;
     for item in text.split('&') {

@@ -7,7 +7,7 @@ use super::Media;
 /// A body that has been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// What the peer says it is.
+    /// Its type, as the peer names it.
     pub media: Media,
     /// The bytes as they came.
     pub bytes: Bytes,

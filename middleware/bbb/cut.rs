@@ -1,4 +1,4 @@
-//! Cutting what is quoted: a message says which text was wrong, and is never as long as that text.
+//! Cutting quoted text: a message quotes the faulty text, and stays short.
 
 use std::borrow::Cow;
 

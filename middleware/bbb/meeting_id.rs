@@ -13,7 +13,7 @@ use super::params::clean;
 
 /// Marks an id as ours, inside its JSON and in front of a hash.
 const MARK: &str = "b3scl";
-/// What the base64 of `["` begins with. The third letter already depends on the key.
+/// The first letters of the base64 of `["`. The third one already depends on the key.
 const ENCODED_START: &str = "Wy";
 
 /// The id a frontend knows its meeting by, without control characters and surrounding white space.
@@ -70,7 +70,7 @@ pub enum MeetingIdError {
     Comma,
 }
 
-/// The id a node knows a meeting by, which says whose it is.
+/// A node's id of a meeting, which holds the frontend's key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(from = "String")]
 pub struct ScopedId(Arc<str>);
@@ -94,7 +94,7 @@ impl ScopedId {
         Self(format!("{MARK}.{hash}").into())
     }
 
-    /// Takes an id as a node reported it or as it was kept, which may be one that is not ours. Never what a tenant says.
+    /// Takes an id as a node reported it or as it was stored, perhaps a foreign one. Never a tenant's text.
     pub fn verbatim(text: &str) -> Self {
         Self(text.into())
     }

@@ -138,7 +138,7 @@ const KNOWN: &[&str] = &[
     "welcome",
 ];
 
-/// Those that say which meeting is meant and where it may live, who someone is and what they may do.
+/// Names that identify the meeting and its place, or an attendee and their rights.
 const TRUSTED: &[&str] = &[
     "attendeePW",
     "auth",
@@ -163,7 +163,7 @@ const TRUSTED: &[&str] = &[
     "userID",
 ];
 
-/// Those whose values nodes may repeat in their lists of meetings.
+/// Names with values that nodes may repeat in their lists of meetings.
 const LISTED: &[&str] = &[
     "attendeePW",
     "avatarURL",
@@ -180,7 +180,7 @@ const LISTED: &[&str] = &[
     "welcome",
 ];
 
-/// Those that make clients run scripts, decide who is recorded, or choose the phone room and the servers of a meeting. So does
+/// Names that make clients run scripts, control recording, or choose the phone room and the servers of a meeting. So does
 /// every address: see [`needs_proof`].
 const REACHING: &[&str] = &[
     "allowOverrideClientSettingsOnCreateCall",
@@ -213,17 +213,17 @@ pub(super) fn is_misspelt(name: &str) -> bool {
     known_as(name).is_some_and(|known| known != name)
 }
 
-/// The name by which BBB reads what is meant.
+/// BBB's spelling of the name.
 pub(super) fn as_bbb_spells(name: &str) -> &str {
     known_as(name).unwrap_or(name)
 }
 
-/// Whether it says which meeting is meant, who someone is or what they may do, in any spelling.
+/// Whether it identifies a meeting, an attendee or rights, in any spelling.
 pub(super) fn is_trusted(name: &str) -> bool {
     TRUSTED.iter().any(|trusted| are_alike(trusted, name))
 }
 
-/// Whether only a call that is proved may say it: what is trusted, addresses that people or nodes go to, and what reaches beyond
+/// Whether only a proved call may set it: trusted names, addresses for people or nodes, and names with effects beyond
 /// the meeting's texts and slides.
 pub(super) fn needs_proof(name: &str) -> bool {
     let is_address = || folded(name).collect::<String>().ends_with("url");

@@ -1,12 +1,12 @@
-//! The parameters of a call: the raw query, which is what a checksum covers, and what it says.
+//! The parameters of a call: the raw query, which the checksum covers, and its meaning.
 //!
 //! The meaning of a call is decided here, once, as BBB decides it: of one name the first value counts, a name of BBB's in another
-//! spelling says nothing, and values are read without control characters and surrounding blanks. Metadata and user data whose
-//! names cannot be those of elements are left out, since nodes write them into their documents as they are. Unchanged text
+//! spelling is ignored, and values are read without control characters and surrounding blanks. Metadata and user data with
+//! names that cannot be elements are left out, since nodes write them into their documents unchanged. Unchanged text
 //! goes to the node byte for byte as it came.
 //!
 //! A `%` that begins no escape is text, as in `%%CONFNAME%%`. Servlet containers differ in that, so such a parameter is encoded
-//! again: every node reads what was read here.
+//! again: every node reads the same value.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -44,7 +44,7 @@ const MAX_PARAMS: usize = 10_000;
 
 /// The ordered parameters of a call, each once.
 ///
-/// Changes touch the decoded parameters only. [`raw`](Self::raw) stays what the client sent.
+/// Changes touch the decoded parameters only. [`raw`](Self::raw) stays as the client sent it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
     raw: Arc<str>,
@@ -79,8 +79,8 @@ impl Params {
         self.append(&body.into(), true);
     }
 
-    /// Adds the parameters of a form that the checksum does not cover: texts, slides and the like. Parameters that say which
-    /// meeting is meant, who someone is or what they may do are left out, as are addresses, scripts and recording.
+    /// Adds the parameters of a form that the checksum does not cover: texts, slides and the like. Parameters that identify the
+    /// meeting, an attendee or rights are left out, as are addresses, scripts and recording.
     pub fn merge_uncovered(&mut self, body: &str) {
         self.append(&body.into(), false);
     }
@@ -110,7 +110,7 @@ impl Params {
         self.first(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// Whether a join is to be answered by a redirect. Of the values that are given, only `true` says so.
+    /// Whether a join's answer is a redirect. Of given values, only `true` means so.
     pub fn wants_redirect(&self) -> bool {
         self.first("redirect").is_none_or(str::is_empty) || self.says_true("redirect")
     }
@@ -150,7 +150,7 @@ impl Params {
         Arc::make_mut(&mut self.items).retain(|item| !names::are_alike(&item.name, name));
     }
 
-    /// How many bytes nodes may take up with what the call says in each of their lists of meetings.
+    /// The most bytes that the call's texts may take in each list of a node.
     pub fn listed_len(&self) -> usize {
         let escaped = |byte| match byte {
             b'&' => "&amp;".len(),
@@ -162,7 +162,7 @@ impl Params {
         listed.map(|(name, value)| 2 * name.len() + value.bytes().map(escaped).sum::<usize>()).sum()
     }
 
-    /// The parameters as they are signed and sent: what was not changed as it came, and what was with all but unreserved
+    /// The parameters as they are signed and sent: unchanged ones as they came, changed ones with all but unreserved
     /// characters encoded. A `checksum` is never part of it.
     pub fn encode(&self) -> String {
         let mut query = String::new();
@@ -178,8 +178,8 @@ impl Params {
         join(text, self.sent());
     }
 
-    /// The parameters in a query of at most `limit` bytes, if that can be, and a form of those that find no room there: the
-    /// largest. The query keeps those that name the meeting, a person or their rights, and is never empty.
+    /// The parameters as a query of at most `limit` bytes, if possible, and a form of the rest: the
+    /// largest ones. The query keeps ids of the meeting and of people, and their rights, and is never empty.
     pub fn split(&self, limit: usize) -> (String, String) {
         let sent: Vec<(&Item, usize)> = self.sent().map(|item| (item, item.encoded_len() + 1)).collect();
         let mut length: usize = sent.iter().map(|(_, length)| length).sum();
@@ -278,7 +278,7 @@ fn join<'a>(text: &mut String, items: impl Iterator<Item = &'a Item>) {
     }
 }
 
-/// Keeps, of parameters given twice, the one that BBB reads: of equal names the first, of names that BBB takes for one the last.
+/// Keeps, of repeated parameters, BBB's choice: the first of equal names, the last of different spellings.
 /// Among the latter a covered parameter wins over others.
 fn decide(items: &mut Vec<Item>) {
     let mut seen = HashSet::with_capacity(items.len());

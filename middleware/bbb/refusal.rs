@@ -1,6 +1,6 @@
-//! Whom a node's refusal concerns.
+//! The subject of a node's refusal: the call or the node.
 
-/// The message keys by which a node refuses a create for what the call says: every other node would say the same.
+/// The message keys by which a node refuses a create because of the call. Every other node would refuse it, too.
 ///
 /// Any other key concerns the node: `nonUniqueVoiceBridge` and `checksumError`, `apiNotEnabled` of one in maintenance, and what
 /// its operators have it say when it is full.

@@ -9,7 +9,7 @@ const PADDING: [&str; 3] = ["=", "%3D", "%3d"];
 
 /// A text in which the tenant's own ids stand for the scoped ones, also within longer words. `None`: there is none.
 ///
-/// `own` says what stands for an id. What it does not know stays.
+/// `own` gives the tenant's id. Unknown ids stay.
 pub fn unscoped(text: &str, own: impl Fn(&ScopedId) -> Option<MeetingId>) -> Option<String> {
     let mut out = String::new();
     let (mut copied, mut at) = (0, 0);
@@ -59,7 +59,7 @@ impl<'t> Starts<'t> {
     }
 }
 
-/// What could be an id: letters of base64 and padding, or a hash behind its mark.
+/// A possible id: letters of base64 and padding, or a hash after its mark.
 fn word(text: &str) -> &str {
     let is_hash = !text.starts_with(ScopedId::STARTS[0]);
     let mark = if is_hash { ScopedId::STARTS[1].len() } else { 0 };

@@ -1,7 +1,7 @@
 //! BBB's XML, read and changed at the level of events.
 //!
-//! Documents are never read into structs: what a future BBB adds passes through, byte for byte. A document must be
-//! whole and well-formed, without a DOCTYPE, at most [`MAX_DEPTH`] elements deep. Only [`pieces()`], [`cut`] and [`legible`] read what is not.
+//! Documents are never read into structs: elements of a future BBB pass byte for byte. A document must be
+//! whole and well-formed, without a DOCTYPE, at most [`MAX_DEPTH`] elements deep. Only [`pieces()`], [`cut`] and [`legible`] read others.
 
 mod entry;
 mod error;

@@ -1,6 +1,6 @@
 //! The circuit of a backend: keeps a node that does not answer from holding connections.
 //!
-//! After a few failures in a row no call is sent to the node for a while; then one is, and what becomes of it decides. The
+//! After a few failures in a row no call is sent to the node for a while; then one is, and its outcome decides. The
 //! calls in flight are bounded, too: before a node that stalls has failed often enough, it could hold any number of them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,7 +32,7 @@ struct State {
 pub struct Passage(Circuit);
 
 impl Circuit {
-    /// Lets a call through, unless the node is to be left alone: then it says why.
+    /// Lets a call through, or returns the reason of an open circuit.
     pub fn admit(&self, now: Instant) -> Result<Passage, &'static str> {
         let mut state = self.state();
         if state.in_flight >= MOST_IN_FLIGHT {
@@ -54,7 +54,7 @@ impl Circuit {
         self.state().opened.is_some()
     }
 
-    /// The node has answered, in whatever way it was asked.
+    /// The node has answered any request.
     pub fn close(&self) {
         let mut state = self.state();
         (state.failures, state.opened) = (0, None);

@@ -1,4 +1,4 @@
-//! How a node fares, from one answer to the next.
+//! A node's health, from one answer to the next.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ const UP_AFTER: u32 = 2;
 /// How old an agent's heartbeat may be, as in the original.
 const AGENT_ALIVE: Duration = Duration::from_secs(5);
 
-/// What we have seen of a node.
+/// Our observations of a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeState {
@@ -43,7 +43,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// The node listed its meetings. One that was lost is up after a few answers; one that was not is up at once.
+    /// The node listed its meetings. A lost node is up after a few answers, any other at once.
     #[must_use]
     pub fn answered(self) -> Self {
         let (answers, is_back) = self.another_answer();
@@ -65,17 +65,17 @@ impl Health {
         Self { state, misses: 0, answers, unlisted }
     }
 
-    /// Counts one more answer. `true`: the node is there, and not one that was lost and may be gone again.
+    /// Counts one more answer. `true`: the node is up for certain. `false`: it was lost, and may be gone again.
     fn another_answer(self) -> (u32, bool) {
         let answers = self.answers.saturating_add(1);
         let was_lost = self.state == NodeState::Error && (self.answers > 0 || self.is_lost());
         (answers, !was_lost || answers >= UP_AFTER)
     }
 
-    /// The node did not answer. One that was up is down after a few misses; one that never answered is down at once.
+    /// The node did not answer. It is down after a few misses, and at once if it never answered.
     #[must_use]
     pub fn missed(self) -> Self {
-        // One that was about to be up again is as lost as before.
+        // A node on its way up is as lost as before.
         let was_lost = self.state == NodeState::Error && self.answers > 0;
         let misses = if was_lost { DOWN_AFTER } else { self.misses.saturating_add(1) };
         let stays = self.is_up() && misses < DOWN_AFTER;
@@ -109,7 +109,7 @@ impl Health {
     }
 }
 
-/// What the agent on a node last said.
+/// The last figures of a node's agent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AgentReport {
     /// When it said so.

@@ -1,17 +1,17 @@
-//! The load of a backend: who is there, and who is to be expected.
+//! The load of a backend: present and expected attendees.
 
 use std::time::{Duration, Instant};
 
 use super::{AgentReport, Size};
 
-/// What a meeting counts at least at its start, in attendees. People join after a meeting was placed, so an empty one is not
+/// The least load of a meeting at its start, in attendees. People join after a meeting was placed, so an empty one is not
 /// free.
 pub const MEETING_FLOOR: u32 = 15;
 
 /// A meeting as load sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seats {
-    /// What its create said of its size.
+    /// Its size, from its create.
     pub size: Size,
     /// Whether its people are in its parent, too: see [`Meeting::shares_people`](super::Meeting::shares_people).
     pub shared: bool,
@@ -21,18 +21,18 @@ pub struct Seats {
     pub since: Instant,
 }
 
-/// How load is reckoned. The unit is an attendee on a node whose factor is 1.
+/// The load model. The unit is an attendee on a node with factor 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoadModel {
-    /// What a meeting counts at least at its start.
+    /// The least load of a meeting at its start.
     pub floor: u32,
     /// How long it takes until a meeting counts no more than who is in it. Zero: as long as it runs.
     pub settles_after: Duration,
     /// The most that a size hint counts.
     pub largest_hint: u32,
-    /// What a node whose processors are busy counts more than an idle one.
+    /// The extra load of fully busy processors.
     pub cpu_weight: f64,
-    /// What a node whose memory is full counts more than an empty one.
+    /// The extra load of a full memory.
     pub memory_weight: f64,
 }
 
@@ -49,7 +49,7 @@ impl Default for LoadModel {
 }
 
 impl LoadModel {
-    /// What one meeting counts: who is in it or, while it is young, who is still to be expected.
+    /// The load of one meeting: present attendees or, while it is young, expected ones.
     ///
     /// A hint takes the place of the floor, and neither exceeds the most that the meeting takes. A breakout that its node made
     /// counts nothing: its people stay in its parent, and are counted there.
@@ -63,7 +63,7 @@ impl LoadModel {
         left.max(f64::from(seats.attendees))
     }
 
-    /// What a node's own figures count.
+    /// The load of a node's own figures.
     pub fn of_agent(&self, report: &AgentReport) -> f64 {
         self.cpu_weight * f64::from(report.cpu) + self.memory_weight * f64::from(report.memory)
     }

@@ -18,7 +18,7 @@ pub struct Meeting {
     pub id: ScopedId,
     /// The id its frontend knows it by.
     pub meeting_id: MeetingId,
-    /// Whose it is.
+    /// Its frontend.
     pub frontend: FrontendId,
     /// Where it lives.
     pub backend: BackendId,
@@ -30,11 +30,11 @@ pub struct Meeting {
     pub state: MeetingState,
     /// The node's own id of it, once it is live.
     pub internal_id: Option<String>,
-    /// How large it is to be.
+    /// Its expected size.
     pub size: Size,
     /// When it was given its place, by the clock of the store.
     pub placed_at: SystemTime,
-    /// What a list says of it until its node has reported it: a `meeting` element under the node's ids.
+    /// Its entry in lists until its node has reported it: a `meeting` element under the node's ids.
     pub entry: Option<Bytes>,
     /// The row's version; memory only ever takes a newer one.
     pub version: i64,
@@ -88,7 +88,7 @@ impl MeetingState {
     }
 }
 
-/// What is known of the size of a meeting before anybody is in it.
+/// The expected size of a meeting before anyone joins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
     /// How many people the frontend expects.
@@ -100,7 +100,7 @@ pub struct Size {
 }
 
 impl Size {
-    /// Reads what a create says: `meta_bbb-meeting-size-hint`, `maxParticipants` (0 and less: no limit) and `isBreakout`.
+    /// Reads a create's parameters: `meta_bbb-meeting-size-hint`, `maxParticipants` (0 and less: no limit) and `isBreakout`.
     pub fn of_create(params: &Params) -> Self {
         let number = |name| params.first(name).and_then(|value| value.parse::<u32>().ok());
         Self {

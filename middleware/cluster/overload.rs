@@ -1,4 +1,4 @@
-//! Overload: what an agent must report for its node to take no new meetings, and until when.
+//! Overload: figures of an agent that keep new meetings from its node, until they have fallen.
 
 use super::AgentReport;
 

@@ -9,18 +9,18 @@ use super::{Backend, BackendId, LoadModel, Refusal};
 /// How many backends are named with one reason.
 const NAMED: usize = 20;
 
-/// What became of one backend when a place was looked for.
+/// The verdict on one backend of a placement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
     /// Which.
     pub backend: BackendId,
     /// Its host and port.
     pub host: String,
-    /// What became of it.
+    /// The verdict.
     pub standing: Standing,
 }
 
-/// What can become of a backend when a place is looked for.
+/// A verdict on a backend.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Standing {
     /// It would get the meeting: the best there is, or one of several that are as good.
@@ -44,19 +44,19 @@ pub enum Standing {
     },
 }
 
-/// What became of each backend: the answer to why a meeting is where it is, or nowhere.
+/// The verdict on each backend: it explains a meeting's place, or the lack of one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Placement(pub Vec<Verdict>);
 
 // The loads in it are figures that were reckoned, and never not-a-number.
 impl Eq for Placement {}
 
-/// What a backend is chosen by: the lower, the sooner. Equal ones are drawn by lot.
+/// The order of choice among backends: the lowest first. Equal ones are drawn by lot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
     /// Whether its agent is silent. Such a node takes joins, and new meetings only where there is no other.
     silent: bool,
-    /// Whole attendees: what is less is no difference, and not worth a crowd on one node.
+    /// Whole attendees: smaller differences must not draw all meetings to one node.
     load: u64,
 }
 
@@ -64,7 +64,7 @@ impl Rank {
     /// The rank of a backend now.
     pub fn of(backend: &Backend, model: &LoadModel, now: Instant) -> Self {
         let silent = backend.vitals.agent().is_some_and(|agent| agent.silence(now).is_some());
-        // A load is never negative, and `as` takes whatever is too large for the largest there is.
+        // A load is never negative, and `as` saturates.
         Self { silent, load: backend.load(model, now).round() as u64 }
     }
 
@@ -75,7 +75,7 @@ impl Rank {
 }
 
 impl Verdict {
-    /// What became of that backend.
+    /// The verdict on that backend.
     pub fn new(backend: &Backend, standing: Standing) -> Self {
         Self { backend: backend.id, host: backend.host().to_owned(), standing }
     }

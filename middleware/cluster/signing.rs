@@ -1,4 +1,4 @@
-//! What a node's checksums are made with, as far as that was found out.
+//! The algorithm of a node's checksums, as far as it was found out.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -44,16 +44,16 @@ impl From<Option<Vec<String>>> for Tags {
     }
 }
 
-/// What a frontend chooses for one meeting with scalelite's `meta_server-tag`: `a;b;none!`.
+/// A frontend's choice for one meeting, by scalelite's `meta_server-tag`: `a;b;none!`.
 ///
 /// Any of the tags will do. `none` stands for a backend without a tag, and `!` at the end says that it must be one of these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagChoice {
-    /// The frontend's own words, those that are not allowed included.
+    /// The frontend's own words, including forbidden ones.
     said: String,
     tags: Tags,
     untagged: bool,
-    /// Whether there is to be no meeting where none of the choices can be had.
+    /// Whether the create fails if none of the choices is available.
     pub required: bool,
 }
 
@@ -77,7 +77,7 @@ impl TagChoice {
         self.tags.iter().any(|tag| tags.contains(tag)) || (self.untagged && tags.iter().all(|tag| bound.contains(tag)))
     }
 
-    /// The frontend's own words, those that it may not choose included.
+    /// The frontend's own words, including those that it may not choose.
     pub fn words(&self) -> &str {
         &self.said
     }

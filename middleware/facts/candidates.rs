@@ -25,7 +25,7 @@ impl Candidates {
         Self { backends: vec![backend], settled: true, refused: Vec::new() }
     }
 
-    /// Keeps those that `judge` finds nothing against. A settled set is left alone.
+    /// Keeps the candidates without an objection by `judge`. A settled set stays as it is.
     pub fn judge(&mut self, stage: &'static str, mut judge: impl FnMut(&Backend) -> Result<(), Refusal>) {
         if self.settled {
             return;
@@ -66,7 +66,7 @@ impl Candidates {
         if self.is_empty() { Err(Fault::NoBackend(Placement(self.refused.clone()).into())) } else { Ok(()) }
     }
 
-    /// What has become of each backend so far, those that are left by their rank.
+    /// The verdict on each backend so far; the remaining ones by rank.
     pub fn placement(&self, model: &LoadModel, now: Instant) -> Placement {
         let ranks: Vec<_> = self.backends.iter().map(|backend| Rank::of(backend, model, now)).collect();
         let best = ranks.iter().min().copied();

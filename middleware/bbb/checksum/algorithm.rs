@@ -27,7 +27,7 @@ impl Algorithm {
         Self::ALL.into_iter().rev()
     }
 
-    /// The algorithm whose checksums have that many hex digits.
+    /// The algorithm with checksums of that many hex digits.
     pub fn of_length(hex_len: usize) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.bytes() * 2 == hex_len)
     }
@@ -215,7 +215,7 @@ fn hash<D: sha2::Digest + Clone, const M: usize>(pieces: &[&str], ends: [&str; M
     })
 }
 
-/// What has been hashed on this thread, for tests that want no call to be told from another by the work it makes.
+/// The hashes of this thread, for tests of calls that must take equal work.
 #[cfg(test)]
 pub(super) mod tally {
     use std::cell::Cell;

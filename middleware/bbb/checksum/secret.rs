@@ -10,7 +10,7 @@ pub struct Secret(Box<str>);
 
 impl Secret {
     /// Takes a secret without the white space around it, which is a common slip. None if nothing is left:
-    /// an empty secret would let everybody in.
+    /// an empty secret would let any client in.
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| Self(text.into()))

@@ -6,7 +6,7 @@ use super::events::{Event, Events};
 use super::{Writer, XmlError, children, elements, fields, is_name, replace};
 use crate::bbb::Params;
 
-/// What the answer to a create says that a list repeats, in the list's order.
+/// Fields of the answer to a create that a list repeats, in the list's order.
 const REPEATED: [&str; 11] = [
     "meetingID",
     "internalMeetingID",
@@ -21,13 +21,13 @@ const REPEATED: [&str; 11] = [
     "parentMeetingID",
 ];
 
-/// What an answer says of the call, and not of its meeting.
+/// Fields of an answer about the call, and not about its meeting.
 const OUTCOME: [&str; 3] = ["returncode", "messageKey", "message"];
 
 /// The end of an entry, behind the breakouts.
 const END: &[u8] = b"</meeting>";
 
-/// What nobody has done yet in a meeting that has just been made.
+/// Fields of a new meeting without any activity.
 const COUNTS: [&str; 4] = ["participantCount", "listenerCount", "voiceParticipantCount", "videoCount"];
 
 /// Writes the `meeting` element that a node would list, of its answer to a create and the parameters of that. Ids are the
@@ -103,7 +103,7 @@ pub fn entry_of_info(answer: &Bytes) -> Result<Bytes, XmlError> {
     Ok(entry.into())
 }
 
-/// BBB keeps metadata under lower-case names. One that cannot be the name of an element is left to the node.
+/// BBB keeps metadata under lower-case names. A name that cannot be an element is left to the node.
 fn metadata(entry: Writer, params: &Params) -> Writer {
     let given = params.iter().filter_map(|(name, value)| Some((name.strip_prefix("meta_")?, value)));
     let given = given.map(|(name, value)| (name.to_ascii_lowercase(), value));

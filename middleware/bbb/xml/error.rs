@@ -1,4 +1,4 @@
-//! What can be wrong with a document.
+//! Errors of a document.
 
 /// Why a document cannot be used, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,7 +13,7 @@ impl XmlError {
         Self { problem, position }
     }
 
-    /// What is wrong.
+    /// The error.
     pub fn problem(&self) -> &Problem {
         &self.problem
     }
@@ -24,7 +24,7 @@ impl XmlError {
     }
 }
 
-/// What is wrong with a document.
+/// The error of a document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// It breaks XML's rules.

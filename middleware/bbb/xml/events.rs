@@ -19,7 +19,7 @@ const MAX_ATTRIBUTES: usize = 64;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// What a document consists of. Comments and processing instructions are passed over.
+/// The parts of a document. Comments and processing instructions are skipped.
 #[derive(Debug)]
 pub(super) enum Event<'d> {
     /// An element starts. [`Events::path`] ends with its name.
@@ -68,7 +68,7 @@ pub(super) struct Events<'d> {
     rooted: bool,
 }
 
-/// What the last event leaves to be done before the next is read.
+/// Work left by the last event, done before the next is read.
 enum Rest {
     Nothing,
     Close,

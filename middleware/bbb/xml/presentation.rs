@@ -10,7 +10,7 @@ use super::writer::escape;
 /// Puts slides into the body of a `create` that brings none, or with `force` in the place of those it brings. Without a file name
 /// the node takes one from where it fetches them.
 ///
-/// The rest of the body stays as it is. None means that the body is to be sent unchanged.
+/// The rest of the body stays as it is. `None`: the body is sent unchanged.
 ///
 /// # Errors
 ///
@@ -35,7 +35,7 @@ pub fn with_presentation(
     Ok(Some(apply(body, edits)))
 }
 
-/// What a body has, and the edits it may need.
+/// The contents of a body, and possible edits.
 #[derive(Default)]
 struct Modules {
     has_document: bool,
@@ -55,7 +55,7 @@ impl Modules {
                 (Event::Open, 2) if given("name").is_some_and(|name| name.eq_ignore_ascii_case("presentation")) => {
                     presentation = Some(events.span().end);
                 }
-                // BBB passes over what has neither an address nor a name with something in it.
+                // BBB skips a document with neither an address nor a name with content.
                 (Event::Open, 3) if presentation.is_some() => {
                     modules.has_document |= given("url").is_some();
                     is_named = given("name").is_some();

@@ -1,11 +1,11 @@
-//! Reading what a document says.
+//! Reading documents.
 
 use bytes::Bytes;
 
 use super::events::{Event, Events};
 use super::{Path, Problem, ReturnCode, XmlError};
 
-/// What an answer says about the call as a whole.
+/// An answer's verdict on the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Whether the call succeeded.
@@ -66,7 +66,7 @@ fn trimmed(text: String) -> Option<String> {
     Some(kept.to_owned()).filter(|kept| !kept.is_empty())
 }
 
-/// Checks that a document is well-formed and complete, whatever it says.
+/// Checks that a document is well-formed and complete.
 ///
 /// # Errors
 ///
@@ -77,7 +77,7 @@ pub fn well_formed(xml: &[u8]) -> Result<(), XmlError> {
     Ok(())
 }
 
-/// Reads the text of children of the root, whatever its name. Of several of one name it is the first.
+/// Reads the text of children of the root, of any name. Of several children with one name the first counts.
 ///
 /// # Errors
 ///
@@ -107,7 +107,7 @@ pub fn elements(xml: &Bytes, path: &[&str]) -> Result<Vec<Bytes>, XmlError> {
     Ok(found)
 }
 
-/// The name and the text of each child of the elements at that path. What is within a child is no text of it.
+/// The name and the text of each child of the elements at that path. Text of grandchildren does not count.
 ///
 /// # Errors
 ///

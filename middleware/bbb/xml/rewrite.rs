@@ -9,7 +9,7 @@ use super::events::{Event, Events};
 use super::writer::escape;
 use super::{Path, XmlError};
 
-/// Hands the text of every element without children to `map` and puts what it returns in its place.
+/// Replaces the text of every element without children by the result of `map`.
 ///
 /// All other bytes stay as they are. If nothing changes the result is the same document, not a copy.
 ///
@@ -78,7 +78,7 @@ pub fn replace(xml: &Bytes, path: &[&str], element: &[u8]) -> Result<Bytes, XmlE
     Ok([&xml[..place.start], element, &xml[place.end..]].concat().into())
 }
 
-/// A range of a document and what is to be there instead.
+/// A range of a document and its replacement.
 pub(super) struct Edit {
     range: Range<usize>,
     text: String,

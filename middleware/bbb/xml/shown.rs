@@ -1,4 +1,4 @@
-//! What a tenant reads of a node's document.
+//! A tenant's view of a node's document.
 
 use bytes::Bytes;
 
@@ -27,8 +27,8 @@ const NUMBERS: [&str; 11] = [
 /// The longest reference to a character, without `&#`.
 const LONGEST_REFERENCE: usize = 12;
 
-/// A node's document as a tenant may read it: without what is ours in the metadata, without elements whose names XML does not take,
-/// with plain numbers, and with the texts that `ids` puts in place of those that have ids.
+/// A node's document as a tenant may read it: without our metadata, without elements with invalid names,
+/// with plain numbers, and with the replacements of `ids` for texts with ids.
 ///
 /// # Errors
 ///
@@ -88,7 +88,7 @@ pub fn printable(xml: &Bytes) -> Bytes {
     out.into()
 }
 
-/// How many bytes what is forbidden takes at the beginning of a text. 0: it begins otherwise.
+/// The bytes of a forbidden character at the beginning of a text. 0: it begins with an allowed one.
 fn forbidden(text: &[u8]) -> usize {
     match text {
         [0..=8 | 0xb | 0xc | 0xe..=0x1f, ..] => 1,

@@ -1,4 +1,4 @@
-//! What the parsers of nodes take. They know namespaces, and every character counts.
+//! XML that the parsers of nodes accept. They know namespaces, and every character counts.
 
 use std::collections::HashMap;
 
@@ -47,7 +47,7 @@ fn malformed(reason: &str, place: usize) -> XmlError {
 struct Scope<'d> {
     /// How many of the open elements declare each.
     declared: HashMap<&'d str, usize>,
-    /// Those that each open element declares.
+    /// Namespaces declared by each open element.
     elements: Vec<Vec<&'d str>>,
 }
 

@@ -56,7 +56,7 @@ impl Writer {
         self
     }
 
-    /// Starts an element that holds what follows until it is closed.
+    /// Starts an element with children.
     pub fn open(mut self, name: &str) -> Self {
         self.tag("<", name);
         self.open.push(name.to_owned());
@@ -77,7 +77,7 @@ impl Writer {
         self
     }
 
-    /// Closes what is open and returns the answer.
+    /// Closes open elements and returns the answer.
     pub fn finish(mut self) -> Bytes {
         while !self.open.is_empty() {
             self.end();
