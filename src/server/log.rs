@@ -56,11 +56,7 @@ impl Line {
     /// Writes the line.
     pub(super) fn end(&self, result: Result<Reply, Fault>) -> Result<Reply, Fault> {
         if self.0.written.swap(true, Relaxed) {
-            debug!(
-                request.id = self.0.door.name(),
-                call = self.0.call,
-                "Call ended after its answer"
-            );
+            debug!(request.id = self.0.door.name(), call = self.0.call, "Call ended after its answer");
         } else {
             self.0.write(&result);
         }
