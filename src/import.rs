@@ -1,4 +1,4 @@
-//! Moving in: another system's records, as a document that [`Store::import_state`](crate::store::Store::import_state) takes.
+//! Moving in: another system's records, as a document that [`import`](crate::state::import) takes.
 //!
 //! The other system is only read, and may go on running. It may be read again later.
 

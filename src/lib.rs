@@ -12,6 +12,7 @@
 //! | [`cluster`] | how memory follows the database, and what the nodes are asked |
 //! | [`ledger`] | what the cluster asks of its database, as traits, and a model of it in memory |
 //! | [`store`] | PostgreSQL, and the private cluster of the default run |
+//! | [`state`] | the configuration as one document, read out and put back |
 //! | [`rest`] | the bodies of the REST API |
 //! | [`client`] | a client of it |
 //! | [`ctl`] | the command line over it |
@@ -46,6 +47,7 @@ pub mod rest;
 pub mod serve;
 pub mod server;
 mod spelling;
+pub mod state;
 pub mod store;
 mod table;
 pub mod telemetry;

@@ -3,7 +3,7 @@
 //! Everything here answers `Result<_, StoreError>`. Statements compare before they write, so that of two servers that
 //! disagree exactly one is right; `None` or `false` means that the other was.
 
-mod backends;
+pub(crate) mod backends;
 mod commands;
 mod duties;
 mod error;
@@ -18,11 +18,10 @@ mod pool;
 pub mod private;
 mod rehearsal;
 mod roster;
-mod rows;
+pub(crate) mod rows;
 mod seats;
 mod servers;
 mod settings;
-mod state;
 mod tls;
 mod transaction;
 mod trouble;
@@ -35,9 +34,8 @@ pub use frontends::{FrontendFilter, NewFrontend};
 pub use ingest::{Ingested, Presence, PresentMeeting};
 pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter};
 pub use pool::Store;
-pub use state::{ImportOptions, StateError};
 pub use trouble::Trouble;
 
 pub(crate) use foreign::ForeignDatabase;
 pub(crate) use rows::column;
-pub(crate) use state::{lines, read_settings};
+pub(crate) use transaction::{Ending, Transaction, Work};

@@ -13,7 +13,8 @@ use super::operators::{factor_by_agent, guard_agent};
 use super::problem::Problem;
 use super::reply::Reply;
 use crate::rest::{AdminState, Backend, BackendChange, StateBackend};
-use crate::store::{BackendFilter, Standing, lines};
+use crate::state::lines;
+use crate::store::{BackendFilter, Standing};
 use form::Form;
 pub(super) use form::with_slash;
 

@@ -13,7 +13,8 @@ use super::problem::Problem;
 use super::reply::Reply;
 use crate::idle::warn_of_idle;
 use crate::rest::{Frontend, FrontendChange, StateFrontend};
-use crate::store::{FrontendFilter, lines};
+use crate::state::lines;
+use crate::store::FrontendFilter;
 use form::Form;
 
 /// Which frontends.

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::reply::Reply;
 use crate::idle::warn_of_idle;
 use crate::rest::{Change, ChangeKind, StateChanges, StateDocument};
-use crate::store::{ImportOptions, StateError};
+use crate::state::{self, ImportOptions, StateError};
 
 /// How a document is put back.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -30,7 +30,7 @@ pub(super) struct How {
 #[utoipa::path(get, path = "/api/v1/state", tag = "state",
     responses((status = OK, description = "The configuration", body = StateDocument)))]
 pub(super) async fn export(State(admin): State<Admin>, who: Caller<Admins>) -> Result<Reply<StateDocument>, Problem> {
-    let document = admin.store.export_state().await?;
+    let document = state::export(&admin.store).await?;
     who.audit("the configuration was read out", "every secret");
     Ok(Reply(document))
 }
@@ -50,7 +50,7 @@ pub(super) async fn import(
         moving: is_yes(how.moving.as_deref()),
         fingerprint: how.fingerprint,
     };
-    let done = admin.store.import_state(&document, options).await?;
+    let done = state::import(&admin.store, &document, options).await?;
     if done.applied {
         done.changes.iter().for_each(|change| who.audit(&told(change), &change.name));
         warn_of_idle(document.frontends.iter().map(|frontend| (&*frontend.key, &frontend.settings)));

@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::{ImportError, Imported, changed_factor, load_factor, tenants_id, unkept};
 use crate::rest::check::{self, base_url, without_user};
 use crate::rest::{AdminState, FrontendSettings, HistoryRow, ImportedMeeting, StateBackend, StateFrontend, lost};
-use crate::store::{ForeignDatabase, StoreError, column, read_settings};
+use crate::state::read_settings;
+use crate::store::{ForeignDatabase, StoreError, column};
 
 /// The only version of its schema that there is besides the very first.
 const SCHEMA: i32 = 2;

@@ -121,7 +121,7 @@ impl Store {
 }
 
 /// A backend's URL. A user and a password, which the table may hold, would be shown and go to every browser that joins.
-pub(super) fn url(row: &Row) -> Result<String, StoreError> {
+pub(crate) fn url(row: &Row) -> Result<String, StoreError> {
     Ok(without_user(column(TABLE, row, "url")?).into_owned())
 }
 

@@ -17,25 +17,25 @@ pub(crate) fn column<'a, T: FromSql<'a>>(table: &str, row: &'a Row, name: &str) 
 }
 
 /// A word that the domain has a type for, such as a state.
-pub(super) fn word<T: DeserializeOwned>(table: &str, row: &Row, name: &str) -> Result<T, StoreError> {
+pub(crate) fn word<T: DeserializeOwned>(table: &str, row: &Row, name: &str) -> Result<T, StoreError> {
     word_if_any(table, row, name)?.ok_or_else(|| unreadable(table, row, &format!("{name} is missing")))
 }
 
 /// The same of a column that may be empty.
-pub(super) fn word_if_any<T: DeserializeOwned>(table: &str, row: &Row, name: &str) -> Result<Option<T>, StoreError> {
+pub(crate) fn word_if_any<T: DeserializeOwned>(table: &str, row: &Row, name: &str) -> Result<Option<T>, StoreError> {
     let Some(text) = column::<Option<&str>>(table, row, name)? else { return Ok(None) };
     let word = serde_json::from_value(text.into());
     word.map(Some).map_err(|_| unreadable(table, row, &format!("{name} is `{text}`")))
 }
 
 /// A time as the REST API writes it.
-pub(super) fn time(table: &str, row: &Row, name: &str) -> Result<OffsetDateTime, StoreError> {
+pub(crate) fn time(table: &str, row: &Row, name: &str) -> Result<OffsetDateTime, StoreError> {
     let found = time_if_any(table, row, name)?;
     found.ok_or_else(|| unreadable(table, row, &format!("{name} is missing")))
 }
 
 /// The same of a column that may be empty.
-pub(super) fn time_if_any(table: &str, row: &Row, name: &str) -> Result<Option<OffsetDateTime>, StoreError> {
+pub(crate) fn time_if_any(table: &str, row: &Row, name: &str) -> Result<Option<OffsetDateTime>, StoreError> {
     let Some(time) = column::<Option<SystemTime>>(table, row, name)? else { return Ok(None) };
     // PostgreSQL has times without a written form: infinity, and years of six digits.
     let since = time.duration_since(SystemTime::UNIX_EPOCH).ok().and_then(|since| since.try_into().ok());
@@ -48,7 +48,7 @@ pub(super) fn time_if_any(table: &str, row: &Row, name: &str) -> Result<Option<O
 }
 
 /// The word for a state, as the tables spell it.
-pub(super) fn spelling<T: Serialize>(state: T) -> String {
+pub(crate) fn spelling<T: Serialize>(state: T) -> String {
     match serde_json::to_value(state) {
         Ok(serde_json::Value::String(word)) => word,
         // Only enums without data are passed here; anything else is refused by the column's check.
@@ -57,14 +57,14 @@ pub(super) fn spelling<T: Serialize>(state: T) -> String {
 }
 
 /// An error for a row that holds what no program of ours writes.
-pub(super) fn unreadable(table: &str, row: &Row, problem: &str) -> StoreError {
+pub(crate) fn unreadable(table: &str, row: &Row, problem: &str) -> StoreError {
     let key = row.try_get::<_, &str>("key").or_else(|_| row.try_get("url")).or_else(|_| row.try_get("id"));
     let row = format!("row `{}` of table {table}", without_user(key.unwrap_or("?")));
     StoreError::Row { row, problem: problem.to_owned() }
 }
 
 /// All readable rows. Others are logged and left out: a tenant's broken row must not stop the rest.
-pub(super) fn readable<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T, StoreError>) -> Vec<T> {
+pub(crate) fn readable<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T, StoreError>) -> Vec<T> {
     let log = |error: &StoreError| tracing::error!(%error, "Skipping an unreadable row of the database");
     rows.iter().filter_map(|row| read(row).inspect_err(log).ok()).collect()
 }

@@ -13,7 +13,7 @@ use crate::telemetry::catalog::{DB_RETRIES, DB_SECONDS};
 
 /// The end of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// They count.
     Commit,
     /// They were only tried.
@@ -21,7 +21,7 @@ pub(super) enum Ending {
 }
 
 /// Statements under way. Dropped before its end, none of them was run.
-pub(super) struct Transaction<'c> {
+pub(crate) struct Transaction<'c> {
     inner: deadpool_postgres::Transaction<'c>,
     task: &'static str,
     place: &'c Place,
@@ -42,7 +42,7 @@ enum Mishap {
 /// Statements that count together, to be run once or, if they lose to rivals, several times.
 //
 // A trait and not a closure: a `Send` bound on the future of an async closure cannot be written yet.
-pub(super) trait Work: Sync {
+pub(crate) trait Work: Sync {
     /// Completes "PostgreSQL refused to …".
     const TASK: &'static str;
     type Done: Send;
@@ -53,7 +53,7 @@ pub(super) trait Work: Sync {
 
 impl Store {
     /// Runs statements as one.
-    pub(super) async fn transaction<W: Work>(&self, work: &W, ending: Ending) -> Result<W::Done, W::Error> {
+    pub(crate) async fn transaction<W: Work>(&self, work: &W, ending: Ending) -> Result<W::Done, W::Error> {
         let mut tries = 1..RIVALS;
         loop {
             let mishap = OnceLock::new();
@@ -90,7 +90,7 @@ impl Store {
 
 impl Transaction<'_> {
     /// Runs a statement.
-    pub(super) async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+    pub(crate) async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
         let run = async {
             let statement = self.inner.prepare_cached(sql).await?;
             self.inner.query(&statement, params).await

@@ -5,9 +5,10 @@ mod scalelite;
 
 use ::b3scale::import::Imported;
 use ::b3scale::rest::StateChanges;
-use ::b3scale::store::{ImportOptions, Store};
+use ::b3scale::state::{self, ImportOptions};
+use ::b3scale::store::Store;
 
 /// Imports the document.
 async fn bring_over(store: &Store, imported: &Imported) -> StateChanges {
-    store.import_state(&imported.document, ImportOptions::default()).await.expect("the document is right")
+    state::import(store, &imported.document, ImportOptions::default()).await.expect("the document is right")
 }

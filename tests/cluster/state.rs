@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use b3scale::ledger::{Announcements, Ends, Lookups, Places};
 use b3scale::rest::{Change, ChangeKind, StateChanges, StateDocument};
-use b3scale::store::{FrontendFilter, ImportOptions, StateError, Store};
+use b3scale::state::{self, ImportOptions, StateError};
+use b3scale::store::{FrontendFilter, Store};
 use b3scale_middleware::cluster::{AdminState, FrontendId, MeetingState};
 use b3scale_support::TestDatabase;
 use proptest::collection::{btree_map, btree_set};
@@ -27,7 +28,7 @@ fn document(value: Value) -> StateDocument {
 }
 
 async fn import(store: &Store, value: Value) -> Result<StateChanges, StateError> {
-    store.import_state(&document(value), ImportOptions::default()).await
+    state::import(store, &document(value), ImportOptions::default()).await
 }
 
 /// The problems of a refused document.
@@ -75,7 +76,7 @@ async fn what_is_imported_is_exported_in_order_and_a_second_time_changes_nothing
     ];
     assert!(imported.applied);
     assert_eq!(in_short(&imported), expected);
-    let exported = database.store().export_state().await.unwrap();
+    let exported = state::export(database.store()).await.unwrap();
     let expected = document(json!({
         "version": 1,
         "frontends": [
@@ -94,7 +95,7 @@ async fn what_is_imported_is_exported_in_order_and_a_second_time_changes_nothing
     assert_eq!(exported, expected);
     let text = serde_json::to_value(&exported).unwrap();
     for again in [text, campus()] {
-        assert_eq!(database.store().import_state(&document(again), deleting()).await.unwrap().changes, []);
+        assert_eq!(state::import(database.store(), &document(again), deleting()).await.unwrap().changes, []);
     }
     let university = database.store().find_frontend(FrontendId(Uuid::from_u128(7))).await.unwrap();
     assert_eq!(university.expect("it kept its identity").key, "university");
@@ -120,7 +121,7 @@ async fn only_what_differs_is_touched_and_said_without_secrets() {
     changed["frontends"][0]["settings"]["attendees_limit"] = Value::Null;
     changed["backends"][1]["load_factor"] = json!(2.0);
     let dry = ImportOptions { dry_run: true, ..ImportOptions::default() };
-    let foreseen = store.import_state(&document(changed.clone()), dry).await.unwrap();
+    let foreseen = state::import(store, &document(changed.clone()), dry).await.unwrap();
     assert!(!foreseen.applied);
     assert_eq!(versions().await, before);
     let changes = import(store, changed).await.unwrap();
@@ -165,10 +166,10 @@ async fn what_is_missing_goes_only_if_it_is_to_be_deleted() {
     let school = json!([{"key": "school", "secret": "s3cret"}]);
     let mut without_a = only_b.clone();
     without_a["frontends"] = school;
-    let changes = cluster.store.import_state(&document(without_a), deleting()).await.unwrap();
+    let changes = state::import(&cluster.store, &document(without_a), deleting()).await.unwrap();
     assert_eq!(in_short(&changes), [(ChangeKind::Delete, "backend", "https://a.example/api/")]);
     assert_eq!(cluster.found("algebra").await.unwrap().state, MeetingState::Detached);
-    let changes = cluster.store.import_state(&document(only_b), deleting()).await.unwrap();
+    let changes = state::import(&cluster.store, &document(only_b), deleting()).await.unwrap();
     assert_eq!(in_short(&changes), [(ChangeKind::Delete, "frontend", "school")]);
     assert_eq!(cluster.found("algebra").await, None);
 }
@@ -179,7 +180,7 @@ async fn a_row_that_cannot_be_read_is_named_and_not_left_out() {
     let cluster = Fixture::new().await;
     let broken = r#"UPDATE frontends SET settings = '{"join_default_params": {"moderatorPW": ["hunter2"]}}'"#;
     cluster.database.execute(broken).await;
-    let error = cluster.store.export_state().await.expect_err("a parameter is a list").to_string();
+    let error = state::export(&cluster.store).await.expect_err("a parameter is a list").to_string();
     let expected =
         "row `school` of table frontends cannot be read: the setting `join_default_params` is not of its kind";
     assert_eq!(error, expected);
@@ -189,12 +190,12 @@ async fn a_row_that_cannot_be_read_is_named_and_not_left_out() {
 #[tokio::test]
 async fn an_import_that_is_given_up_is_undone() {
     let cluster = Fixture::new().await;
-    let before = cluster.store.export_state().await.unwrap();
+    let before = state::export(&cluster.store).await.unwrap();
     let single = Store::connect(cluster.database.url(), 1).await.unwrap();
     for steps in 0..40 {
         let mut document = document(running());
         document.frontends[0].secret = "changed".to_owned();
-        let mut importing = Box::pin(single.import_state(&document, deleting()));
+        let mut importing = Box::pin(state::import(&single, &document, deleting()));
         let mut polled = 0;
         // Given up at its first, second, third … wait.
         let given_up = std::future::poll_fn(|context| {
@@ -207,9 +208,9 @@ async fn an_import_that_is_given_up_is_undone() {
             assert!(steps > 8, "it has more steps than that");
             break;
         }
-        assert_eq!(single.export_state().await.unwrap(), before, "given up after {steps}");
+        assert_eq!(state::export(&single).await.unwrap(), before, "given up after {steps}");
     }
-    assert_ne!(single.export_state().await.unwrap(), before, "it came to its end at last");
+    assert_ne!(state::export(&single).await.unwrap(), before, "it came to its end at last");
 }
 
 #[tokio::test]
@@ -337,7 +338,7 @@ async fn a_meeting_that_is_known_stays_as_it_is_and_one_that_has_ended_stays_end
 #[tokio::test]
 async fn an_import_that_is_killed_half_way_leaves_nothing_changed() {
     let cluster = Fixture::new().await;
-    let before = cluster.store.export_state().await.unwrap();
+    let before = state::export(&cluster.store).await.unwrap();
     for death in ["PERFORM pg_terminate_backend(pg_backend_pid())", "RAISE 'the disk is full'"] {
         let trigger = format!(
             "CREATE OR REPLACE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {death}; RETURN NEW; END $$;
@@ -347,9 +348,9 @@ async fn an_import_that_is_killed_half_way_leaves_nothing_changed() {
         let mut document = document(running());
         document.frontends[0].secret = "changed".to_owned();
         let doomed = Store::connect(cluster.database.url(), 1).await.unwrap();
-        let error = doomed.import_state(&document, deleting()).await.expect_err("it is killed");
+        let error = state::import(&doomed, &document, deleting()).await.expect_err("it is killed");
         assert!(matches!(error, StateError::Store(_)), "{error}");
-        assert_eq!(cluster.store.export_state().await.unwrap(), before);
+        assert_eq!(state::export(&cluster.store).await.unwrap(), before);
         assert_eq!(cluster.found("algebra").await, None);
     }
     cluster.database.execute("DROP TRIGGER die ON meeting_history").await;
@@ -387,9 +388,9 @@ async fn any_document_comes_back_as_it_was_put_in() {
     let (strategy, mut runner) = (documents(), TestRunner::deterministic());
     for _ in 0..40 {
         let document = strategy.new_tree(&mut runner).expect("a document").current();
-        database.store().import_state(&document, deleting()).await.unwrap();
-        assert_eq!(database.store().export_state().await.unwrap(), document);
-        assert_eq!(database.store().import_state(&document, deleting()).await.unwrap().changes, []);
+        state::import(database.store(), &document, deleting()).await.unwrap();
+        assert_eq!(state::export(database.store()).await.unwrap(), document);
+        assert_eq!(state::import(database.store(), &document, deleting()).await.unwrap().changes, []);
     }
 }
 
@@ -433,17 +434,17 @@ async fn what_comes_from_another_system_again_leaves_alone_what_only_exists_here
     let moving = || ImportOptions { moving: true, ..ImportOptions::default() };
     let brought = json!({"version": 1, "frontends": [{"key": "school", "secret": "old", "settings": {"required_tags": ["eu"]}}],
         "backends": [{"host": "https://n1.example/api/", "secret": "n1", "tags": ["eu"]}]});
-    database.store().import_state(&document(brought.clone()), moving()).await.unwrap();
+    state::import(database.store(), &document(brought.clone()), moving()).await.unwrap();
     let here = json!({"version": 1, "frontends": [{"key": "school", "secret": "old", "next_secret": "new", "active": false,
             "account_ref": "c-7", "settings": {"required_tags": ["eu"], "allowed_tags": ["gpu"]}}],
         "backends": [{"host": "https://n1.example/api/", "secret": "n1", "tags": ["eu"], "admin_state": "stopped",
             "agent_ref": "node-1"}]});
     import(database.store(), here).await.unwrap();
-    let again = database.store().import_state(&document(brought.clone()), moving()).await.unwrap();
+    let again = state::import(database.store(), &document(brought.clone()), moving()).await.unwrap();
     assert_eq!(again.changes, []);
     let mut later = brought;
     later["frontends"][0]["secret"] = "changed there".into();
-    let later = database.store().import_state(&document(later), moving()).await.unwrap();
+    let later = state::import(database.store(), &document(later), moving()).await.unwrap();
     assert_eq!(later.changes[0].details, ["secret: changed"]);
 }
 
@@ -451,14 +452,15 @@ async fn what_comes_from_another_system_again_leaves_alone_what_only_exists_here
 async fn only_what_was_agreed_to_is_done() {
     let database = TestDatabase::new().await;
     let dry = ImportOptions { dry_run: true, ..deleting() };
-    let shown = database.store().import_state(&document(campus()), dry).await.unwrap();
+    let shown = state::import(database.store(), &document(campus()), dry).await.unwrap();
     import(database.store(), json!({"version": 1, "frontends": [{"key": "late", "secret": "x"}]})).await.unwrap();
     let agreed = ImportOptions { fingerprint: shown.fingerprint, ..deleting() };
-    let error = database.store().import_state(&document(campus()), agreed.clone()).await.expect_err("it would delete");
+    let error =
+        state::import(database.store(), &document(campus()), agreed.clone()).await.expect_err("it would delete");
     assert!(matches!(error, StateError::Moved), "{error}");
-    assert_eq!(database.store().export_state().await.unwrap().frontends.len(), 1);
+    assert_eq!(state::export(database.store()).await.unwrap().frontends.len(), 1);
     database.execute("DELETE FROM frontends").await;
-    database.store().import_state(&document(campus()), agreed).await.unwrap();
+    state::import(database.store(), &document(campus()), agreed).await.unwrap();
 }
 
 #[tokio::test]

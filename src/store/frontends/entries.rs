@@ -8,8 +8,8 @@ use tokio_postgres::types::{Json, ToSql};
 
 use super::TABLE;
 use crate::rest::{Frontend, FrontendKeys, FrontendSettings};
+use crate::state::normal::algorithms;
 use crate::store::rows::{column, readable, time};
-use crate::store::state::normal::algorithms;
 use crate::store::transaction::{Ending, Transaction, Work};
 use crate::store::{Store, StoreError};
 

@@ -4,7 +4,8 @@ use b3scale::import::b3scale::read;
 use b3scale::import::{ImportError, Imported};
 use b3scale::ledger::Lookups;
 use b3scale::rest::{HistoryRow, ImportedMeeting, StateDocument};
-use b3scale::store::{ImportOptions, StoreError};
+use b3scale::state::{self, ImportOptions};
+use b3scale::store::StoreError;
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::{BackendId, FrontendId, MeetingState};
 use b3scale_support::TestDatabase;
@@ -203,10 +204,10 @@ async fn every_row_comes_over_and_a_second_time_changes_nothing() {
     let (original, database) = (original().await, TestDatabase::new().await);
     let store = database.store();
     let imported = read(original.url()).await.unwrap();
-    let foreseen = store
-        .import_state(&imported.document, ImportOptions { dry_run: true, ..ImportOptions::default() })
-        .await
-        .unwrap();
+    let foreseen =
+        state::import(store, &imported.document, ImportOptions { dry_run: true, ..ImportOptions::default() })
+            .await
+            .unwrap();
     assert!(store.load_frontends().await.unwrap().is_empty(), "that was only asked");
     let changes = bring_over(store, &imported).await;
     assert_eq!(changes.changes, foreseen.changes);
@@ -221,12 +222,12 @@ async fn every_row_comes_over_and_a_second_time_changes_nothing() {
     assert_eq!(live.meeting_id.as_ref(), "m 1");
     let past = store.find_history(&ScopedId::new("school", &MeetingId::new("m 2"))).await.unwrap().expect("it ran");
     assert_eq!((past.frontend, past.backend), (school.id, None));
-    let exported = store.export_state().await.unwrap();
+    let exported = state::export(store).await.unwrap();
 
     let again = read(original.url()).await.unwrap();
     assert_eq!(again, imported);
     assert_eq!(bring_over(store, &again).await.changes, []);
-    assert_eq!(store.export_state().await.unwrap(), exported);
+    assert_eq!(state::export(store).await.unwrap(), exported);
 }
 
 /// Moving in takes days, and the old system goes on.
@@ -253,7 +254,7 @@ async fn what_was_renamed_in_the_original_comes_over_beside_what_it_was() {
         UPDATE backends SET host = 'https://moved.example/' WHERE agent_ref = 'agent-1'";
     original.execute(renamed).await;
     let moving = ImportOptions { moving: true, ..ImportOptions::default() };
-    let changes = store.import_state(&read(original.url()).await.unwrap().document, moving).await.unwrap();
+    let changes = state::import(store, &read(original.url()).await.unwrap().document, moving).await.unwrap();
     let names: Vec<_> = changes.changes.iter().map(|change| change.name.as_str()).take(2).collect();
     assert_eq!(names, ["lyceum", "https://moved.example/"]);
     let n1 = "the backend `https://n1.example/bigbluebutton/api/` has it here.";

@@ -9,9 +9,7 @@ use uuid::Uuid;
 use super::normal;
 use super::tables::instant;
 use crate::rest::{Change, ChangeKind, HistoryRow, ImportedMeeting};
-use crate::store::StoreError;
-use crate::store::rows::column;
-use crate::store::transaction::Transaction;
+use crate::store::{StoreError, Transaction, column};
 
 /// Whose meetings there may be, and where: frontends by their keys, backends by their URLs.
 pub(super) struct Places<'a> {

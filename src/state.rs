@@ -3,7 +3,7 @@
 mod arrivals;
 mod check;
 mod difference;
-pub(in crate::store) mod normal;
+pub(crate) mod normal;
 mod tables;
 
 use std::borrow::Cow;
@@ -12,9 +12,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::transaction::{Ending, Transaction, Work};
-use super::{Store, StoreError};
 use crate::rest::{Change, ChangeKind, StateBackend, StateChanges, StateDocument, StateFrontend, VERSION};
+use crate::store::{Ending, Store, StoreError, Transaction, Work};
 
 pub(crate) use difference::lines;
 pub(crate) use normal::read_settings;
@@ -49,37 +48,35 @@ pub enum StateError {
     Store(#[from] StoreError),
 }
 
-impl Store {
-    /// Every frontend by its key and every backend by its URL. The same cluster always gives the same document.
-    ///
-    /// # Errors
-    /// [`StoreError::Row`] when a row cannot be read: what is missing from a document may be deleted by it.
-    pub async fn export_state(&self) -> Result<StateDocument, StoreError> {
-        let frontends = self.rows("export the frontends", StateFrontend::SELECT, &[]).await?;
-        let backends = self.rows("export the backends", StateBackend::SELECT, &[]).await?;
-        Ok(StateDocument {
-            version: VERSION,
-            frontends: entries(kept(&frontends)?),
-            backends: entries(kept(&backends)?),
-            meetings: Vec::new(),
-            history: Vec::new(),
-        })
-    }
+/// Every frontend by its key and every backend by its URL. The same cluster always gives the same document.
+///
+/// # Errors
+/// [`StoreError::Row`] when a row cannot be read: what is missing from a document may be deleted by it.
+pub async fn export(store: &Store) -> Result<StateDocument, StoreError> {
+    let frontends = store.rows("export the frontends", StateFrontend::SELECT, &[]).await?;
+    let backends = store.rows("export the backends", StateBackend::SELECT, &[]).await?;
+    Ok(StateDocument {
+        version: VERSION,
+        frontends: entries(kept(&frontends)?),
+        backends: entries(kept(&backends)?),
+        meetings: Vec::new(),
+        history: Vec::new(),
+    })
+}
 
-    /// Makes the cluster what the document says, and says what that changes. Rows that are as they should be are not touched.
-    ///
-    /// # Errors
-    /// [`StateError::Invalid`] names everything that is wrong with the document.
-    pub async fn import_state(
-        &self,
-        document: &StateDocument,
-        options: ImportOptions,
-    ) -> Result<StateChanges, StateError> {
-        let ending = if options.dry_run { Ending::Rollback } else { Ending::Commit };
-        let (changes, notes) = self.transaction(&PutBack { document, options: &options }, ending).await?;
-        let fingerprint = Some(fingerprint(&changes));
-        Ok(StateChanges { applied: !options.dry_run, changes, fingerprint, notes })
-    }
+/// Makes the cluster what the document says, and says what that changes. Rows that are as they should be are not touched.
+///
+/// # Errors
+/// [`StateError::Invalid`] names everything that is wrong with the document.
+pub async fn import(
+    store: &Store,
+    document: &StateDocument,
+    options: ImportOptions,
+) -> Result<StateChanges, StateError> {
+    let ending = if options.dry_run { Ending::Rollback } else { Ending::Commit };
+    let (changes, notes) = store.transaction(&PutBack { document, options: &options }, ending).await?;
+    let fingerprint = Some(fingerprint(&changes));
+    Ok(StateChanges { applied: !options.dry_run, changes, fingerprint, notes })
 }
 
 /// An entry of the document that is a row of a table.

@@ -86,7 +86,7 @@ fn params(params: &Params) -> Params {
 }
 
 /// Every algorithm is kept as none, so that one that is added later is allowed, too.
-pub(in crate::store) fn algorithms(words: &[String]) -> Option<Vec<String>> {
+pub(crate) fn algorithms(words: &[String]) -> Option<Vec<String>> {
     let named: Algorithms = words.iter().filter_map(|word| word.parse().ok()).collect();
     (named != Algorithms::default()).then(|| named.iter().map(|one| one.to_string()).collect())
 }

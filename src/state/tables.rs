@@ -10,8 +10,7 @@ use uuid::Uuid;
 use super::{Entry, Kept, Step, difference, normal};
 use crate::rest::{AdminState, FrontendSettings, StateBackend, StateFrontend};
 use crate::store::rows::{column, spelling, unreadable, word};
-use crate::store::transaction::Transaction;
-use crate::store::{StoreError, backends};
+use crate::store::{StoreError, Transaction, backends};
 
 impl Entry for StateFrontend {
     const WHAT: &'static str = "frontend";
