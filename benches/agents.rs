@@ -9,8 +9,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use b3scale::node::{NodeOptions, Role};
 use b3scale_middleware::bbb::CallKind;
+use b3scale_node::{NodeOptions, Role};
 use b3scale_support::{ClusterOptions, Relay, Running, TestCluster, TestFolder, TestRedis, Tool, program, token};
 use futures_util::future::join_all;
 use serde_json::{Value, json};

@@ -17,13 +17,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use b3scale::budget::Budget;
-use b3scale::node::Role;
 use b3scale::proxies::Proxies;
 use b3scale::server::{Check, Readiness, Router, Server, ServerParts, ServerSettings};
 use b3scale::store::{CLAIM, LIVE};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
 use b3scale_middleware::{Next, Reply};
+use b3scale_node::Role;
 use b3scale_support::{ClusterOptions, TestCluster, TestFolder};
 use bytes::Bytes;
 use futures_util::future::join_all;

@@ -7,20 +7,19 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_node::{Node, NodeOptions};
 use tracing::level_filters::LevelFilter;
 
-use crate::config::{Config, ConfigError, Environment};
+use crate::config::Config;
 use crate::demo::{self, DemoOptions};
-use crate::node::{Node, NodeOptions};
-use crate::output::{self, Reader, complain};
 use crate::pipeline;
+use crate::program::signals::stop_signal;
+use crate::program::spelling::Language;
+use crate::program::terminal::{self, Reader, complain};
+use crate::program::{ConfigError, Environment};
 use crate::serve::{self, Database};
-use crate::spelling::Language;
 use crate::telemetry::{self, LogSettings};
 use crate::token::{self, Scopes};
-
-/// The exit code for a command line that cannot be understood.
-const USAGE: u8 = 2;
 
 type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
 
@@ -117,7 +116,7 @@ struct DemoCommand {
 
 impl B3scaled {
     /// The grammar of its lines.
-    pub(crate) fn language() -> Language {
+    pub fn language() -> Language {
         Language { program: "b3scaled", root: Self::get_args_info(), aliases: &[], synonyms: &[], emptied: &[] }
     }
 
@@ -126,7 +125,7 @@ impl B3scaled {
     /// # Errors
     /// What to end with at once, its text having been printed: 0 after help, 2 for a line that cannot be understood.
     pub fn parse(line: &[String]) -> Result<Self, ExitCode> {
-        read(&Self::language(), line)
+        Self::language().read(line)
     }
 
     /// Runs the command line.
@@ -165,6 +164,18 @@ impl B3scaled {
             Some(Command::Demo(command)) => Ok(demo::run(command.into()).await?.into()),
         }
     }
+}
+
+/// Runs the program: the line is that of the process.
+pub async fn run(line: &[String]) -> ExitCode {
+    let program = match B3scaled::parse(line) {
+        Ok(program) => program,
+        Err(code) => return code,
+    };
+    program.run().await.unwrap_or_else(|error| {
+        complain(&error.to_string());
+        ExitCode::FAILURE
+    })
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -212,10 +223,10 @@ async fn run_node(command: NodeCommand) -> Outcome {
     let defaults = NodeOptions::default();
     let secret = command.secret.unwrap_or_else(|| defaults.secret.clone());
     let node = Node::start(NodeOptions { listen: command.listen, secret, redis: command.redis, ..defaults }).await?;
-    if output::print(&format!("url    {}\nsecret {}\n", node.url(), node.secret()))? == Reader::Left {
+    if terminal::print(&format!("url    {}\nsecret {}\n", node.url(), node.secret()))? == Reader::Left {
         return Ok(ExitCode::SUCCESS);
     }
-    let stop = serve::stop_signal()?;
+    let stop = stop_signal()?;
     tokio::select! {
         () = node.run() => {}
         () = stop => {}
@@ -224,26 +235,6 @@ async fn run_node(command: NodeCommand) -> Outcome {
 }
 
 fn print(text: &str) -> Outcome {
-    output::print(text)?;
+    terminal::print(text)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Reads a command line in the language of its program.
-///
-/// # Errors
-/// What to end with at once, its text having been printed: 0 after help, 2 for a line that cannot be understood.
-pub(crate) fn read<T: FromArgs>(language: &Language, line: &[String]) -> Result<T, ExitCode> {
-    let misunderstood = |why: &str| {
-        complain(&format!("{}\nRun {} --help for more information.", why.trim_end(), language.program));
-        ExitCode::from(USAGE)
-    };
-    let spelt = language.spelt(line).map_err(|misspelt| misunderstood(&misspelt.to_string()))?;
-    let spelt: Vec<&str> = spelt.iter().map(String::as_str).collect();
-    T::from_args(&[language.program], &spelt).map_err(|exit| match exit.status {
-        Ok(()) => print(&format!("{}\n", exit.output.trim_end())).unwrap_or_else(|error| {
-            complain(&error.to_string());
-            ExitCode::FAILURE
-        }),
-        Err(()) => misunderstood(&exit.output),
-    })
 }

@@ -36,9 +36,9 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::ledger::{NewServer, Servers};
+use crate::net::nodes::Patience;
 use crate::offload;
 use crate::store::{Store, StoreError, Trouble};
-use crate::upstream::Patience;
 use crate::view::View;
 pub use crate::view::{Stray, Unshown};
 use firsthand::YoungMeetings;

@@ -36,8 +36,8 @@ use std::process::ExitCode;
 use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
 
-use crate::config::Environment;
-use crate::spelling::Language;
+use crate::program::Environment;
+use crate::program::spelling::Language;
 use console::{Console, complain};
 use context::Context;
 
@@ -139,7 +139,7 @@ enum Command {
 
 impl B3scalectl {
     /// The grammar of its lines.
-    pub(crate) fn language() -> Language {
+    pub fn language() -> Language {
         Language {
             program: "b3scalectl",
             root: Self::get_args_info(),

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 pub use error::DemoError;
 
-use crate::serve::stop_signal;
+use crate::program::signals::stop_signal;
 use crate::store::private::PrivatePostgres;
 use folder::Folder;
 use lesson::Lesson;

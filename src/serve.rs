@@ -13,10 +13,13 @@ use tokio::time::timeout;
 use crate::admin::{AdminParts, Api};
 use crate::cluster::Cluster;
 use crate::config::{Config, Migrate};
-use crate::descriptors;
 use crate::idle::warn_of_idle;
-use crate::manager;
+use crate::net::descriptors;
+use crate::net::nodes::HttpNodes;
+use crate::net::tls::CaFileError;
 use crate::pipeline::{self, Pipeline, ReloadError};
+use crate::program::signals::stop_signal;
+use crate::program::systemd;
 use crate::proxies::Proxies;
 use crate::rest::without_database;
 use crate::server::{Check, Readiness, Router, Server, ServerParts, ServerSettings};
@@ -24,7 +27,6 @@ use crate::store::private::{self, PrivateError, PrivatePostgres};
 use crate::store::{FrontendFilter, Store, StoreError};
 use crate::telemetry::catalog::BUILD;
 use crate::telemetry::{self, Counts, Figures, MetricsPage, Sheet, Thing};
-use crate::upstream::{CaFileError, HttpNodes};
 
 /// The name under which the cluster keeps what its tokens are signed with.
 const JWT_SECRET: &str = "jwt-secret";
@@ -240,14 +242,14 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
     reload_on_demand(Arc::clone(&pipeline), cluster.clone(), server.local_addr())?;
     let file = config.pipeline.as_deref().unwrap_or(Path::new("built in")).display();
     tracing::info!(listen = %server.local_addr(), pipeline = %file, hash = pipeline.hash(), "b3scaled serves");
-    manager::ready();
+    systemd::ready();
     let address = server.local_addr();
-    let watch = tokio::spawn(manager::watch(move |limit| answers(address, limit)));
+    let watch = tokio::spawn(systemd::watch(move |limit| answers(address, limit)));
     let stop = async {
         stop.await;
         // The manager waits for the end now, and the port will be closed.
         watch.abort();
-        manager::stopping();
+        systemd::stopping();
     };
     server.serve(stop).await;
     cluster.stop();
@@ -268,21 +270,6 @@ async fn answers(address: SocketAddr, limit: Duration) -> bool {
         Ok::<_, std::io::Error>(status)
     };
     timeout(limit, asked).await.is_ok_and(|status| status.is_ok_and(|status| status == *b"HTTP/1.1 200"))
-}
-
-/// Ends with SIGTERM or Ctrl-C.
-///
-/// # Errors
-/// The system does not let us listen for signals.
-pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }
 
 /// Reads the pipeline again on SIGHUP, and when some server was asked to let every server do so.

@@ -54,7 +54,8 @@ impl Admin {
         let frontends = frontends.map(|entry| self.crowd(FrontendId(entry.id), entry.bbb.key, entry.active));
         let backends = entries.into_iter().map(|entry| self.reported(entry)).collect();
         let database = self.cluster.trouble().map(Trouble::obstacle);
-        Ok(ClusterReport { database, servers: servers.collect(), backends, frontends: frontends.collect() }.honest())
+        let frontends = frontends.collect();
+        Ok(honest(ClusterReport { database, servers: servers.collect(), backends, frontends }))
     }
 
     /// What this server lacks to be ready.
@@ -121,16 +122,14 @@ impl Admin {
     }
 }
 
-impl ClusterReport {
-    /// While the database cannot be used, no backend takes new meetings.
-    pub(super) fn honest(mut self) -> Self {
-        if self.database.is_some() {
-            for backend in &mut self.backends {
-                backend.reason.get_or_insert_with(|| NO_DATABASE.to_owned());
-            }
+/// While the database cannot be used, no backend takes new meetings.
+pub(super) fn honest(mut report: ClusterReport) -> ClusterReport {
+    if report.database.is_some() {
+        for backend in &mut report.backends {
+            backend.reason.get_or_insert_with(|| NO_DATABASE.to_owned());
         }
-        self
     }
+    report
 }
 
 /// For whom a meeting would be created. Every other parameter is one of the create.

@@ -9,7 +9,7 @@ use b3scale_middleware::bbb::cut;
 use serde_json::Value;
 
 use super::problem::Problem;
-use crate::pipeline::nearest;
+use crate::names::nearest;
 use crate::rest::{AdminState, Backend, Frontend, check};
 use crate::store::Standing;
 

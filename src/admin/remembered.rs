@@ -6,6 +6,7 @@ use b3scale_middleware::cluster::{Backend, Meeting};
 use b3scale_middleware::ports::Directory as _;
 
 use super::Admin;
+use super::insight::honest;
 use crate::rest::{ClusterReport, Server};
 use crate::store::{MeetingEntry, MeetingFilter};
 
@@ -31,7 +32,7 @@ impl Admin {
         let mut frontends: Vec<_> =
             frontends.iter().map(|one| self.crowd(one.id, one.key.clone(), one.active)).collect();
         frontends.sort_by(|one, other| one.key.cmp(&other.key));
-        ClusterReport { database: Some(why), servers: vec![server], backends, frontends }.honest()
+        honest(ClusterReport { database: Some(why), servers: vec![server], backends, frontends })
     }
 
     /// The backend of that very URL.

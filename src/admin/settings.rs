@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::body::Shaped;
 use super::{backends, frontends};
-use crate::spelling::suggestion;
+use crate::names::suggestion;
 
 /// Whose settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

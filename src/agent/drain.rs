@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use b3scale_base::program::terminal::{self, complain};
+use b3scale_base::rest::AdminState;
 use tokio::time::sleep;
 
 use super::AgentError;
 use super::settings::Server;
 use super::trouble::Trouble;
 use super::uplink::own;
-use crate::output::{self, complain};
-use crate::rest::AdminState;
 
 /// Between two looks at how many meetings are left.
 const PACE: Duration = Duration::from_secs(1);
@@ -54,6 +54,6 @@ pub(super) async fn resume(server: &Server) -> Result<(), AgentError> {
 
 /// Says how far it has come. The work goes on without a reader.
 fn say(text: &str) -> Result<(), AgentError> {
-    output::print(&format!("{text}\n"))?;
+    terminal::print(&format!("{text}\n"))?;
     Ok(())
 }

@@ -3,11 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use b3scale_base::client::{ApiError, CaFileError};
+use b3scale_base::program::ConfigError;
+use b3scale_base::program::terminal::Unwritable;
 use http::StatusCode;
-
-use crate::client::{ApiError, CaFileError};
-use crate::config::ConfigError;
-use crate::output::Unwritable;
 
 /// Why an agent does not start, or cannot run a command, in one line.
 #[derive(Debug, thiserror::Error)]

@@ -4,9 +4,8 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use b3scale_base::rest::NodeFigures;
 use tokio::time::Instant;
-
-use crate::rest::NodeFigures;
 
 /// More frequent calls get the earlier figures: over so short a time, they mean nothing.
 const SHORTEST: Duration = Duration::from_millis(900);

@@ -4,10 +4,9 @@
 
 use std::borrow::Cow;
 
+use b3scale_base::rest::{AttendeeChange, NodeAttendee, NodeMeeting};
 use serde::Deserialize;
 use serde_json::Value;
-
-use crate::rest::{AttendeeChange, NodeAttendee, NodeMeeting};
 
 /// Something that BBB says.
 #[derive(Clone, Debug, PartialEq)]

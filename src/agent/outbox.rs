@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use b3scale_base::rest::Event;
 use tokio::time::Instant;
-
-use crate::rest::Event;
 
 /// Events of one batch.
 pub(super) const LARGEST: usize = 500;

@@ -7,6 +7,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use b3scale_base::rest::{Batch, Receipt, SnapshotMeeting};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
@@ -19,7 +20,6 @@ use super::roster::Roster;
 use super::survey::Surveyor;
 use super::trouble::Trouble;
 use super::uplink::Delivered;
-use crate::rest::{Batch, Receipt, SnapshotMeeting};
 
 /// The pause between lists while attendees are unidentified, and while Redis is away.
 const UNSURE: Duration = Duration::from_secs(10);
@@ -240,12 +240,13 @@ mod tests {
     use std::num::NonZeroUsize;
     use tokio::time::advance;
 
+    use b3scale_base::net::nodes::UpstreamSettings;
+    use b3scale_base::rest::{NodeMeeting, SnapshotMeeting};
+
     use super::super::message::Heard;
     use super::super::outbox::MOST;
     use super::super::settings::{Node, RedisPlace};
     use super::*;
-    use crate::rest::{NodeMeeting, SnapshotMeeting};
-    use crate::upstream::UpstreamSettings;
 
     fn reporter() -> Reporter {
         let node = Node {

@@ -10,10 +10,10 @@ mod room;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use b3scale_base::rest::{Event, NodeMeeting, Snapshot, SnapshotMeeting};
 use tokio::time::Instant;
 
 use super::message::{About, Heard};
-use crate::rest::{Event, NodeMeeting, Snapshot, SnapshotMeeting};
 
 use identify::Candidates;
 use room::Room;

@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use b3scale_base::client::{Api, ApiError, ApiSettings};
+use b3scale_base::program::Environment;
+use b3scale_base::rest::AGENT;
+use b3scale_base::rest::check::{AGENTS_FACTORS, without_user};
 use b3scale_middleware::bbb::Secret;
 use rustix::io::Errno;
 use url::Url;
 
 use super::AgentError;
 use super::properties::Properties;
-use crate::client::{Api, ApiError, ApiSettings};
-use crate::config::Environment;
-use crate::rest::AGENT;
-use crate::rest::check::{AGENTS_FACTORS, without_user};
 
 /// What BBB's packages bring.
 const PACKAGED: &str = "/usr/share/bbb-web/WEB-INF/classes/bigbluebutton.properties";

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use b3scale_base::net::nodes::{CaFileError, HttpNodes, UpstreamSettings};
+use b3scale_base::rest::{NodeAttendee, NodeMeeting, SnapshotMeeting};
 use b3scale_middleware::Fault;
 use b3scale_middleware::bbb::{CallKind, Params, xml};
 use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Tags, Vitals};
@@ -12,8 +14,6 @@ use uuid::Uuid;
 
 use super::message::is_moderator;
 use super::settings::Node;
-use crate::rest::{NodeAttendee, NodeMeeting, SnapshotMeeting};
-use crate::upstream::{CaFileError, HttpNodes, UpstreamSettings};
 
 /// What our calls are called in the node's logs.
 const REQUEST_ID: HeaderValue = HeaderValue::from_static("b3scaleagent");

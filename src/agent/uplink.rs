@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use b3scale_base::client::{Api, ApiError};
+use b3scale_base::rest::{AdminState, Batch, Receipt};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -13,8 +15,6 @@ use uuid::Uuid;
 use super::AgentError;
 use super::settings::{LoadFactor, Node, Server};
 use super::trouble::Trouble;
-use crate::client::{Api, ApiError};
-use crate::rest::{AdminState, Batch, Receipt};
 
 /// Pauses between attempts.
 const SHORTEST: Duration = Duration::from_millis(250);

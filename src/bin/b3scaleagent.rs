@@ -4,6 +4,5 @@ use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let line: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
-    b3scale::agent::run(&line).await
+    b3scale_agent::run(&b3scale_base::program::line()).await
 }

@@ -15,9 +15,9 @@ use http::HeaderValue;
 
 use super::{Cluster, Inner};
 use crate::ledger::Polls;
+use crate::net::nodes::Patience;
 use crate::offload;
 use crate::telemetry::catalog::{BACKEND_CALL_SECONDS, BACKEND_CALLS, PROBES};
-use crate::upstream::Patience;
 
 pub(super) use lines::Lines;
 use lines::Probe;

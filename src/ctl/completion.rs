@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use super::console::Console;
 use super::context::Context;
 use super::{B3scalectl, CtlError, Exit};
-use crate::config::Environment;
-use crate::spelling::{Begun, Language};
+use crate::program::Environment;
+use crate::program::spelling::{Begun, Language};
 
 /// The last word of a shell's question.
 const ASK: &str = "--generate-bash-completion";

@@ -11,8 +11,8 @@ use serde_json::ser::{PrettyFormatter, Serializer};
 use super::CtlError;
 use super::layout::{meetings, people};
 use crate::client::blanked_in;
-use crate::output::{self, Reader};
-use crate::table;
+use crate::program::table;
+use crate::program::terminal::{self, Reader};
 
 /// A successful command. Only output for people and for programs makes one, so that no command forgets either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Console {
 
     /// Prints a text as it is.
     pub(super) fn print(&self, text: &str) -> Result<Reader, CtlError> {
-        Ok(output::print(text)?)
+        Ok(terminal::print(text)?)
     }
 
     /// Asks before meetings end, unless there are none. `question` says what will happen, up to how many it is.
@@ -112,7 +112,7 @@ impl Console {
 
 /// Prints an error or a remark. A password in a URL is blanked.
 pub(super) fn complain(why: &str) {
-    output::complain(&blanked_in(why));
+    terminal::complain(&blanked_in(why));
 }
 
 /// A table for people.

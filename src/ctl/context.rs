@@ -9,7 +9,7 @@ use super::layout::warning;
 use super::tokens::{self, TokenFile};
 use super::{B3scalectl, CtlError};
 use crate::client::{Api, ApiSettings, blanked};
-use crate::config::Environment;
+use crate::program::Environment;
 use crate::rest::Status;
 
 /// The server that is asked when none is named.

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use super::console::complain;
 use crate::client::ApiError;
-use crate::config::ConfigError;
 use crate::import::ImportError;
-use crate::output::Unwritable;
+use crate::program::ConfigError;
+use crate::program::terminal::Unwritable;
 
 /// Why a command failed. Each error is one line, with the remedy.
 #[derive(Debug, thiserror::Error)]

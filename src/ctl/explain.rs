@@ -8,8 +8,8 @@ use super::layout::warned;
 use super::param::Param;
 use super::show::missing;
 use super::{CtlError, Exit};
+use crate::program::table::NOTHING;
 use crate::rest::Candidate;
-use crate::table::NOTHING;
 
 /// Explain the cluster's decisions.
 #[derive(FromArgs, ArgsInfo, Debug)]

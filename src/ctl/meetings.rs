@@ -11,8 +11,8 @@ use super::layout::{moment, veil};
 use super::show::missing;
 use super::{CtlError, Exit};
 use crate::client::{Api, ApiError, MeetingsOf};
+use crate::program::table::NOTHING;
 use crate::rest::{Attendee, ClusterReport, Meeting, MeetingInfo};
-use crate::table::NOTHING;
 
 /// All meetings, or those of one backend or frontend.
 #[derive(FromArgs, ArgsInfo, Debug)]

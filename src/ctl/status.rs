@@ -6,8 +6,8 @@ use super::console::table;
 use super::context::Context;
 use super::layout::{age, go_duration, warned};
 use super::{CtlError, Exit};
+use crate::program::table::NOTHING;
 use crate::rest::{BackendReport, Server};
-use crate::table::NOTHING;
 
 /// How every server and every backend is, and why one is not used.
 #[derive(FromArgs, ArgsInfo, Debug)]

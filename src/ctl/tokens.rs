@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::CtlError;
-use crate::config::Environment;
+use crate::program::Environment;
 use crate::token;
 
 /// The file of the token for one server.

@@ -13,9 +13,9 @@ use super::context::Context;
 use super::layout::{meetings, people, warned};
 use super::{CtlError, Exit};
 use crate::client::{Api, ApiError};
-use crate::output::Reader;
+use crate::program::table::{self, NOTHING};
+use crate::program::terminal::Reader;
 use crate::rest::{BackendReport, ClusterReport};
-use crate::table::{self, NOTHING};
 
 /// Cells of a bar.
 const BAR: usize = 20;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use b3scale_agent::{AgentOptions, attend};
 use tokio::process::Child;
 use tokio::task::JoinHandle;
 
@@ -15,7 +16,6 @@ use super::DemoError;
 use super::folder::Folder;
 use super::ports::Port;
 use super::servers::bound;
-use crate::agent::{self, AgentOptions};
 
 /// The Redis of a node's events. It ends with this value.
 pub(super) struct Redis {
@@ -106,7 +106,7 @@ impl Agent {
     fn start(&self) {
         let (node, options) = (self.node.clone(), self.options.clone());
         let task = tokio::spawn(async move {
-            if let Err(error) = agent::attend(options).await {
+            if let Err(error) = attend(options).await {
                 tracing::warn!(node, %error, "Agent ended");
             }
         });

@@ -45,9 +45,9 @@ impl Balancer {
 #[cfg(test)]
 mod tests {
     use b3scale_middleware::bbb::Secret;
+    use b3scale_node::{Misbehaviour, Node, NodeOptions};
 
     use super::*;
-    use crate::node::{Misbehaviour, Node, NodeOptions};
 
     const SECRET: &str = "of all of them";
 

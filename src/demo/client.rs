@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use b3scale_middleware::bbb::{Algorithm, CallKind, Params, Secret, sign, xml};
+use b3scale_node::TestAuthority;
 use bytes::Bytes;
 use http::{StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, Limited};
@@ -14,8 +15,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
-
-use crate::node::TestAuthority;
 
 /// How long a call may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -160,8 +159,9 @@ impl fmt::Display for Answer {
 
 #[cfg(test)]
 mod tests {
+    use b3scale_node::{Node, NodeOptions};
+
     use super::*;
-    use crate::node::{Node, NodeOptions};
 
     fn answer(status: u16, body: &'static str) -> Answer {
         Answer {

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use crate::node::tls::AuthorityError;
-use crate::output::Unwritable;
+use b3scale_node::tls::AuthorityError;
+
+use crate::program::terminal::Unwritable;
 use crate::store::StoreError;
 use crate::store::private::PrivateError;
 

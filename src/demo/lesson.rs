@@ -15,6 +15,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
+use b3scale_node::MeetingView;
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
 use tokio::time::{Instant, sleep};
@@ -24,7 +25,6 @@ use super::client::{Answer, CallError, Endpoint};
 use super::report::{Mismatch, Report};
 use super::scene::{Place, Scene, Tenant};
 use super::servers::{SERVERS, Servers};
-use crate::node::MeetingView;
 use class::Class;
 use spread::Spread;
 

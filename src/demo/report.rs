@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use super::{DemoError, Verdict};
-use crate::output::{self, Reader};
-use crate::table;
+use crate::program::table;
+use crate::program::terminal::{self, Reader};
 
 /// The most characters of an answer in a mismatch.
 const MOST_CHARS: usize = 300;
@@ -71,7 +71,7 @@ impl Report {
     }
 
     fn write(&mut self, text: &str) -> Result<(), DemoError> {
-        match output::write(&mut self.out, text)? {
+        match terminal::write(&mut self.out, text)? {
             Reader::Reads => Ok(()),
             Reader::Left => Err(DemoError::Unread),
         }

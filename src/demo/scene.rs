@@ -3,8 +3,10 @@
 use std::num::NonZeroUsize;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use b3scale_agent::AgentOptions;
 use b3scale_middleware::bbb::{Algorithms, Secret};
 use b3scale_middleware::cluster::{AdminState, FrontendSettings};
+use b3scale_node::{Node, NodeOptions, TestAuthority};
 use uuid::Uuid;
 
 use super::agents::{Agents, Redis};
@@ -14,8 +16,6 @@ use super::folder::Folder;
 use super::ports::Port;
 use super::servers::SERVERS;
 use super::{DemoError, DemoOptions, database};
-use crate::agent::AgentOptions;
-use crate::node::{Node, NodeOptions, TestAuthority};
 use crate::store::private::PrivatePostgres;
 use crate::store::{NewBackend, NewFrontend, Store};
 use crate::token;

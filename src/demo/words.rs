@@ -11,7 +11,7 @@ use super::folder::Folder;
 use super::report::Report;
 use super::scene::Scene;
 use super::servers::Servers;
-use crate::output::{self, Reader};
+use crate::program::terminal::{self, Reader};
 
 /// Who is there.
 pub(super) fn introduction(scene: &Scene, servers: &Servers, report: &mut Report) -> Result<(), DemoError> {
@@ -43,7 +43,7 @@ pub(super) fn json(scene: &Scene) -> Result<(), DemoError> {
         "frontends": frontends.collect::<Vec<_>>(),
         "backends": backends.collect::<Vec<_>>(),
     });
-    match output::print(&format!("{object}\n"))? {
+    match terminal::print(&format!("{object}\n"))? {
         Reader::Reads => Ok(()),
         Reader::Left => Err(DemoError::Unread),
     }

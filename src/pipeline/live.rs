@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use b3scale_base::telemetry::catalog::PIPELINE_RELOADS;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::{Next, Ports};
 
@@ -11,7 +12,6 @@ use super::catalog::Catalog;
 use super::plan::Plan;
 use super::problem::{Problems, Source};
 use super::routes::Routes;
-use crate::telemetry::catalog::PIPELINE_RELOADS;
 
 /// The pipeline that is compiled in: the `pipeline.toml` of the repository.
 const SHIPPED: &str = include_str!("../../pipeline.toml");

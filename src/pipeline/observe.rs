@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use b3scale_base::telemetry::catalog::{STAGE_FAULTS, STAGE_SECONDS};
+use b3scale_base::telemetry::{ACCOUNT, one_line};
 use b3scale_middleware::call::Door;
 use b3scale_middleware::stage::Link;
 use b3scale_middleware::{Blame, Call, Fault, Reply};
@@ -12,9 +14,6 @@ use metrics::{Counter, Histogram};
 use pin_project_lite::pin_project;
 use tower::Service;
 use tracing::{Level, Span, debug, enabled, info};
-
-use crate::telemetry::catalog::{STAGE_FAULTS, STAGE_SECONDS};
-use crate::telemetry::{ACCOUNT, one_line};
 
 /// A stage with its span, its histogram and its counters of faults.
 #[derive(Clone)]

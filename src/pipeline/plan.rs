@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use b3scale_base::names::nearest;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::{Contract, Fact};
 
 use super::catalog::{Catalog, Entry, Planned, Role};
 use super::document::{Document, Instance, Name, RouteText};
-use super::problem::{Problem, Problems, Source, names_near, nearest};
+use super::problem::{Problem, Problems, Source, names_near};
 use super::settings::examine;
 
 /// Fields that the table of an unknown kind may lack.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use b3scale_base::names::nearest;
 use b3scale_middleware::bbb::cut_at;
 
 /// The most problems of one text that are shown.
@@ -170,16 +171,6 @@ fn floor(line: &str, position: usize) -> usize {
     (0..=position).rev().find(|place| line.is_char_boundary(*place)).unwrap_or(0)
 }
 
-/// The known name nearest to the given one, if it is near enough.
-pub(crate) fn nearest<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    if given.len() > LONGEST_SIDE {
-        return None;
-    }
-    let distance = |name: &str| strsim::damerau_levenshtein(&given.to_lowercase(), &name.to_lowercase());
-    let (distance, name) = known.into_iter().map(|name| (distance(name), name)).min()?;
-    (distance <= given.len().max(3) / 3).then_some(name)
-}
-
 /// Suggested names: the nearest if it is near enough, else the three nearest.
 pub(super) fn names_near<'n>(given: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     let mut known: Vec<&str> = known.into_iter().collect();
@@ -218,7 +209,6 @@ mod tests {
         let shown = problems.or(()).unwrap_err().to_string();
         assert!(shown.len() < 3_000 && shown.contains(&format!("1 | …{}wrongü", "ü".repeat(100))), "{shown}");
         assert!(shown.contains(&format!("   | {}^^^^^\n", " ".repeat(101)).replacen("   |", "  |", 1)), "{shown}");
-        assert_eq!(nearest(&name, ["tag-filter"]), None);
 
         let mut problems = Problems::new(Source::new("p.toml", &"x\n".repeat(10_000)));
         for line in 0..10_000 {
@@ -238,8 +228,6 @@ mod tests {
 
     #[test]
     fn only_a_name_that_is_near_is_offered() {
-        assert_eq!(nearest("tag-fliter", ["tag-filter", "proxy"]), Some("tag-filter"));
-        assert_eq!(nearest("something", ["tag-filter", "proxy"]), None);
         assert_eq!(names_near("tag-fliter", ["tag-filter", "proxy"]), "did you mean `tag-filter`?");
         let known = ["answer", "gather", "proxy", "redirect", "tag-filter"];
         assert_eq!(names_near("prefix-filter", known), "the nearest are `tag-filter`, `redirect`, `proxy`.");

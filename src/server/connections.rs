@@ -22,7 +22,7 @@ use super::pace::{Paced, Pulse};
 use super::ticket::Client;
 use super::{Shared, respond};
 use crate::budget::Owner;
-use crate::descriptors;
+use crate::net::descriptors;
 use crate::telemetry::catalog::{ACCEPT_FAILURES, CONNECTIONS, PUSHED_OUT};
 
 /// How long handshakes that have begun may take, once no new ones are begun.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::address::network;
+use crate::net::address::network;
 
 /// So many places, and so many for one address.
 #[derive(Debug)]

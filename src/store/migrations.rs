@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 use super::{Store, StoreError};
 
 mod embedded {
-    refinery::embed_migrations!("migrations");
+    refinery::embed_migrations!("../migrations");
 }
 
 /// Every server that starts takes this lock. The number only has to be unused by others.

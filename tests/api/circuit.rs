@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use b3scale::node::Misbehaviour;
-use b3scale::upstream::UpstreamSettings;
+use b3scale::net::nodes::UpstreamSettings;
 use b3scale_middleware::bbb::CallKind;
+use b3scale_node::Misbehaviour;
 use b3scale_support::{ClusterOptions, TestCluster};
 use futures_util::future::join_all;
 

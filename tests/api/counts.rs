@@ -32,7 +32,7 @@ async fn after_two_hundred_meetings_at_once_every_count_is_right() {
     let cluster = TestCluster::with(ClusterOptions { nodes: 3, ..ClusterOptions::default() }).await;
     join_all((0..200).map(|number| live_wildly(&cluster, number))).await;
     for number in 0..cluster.nodes.len() {
-        let settled = |node: &b3scale::node::NodeState| node.meetings().iter().all(|meeting| !meeting.ending);
+        let settled = |node: &b3scale_node::NodeState| node.meetings().iter().all(|meeting| !meeting.ending);
         cluster.until_node(number, "every end has come", settled).await;
     }
     cluster.cluster.look_round().await;

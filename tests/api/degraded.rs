@@ -1,9 +1,9 @@
 //! Nodes with unusable lists: their meetings stay, and no new ones go there.
 
-use b3scale::node::{Misbehaviour, Role};
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::cluster::{MeetingState, NodeState};
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
+use b3scale_node::{Misbehaviour, Role};
 use b3scale_support::TestCluster;
 
 /// So many rounds without a usable list, and a node is degraded.

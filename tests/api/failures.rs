@@ -1,8 +1,8 @@
 //! Nodes that fail, and callers that are wrong.
 
-use b3scale::node::Misbehaviour;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
+use b3scale_node::Misbehaviour;
 use b3scale_support::{ClusterOptions, TestCluster};
 use futures_util::future::join_all;
 use http::StatusCode;
@@ -107,7 +107,7 @@ async fn a_node_that_answers_not_or_in_part_spoils_no_list() {
     for node in &cluster.nodes {
         for meeting in node.meetings() {
             for name in ["Ada", "Grace", "Edsger"] {
-                node.control().join(&meeting.meeting_id, name, b3scale::node::Role::Viewer).unwrap();
+                node.control().join(&meeting.meeting_id, name, b3scale_node::Role::Viewer).unwrap();
             }
         }
     }

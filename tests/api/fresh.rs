@@ -1,9 +1,9 @@
 //! Answers from memory: a node's recent answer, without another request.
 
 use b3scale::ledger::Lookups;
-use b3scale::node::{Node, Role};
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::ports::Meetings as _;
+use b3scale_node::{Node, Role};
 use b3scale_support::TestCluster;
 use serde_json::json;
 

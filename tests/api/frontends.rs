@@ -1,9 +1,9 @@
 //! Separation of frontends.
 
-use b3scale::node::Node;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::DefaultPresentation;
 use b3scale_middleware::ports::Directory as _;
+use b3scale_node::Node;
 use b3scale_support::{ClusterOptions, TestCluster};
 
 #[tokio::test]

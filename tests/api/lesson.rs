@@ -18,7 +18,7 @@ async fn play(cluster: &TestCluster) {
     assert!(joined.location().starts_with(&format!("{}join?", cluster.nodes[home].url())), "to the node itself");
 
     let node = &cluster.nodes[home];
-    node.control().join(&node.meetings()[0].meeting_id, "Ada", b3scale::node::Role::Moderator).unwrap();
+    node.control().join(&node.meetings()[0].meeting_id, "Ada", b3scale_node::Role::Moderator).unwrap();
     // Where its node has reported just before, that counts for a few seconds more.
     let runs =
         async || cluster.call(CallKind::IsMeetingRunning, "meetingID=m1").await.success().field("running") == "true";

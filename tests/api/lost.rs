@@ -1,10 +1,10 @@
 //! Nodes that are lost for a while, and their meetings.
 
 use b3scale::ledger::Lookups;
-use b3scale::node::Misbehaviour;
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::cluster::{MeetingState, NodeState};
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
+use b3scale_node::Misbehaviour;
 use b3scale_support::TestCluster;
 
 /// So many rounds without an answer, and a node is down.

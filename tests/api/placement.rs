@@ -1,10 +1,10 @@
 //! Where meetings go, and why.
 
 use b3scale::ledger::{Copies, Lookups, Polls};
-use b3scale::node::Misbehaviour;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{AdminState, BackendId, Placement, Refusal, Standing};
 use b3scale_middleware::ports::Directory as _;
+use b3scale_node::Misbehaviour;
 use b3scale_support::{ClusterOptions, TestCluster};
 use futures_util::future::join_all;
 

@@ -1,9 +1,9 @@
 //! Nodes that were lost and come back with people in meetings that were created elsewhere meanwhile.
 
-use b3scale::node::{Misbehaviour, Role};
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::cluster::NodeState;
 use b3scale_middleware::ports::Meetings as _;
+use b3scale_node::{Misbehaviour, Role};
 use b3scale_support::TestCluster;
 use http::StatusCode;
 use serde_json::json;

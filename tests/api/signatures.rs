@@ -1,9 +1,9 @@
 //! Every way in which a call may be signed, on its way to a node.
 
-use b3scale::node::{Misbehaviour, NodeOptions};
 use b3scale_middleware::bbb::{self, Algorithm, CallKind, Secret};
 use b3scale_middleware::cluster::NodeState;
 use b3scale_middleware::ports::Directory as _;
+use b3scale_node::{Misbehaviour, NodeOptions};
 use b3scale_support::{Answer, ClusterOptions, SECRET, TestCluster};
 use http::Method;
 
@@ -120,7 +120,7 @@ async fn calls_that_bbb_has_given_up_are_refused_and_no_node_is_asked() {
         let signature = checksum(Algorithm::Sha1, call, query);
         assert_eq!(get(&cluster, call, query, &signature).await.failed(), "unsupportedRequest", "{call}");
     }
-    let health = |call: &b3scale::node::SeenCall| call.call == "getMeetings";
+    let health = |call: &b3scale_node::SeenCall| call.call == "getMeetings";
     assert!(cluster.nodes[0].calls().iter().all(health));
 }
 

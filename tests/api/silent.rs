@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use b3scale::ledger::{Copies, Lookups};
-use b3scale::node::Misbehaviour;
-use b3scale::upstream::{Patience, UpstreamSettings};
+use b3scale::net::nodes::{Patience, UpstreamSettings};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
+use b3scale_node::Misbehaviour;
 use b3scale_support::{ClusterOptions, Relay, TestCluster, within};
 use futures_util::future::{join, join_all};
 use serde_json::json;
@@ -65,7 +65,7 @@ async fn a_node_that_is_waited_for_holds_no_connection_to_the_database() {
     cluster.frontend("college", |settings| settings.required_tags = ["b"].iter().collect()).await;
     cluster.nodes[0].misbehave_on("create", Misbehaviour::Stall);
     let other = async {
-        let asked = |node: &b3scale::node::NodeState| node.calls().any(|call| call.call == "create");
+        let asked = |node: &b3scale_node::NodeState| node.calls().any(|call| call.call == "create");
         cluster.until_node(0, "the first node is asked", asked).await;
         cluster.call_as("college", CallKind::Create, "name=Lecture&meetingID=m1").await.success()
     };
@@ -151,7 +151,7 @@ async fn calls_that_wait_for_a_node_are_cut_when_another_server_finds_it_lost() 
     cluster.nodes[0].misbehave_on("getMeetingInfo", Misbehaviour::Stall);
     let waiting = cluster.call(CallKind::GetMeetingInfo, "meetingID=m1");
     let losing = async {
-        let asked = |node: &b3scale::node::NodeState| node.calls().any(|call| call.call == "getMeetingInfo");
+        let asked = |node: &b3scale_node::NodeState| node.calls().any(|call| call.call == "getMeetingInfo");
         cluster.until_node(0, "the node is asked", asked).await;
         cluster.nodes[0].misbehave(Misbehaviour::CutConnection);
         let other = cluster.another_server().await;

@@ -1,9 +1,9 @@
 //! A server that has started places meetings: it checks the nodes' health before it is ready.
 
 use b3scale::cluster::Cluster;
-use b3scale::node::Misbehaviour;
 use b3scale_middleware::cluster::{AdminState, NodeState};
 use b3scale_middleware::ports::Directory as _;
+use b3scale_node::Misbehaviour;
 use b3scale_support::{ClusterOptions, TestCluster};
 
 /// A server that starts when the only other one is gone, and the store says so of every node.

@@ -1,10 +1,10 @@
 //! Meetings that run on a node and that no frontend owns: operators see, count and end them, and no tenant does.
 
-use b3scale::node::{Misbehaviour, Role};
 use b3scale::store::CommandState;
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::cluster::{AdminState, BackendId};
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
+use b3scale_node::{Misbehaviour, Role};
 use b3scale_support::{ClusterOptions, Counted, TestCluster, eventually};
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Answers hold the tenant's own ids, plain numbers, valid XML text, and nothing of ours.
 
-use b3scale::node::{Misbehaviour, NodeOptions, Role};
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId, xml};
+use b3scale_node::{Misbehaviour, NodeOptions, Role};
 use b3scale_support::{Answer, ClusterOptions, TestCluster};
 use bytes::Bytes;
 use futures_util::future::join_all;

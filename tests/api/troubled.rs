@@ -1,8 +1,8 @@
 //! A database that answers and cannot work: creates fail at once with a reason, known meetings go on.
 
-use b3scale::node::Node;
 use b3scale::store::{Store, StoreError, Trouble};
 use b3scale_middleware::bbb::CallKind;
+use b3scale_node::Node;
 use b3scale_support::{Answer, TestCluster, eventually};
 use serde_json::{Value, json};
 
@@ -108,7 +108,7 @@ async fn on_a_full_disk_no_second_meeting_is_made_that_cannot_be_noted() {
     recovers(&cluster).await;
     for node in 0..cluster.nodes.len() {
         let is_clear =
-            |node: &b3scale::node::NodeState| node.meetings().iter().all(|one| !one.meeting_id.contains("refused"));
+            |node: &b3scale_node::NodeState| node.meetings().iter().all(|one| !one.meeting_id.contains("refused"));
         cluster.until_node(node, "what could not be noted is ended", is_clear).await;
     }
 }

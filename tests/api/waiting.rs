@@ -1,8 +1,8 @@
 //! A join before its node is ready.
 
-use b3scale::node::Misbehaviour;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::NodeState;
+use b3scale_node::Misbehaviour;
 use b3scale_support::{ClusterOptions, TestCluster, signed};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

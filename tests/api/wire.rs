@@ -1,8 +1,8 @@
 //! What of a call reaches a node, byte for byte, and what does not.
 
-use b3scale::node::SeenCall;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::AttendeesLimit;
+use b3scale_node::SeenCall;
 use b3scale_support::{ClusterOptions, TestCluster};
 use http::Method;
 

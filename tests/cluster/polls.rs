@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use b3scale::cluster::Cluster;
 use b3scale::ledger::{Poll, PollOutcome, Polls};
+use b3scale::net::nodes::Patience;
 use b3scale::store::Store;
-use b3scale::upstream::Patience;
 use b3scale_middleware::cluster::{AdminState, BackendId, Health, NodeState};
 use b3scale_middleware::ports::{Directory as _, NodeRequest, Nodes};
 use b3scale_middleware::{Fault, NodeFailure, Reply};

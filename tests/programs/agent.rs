@@ -11,7 +11,7 @@ mod whole_way;
 use std::fs;
 use std::path::PathBuf;
 
-use b3scale::node::{Node, NodeOptions, Role};
+use b3scale_node::{Node, NodeOptions, Role};
 use b3scale_support::{Log, Relay, Running, TestFolder, TestRedis, program};
 use tokio::process::Command;
 
@@ -86,7 +86,7 @@ impl Site {
 
     /// Who is on the node.
     fn picture(&self) -> Picture {
-        let people = |meeting: b3scale::node::MeetingView| {
+        let people = |meeting: b3scale_node::MeetingView| {
             meeting.attendees.into_iter().map(|attendee| attendee.internal_id).collect()
         };
         self.node.meetings().into_iter().map(|meeting| (meeting.internal_id.clone(), people(meeting))).collect()

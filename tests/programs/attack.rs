@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use b3scale::node::Misbehaviour;
 use b3scale_middleware::bbb::CallKind;
+use b3scale_node::Misbehaviour;
 use b3scale_support::{
     Running, Servers, ServersOptions, TestDatabase, eventually, new_frontend, program, signed, within,
 };

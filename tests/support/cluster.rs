@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use b3scale::cluster::Cluster;
-use b3scale::config::{Config, Environment};
-use b3scale::node::tls::TestAuthority;
-use b3scale::node::{Node, NodeOptions};
+use b3scale::config::Config;
+use b3scale::net::nodes::{Patience, UpstreamSettings};
 use b3scale::pipeline::Pipeline;
+use b3scale::program::Environment;
 use b3scale::serve::Assembly;
 use b3scale::store::Store;
 use b3scale::telemetry::Counts;
-use b3scale::upstream::{Patience, UpstreamSettings};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{Backend, FrontendSettings, NodeState};
 use b3scale_middleware::ports::Directory;
+use b3scale_node::tls::TestAuthority;
+use b3scale_node::{Node, NodeOptions};
 use http::Method;
 use tokio::sync::oneshot;
 
@@ -222,7 +223,7 @@ impl TestCluster {
     }
 
     /// Waits until something holds of a node.
-    pub async fn until_node(&self, number: usize, what: &str, holds: impl FnMut(&b3scale::node::NodeState) -> bool) {
+    pub async fn until_node(&self, number: usize, what: &str, holds: impl FnMut(&b3scale_node::NodeState) -> bool) {
         within(what, self.nodes[number].wait_until(holds)).await;
     }
 }

@@ -1,9 +1,9 @@
 //! Records that an operator enters: frontends, and nodes as backends.
 
-use b3scale::node::{Node, NodeOptions};
 use b3scale::store::{NewBackend, NewFrontend, Store};
 use b3scale_middleware::bbb::{Algorithms, Secret};
 use b3scale_middleware::cluster::{AdminState, Backend, FrontendSettings, Tags};
+use b3scale_node::{Node, NodeOptions};
 
 use crate::SECRET;
 

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use b3scale::ledger::{Announcements, Lookups};
-use b3scale::node::{Node, NodeOptions, NodeState};
 use b3scale::store::Store;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{Backend, Meeting, Tags};
+use b3scale_node::{Node, NodeOptions, NodeState};
 use http::Method;
 use rustix::process::Signal;
 

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use b3scale_base::rest::{AttendeeChange, Event, NodeAttendee, NodeMeeting, SnapshotMeeting};
+
 use super::super::message::About;
 use super::identify::Candidates;
-use crate::rest::{AttendeeChange, Event, NodeAttendee, NodeMeeting, SnapshotMeeting};
 
 /// Who only telephones has an id that begins like this.
 const TELEPHONE: &str = "v_";

@@ -1,7 +1,8 @@
 //! Events and lists, in the orders in which they may come.
 
+use b3scale_base::rest::{AttendeeChange, NodeAttendee};
+
 use super::*;
-use crate::rest::{AttendeeChange, NodeAttendee};
 
 const MEETING: &str = "m-1";
 

@@ -4,13 +4,13 @@ use std::slice;
 use std::time::Duration;
 
 use b3scale_middleware::bbb::CallKind;
+use b3scale_node::Misbehaviour;
 use tokio::time::{Instant, timeout};
 
 use super::super::DemoError;
 use super::super::client::Endpoint;
 use super::super::report::{Mismatch, Report};
 use super::{BusyNode, Lesson, Meeting, Outcome, Roll, count, eventually, mismatch};
-use crate::node::Misbehaviour;
 
 /// How long a create may take that was for the node.
 const CREATE_LIMIT: Duration = Duration::from_secs(10);

@@ -4,12 +4,12 @@ use std::slice;
 use std::time::Duration;
 
 use b3scale_middleware::bbb::CallKind;
+use b3scale_node::Misbehaviour;
 
 use super::super::DemoError;
 use super::super::report::{Mismatch, Report};
 use super::super::scene::Place;
 use super::{BusyNode, Lesson, Meeting, Outcome, count, eventually, mismatch};
-use crate::node::Misbehaviour;
 
 /// How long the servers may take to ask a node three times.
 const ASKED_LIMIT: Duration = Duration::from_secs(60);

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{DEMO, ask, exchange, get, node, node_with, signed};
-use crate::node::{Misbehaviour, Node, NodeOptions, TestAuthority};
+use crate::{Misbehaviour, Node, NodeOptions, TestAuthority};
 
 async fn cut(node: &Node) -> String {
     String::from_utf8(exchange(node, "GET", &signed("create", DEMO), &[], b"").await).expect("text")

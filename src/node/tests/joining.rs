@@ -1,8 +1,8 @@
 //! join, the client page, and who is let in.
 
 use super::{Answer, DEMO, INTERNAL, ask, get, node};
-use crate::node::Node;
-use crate::node::params::encoded;
+use crate::Node;
+use crate::params::encoded;
 
 /// Opens the client page a join has led to.
 async fn open(node: &Node, url: &str) -> Answer {

@@ -1,7 +1,7 @@
 //! The calls about meetings, with the documents of the reference.
 
 use super::{DEMO, INTERNAL, NOW, get, node, node_with, post};
-use crate::node::{DocumentSource, Media, Role};
+use crate::{DocumentSource, Media, Role};
 
 const TAKEN: &str = "A meeting already exists with that meeting ID.  Please use a different meeting ID.";
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{DEMO, get, node};
-use crate::node::{Misbehaviour, Node, Role};
+use crate::{Misbehaviour, Node, Role};
 
 /// Turns the clock until no meeting is left and gives the minutes that took.
 async fn minutes_until_gone(node: &Node) -> u64 {

@@ -102,25 +102,6 @@ impl<'a> Folded<'a> {
     }
 }
 
-impl AttendeeChange {
-    fn apply(self, attendee: &mut NodeAttendee) {
-        let Self { moderator, presenter, listening_only, joined_voice, has_video } = self;
-        attendee.moderator = moderator.unwrap_or(attendee.moderator);
-        attendee.presenter = presenter.unwrap_or(attendee.presenter);
-        attendee.listening_only = listening_only.unwrap_or(attendee.listening_only);
-        attendee.joined_voice = joined_voice.unwrap_or(attendee.joined_voice);
-        attendee.has_video = has_video.unwrap_or(attendee.has_video);
-    }
-
-    fn follow(&mut self, later: Self) {
-        self.moderator = later.moderator.or(self.moderator);
-        self.presenter = later.presenter.or(self.presenter);
-        self.listening_only = later.listening_only.or(self.listening_only);
-        self.joined_voice = later.joined_voice.or(self.joined_voice);
-        self.has_video = later.has_video.or(self.has_video);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

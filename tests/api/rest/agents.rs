@@ -61,7 +61,7 @@ async fn what_has_happened_on_a_node_is_seen_at_once() {
     let id = cluster.operator().fetch("/meetings?all=1").await.granted()[0]["id"].as_str().unwrap().to_owned();
     let said = json!({"internal_meeting_id": internal, "attendee": {"UserID": "u", "InternalUserID": "w_1", "FullName": "Ada"}});
     for payload in [Value::from(STANDARD.encode(said.to_string())), said] {
-        cluster.nodes[0].control().join(&id, "Ada", b3scale::node::Role::Viewer).unwrap();
+        cluster.nodes[0].control().join(&id, "Ada", b3scale_node::Role::Viewer).unwrap();
         let people = cluster.nodes[0].meetings()[0].attendees.len();
         let reply =
             agent.post("/agent/rpc", &json!({"action": "meeting_add_attendee", "payload": payload})).await.granted();
@@ -189,7 +189,7 @@ async fn a_meeting_that_an_agent_calls_ended_goes_on_while_its_node_runs_it() {
     let created = cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     let internal = created.field("internalMeetingID");
     let agent = cluster.agent("node-1");
-    let calls = || cluster.nodes.iter().flat_map(b3scale::node::Node::calls);
+    let calls = || cluster.nodes.iter().flat_map(b3scale_node::Node::calls);
     let asked = || calls().filter(|call| call.call == "getMeetingInfo").count();
     let before = asked();
     agent.post("/agent/ingest", &batch(1, &internal, true, json!([]))).await.granted();

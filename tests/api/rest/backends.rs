@@ -1,10 +1,10 @@
 //! Backends by the REST API.
 
-use b3scale::node::{Misbehaviour, NodeOptions};
 use b3scale::store::NewBackend;
 use b3scale_middleware::bbb::{CallKind, Secret};
 use b3scale_middleware::cluster::{AdminState, NodeState, Tags};
 use b3scale_middleware::ports::Directory as _;
+use b3scale_node::{Misbehaviour, NodeOptions};
 use b3scale_support::{ClusterOptions, Counted, TestCluster};
 use http::StatusCode;
 use serde_json::{Value, json};

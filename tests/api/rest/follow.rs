@@ -16,7 +16,7 @@ async fn an_operators_token_follows_a_call_through_its_stages() {
     let (lines, _guard) = Lines::catch();
     let cluster = TestCluster::start().await;
     let token = token("operator", "b3scale:admin");
-    cluster.nodes[0].misbehave(b3scale::node::Misbehaviour::Status(502));
+    cluster.nodes[0].misbehave(b3scale_node::Misbehaviour::Status(502));
     create(&cluster, &[("x-b3scale-follow", &token), ("x-request-id", "followed-1")]).await;
     create(&cluster, &[("x-request-id", "unfollowed-2")]).await;
     let followed: Vec<_> = lines.of("followed-1").into_iter().filter(|line| line["message"] == STAGE).collect();

@@ -1,7 +1,7 @@
 //! Meetings by the REST API.
 
-use b3scale::node::Role;
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
+use b3scale_node::Role;
 use b3scale_support::{ClusterOptions, TestCluster, eventually};
 use http::StatusCode;
 use serde_json::{Value, json};

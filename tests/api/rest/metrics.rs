@@ -1,10 +1,10 @@
 //! `/metrics` of a whole cluster, and the page of one frontend.
 
-use b3scale::node::{Media, Misbehaviour, NodeState, Role};
 use b3scale::telemetry::Sheet;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::AttendeesLimit;
 use b3scale_middleware::ports::Directory as _;
+use b3scale_node::{Media, Misbehaviour, NodeState, Role};
 use b3scale_support::{Answer, ClusterOptions, Counted, TestCluster, eventually, token};
 use http::Method;
 use serde_json::json;

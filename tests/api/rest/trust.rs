@@ -1,10 +1,10 @@
 //! Fields that tokens of agents and customers may not change.
 
-use b3scale::node::Role;
 use b3scale::rest::AdminState;
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::cluster::{BackendId, NodeState};
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
+use b3scale_node::Role;
 use b3scale_support::{Answer, ClusterOptions, TestCluster, Tool};
 use http::StatusCode;
 use serde_json::{Value, json};

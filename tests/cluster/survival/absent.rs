@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use b3scale::node::{Misbehaviour, Role};
 use b3scale_middleware::cluster::{Meeting, MeetingState};
+use b3scale_node::{Misbehaviour, Role};
 use b3scale_support::{Servers, ServersOptions, eventually};
 use futures_util::{StreamExt, stream};
 

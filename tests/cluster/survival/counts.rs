@@ -1,8 +1,8 @@
 //! How often a call waits for PostgreSQL, counted on the wire.
 
 use b3scale::ledger::{Announcements, Change, Feed};
-use b3scale::node::Misbehaviour;
 use b3scale_middleware::bbb::CallKind;
+use b3scale_node::Misbehaviour;
 use b3scale_support::{Mark, RoundTrip, Servers, ServersOptions, new_frontend, within};
 
 use super::B3SCALED;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use b3scale::node::{Misbehaviour, NodeState};
 use b3scale_middleware::bbb::CallKind;
+use b3scale_node::{Misbehaviour, NodeState};
 use b3scale_support::{Relay, Servers, ServersOptions, eventually, new_frontend};
 
 use super::B3SCALED;

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use b3scale::node::{NodeOptions, NodeState};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::MeetingState;
+use b3scale_node::{NodeOptions, NodeState};
 use b3scale_support::{Answer, Servers, ServersOptions, Unanswered, eventually};
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use b3scale::node::{Misbehaviour, Node, NodeState};
-use b3scale::upstream::UpstreamSettings;
+use b3scale::net::nodes::UpstreamSettings;
 use b3scale_middleware::bbb::CallKind;
+use b3scale_node::{Misbehaviour, Node, NodeState};
 use b3scale_support::{Answer, ClusterOptions, Servers, ServersOptions, TestCluster, eventually, within};
 use futures_util::{StreamExt, stream};
 

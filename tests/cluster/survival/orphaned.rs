@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use b3scale::ledger::Copies;
-use b3scale::node::{Misbehaviour, Node, NodeState};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{Meeting, MeetingState};
+use b3scale_node::{Misbehaviour, Node, NodeState};
 use b3scale_support::{Relay, Servers, ServersOptions, eventually};
 use futures_util::future::join_all;
 

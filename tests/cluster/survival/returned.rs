@@ -1,8 +1,8 @@
 //! Nodes that are degraded or come back, while servers are killed.
 
-use b3scale::node::{Misbehaviour, NodeState, Role};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::MeetingState;
+use b3scale_node::{Misbehaviour, NodeState, Role};
 use b3scale_support::{Servers, ServersOptions, eventually};
 
 use super::B3SCALED;

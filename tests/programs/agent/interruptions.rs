@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use b3scale::node::Misbehaviour;
+use b3scale_node::Misbehaviour;
 use b3scale_support::TestRedis;
 
 use super::desk::{Desk, Fate};

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use b3scale::node::{Media, NodeOptions, Role, TestAuthority};
 use b3scale::rest::{AttendeeChange, Event};
+use b3scale_node::{Media, NodeOptions, Role, TestAuthority};
 use b3scale_support::TestRedis;
 use serde_json::json;
 

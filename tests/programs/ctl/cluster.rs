@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use b3scale::node::{Node, NodeOptions};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::ports::Directory as _;
+use b3scale_node::{Node, NodeOptions};
 use b3scale_support::{Servers, ServersOptions, TestCluster, eventually};
 use serde_json::{Value, json};
 

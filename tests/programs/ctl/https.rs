@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use b3scale::node::TestAuthority;
+use b3scale_node::TestAuthority;
 use b3scale_support::Told;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};

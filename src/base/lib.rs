@@ -1,0 +1,20 @@
+//! What the programs of b3scale stand on.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`program`] | environment, command line, terminal, signals, systemd |
+//! | [`net`] | the HTTP client to the nodes, TLS, reasons behind errors |
+//! | [`rest`], [`client`] | the bodies of the REST API, and a client of it |
+//! | [`token`] | access tokens |
+//! | [`telemetry`] | log, metrics, traces |
+//! | [`budget`] | how much may wait in memory |
+//! | [`names`] | what may have been meant by a name |
+
+pub mod budget;
+pub mod client;
+pub mod names;
+pub mod net;
+pub mod program;
+pub mod rest;
+pub mod telemetry;
+pub mod token;
