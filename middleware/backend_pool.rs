@@ -36,7 +36,7 @@ use tower::{Layer, Service};
 
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::cluster::{Bound, Meeting, OverloadBounds};
+use crate::cluster::{Backend, Bound, Meeting, OverloadBounds, Policy};
 use crate::contract::{Contract, Fact};
 use crate::facts::Candidates;
 use crate::fault::Fault;
@@ -99,19 +99,20 @@ impl Stage for BackendPool {
             .only(&[CallKind::Create])
     }
 
+    fn set_policy(&self, policy: &mut Policy) {
+        policy.overload = self.bounds().ok();
+    }
+
     fn layer(self, ports: &Ports) -> Result<BackendPoolLayer, SetupError> {
-        let bounds = self.bounds()?;
-        // Whoever asks why a backend takes no meetings is told by these bounds, be it before the first create.
-        ports.directory.backends().iter().for_each(|backend| backend.vitals.bound(bounds));
+        self.bounds()?;
         let Ports { directory, meetings, nodes, .. } = ports.clone();
-        Ok(BackendPoolLayer { bounds, directory, meetings, nodes })
+        Ok(BackendPoolLayer { directory, meetings, nodes })
     }
 }
 
 /// Wraps the rest of the pipeline in [`BackendPoolService`].
 #[derive(Clone)]
 pub struct BackendPoolLayer {
-    bounds: OverloadBounds,
     directory: Arc<dyn Directory>,
     meetings: Arc<dyn Meetings>,
     nodes: Arc<dyn Nodes>,
@@ -166,10 +167,7 @@ impl BackendPoolLayer {
             return Ok(Candidates::settled(home));
         }
         let mut candidates = Candidates::among(self.directory.backends().iter().cloned());
-        candidates.judge(BackendPool::KIND, |backend| {
-            backend.vitals.bound(self.bounds);
-            backend.takes_meetings()
-        });
+        candidates.judge(BackendPool::KIND, Backend::takes_meetings);
         candidates.or_none().map(|()| candidates)
     }
 }

@@ -46,7 +46,7 @@ use tower::{Layer, Service};
 use self::lot::Lot;
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::cluster::{LoadModel, MEETING_FLOOR};
+use crate::cluster::{LoadModel, MEETING_FLOOR, Policy};
 use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Directory, Meetings, Ports};
@@ -106,13 +106,13 @@ impl Stage for BackendSelect {
             .only(&[CallKind::Create])
     }
 
+    fn set_policy(&self, policy: &mut Policy) {
+        policy.load = self.model();
+    }
+
     fn layer(self, ports: &Ports) -> Result<BackendSelectLayer, SetupError> {
-        let directory = Arc::clone(&ports.directory);
-        let meetings = Arc::clone(&ports.meetings);
-        let model = self.model();
-        // Whoever asks for the load of a backend is told it by this model.
-        directory.backends().iter().for_each(|backend| backend.vitals.reckon(model));
-        let lot = Arc::new(Lot::new(model));
+        let Ports { directory, meetings, .. } = ports.clone();
+        let lot = Arc::new(Lot::new(self.model()));
         Ok(BackendSelectLayer { attempts: self.attempts, directory, meetings, lot })
     }
 }

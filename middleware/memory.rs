@@ -23,7 +23,7 @@ use crate::call::{Body, Call, Door, Reply};
 use crate::checksum_verify::ChecksumVerify;
 use crate::cluster::{
     AdminState, AgentReport, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Health, Link, LoadModel,
-    Meeting, MeetingState, NewMeeting, Seats, Secrets, Size, Vitals,
+    Meeting, MeetingState, NewMeeting, PolicyInForce, Seats, Secrets, Size, Vitals,
 };
 use crate::fault::{Fault, NodeFailure};
 use crate::frontend_resolve::FrontendResolve;
@@ -49,6 +49,7 @@ pub struct Memory(Arc<Mutex<State>>);
 struct State {
     frontends: Vec<Arc<Frontend>>,
     backends: Vec<(String, Arc<Backend>)>,
+    policy: PolicyInForce,
     meetings: HashMap<ScopedId, Arc<Meeting>>,
     copies: Vec<BackendId>,
     seats: Vec<TakenSeat>,
@@ -100,7 +101,7 @@ impl Memory {
 
     /// Adds a backend at `https://<name>.example/…` whose node is up, with the secret `secret-of-<name>`.
     pub fn backend(self, name: &str, tags: &[&str]) -> Self {
-        let vitals = Arc::new(Vitals::default());
+        let vitals = Arc::new(Vitals::under(self.policy()));
         vitals.see(Health::default().answered(), None);
         vitals.signing.learn(Algorithm::Sha256);
         let backend = Backend {
@@ -228,7 +229,8 @@ impl Memory {
     pub fn ports(&self) -> Ports {
         let cluster = || Arc::new(self.clone());
         let (workers, unproved) = (Arc::new(OnTheSpot), Arc::new(OnTheSpot));
-        Ports { directory: cluster(), meetings: cluster(), nodes: cluster(), workers, unproved }
+        let policy = self.policy();
+        Ports { directory: cluster(), meetings: cluster(), nodes: cluster(), policy, workers, unproved }
     }
 }
 
@@ -307,7 +309,11 @@ impl Memory {
             seen.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| call.clone());
             ready(cluster.reply(call.facts.backend().ok().map(|backend| backend.id)))
         });
-        stage.layer(&self.ports()).expect("the settings of the test can be used").layer(Next::new(rest))
+        let ports = self.ports();
+        let mut policy = ports.policy.policy();
+        stage.set_policy(&mut policy);
+        ports.policy.replace(policy);
+        stage.layer(&ports).expect("the settings of the test can be used").layer(Next::new(rest))
     }
 
     /// A call as the rest of the pipeline sees it behind one more stage.
@@ -375,6 +381,10 @@ impl Memory {
     /// What nodes were asked through the port.
     pub fn requests(&self) -> Vec<NodeRequest> {
         self.state().requests.clone()
+    }
+
+    fn policy(&self) -> PolicyInForce {
+        self.state().policy.clone()
     }
 
     fn add_frontend(self, key: &str, text: &str, active: bool, settings: FrontendSettings) -> Self {

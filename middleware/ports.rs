@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::bbb::{self, CallKind, Params, ScopedId};
 use crate::call::Reply;
-use crate::cluster::{Backend, BackendId, Claim, Frontend, FrontendId, Link, Meeting, Move, NewMeeting};
+use crate::cluster::{Backend, BackendId, Claim, Frontend, FrontendId, Link, Meeting, Move, NewMeeting, PolicyInForce};
 use crate::fault::{Fault, NodeFailure};
 use crate::work::Workers;
 
@@ -28,6 +28,8 @@ pub struct Ports {
     pub meetings: Arc<dyn Meetings>,
     /// The nodes.
     pub nodes: Arc<dyn Nodes>,
+    /// What the pipeline that runs says about all backends.
+    pub policy: PolicyInForce,
     /// Who does long work.
     pub workers: Arc<dyn Workers>,
     /// The same for calls whose checksum is yet to be computed.

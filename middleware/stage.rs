@@ -11,6 +11,7 @@ use tower::{Layer, Service};
 
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
+use crate::cluster::Policy;
 use crate::contract::Contract;
 use crate::fault::Fault;
 use crate::ports::Ports;
@@ -26,7 +27,10 @@ pub trait Stage: DeserializeOwned + 'static {
     /// What it needs, gives and takes on the route of `call`.
     fn contract(&self, call: CallKind) -> Contract;
 
-    /// Makes the layer, once for each place it has on a route.
+    /// Adds what its settings say about all backends to the policy of the pipeline.
+    fn set_policy(&self, _policy: &mut Policy) {}
+
+    /// Makes the layer, once for each place it has on a route. It changes nothing else: another stage may still be refused.
     fn layer(self, ports: &Ports) -> Result<Self::Layer, SetupError>;
 }
 

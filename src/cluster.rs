@@ -160,6 +160,7 @@ impl Cluster {
             directory: Arc::<Cluster>::clone(&cluster),
             meetings: cluster,
             nodes: Arc::new(Guard::of(&self.0)),
+            policy: self.0.view.roster().policy().clone(),
             workers: Arc::new(&offload::CALLS),
             unproved: Arc::new(&offload::UNPROVED),
         }

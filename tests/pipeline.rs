@@ -1,10 +1,11 @@
 //! The engine: errors of a pipeline file, and the plan of a good one.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use b3scale::pipeline::{self, Catalog, Pipeline, Plan, Problems, Routes, Source};
 use b3scale_middleware::bbb::CallKind;
-use b3scale_middleware::cluster::MeetingState;
+use b3scale_middleware::cluster::{MeetingState, Policy};
 use b3scale_middleware::memory::Memory;
 use b3scale_middleware::{Fault, Reply};
 use tower::ServiceExt;
@@ -141,6 +142,45 @@ async fn a_reload_takes_a_new_file_and_leaves_the_old_one_in_place_if_that_is_wr
     std::fs::write(file.path(), SHIPPED.replace("\"gather\"", "\"gahter\"")).unwrap();
     assert!(pipeline.reload().unwrap_err().to_string().contains("did you mean `gather`?"));
     assert_eq!(pipeline.hash(), second);
+}
+
+/// Defect 9.1 of the design review: making a layer wrote into the backends, also for a pipeline that was then refused.
+#[tokio::test]
+async fn a_refused_reload_changes_nothing_that_is_shown_of_backends() {
+    let (file, cluster) = (tempfile::NamedTempFile::new().unwrap(), school().agent("n1", 0.6, 0.1));
+    std::fs::write(file.path(), SHIPPED).unwrap();
+    let pipeline = Pipeline::load(Some(file.path().to_owned()), cluster.ports()).unwrap();
+    let backend = cluster.backend_named("n1");
+    let shown = || {
+        let model = backend.vitals.load_model();
+        (backend.takes_meetings().map_err(|refusal| refusal.word), model, backend.load(&model, Instant::now()).round())
+    };
+    let first = shown();
+    assert_eq!((first.0, first.2), (Ok(()), 65.0));
+
+    let strict = SHIPPED
+        .replace("overload-cpu = 0.95", "overload-cpu = 0.5")
+        .replace("recovered-cpu = 0.80", "recovered-cpu = 0.4");
+    let strict = strict.replace("attempts = 3", "cpu-weight = 1000");
+    std::fs::write(file.path(), format!("{strict}\n[stages.gather]\npatience-ms = 0\n")).unwrap();
+    assert!(pipeline.reload().unwrap_err().to_string().contains("patience-ms"));
+    assert_eq!(shown(), first);
+
+    std::fs::write(file.path(), &strict).unwrap();
+    pipeline.reload().unwrap();
+    let second = shown();
+    assert_eq!((second.0, second.2), (Err("overload"), 605.0));
+}
+
+/// Layers are made for `--check` and for reloads that may be refused.
+#[test]
+fn making_the_routes_of_a_plan_puts_no_policy_in_force() {
+    let cluster = school();
+    let ports = cluster.ports();
+    let strict = SHIPPED.replace("attempts = 3", "cpu-weight = 1000");
+    let routes = Routes::build(plan(&strict).unwrap(), &ports).unwrap();
+    assert_eq!(ports.policy.policy(), Policy::default());
+    assert_eq!(routes.policy().load.cpu_weight, 1000.0);
 }
 
 #[tokio::test]

@@ -29,29 +29,19 @@ impl Default for OverloadBounds {
 /// Whether a node is overloaded. It stays so for a while, or a node at the bound would take meetings every other second.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Overload {
-    /// `None`: nobody has said what overload is, and nothing is.
+    /// By which it was found.
     bounds: Option<OverloadBounds>,
     cpu: bool,
     memory: bool,
 }
 
 impl Overload {
-    pub(super) fn bounds(&self) -> Option<OverloadBounds> {
-        self.bounds
-    }
-
-    /// Settles what overload is. What was found by other bounds counts no more. Returns whether that is news.
-    pub(super) fn bound(&mut self, bounds: OverloadBounds) -> bool {
-        let is_news = self.bounds != Some(bounds);
-        if is_news {
-            *self = Self { bounds: Some(bounds), cpu: false, memory: false };
+    /// Judges the agent's report. Overload that was found by other bounds counts no more.
+    pub(super) fn judge(&mut self, bounds: Option<OverloadBounds>, report: &AgentReport) {
+        if self.bounds != bounds {
+            *self = Self { bounds, cpu: false, memory: false };
         }
-        is_news
-    }
-
-    /// Takes in what the agent reports.
-    pub(super) fn heed(&mut self, report: &AgentReport) {
-        let Some(bounds) = self.bounds else { return };
+        let Some(bounds) = bounds else { return };
         self.cpu = bounds.cpu.holds(self.cpu, report.cpu);
         self.memory = bounds.memory.holds(self.memory, report.memory);
     }
@@ -82,27 +72,24 @@ mod tests {
 
     fn after(figures: &[(f32, f32)]) -> Option<String> {
         let mut overload = Overload::default();
-        overload.bound(OverloadBounds::default());
         let mut reason = None;
         for (cpu, memory) in figures {
             let report = AgentReport { heartbeat: Instant::now(), cpu: *cpu, memory: *memory };
-            overload.heed(&report);
+            overload.judge(Some(OverloadBounds::default()), &report);
             reason = overload.reason(&report);
         }
         reason
     }
 
     #[test]
-    fn what_other_bounds_have_found_counts_no_more() {
+    fn overload_that_other_bounds_have_found_counts_no_more() {
         let busy = AgentReport { heartbeat: Instant::now(), cpu: 0.97, memory: 0.5 };
         let mut overload = Overload::default();
-        overload.heed(&busy);
-        assert_eq!(overload.reason(&busy), None, "nobody has said what overload is");
         let calm = OverloadBounds { cpu: Bound { above: 1.0, below: 0.8 }, ..OverloadBounds::default() };
-        for (bounds, is_overload) in [(OverloadBounds::default(), true), (calm, false)] {
-            assert!(overload.bound(bounds) && !overload.bound(bounds));
-            overload.heed(&busy);
-            assert_eq!(overload.reason(&busy).is_some(), is_overload);
+        let strict = OverloadBounds::default();
+        for (bounds, is_overload) in [(None, false), (Some(strict), true), (Some(calm), false), (None, false)] {
+            overload.judge(bounds, &busy);
+            assert_eq!(overload.reason(&busy).is_some(), is_overload, "{bounds:?}");
         }
     }
 

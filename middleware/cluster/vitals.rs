@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::overload::Overload;
-use super::{AgentReport, Circuit, Health, LoadModel, NodeState, OverloadBounds, Seats, Signing};
+use super::{AgentReport, Circuit, Health, LoadModel, NodeState, PolicyInForce, Seats, Signing};
 use crate::bbb::ScopedId;
 
 /// The moving figures of a backend. They belong to the backend, not to a snapshot of its settings.
@@ -15,6 +15,7 @@ pub struct Vitals {
     pub circuit: Circuit,
     /// What its checksums are made with.
     pub signing: Signing,
+    policy: PolicyInForce,
     seen: Mutex<Seen>,
     occupancy: Mutex<Occupancy>,
 }
@@ -24,7 +25,6 @@ struct Seen {
     health: Health,
     last_error: Option<Arc<str>>,
     latency: Option<Duration>,
-    load_model: LoadModel,
     agent: Option<AgentReport>,
     overload: Overload,
 }
@@ -40,6 +40,11 @@ struct Occupancy {
 }
 
 impl Vitals {
+    /// The figures of a new backend, which is judged by that policy.
+    pub fn under(policy: PolicyInForce) -> Self {
+        Self { policy, ..Self::default() }
+    }
+
     /// How the node fares.
     pub fn health(&self) -> Health {
         self.seen().health
@@ -77,47 +82,28 @@ impl Vitals {
 
     /// Notes what the agent says.
     pub fn hear(&self, agent: Option<AgentReport>) {
+        let bounds = self.policy.policy().overload;
         let mut seen = self.seen();
         if let Some(report) = &agent {
-            seen.overload.heed(report);
+            seen.overload.judge(bounds, report);
         }
         seen.agent = agent;
     }
 
-    /// Settles what overload is. What the agent last said counts by these bounds from now on.
-    pub fn bound(&self, bounds: OverloadBounds) {
-        let seen = &mut *self.seen();
-        if seen.overload.bound(bounds) {
-            seen.agent.iter().for_each(|report| seen.overload.heed(report));
-        }
-    }
-
-    /// Settles how load is reckoned, for whoever wants to know it and places nothing.
-    pub fn reckon(&self, model: LoadModel) {
-        self.seen().load_model = model;
-    }
-
-    /// How load is reckoned.
+    /// How load is computed by the policy in force.
     pub fn load_model(&self) -> LoadModel {
-        self.seen().load_model
-    }
-
-    /// Settles that overload and load are what they are elsewhere.
-    pub fn settle_like(&self, other: &Self) {
-        let (bounds, model) = {
-            let other = other.seen();
-            (other.overload.bounds(), other.load_model)
-        };
-        bounds.into_iter().for_each(|bounds| self.bound(bounds));
-        self.reckon(model);
+        self.policy.policy().load
     }
 
     /// Why the node takes no new meetings by what its agent says, if there is a reason. An agent that has fallen silent says
     /// nothing any more.
     pub fn overload(&self, now: Instant) -> Option<String> {
-        let seen = self.seen();
-        let report = seen.agent.as_ref().filter(|report| report.silence(now).is_none())?;
-        seen.overload.reason(report)
+        let bounds = self.policy.policy().overload;
+        let mut seen = self.seen();
+        let report = seen.agent.filter(|report| report.silence(now).is_none())?;
+        // The policy may be newer than the report. Judging a report twice changes nothing.
+        seen.overload.judge(bounds, &report);
+        seen.overload.reason(&report)
     }
 
     /// The load of who is here and who is to be expected, without the backend's factor.

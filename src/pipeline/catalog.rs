@@ -1,6 +1,7 @@
 //! The catalog, as the plan sees it: each kind with a way to read its settings.
 
 use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::cluster::Policy;
 use b3scale_middleware::{Contract, Endpoint, Next, Ports, SetupError, Stage, Visitor};
 use serde::de::DeserializeOwned;
 use toml::Spanned;
@@ -93,6 +94,9 @@ impl Entry {
 pub(super) trait Planned {
     fn contract(&self, call: CallKind) -> Contract;
 
+    /// Adds what the settings say about all backends to the policy of the pipeline.
+    fn set_policy(&self, policy: &mut Policy);
+
     /// Whether the settings can be used.
     fn try_out(self: Box<Self>, ports: &Ports) -> Result<(), SetupError>;
 
@@ -105,6 +109,10 @@ struct AsStage<S>(S);
 impl<S: Stage> Planned for AsStage<S> {
     fn contract(&self, call: CallKind) -> Contract {
         self.0.contract(call)
+    }
+
+    fn set_policy(&self, policy: &mut Policy) {
+        self.0.set_policy(policy);
     }
 
     fn try_out(self: Box<Self>, ports: &Ports) -> Result<(), SetupError> {
@@ -123,6 +131,8 @@ impl<E: Endpoint> Planned for AsEndpoint<E> {
     fn contract(&self, call: CallKind) -> Contract {
         self.0.contract(call)
     }
+
+    fn set_policy(&self, _: &mut Policy) {}
 
     fn try_out(self: Box<Self>, ports: &Ports) -> Result<(), SetupError> {
         self.0.service(ports).map(drop)

@@ -42,10 +42,11 @@ pub enum ReloadError {
 }
 
 impl Pipeline {
-    /// Loads a file, or the pipeline that is compiled in.
+    /// Loads a file, or the pipeline that is compiled in, and puts its policy in force.
     pub fn load(file: Option<PathBuf>, ports: Ports) -> Result<Self, ReloadError> {
         let catalog = Catalog::shipped();
         let routes = read(file.as_deref(), &catalog, &ports)?;
+        ports.policy.replace(routes.policy());
         Ok(Self { file, ports, catalog, routes: ArcSwap::from_pointee(routes) })
     }
 
@@ -55,6 +56,7 @@ impl Pipeline {
         let outcome = if reloaded.is_ok() { "done" } else { "refused" };
         PIPELINE_RELOADS.with([outcome]).increment(1);
         let routes = Arc::new(reloaded?);
+        self.ports.policy.replace(routes.policy());
         self.routes.store(Arc::clone(&routes));
         Ok(routes.hash().to_owned())
     }

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use b3scale_base::names::nearest;
 use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::cluster::Policy;
 use b3scale_middleware::{Contract, Fact};
 
 use super::catalog::{Catalog, Entry, Planned, Role};
@@ -58,6 +59,13 @@ impl Plan {
             Planner { catalog, problems, instances: BTreeMap::new(), used: BTreeSet::new(), broken: BTreeSet::new() };
         let routes = planner.plan(&document);
         planner.problems.or(routes).map(|routes| Plan { source: source.clone(), routes })
+    }
+
+    /// What its stages say about all backends.
+    pub fn policy(&self) -> Policy {
+        let mut policy = Policy::default();
+        self.routes.iter().flat_map(|route| &route.steps).for_each(|step| step.planned.set_policy(&mut policy));
+        policy
     }
 
     /// The routes, in the order of the file.

@@ -1,6 +1,7 @@
 //! The last two steps: layers made, put around one another, and kept in a table by call.
 
 use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::cluster::Policy;
 use b3scale_middleware::{Next, Ports};
 use sha2::{Digest, Sha256};
 
@@ -11,6 +12,7 @@ use super::problem::{Problem, Problems};
 #[derive(Debug)]
 pub struct Routes {
     stacks: [Option<Next>; CallKind::COUNT],
+    policy: Policy,
     plan: String,
     hash: String,
 }
@@ -20,19 +22,24 @@ impl Routes {
     pub fn build(plan: Plan, ports: &Ports) -> Result<Routes, Problems> {
         let mut problems = Problems::new(plan.source.clone());
         let mut stacks = [const { None }; CallKind::COUNT];
-        let shown = plan.to_string();
+        let (shown, policy) = (plan.to_string(), plan.policy());
         for route in plan.routes {
             let place = route.call.index();
             stacks[place] = stack(route, ports, &mut problems);
         }
         let digest = Sha256::digest(plan.source.text.as_bytes());
         let hash = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-        problems.or(Routes { stacks, plan: shown, hash })
+        problems.or(Routes { stacks, policy, plan: shown, hash })
     }
 
     /// The stack of a call, if the pipeline has a route for it.
     pub fn route(&self, call: CallKind) -> Option<Next> {
         self.stacks[call.index()].clone()
+    }
+
+    /// What the pipeline says about all backends, to be put in force with its routes.
+    pub fn policy(&self) -> Policy {
+        self.policy
     }
 
     /// The plan that these routes were made of, as `--check` prints it.

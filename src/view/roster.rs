@@ -3,34 +3,25 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId};
+use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, PolicyInForce, Vitals};
 
 /// The frontends and backends at one moment.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Roster {
+    /// By which every backend is judged, and one that is added later.
+    policy: PolicyInForce,
     frontends: HashMap<String, Arc<Frontend>>,
     backends: HashMap<BackendId, Arc<Backend>>,
     /// The backends once more, in a form that is handed out without copying.
     list: Arc<[Arc<Backend>]>,
 }
 
-impl Default for Roster {
-    fn default() -> Self {
-        Self::new(HashMap::new(), HashMap::new())
-    }
-}
-
 impl Roster {
-    fn new(frontends: HashMap<String, Arc<Frontend>>, backends: HashMap<BackendId, Arc<Backend>>) -> Self {
-        let list = backends.values().cloned().collect();
-        Self { frontends, backends, list }
-    }
-
     /// What is in the store now, with the figures that this server has gathered of the backends it knew.
     pub(crate) fn reloaded(&self, frontends: Vec<Frontend>, backends: Vec<Backend>) -> Self {
         let frontends = frontends.into_iter().map(|frontend| (frontend.key.clone(), Arc::new(frontend))).collect();
         let backends = backends.into_iter().map(|backend| (backend.id, self.adopted(backend))).collect();
-        Self::new(frontends, backends)
+        self.replaced(frontends, backends)
     }
 
     /// With one frontend as it is now. An older row than the one known changes nothing.
@@ -45,7 +36,7 @@ impl Roster {
             }
             frontends.extend(row.map(|row| (row.key.clone(), Arc::new(row))));
         }
-        Self::new(frontends, self.backends.clone())
+        self.replaced(frontends, self.backends.clone())
     }
 
     /// With one backend as it is now. An older row than the one known changes nothing.
@@ -60,7 +51,7 @@ impl Roster {
                 backends.insert(id, self.adopted(row));
             }
         }
-        Self::new(self.frontends.clone(), backends)
+        self.replaced(self.frontends.clone(), backends)
     }
 
     pub(crate) fn frontend(&self, key: &str) -> Option<&Arc<Frontend>> {
@@ -83,6 +74,15 @@ impl Roster {
         &self.list
     }
 
+    pub(crate) fn policy(&self) -> &PolicyInForce {
+        &self.policy
+    }
+
+    fn replaced(&self, frontends: HashMap<String, Arc<Frontend>>, backends: HashMap<BackendId, Arc<Backend>>) -> Self {
+        let list = backends.values().cloned().collect();
+        Self { policy: self.policy.clone(), frontends, backends, list }
+    }
+
     fn adopted(&self, row: Backend) -> Arc<Backend> {
         match self.backends.get(&row.id) {
             Some(known) if known.url == row.url => {
@@ -92,11 +92,7 @@ impl Roster {
                 Arc::new(Backend { vitals: Arc::clone(&known.vitals), ..row })
             }
             // What was seen at another address says nothing of this one.
-            Some(_) | None => {
-                // What overload and load are, all of them were told.
-                self.list.first().into_iter().for_each(|other| row.vitals.settle_like(&other.vitals));
-                Arc::new(row)
-            }
+            Some(_) | None => Arc::new(Backend { vitals: Arc::new(Vitals::under(self.policy.clone())), ..row }),
         }
     }
 }

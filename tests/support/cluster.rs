@@ -45,6 +45,8 @@ pub struct ClusterOptions {
     pub operator_fields: Vec<&'static str>,
     /// The tags that agents may give their nodes.
     pub agent_tags: Vec<&'static str>,
+    /// The pipeline file. `None`: the one that is compiled in.
+    pub pipeline: Option<String>,
     /// What `/metrics` shows. `None`: there is no such page.
     pub counted: Option<Counts>,
 }
@@ -61,6 +63,7 @@ impl Default for ClusterOptions {
             cors: Vec::new(),
             operator_fields: Vec::new(),
             agent_tags: Vec::new(),
+            pipeline: None,
             counted: None,
         }
     }
@@ -112,8 +115,9 @@ impl TestCluster {
             operator_fields: options.operator_fields.iter().map(|field| field.parse().unwrap()).collect(),
             agent_tags: options.agent_tags.iter().map(|tag| (*tag).to_owned()).collect(),
             cors_origins: options.cors.iter().map(|origin| origin.parse().unwrap()).collect(),
+            pipeline: options.pipeline.map(|text| written(&folder, "pipeline.toml", &text)),
             upstream: UpstreamSettings {
-                ca_file: authority.as_ref().map(|authority| ca_file(&folder, authority)),
+                ca_file: authority.as_ref().map(|authority| written(&folder, "ca.pem", authority.pem())),
                 ..options.upstream
             },
             ..Config::read(&Environment::default()).unwrap()
@@ -235,8 +239,8 @@ impl Drop for TestCluster {
     }
 }
 
-fn ca_file(folder: &TestFolder, authority: &TestAuthority) -> PathBuf {
-    let path = folder.path().join("ca.pem");
-    std::fs::write(&path, authority.pem()).unwrap();
+fn written(folder: &TestFolder, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
     path
 }

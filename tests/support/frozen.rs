@@ -10,7 +10,6 @@ use b3scale_middleware::cluster::{
 };
 use b3scale_middleware::memory::Memory;
 use b3scale_middleware::ports::{Born, Directory, Meetings, NewSeat, NodeRequest, Nodes, Seat, Seen, Settled};
-use b3scale_middleware::work::OnTheSpot;
 use b3scale_middleware::{Call, Fault, Ports, Reply};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -66,8 +65,7 @@ impl Frozen {
             directory: Arc::clone(world) as _,
             meetings: Arc::clone(world) as _,
             nodes: Arc::clone(world) as _,
-            workers: Arc::new(OnTheSpot),
-            unproved: Arc::new(OnTheSpot),
+            ..self.memory.ports()
         }
     }
 

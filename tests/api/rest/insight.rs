@@ -1,7 +1,9 @@
 //! The cluster at a glance, why a meeting goes where it goes, and the pipeline.
 
 use b3scale::ledger::{Lookups, Polls};
+use b3scale_middleware::cluster::BackendId;
 use b3scale_middleware::ports::Directory as _;
+use b3scale_node::{Node, NodeOptions};
 use b3scale_support::{ClusterOptions, TestCluster};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -43,6 +45,27 @@ async fn a_node_whose_agent_reports_overload_takes_no_meetings_and_everybody_is_
     assert_eq!(explained["chosen"], json!(cluster.backends[1].url));
     let refused = &explained["candidates"][1];
     assert_eq!((&refused["stage"], &refused["reason"]), (&json!("backend-pool"), &json!(said)));
+}
+
+#[tokio::test]
+async fn a_server_started_without_a_backend_judges_its_first_one_by_the_pipeline_file() {
+    let strict = include_str!("../../../pipeline.toml")
+        .replace("overload-cpu = 0.95", "overload-cpu = 0.5")
+        .replace("recovered-cpu = 0.80", "recovered-cpu = 0.4")
+        .replace("attempts = 3", "cpu-weight = 1000");
+    let options = ClusterOptions { nodes: 0, pipeline: Some(strict), ..ClusterOptions::default() };
+    let cluster = TestCluster::with(options).await;
+    let node = Node::start(NodeOptions::default()).await.unwrap();
+    let settings = json!({"bbb": {"host": node.url(), "secret": node.secret()}, "admin_state": "ready"});
+    let added = cluster.operator().post("/backends", &settings).await.granted();
+    let id: BackendId = serde_json::from_value(added["id"].clone()).unwrap();
+    cluster.until("the node is up", || cluster.cluster.backend(id).is_some_and(|first| first.is_up())).await;
+    cluster.database.store().record_heartbeat(id, Some((0.6, 0.0))).await.unwrap();
+    cluster.until("the agent is heard", || cluster.cluster.backend(id).unwrap().vitals.agent().is_some()).await;
+    let report = cluster.operator().fetch("/cluster").await.granted();
+    let first = &report["backends"][0];
+    assert_eq!(first["reason"], "its agent reports overload: processors 60 % busy, until below 40 %", "{first}");
+    assert_eq!(first["load"].as_f64().map(f64::round), Some(600.0));
 }
 
 #[tokio::test]
