@@ -226,7 +226,9 @@ fn base(url: &str) -> Result<String, ApiError> {
     if parsed.query().is_some() || parsed.fragment().is_some() {
         return Err(refused("it has a query"));
     }
-    Ok(url.trim_end_matches('/').to_owned())
+    // Tools of the original take it with the path of its API.
+    let base = url.trim_end_matches('/');
+    Ok(base.strip_suffix("/api/v1").unwrap_or(base).trim_end_matches('/').to_owned())
 }
 
 fn header_value(text: &str) -> Result<HeaderValue, ApiError> {
@@ -248,6 +250,7 @@ mod tests {
         assert_eq!(api.address("", &[]), "http://127.0.0.1:1/api/v1");
         let address = api.address("backends", &[("host", "https://n/a b/&")]);
         assert_eq!(address, "http://127.0.0.1:1/api/v1/backends?host=https%3A%2F%2Fn%2Fa+b%2F%26");
+        assert_eq!(base("https://a/api/v1/").unwrap(), "https://a");
         assert_eq!(segment("internal:a/b="), "internal:a%2Fb%3D");
     }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::CaFileError;
 use crate::net::causes::{causes, find};
+use crate::rest::Problem;
 
 /// The most characters that are quoted of an answer without JSON.
 const MOST_CHARS: usize = 200;
@@ -51,6 +52,9 @@ pub enum Failure {
     /// The server's certificate is not trusted.
     #[error("{0}; if a private authority signed it, name its file with --ca-file or B3SCALE_API_CA_FILE")]
     Untrusted(String),
+    /// What answers there speaks no TLS.
+    #[error("the answer is none of TLS; check the port, and whether the URL should begin with http://")]
+    NoTls,
     /// It took too long.
     #[error("no answer within {seconds} s; try again, or ask another server")]
     Silent {
@@ -63,6 +67,9 @@ pub enum Failure {
     /// There is no such thing.
     #[error("the resource could not be found (404)")]
     NotFound,
+    /// Another program than b3scale answers there, or another part of b3scale.
+    #[error("not found (404), and the answer is none of b3scale's REST API; is this the URL of b3scale?")]
+    NoApi,
     /// The server does not know the token.
     #[error("not authorized ({}): {said}", status.as_u16())]
     Unauthorized {
@@ -114,9 +121,50 @@ impl ApiError {
         }
     }
 
+    /// Whether the token lacks a scope.
+    pub fn wants_scope(&self) -> bool {
+        self.is_forbidden_since("scope required")
+    }
+
+    /// Whether it is a change that only operators may make.
+    pub fn is_for_operators(&self) -> bool {
+        self.is_forbidden_since("operators_only")
+    }
+
+    fn is_forbidden_since(&self, words: &str) -> bool {
+        let said = match self {
+            Self::Failed { failure: Failure::Refused { status: StatusCode::FORBIDDEN, said }, .. } => said,
+            _ => return false,
+        };
+        said.contains(words)
+    }
+
+    /// Whether the same request may succeed later, although neither the server nor the request is changed by anybody.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Failed { failure, .. } if failure.is_passing())
+    }
+
     /// Whether another token would help.
     pub fn is_unauthorized(&self) -> bool {
         matches!(self, Self::Failed { failure: Failure::Unauthorized { .. }, .. })
+    }
+}
+
+impl Failure {
+    fn is_passing(&self) -> bool {
+        const PASSING: [StatusCode; 2] = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+        match self {
+            Self::Unreachable(_) | Self::Silent { .. } | Self::Broken(_) => true,
+            Self::Refused { status, .. } => status.is_server_error() || PASSING.contains(status),
+            Self::Untrusted(_)
+            | Self::NoTls
+            | Self::NotFound
+            | Self::NoApi
+            | Self::Unauthorized { .. }
+            | Self::Garbled(_)
+            | Self::TooLarge
+            | Self::Unsendable(_) => false,
+        }
     }
 }
 
@@ -124,6 +172,9 @@ pub(super) fn of_client(error: &ClientError) -> Failure {
     let reasons = causes(error);
     if find::<rustls::Error>(error).is_some_and(|error| matches!(error, rustls::Error::InvalidCertificate(_))) {
         return Failure::Untrusted(reasons);
+    }
+    if find::<rustls::Error>(error).is_some_and(|error| matches!(error, rustls::Error::InvalidMessage(_))) {
+        return Failure::NoTls;
     }
     if error.is_connect() { Failure::Unreachable(reasons) } else { Failure::Broken(reasons) }
 }
@@ -140,7 +191,8 @@ pub(super) fn of_status(status: StatusCode, body: &[u8]) -> Option<Failure> {
     let said = || words(status, body);
     match status {
         _ if status.is_success() || status.is_redirection() => None,
-        StatusCode::NOT_FOUND => Some(Failure::NotFound),
+        StatusCode::NOT_FOUND if is_ours(body) => Some(Failure::NotFound),
+        StatusCode::NOT_FOUND => Some(Failure::NoApi),
         StatusCode::UNAUTHORIZED => Some(Failure::Unauthorized { status, said: said() }),
         // A proxy may find requests too many, too, and has nothing against the token.
         StatusCode::TOO_MANY_REQUESTS if said().contains(BAD_TOKEN) => {
@@ -148,6 +200,11 @@ pub(super) fn of_status(status: StatusCode, body: &[u8]) -> Option<Failure> {
         }
         _ => Some(Failure::Refused { status, said: said() }),
     }
+}
+
+/// Whether the REST API of b3scale gave this refusal.
+fn is_ours(body: &[u8]) -> bool {
+    serde_json::from_slice::<Problem>(body).is_ok()
 }
 
 /// The server's words, as `key: value` joined by `; `.
@@ -187,6 +244,29 @@ mod tests {
         assert_eq!(token.to_string(), "not authorized (429): message: invalid or expired jwt");
         assert!(ApiError::failed(&Method::GET, "http://a", token).is_unauthorized());
         assert!(matches!(failed("slow down"), Failure::Refused { .. }));
+    }
+
+    #[test]
+    fn a_404_of_another_program_asks_for_the_url() {
+        let failed = |body: &str| of_status(StatusCode::NOT_FOUND, body.as_bytes()).unwrap();
+        assert!(matches!(failed(r#"{"message":"Not Found"}"#), Failure::NotFound));
+        for body in ["", "<html>", "{}", "[]", r#"{"error":"no"}"#] {
+            assert!(failed(body).to_string().ends_with("is this the URL of b3scale?"), "{body}");
+        }
+    }
+
+    #[test]
+    fn only_what_may_be_over_by_itself_is_passing() {
+        let is_passing = |status: u16, body: &str| {
+            let failure = of_status(StatusCode::from_u16(status).unwrap(), body.as_bytes()).unwrap();
+            ApiError::failed(&Method::GET, "http://a", failure).is_passing()
+        };
+        for status in [408, 429, 500, 502, 503] {
+            assert!(is_passing(status, ""), "{status}");
+        }
+        for (status, body) in [(400, ""), (401, ""), (403, ""), (404, ""), (409, ""), (429, BAD_TOKEN)] {
+            assert!(!is_passing(status, body), "{status}");
+        }
     }
 
     #[test]
