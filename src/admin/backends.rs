@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::Admin;
 use super::access::{Admins, Caller, Nodes};
 use super::body::{Asked, Filter, Given, Id, is_yes};
-use super::operators::{factor_by_agent, guard_agent};
+use super::operators::{factor_by_agent, guard_agent, guard_move};
 use super::problem::Problem;
 use super::reply::Reply;
 use crate::rest::{AdminState, Backend, BackendChange, StateBackend};
@@ -54,7 +54,8 @@ pub(super) async fn list(
     Ok(Reply(found.into_iter().map(|backend| admin.counted(backend)).collect()))
 }
 
-/// Add a backend. With the scope `b3scale:node` it is the token's own, and waits for an operator to enable it. A token with both scopes
+/// Add a backend. With the scope `b3scale:node` it is the token's own, and waits for an operator to enable it; an existing backend
+/// with this host, this secret and no agent becomes the token's own, and keeps all that was set of it. A token with both scopes
 /// registers an agent if `b3scaleagent` sends it, or if the body is what b3scale's agent sends: a whole backend, its `id` empty, its
 /// `node_state` and `admin_state` `init`, its `tags` `null`.
 #[utoipa::path(post, path = "/api/v1/backends", tag = "backends", request_body = BackendChange,
@@ -68,6 +69,10 @@ pub(super) async fn add(
     let new = form::filled(given.said, by_agent.then(|| who.subject().to_owned()))?;
     if by_agent {
         guard_agent(&admin.agent_tags, None, &new)?;
+        if let Some(adopted) = adopted(&admin, &new).await? {
+            who.audit("an agent adopted a backend", &adopted.bbb.host);
+            return Ok(Reply(admin.counted(adopted)));
+        }
     }
     admin.store.add_backend(&new).await?;
     who.audit("a backend was added", &new.bbb.host);
@@ -108,6 +113,7 @@ pub(super) async fn change(
         let mut changed = form::changed(there, given.said.clone())?;
         if by_agent {
             guard_agent(&admin.agent_tags, Some((there, standing)), &changed)?;
+            guard_move(there, standing, &changed)?;
             changed.load_factor = factor_by_agent(there, standing, changed.load_factor);
         }
         Ok(changed)
@@ -142,6 +148,29 @@ pub(super) async fn remove(
     who.audit("a backend was decommissioned", &backend.bbb.host);
     backend.admin_state = AdminState::Decommissioned;
     Ok(Reply(backend))
+}
+
+/// The backend that an operator added for the node of an agent that registers. `None`: there is none.
+///
+/// # Errors
+/// A conflict that says what to do, if the backend has another secret or another agent.
+async fn adopted(admin: &Admin, new: &Backend) -> Result<Option<Backend>, Problem> {
+    if let Some(id) = admin.store.adopt_backend(new).await? {
+        return Ok(admin.store.backend_entry(id).await?);
+    }
+    let filter = BackendFilter { host: Some(new.bbb.host.clone()), ..BackendFilter::default() };
+    let Some(there) = admin.store.backend_entries(&filter).await?.pop() else { return Ok(None) };
+    let host = &there.bbb.host;
+    let other = match &there.agent_ref {
+        None => format!(
+            "secret: compare it with securitySalt of BBB, or set it with `b3scalectl set backend {host} --secret SECRET`"
+        ),
+        Some(agent) if Some(agent) != new.agent_ref.as_ref() => {
+            format!("agent: use that agent's token, or remove the backend with `b3scalectl delete backend {host}`")
+        }
+        Some(_) => return Ok(None),
+    };
+    Err(Problem::Conflict(format!("a backend with this host exists already, with another {other}")))
 }
 
 /// Whether a backend is the agent's that asks, or an operator asks.

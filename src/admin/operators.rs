@@ -109,6 +109,21 @@ pub(super) fn guard_agent(
     Problem::for_operators(refused)
 }
 
+/// Refuses an agent's change of the address while an agent reports for the old one: two nodes have one token.
+///
+/// # Errors
+/// A conflict that says what to do.
+pub(super) fn guard_move(there: &Backend, standing: Standing, after: &Backend) -> Result<(), Problem> {
+    let host = &there.bbb.host;
+    if !standing.reported || *host == after.bbb.host {
+        return Ok(());
+    }
+    Err(Problem::Conflict(format!(
+        "an agent with this token reports for {host}: give each node a token of its own (`b3scaled token --sub NODE \
+         --scopes b3scale:node`), or stop that agent and try again after 10 s"
+    )))
+}
+
 /// The load factor after an agent's change to `set`.
 ///
 /// Once an operator has enabled the backend, a lower one is left alone: a stolen token must not draw meetings to the node. It is
@@ -172,7 +187,7 @@ mod tests {
     #[test]
     fn an_agent_drains_what_is_ready_and_resumes_what_it_has_drained() {
         use AdminState::{Decommissioned, Init, Ready, Stopped};
-        let operators = Standing { enabled: true, drained_by_agent: false };
+        let operators = Standing { enabled: true, drained_by_agent: false, reported: false };
         let agents = Standing { drained_by_agent: true, ..operators };
         for (before, after) in [(Ready, Stopped), (Init, Init), (Stopped, Stopped)] {
             assert!(may_set(Some((before, operators)), after), "{before} {after}");

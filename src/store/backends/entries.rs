@@ -37,6 +37,7 @@ pub struct BackendFilter {
 
 /// Everything of a backend. Attendees that a node reports are those of all its meetings, ours or not.
 const ENTRY: &str = "SELECT backends.*, node_state, last_error, latency_ns, attendees, synced_at, heartbeat,
+        coalesce(heartbeat > now() - interval '10 seconds', false) AS reported,
         (SELECT count(*) FROM meetings WHERE backend_id = backends.id AND state <> 'detached') AS meetings
     FROM backends LEFT JOIN backend_status ON backend_id = backends.id";
 
@@ -88,6 +89,18 @@ impl Store {
         self.rows("add a backend", sql, params).await.map(drop)
     }
 
+    /// Gives a backend without an agent to the agent of `new`, which proves by the secret that it is the node's. `None`: there is
+    /// no backend without an agent that has this URL and this secret.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] when the agent has a backend.
+    pub async fn adopt_backend(&self, new: &Backend) -> Result<Option<BackendId>, StoreError> {
+        let sql =
+            "UPDATE backends SET agent_ref = $3 WHERE url = $1 AND secret = $2 AND agent_ref IS NULL RETURNING id";
+        let row = self.row("adopt a backend", sql, &[&new.bbb.host, &new.bbb.secret, &new.agent_ref]).await?;
+        row.map(|row| column(TABLE, &row, "id").map(BackendId)).transpose()
+    }
+
     /// Changes a backend, whose row nobody else changes meanwhile, and returns it as it was and as it is. `None`: there is no
     /// such backend. One that an agent stops may be started by it again.
     ///
@@ -110,6 +123,8 @@ pub struct Standing {
     pub enabled: bool,
     /// Whether its agent has stopped it, and its state has not been set since.
     pub drained_by_agent: bool,
+    /// Whether an agent has reported for it within the last 10 s.
+    pub reported: bool,
 }
 
 /// Changing a backend.
@@ -155,7 +170,11 @@ where
 
 fn standing(row: &Row) -> Result<Standing, StoreError> {
     let enabled_at: Option<SystemTime> = column(TABLE, row, "enabled_at")?;
-    Ok(Standing { enabled: enabled_at.is_some(), drained_by_agent: column(TABLE, row, "drained_by_agent")? })
+    Ok(Standing {
+        enabled: enabled_at.is_some(),
+        drained_by_agent: column(TABLE, row, "drained_by_agent")?,
+        reported: column(TABLE, row, "reported")?,
+    })
 }
 
 fn entry(row: &Row) -> Result<Backend, StoreError> {

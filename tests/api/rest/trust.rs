@@ -84,6 +84,55 @@ async fn an_agent_moves_its_backend_only_until_an_operator_has_enabled_it() {
 }
 
 #[tokio::test]
+async fn an_agent_does_not_move_its_backend_while_another_with_its_token_reports_for_it() {
+    let cluster = TestCluster::start().await;
+    let agent = cluster.agent("node-1");
+    let path = registered(&cluster, &agent).await;
+    agent.post("/agent/heartbeat", &json!({})).await.granted();
+    let moved = json!({"bbb": {"host": "http://127.0.0.1:9/"}});
+    let refused = agent.patch(&path, &moved).await;
+    let advice = "give each node a token of its own (`b3scaled token --sub NODE --scopes b3scale:node`)";
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{refused:?}");
+    assert!(refused.json()["message"].as_str().unwrap().contains(advice), "{refused:?}");
+    assert_eq!(
+        agent.fetch(&path).await.granted()["bbb"]["host"],
+        cluster.nodes[0].url().replace("127.0.0.1", "localhost")
+    );
+    cluster.database.execute("UPDATE backend_status SET heartbeat = now() - interval '11 seconds'").await;
+    agent.patch(&path, &moved).await.granted();
+}
+
+/// An operator may add a node before its agent comes, and so does an import from scalelite.
+#[tokio::test]
+async fn an_agent_that_registers_adopts_a_backend_with_its_host_and_secret_and_without_an_agent() {
+    let cluster = TestCluster::start().await;
+    let node = |secret: &str| json!({"bbb": {"host": "http://127.0.0.1:9/", "secret": secret}, "load_factor": 1.5});
+    let added = json!({"bbb": {"host": "http://127.0.0.1:9/", "secret": "s"}, "load_factor": 2.5, "settings": {"tags": ["eu"]}});
+    let added = cluster.operator().post("/backends", &added).await.granted();
+    let refused = async |agent: &str, secret: &str, why: &str| {
+        let answer = cluster.agent(agent).post("/backends", &node(secret)).await;
+        assert_eq!(answer.status, StatusCode::CONFLICT, "{answer:?}");
+        let said = answer.json()["message"].as_str().unwrap().to_owned();
+        assert!(
+            said.starts_with("a backend with this host exists already, with another ") && said.contains(why),
+            "{said}"
+        );
+    };
+    refused("node-1", "wrong", "`b3scalectl set backend http://127.0.0.1:9/ --secret SECRET`").await;
+    let adopted = cluster.agent("node-1").post("/backends", &node("s")).await.granted();
+    for kept in ["id", "admin_state", "load_factor", "settings", "bbb"] {
+        assert_eq!(adopted[kept], added[kept], "{kept}");
+    }
+    assert_eq!((&added["agent_ref"], &adopted["agent_ref"]), (&Value::Null, &json!("node-1")));
+    assert_eq!(cluster.agent("node-1").fetch("/agent/backend").await.granted()["id"], added["id"]);
+    refused("node-2", "s", "agent: use that agent's token").await;
+    let second = json!({"bbb": {"host": "http://127.0.0.1:8/", "secret": "s"}});
+    cluster.operator().post("/backends", &second).await.granted();
+    let two = cluster.agent("node-1").post("/backends", &second).await;
+    assert_eq!(two.json()["message"], "another backend has this agent_ref");
+}
+
+#[tokio::test]
 async fn an_agent_starts_its_node_only_if_it_has_stopped_it() {
     let cluster = TestCluster::start().await;
     let (agent, operator) = (cluster.agent("node-1"), cluster.operator());
