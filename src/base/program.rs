@@ -7,7 +7,7 @@ pub mod systemd;
 pub mod table;
 pub mod terminal;
 
-pub use environment::{ConfigError, Environment};
+pub use environment::{BBB_CONFIG, ConfigError, Environment};
 
 /// The command line of this process, which begins with the program's name. What is not UTF-8 has a sign in its place.
 pub fn line() -> Vec<String> {

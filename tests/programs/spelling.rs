@@ -76,6 +76,16 @@ fn what_a_line_lacks_or_has_too_much_is_named() {
 }
 
 #[test]
+fn a_flag_in_place_of_a_command_is_suggested_and_a_flag_without_its_command_is_refused() {
+    let said = |line: &str| spelt(line).unwrap_err();
+    assert_eq!(said("b3scaleagent register"), "`b3scaleagent` has no command `register`; did you mean `--register`?");
+    let expected = "`b3scalectl import` needs a command that `--from` belongs to";
+    assert_eq!(said("b3scalectl import --from redis://h"), expected);
+    assert_eq!(spelt("b3scalectl import").unwrap(), "import --help");
+    assert_eq!(spelt("b3scalectl import --json").unwrap(), "import --help");
+}
+
+#[test]
 fn a_value_may_begin_with_a_dash_and_some_may_be_empty() {
     let said = |line: &str| spelt(&format!("b3scalectl {line}")).unwrap();
     assert_eq!(said("set frontend k --secret=--host"), "set frontend --secret --host -- k");

@@ -63,6 +63,9 @@ pub const KNOWN: [&str; 37] = [
     "B3SCALE_YES",
 ];
 
+/// The variable of the settings of bbb-web, for agents.
+pub const BBB_CONFIG: &str = "BBB_CONFIG";
+
 /// Variables that are refused empty. Without them b3scale makes a database or a secret, takes another pipeline, or opens a page.
 pub const NEVER_EMPTY: [&str; 5] =
     ["B3SCALE_API_JWT_SECRET", "B3SCALE_DATA_DIR", "B3SCALE_DB_URL", "B3SCALE_METRICS_TOKEN", "B3SCALE_PIPELINE"];
@@ -111,6 +114,8 @@ pub struct Environment {
     values: BTreeMap<String, String>,
     /// The files that were read.
     pub files: Vec<PathBuf>,
+    /// Their lines that set nothing, as `FILE:LINE`.
+    pub ignored: Vec<String>,
 }
 
 impl Environment {
@@ -127,7 +132,7 @@ impl Environment {
     fn with_files(unless: &str, files: &[&str]) -> Self {
         let values = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
-        let mut environment = Self { values: values.collect(), files: Vec::new() };
+        let mut environment = Self { values: values.collect(), ..Self::default() };
         if environment.text(unless).is_none() {
             files.iter().for_each(|file| environment.read_file(Path::new(file)));
         }
@@ -136,7 +141,16 @@ impl Environment {
 
     fn read_file(&mut self, path: &Path) {
         let Ok(bytes) = std::fs::read(path) else { return };
-        self.values.extend(String::from_utf8_lossy(&bytes).lines().filter_map(assignment));
+        let text = String::from_utf8_lossy(&bytes);
+        // Editors of Windows begin a file with a mark of its encoding.
+        for (line, number) in text.trim_start_matches('\u{feff}').lines().zip(1..) {
+            match Line::read(line) {
+                Line::Empty => {}
+                Line::Assignment(name, value) => drop(self.values.insert(name, value)),
+                // It is not repeated: it may hold a secret.
+                Line::Other => self.ignored.push(format!("{}:{number}", path.display())),
+            }
+        }
         self.files.push(path.to_owned());
     }
 
@@ -173,6 +187,9 @@ impl Environment {
         for file in &self.files {
             tracing::info!(file = %file.display(), "Read settings from a file");
         }
+        for place in &self.ignored {
+            tracing::warn!(place, "Ignoring a line of a settings file that is not NAME=value");
+        }
         for name in self.unknown() {
             tracing::warn!(name, nearest = Self::meant(name), "Unknown environment variable");
         }
@@ -180,13 +197,14 @@ impl Environment {
 
     /// The nearest name to an unknown variable.
     pub fn meant(unknown: &str) -> Option<&'static str> {
-        nearest(unknown, KNOWN)
+        nearest(unknown, KNOWN.into_iter().chain([BBB_CONFIG]))
     }
 
-    /// Variables with our prefix that no program reads.
+    /// Variables with our prefix, or nearly with our name for BBB's settings, that no program reads.
     pub fn unknown(&self) -> impl Iterator<Item = &str> {
-        let ours = self.values.keys().filter(|name| name.starts_with("B3SCALE_"));
-        ours.map(String::as_str).filter(|name| !KNOWN.contains(name))
+        let is_meant = |name: &str| name.starts_with("BBB_") && nearest(name, [BBB_CONFIG]).is_some();
+        let ours = self.values.keys().filter(move |name| name.starts_with("B3SCALE_") || is_meant(name));
+        ours.map(String::as_str).filter(|name| !KNOWN.contains(name) && *name != BBB_CONFIG)
     }
 
     /// The variables of the original that are set and have no effect here, each with the consequence. A variable with
@@ -241,7 +259,7 @@ impl Environment {
 impl FromIterator<(String, String)> for Environment {
     /// An environment of these values alone.
     fn from_iter<I: IntoIterator<Item = (String, String)>>(values: I) -> Self {
-        Self { values: values.into_iter().collect(), files: Vec::new() }
+        Self { values: values.into_iter().collect(), ..Self::default() }
     }
 }
 
@@ -250,13 +268,31 @@ fn is_utf_8(value: &str) -> bool {
     !value.contains(char::REPLACEMENT_CHARACTER)
 }
 
-/// A line `NAME=value`, as the original reads it: spaces and then quotes are cut off both ends, nothing is expanded.
-fn assignment(line: &str) -> Option<(String, String)> {
-    if line.starts_with('#') {
-        return None;
+/// A line of a settings file.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    /// `NAME=value`.
+    Assignment(String, String),
+    /// Nothing, or a comment.
+    Empty,
+    /// Neither: it sets nothing.
+    Other,
+}
+
+impl Line {
+    /// Reads a line as the original does: spaces and then quotes are cut off both ends, nothing is expanded.
+    fn read(line: &str) -> Self {
+        if line.trim().is_empty() || line.trim_start().starts_with('#') {
+            return Self::Empty;
+        }
+        let is_name = |name: &str| name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+        match line.split_once('=').map(|(name, value)| (name.trim(), value)) {
+            Some((name, value)) if !name.is_empty() && is_name(name) => {
+                Self::Assignment(name.to_owned(), value.trim().trim_matches(['"', '\'']).to_owned())
+            }
+            _ => Self::Other,
+        }
     }
-    let (name, value) = line.split_once('=')?;
-    Some((name.trim().to_owned(), value.trim().trim_matches(['"', '\'']).to_owned()))
 }
 
 impl LogSettings {

@@ -11,6 +11,7 @@ use std::slice;
 use argh::{CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality};
 
 use super::terminal::{complain, print};
+use crate::client::blanked_in;
 use crate::names::nearest;
 
 /// The exit code for a command line that cannot be understood.
@@ -58,6 +59,8 @@ enum Mistake {
     NoArgument { path: String, name: &'static str, taken: Option<String> },
     #[error("`{path}` takes no argument `{argument}`")]
     Surplus { path: String, argument: String },
+    #[error("`{path}` needs a command that `{flag}` belongs to")]
+    NoCommand { path: String, flag: &'static str },
     #[error("`{path}` needs the flag `{flag} {}`", .name.to_uppercase())]
     NoFlag { path: String, flag: &'static str, name: &'static str },
 }
@@ -86,7 +89,9 @@ impl Language {
     /// What to end with at once, its text having been printed: 0 after help, 2 for a line that cannot be understood.
     pub fn read<T: FromArgs>(&self, line: &[String]) -> Result<T, ExitCode> {
         let misunderstood = |why: &str| {
-            complain(&format!("{}\nRun {} --help for more information.", why.trim_end(), self.program));
+            // A word of the line may be a URL with a password.
+            let why = blanked_in(why.trim_end());
+            complain(&format!("{why}\nRun {} --help for more information.", self.program));
             ExitCode::from(MISUNDERSTOOD)
         };
         let spelt = self.spelt(line).map_err(|misspelt| misunderstood(&misspelt.to_string()))?;
@@ -197,7 +202,9 @@ impl<'t> Line<'t> {
         }
         let plain = |name: &str| name.replace('_', "-");
         let Some(found) = commands.iter().find(|command| plain(command.name) == plain(meant)) else {
-            let nearest = nearest(&word, commands.iter().map(|command| command.name)).map(str::to_owned);
+            // What is meant may be a flag, its dashes left out.
+            let flag = own(self.innermost(), &word).map(|flag| flag.long);
+            let nearest = nearest(&word, commands.iter().map(|command| command.name)).or(flag).map(str::to_owned);
             return Err(Mistake::Command { path: self.names(), word, nearest, taken: self.taken.take() });
         };
         self.taken = None;
@@ -272,8 +279,17 @@ impl<'t> Line<'t> {
     /// Refuses a line that lacks something, or has too much.
     fn complete(&self) -> Result<(), Mistake> {
         let command = self.innermost();
-        if self.help || !command.commands.is_empty() {
+        if self.help {
             return Ok(());
+        }
+        if !command.commands.is_empty() {
+            // A group of commands alone asks for its list; a flag of one of them asks for more.
+            let of_one =
+                self.flags.iter().find(|flag| self.path.iter().all(|command| own(command, plain(flag.info)).is_none()));
+            return of_one.map_or(Ok(()), |flag| {
+                let (path, flag) = (self.names(), flag.info.long);
+                Err(Mistake::NoCommand { path, flag })
+            });
         }
         let wanted = command.positionals;
         if let Some(argument) = self.arguments.get(wanted.len()) {

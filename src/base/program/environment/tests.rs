@@ -58,8 +58,10 @@ fn levels_of_the_original_are_understood() {
 
 #[test]
 fn a_variable_that_nobody_reads_is_found() {
-    let environment = environment(&[("B3SCALE_LISTEN", "x"), ("B3SCALE_LISTEN_HTTP", "x"), ("PATH", "x")]);
-    assert_eq!(environment.unknown().collect::<Vec<_>>(), ["B3SCALE_LISTEN"]);
+    let names = ["B3SCALE_LISTEN", "B3SCALE_LISTEN_HTTP", "PATH", "BBB_CONFG", "BBB_CONFIG", "BBB_SECRET"];
+    let environment = environment(&names.map(|name| (name, "x")));
+    assert_eq!(environment.unknown().collect::<Vec<_>>(), ["B3SCALE_LISTEN", "BBB_CONFG"]);
+    assert_eq!(Environment::meant("BBB_CONFG"), Some("BBB_CONFIG"));
     assert_eq!(Environment::meant("B3SCALE_DB_ULR"), Some("B3SCALE_DB_URL"));
     assert_eq!(Environment::meant("B3SCALE_COLOUR"), None);
 }
@@ -75,7 +77,22 @@ fn a_variable_of_the_original_that_does_nothing_yet_is_named_with_what_that_mean
 
 #[test]
 fn a_line_of_a_file_is_read_as_the_original_reads_it() {
-    assert_eq!(assignment("A = \"b # c\" "), Some(("A".to_owned(), "b # c".to_owned())));
-    assert_eq!(assignment("# A=b"), None);
-    assert_eq!(assignment("nothing"), None);
+    assert_eq!(Line::read("A = \"b # c\" "), Line::Assignment("A".to_owned(), "b # c".to_owned()));
+    for line in ["# A=b", "", " ", " # A=b"] {
+        assert_eq!(Line::read(line), Line::Empty, "{line}");
+    }
+    for line in ["nothing", "export A=b", "A: b", "A: http://h?a=b", "=b", "A-B=c"] {
+        assert_eq!(Line::read(line), Line::Other, "{line}");
+    }
+}
+
+#[test]
+fn a_line_that_sets_nothing_is_known_by_its_place_and_a_mark_of_the_encoding_hides_nothing() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "\u{feff}B3SCALE_API_URL=http://a\n\nexport B3SCALE_YES=true\nB3SCALE_DB_URL: x\n")
+        .unwrap();
+    let mut environment = environment(&[]);
+    environment.read_file(file.path());
+    assert_eq!(environment.text("B3SCALE_API_URL"), Some("http://a"));
+    assert_eq!(environment.ignored, [3, 4].map(|line| format!("{}:{line}", file.path().display())));
 }
