@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use b3scale_base::client::Api;
 use b3scale_base::program::terminal::{self, complain};
-use b3scale_base::rest::AdminState;
+use b3scale_base::rest::{AdminState, Backend};
 use tokio::time::sleep;
 
 use super::AgentError;
@@ -17,8 +18,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// Lets the node keep its meetings and gives it no new ones. Waits, if that is wanted, until the last has ended.
 pub(super) async fn drain(server: &Server, wait: bool) -> Result<(), AgentError> {
-    let (api, id) = own(server).await?;
-    let mut backend = api.change_backend(id, &serde_json::json!({ "admin_state": AdminState::Stopped })).await?;
+    let (api, mut backend) = set(server, AdminState::Stopped).await?;
     say(&format!("This node takes no new meetings. There are {} on it.", backend.meetings_count))?;
     let mut trouble = Trouble::new(PACE, LONGEST);
     while wait && backend.meetings_count > 0 {
@@ -47,9 +47,18 @@ pub(super) async fn drain(server: &Server, wait: bool) -> Result<(), AgentError>
 
 /// Lets the node take meetings again.
 pub(super) async fn resume(server: &Server) -> Result<(), AgentError> {
-    let (api, id) = own(server).await?;
-    api.change_backend(id, &serde_json::json!({ "admin_state": AdminState::Ready })).await?;
+    set(server, AdminState::Ready).await?;
     say("This node takes meetings.")
+}
+
+/// Sets the admin state of the node's backend.
+async fn set(server: &Server, state: AdminState) -> Result<(Api, Backend), AgentError> {
+    let (api, backend) = own(server).await?;
+    match api.change_backend(backend.id, &serde_json::json!({ "admin_state": state })).await {
+        Ok(backend) => Ok((api, backend)),
+        Err(error) if error.is_for_operators() => Err(AgentError::NotEnabled { host: backend.bbb.host, error }),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Says how far it has come. The work goes on without a reader.

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use b3scale_base::client::{ApiError, CaFileError};
 use b3scale_base::program::ConfigError;
 use b3scale_base::program::terminal::Unwritable;
-use http::StatusCode;
 
 /// Why an agent does not start, or cannot run a command, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +19,7 @@ pub enum AgentError {
     /// There is no token.
     #[error(
         "there is no access token: B3SCALE_API_ACCESS_TOKEN is not set, and {} {reason}; \
-         `b3scalectl auth authorize_node_agent` prints one",
+         `b3scaled token --sub NODE --scopes b3scale:node` at the server prints one",
         path.display()
     )]
     NoToken {
@@ -45,6 +44,14 @@ pub enum AgentError {
         /// The property.
         key: &'static str,
     },
+    /// One of BBB's own settings refers to another that is not there. It is not repeated: it may be a secret.
+    #[error("{key} in {files} refers to a property, as `${{name}}`, that is not set; check the spelling of the name")]
+    Reference {
+        /// The files that were read.
+        files: String,
+        /// The property.
+        key: &'static str,
+    },
     /// One of BBB's own settings makes no sense.
     #[error("{key}=`{value}` in the settings of bbb-web: {wanted}")]
     Property {
@@ -64,8 +71,16 @@ pub enum AgentError {
         /// The server.
         url: String,
     },
+    /// An operator has to allow it first.
+    #[error("{error}; ask an operator: `b3scalectl enable backend {host}`")]
+    NotEnabled {
+        /// The node's backend.
+        host: String,
+        /// The refusal.
+        error: ApiError,
+    },
     /// A request failed.
-    #[error("{0}{hint}", hint = other_token(.0))]
+    #[error("{0}{hint}", hint = advice(.0))]
     Api(#[from] ApiError),
     /// The output cannot be written.
     #[error(transparent)]
@@ -75,8 +90,10 @@ pub enum AgentError {
     Signals(io::Error),
 }
 
-fn other_token(error: &ApiError) -> &'static str {
-    if error.is_unauthorized() || error.refusal() == Some(StatusCode::FORBIDDEN) {
+fn advice(error: &ApiError) -> &'static str {
+    if error.is_for_operators() {
+        "; ask an operator"
+    } else if error.is_unauthorized() || error.wants_scope() {
         "; `b3scaled token --sub NODE --scopes b3scale:node` at the server prints the token of a node"
     } else {
         ""

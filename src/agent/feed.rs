@@ -83,7 +83,14 @@ impl Feed {
             Ok(listening.split())
         };
         let subscribed = timeout(CONNECT, subscribing).await;
-        subscribed.map_err(|_| format!("no answer within {} s", CONNECT.as_secs()))?.map_err(|error| reason(&error))
+        subscribed
+            .map_err(|_| {
+                format!(
+                    "no answer within {} s; check redisHost and redisPort in the settings of bbb-web",
+                    CONNECT.as_secs()
+                )
+            })?
+            .map_err(|error| reason(&error))
     }
 
     /// Sends messages until Redis is gone. `None`: the receiver is dropped.
@@ -126,5 +133,11 @@ fn reason(error: &RedisError) -> String {
     if wants_password {
         return "it wants another password than redisPassword in the settings of bbb-web".to_owned();
     }
-    error.to_string()
+    let why = match error.kind() {
+        // The first answer is none of Redis, or there is none.
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => "what answers there is no Redis".to_owned(),
+        ErrorKind::Io if error.is_connection_dropped() => "the connection was closed".to_owned(),
+        _ => error.to_string(),
+    };
+    format!("{why}; check redisHost and redisPort in the settings of bbb-web")
 }

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use b3scale_base::client::{Api, ApiError, ApiSettings};
-use b3scale_base::program::Environment;
+use b3scale_base::program::{BBB_CONFIG, Environment};
 use b3scale_base::rest::AGENT;
 use b3scale_base::rest::check::{AGENTS_FACTORS, without_user};
 use b3scale_middleware::bbb::Secret;
@@ -125,7 +126,7 @@ fn token_in(text: &str) -> Option<String> {
 
 impl Node {
     pub(super) fn read(environment: &Environment) -> Result<Self, AgentError> {
-        let given = environment.text("BBB_CONFIG").map(PathBuf::from);
+        let given = environment.text(BBB_CONFIG).map(PathBuf::from);
         let packaged = read(Path::new(PACKAGED))?;
         let path = given.clone().unwrap_or_else(|| ADMINS.into());
         let admins = read(&path)?;
@@ -141,16 +142,19 @@ impl Node {
     }
 
     fn of(properties: &Properties, files: &str, release: &str) -> Result<Self, AgentError> {
-        let wanted = |key| properties.value(key).ok_or_else(|| AgentError::Missing { files: files.to_owned(), key });
+        let value = |key| match properties.value(key) {
+            Some(value) if has_reference(&value) => Err(AgentError::Reference { files: files.to_owned(), key }),
+            value => Ok(value),
+        };
+        let missing = |key| AgentError::Missing { files: files.to_owned(), key };
+        let wanted = |key| value(key)?.ok_or_else(|| missing(key));
         let url = base(&wanted("bigbluebutton.web.serverURL")?)?;
         let key = "securitySalt";
-        let secret = Secret::new(&wanted(key)?).ok_or(AgentError::Missing { files: files.to_owned(), key })?;
-        let port = properties.value("redisPort").unwrap_or_else(|| "6379".to_owned());
-        let bad_port = |value| AgentError::Property { key: "redisPort", value, wanted: "a port is wanted" };
+        let secret = Secret::new(&wanted(key)?).ok_or_else(|| missing(key))?;
         let redis = RedisPlace {
-            host: properties.value("redisHost").unwrap_or_else(|| "127.0.0.1".to_owned()),
-            port: port.parse().map_err(|_| bad_port(port))?,
-            password: properties.value("redisPassword").and_then(|password| Secret::new(&password)),
+            host: value("redisHost")?.unwrap_or_else(|| "127.0.0.1".to_owned()),
+            port: value("redisPort")?.map_or(Ok(6379), port)?,
+            password: value("redisPassword")?.and_then(|password| Secret::new(&password)),
         };
         let bbb_version = Properties::parse(release).value("BIGBLUEBUTTON_RELEASE").unwrap_or_default();
         Ok(Self { url, secret, redis, bbb_version })
@@ -166,12 +170,27 @@ fn read(path: &Path) -> Result<Option<Properties>, AgentError> {
     }
 }
 
+/// Whether a value still refers to a property, which is not set or refers to itself.
+fn has_reference(value: &str) -> bool {
+    value.split_once("${").is_some_and(|(_, rest)| rest.contains('}'))
+}
+
+fn port(value: String) -> Result<u16, AgentError> {
+    let port: Option<NonZeroU16> = value.parse().ok();
+    let wanted = "a port from 1 to 65535 is wanted";
+    port.map(NonZeroU16::get).ok_or(AgentError::Property { key: "redisPort", value, wanted })
+}
+
 /// The base URL of the API of a BBB at this URL.
 fn base(server: &str) -> Result<String, AgentError> {
-    let is_web = Url::parse(server).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let is_web = Url::parse(server).is_ok_and(|url| {
+        let is_whole = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.port() != Some(0) && is_whole
+    });
     let shown = without_user(server);
     if !is_web || shown != server {
-        let (key, wanted) = ("bigbluebutton.web.serverURL", "a URL such as https://node.example is wanted");
+        let (key, wanted) =
+            ("bigbluebutton.web.serverURL", "a URL such as https://node.example is wanted, without a path");
         return Err(AgentError::Property { key, value: shown.into_owned(), wanted });
     }
     Ok(format!("{}/bigbluebutton/api/", server.trim_end_matches('/')))
@@ -202,10 +221,33 @@ mod tests {
         assert!(node(url).unwrap_err().starts_with("bbb-web.properties has no securitySalt"));
         assert!(node("securitySalt=s").unwrap_err().contains("bigbluebutton.web.serverURL"));
         let wrong = node(&format!("{url}securitySalt=s\nredisPort=six")).unwrap_err();
-        assert_eq!(wrong, "redisPort=`six` in the settings of bbb-web: a port is wanted");
-        assert!(
-            node("bigbluebutton.web.serverURL=n.example\nsecuritySalt=s").unwrap_err().contains("https://node.example")
-        );
+        assert_eq!(wrong, "redisPort=`six` in the settings of bbb-web: a port from 1 to 65535 is wanted");
+        assert!(node(&format!("{url}securitySalt=s\nredisPort=0")).unwrap_err().starts_with("redisPort=`0` in"));
+        for url in
+            ["n.example", "https://n/bigbluebutton/api", "https://n/?a", "https://n/#a", "https://n:0", "https://"]
+        {
+            let said = node(&format!("bigbluebutton.web.serverURL={url}\nsecuritySalt=s")).unwrap_err();
+            assert!(said.contains("a URL such as https://node.example is wanted, without a path"), "{url}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_reference_to_a_property_that_is_not_set_is_refused_and_no_secret_is_shown() {
+        let good = [("bigbluebutton.web.serverURL", "https://n"), ("securitySalt", "s"), ("redisHost", "h")];
+        for (key, value) in [
+            ("bigbluebutton.web.serverURL", "https://${hots}"),
+            ("securitySalt", "geheim${slat}"),
+            ("redisHost", "${redis}"),
+            ("redisPort", "${redisPort}"),
+            ("redisPassword", "geheim${word}"),
+        ] {
+            let lines = good.into_iter().chain([(key, value)]).map(|(key, value)| format!("{key}={value}\n"));
+            let said = node(&lines.collect::<String>()).unwrap_err();
+            assert!(said.starts_with(&format!("{key} in bbb-web.properties refers to a property")), "{said}");
+            assert!(!said.contains("geheim"), "{said}");
+        }
+        let open = node("bigbluebutton.web.serverURL=https://n\nsecuritySalt=a${b").unwrap();
+        assert_eq!(open.secret.expose(), "a${b");
     }
 
     #[test]

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use b3scale_base::client::{Api, ApiError};
-use b3scale_base::rest::{AdminState, Batch, Receipt};
+use b3scale_base::rest::{AdminState, Backend, Batch, Receipt};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tracing::{info, warn};
-use uuid::Uuid;
 
 use super::AgentError;
 use super::settings::{LoadFactor, Node, Server};
@@ -63,16 +62,20 @@ impl Uplink {
         Ok(Self { server, node, load_factor, registers, token, api, enrolled: false, trouble })
     }
 
-    /// Registers the node. An unreachable server is asked again with the first batch.
+    /// Registers the node, or updates its record. Waits for a server that is away.
     ///
     /// # Errors
-    /// The server does not know this node, and registration is off.
+    /// The server refuses it, and will do so again.
     pub(super) async fn start(&mut self) -> Result<(), AgentError> {
-        match self.enrol().await {
-            Ok(_) => self.enrolled = true,
-            Err(error @ AgentError::NotRegistered { .. }) => return Err(error),
-            Err(error) => self.met(&error.to_string()),
+        while let Err(error) = self.enrol().await {
+            if !is_passing(&error) {
+                return Err(error);
+            }
+            self.met(&error.to_string());
+            sleep(self.trouble.pause()).await;
         }
+        self.trouble.over();
+        self.enrolled = true;
         Ok(())
     }
 
@@ -138,9 +141,13 @@ impl Uplink {
                 let mut registration = self.record();
                 registration["admin_state"] = json!(AdminState::Init);
                 let backend = self.api.add_backend(&registration).await?;
+                let message = match backend.admin_state {
+                    AdminState::Init => "This node is registered; it takes meetings once it is enabled",
+                    _ => "This node is registered; an operator had added its backend",
+                };
                 info!(
                     server.url = self.api.url(), backend.id = %backend.id, backend.url = self.node.url,
-                    "This node is registered; it takes meetings once it is enabled"
+                    backend.admin_state = %backend.admin_state, "{message}"
                 );
                 return Ok(Enrolment::New);
             }
@@ -184,11 +191,11 @@ impl Uplink {
 ///
 /// # Errors
 /// There is none, or the server cannot be asked.
-pub(super) async fn own(server: &Server) -> Result<(Api, Uuid), AgentError> {
+pub(super) async fn own(server: &Server) -> Result<(Api, Backend), AgentError> {
     let api = server.api(&server.token()?)?;
     let url = api.url().to_owned();
     match api.own_backend().await {
-        Ok(backend) => Ok((api, backend.id)),
+        Ok(backend) => Ok((api, backend)),
         Err(error) if error.is_not_found() => Err(AgentError::NotRegistered { url }),
         Err(error) => Err(error.into()),
     }
@@ -205,12 +212,7 @@ fn is_of_backend(error: &ApiError) -> bool {
     error.is_not_found() || error.refusal() == Some(StatusCode::FORBIDDEN)
 }
 
-/// Whether it may be better in a moment, without anybody doing anything.
+/// Whether the same may succeed later.
 fn is_passing(error: &AgentError) -> bool {
-    match error {
-        AgentError::Api(error) => {
-            !error.is_unauthorized() && error.refusal().is_none_or(|status| status.is_server_error())
-        }
-        _ => false,
-    }
+    matches!(error, AgentError::Api(error) if error.is_passing())
 }

@@ -42,6 +42,8 @@ pub(super) struct Known {
     pub(super) token: String,
     /// The backend of the agent.
     pub(super) backend: Option<Value>,
+    /// The answer to every change of a backend, if it is refused.
+    pub(super) refusal: Option<(u16, Value)>,
     /// The answer to the next batches.
     pub(super) fates: VecDeque<Fate>,
     /// Requests that changed a backend: method, path and body.
@@ -162,6 +164,7 @@ impl Known {
             ("GET", "/api/v1/agent/backend") => Ok(backend(self)),
             ("POST", "/api/v1/agent/ingest") if self.backend.is_none() => Ok((403, json!({ "message": "Forbidden" }))),
             ("POST", "/api/v1/agent/ingest") => self.take(serde_json::from_slice(body).unwrap()),
+            ("POST" | "PATCH", _) if self.refusal.is_some() => Ok(self.refusal.clone().unwrap()),
             ("POST" | "PATCH", _) => {
                 let change: Value = serde_json::from_slice(body).unwrap();
                 self.changes.push((request.to_owned(), change.clone()));

@@ -104,15 +104,18 @@ async fn a_server_that_is_away_misses_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_is_read_again() {
+async fn a_token_that_is_refused_after_the_start_is_read_again() {
     let site = Site::start().await;
     let file = site.folder.path().join("jwt");
-    fs::write(&file, "old\n").unwrap();
+    fs::write(&file, TOKEN).unwrap();
     let mut command = site.command(&[]);
     command.env_remove("B3SCALE_API_ACCESS_TOKEN").env("B3SCALE_API_TOKEN_FILE", &file);
     let agent = Agent::start(command);
+    site.until_followed().await;
+    "d.e.f".clone_into(&mut site.desk.known().token);
     agent.log.line_with("not authorized (401)").await;
-    fs::write(&file, format!("B3SCALE_API_ACCESS_TOKEN={TOKEN}\n")).unwrap();
+    site.desk.known().batches.clear();
+    fs::write(&file, "B3SCALE_API_ACCESS_TOKEN=d.e.f\n").unwrap();
     site.desk.until("a report", |known| !known.batches.is_empty()).await;
 }
 

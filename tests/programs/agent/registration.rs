@@ -8,13 +8,14 @@ use serde_json::json;
 use super::desk::Desk;
 use super::{Site, TOKEN};
 use crate::ctl::samples::BACKEND;
+use crate::manager::Manager;
 
 async fn unknown() -> Site {
     Site::with(TestRedis::start().await, Desk::start(TOKEN, false).await, "").await
 }
 
 /// The one line of an agent that ends at once, and its exit code.
-async fn fails(command: tokio::process::Command) -> (i32, String) {
+pub(super) async fn fails(command: tokio::process::Command) -> (i32, String) {
     let output = output(command).await;
     let said = String::from_utf8(output.stderr).unwrap();
     let said = said.lines().filter(|line| !line.starts_with('{')).collect::<Vec<_>>().join("\n");
@@ -54,6 +55,57 @@ async fn an_unknown_node_is_not_registered_unasked() {
     let (code, said) = fails(site.command(&[])).await;
     let expected = format!("{} does not know this node; register it with `b3scaleagent --register`", site.desk.url());
     assert_eq!((code, said), (1, expected));
+}
+
+/// Otherwise it would run on and report nothing, and systemd would call it well.
+#[tokio::test]
+async fn a_start_that_a_server_refuses_ends_with_the_reason_and_never_says_that_it_reports() {
+    let message = |message: &str| json!({ "message": message });
+    for (status, answer, expected) in [
+        (400, message("host"), "refused (400 Bad Request): message: host"),
+        (403, message("b3scale:node scope required"), "scope required; `b3scaled token --sub NODE"),
+        (403, json!({ "error": "operators_only", "message": "moved" }), "message: moved; ask an operator"),
+        (409, message("another agent"), "refused (409 Conflict): message: another agent"),
+    ] {
+        let site = unknown().await;
+        site.desk.known().refusal = Some((status, answer));
+        never_ready(site.command(&["--register"]), expected).await;
+    }
+    let site = unknown().await;
+    let mut command = site.command(&["--register"]);
+    command.env("B3SCALE_API_ACCESS_TOKEN", "d.e.f");
+    never_ready(command, "not authorized (401): message: invalid or expired jwt; `b3scaled token").await;
+    for (url, expected) in [
+        (site.desk.url().replace("http:", "https:"), "whether the URL should begin with http://"),
+        (site.node.url(), "is this the URL of b3scale?"),
+    ] {
+        let mut command = site.command(&["--register"]);
+        command.env("B3SCALE_API_URL", url);
+        never_ready(command, expected).await;
+    }
+}
+
+/// An agent that ends at once with this reason, and has not called itself ready.
+async fn never_ready(mut command: tokio::process::Command, expected: &str) {
+    let manager = Manager::new();
+    manager.manages(&mut command);
+    let ended = output(command).await;
+    let log = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.code() == Some(1) && log.lines().last().unwrap().contains(expected), "{log}");
+    assert!(!log.contains("b3scaleagent reports"), "{log}");
+    assert!(!manager.heard_so_far().contains(&"READY=1\n".to_owned()));
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_at_the_start_is_waited_for() {
+    let site = unknown().await;
+    site.desk.away().await;
+    let agent = site.agent(&["--register"]);
+    agent.log.line_with("Reporting failed").await;
+    assert!(!agent.log.last_words().contains("b3scaleagent reports"));
+    site.desk.back().await;
+    agent.log.line_with("b3scaleagent reports").await;
+    site.until_followed().await;
 }
 
 #[tokio::test]
