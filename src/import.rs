@@ -11,7 +11,7 @@ use b3scale_middleware::bbb::{MeetingId, ScopedId};
 
 use crate::rest::check::LOAD_FACTORS;
 use crate::rest::{StateDocument, VERSION};
-use crate::store::{ForeignDatabase, StoreError};
+use crate::store::{CONNECTING, ForeignDatabase, StoreError, Trouble};
 
 /// The records of another system.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,14 +51,30 @@ impl Imported {
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// Its PostgreSQL could not be read.
-    #[error(transparent)]
+    #[error("{}", of_postgres(.0))]
     Postgres(#[from] StoreError),
+    /// The URL of its PostgreSQL cannot be used.
+    #[error("the URL of {flag} cannot be used: {reason}")]
+    Url {
+        /// The flag that names it.
+        flag: &'static str,
+        /// The reason, and the remedy.
+        reason: String,
+    },
     /// Its Redis could not be read.
     #[error("cannot read Redis on {place}: {reason}")]
     Redis {
         /// Host and port, or the socket.
         place: String,
         /// The error of the network or of Redis.
+        reason: String,
+    },
+    /// The frontend that the command line describes cannot be made.
+    #[error("the frontend of --key `{key}` cannot be made: {reason}")]
+    Single {
+        /// The given key.
+        key: String,
+        /// The reason, and the remedy.
         reason: String,
     },
     /// It is a different system.
@@ -79,13 +95,36 @@ impl ImportError {
     }
 }
 
-/// Opens another system's PostgreSQL. A second `@` would make the end of a password the begin of a host, which errors name.
-async fn open(url: &str) -> Result<ForeignDatabase, ImportError> {
+/// Opens another system's PostgreSQL, which a flag names.
+async fn open(flag: &'static str, url: &str) -> Result<ForeignDatabase, ImportError> {
+    // A second `@` would make the end of a password the begin of a host, which errors name.
     if url.contains("://") && url.matches('@').count() > 1 {
-        let why = "an `@` in the user or the password is to be written %40";
-        return Err(StoreError::Setting(why.to_owned()).into());
+        let reason = "an `@` in the user or the password is to be written %40".to_owned();
+        return Err(ImportError::Url { flag, reason });
     }
-    Ok(ForeignDatabase::open(url).await?)
+    ForeignDatabase::open(flag, url).await.map_err(|error| match error {
+        StoreError::Setting(reason) => ImportError::Url { flag, reason },
+        error => error.into(),
+    })
+}
+
+/// An error of another system's PostgreSQL, with a remedy for who imports. Those of our own database are about our settings.
+fn of_postgres(error: &StoreError) -> String {
+    match error {
+        StoreError::Away { .. } => format!("{error}; check host and port, and whether PostgreSQL runs there"),
+        StoreError::Slow { task, .. } if *task == CONNECTING => {
+            format!("{error}; check host and port, and whether it is PostgreSQL that answers there")
+        }
+        StoreError::Troubled { task, place, trouble, message, code } => {
+            let advice = match trouble {
+                Trouble::Missing => "; check the name of the database",
+                Trouble::Unauthorized => "; check user, password and rights, and the pg_hba.conf there",
+                _ => "",
+            };
+            format!("PostgreSQL cannot {task}, {place}: {message} (SQLSTATE {code}){advice}")
+        }
+        error => error.to_string(),
+    }
 }
 
 /// What of an entry cannot be kept, so that it stays behind. `None`: it comes over.

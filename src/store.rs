@@ -36,6 +36,6 @@ pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter};
 pub use pool::Store;
 pub use trouble::Trouble;
 
-pub(crate) use foreign::ForeignDatabase;
+pub(crate) use foreign::{CONNECTING, ForeignDatabase};
 pub(crate) use rows::column;
 pub(crate) use transaction::{Ending, Transaction, Work};

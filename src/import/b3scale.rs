@@ -28,16 +28,18 @@ const CREATED: &str = "CASE WHEN created_at BETWEEN '1970-01-02' AND '9000-01-01
 /// # Errors
 /// [`ImportError::Stranger`] for a database that is not the original's.
 pub async fn read(url: &str) -> Result<Imported, ImportError> {
-    let source = super::open(url).await?;
+    let source = super::open("--from", url).await?;
     check_schema(&source).await?;
     let mut imported = Imported::new();
     let keys = read_frontends(&source, &mut imported).await?;
     let hosts = read_backends(&source, &mut imported).await?;
     read_meetings(&source, &keys, &hosts, &mut imported).await?;
     read_history(&source, &keys, &mut imported).await?;
-    let recordings = source.rows("count the recordings", "SELECT count(*) FROM recordings", &[]).await?;
-    let recordings = recordings.first().map_or(Ok(0), |row| column::<i64>("recordings", row, "count"))?;
-    imported.left_out(usize::try_from(recordings).unwrap_or(0), "recording", "(they are not brought over yet)");
+    if source.has_table("recordings").await? {
+        let recordings = source.rows("count the recordings", "SELECT count(*) FROM recordings", &[]).await?;
+        let recordings = recordings.first().map_or(Ok(0), |row| column::<i64>("recordings", row, "count"))?;
+        imported.left_out(usize::try_from(recordings).unwrap_or(0), "recording", "(they are not brought over yet)");
+    }
     Ok(imported)
 }
 
@@ -53,7 +55,10 @@ async fn check_schema(source: &ForeignDatabase) -> Result<(), ImportError> {
     let version: Option<i32> = rows.first().map_or(Ok(None), |row| column("__meta__", row, "max"))?;
     if version != Some(SCHEMA) {
         let found = version.map_or_else(|| "none".to_owned(), |version| version.to_string());
-        let advice = "bring it up to date first, with `b3scalectl db migrate` of the original";
+        let advice = match version {
+            Some(version) if version > SCHEMA => "it is newer than this program; take a newer one",
+            _ => "bring it up to date first, with `b3scalectl db migrate` of the original",
+        };
         return Err(stranger(format!("the version of its schema is {found} and not {SCHEMA}; {advice}")));
     }
     Ok(())

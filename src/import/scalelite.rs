@@ -59,11 +59,10 @@ pub async fn read(source: &Source) -> Result<Imported, ImportError> {
     let hosts = read_servers(&redis, &servers, &enabled, &mut imported).await?;
     let mut keys = read_tenants(&redis, &tenants, &mut imported).await?;
     if let Some(single) = &source.single {
-        let settings = FrontendSettings::default();
-        if let Some(frontend) = frontend(&single.key, &single.secrets, settings, None, &mut imported) {
-            imported.document.frontends.push(frontend);
-            keys.insert(String::new(), single.key.clone());
-        }
+        let frontend = sole(single, &mut imported)
+            .map_err(|reason| ImportError::Single { key: single.key.escape_debug().to_string(), reason })?;
+        imported.document.frontends.push(frontend);
+        keys.insert(String::new(), single.key.clone());
     }
     keep_tagged_servers_apart(&mut imported);
     read_meetings(&redis, &meetings, &keys, &hosts, &mut imported).await?;
@@ -82,7 +81,9 @@ async fn read_servers(
     imported: &mut Imported,
 ) -> Result<HashMap<String, String>, ImportError> {
     let mut hosts = HashMap::new();
-    for (id, server) in redis.hashes("server", ids).await? {
+    let servers = redis.hashes("server", ids, imported).await?;
+    note_without_hash("server", ids, &servers, imported);
+    for (id, server) in servers {
         let field = |name: &str| server.get(name).map_or("", |value| value.trim());
         let (given, secret) = (field("url"), field("secret"));
         let url = without_user(given);
@@ -124,17 +125,25 @@ async fn read_servers(
     Ok(hosts)
 }
 
+/// Notes the servers or tenants that scalelite lists and of which it has nothing else.
+fn note_without_hash(kind: &str, ids: &BTreeSet<String>, found: &BTreeMap<String, Hash>, imported: &mut Imported) {
+    for id in ids.iter().filter(|id| !found.contains_key(*id)) {
+        imported.note(format!("The {kind} `{id}` was left out: its key `{kind}:{id}` is missing or cannot be read."));
+    }
+}
+
 /// The keys of the frontends that come over, by the ids of the tenants.
 async fn read_tenants(
     redis: &Redis,
     ids: &BTreeSet<String>,
     imported: &mut Imported,
 ) -> Result<HashMap<String, String>, ImportError> {
-    let tenants = redis.hashes("tenant", ids).await?;
+    let tenants = redis.hashes("tenant", ids, imported).await?;
+    note_without_hash("tenant", ids, &tenants, imported);
     let name = |tenant: &Hash| tenant.get("name").cloned().unwrap_or_default();
     // Two tenants may have one name. The index names its owner.
-    let owners = redis.hashes("tenant_name", &tenants.values().map(name).collect()).await?;
-    let mut settings = read_settings(redis, ids).await?;
+    let owners = redis.hashes("tenant_name", &tenants.values().map(name).collect(), imported).await?;
+    let mut settings = read_settings(redis, ids, imported).await?;
     let mut keys = HashMap::new();
     for (id, tenant) in &tenants {
         let key = name(tenant);
@@ -145,7 +154,13 @@ async fn read_tenants(
         }
         let secrets = tenant.get("secrets").map_or("", String::as_str);
         let settings = settings.remove(id).unwrap_or_default();
-        let Some(frontend) = frontend(&key, secrets, settings, Uuid::parse_str(id).ok(), imported) else { continue };
+        let frontend = match frontend(&key, secrets, settings, Uuid::parse_str(id).ok(), imported) {
+            Ok(frontend) => frontend,
+            Err(why) => {
+                imported.note(format!("The tenant `{}` was left out: {why}.", key.escape_debug()));
+                continue;
+            }
+        };
         if ["lrs_endpoint", "kc_token_url"].iter().any(|name| tenant.get(*name).is_some_and(|value| !value.is_empty()))
         {
             imported.note(format!("The learning record store of the tenant `{key}` was left out."));
@@ -156,19 +171,26 @@ async fn read_tenants(
     Ok(keys)
 }
 
-/// A frontend by its name and its secrets, which are separated by colons.
+/// The frontend of a scalelite without tenants, or why there is none.
+fn sole(single: &SingleTenant, imported: &mut Imported) -> Result<StateFrontend, String> {
+    if imported.document.frontends.iter().any(|tenant| tenant.key == single.key) {
+        return Err("scalelite has a tenant of that name; give another key".to_owned());
+    }
+    frontend(&single.key, &single.secrets, FrontendSettings::default(), None, imported)
+}
+
+/// A frontend by its name and its secrets, which are separated by colons, or why it cannot be kept.
 fn frontend(
     key: &str,
     secrets: &str,
     settings: FrontendSettings,
     id: Option<Uuid>,
     imported: &mut Imported,
-) -> Option<StateFrontend> {
+) -> Result<StateFrontend, String> {
     let mut secrets = secrets.split(':').map(str::trim).filter(|secret| !secret.is_empty()).map(str::to_owned);
     let (secret, next_secret) = (secrets.next(), secrets.next());
     let Some(secret) = secret.filter(|_| !key.is_empty()) else {
-        imported.note(format!("The tenant `{key}` was left out: it has no name or no secret."));
-        return None;
+        return Err("it has no name or no secret".to_owned());
     };
     let more = secrets.count();
     if more > 0 {
@@ -186,19 +208,17 @@ fn frontend(
         id,
         created_at,
     };
-    let why = unkept(check::frontend(&entry, false)).map(|why| {
-        imported.note(format!("The tenant `{}` was left out: {why}.", key.escape_debug()));
-    });
-    why.is_none().then_some(entry)
+    unkept(check::frontend(&entry, false)).map_or(Ok(entry), Err)
 }
 
 /// The settings of tenants by their ids.
 async fn read_settings(
     redis: &Redis,
     tenants: &BTreeSet<String>,
+    imported: &mut Imported,
 ) -> Result<HashMap<String, FrontendSettings>, ImportError> {
     let lists = redis.members(tenants.iter().map(|id| format!("tenant_settings:{id}")).collect()).await?;
-    let rows = redis.hashes("tenant_setting", &lists.iter().flatten().cloned().collect()).await?;
+    let rows = redis.hashes("tenant_setting", &lists.iter().flatten().cloned().collect(), imported).await?;
     let of_tenant = |ids: &BTreeSet<String>| settings(ids.iter().filter_map(|id| rows.get(id)));
     Ok(tenants.iter().cloned().zip(lists.iter().map(of_tenant)).collect())
 }
@@ -249,7 +269,7 @@ async fn read_meetings(
 ) -> Result<(), ImportError> {
     let mut found = BTreeMap::new();
     let (mut strangers, mut homeless) = (0, 0);
-    for (id, meeting) in redis.hashes("meeting", ids).await? {
+    for (id, meeting) in redis.hashes("meeting", ids, imported).await? {
         // Nodes know a meeting by the tenant's own id, which BBB cleans.
         let id = MeetingId::new(&id).to_string();
         let frontend = keys.get(meeting.get("tenant_id").map_or("", String::as_str));
@@ -291,7 +311,7 @@ fn note_what_is_elsewhere(imported: &mut Imported) {
 }
 
 async fn count_recordings(url: &str, imported: &mut Imported) -> Result<(), ImportError> {
-    let source = open(url).await?;
+    let source = open("--from-db", url).await?;
     if !(source.has_table("recordings").await? && source.has_table("playback_formats").await?) {
         let reason = "it has no tables `recordings` and `playback_formats`";
         return Err(ImportError::stranger(source.place(), "scalelite", reason));
@@ -333,13 +353,14 @@ mod tests {
             frontend("t", "one:two::three", FrontendSettings::default(), None, &mut imported).expect("it is made");
         assert_eq!((read.secret.as_str(), read.next_secret.as_deref()), ("one", Some("two")));
         assert_eq!(imported.notes, ["The tenant `t` has 3 secrets: only the first two are valid here."]);
-        assert_eq!(frontend("t", ":", FrontendSettings::default(), None, &mut imported), None);
+        let none = frontend("t", ":", FrontendSettings::default(), None, &mut imported);
+        assert_eq!(none, Err("it has no name or no secret".to_owned()));
     }
 
     #[test]
     fn a_tenant_whose_name_cannot_stand_in_a_url_is_left_out_by_name() {
         let mut imported = Imported::new();
-        assert_eq!(frontend("a/b", "one", FrontendSettings::default(), None, &mut imported), None);
-        assert!(imported.notes[0].starts_with("The tenant `a/b` was left out: `key` should"), "{:?}", imported.notes);
+        let why = frontend("a/b", "one", FrontendSettings::default(), None, &mut imported).unwrap_err();
+        assert!(why.starts_with("`key` should"), "{why}");
     }
 }

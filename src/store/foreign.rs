@@ -11,6 +11,10 @@ use super::tls::Connector;
 use super::url::Target;
 use super::{Place, StoreError};
 
+/// Completes "PostgreSQL did not …".
+pub(crate) const CONNECTING: &str = "take a connection";
+/// How long a connection may take: what answers there may be no PostgreSQL, and say nothing.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long a statement may take: a table is read whole, and perhaps from far away.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -22,19 +26,18 @@ pub(crate) struct ForeignDatabase {
 }
 
 impl ForeignDatabase {
-    /// Connects as a [`Store`](super::Store) does.
+    /// Connects as a [`Store`](super::Store) does. Errors name the place with the flag that names the URL.
     ///
     /// # Errors
     /// [`StoreError::Setting`] when `url` cannot be understood, [`StoreError::Away`] when the connection fails.
-    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
-        const TASK: &str = "take a connection";
+    pub(crate) async fn open(flag: &str, url: &str) -> Result<Self, StoreError> {
         let mut target = Target::parse(url)?;
         set_limits(&mut target);
-        let place = target.place;
-        let connecting = timeout(LIMIT, target.config.connect(Connector::new(&target.trust)?));
-        let slow = |_| StoreError::Slow { task: TASK, place: place.clone(), limit: LIMIT };
+        let place = Place::new(format!("{} ({flag})", target.place));
+        let connecting = timeout(CONNECT_LIMIT, target.config.connect(Connector::new(&target.trust)?));
+        let slow = |_| StoreError::Slow { task: CONNECTING, place: place.clone(), limit: CONNECT_LIMIT };
         let connected = connecting.await.map_err(slow)?;
-        let (client, connection) = connected.map_err(|error| StoreError::from_postgres(TASK, &place, &error))?;
+        let (client, connection) = connected.map_err(|error| StoreError::from_postgres(CONNECTING, &place, &error))?;
         let driver = tokio::spawn(async move {
             // The next statement reports why it ended.
             let _ = connection.await;

@@ -1,19 +1,31 @@
 //! From rows to the domain, one column at a time.
 
+use std::error::Error as _;
 use std::time::SystemTime;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use tokio_postgres::Row;
-use tokio_postgres::types::FromSql;
+use tokio_postgres::types::{FromSql, WrongType};
 
 use super::StoreError;
 use crate::rest::check::without_user;
 
 /// A column's value, or an error that names the table, the row's key and the column.
 pub(crate) fn column<'a, T: FromSql<'a>>(table: &str, row: &'a Row, name: &str) -> Result<T, StoreError> {
-    row.try_get(name).map_err(|error| unreadable(table, row, &super::error::reason(&error)))
+    row.try_get(name).map_err(|error| unreadable(table, row, &wrong_value(row, name, &error)))
+}
+
+/// Why a column cannot be read, without the names of our types.
+fn wrong_value(row: &Row, name: &str, error: &tokio_postgres::Error) -> String {
+    let found = row.columns().iter().find(|column| column.name() == name);
+    match (found, error.source().is_some_and(|source| source.is::<WrongType>())) {
+        (Some(column), true) => {
+            format!("its column `{name}` has the type {}, which is not the expected one", column.type_())
+        }
+        _ => super::error::reason(error),
+    }
 }
 
 /// A word that the domain has a type for, such as a state.

@@ -24,7 +24,7 @@ impl Target {
     /// Reads `postgresql://…` or `key=value …`.
     pub(super) fn parse(text: &str) -> Result<Self, StoreError> {
         let words = if is_url(text) { split_url(text)? } else { split_pairs(text)? };
-        let config: Config = words.rest.parse().map_err(|error| StoreError::Setting(reason(&error)))?;
+        let config: Config = words.rest.parse().map_err(|error| StoreError::Setting(unusable(&error)))?;
         let (negotiation, trust) = trust(words.mode.as_deref(), words.roots.as_deref())?;
         let mut target = Self { place: place(&config), config, trust };
         target.complete(negotiation);
@@ -101,7 +101,7 @@ fn split_pairs(text: &str) -> Result<Words, StoreError> {
     while !left.is_empty() {
         let Some((key, value)) = left.split_once('=') else {
             return Err(StoreError::Setting(
-                "neither a URL such as postgresql://user:password@host/database nor pairs of key=value".to_owned(),
+                "it is neither a URL such as postgresql://HOST/DATABASE nor pairs of key=value".to_owned(),
             ));
         };
         let key = key.trim_end();
@@ -113,6 +113,12 @@ fn split_pairs(text: &str) -> Result<Words, StoreError> {
         left = rest.trim_start();
     }
     Ok(words)
+}
+
+/// Why a text is no database URL, with the remedy where it is plain.
+fn unusable(error: &tokio_postgres::Error) -> String {
+    let why = reason(error);
+    if why.ends_with("`port`") { format!("{why}; a port is a number from 1 to 65535") } else { why }
 }
 
 /// One value, bare or in quotes, with its backslashes resolved, and the text after it.
@@ -182,6 +188,14 @@ mod tests {
             let pairs = parse(&format!("host=h sslmode = '{mode}' user=u dbname=d"));
             assert_eq!(url.config.get_ssl_mode(), negotiation, "{mode}");
             assert_eq!(pairs.config.get_ssl_mode(), negotiation, "{mode}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_named_with_what_is_accepted() {
+        for text in ["postgres://h:543x/d", "host=h port=70000"] {
+            let error = Target::parse(text).err().expect("it is refused").to_string();
+            assert!(error.ends_with("; a port is a number from 1 to 65535"), "{error}");
         }
     }
 

@@ -10,6 +10,7 @@ use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::{BackendId, FrontendId, MeetingState};
 use b3scale_support::TestDatabase;
 use serde_json::json;
+use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use super::bring_over;
@@ -120,6 +121,47 @@ async fn what_does_not_come_over_is_said() {
         "Left out: 2 recordings (they are not brought over yet).",
     ];
     assert_eq!(read_whole().await.notes, expected);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_url_is_said_of_the_flag_and_not_of_our_settings() {
+    let database = TestDatabase::empty().await;
+    let failed = async |url: &str| {
+        let error = read(url).await.expect_err("it cannot be read").to_string();
+        assert!(error.contains("(--from)") && !error.contains("B3SCALE_DB_URL"), "{error}");
+        error
+    };
+    let said = failed(&database.url().replacen('?', "x?", 1)).await;
+    assert!(said.ends_with("; check the name of the database"), "{said}");
+    let said = failed(&format!("{}&user=nobody", database.url())).await;
+    assert!(said.ends_with("; check user, password and rights, and the pg_hba.conf there"), "{said}");
+    let said = failed("host=127.0.0.1 port=1 user=u dbname=d").await;
+    assert!(said.ends_with("; check host and port, and whether PostgreSQL runs there"), "{said}");
+}
+
+/// The clock of the test goes on by itself while nothing happens.
+#[tokio::test(start_paused = true)]
+async fn a_port_where_no_postgresql_answers_is_given_up_soon_and_named() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let error = read(&format!("host=127.0.0.1 port={port} user=u dbname=d")).await.expect_err("it is silent");
+    let expected = format!(
+        "PostgreSQL did not take a connection within 10 s, database `d` on `127.0.0.1:{port}` as user `u` (--from)"
+    );
+    let advice = "check host and port, and whether it is PostgreSQL that answers there";
+    assert_eq!(error.to_string(), format!("{expected}; {advice}"));
+}
+
+#[tokio::test]
+async fn what_is_odd_in_the_database_is_named_in_plain_words() {
+    let original = original().await;
+    original.execute("DROP TABLE recordings CASCADE").await;
+    assert_eq!(read(original.url()).await.expect("recordings are not brought over anyway").document.frontends.len(), 3);
+    original.execute("ALTER TABLE frontends ALTER COLUMN account_ref TYPE integer USING NULL::integer").await;
+    let error = read(original.url()).await.expect_err("that is no text").to_string();
+    assert!(error.ends_with("its column `account_ref` has the type int4, which is not the expected one"), "{error}");
+    original.execute("INSERT INTO __meta__ (version, description) VALUES (3, '')").await;
+    assert!(refused(&original).await.ends_with("3 and not 2; it is newer than this program; take a newer one"));
 }
 
 /// Adds a frontend that the original would keep, and returns its line in the import's report.

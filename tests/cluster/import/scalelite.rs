@@ -7,6 +7,7 @@ use b3scale_middleware::bbb::{self, Algorithm, CallKind, Secret};
 use b3scale_middleware::ports::Meetings as _;
 use b3scale_support::{ClusterOptions, SECRET, TestCluster, TestDatabase, TestRedis};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::bring_over;
@@ -163,7 +164,7 @@ async fn what_cannot_be_read_is_said_in_a_line() {
     let redis = TestRedis::with_password("hunter2").await;
     let locked = read(&source(&redis)).await.expect_err("it wants a password");
     assert!(
-        locked.to_string().ends_with("it wants another password; the URL has it as redis://:PASSWORD@HOST"),
+        locked.to_string().ends_with("it wants another password; the URL has it between `redis://:` and `@HOST`"),
         "{locked}"
     );
     let wrong = Source { redis: format!("{}?pass=wrong", redis.url()), ..source(&redis) };
@@ -174,6 +175,7 @@ async fn what_cannot_be_read_is_said_in_a_line() {
     assert!(error.to_string().contains("it has no keys `scalelite:servers` and `scalelite:tenants`"), "{error}");
     redis.run(&["SET", "scalelite:servers", "text"]).await;
     let error = read(&right).await.expect_err("it is no set");
+    assert!(error.to_string().contains("the key `scalelite:servers` cannot be read: "), "{error}");
     assert!(error.to_string().contains("WRONGTYPE"), "{error}");
 
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -188,6 +190,70 @@ async fn what_cannot_be_read_is_said_in_a_line() {
         assert!(matches!(error, ImportError::Redis { .. }), "{error}");
         assert!(!error.to_string().contains("hunter2") && error.to_string().lines().count() == 1, "{error}");
     }
+}
+
+/// One odd key must not keep the others from coming over.
+#[tokio::test]
+async fn what_scalelite_lists_and_cannot_be_read_is_left_out_by_name() {
+    let redis = TestRedis::start().await;
+    enter(&redis, &SERVERS).await;
+    enter(&redis, &["SADD scalelite:servers bare odd text", "SET scalelite:server:text x"]).await;
+    redis.run(&["EVAL", "redis.call('HSET', 'scalelite:server:odd', 'secret', '\\255')", "0"]).await;
+    enter(&redis, &["SADD scalelite:tenants c9"]).await;
+    let imported = read(&source(&redis)).await.unwrap();
+    assert_eq!(imported.document.backends.len(), 4);
+    let notes = notes(&imported);
+    for expected in [
+        "Left out: the key `scalelite:server:odd` cannot be read: it holds text that is not UTF-8.",
+        "The server `bare` was left out: its key `server:bare` is missing or cannot be read.",
+        "The server `odd` was left out: its key `server:odd` is missing or cannot be read.",
+        "The tenant `c9` was left out: its key `tenant:c9` is missing or cannot be read.",
+    ] {
+        assert!(notes.contains(&expected), "{expected}: {notes:?}");
+    }
+    let wrong_type =
+        |note: &&str| note.starts_with("Left out: the key `scalelite:server:text` ") && note.contains("WRONGTYPE");
+    assert!(notes.iter().any(wrong_type), "{notes:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_made_or_is_a_tenants_is_an_error() {
+    let redis = TestRedis::start().await;
+    enter(&redis, &SERVERS).await;
+    enter(&redis, &TENANTS).await;
+    for (key, expected) in [
+        ("a/b", "the frontend of --key `a/b` cannot be made: `key` should"),
+        ("school", "the frontend of --key `school` cannot be made: scalelite has a tenant of that name"),
+    ] {
+        let single = Some(SingleTenant { key: key.to_owned(), secrets: "s".to_owned() });
+        let error = read(&Source { single, ..source(&redis) }).await.expect_err("it cannot be made");
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_where_no_redis_answers_is_named_in_a_line() {
+    let web = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = web.local_addr().unwrap();
+    let answering = tokio::spawn(async move {
+        loop {
+            let (mut client, _) = web.accept().await.unwrap();
+            let _ = client.read(&mut [0; 1024]).await;
+            let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    let redis = TestRedis::start().await;
+    let failed = async |scheme: &str| {
+        let wrong = Source { redis: format!("{scheme}://{address}"), ..source(&redis) };
+        let error = read(&wrong).await.expect_err("that is no Redis").to_string();
+        assert!(error.lines().count() == 1 && error.contains("; check host and port"), "{error}");
+        error
+    };
+    let said = failed("redis").await;
+    assert!(said.ends_with("what answers there is no Redis; check host and port"), "{said}");
+    let said = failed("rediss").await;
+    assert!(said.ends_with("and whether it speaks TLS: a URL without is redis://HOST"), "{said}");
+    answering.abort();
 }
 
 /// A class that runs when its school moves in goes on where it is.

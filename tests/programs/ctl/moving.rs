@@ -52,6 +52,8 @@ async fn what_a_scalelite_has_comes_over_with_the_secret_it_keeps_elsewhere() {
     assert!(said.code == 0 && said.out.starts_with(shown), "{said:?}");
     assert!(ctl.done("show frontend main --secrets").await.ends_with("Frontend Secret: loadbalancer\n"));
     assert_eq!(ctl.run(&import).await.code, 64);
+    let said = ctl.fails(&format!("import scalelite --from {} --key a/b --secret s", redis.url())).await;
+    assert!(said.starts_with("the frontend of --key `a/b` cannot be made: `key` should"), "{said}");
     let said = ctl.run(&format!("import scalelite --from {} --key main", redis.url())).await;
     assert!(said.code == 2 && said.err.contains("--secret"), "{said:?}");
 }
@@ -73,10 +75,11 @@ async fn no_error_tells_a_password() {
         ("import scalelite --from redis://u:ge/heim@127.0.0.1", "URL"),
         ("import scalelite --from http://u:geheim@127.0.0.1", "redis://HOST"),
         ("import b3scale --from postgres://u:geheim@127.0.0.1:1/d", "127.0.0.1:1"),
-        ("import b3scale --from postgres://u:geheim@127.0.0.1:x/d", "URL"),
+        ("import b3scale --from postgres://u:geheim@127.0.0.1:x/d", "the URL of --from cannot be used: "),
+        ("import b3scale --from postgres://u:geheim@127.0.0.1:x/d", "a port is a number from 1 to 65535"),
         ("import b3scale --from postgres://u:ge@heim@127.0.0.1:1/d", "%40"),
         ("import b3scale --from postgres://u:geheim@127.0.0.1:1/d?sslmode=x", "sslmode"),
-        ("import b3scale --from u:geheim@127.0.0.1", "postgresql://"),
+        ("import b3scale --from u:geheim@127.0.0.1", "postgresql://HOST/DATABASE"),
         ("-b http://u:geheim@127.0.0.1:1 show backends", "http://***@127.0.0.1:1"),
         ("-b http://u:ge/heim@127.0.0.1:1 show backends", "http://***@127.0.0.1:1"),
     ] {
