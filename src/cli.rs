@@ -4,22 +4,26 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use argh::{ArgsInfo, FromArgs};
 use b3scale_node::{Node, NodeOptions};
+use redis::{AsyncConnectionConfig, RedisError};
 use tracing::level_filters::LevelFilter;
 
 use crate::config::Config;
 use crate::demo::{self, DemoOptions};
 use crate::pipeline;
 use crate::program::signals::stop_signal;
-use crate::program::spelling::Language;
+use crate::program::spelling::{Language, MISUNDERSTOOD};
 use crate::program::terminal::{self, Reader, complain};
 use crate::program::{ConfigError, Environment};
 use crate::serve::{self, Database};
 use crate::telemetry::{self, LogSettings};
-use crate::token::{self, Scopes};
+use crate::token::{self, Scope, Scopes};
+
+/// How long the first connection of a simulated node to its Redis may take.
+const REDIS_LIMIT: Duration = Duration::from_secs(2);
 
 type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
 
@@ -62,9 +66,9 @@ struct MigrateCommand {}
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "token")]
 struct TokenCommand {
-    /// the token's subject; default: admin
-    #[argh(option, default = "String::from(\"admin\")")]
-    sub: String,
+    /// the token's subject, such as the name of a node; default for a token of an operator: admin
+    #[argh(option)]
+    sub: Option<String>,
     /// its scopes, separated by spaces or commas: b3scale, b3scale:admin, b3scale:node, …; default: b3scale b3scale:admin
     #[argh(option)]
     scopes: Option<Scopes>,
@@ -204,6 +208,12 @@ async fn migrate(config: &Config) -> Outcome {
 }
 
 async fn print_token(config: &Config, command: &TokenCommand) -> Outcome {
+    let scopes = command.scopes.as_ref().map_or_else(|| "b3scale b3scale:admin".to_owned(), Scopes::to_string);
+    let is_operators = scopes.split(' ').any(|scope| scope == Scope::Admin.name());
+    let Some(sub) = command.sub.as_deref().or_else(|| is_operators.then_some("admin")) else {
+        complain(&format!("`--scopes {scopes}` needs `--sub NAME`: whose the token is, such as node1"));
+        return Ok(ExitCode::from(MISUNDERSTOOD));
+    };
     let secret = match &config.jwt_secret {
         Some(secret) => secret.clone(),
         None => {
@@ -214,15 +224,21 @@ async fn print_token(config: &Config, command: &TokenCommand) -> Outcome {
             secret
         }
     };
-    let scopes = command.scopes.as_ref().map_or_else(|| "b3scale b3scale:admin".to_owned(), Scopes::to_string);
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    print(&format!("{}\n", token::sign(&secret, &command.sub, &scopes, now)?))
+    print(&format!("{}\n", token::sign(&secret, sub, &scopes, now)?))
 }
 
 async fn run_node(command: NodeCommand) -> Outcome {
     let defaults = NodeOptions::default();
     let secret = command.secret.unwrap_or_else(|| defaults.secret.clone());
-    let node = Node::start(NodeOptions { listen: command.listen, secret, redis: command.redis, ..defaults }).await?;
+    if let Some(url) = &command.redis
+        && let Err(error) = reach(url).await
+    {
+        tracing::warn!("Redis is away, and events are lost until it is back: {error}; check host, port and password");
+    }
+    let listen = command.listen;
+    let node = Node::start(NodeOptions { listen, secret, redis: command.redis, ..defaults }).await;
+    let node = node.map_err(|error| format!("cannot listen on {listen}: {error}; choose another with --listen"))?;
     if terminal::print(&format!("url    {}\nsecret {}\n", node.url(), node.secret()))? == Reader::Left {
         return Ok(ExitCode::SUCCESS);
     }
@@ -232,6 +248,12 @@ async fn run_node(command: NodeCommand) -> Outcome {
         () = stop => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Connects to Redis once, to notice a wrong address or password before there are events.
+async fn reach(url: &str) -> Result<(), RedisError> {
+    let limits = AsyncConnectionConfig::new().set_connection_timeout(Some(REDIS_LIMIT));
+    redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&limits).await.map(drop)
 }
 
 fn print(text: &str) -> Outcome {

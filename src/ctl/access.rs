@@ -74,12 +74,12 @@ impl Auth {
             What::Authorize(Authorize { secret }) => authorize(context, secret).await,
             What::CreateAccessToken(CreateAccessToken { sub, scopes, secret }) => {
                 let scopes = scopes.to_string();
-                let secret = context.secret(secret).await?;
+                let secret = accepted(context, secret).await?;
                 complain(&format!("Access token of {sub} with the scopes {}:", scopes.replace(' ', ",")));
                 print(context, &sub, &scopes, &secret)
             }
             What::AuthorizeNodeAgent(AuthorizeNodeAgent { r#ref, secret }) => {
-                let secret = context.secret(secret).await?;
+                let secret = accepted(context, secret).await?;
                 print(context, &r#ref.unwrap_or_else(made_up), "b3scale:node", &secret)
             }
         }
@@ -105,6 +105,15 @@ async fn authorize(context: &Context, given: Option<String>) -> Result<Exit, Ctl
             }
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// The shared secret, unless the server refuses it. A server that is away, or another, cannot tell.
+async fn accepted(context: &Context, given: Option<String>) -> Result<String, CtlError> {
+    let secret = context.secret(given).await?;
+    match context.api_as(tokens::own(&secret)?)?.status().await {
+        Err(error) if error.is_unauthorized() => Err(CtlError::WrongSecret { url: context.url.clone() }),
+        _ => Ok(secret),
     }
 }
 

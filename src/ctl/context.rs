@@ -32,6 +32,10 @@ impl Context {
     /// Completes the line from the environment.
     pub(super) fn new(line: &B3scalectl, environment: Environment) -> Result<Self, CtlError> {
         environment.files.iter().for_each(|file| complain(&format!("using environment from: {}", file.display())));
+        environment
+            .ignored
+            .iter()
+            .for_each(|place| complain(&format!("{place}: this line is not NAME=value and is ignored")));
         environment.unknown().for_each(|name| {
             let meant = Environment::meant(name).map(|known| format!("; did you mean {known}?")).unwrap_or_default();
             complain(&format!("no program knows the variable {name}{meant}"));
@@ -77,7 +81,12 @@ impl Context {
     /// The server, with its status, for a command that shows the state of its database.
     pub(super) async fn connect(&self) -> Result<(Api, Status), CtlError> {
         let api = self.api_as(self.token().await?)?;
-        let status = api.status().await?;
+        let status = match api.status().await {
+            Err(error) if error.is_unauthorized() && self.given_token()?.is_none() => {
+                return Err(CtlError::WrongSecret { url: self.url.clone() });
+            }
+            status => status?,
+        };
         if status.is_admin { Ok((api, status)) } else { Err(CtlError::NotAdmin { url: self.url.clone() }) }
     }
 
@@ -88,15 +97,20 @@ impl Context {
         Ok(Api::new(&ApiSettings { url, token, user_agent, ca_file, patience: PATIENCE })?)
     }
 
-    /// The token there is, without asking for anything.
+    /// The token there is, without asking for anything. Without one it is made of the secret in the environment.
     pub(super) fn known_token(&self) -> Result<Option<String>, CtlError> {
-        if let Some(token) = self.environment.value("B3SCALE_API_ACCESS_TOKEN")? {
-            return Ok(Some(token.to_owned()));
+        match self.given_token()? {
+            Some(token) => Ok(Some(token)),
+            None => self.environment.value("B3SCALE_API_JWT_SECRET")?.map(tokens::own).transpose(),
         }
-        if let Some(token) = self.token_file().read()? {
-            return Ok(Some(token));
+    }
+
+    /// The token of the environment, or else the one that is kept for this server.
+    fn given_token(&self) -> Result<Option<String>, CtlError> {
+        match self.environment.value("B3SCALE_API_ACCESS_TOKEN")? {
+            Some(token) => Ok(Some(token.to_owned())),
+            None => self.token_file().read(),
         }
-        self.environment.value("B3SCALE_API_JWT_SECRET")?.map(tokens::own).transpose()
     }
 
     /// Warns that a stored token is not the one in use.

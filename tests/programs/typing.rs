@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::process::Stdio;
 
-use b3scale_support::{Recorder, TestDatabase, TestFolder, Told, output, program, within};
+use b3scale_support::{Recorder, Running, TestDatabase, TestFolder, Told, output, program, within};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -237,8 +237,61 @@ async fn an_empty_variable_of_which_nothing_is_made_is_as_one_that_is_not_set() 
 async fn a_simulated_node_needs_no_settings_of_a_server() {
     let folder = TestFolder::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut command = b3scaled(&["node", "--listen", &taken.local_addr().unwrap().to_string()]);
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = b3scaled(&["node", "--listen", &address]);
     command.env("B3SCALE_DB_URL", "").env("B3SCALE_LISTEN_HTTP", "nowhere").current_dir(folder.path());
     let (code, text) = said(command).await;
     assert!(code == Some(1) && text.contains("in use") && !text.contains("B3SCALE_"), "{text}");
+    assert!(text.starts_with(&format!("cannot listen on {address}: ")) && text.contains("--listen"), "{text}");
+}
+
+#[tokio::test]
+async fn a_simulated_node_says_at_once_that_its_redis_is_away() {
+    let mut node = Running::logging(b3scaled(&["node", "--listen", "127.0.0.1:0", "--redis", "redis://127.0.0.1:1"]));
+    let line = node.line_with("Redis is away").await;
+    assert!(line.contains("check host, port and password"), "{line}");
+    assert!(node.terminate().await);
+}
+
+#[tokio::test]
+async fn no_program_prints_a_password_in_a_line_that_it_cannot_understand() {
+    for command in [
+        b3scaled(&["node", "--redis", "http://:geheim@host"]),
+        b3scaled(&["node", "redis://:geheim@host"]),
+        b3scaled(&["postgres://u:geheim@host/d"]),
+        agent(&["https://u:geheim@host"]),
+    ] {
+        let named = format!("{:?}", command.as_std());
+        let (code, text) = said(command).await;
+        assert!(code == Some(2) && text.contains("://***@host") && !text.contains("geheim"), "{named}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_an_operators_is_made_for_a_name_only() {
+    for scopes in ["b3scale:node", "b3scale", "b3scale:metrics,b3scale:node"] {
+        let mut command = b3scaled(&["token", "--scopes", scopes]);
+        command.env("B3SCALE_API_JWT_SECRET", "s");
+        let output = output(command).await;
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{text}");
+        assert!(text.contains("needs `--sub NAME`") && text.lines().count() == 1, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_of_a_settings_file_that_sets_nothing_is_named_with_its_place() {
+    let folder = TestFolder::new();
+    std::fs::write(folder.path().join(".env"), "# ours\nexport B3SCALE_API_URL=https://geheim\n").unwrap();
+    let mut command = agent(&["drain"]);
+    command.current_dir(folder.path()).env("BBB_CONFG", "/tmp/x");
+    let (code, text) = said(command).await;
+    assert!(code == Some(1) && text.contains(".env:2") && text.contains("NAME=value"), "{text}");
+    assert!(text.contains("BBB_CONFIG") && text.contains("B3SCALE_API_URL is not set"), "{text}");
+    assert!(!text.contains("geheim"), "it may be a secret: {text}");
+
+    let mut command = ctl(&folder, &["show", "backends"]);
+    command.env_remove("B3SCALE_DB_URL").env("B3SCALE_API_URL", "http://127.0.0.1:1");
+    let (_, text) = said(command).await;
+    assert!(text.contains(".env:2: this line is not NAME=value"), "{text}");
 }

@@ -74,7 +74,7 @@ async fn too_many_bad_tokens_call_for_a_good_one() {
 }
 
 #[tokio::test]
-async fn tokens_for_others_are_printed_and_nothing_is_asked() {
+async fn tokens_for_others_are_printed_without_a_server() {
     let ctl = Ctl::new("http://127.0.0.1:1").with_token(None);
     let said = ctl.run("auth create_access_token --sub crm --scopes b3scale,b3scale:admin --secret s").await;
     assert_eq!((said.code, said.err.lines().count()), (0, 1), "{said:?}");
@@ -86,6 +86,31 @@ async fn tokens_for_others_are_printed_and_nothing_is_asked() {
     let made = claims(super::said(command).await.out.trim(), "t");
     assert_eq!((made["sub"].as_str().unwrap().split('-').count(), made["scope"].as_str()), (3, Some("b3scale:node")));
     assert_eq!(claims(ctl.done("auth authorize_node_agent --ref n1 --secret t").await.trim(), "t")["sub"], "n1");
+}
+
+/// Such a token would be refused on its node, and its secret looked for there.
+#[tokio::test]
+async fn a_token_of_a_secret_that_the_server_refuses_is_not_printed() {
+    let recorder = Recorder::start([Told::status("GET /api/v1", 401, r#"{"message":"invalid or expired jwt"}"#)]).await;
+    let ctl = Ctl::new(&recorder.url()).with_token(None);
+    for line in ["auth authorize_node_agent --ref n1", "auth create_access_token --sub crm --scopes b3scale"] {
+        let said = ctl.run(&format!("{line} --secret wrong")).await;
+        assert!(said.code == 1 && said.out.is_empty(), "{said:?}");
+        assert!(said.err.contains("does not accept a token of that secret"), "{said:?}");
+    }
+    let mut command = ctl.command("show backends");
+    command.env("B3SCALE_API_JWT_SECRET", "wrong");
+    let said = said(command).await;
+    assert!(said.code == 1 && said.err.contains("it is the server's B3SCALE_API_JWT_SECRET"), "{said:?}");
+}
+
+#[tokio::test]
+async fn another_program_at_the_url_is_told_from_a_server_that_lacks_something() {
+    let other = Recorder::start([Told::status("GET /api/v1", 404, "<html>")]).await;
+    let said = Ctl::new(&other.url()).fails("show backends").await;
+    assert!(said.ends_with("is this the URL of b3scale?\n"), "{said}");
+    let (recorder, ctl) = recorder([Told::ok("GET /api/v1/backends", "[]")]).await;
+    ctl.done(&format!("-b {}/api/v1 show backends", recorder.url())).await;
 }
 
 #[tokio::test]
