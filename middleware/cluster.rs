@@ -2,6 +2,7 @@
 //!
 //! A leaf. It knows no tower, no SQL and no clock but the one it is handed.
 
+mod attendee;
 mod backend;
 mod circuit;
 mod claim;
@@ -10,6 +11,7 @@ mod health;
 mod link;
 mod load;
 mod meeting;
+mod node_batch;
 mod overload;
 mod placement;
 mod policy;
@@ -18,6 +20,7 @@ mod signing;
 mod tags;
 mod vitals;
 
+pub use attendee::{Attendee, AttendeeChange, NodeMeeting, Presence, PresentMeeting};
 pub use backend::{AdminState, Backend, BackendId};
 pub use circuit::{Circuit, Passage};
 pub use claim::{Claim, Move, NewMeeting};
@@ -26,6 +29,7 @@ pub use health::{AgentReport, Health, NodeState};
 pub use link::Link;
 pub use load::{LoadModel, MEETING_FLOOR, Seats};
 pub use meeting::{Attempt, Meeting, MeetingState, Size};
+pub use node_batch::{NodeBatch, NodeEvent, NodeFigures, Receipt};
 pub use overload::{Bound, OverloadBounds};
 pub use placement::{Placement, Rank, Standing, Verdict};
 pub use policy::{Policy, PolicyInForce};

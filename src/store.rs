@@ -31,7 +31,7 @@ pub use backends::{BackendFilter, NewBackend, Standing};
 pub use commands::{Command, CommandState};
 pub use error::{Place, StoreError};
 pub use frontends::{FrontendFilter, NewFrontend};
-pub use ingest::{Ingested, Presence, PresentMeeting};
+pub use ingest::Ingested;
 pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter};
 pub use pool::Store;
 pub use trouble::Trouble;

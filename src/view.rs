@@ -20,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::{Backend, BackendId, Meeting, Seats};
+use b3scale_middleware::cluster::{Backend, BackendId, Meeting, NodeMeeting, Seats};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry as Place;
 use tokio::sync::Notify;
@@ -38,8 +38,6 @@ use internal::InternalIds;
 use presence::Present;
 use report::{Report, Reported};
 use roster::Roster;
-
-use crate::rest::NodeMeeting;
 
 /// How long the "no" of a look-up is kept, unless the id is announced before.
 const NO_LASTS: Duration = Duration::from_secs(1);

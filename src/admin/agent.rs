@@ -70,7 +70,7 @@ pub(super) async fn ingest(
     }
     batch.tidy();
     let backend = admin.backend_of(who.subject()).await?;
-    let ingested = admin.store.ingest(backend, &batch).await;
+    let ingested = admin.store.ingest(backend, &batch.report()).await;
     count(&batch, ingested.as_ref().ok());
     let ingested = ingested?;
     admin.cluster.heed(backend, &ingested).await;

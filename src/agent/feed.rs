@@ -29,7 +29,7 @@ pub(super) enum News {
     /// Something was said.
     Heard(Heard),
     /// From now on everything is missed.
-    Deaf,
+    Disconnected,
 }
 
 /// The connection to Redis, which is opened again whenever it is lost.
@@ -107,7 +107,7 @@ impl Feed {
                 Ok(None) | Err(_) => break,
             }
         }
-        self.news.send(News::Deaf).await.ok()
+        self.news.send(News::Disconnected).await.ok()
     }
 
     fn understood(&mut self, message: &[u8]) -> Option<Heard> {

@@ -41,8 +41,8 @@ pub(super) struct Reporter {
     /// When the node is asked next.
     look_at: Instant,
     trouble: Trouble,
-    /// Nothing is heard of the node's events.
-    deaf: bool,
+    /// Whether the node's events are heard.
+    redis_connected: bool,
     /// What the server has is no picture of this node.
     stale: bool,
     /// There is a new picture to be sent.
@@ -65,7 +65,7 @@ impl Reporter {
             survey: None,
             look_at: Instant::now(),
             trouble: Trouble::new(Duration::from_millis(250), UNSURE),
-            deaf: true,
+            redis_connected: false,
             stale: true,
             picture: false,
             on_its_way: false,
@@ -131,12 +131,12 @@ impl Reporter {
                 }
             }
             News::Listening => {
-                (self.deaf, self.survey) = (false, None);
+                (self.redis_connected, self.survey) = (true, None);
                 self.roster.doubt();
                 self.look_again(now);
             }
-            News::Deaf => {
-                self.deaf = true;
+            News::Disconnected => {
+                self.redis_connected = false;
                 self.roster.doubt();
                 self.look_at = self.look_at.min(now + UNSURE);
             }
@@ -169,7 +169,7 @@ impl Reporter {
                     return;
                 }
                 self.picture |= before.is_none_or(|before| before != self.roster.picture());
-                self.look_at = now + if self.deaf || self.roster.is_unsure() { UNSURE } else { SURE };
+                self.look_at = now + if !self.redis_connected || self.roster.is_unsure() { UNSURE } else { SURE };
             }
             Err(why) => {
                 if self.trouble.met(&why) {
@@ -194,7 +194,7 @@ impl Reporter {
             boot: self.boot,
             seq: self.seq,
             snapshot,
-            deaf: self.deaf || self.stale,
+            redis_connected: self.redis_connected && !self.stale,
             events: self.outbox.take(now),
             node: self.gauge.figures(self.roster.meetings(), self.roster.attendees()),
         }

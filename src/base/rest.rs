@@ -17,15 +17,16 @@ mod words;
 
 use serde::{Deserialize, Deserializer};
 
+pub use b3scale_middleware::cluster::{
+    Attendee as NodeAttendee, AttendeeChange, NodeEvent as Event, NodeFigures, NodeMeeting, Receipt,
+};
 pub use backend::{AdminState, Backend, BackendChange, BackendSettings, NodeKeys, NodeKeysChange, NodeState};
 pub use command::{Command, CommandState, Heartbeat, NewCommand, RpcReply, RpcRequest, RpcStatus};
 pub use frontend::{
     AttendeesLimit, DefaultPresentation, Frontend, FrontendChange, FrontendKeys, FrontendKeysChange, FrontendSettings,
     Params, RecordingSettings, Visibility,
 };
-pub use ingest::{
-    AttendeeChange, Batch, Event, NodeAttendee, NodeFigures, NodeMeeting, Receipt, Snapshot, SnapshotMeeting,
-};
+pub use ingest::{Batch, Snapshot, SnapshotMeeting};
 pub use insight::{
     BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, Verdict,
 };

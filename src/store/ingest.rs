@@ -6,7 +6,7 @@
 mod fold;
 mod follow;
 
-use b3scale_middleware::cluster::BackendId;
+use b3scale_middleware::cluster::{BackendId, NodeBatch, Receipt};
 use serde_json::{Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -15,10 +15,7 @@ use uuid::Uuid;
 use super::rows::column;
 use super::transaction::{Ending, Transaction, Work};
 use super::{Store, StoreError};
-use crate::rest::{Batch, Receipt};
 use fold::Folded;
-
-pub use follow::{Presence, PresentMeeting};
 
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +44,7 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`] of the database. Nothing has been taken then.
-    pub async fn ingest(&self, backend: BackendId, batch: &Batch) -> Result<Ingested, StoreError> {
+    pub async fn ingest(&self, backend: BackendId, batch: &NodeBatch<'_>) -> Result<Ingested, StoreError> {
         let folded = Folded::of(batch);
         self.transaction(&Ingest { backend: backend.0, batch, folded: &folded }, Ending::Commit).await
     }
@@ -75,7 +72,7 @@ impl Store {
 /// Taking a batch.
 struct Ingest<'a> {
     backend: Uuid,
-    batch: &'a Batch,
+    batch: &'a NodeBatch<'a>,
     folded: &'a Folded<'a>,
 }
 
@@ -114,7 +111,7 @@ impl Work for Ingest<'_> {
 }
 
 impl Ingest<'_> {
-    /// Nothing of it counts, and a whole picture is wanted.
+    /// Nothing of it counts, and a snapshot is wanted.
     fn refused(&self, last: i64) -> Ingested {
         let receipt = Receipt { seq: last.unsigned_abs(), snapshot: true };
         Ingested { receipt, counts: false, ended: Vec::new(), strangers: false }
@@ -133,7 +130,7 @@ impl Ingest<'_> {
             "UPDATE backend_status SET seq = seq + 1, heartbeat = now(), cpu = $2, memory = $3, load_average = $4,
                 network_in = $5, network_out = $6, bbb_version = $7
             WHERE backend_id = $1 RETURNING seq";
-        let node = &self.batch.node;
+        let node = self.batch.node;
         let share = |figure: f32| if figure.is_finite() { figure.clamp(0.0, 1.0) } else { 0.0 };
         let (cpu, memory) = (share(node.cpu), share(node.memory));
         let params: [&(dyn ToSql + Sync); 7] =
@@ -144,7 +141,7 @@ impl Ingest<'_> {
 
     async fn known(&self, transaction: &Transaction<'_>) -> Result<Known, StoreError> {
         const TABLE: &str = "agents";
-        // A start that others came after speaks again only by a whole picture, and only if none of them is heard any more.
+        // A start that others came after speaks again only by a snapshot, and only if none of them is heard any more.
         let sql = "SELECT mine.seq, NOT EXISTS (
                 SELECT FROM agents AS later WHERE later.backend_id = $1 AND later.begun_at > mine.begun_at
                     AND (NOT $3 OR later.heard_at > now() - interval '10 seconds')) AS speaks
@@ -164,7 +161,7 @@ impl Ingest<'_> {
         transaction.rows(sql, &[&self.backend, &self.batch.boot, &seq]).await.map(drop)
     }
 
-    /// What is not in a whole picture is gone.
+    /// What is not in a snapshot is gone.
     async fn drop_others(&self, transaction: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
         let meetings: Vec<&str> = self.folded.meetings.keys().copied().collect();
         let gone = "UPDATE node_meetings SET gone_at = now(), seq = $2
@@ -180,7 +177,7 @@ impl Ingest<'_> {
     async fn write_meetings(&self, transaction: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
         let Folded { whole, meetings, ended, recordings, .. } = self.folded;
         if !meetings.is_empty() {
-            // One that has ended is there again only in a whole picture.
+            // One that has ended is there again only in a snapshot.
             let sql = "INSERT INTO node_meetings AS kept (backend_id, internal_id, id, create_time, breakout, recording, seq)
                 SELECT $1, internal_id, id, create_time, breakout, recording, $2 FROM jsonb_to_recordset($3)
                     AS given (internal_id text, id text, create_time bigint, breakout boolean, recording boolean)
@@ -254,7 +251,7 @@ impl Ingest<'_> {
 
     /// Counts the people on the node, and says whether it runs something that has no place on it.
     async fn count(&self, transaction: &Transaction<'_>) -> Result<bool, StoreError> {
-        let sql = "UPDATE backend_status SET told_at = CASE WHEN $2 THEN NULL ELSE now() END, attendees = (
+        let sql = "UPDATE backend_status SET told_at = CASE WHEN $2 THEN now() END, attendees = (
                 SELECT count(*) FROM attendees JOIN node_meetings AS there
                     ON there.backend_id = attendees.backend_id AND there.internal_id = meeting
                 WHERE attendees.backend_id = $1 AND attendees.gone_at IS NULL AND NOT breakout)
@@ -262,7 +259,7 @@ impl Ingest<'_> {
             RETURNING EXISTS (
                 SELECT FROM node_meetings AS there WHERE there.backend_id = $1 AND gone_at IS NULL AND NOT EXISTS (
                     SELECT FROM meetings WHERE meetings.id = there.id AND meetings.backend_id = $1)) AS strangers";
-        let rows = transaction.rows(sql, &[&self.backend, &self.batch.deaf]).await?;
+        let rows = transaction.rows(sql, &[&self.backend, &self.batch.redis_connected]).await?;
         rows.first().map_or(Ok(false), |row| column("backend_status", row, "strangers"))
     }
 }

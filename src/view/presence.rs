@@ -4,13 +4,11 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use b3scale_middleware::bbb::{XmlError, xml};
-use b3scale_middleware::cluster::{Backend, BackendId, Meeting};
+use b3scale_middleware::cluster::{Attendee, Backend, BackendId, Meeting, Presence, PresentMeeting};
 use bytes::Bytes;
 
 use super::entry::Entry;
 use super::{Crowd, View};
-use crate::rest::NodeAttendee;
-use crate::store::{Presence, PresentMeeting};
 
 /// How long an agent's word counts after it has said all there is. Then its node's reports count again.
 const COUNTS_FOR: Duration = Duration::from_secs(15);
@@ -147,7 +145,7 @@ impl View {
 /// An entry of a list with the people who are there now. Whatever else it says of the meeting and of those who were reported
 /// before stays as it is.
 fn with_attendees(entry: &Bytes, said: &PresentMeeting) -> Result<Bytes, XmlError> {
-    let mut people: Vec<&NodeAttendee> = said.attendees.values().collect();
+    let mut people: Vec<&Attendee> = said.attendees.values().collect();
     people.sort_by(|one, other| one.internal_id.cmp(&other.internal_id));
     let reported = xml::elements(entry, &["meeting", "attendees", "attendee"])?;
     let mut known: HashMap<String, Vec<Bytes>> = HashMap::new();
@@ -172,8 +170,8 @@ fn with_attendees(entry: &Bytes, said: &PresentMeeting) -> Result<Bytes, XmlErro
 }
 
 /// What BBB counts of the people in a meeting.
-fn counts(people: &[&NodeAttendee]) -> Vec<(&'static str, String)> {
-    let count = |is: fn(&NodeAttendee) -> bool| people.iter().filter(|one| is(one)).count().to_string();
+fn counts(people: &[&Attendee]) -> Vec<(&'static str, String)> {
+    let count = |is: fn(&Attendee) -> bool| people.iter().filter(|one| is(one)).count().to_string();
     let mut counts = vec![
         ("participantCount", people.len().to_string()),
         ("listenerCount", count(|one| one.listening_only)),
@@ -189,11 +187,11 @@ fn counts(people: &[&NodeAttendee]) -> Vec<(&'static str, String)> {
 }
 
 /// The id under which BBB lists somebody.
-fn shown_id(one: &NodeAttendee) -> &str {
+fn shown_id(one: &Attendee) -> &str {
     if one.user_id.is_empty() { &one.internal_id } else { &one.user_id }
 }
 
-fn fields(one: &NodeAttendee) -> [(&'static str, String); 8] {
+fn fields(one: &Attendee) -> [(&'static str, String); 8] {
     let role = if one.moderator { "MODERATOR" } else { "VIEWER" };
     [
         ("userID", shown_id(one).to_owned()),
@@ -207,13 +205,13 @@ fn fields(one: &NodeAttendee) -> [(&'static str, String); 8] {
     ]
 }
 
-fn written(one: &NodeAttendee) -> Bytes {
+fn written(one: &Attendee) -> Bytes {
     let attendee = fields(one).iter().fold(xml::Writer::element("attendee"), |xml, (name, text)| xml.field(name, text));
     attendee.finish()
 }
 
 /// Somebody who was reported before, with what is another now.
-fn renewed(before: &Bytes, one: &NodeAttendee) -> Result<Bytes, XmlError> {
+fn renewed(before: &Bytes, one: &Attendee) -> Result<Bytes, XmlError> {
     let fields = fields(one);
     xml::rewrite(before, |path, text| match path.names() {
         // What BBB calls a dial-in user and others stays: the agent knows two roles.

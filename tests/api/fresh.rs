@@ -74,8 +74,8 @@ async fn an_agent_that_has_seen_somebody_come_is_believed() {
     let ada = json!({"internal_id": "w_ada", "user_id": "ada"});
     let there = json!([{"internal_id": meeting.internal_id, "id": meeting.id.as_ref(), "attendees": [ada]}]);
     let batch = json!({"boot": "00000000-0000-0000-0000-0000000000b0", "seq": 1, "snapshot": {"meetings": there}});
-    let batch = serde_json::from_value(batch).expect("it is a batch");
-    cluster.database.store().ingest(meeting.backend, &batch).await.unwrap();
+    let batch: b3scale::rest::Batch = serde_json::from_value(batch).expect("it is a batch");
+    cluster.database.store().ingest(meeting.backend, &batch.report()).await.unwrap();
     cluster.until("the server has heard", || cluster.cluster.attendees(&meeting) == 1).await;
     assert_eq!(running(&cluster).await, ("true".to_owned(), 0), "its node has not said so yet");
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use b3scale::ledger::Polls;
 use b3scale::rest::{Batch, Receipt};
-use b3scale::store::{Ingested, Presence};
-use b3scale_middleware::cluster::BackendId;
+use b3scale::store::Ingested;
+use b3scale_middleware::cluster::{BackendId, Presence};
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -44,7 +44,7 @@ fn left(meeting: &str, id: &str) -> Value {
 }
 
 async fn take(cluster: &Fixture, batch: &Batch) -> Ingested {
-    cluster.store.ingest(cluster.a, batch).await.expect("it is taken")
+    cluster.store.ingest(cluster.a, &batch.report()).await.expect("it is taken")
 }
 
 /// Who is where by the tables, and the number of the last change.
@@ -76,7 +76,8 @@ async fn a_batch_counts_once_also_when_it_comes_to_two_servers_at_once() {
     for seq in 2..30 {
         let batch =
             batch(seq, Value::Null, json!([joined("m", &format!("p{seq}")), left("m", &format!("p{}", seq - 1))]));
-        let both = join_all([cluster.store.ingest(cluster.a, &batch), other.ingest(cluster.a, &batch)]).await;
+        let report = batch.report();
+        let both = join_all([cluster.store.ingest(cluster.a, &report), other.ingest(cluster.a, &report)]).await;
         let counted = both.iter().filter(|taken| taken.as_ref().unwrap().counts).count();
         assert_eq!(counted, 1, "{both:?}");
         assert!(both.iter().all(|taken| taken.as_ref().unwrap().receipt == Receipt { seq, snapshot: false }));
@@ -132,8 +133,8 @@ async fn told(cluster: &Fixture) -> bool {
 #[tokio::test]
 async fn an_agent_that_does_not_hear_its_node_is_there_and_its_word_does_not_count() {
     let cluster = Fixture::new().await;
-    let deaf = Batch { deaf: true, ..batch(1, json!([meeting("m", &["a"])]), json!([])) };
-    assert!(take(&cluster, &deaf).await.counts);
+    let cut_off = Batch { redis_connected: false, ..batch(1, json!([meeting("m", &["a"])]), json!([])) };
+    assert!(take(&cluster, &cut_off).await.counts);
     assert!(!told(&cluster).await);
     take(&cluster, &batch(2, Value::Null, json!([]))).await;
     assert!(told(&cluster).await);

@@ -48,7 +48,7 @@ async fn says_internal(cluster: &Fixture, seq: u64, meeting: &Meeting, people: &
     let there = json!([{"internal_id": internal_id, "id": meeting.id.as_ref(), "attendees": people}]);
     let batch = json!({"boot": "00000000-0000-0000-0000-0000000000b0", "seq": seq, "snapshot": {"meetings": there}});
     let batch: Batch = serde_json::from_value(batch).expect("it is a batch");
-    assert!(cluster.store.ingest(cluster.a, &batch).await.expect("it is taken").counts);
+    assert!(cluster.store.ingest(cluster.a, &batch.report()).await.expect("it is taken").counts);
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn guests(cluster: &Fixture, seq: u64, meeting: &Meeting, names: &[&str]) 
     let there = json!([{"internal_id": meeting.internal_id, "id": meeting.id.as_ref(), "attendees": people}]);
     let batch = json!({"boot": "00000000-0000-0000-0000-0000000000b0", "seq": seq, "snapshot": {"meetings": there}});
     let batch: Batch = serde_json::from_value(batch).expect("it is a batch");
-    assert!(cluster.store.ingest(cluster.a, &batch).await.expect("it is taken").counts);
+    assert!(cluster.store.ingest(cluster.a, &batch.report()).await.expect("it is taken").counts);
 }
 
 /// A link without `userID`, opened five times, took five seats.

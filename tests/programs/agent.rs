@@ -95,7 +95,9 @@ impl Site {
     /// Waits until the server has a picture to which nothing that happens later is lost.
     async fn until_followed(&self) {
         self.desk
-            .until("a picture", |known| known.batches.iter().any(|batch| batch.snapshot.is_some() && !batch.deaf))
+            .until("a snapshot", |known| {
+                known.batches.iter().any(|batch| batch.snapshot.is_some() && batch.redis_connected)
+            })
             .await;
     }
 

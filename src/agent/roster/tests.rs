@@ -198,7 +198,7 @@ fn strangers_are_kept_until_the_node_lists_them_no_more() {
 }
 
 #[test]
-fn after_deafness_everybody_is_a_stranger() {
+fn without_redis_for_a_while_everybody_is_a_stranger() {
     let mut world = World::new();
     world.hear_all([created(), joined("w_1", "gl-1"), joined("w_2", "gl-2")]);
     world.roster.doubt();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::rest::{AttendeeChange, Batch, Event, NodeAttendee, NodeMeeting};
+use b3scale_middleware::cluster::{Attendee, AttendeeChange, NodeBatch, NodeEvent, NodeMeeting};
 
 /// Who in which meeting, by the node's own ids.
 pub(super) type Who<'a> = (&'a str, &'a str);
@@ -10,7 +10,7 @@ pub(super) type Who<'a> = (&'a str, &'a str);
 /// What a batch comes to. Whatever is said of a meeting that has ended, or of someone who has left before, comes too late.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Folded<'a> {
-    /// Whether it is the whole picture.
+    /// Whether it is the snapshot.
     pub(super) whole: bool,
     /// Meetings that are there.
     pub(super) meetings: BTreeMap<&'a str, NodeMeeting>,
@@ -19,7 +19,7 @@ pub(super) struct Folded<'a> {
     /// Recordings that were started or paused, in meetings of which nothing else is said.
     pub(super) recordings: BTreeMap<&'a str, bool>,
     /// Attendees who are there.
-    pub(super) there: BTreeMap<Who<'a>, NodeAttendee>,
+    pub(super) there: BTreeMap<Who<'a>, Attendee>,
     /// Attendees who have left.
     pub(super) left: BTreeSet<Who<'a>>,
     /// What is another about attendees of whom nothing else is said.
@@ -27,25 +27,25 @@ pub(super) struct Folded<'a> {
 }
 
 impl<'a> Folded<'a> {
-    pub(super) fn of(batch: &'a Batch) -> Self {
+    pub(super) fn of(batch: &NodeBatch<'a>) -> Self {
         let mut folded = Self { whole: batch.snapshot.is_some(), ..Self::default() };
-        for there in batch.snapshot.iter().flat_map(|snapshot| &snapshot.meetings) {
-            folded.create(&there.meeting);
-            there.attendees.iter().for_each(|attendee| folded.join(&there.meeting.internal_id, attendee));
+        for (meeting, attendees) in batch.snapshot.iter().flatten() {
+            folded.create(meeting);
+            attendees.iter().for_each(|attendee| folded.join(&meeting.internal_id, attendee));
         }
         batch.events.iter().for_each(|event| folded.happen(event));
         folded
     }
 
-    fn happen(&mut self, event: &'a Event) {
+    fn happen(&mut self, event: &'a NodeEvent) {
         match event {
-            Event::MeetingCreated { meeting } => self.create(meeting),
-            Event::MeetingEnded { meeting } => self.end(meeting),
-            Event::RecordingChanged { meeting, recording } => self.record(meeting, *recording),
-            Event::AttendeeJoined { meeting, attendee } => self.join(meeting, attendee),
-            Event::AttendeeLeft { meeting, attendee } => self.leave((meeting, attendee)),
-            Event::AttendeeChanged { meeting, attendee, change } => self.change((meeting, attendee), *change),
-            Event::Unknown => {}
+            NodeEvent::MeetingCreated { meeting } => self.create(meeting),
+            NodeEvent::MeetingEnded { meeting } => self.end(meeting),
+            NodeEvent::RecordingChanged { meeting, recording } => self.record(meeting, *recording),
+            NodeEvent::AttendeeJoined { meeting, attendee } => self.join(meeting, attendee),
+            NodeEvent::AttendeeLeft { meeting, attendee } => self.leave((meeting, attendee)),
+            NodeEvent::AttendeeChanged { meeting, attendee, change } => self.change((meeting, attendee), *change),
+            NodeEvent::Unknown => {}
         }
     }
 
@@ -76,7 +76,7 @@ impl<'a> Folded<'a> {
         }
     }
 
-    fn join(&mut self, meeting: &'a str, attendee: &'a NodeAttendee) {
+    fn join(&mut self, meeting: &'a str, attendee: &'a Attendee) {
         let who = (meeting, &*attendee.internal_id);
         if !self.ended.contains(meeting) {
             self.left.remove(&who);
@@ -97,25 +97,35 @@ impl<'a> Folded<'a> {
         match self.there.get_mut(&who) {
             Some(there) => change.apply(there),
             None if self.left.contains(&who) || self.ended.contains(who.0) => {}
-            None => self.changed.entry(who).or_default().follow(change),
+            None => self.changed.entry(who).or_default().extend(change),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
+    use b3scale_middleware::cluster::NodeFigures;
     use serde_json::json;
+    use uuid::Uuid;
 
     use super::*;
 
-    fn batch(events: &serde_json::Value) -> Batch {
-        let batch = json!({"boot": "00000000-0000-0000-0000-000000000001", "seq": 1, "events": events});
-        serde_json::from_value(batch).expect("it is a batch")
+    static NODE: LazyLock<NodeFigures> = LazyLock::new(NodeFigures::default);
+
+    fn events(json: serde_json::Value) -> Vec<NodeEvent> {
+        serde_json::from_value(json).expect("these are events")
+    }
+
+    fn folded(events: &[NodeEvent]) -> Folded<'_> {
+        let boot = Uuid::from_u128(1);
+        Folded::of(&NodeBatch { boot, seq: 1, snapshot: None, redis_connected: true, events, node: &NODE })
     }
 
     #[test]
     fn of_several_events_the_last_word_counts() {
-        let batch = batch(&json!([
+        let events = events(json!([
             {"type": "attendee_joined", "meeting": "m", "attendee": {"internal_id": "a", "full_name": "Ada"}},
             {"type": "attendee_changed", "meeting": "m", "attendee": "a", "presenter": true},
             {"type": "attendee_joined", "meeting": "m", "attendee": {"internal_id": "b"}},
@@ -125,7 +135,7 @@ mod tests {
             {"type": "attendee_changed", "meeting": "m", "attendee": "c", "moderator": false},
             {"type": "raised_hand", "meeting": "m"},
         ]));
-        let folded = Folded::of(&batch);
+        let folded = folded(&events);
         assert_eq!(folded.there.keys().collect::<Vec<_>>(), [&("m", "a")]);
         assert!(folded.there[&("m", "a")].presenter);
         assert_eq!(folded.left.iter().collect::<Vec<_>>(), [&("m", "b")]);
@@ -135,7 +145,7 @@ mod tests {
 
     #[test]
     fn nobody_is_in_a_meeting_that_has_ended_whatever_is_said_late() {
-        let batch = batch(&json!([
+        let events = events(json!([
             {"type": "meeting_created", "meeting": {"internal_id": "m", "id": "x"}},
             {"type": "attendee_joined", "meeting": "m", "attendee": {"internal_id": "a"}},
             {"type": "meeting_ended", "meeting": "m"},
@@ -143,7 +153,7 @@ mod tests {
             {"type": "recording_changed", "meeting": "m", "recording": true},
             {"type": "meeting_created", "meeting": {"internal_id": "m", "id": "x"}},
         ]));
-        let folded = Folded::of(&batch);
+        let folded = folded(&events);
         assert_eq!(folded, Folded { ended: BTreeSet::from(["m"]), ..Folded::default() });
     }
 }

@@ -3,30 +3,11 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use b3scale_middleware::cluster::BackendId;
+use b3scale_middleware::cluster::{Attendee, BackendId, NodeMeeting, Presence};
 use tokio_postgres::Row;
 
-use crate::rest::{NodeAttendee, NodeMeeting};
 use crate::store::rows::{column, readable};
 use crate::store::{Store, StoreError};
-
-/// What has changed on a node, as its agent says it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Presence {
-    /// By the node's own ids. `None`: it has ended.
-    pub meetings: HashMap<String, Option<NodeMeeting>>,
-    /// By the meeting's and the attendee's ids of the node. `None`: they have left.
-    pub attendees: HashMap<(String, String), Option<NodeAttendee>>,
-}
-
-/// A meeting and who is in it, as an agent says it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PresentMeeting {
-    /// The meeting.
-    pub meeting: NodeMeeting,
-    /// By the node's own ids.
-    pub attendees: HashMap<String, NodeAttendee>,
-}
 
 impl Store {
     /// What agents have said of nodes since the numbers that are known: pairs of a backend and the `seq` of its status.
@@ -74,9 +55,9 @@ fn meeting(row: &Row) -> Result<(BackendId, String, Option<NodeMeeting>), StoreE
 
 type Who = (String, String);
 
-fn attendee(row: &Row) -> Result<(BackendId, Who, Option<NodeAttendee>), StoreError> {
+fn attendee(row: &Row) -> Result<(BackendId, Who, Option<Attendee>), StoreError> {
     const TABLE: &str = "attendees";
-    let attendee = NodeAttendee {
+    let attendee = Attendee {
         internal_id: column(TABLE, row, "internal_id")?,
         user_id: column(TABLE, row, "user_id")?,
         full_name: column(TABLE, row, "full_name")?,

@@ -46,13 +46,17 @@ async fn what_happens_while_redis_is_away_is_made_good() {
     let agent = site.agent(&[]);
     site.until_followed().await;
     site.relay.cut();
-    site.desk.until("deafness", |known| known.batches.last().is_some_and(|batch| batch.deaf)).await;
+    site.desk
+        .until("an agent without Redis", |known| known.batches.last().is_some_and(|batch| !batch.redis_connected))
+        .await;
     agent.log.line_with("Listening to Redis failed").await;
     assert!(site.node.control().leave("lesson", &people[0]));
     site.node.control().create("another");
     site.join("another", 2);
     site.relay.heal();
-    site.desk.until("hearing", |known| known.batches.last().is_some_and(|batch| !batch.deaf)).await;
+    site.desk
+        .until("an agent with Redis", |known| known.batches.last().is_some_and(|batch| batch.redis_connected))
+        .await;
     site.until_known("what was missed").await;
     site.join("another", 1);
     site.until_known("who came afterwards").await;
@@ -68,7 +72,7 @@ async fn a_wrong_password_of_redis_is_told_and_the_node_is_asked_instead() {
     let line = agent.log.line_with("Listening to Redis failed").await;
     assert!(line.contains("it wants another password than redisPassword"), "{line}");
     site.until_known("what the node says").await;
-    assert!(site.desk.known().batches.iter().all(|batch| batch.deaf));
+    assert!(site.desk.known().batches.iter().all(|batch| !batch.redis_connected));
 }
 
 #[tokio::test]
@@ -80,7 +84,7 @@ async fn a_node_that_does_not_say_which_meetings_run_is_asked_again() {
         let agent = site.agent(&[]);
         agent.log.line_with("Listing the node's meetings failed").await;
         site.node.behave();
-        site.until_known("a picture").await;
+        site.until_known("a snapshot").await;
     };
     tokio::join!(asked_again(Misbehaviour::Html), asked_again(Misbehaviour::WrongChecksum));
 }
@@ -124,7 +128,7 @@ async fn a_backend_that_was_removed_is_registered_again_only_if_that_is_wanted()
     let site = Site::start().await;
     site.node.control().create("lesson");
     let agent = site.agent(&["--register"]);
-    site.until_known("a picture").await;
+    site.until_known("a snapshot").await;
     site.desk.known().backend = None;
     site.desk.known().picture.clear();
     site.desk.until("registration", |known| known.backend.is_some()).await;

@@ -29,7 +29,7 @@ async fn the_first_word_is_a_picture_and_then_come_events_in_order() {
     assert!(control.leave("lesson", &early[0]));
     site.until_known("1200 people more and one less").await;
     let batches = site.desk.known().batches.clone();
-    assert!(batches.iter().all(|batch| batch.events.len() <= LARGEST && !batch.deaf));
+    assert!(batches.iter().all(|batch| batch.events.len() <= LARGEST && batch.redis_connected));
     assert!(batches.is_sorted_by(|one, next| one.boot == next.boot && one.seq + 1 == next.seq));
     let joined = batches.iter().flat_map(|batch| &batch.events).filter_map(|event| match event {
         Event::AttendeeJoined { meeting: of, attendee } if *of == meeting => Some(attendee.internal_id.clone()),
@@ -43,7 +43,7 @@ async fn changes_are_told_with_what_is_another() {
     let site = Site::start().await;
     let _agent = site.agent(&[]);
     site.desk
-        .until("a report", |known| known.batches.iter().any(|batch| batch.snapshot.is_some() && !batch.deaf))
+        .until("a report", |known| known.batches.iter().any(|batch| batch.snapshot.is_some() && batch.redis_connected))
         .await;
     let control = site.node.control();
     let meeting = control.create("lesson");
@@ -142,7 +142,7 @@ async fn a_node_may_have_a_certificate_of_a_private_authority() {
     let mut command = site.command(&[]);
     command.env("B3SCALE_NODE_CA_FILE", &file);
     let _agent = Agent::start(command);
-    site.until_known("a picture").await;
+    site.until_known("a snapshot").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,7 +151,7 @@ async fn a_node_that_takes_one_algorithm_only_is_asked_with_that() {
     let site = Site::of(options, TestRedis::start().await, Desk::start(TOKEN, true).await, "").await;
     site.node.control().create("lesson");
     let _agent = site.agent(&[]);
-    site.until_known("a picture").await;
+    site.until_known("a snapshot").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,108 @@
+//! Batches: what the agent on a node reports at once.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Attendee, AttendeeChange, NodeMeeting};
+
+/// What has happened on a node since the last batch.
+#[derive(Clone, Debug)]
+pub struct NodeBatch<'a> {
+    /// Made anew with each start of the agent.
+    pub boot: Uuid,
+    /// Counts the batches of this start, from 1.
+    pub seq: u64,
+    /// Everything that runs on the node, in place of what was said before. The events come after it.
+    pub snapshot: Option<Vec<(&'a NodeMeeting, &'a [Attendee])>>,
+    /// Whether the node's events are being heard. Else what is known of the node may be old, as if no agent were there.
+    pub redis_connected: bool,
+    /// In the order in which they happened. None: the agent is there.
+    pub events: &'a [NodeEvent],
+    /// How the machine fares.
+    pub node: &'a NodeFigures,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Receipt {
+    /// The last batch of this start of the agent that counts; 0: none does.
+    pub seq: u64,
+    /// Whether the next batch must carry a snapshot: what is known of the node is not whole. Its number is free to choose above
+    /// `seq`.
+    pub snapshot: bool,
+}
+
+/// Something that happened on a node. What is unknown to a server is passed over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Event))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum NodeEvent {
+    /// A meeting was created.
+    MeetingCreated {
+        /// Which.
+        meeting: NodeMeeting,
+    },
+    /// The meeting ended, or its node has dropped it. It has no attendees any more.
+    MeetingEnded {
+        /// The node's own id of it.
+        meeting: String,
+    },
+    /// A recording was started or paused.
+    RecordingChanged {
+        /// The node's own id of the meeting.
+        meeting: String,
+        /// Whether it is being recorded now.
+        recording: bool,
+    },
+    /// Someone has joined.
+    AttendeeJoined {
+        /// The node's own id of the meeting.
+        meeting: String,
+        /// Who.
+        attendee: Attendee,
+    },
+    /// Someone has left.
+    AttendeeLeft {
+        /// The node's own id of the meeting.
+        meeting: String,
+        /// The node's id of the attendee.
+        attendee: String,
+    },
+    /// Something about an attendee is another now.
+    AttendeeChanged {
+        /// The node's own id of the meeting.
+        meeting: String,
+        /// The node's id of the attendee.
+        attendee: String,
+        /// What.
+        #[serde(flatten)]
+        change: AttendeeChange,
+    },
+    /// What a newer agent may say.
+    #[serde(other)]
+    Unknown,
+}
+
+/// How the machine of a node fares.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct NodeFigures {
+    /// How busy the processors are, from 0 to 1.
+    pub cpu: f32,
+    /// How full the memory is, from 0 to 1.
+    pub memory: f32,
+    /// The load average of the last minute, per processor.
+    pub load_average: f32,
+    /// Bytes a second that come in.
+    pub network_in: f64,
+    /// Bytes a second that go out.
+    pub network_out: f64,
+    /// The release of BBB. Empty: it is not known.
+    pub bbb_version: String,
+    /// Meetings that run, as the agent counts them.
+    pub meetings: u32,
+    /// People in them, as the agent counts them.
+    pub attendees: u32,
+}
