@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use b3scale::budget::Budget;
 use b3scale::proxies::Proxies;
-use b3scale::server::{Check, Readiness, Router, Server, ServerParts, ServerSettings};
+use b3scale::server::{Router, Server, ServerParts, ServerSettings};
 use b3scale::store::{CLAIM, LIVE};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
@@ -196,27 +196,12 @@ impl Router for Document {
     }
 }
 
-struct Always;
-
-impl Readiness for Always {
-    fn checks(&self) -> Vec<Check> {
-        Vec::new()
-    }
-}
-
 impl Plain {
     fn serving(document: Bytes) -> Self {
         let answer = Next::new(service_fn(move |_| std::future::ready(Ok(Reply::xml(document.clone())))));
         let router = Arc::new(Document(HashMap::from([(CallKind::GetMeetings, answer)])));
-        let parts = ServerParts {
-            router,
-            readiness: Arc::new(Always),
-            api: None,
-            metrics: None,
-            proxies: Proxies::default(),
-            budget: Budget::default(),
-            secret: b"secret".to_vec(),
-        };
+        let (proxies, budget) = (Proxies::default(), Budget::default());
+        let parts = ServerParts { router, lobby: None, followers: None, proxies, budget };
         let server = Server::bind(([127, 0, 0, 1], 0).into(), parts, ServerSettings::default()).expect("a port");
         let address = server.local_addr().to_string();
         tokio::spawn(server.serve(std::future::pending()));

@@ -36,8 +36,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
-use hyper::body::Incoming;
+use http_body_util::Either;
 use time::OffsetDateTime;
 use tokio::time::timeout;
 use tower::ServiceExt;
@@ -50,7 +52,7 @@ use crate::budget::Budget;
 use crate::cluster::Cluster;
 use crate::pipeline::Pipeline;
 use crate::proxies::Proxies;
-use crate::server::Readiness;
+use crate::site::{Answer, Claim, Intake, Readiness, Site, Visitor};
 use crate::store::Store;
 use crate::telemetry::Counts;
 use crate::token::Tokens;
@@ -176,29 +178,15 @@ impl Api {
         Self { router: if cors.is_empty() { router } else { router.layer(cors_layer(cors)) }, admin }
     }
 
-    /// Whether a path is one of the REST API's.
-    pub fn owns(path: &str) -> bool {
-        let is_below = |root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        is_below("/api/v1") || is_below(docs::PATH) || metrics::owns(path)
-    }
-
-    /// Whether a request was answered whose token held.
-    pub(crate) fn has_admitted(answer: &Response) -> bool {
-        answer.extensions().get::<access::Admitted>().is_some()
-    }
-
     /// Whether a BBB call that came from `peer` is to be followed through its stages in the log, which an operator's token in
     /// the header [`FOLLOW`] asks for.
     pub fn lets_follow(&self, headers: &HeaderMap, peer: SocketAddr) -> bool {
         headers.get(FOLLOW).is_some_and(|token| self.admin.is_operator(token, headers, peer))
     }
 
-    /// Answers a request that came from `peer`.
-    pub async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
+    async fn respond(&self, request: Request<Body>) -> Response {
         let (began, method) = (Instant::now(), request.method().clone());
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
-        // A task of its own, so that a change that was begun is noted, too, if whoever asked for it hangs up.
+        // A task of its own, so that a change that was begun is noted even if its client hangs up.
         let answer = tokio::spawn(self.router.clone().oneshot(request));
         let answer = match timeout(LIMIT, answer).await {
             Ok(Ok(answer)) => answer.unwrap_or_else(|never: Infallible| match never {}),
@@ -206,10 +194,25 @@ impl Api {
                 error!(%error, "Request of the REST API panicked; this is a defect of b3scale");
                 Problem::Internal.into_response()
             }
-            Err(_) => Problem::Unavailable("it took too long".to_owned()).into_response(),
+            Err(_) => Problem::too_slow().into_response(),
         };
         metrics::count(&method, began, &answer);
         answer
+    }
+}
+
+impl Site for Api {
+    fn claims(&self) -> Vec<Claim> {
+        vec![Claim::below("/api/v1"), Claim::below(docs::PATH), Claim::at(metrics::PATH)]
+    }
+
+    fn intake(&self) -> Option<Intake> {
+        Some(Intake { largest: body::LARGEST_DOCUMENT, pause: LIMIT, whole: LIMIT })
+    }
+
+    fn answer(&self, mut request: Request<Body>, visitor: Visitor) -> BoxFuture<'_, Answer> {
+        request.extensions_mut().insert(visitor);
+        self.respond(request).map(|answer| answer.map(Either::Right)).boxed()
     }
 }
 

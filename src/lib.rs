@@ -6,6 +6,8 @@
 //! | [`serve`] | a server, put together |
 //! | [`admin`] | the REST API |
 //! | [`server`] | the port: requests into calls, replies and faults into answers |
+//! | [`site`] | the contract of everything else that answers requests |
+//! | [`pages`] | health, metrics, and the page where joins wait |
 //! | [`proxies`] | where a request comes from |
 //! | `view` | this server's memory |
 //! | [`cluster`] | how memory follows the database, and what the nodes are asked |
@@ -26,9 +28,11 @@ mod idle;
 pub mod import;
 pub mod ledger;
 mod offload;
+pub mod pages;
 pub mod proxies;
 pub mod serve;
 pub mod server;
+pub mod site;
 pub mod state;
 pub mod store;
 mod view;

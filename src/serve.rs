@@ -5,6 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use b3scale_middleware::Next;
+use b3scale_middleware::bbb::CallKind;
+use http::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,12 +20,14 @@ use crate::idle::warn_of_idle;
 use crate::net::descriptors;
 use crate::net::nodes::HttpNodes;
 use crate::net::tls::CaFileError;
+use crate::pages::{self, Health, Home, Metrics, WaitingPage, WaitingRoom};
 use crate::pipeline::{self, Pipeline, ReloadError};
 use crate::program::signals::stop_signal;
 use crate::program::systemd;
 use crate::proxies::Proxies;
 use crate::rest::without_database;
-use crate::server::{Check, Readiness, Router, Server, ServerParts, ServerSettings};
+use crate::server::{Followers, Lobby, Router, Server, ServerParts, ServerSettings};
+use crate::site::{Check, Claimed, Readiness, Site, Sites};
 use crate::store::private::{self, PrivateError, PrivatePostgres};
 use crate::store::{FrontendFilter, Store, StoreError};
 use crate::telemetry::catalog::BUILD;
@@ -60,6 +65,9 @@ pub enum ServeError {
     /// The system.
     #[error("{0}")]
     System(#[from] std::io::Error),
+    /// The sites.
+    #[error("{0}; this is a defect of b3scale")]
+    Sites(#[from] Claimed),
     /// The metrics.
     #[error("metrics: {0}")]
     Metrics(#[from] telemetry::MetricsError),
@@ -185,8 +193,7 @@ impl Assembly {
         counted: Option<Counts>,
     ) -> Result<Self, ServeError> {
         let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports())?);
-        let router: Arc<dyn Router> = Arc::<Pipeline>::clone(&pipeline);
-        let readiness: Arc<dyn Readiness> = Arc::new(Trusted(cluster.clone()));
+        let trusted: Arc<dyn Readiness> = Arc::new(Trusted(cluster.clone()));
         let figures = Everything {
             cluster: cluster.clone(),
             store: store.clone(),
@@ -194,30 +201,43 @@ impl Assembly {
             per_meeting: config.metrics_per_meeting,
         };
         let figures: Arc<dyn Figures> = Arc::new(figures);
-        let token = config.metrics_token.clone();
-        let proxies = Proxies::at(config.trusted_proxies.clone());
-        let budget = config.upstream.budget.clone();
         if let Some(counted) = counted.clone() {
             telemetry::end_series(counted, &figures);
         }
-        let metrics = counted.clone().map(|counted| MetricsPage { counted, figures, token });
-        let api = Api::new(AdminParts {
+        let proxies = Proxies::at(config.trusted_proxies.clone());
+        let budget = config.upstream.budget.clone();
+        let room = Arc::new(WaitingRoom::new(secret.as_bytes(), pages::WAIT));
+        let api = Arc::new(Api::new(AdminParts {
             cluster: cluster.clone(),
             store,
             pipeline: Arc::clone(&pipeline),
-            readiness: Arc::clone(&readiness),
-            secret: secret.clone(),
+            readiness: Arc::clone(&trusted),
+            secret,
             proxies: proxies.clone(),
             budget: budget.clone(),
-            counted,
+            counted: counted.clone(),
             cors: config.cors_origins.clone(),
             operator_fields: config.operator_fields.clone(),
             agent_tags: config.agent_tags.clone(),
-        });
-        let (api, secret) = (Some(api), secret.into_bytes());
-        let parts = ServerParts { router, readiness, api, metrics, proxies, budget, secret };
+        }));
+        let router: Arc<dyn Router> = Arc::<Pipeline>::clone(&pipeline);
+        let lobby: Arc<dyn Lobby> = Arc::<WaitingRoom>::clone(&room);
+        let followers: Arc<dyn Followers> = Arc::<Api>::clone(&api);
+        let parts = ServerParts { router, lobby: Some(lobby), followers: Some(followers), proxies, budget };
         let listened = Server::bind(config.listen, parts, settings(config));
         let server = listened.map_err(|error| ServeError::Listen { address: config.listen, error })?;
+        let (calls, readiness) = (server.calls(), Arc::new(vec![trusted, server.readiness()]));
+        let mut sites: Vec<Arc<dyn Site>> = vec![
+            api,
+            Arc::new(Home),
+            Arc::new(Health(Arc::<Vec<_>>::clone(&readiness))),
+            Arc::new(WaitingPage { room, calls: calls.clone() }),
+        ];
+        if let Some(counted) = counted {
+            let page = MetricsPage { counted, figures, token: config.metrics_token.clone() };
+            sites.push(Arc::new(Metrics { page, calls, readiness }));
+        }
+        let server = server.with(Sites::new(sites)?);
         Ok(Self { cluster, pipeline, server })
     }
 }
@@ -329,6 +349,18 @@ impl Figures for Everything {
 
     fn has(&self, thing: Thing, name: &str) -> bool {
         self.cluster.has(thing, name)
+    }
+}
+
+impl Router for Pipeline {
+    fn route(&self, kind: CallKind) -> Option<Next> {
+        Pipeline::route(self, kind)
+    }
+}
+
+impl Followers for Api {
+    fn may_follow(&self, headers: &HeaderMap, peer: SocketAddr) -> bool {
+        self.lets_follow(headers, peer)
     }
 }
 

@@ -15,6 +15,7 @@ use super::Admin;
 use super::problem::Problem;
 use crate::budget::Owner;
 use crate::rest::AGENT;
+use crate::site::Visitor;
 use crate::telemetry::ACCOUNT;
 use crate::token::{Claims, Scope, bearer};
 
@@ -128,10 +129,6 @@ impl<R: Rule> FromRequestParts<Admin> for Caller<R> {
     }
 }
 
-/// Marks the answer to a request whose token held.
-#[derive(Clone, Copy)]
-pub(super) struct Admitted;
-
 /// Whose the bytes of an admitted request are.
 pub(super) fn owner(request: &Request) -> Owner {
     let identity = request.extensions().get::<Identity>();
@@ -140,8 +137,8 @@ pub(super) fn owner(request: &Request) -> Owner {
 
 /// Lets nobody in without a token that holds.
 pub(super) async fn admit(State(admin): State<Admin>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
-    let address = admin.address_of(peer, request.headers());
+    let visitor = request.extensions().get::<Visitor>().cloned();
+    let address = admin.address_of(visitor.as_ref().map(|visitor| visitor.peer.ip()), request.headers());
     let claims = match bearer(request.headers()) {
         None => Err(Problem::NoToken),
         Some(token) => admin.claims(token, address),
@@ -150,9 +147,8 @@ pub(super) async fn admit(State(admin): State<Admin>, mut request: Request, next
         Ok(claims) => {
             let by_agent = is_our_agent(request.headers());
             request.extensions_mut().insert(Identity { claims, address, by_agent });
-            let mut answer = next.run(request).await;
-            answer.extensions_mut().insert(Admitted);
-            answer
+            visitor.iter().for_each(Visitor::admit);
+            next.run(request).await
         }
         Err(problem) => problem.into_response(),
     }

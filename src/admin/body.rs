@@ -18,11 +18,16 @@ use super::access;
 use super::problem::Problem;
 use super::shape::Shape;
 use crate::budget::{Full, Room};
+use crate::net::causes;
 use crate::offload::DOCUMENTS;
 use crate::rest::{Batch, StateDocument};
+use crate::site::IntakeError;
 
 /// The largest body, in bytes.
 const LARGEST: usize = 1 << 20;
+
+/// The largest document, in bytes.
+pub(super) const LARGEST_DOCUMENT: usize = 32 << 20;
 
 /// A body whose shape is known.
 pub(super) trait Shaped {
@@ -67,7 +72,7 @@ impl Bounded for Batch {
 
 /// A whole cluster.
 impl Bounded for StateDocument {
-    const LARGEST: usize = 32 << 20;
+    const LARGEST: usize = LARGEST_DOCUMENT;
     const SWELLS: usize = 1;
 }
 
@@ -101,7 +106,7 @@ async fn json(request: Request, admin: &Admin, largest: usize) -> Result<(Bytes,
     let mut buffer = admin.budget.buffer(access::owner(&request));
     let mut body = request.into_body();
     while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame.map_err(|_| Problem::BadRequest)?.into_data() else { continue };
+        let Ok(piece) = frame.map_err(|error| cut_off(&error))?.into_data() else { continue };
         if buffer.len() + piece.len() > largest {
             return Err(Problem::TooLarge);
         }
@@ -109,6 +114,14 @@ async fn json(request: Request, admin: &Admin, largest: usize) -> Result<(Bytes,
     }
     let (body, room) = buffer.finish();
     if body.is_empty() || is_json { Ok((body, room)) } else { Err(Problem::MediaType) }
+}
+
+fn cut_off(error: &axum::Error) -> Problem {
+    match causes::find(error) {
+        Some(IntakeError::TooLarge(_)) => Problem::TooLarge,
+        Some(IntakeError::TooSlow) => Problem::too_slow(),
+        Some(IntakeError::Broken) | None => Problem::BadRequest,
+    }
 }
 
 fn full(Full: Full) -> Problem {

@@ -17,7 +17,7 @@ use crate::ledger::{Announcements, Servers};
 use crate::rest::{
     Backend, BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, Verdict,
 };
-use crate::server::Check;
+use crate::site::Check;
 use crate::store::{BackendFilter, FrontendFilter, StoreError, Trouble};
 
 /// Why a backend takes no new meetings that would take them.
@@ -60,7 +60,7 @@ impl Admin {
 
     /// What this server lacks to be ready.
     pub(super) fn problems(&self) -> Vec<String> {
-        self.readiness.checks().iter().filter_map(Check::told).collect()
+        self.readiness.checks().iter().filter_map(Check::failure).collect()
     }
 
     fn reported(&self, entry: Backend) -> BackendReport {

@@ -17,11 +17,8 @@ use super::problem::Problem;
 use crate::telemetry::catalog::{API_REQUESTS, API_SECONDS};
 use crate::telemetry::{self, Sheet};
 
-/// Whether a path is that of a frontend's metrics.
-pub(super) fn owns(path: &str) -> bool {
-    let key = path.strip_prefix("/bbb/").and_then(|rest| rest.strip_suffix("/metrics"));
-    key.is_some_and(|key| !key.is_empty() && !key.contains('/'))
-}
+/// Where a frontend's metrics are.
+pub(super) const PATH: &str = "/bbb/{key}/metrics";
 
 /// Leaves the route of a request in its answer.
 pub(super) async fn note_route(request: Request, next: Next) -> Response {

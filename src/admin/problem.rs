@@ -58,6 +58,11 @@ pub(super) enum Problem {
 }
 
 impl Problem {
+    /// The request or its answer took too long.
+    pub(super) fn too_slow() -> Self {
+        Self::Unavailable("it took too long".to_owned())
+    }
+
     /// One field cannot be used.
     pub(super) fn field(path: &str, why: &str) -> Self {
         Self::Fields(BTreeMap::from([(path.to_owned(), vec![why.to_owned()])]))

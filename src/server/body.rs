@@ -1,6 +1,7 @@
 //! A body that waits at the client until a stage asks for it.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,14 +15,14 @@ use futures_util::stream;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{Instant, timeout};
 use url::form_urlencoded;
 
-use super::ServerSettings;
 use super::places::Places;
+use super::settings::ServerSettings;
 use super::ticket::Ticket;
 use crate::budget::{Budget, Full};
 use crate::offload;
+use crate::site::{Intake, IntakeError};
 use crate::telemetry::catalog::PUSHED_OUT;
 
 /// What the bodies of calls are bounded by.
@@ -125,14 +126,13 @@ impl HttpBody {
             return Err(Fault::BodyTooLarge { limit });
         }
         let incoming = self.incoming.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut incoming = incoming.ok_or_else(|| Fault::Internal("a body was read twice".to_owned()))?;
+        let incoming = incoming.ok_or_else(|| Fault::Internal("a body was read twice".to_owned()))?;
         let mut buffer = self.bodies.budget.buffer(self.ticket.owner());
         let most = self.length.unwrap_or(limit);
-        let end = Instant::now() + patience;
-        while let Some(piece) = next_data(&mut incoming, self.bodies.settings.body_pause, end).await? {
-            if buffer.len() + piece.len() > limit {
-                return Err(Fault::BodyTooLarge { limit });
-            }
+        let intake = Intake { largest: limit, pause: self.bodies.settings.body_pause, whole: patience };
+        let mut body = pin!(intake.bound(incoming));
+        while let Some(frame) = body.frame().await {
+            let Ok(piece) = frame.map_err(cut_off)?.into_data() else { continue };
             buffer.push(&piece, most).map_err(|Full| Fault::Overloaded)?;
         }
         let (bytes, room) = buffer.finish();
@@ -149,15 +149,11 @@ fn hint(fault: Fault) -> Fault {
     }
 }
 
-async fn next_data(incoming: &mut Incoming, pause: Duration, end: Instant) -> Result<Option<Bytes>, Fault> {
-    loop {
-        let patience = pause.min(end.saturating_duration_since(Instant::now()));
-        let frame = timeout(patience, incoming.frame()).await.map_err(|_| unreadable("it came too slowly"))?;
-        match frame.transpose().map_err(|_| unreadable("it ended too early"))?.map(hyper::body::Frame::into_data) {
-            None => return Ok(None),
-            Some(Ok(data)) => return Ok(Some(data)),
-            Some(Err(_trailers)) => {}
-        }
+fn cut_off(error: IntakeError) -> Fault {
+    match error {
+        IntakeError::TooLarge(limit) => Fault::BodyTooLarge { limit },
+        IntakeError::TooSlow => unreadable("it came too slowly"),
+        IntakeError::Broken => unreadable("it ended too early"),
     }
 }
 

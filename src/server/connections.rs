@@ -18,11 +18,14 @@ use tokio::task::unconstrained;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use super::dispatch::{Dispatch, LARGEST_HEAD};
 use super::pace::{Paced, Pulse};
-use super::ticket::Client;
-use super::{Shared, respond};
+use super::places::Place;
+use super::resting::Resting;
+use super::shared::Shared;
 use crate::budget::Owner;
 use crate::net::descriptors;
+use crate::site::{Sites, Visitor};
 use crate::telemetry::catalog::{ACCEPT_FAILURES, CONNECTIONS, PUSHED_OUT};
 
 /// How long handshakes that have begun may take, once no new ones are begun.
@@ -30,9 +33,6 @@ const LAST_HANDSHAKES: Duration = Duration::from_millis(200);
 
 /// How long a connection may be without its first call when the server goes down.
 const FIRST_CALL: Duration = Duration::from_secs(1);
-
-/// The longest head of a call, in bytes: about as long as a signed address can be at a node.
-pub(super) const LARGEST_HEAD: usize = 64 << 10;
 
 /// How long no connection is taken after one could not be.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -48,12 +48,14 @@ enum Phase {
 /// All connections there are. Those that are left when this is dropped are cut.
 pub(super) struct Connections {
     shared: Arc<Shared>,
+    dispatch: Arc<Dispatch>,
     phase: watch::Sender<Phase>,
 }
 
 impl Connections {
-    pub(super) fn of(shared: &Arc<Shared>) -> Self {
-        Self { shared: Arc::clone(shared), phase: watch::Sender::new(Phase::Serving) }
+    pub(super) fn new(shared: &Arc<Shared>, sites: Sites) -> Self {
+        let dispatch = Arc::new(Dispatch::new(Arc::clone(shared), sites));
+        Self { shared: Arc::clone(shared), dispatch, phase: watch::Sender::new(Phase::Serving) }
     }
 
     /// Takes whoever comes.
@@ -116,15 +118,15 @@ impl Connections {
             ACCEPT_FAILURES.with(["connections"]).increment(1);
             return;
         };
-        let client = Client { peer, place: Arc::new(place) };
+        let place = Arc::new(place);
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "Setting up a connection failed");
         }
-        let (shared, phase) = (Arc::clone(&self.shared), self.phase.subscribe());
+        let (dispatch, phase) = (Arc::clone(&self.dispatch), self.phase.subscribe());
         let open = Open::new();
         tokio::spawn(async move {
             let _open = (open, permit);
-            if let Err(error) = attend(stream, client, shared, phase).await {
+            if let Err(error) = attend(stream, peer, place, dispatch, phase).await {
                 debug!(%error, "Connection broke");
             }
         });
@@ -148,32 +150,35 @@ impl Drop for Open {
     }
 }
 
-/// Answers the calls of one connection.
+/// Answers the requests of one connection.
 async fn attend(
     stream: TcpStream,
-    client: Client,
-    shared: Arc<Shared>,
+    peer: SocketAddr,
+    place: Arc<Place>,
+    dispatch: Arc<Dispatch>,
     mut phase: watch::Receiver<Phase>,
 ) -> Result<(), hyper::Error> {
+    let settings = dispatch.shared.settings;
     // Until something comes, a connection takes up next to nothing.
-    if !begins(&stream, &client, &mut phase, shared.settings.idle).await {
+    if !begins(&stream, &place, &mut phase, settings.idle).await {
         return Ok(());
     }
     let pulse = Arc::new(Pulse::default());
-    let room = shared.parts.budget.room(Owner::stranger(client.peer.ip()));
-    let io = Paced::new(stream, Arc::clone(&pulse), room, shared.settings.head, shared.settings.write_pause);
+    let room = dispatch.shared.parts.budget.room(Owner::stranger(peer.ip()));
+    let io = Paced::new(stream, Arc::clone(&pulse), room, settings.head, settings.write_pause);
     let mut http = http1::Builder::new();
     // From the end of one call to the end of the next head. Heads that have begun are timed by `Paced`.
-    http.timer(TokioTimer::new()).header_read_timeout(shared.settings.idle).max_buf_size(LARGEST_HEAD);
-    let (calls, place) = (Arc::clone(&pulse), Arc::clone(&client.place));
+    http.timer(TokioTimer::new()).header_read_timeout(settings.idle).max_buf_size(LARGEST_HEAD);
+    let visitor = Visitor::new(peer, Arc::<Place>::clone(&place), dispatch.shared.drain.clone());
+    let (calls, own) = (Arc::clone(&pulse), Arc::clone(&place));
     let service = service_fn(move |request| {
-        let (shared, client, in_call) = (Arc::clone(&shared), client.clone(), calls.call());
+        let (dispatch, visitor, place) = (Arc::clone(&dispatch), visitor.clone(), Arc::clone(&own));
+        let in_call = calls.call();
         // Boxed, or every connection would keep as much free for a call as one takes at most.
         async move {
             let _in_call = in_call;
-            let answer = respond(&shared, request, &client).await;
-            client.place.rest();
-            Ok::<_, Infallible>(answer)
+            let answer = dispatch.respond(request, &visitor).await;
+            Ok::<_, Infallible>(answer.map(|body| Resting::new(body, place)))
         }
         .boxed()
     });
@@ -209,10 +214,10 @@ async fn attend(
 }
 
 /// Waits for the first byte of a connection. Returns whether it is worth going on.
-async fn begins(stream: &TcpStream, client: &Client, phase: &mut watch::Receiver<Phase>, idle: Duration) -> bool {
+async fn begins(stream: &TcpStream, place: &Place, phase: &mut watch::Receiver<Phase>, idle: Duration) -> bool {
     tokio::select! {
         readable = stream.readable() => return readable.is_ok(),
-        () = client.place.lost() => {
+        () = place.lost() => {
             PUSHED_OUT.with(["connection"]).increment(1);
             return false;
         }

@@ -3,15 +3,14 @@
 //! Lines of calls without a verified checksum have a quota: strangers decide how many there are. Lines of verified calls that
 //! failed and changed nothing have one for each frontend: a join link of a meeting that has ended can be opened without end.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use b3scale_middleware::bbb::{CallKind, Outcome};
 use b3scale_middleware::cluster::Standing;
-use b3scale_middleware::{Blame, Door, Fault, Reply, Trace};
-use tracing::{Span, debug, error, info, warn};
+use b3scale_middleware::{Blame, Fault, Reply, Trace};
+use tracing::{debug, error, info, warn};
 
-use super::Shared;
+use super::visit::Visit;
 use crate::telemetry::catalog::{CALL_SECONDS, CALLS, CREATES_WITHOUT_PLACE, PLACEMENT_REFUSALS};
 use crate::telemetry::{ACCOUNT, IN_VAIN, one_line};
 
@@ -23,7 +22,7 @@ macro_rules! line {
                 request.id = $call.door.name(),
                 trace.id = $call.trace(),
                 frontend.key = $call.frontend_key(),
-                call = $call.call,
+                call = $call.name,
                 backend.id = $call.backend(),
                 milliseconds = $call.milliseconds(),
                 $($field)*
@@ -34,37 +33,17 @@ macro_rules! line {
     };
 }
 
-/// The line of one call, written by whoever ends it first: the call itself, or its time.
-#[derive(Clone)]
-pub(super) struct Line(Arc<Unwritten>);
-
-/// A line that is dropped unwritten belongs to a client that hung up, or that was cut off at the end of the grace time.
-struct Unwritten {
-    door: Arc<Door>,
-    kind: CallKind,
-    call: &'static str,
-    span: Span,
-    shared: Arc<Shared>,
-    written: AtomicBool,
-}
-
-impl Line {
-    pub(super) fn new(door: Arc<Door>, kind: CallKind, call: &'static str, span: Span, shared: Arc<Shared>) -> Self {
-        Self(Arc::new(Unwritten { door, kind, call, span, shared, written: AtomicBool::new(false) }))
-    }
-
-    /// Writes the line.
+impl Visit {
+    /// Writes the line. The call and its time limit both end here, and the first of them writes.
     pub(super) fn end(&self, result: Result<Reply, Fault>) -> Result<Reply, Fault> {
-        if self.0.written.swap(true, Relaxed) {
-            debug!(request.id = self.0.door.name(), call = self.0.call, "Call ended after its answer");
+        if self.written.swap(true, Relaxed) {
+            debug!(request.id = self.door.name(), call = self.name, "Call ended after its answer");
         } else {
-            self.0.write(&result);
+            self.write(&result);
         }
         result
     }
-}
 
-impl Unwritten {
     fn write(&self, result: &Result<Reply, Fault>) {
         match result {
             Ok(reply) => {
@@ -88,8 +67,8 @@ impl Unwritten {
         }
         // A key that nobody has would make a series for everybody who thinks of one.
         let frontend = if self.door.trail.frontend().is_some() { &*self.door.frontend_key } else { "undefined" };
-        CALLS.with([frontend, self.call, outcome, blame]).increment(1);
-        CALL_SECONDS.with([frontend, self.call]).record(self.door.arrival.elapsed());
+        CALLS.with([frontend, self.name, outcome, blame]).increment(1);
+        CALL_SECONDS.with([frontend, self.name]).record(self.door.arrival.elapsed());
     }
 
     fn answered(&self, outcome: &str, in_vain: bool, message: &str) {
@@ -151,7 +130,9 @@ impl Unwritten {
     }
 }
 
-impl Drop for Unwritten {
+/// A visit that is dropped before its line was written belongs to a client that hung up, or that was cut off at the end of the grace
+/// time.
+impl Drop for Visit {
     fn drop(&mut self) {
         if *self.written.get_mut() {
             return;

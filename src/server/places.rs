@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::net::address::network;
+use crate::site::Connection;
 
 /// So many places, and so many for one address.
 #[derive(Debug)]
@@ -177,6 +178,12 @@ impl Place {
     /// Waits until the place is taken away.
     pub(super) async fn lost(&self) {
         self.leave.notified().await;
+    }
+}
+
+impl Connection for Place {
+    fn keep(&self) {
+        Place::keep(self);
     }
 }
 

@@ -43,8 +43,6 @@ pub struct ServerSettings {
     pub drain_delay: Duration,
     /// How long calls in flight may then take.
     pub grace: Duration,
-    /// How long the waiting page tries again.
-    pub wait: Duration,
 }
 
 impl Default for ServerSettings {
@@ -70,7 +68,6 @@ impl Default for ServerSettings {
             connections_of_one: 4096,
             drain_delay: seconds(5),
             grace: seconds(30),
-            wait: seconds(120),
         }
     }
 }

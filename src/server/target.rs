@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 
 /// What a path below `/bbb` names.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Target {
+pub(crate) struct Target {
     /// The frontend, decoded.
     pub frontend_key: String,
     /// The call, or the name that is none.
@@ -14,7 +14,7 @@ pub(super) struct Target {
 
 impl Target {
     /// Reads `/bbb/{key}/bigbluebutton/api/{call}`. `bigbluebutton`, `api` and the call may be missing, slashes doubled.
-    pub(super) fn of(path: &str) -> Option<Self> {
+    pub(crate) fn of(path: &str) -> Option<Self> {
         let mut segments = path.split('/').filter(|segment| !segment.is_empty()).peekable();
         segments.next_if_eq(&"bbb")?;
         let frontend_key = percent_decode_str(segments.next()?).decode_utf8_lossy().into_owned();

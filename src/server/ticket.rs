@@ -1,23 +1,16 @@
 //! What one call holds: its place among those that the server has taken on, and the room of its body.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Shared;
 use super::places::Place;
+use super::shared::Shared;
 use super::shares::{Share, Shares};
 use crate::budget::{Full, Owner, Room};
+use crate::site::Visitor;
 use b3scale_middleware::Fault;
 use b3scale_middleware::call::Gate;
 use http::HeaderMap;
-
-/// Who sends requests on a connection.
-#[derive(Clone)]
-pub(super) struct Client {
-    pub(super) peer: SocketAddr,
-    /// The connection's place.
-    pub(super) place: Arc<Place>,
-}
 
 /// Begins empty: a stranger takes up no place of a call and no room of a tenant.
 #[derive(Debug)]
@@ -27,7 +20,7 @@ pub(super) struct Ticket {
     /// The same, unless it is a proxy that names no client: that speaks for many.
     pub(super) own_address: Option<IpAddr>,
     frontend_key: Box<str>,
-    connection: Arc<Place>,
+    visitor: Visitor,
     calls: Arc<Shares>,
     held: Mutex<Held>,
 }
@@ -41,14 +34,14 @@ struct Held {
 }
 
 impl Ticket {
-    pub(super) fn new(shared: &Shared, client: &Client, headers: &HeaderMap, frontend_key: &str) -> Arc<Self> {
+    pub(super) fn new(shared: &Shared, visitor: &Visitor, headers: &HeaderMap, frontend_key: &str) -> Arc<Self> {
         let proxies = &shared.parts.proxies;
-        let address = proxies.client(client.peer.ip(), headers);
+        let address = proxies.client(visitor.peer.ip(), headers);
         Arc::new(Self {
             client: address,
             own_address: Some(address).filter(|address| !proxies.trust(*address)),
             frontend_key: frontend_key.into(),
-            connection: Arc::clone(&client.place),
+            visitor: visitor.clone(),
             calls: Arc::clone(&shared.calls),
             held: Mutex::default(),
         })
@@ -98,7 +91,7 @@ impl Gate for Ticket {
             held.place = Some(self.calls.take(&self.frontend_key).ok_or(Fault::Overloaded)?);
         }
         held.among_strangers = None;
-        self.connection.keep();
+        self.visitor.admit();
         let owner = Owner::Frontend(self.frontend_key.clone());
         held.room.as_mut().map_or(Ok(()), |room| room.pass_to(owner)).map_err(|Full| Fault::Overloaded)
     }

@@ -48,7 +48,7 @@ async fn a_join_waits_until_its_meeting_is_there() {
 #[tokio::test]
 async fn a_waiting_page_says_when_the_time_is_over() {
     let cluster = school().meeting("school", "m1", "n1", MeetingState::Claimed);
-    let rig = Plan::new(&cluster).settings(|settings| settings.wait = Duration::ZERO).serve().await;
+    let rig = Plan::new(&cluster).wait(Duration::ZERO).serve().await;
     let join = signed(CallKind::Join, JOIN);
     let sent = rig.get(&join).await;
     let over = rig.get(sent.header("location").unwrap()).await;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use b3scale::budget::Budget;
+use b3scale::pages::{Health, Home, Metrics, WAIT, WaitingPage, WaitingRoom};
 use b3scale::pipeline::Pipeline;
 use b3scale::proxies::Proxies;
-use b3scale::server::{Check, Readiness, Router, Server, ServerParts, ServerSettings};
+use b3scale::server::{Router, Server, ServerParts, ServerSettings};
+use b3scale::site::{Check, Readiness, Site, Sites};
 use b3scale::telemetry::{Figures, MetricsPage, Sheet, Thing};
 use b3scale_middleware::bbb::{self, Algorithm, CallKind, Secret};
 use b3scale_middleware::memory::Memory;
@@ -36,6 +38,8 @@ pub(crate) struct Plan {
     cluster: Memory,
     routes: HashMap<CallKind, Next>,
     metrics: Option<MetricsPage>,
+    sites: Vec<Arc<dyn Site>>,
+    wait: Duration,
     problem: Option<String>,
     budget: Budget,
     unproved: Option<Arc<dyn Workers>>,
@@ -55,6 +59,8 @@ impl Plan {
             cluster: cluster.clone(),
             routes: HashMap::new(),
             metrics: None,
+            sites: Vec::new(),
+            wait: WAIT,
             problem: None,
             budget: Budget::default(),
             unproved: None,
@@ -84,6 +90,17 @@ impl Plan {
 
     pub(crate) fn metrics(mut self, page: MetricsPage) -> Self {
         self.metrics = Some(page);
+        self
+    }
+
+    pub(crate) fn site(mut self, site: impl Site) -> Self {
+        self.sites.push(Arc::new(site));
+        self
+    }
+
+    /// How long the waiting page tries again.
+    pub(crate) fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
         self
     }
 
@@ -120,16 +137,25 @@ impl Plan {
         let mut ports = self.cluster.ports();
         ports.unproved = self.unproved.unwrap_or(ports.unproved);
         let pipeline = Pipeline::load(None, ports).expect("the shipped pipeline is right");
+        let room = Arc::new(WaitingRoom::new(JWT_SECRET.as_bytes(), self.wait));
         let parts = ServerParts {
-            api: None,
             router: Arc::new(Table { pipeline, routes: self.routes }),
-            readiness: Arc::new(Said(self.problem)),
-            metrics: self.metrics,
+            lobby: Some(Arc::<WaitingRoom>::clone(&room)),
+            followers: None,
             proxies: Proxies::default(),
             budget: self.budget,
-            secret: JWT_SECRET.as_bytes().to_vec(),
         };
-        Server::bind(([127, 0, 0, 1], 0).into(), parts, self.settings).expect("a free port")
+        let server = Server::bind(([127, 0, 0, 1], 0).into(), parts, self.settings).expect("a free port");
+        let said: Arc<dyn Readiness> = Arc::new(Said(self.problem));
+        let (calls, readiness) = (server.calls(), Arc::new(vec![said, server.readiness()]));
+        let mut sites = self.sites;
+        sites.push(Arc::new(Home));
+        sites.push(Arc::new(Health(Arc::<Vec<_>>::clone(&readiness))));
+        sites.push(Arc::new(WaitingPage { room, calls: calls.clone() }));
+        if let Some(page) = self.metrics {
+            sites.push(Arc::new(Metrics { page, calls, readiness }));
+        }
+        server.with(Sites::new(sites).expect("no two sites claim the same"))
     }
 }
 

@@ -60,3 +60,16 @@ async fn everything_else_is_not_there() {
     }
     assert_eq!(rig.send(head("POST", "/", "Content-Length: 0\r\n")).await.status, 404);
 }
+
+#[tokio::test]
+async fn the_documentation_of_the_original_leads_to_ours() {
+    let rig = Rig::new(&school()).await;
+    for target in ["/static/docs", "/static/docs/", "/static/docs/api-v1.html", "/static/docs/index.html"] {
+        assert_eq!(rig.get(target).await.header("location"), Some("/docs/api/v1/"), "{target}");
+    }
+    let document = rig.get("/static/docs/b3scale-openapi-v1.json").await;
+    assert_eq!((document.status, document.header("location")), (302, Some("/api/v1/openapi.json")));
+    for target in ["/static", "/static/docsx", "/static/css/main.css"] {
+        assert_eq!(rig.get(target).await.status, 404, "{target}");
+    }
+}

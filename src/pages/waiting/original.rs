@@ -1,4 +1,4 @@
-//! Addresses of the original b3scale that open browsers and bookmarks still have: its waiting page and its documentation.
+//! The waiting page of the original b3scale, which open browsers still have.
 
 use b3scale_middleware::bbb::CallKind;
 use base64::Engine;
@@ -7,18 +7,7 @@ use http::HeaderValue;
 use http::uri::PathAndQuery;
 use serde::Deserialize;
 
-use super::target::Target;
-use super::waiting;
-
-/// Where an address of the original leads here.
-pub(super) fn place_of(path: &str) -> Option<HeaderValue> {
-    if let Some(request) = path.strip_prefix(waiting::PATH) {
-        return place_of_join(request);
-    }
-    let file = path.strip_prefix("/static/docs").filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
-    let place = if file.ends_with(".json") { "/api/v1/openapi.json" } else { "/docs/api/v1/" };
-    Some(HeaderValue::from_static(place))
-}
+use crate::server::Target;
 
 /// A request as the original's waiting page carries it, unsigned: base64 of JSON.
 #[derive(Deserialize)]
@@ -28,7 +17,7 @@ struct Waiting {
 }
 
 /// The join that a browser waits for there. Its own checksum is verified as ever; an address elsewhere is none.
-fn place_of_join(request: &str) -> Option<HeaderValue> {
+pub(super) fn join_of(request: &str) -> Option<HeaderValue> {
     let Waiting { mth, url } = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(request).ok()?).ok()?;
     let address: PathAndQuery = url.parse().ok()?;
     let target = Target::of(address.path()).filter(|_| address.path().starts_with("/bbb/"))?;
@@ -41,7 +30,7 @@ mod tests {
     use super::*;
 
     fn waiting_for(json: &str) -> Option<HeaderValue> {
-        place_of(&format!("{}{}", waiting::PATH, URL_SAFE_NO_PAD.encode(json)))
+        join_of(&URL_SAFE_NO_PAD.encode(json))
     }
 
     #[test]
@@ -65,18 +54,7 @@ mod tests {
             assert_eq!(waiting_for(&format!(r#"{{"mth":"{mth}","url":"{url}"}}"#)), None, "{mth} {url}");
         }
         for request in ["", "e30", "%%%", "eyJ.eyJ.x"] {
-            assert_eq!(place_of(&format!("{}{request}", waiting::PATH)), None);
-        }
-    }
-
-    #[test]
-    fn the_documentation_of_the_original_leads_to_ours() {
-        for path in ["/static/docs", "/static/docs/", "/static/docs/api-v1.html", "/static/docs/index.html"] {
-            assert_eq!(place_of(path).unwrap(), "/docs/api/v1/", "{path}");
-        }
-        assert_eq!(place_of("/static/docs/b3scale-openapi-v1.json").unwrap(), "/api/v1/openapi.json");
-        for path in ["/static", "/static/docsx", "/static/css/main.css"] {
-            assert_eq!(place_of(path), None, "{path}");
+            assert_eq!(join_of(request), None);
         }
     }
 }

@@ -11,7 +11,7 @@ use hyper::body::{Body, Frame, SizeHint};
 
 /// A body of pieces that lie in memory. They are sent as they are: a list of thousands of meetings is never put together.
 #[derive(Debug, Default)]
-pub(super) struct Pieces {
+pub struct Pieces {
     pieces: VecDeque<Bytes>,
     left: u64,
 }
@@ -31,7 +31,7 @@ impl AsRef<[u8]> for Last {
 impl Pieces {
     /// The last piece keeps the room until it has been sent. The HTTP library drops a body once it has taken over the pieces, long
     /// before a slow client has read them.
-    pub(super) fn new(first: Bytes, rest: Vec<Bytes>, room: Room) -> Self {
+    pub(crate) fn new(first: Bytes, rest: Vec<Bytes>, room: Room) -> Self {
         let mut pieces = VecDeque::from(rest);
         pieces.push_front(first);
         pieces.retain(|piece| !piece.is_empty());
@@ -40,6 +40,12 @@ impl Pieces {
             pieces.push_back(Bytes::from_owner(Last { piece, _room: room }));
         }
         Self { pieces, left }
+    }
+}
+
+impl From<Bytes> for Pieces {
+    fn from(whole: Bytes) -> Self {
+        Self::new(whole, Vec::new(), Room::default())
     }
 }
 
