@@ -35,8 +35,8 @@ use tracing::{info, warn};
 pub use calls::Calls;
 use connections::Connections;
 pub use settings::ServerSettings;
-pub use shared::{Followers, Lobby, Router, ServerParts};
 use shared::Shared;
+pub use shared::{Followers, Lobby, Router, ServerParts};
 pub(crate) use target::Target;
 
 use crate::site::{Readiness, Sites};

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use http::{HeaderValue, Request, StatusCode};
 use serde::Serialize;
 
-use crate::site::{self, Answer, Check, Claim, Readiness, Site, Visitor};
+use crate::site::{self, Answer, Body, Check, Claim, Readiness, Site, Visitor};
 
 const LIVE: &str = "/health/live";
 const READY: &str = "/health/ready";

@@ -1,11 +1,10 @@
 //! The page at the root, and addresses of the original's documentation that bookmarks still have.
 
-use axum::body::Body;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use http::{HeaderValue, Request, StatusCode};
 
-use crate::site::{self, Answer, Claim, Site, Visitor};
+use crate::site::{self, Answer, Body, Claim, Site, Visitor};
 
 /// Where the original keeps its documentation.
 const ORIGINAL: &str = "/static/docs";

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -11,7 +10,7 @@ use subtle::ConstantTimeEq;
 use tokio::task::spawn_blocking;
 
 use crate::server::Calls;
-use crate::site::{self, Answer, Claim, Readiness, Site, Visitor};
+use crate::site::{self, Answer, Body, Claim, Readiness, Site, Visitor};
 use crate::telemetry::catalog::READY;
 use crate::telemetry::{self, MetricsPage};
 use crate::token::bearer;

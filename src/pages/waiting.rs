@@ -8,7 +8,6 @@ mod original;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::body::Body;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
@@ -18,7 +17,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 
 use crate::server::{Calls, Lobby, Target};
-use crate::site::{self, Answer, Claim, Site, Visitor};
+use crate::site::{self, Answer, Body, Claim, Site, Visitor};
 
 /// How long a page tries again.
 pub const WAIT: Duration = Duration::from_secs(120);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -10,7 +9,7 @@ use hyper::body::Incoming;
 use super::calls::Calls;
 use super::shared::Shared;
 use super::target::Target;
-use crate::site::{self, Answer, Site, Sites, Visitor};
+use crate::site::{self, Answer, Body, Site, Sites, Visitor};
 
 /// The longest head of a request, in bytes: about as long as a signed address can be at a node.
 pub(super) const LARGEST_HEAD: usize = 64 << 10;
@@ -70,7 +69,8 @@ async fn visit(site: &dyn Site, request: Request<Incoming>, visitor: &Visitor) -
 
 /// The answer where no part of the server is.
 fn nothing(method: &Method) -> Answer {
-    let text = if is_look(method) { "There is nothing here.\n" } else { "There is nothing here to send anything to.\n" };
+    let text =
+        if is_look(method) { "There is nothing here.\n" } else { "There is nothing here to send anything to.\n" };
     site::text(StatusCode::NOT_FOUND, text)
 }
 

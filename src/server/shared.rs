@@ -100,7 +100,10 @@ impl Readiness for Shared {
         vec![
             Check::new("draining", problem(draining, "the server is going down")),
             Check::new("calls", problem(full, "as many calls as this server takes are under way")),
-            Check::new("connections", problem(in_use, "calls are under way on as many connections as this server takes")),
+            Check::new(
+                "connections",
+                problem(in_use, "calls are under way on as many connections as this server takes"),
+            ),
             Check::new("descriptors", self.exhaustion.problem()),
         ]
     }

@@ -40,7 +40,13 @@ pub(super) struct Visit {
 
 impl Visit {
     /// Decodes the head of a call, which holds `ticket`.
-    pub(super) fn new(shared: &Arc<Shared>, target: &Target, head: &Parts, visitor: &Visitor, ticket: &Arc<Ticket>) -> Self {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        target: &Target,
+        head: &Parts,
+        visitor: &Visitor,
+        ticket: &Arc<Ticket>,
+    ) -> Self {
         let kind = *target.call.as_ref().unwrap_or(&CallKind::Index);
         let name = target.call.as_ref().map_or("(unknown)", |kind| kind.name());
         let door = Door::new(request_id(&head.headers), visitor.peer, &target.frontend_key);

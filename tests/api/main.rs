@@ -25,6 +25,7 @@ mod servers;
 mod shapes;
 mod signatures;
 mod silent;
+mod sites;
 mod starts;
 mod status;
 mod strangers;
