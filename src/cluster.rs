@@ -1,111 +1,106 @@
-//! The living cluster: what this server knows in memory, how it keeps that true, and what it does in the background.
+//! The living cluster: how this server's view follows the database, and what the nodes are asked.
 //!
-//! PostgreSQL is the truth; memory is what calls read. [`Cluster`] implements the ports that stages ask. Work that some server
-//! has to do, and not every one (asking a node, ending copies, a command), is taken through PostgreSQL: whoever takes it has it
-//! until its lease ends, and then anybody may.
+//! PostgreSQL is the truth; the view is what calls read. [`Cluster`] implements the ports that stages ask. Work that one server
+//! has to do, and not every one (polling a node, ending copies, a command), is taken through PostgreSQL: the server that takes
+//! it has it until its lease ends, and then any other may.
+//!
+//! Each part is a struct over the `Replica` (the view, and the database behind it) and the parts that it needs:
+//!
+//! | part | does |
+//! |---|---|
+//! | `Follower` | loads the view, and reads again what was announced |
+//! | `Poller` | asks nodes for their health and their meetings |
+//! | `Reconciler` | brings database and view in line with what a node runs |
+//! | `Statuses` | takes in the polls of all servers |
+//! | `Circuits`, `Guard` | calls to nodes that may be missing |
+//! | `Claims`, `Waiting`, `Endings` | how a meeting gets its place, and how it ends |
+//! | `Finder`, `Lists` | meetings that are asked for |
+//! | `Copies`, `Orphans` | what failed creates and lost nodes left behind |
+//! | `Seats` | how many people may come in |
+//! | `Agents`, `Introduction`, `ClusterFigures` | agents' reports, the other servers, `/metrics` |
 
+mod agents;
 mod background;
+mod circuits;
+mod claims;
 mod commands;
 mod copies;
+mod endings;
 mod figures;
+mod finder;
 mod first_round;
-mod firsthand;
 mod follow;
 mod guard;
-mod health;
 mod insight;
+mod introduction;
 mod listing;
-mod look_ups;
+mod lists;
 mod orphans;
+mod poll;
 mod ports;
 mod reconcile;
+mod replica;
 mod seats;
+mod statuses;
+mod tasks;
 mod trust;
+mod waiting;
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use b3scale_middleware::Ports;
 use b3scale_middleware::chance::Chance;
-use b3scale_middleware::cluster::BackendId;
 use b3scale_middleware::ports::Nodes;
-use rustix::system::uname;
-use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
-use uuid::Uuid;
 
-use crate::ledger::{NewServer, Servers};
 use crate::net::nodes::Patience;
 use crate::offload;
-use crate::store::{Store, StoreError, Trouble};
+use crate::store::{Store, StoreError};
 use crate::view::View;
 pub use crate::view::{Stray, Unshown};
-use firsthand::YoungMeetings;
-use guard::{Guard, Lines};
+use agents::Agents;
+use circuits::Circuits;
+use claims::Claims;
+use copies::Copies;
+use endings::Endings;
+pub use figures::ClusterFigures;
+use finder::Finder;
+use follow::{Bells, Follower};
+use guard::Guard;
+use introduction::Introduction;
 use listing::Asker;
-use look_ups::LookUps;
-use seats::Gates;
+use lists::Lists;
+use orphans::Orphans;
+use poll::Poller;
+use reconcile::Reconciler;
+use replica::Replica;
+use seats::Seats;
+use statuses::Statuses;
+use tasks::Tasks;
 pub use trust::Lack;
-use trust::Pulse;
+use waiting::Waiting;
 
-/// How long one attempt of a create may take: 60 s for its node's answer, and our own steps. The next attempt moves the claim
-/// and has as long again. A claim twice as old has been given up by whoever made it.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(90);
-
-/// What this server knows of the cluster, and the tasks that keep it true.
+/// What this server knows of the cluster, and the tasks that keep it true. They end with its last clone.
 #[derive(Clone)]
-pub struct Cluster(Arc<Inner>);
+pub struct Cluster(Arc<Parts>);
 
-struct Inner {
-    /// This server, as it introduces itself. The id is made anew with each start.
-    id: Uuid,
-    introduction: Mutex<NewServer>,
-    /// Held by a beat, so that no older introduction is written over a newer one.
-    beating: tokio::sync::Mutex<()>,
-    store: Store,
-    view: Arc<View>,
-    young: YoungMeetings,
-    chance: Chance,
-    nodes: Arc<dyn Nodes>,
-    /// The calls that wait for nodes.
-    lines: Lines,
-    patience: Patience,
-    pulse: watch::Sender<Pulse>,
-    /// How much is known of what was seen of each node. Held while that is taken in, so that nothing older comes after it.
-    seqs: Mutex<HashMap<BackendId, Seq>>,
-    look_ups: LookUps,
-    /// Those by the ids of nodes.
-    internal_look_ups: LookUps,
-    doubtful: Mutex<Vec<Doubt>>,
-    /// Where joins wait for seats of frontends that have only so many.
-    gates: Gates,
-    /// When the echoes were announced that have not come back.
-    echoes: Mutex<VecDeque<Instant>>,
-    /// Held while what is not announced is followed, so that nothing is followed in the middle of a full load.
-    following: tokio::sync::Mutex<()>,
-    /// A command has been announced.
-    commands: Notify,
-    /// A reload of the pipeline has been announced.
-    reloads: Notify,
-    tasks: Mutex<JoinSet<()>>,
-}
-
-/// Up to which number a backend's status is known.
-#[derive(Clone, Copy, Default)]
-struct Seq {
-    /// All of it.
-    whole: i64,
-    /// How its node fares, which whoever asked it knows at once.
-    health: i64,
-}
-
-/// A claim that nobody of this server works on, or will once it is made: a statement about it came to no answer.
-struct Doubt {
-    claim: i64,
-    /// Whether its node may have got the create.
-    sent: bool,
-    since: Instant,
+struct Parts {
+    replica: Arc<Replica>,
+    introduction: Arc<Introduction>,
+    finder: Arc<Finder>,
+    lists: Arc<Lists>,
+    claims: Arc<Claims>,
+    endings: Arc<Endings>,
+    waiting: Waiting,
+    seats: Seats,
+    circuits: Arc<Circuits>,
+    poller: Poller,
+    copies: Arc<Copies>,
+    orphans: Arc<Orphans>,
+    agents: Agents,
+    figures: ClusterFigures,
+    bells: Arc<Bells>,
+    asker: Asker,
+    tasks: Arc<Tasks>,
 }
 
 impl Cluster {
@@ -114,42 +109,12 @@ impl Cluster {
     /// # Errors
     /// The database cannot be read.
     pub async fn start(store: Store, nodes: Arc<dyn Nodes>, patience: Patience) -> Result<Self, StoreError> {
-        let chance = Chance::of_system();
-        let introduction = NewServer {
-            id: chance.id(),
-            host: uname().nodename().to_string_lossy().into_owned(),
-            address: String::new(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pipeline_hash: String::new(),
-        };
-        let view = Arc::<View>::default();
-        let cluster = Self(Arc::new(Inner {
-            id: introduction.id,
-            introduction: Mutex::new(introduction),
-            beating: tokio::sync::Mutex::default(),
-            store,
-            young: YoungMeetings::new(Arc::clone(&view), Asker(Arc::clone(&nodes))),
-            view,
-            chance,
-            nodes,
-            lines: Lines::default(),
-            patience,
-            pulse: watch::Sender::new(Pulse::default()),
-            seqs: Mutex::default(),
-            look_ups: LookUps::default(),
-            internal_look_ups: LookUps::default(),
-            doubtful: Mutex::default(),
-            gates: Gates::default(),
-            echoes: Mutex::default(),
-            following: tokio::sync::Mutex::default(),
-            commands: Notify::new(),
-            reloads: Notify::new(),
-            tasks: Mutex::default(),
-        }));
-        cluster.load_all().await?;
-        cluster.spawn_follower();
-        cluster.spawn_background();
-        first_round::first_round(&cluster).await;
+        let (parts, follower) = Parts::assemble(store, nodes, patience);
+        follower.load_all().await?;
+        let cluster = Self(Arc::new(parts));
+        follower.spawn(&cluster.0.tasks.spawner());
+        background::spawn(&cluster.0);
+        first_round::first_round(&cluster.0.replica.view, &cluster.0.poller).await;
         Ok(cluster)
     }
 
@@ -159,8 +124,8 @@ impl Cluster {
         Ports {
             directory: Arc::<Cluster>::clone(&cluster),
             meetings: cluster,
-            nodes: Arc::new(Guard::of(&self.0)),
-            policy: self.0.view.roster().policy().clone(),
+            nodes: Arc::new(Guard(Arc::clone(&self.0.circuits))),
+            policy: self.0.replica.view.roster().policy().clone(),
             workers: Arc::new(&offload::CALLS),
             unproved: Arc::new(&offload::UNPROVED),
         }
@@ -168,69 +133,95 @@ impl Cluster {
 
     /// Tells the other servers where this one listens and which pipeline it runs.
     pub async fn introduce(&self, address: String, pipeline_hash: String) {
-        {
-            let mut introduction = self.0.introduction.lock().unwrap_or_else(PoisonError::into_inner);
-            (introduction.address, introduction.pipeline_hash) = (address, pipeline_hash);
-        }
-        // Should this one fail, the next says it.
-        let _ = self.beat().await;
+        self.0.introduction.change(address, pipeline_hash).await;
     }
 
-    /// Ends the tasks. What is known stays as it is.
-    pub fn stop(&self) {
-        self.tasks().abort_all();
-    }
-
-    /// Takes leave of the other servers, once nothing is under way here any more.
-    pub async fn leave(&self) {
-        if let Err(error) = self.0.store.leave(self.0.id).await {
-            tracing::debug!(%error, "Removing this server's record failed");
+    /// Polls every node now, and clears up after what went wrong. Waits until that is done.
+    pub async fn look_round(&self) {
+        self.0.poller.ask_all().await;
+        let cleared = async {
+            self.0.orphans.settle_all().await?;
+            self.0.copies.end_all().await?;
+            self.0.claims.reap().await
+        };
+        if let Err(error) = self.0.replica.observe(cleared.await) {
+            tracing::debug!(%error, "Cleanup failed");
         }
     }
 
     /// Waits until what is known is as wanted. Looks again whenever something changes.
     pub async fn wait_until(&self, mut holds: impl FnMut() -> bool) {
-        self.0.view.until(|| holds().then_some(())).await;
+        self.0.replica.view.until(|| holds().then_some(())).await;
     }
 
-    /// What is wrong with the database, if anything is.
-    pub fn absence(&self) -> Option<Lack> {
-        self.0.pulse.borrow().absence(Instant::now())
+    /// Ends the tasks. What is known stays as it is.
+    pub fn stop(&self) {
+        self.0.tasks.stop();
     }
 
-    /// Why a database that answers cannot work, as far as that is known.
-    pub fn trouble(&self) -> Option<Trouble> {
-        self.0.pulse.borrow().trouble()
+    /// Takes leave of the other servers, once nothing is under way here any more.
+    pub async fn leave(&self) {
+        self.0.introduction.leave().await;
     }
+}
 
-    /// Why what is in memory is not to be trusted any more, if there is a reason.
-    pub fn distrust(&self) -> Option<String> {
-        self.0.pulse.borrow().distrust(Instant::now())
-    }
-
-    /// This server, as it introduces itself to the others.
-    pub fn introduction(&self) -> NewServer {
-        self.0.introduction.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn seqs(&self) -> MutexGuard<'_, HashMap<BackendId, Seq>> {
-        self.0.seqs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn echoes(&self) -> MutexGuard<'_, VecDeque<Instant>> {
-        self.0.echoes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes whether the database was there for what it was asked.
-    fn noted<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
-        let is_news = self.0.pulse.send_if_modified(|pulse| pulse.note(&outcome, Instant::now()));
-        if let (true, Err(error)) = (is_news && self.0.pulse.borrow().absence(Instant::now()).is_some(), &outcome) {
-            tracing::error!(%error, "Database in trouble: no meeting can be created");
-        }
-        outcome
+impl Parts {
+    fn assemble(store: Store, nodes: Arc<dyn Nodes>, patience: Patience) -> (Self, Arc<Follower>) {
+        let tasks = Arc::<Tasks>::default();
+        let spawner = tasks.spawner();
+        let asker = Asker(Arc::clone(&nodes));
+        let view = Arc::<View>::default();
+        let replica = Arc::new(Replica::new(store, Arc::clone(&view), Chance::of_system()));
+        let circuits = Arc::new(Circuits::new(Arc::clone(&replica), nodes, patience, spawner.clone()));
+        let statuses = Arc::new(Statuses::new(Arc::clone(&view), Arc::clone(&circuits)));
+        let introduction = Arc::new(Introduction::new(Arc::clone(&replica)));
+        let finder = Arc::new(Finder::new(Arc::clone(&replica)));
+        let claims = Arc::new(Claims::new(Arc::clone(&replica)));
+        let endings = Arc::new(Endings(Arc::clone(&replica)));
+        let reconciler = Arc::new(Reconciler { replica: Arc::clone(&replica), endings: Arc::clone(&endings) });
+        let poller = Poller {
+            replica: Arc::clone(&replica),
+            asker: asker.clone(),
+            statuses: Arc::clone(&statuses),
+            reconciler: Arc::clone(&reconciler),
+            spawner,
+        };
+        let bells = Arc::<Bells>::default();
+        let follower = Follower::new(
+            Arc::clone(&replica),
+            Arc::clone(&introduction),
+            statuses,
+            poller.clone(),
+            Arc::clone(&bells),
+        );
+        let parts = Self {
+            lists: Arc::new(Lists::new(Arc::clone(&replica), asker.clone())),
+            waiting: Waiting { view, finder: Arc::clone(&finder), claims: Arc::clone(&claims), reconciler },
+            seats: Seats::new(Arc::clone(&replica)),
+            copies: Arc::new(Copies { replica: Arc::clone(&replica), asker: asker.clone() }),
+            orphans: Arc::new(Orphans {
+                replica: Arc::clone(&replica),
+                asker: asker.clone(),
+                claims: Arc::clone(&claims),
+            }),
+            agents: Agents {
+                replica: Arc::clone(&replica),
+                asker: asker.clone(),
+                finder: Arc::clone(&finder),
+                endings: Arc::clone(&endings),
+            },
+            figures: ClusterFigures { replica: Arc::clone(&replica), tasks: Arc::clone(&tasks) },
+            replica,
+            introduction,
+            finder,
+            claims,
+            endings,
+            circuits,
+            poller,
+            bells,
+            asker,
+            tasks,
+        };
+        (parts, Arc::new(follower))
     }
 }

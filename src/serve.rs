@@ -342,13 +342,13 @@ struct Everything {
 
 impl Figures for Everything {
     fn write(&self, sheet: &mut Sheet) {
-        self.cluster.write_figures(sheet, self.per_meeting);
+        self.cluster.figures().write(sheet, self.per_meeting);
         self.store.write_figures(sheet);
         sheet.set(&BUILD, [env!("CARGO_PKG_VERSION"), &self.pipeline.hash()], 1);
     }
 
     fn has(&self, thing: Thing, name: &str) -> bool {
-        self.cluster.has(thing, name)
+        self.cluster.figures().has(thing, name)
     }
 }
 

@@ -139,6 +139,14 @@ impl View {
         }
     }
 
+    /// A meeting, if memory has it.
+    pub(crate) fn known(&self, id: &str) -> Option<Arc<Meeting>> {
+        match self.meeting(id) {
+            Known::There(meeting) => Some(meeting),
+            Known::Absent | Known::Unknown => None,
+        }
+    }
+
     pub(crate) fn meetings_where(&self, mut wanted: impl FnMut(&Meeting) -> bool) -> Vec<Arc<Meeting>> {
         let there = self.meetings.iter().filter_map(|entry| match entry.value() {
             Slot::There(meeting) if wanted(meeting) => Some(Arc::clone(meeting)),
@@ -148,7 +156,7 @@ impl View {
     }
 
     /// Takes a row in, unless what is known is newer.
-    pub(crate) fn learn(&self, row: &Arc<Meeting>) {
+    pub(crate) fn take_meeting(&self, row: &Arc<Meeting>) {
         let seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match self.meetings.entry(row.id.clone()) {
             Place::Vacant(slot) => {
@@ -166,17 +174,17 @@ impl View {
 
     /// Takes a row of a full load in. It counts even if it is older than what was known `before`: then the database has gone
     /// back, as one does that is restored or whose standby took over.
-    pub(crate) fn learn_again(&self, row: &Arc<Meeting>, before: &HashMap<ScopedId, i64>) {
+    pub(crate) fn take_loaded(&self, row: &Arc<Meeting>, before: &HashMap<ScopedId, i64>) {
         let known = before.get(&row.id).copied().filter(|known| *known > row.version);
         if known.is_some_and(|known| known == self.version(&row.id)) {
-            self.unlearn(&row.id, i64::MAX);
+            self.remove_meeting(&row.id, i64::MAX);
             self.meetings.remove(&row.id);
         }
-        self.learn(row);
+        self.take_meeting(row);
     }
 
     /// The meeting is gone, unless something newer than `version` is known of it.
-    pub(crate) fn unlearn(&self, id: &ScopedId, version: i64) {
+    pub(crate) fn remove_meeting(&self, id: &ScopedId, version: i64) {
         let seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match self.meetings.entry(id.clone()) {
             Place::Vacant(slot) => {
@@ -220,15 +228,6 @@ impl View {
             Some(Slot::Gone { ended, .. }) => *ended,
             Some(Slot::There(_)) | None => None,
         }
-    }
-
-    /// Drops deletions that nothing can undo any more.
-    pub(crate) fn forget_old_deletions(&self) {
-        self.meetings.retain(|_, slot| match slot {
-            Slot::There(_) => true,
-            Slot::Gone { since, .. } => since.elapsed() < DELETION_LASTS,
-        });
-        self.internal_ids.forget_old();
     }
 
     /// Takes in what a node said, unless something newer is known.
@@ -289,8 +288,13 @@ impl View {
         self.asked.insert(backend, Instant::now());
     }
 
-    /// What is kept of backends is of no use any more once they are not on the roster.
-    pub(crate) fn forget_old_reports(&self) {
+    /// Drops deletions that nothing can undo any more, and all that is kept of backends that are not on the roster.
+    pub(crate) fn forget_old(&self) {
+        self.meetings.retain(|_, slot| match slot {
+            Slot::There(_) => true,
+            Slot::Gone { since, .. } => since.elapsed() < DELETION_LASTS,
+        });
+        self.internal_ids.forget_old();
         let roster = self.roster();
         self.reports.retain(|id, _| roster.backend(*id).is_some());
         self.asked.retain(|id, _| roster.backend(*id).is_some());
@@ -420,19 +424,19 @@ mod tests {
     #[test]
     fn an_older_row_never_replaces_a_newer_one() {
         let view = View::default();
-        view.learn(&meeting(5, MeetingState::Live));
-        view.learn(&meeting(4, MeetingState::Claimed));
+        view.take_meeting(&meeting(5, MeetingState::Live));
+        view.take_meeting(&meeting(4, MeetingState::Claimed));
         assert_eq!(known(&view), Some(5));
     }
 
     #[test]
     fn a_late_read_does_not_undo_a_deletion() {
         let view = View::default();
-        view.learn(&meeting(5, MeetingState::Live));
-        view.unlearn(&ScopedId::verbatim("m"), 5);
-        view.learn(&meeting(5, MeetingState::Live));
+        view.take_meeting(&meeting(5, MeetingState::Live));
+        view.remove_meeting(&ScopedId::verbatim("m"), 5);
+        view.take_meeting(&meeting(5, MeetingState::Live));
         assert_eq!(known(&view), None);
-        view.learn(&meeting(6, MeetingState::Claimed));
+        view.take_meeting(&meeting(6, MeetingState::Claimed));
         assert_eq!(known(&view), Some(6));
     }
 
@@ -440,11 +444,11 @@ mod tests {
     fn a_full_load_believes_a_database_that_has_gone_back_and_not_over_what_is_new() {
         let view = View::default();
         let before = HashMap::from([(ScopedId::verbatim("m"), 5)]);
-        view.learn(&meeting(5, MeetingState::Live));
-        view.learn_again(&meeting(4, MeetingState::Claimed), &before);
+        view.take_meeting(&meeting(5, MeetingState::Live));
+        view.take_loaded(&meeting(4, MeetingState::Claimed), &before);
         assert_eq!(known(&view), Some(4));
-        view.learn(&meeting(7, MeetingState::Live));
-        view.learn_again(&meeting(4, MeetingState::Claimed), &before);
+        view.take_meeting(&meeting(7, MeetingState::Live));
+        view.take_loaded(&meeting(4, MeetingState::Claimed), &before);
         assert_eq!(known(&view), Some(7), "it came while everything was loaded");
     }
 
@@ -452,8 +456,8 @@ mod tests {
     fn a_late_no_does_not_undo_a_claim() {
         let view = View::default();
         let before = view.version(&ScopedId::verbatim("m"));
-        view.learn(&meeting(7, MeetingState::Claimed));
-        view.unlearn(&ScopedId::verbatim("m"), before);
+        view.take_meeting(&meeting(7, MeetingState::Claimed));
+        view.remove_meeting(&ScopedId::verbatim("m"), before);
         assert_eq!(known(&view), Some(7));
     }
 }

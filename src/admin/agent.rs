@@ -73,7 +73,7 @@ pub(super) async fn ingest(
     let ingested = admin.store.ingest(backend, &batch.report()).await;
     count(&batch, ingested.as_ref().ok());
     let ingested = ingested?;
-    admin.cluster.heed(backend, &ingested).await;
+    admin.cluster.act_on_agent(backend, &ingested).await;
     Ok(Reply(ingested.receipt))
 }
 

@@ -67,7 +67,7 @@ pub(super) async fn show(
     let written = spawn_blocking(move || {
         let counted = admin.counted.as_ref().map(|counted| counted.of_frontend(&key, &server));
         let mut sheet = Sheet::default();
-        admin.cluster.write_figures_of(&mut sheet, &frontend);
+        admin.cluster.figures().write_of_frontend(&mut sheet, &frontend);
         counted.unwrap_or_default() + &sheet.text()
     });
     let text = written.await.map_err(|_| Problem::Internal)?;

@@ -4,16 +4,22 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use b3scale_middleware::bbb::{CallKind, Params, ScopedId, cut, cut_at};
+use b3scale_middleware::bbb::{CallKind, ScopedId, cut, cut_at};
 use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Meeting, MeetingState};
-use b3scale_middleware::ports::Meetings as _;
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Cluster, Inner, Stray};
-use crate::ledger::{Copies, Polls};
+use super::endings::Endings;
+use super::finder::Finder;
+use super::follow::Bells;
+use super::listing::Asker;
+use super::poll::Poller;
+use super::replica::Replica;
+use super::tasks::Spawner;
+use super::{Parts, Stray};
+use crate::ledger::Copies;
 use crate::store::Command;
 use crate::telemetry::catalog::{COMMANDS, COMMANDS_WAITING};
 
@@ -79,26 +85,45 @@ impl Action {
     }
 }
 
-impl Cluster {
-    pub(super) fn spawn_commands(&self) {
+/// Carries out commands.
+pub(super) struct Commands {
+    replica: Arc<Replica>,
+    asker: Asker,
+    finder: Arc<Finder>,
+    endings: Arc<Endings>,
+    poller: Poller,
+    bells: Arc<Bells>,
+}
+
+impl Commands {
+    pub(super) fn of(parts: &Parts) -> Self {
+        Self {
+            replica: Arc::clone(&parts.replica),
+            asker: parts.asker.clone(),
+            finder: Arc::clone(&parts.finder),
+            endings: Arc::clone(&parts.endings),
+            poller: parts.poller.clone(),
+            bells: Arc::clone(&parts.bells),
+        }
+    }
+
+    pub(super) fn spawn(self, spawner: &Spawner) {
         for action in Action::ALL {
             ["success", "error"].into_iter().for_each(|outcome| COMMANDS.with([action.name(), outcome]).increment(0));
         }
-        let cluster = Arc::downgrade(&self.0);
-        self.spawn(async move {
-            while let Some(inner) = cluster.upgrade() {
-                let cluster = Cluster(inner);
-                cluster.obey().await;
-                let _ = timeout(PAUSE, cluster.0.commands.notified()).await;
+        spawner.spawn(async move {
+            loop {
+                self.obey().await;
+                let _ = timeout(PAUSE, self.bells.commands.notified()).await;
             }
         });
     }
 
     /// Does what is to be done, one command after the other, until there is none.
     async fn obey(&self) {
-        let Inner { store, .. } = &*self.0;
+        let store = &self.replica.store;
         loop {
-            let command = match self.noted(store.take_command(LEASE, self.0.id).await) {
+            let command = match self.replica.observe(store.take_command(LEASE, self.replica.server).await) {
                 Ok(Some(command)) => command,
                 Ok(None) => return COMMANDS_WAITING.with([]).set(0.0),
                 Err(error) => return tracing::debug!(%error, "Reading the command queue failed"),
@@ -114,14 +139,14 @@ impl Cluster {
                     tracing::warn!(command.id = %command.id, action, error = &*cut_at(error, LONGEST_ERROR), "Command failed");
                 }
             }
-            if let Err(error) = self.noted(store.finish_command(&command, outcome).await) {
+            if let Err(error) = self.replica.observe(store.finish_command(&command, outcome).await) {
                 tracing::warn!(command.id = %command.id, %error, "Recording the outcome of a command failed");
             }
         }
     }
 
     async fn count_waiting(&self) {
-        if let Ok(waiting) = self.noted(self.0.store.count_commands().await) {
+        if let Ok(waiting) = self.replica.observe(self.replica.store.count_commands().await) {
             COMMANDS_WAITING.with([]).set(waiting as f64);
         }
     }
@@ -143,7 +168,7 @@ impl Cluster {
             Action::DecommissionBackend => self.decommission(backend_id(param("id")?)?).await,
             Action::UpdateMeetingState => self.update_meeting_state(&ScopedId::verbatim(param("ID")?)).await,
             Action::CollectGarbage => {
-                let collected = self.noted(self.0.store.collect_garbage().await);
+                let collected = self.replica.observe(self.replica.store.collect_garbage().await);
                 collected.map(|()| Value::Bool(true)).map_err(|error| error.to_string())
             }
         }
@@ -152,11 +177,11 @@ impl Cluster {
     /// Ends every meeting of a backend, and every copy with the people in it. It is down to the node when each is gone.
     async fn end_all_meetings(&self, id: BackendId) -> Outcome {
         let backend = self.backend_or_error(id)?;
-        self.noted(self.0.store.doom_copies(id, None).await).map_err(|error| error.to_string())?;
-        let meetings = self.0.view.meetings_where(|meeting| meeting.backend == id);
+        self.replica.observe(self.replica.store.doom_copies(id, None).await).map_err(|error| error.to_string())?;
+        let meetings = self.replica.view.meetings_where(|meeting| meeting.backend == id);
         let ends = stream::iter(meetings).map(|meeting| self.end(Arc::clone(&backend), meeting));
         let mut ended: Vec<_> = ends.buffer_unordered(ENDS_AT_ONCE).collect().await;
-        ended.extend(self.end_strays(self.strays(Some(id))).await);
+        ended.extend(self.end_strays(self.replica.view.all_strays(Some(id))).await);
         let count = ended.len();
         let failed: Vec<String> = ended.into_iter().filter_map(Result::err).collect();
         match failed.first() {
@@ -168,8 +193,10 @@ impl Cluster {
     /// Ends the copy of a meeting on one backend with everyone in it, and not the meeting itself. A meeting that no frontend
     /// owns is as good as a copy.
     async fn end_copy_on(&self, backend: BackendId, id: &ScopedId) -> Outcome {
-        let doomed =
-            self.noted(self.0.store.doom_copies(backend, Some(id)).await).map_err(|error| error.to_string())?;
+        let doomed = self
+            .replica
+            .observe(self.replica.store.doom_copies(backend, Some(id)).await)
+            .map_err(|error| error.to_string())?;
         if doomed > 0 {
             return Ok(Value::Bool(true));
         }
@@ -202,9 +229,9 @@ impl Cluster {
             return Ok(());
         }
         match self.end_on(&backend, &meeting.id).await? {
-            End::Accepted => self.record_ending(&meeting).await,
+            End::Accepted => self.endings.record_accepted(&meeting).await,
             End::NotFound if meeting.state == MeetingState::Claimed => {}
-            End::NotFound => self.forget(&meeting).await,
+            End::NotFound => self.endings.forget(&meeting).await,
         }
         Ok(())
     }
@@ -218,22 +245,18 @@ impl Cluster {
         });
         let ended = ends.buffer_unordered(ENDS_AT_ONCE).collect().await;
         for backend in places {
-            if let Err(error) = self.noted(self.0.store.hasten_poll(backend, Duration::ZERO).await) {
-                tracing::debug!(backend.id = %backend, %error, "Hastening a poll failed");
-            }
+            self.replica.hasten_poll(backend, Duration::ZERO).await;
         }
         ended
     }
 
     fn strays_called(&self, id: &ScopedId, backend: Option<BackendId>) -> Vec<Stray> {
-        self.strays(backend).into_iter().filter(|stray| stray.id == *id).collect()
+        self.replica.view.all_strays(backend).into_iter().filter(|stray| stray.id == *id).collect()
     }
 
     /// Asks a node to end a meeting.
     async fn end_on(&self, backend: &Arc<Backend>, id: &ScopedId) -> Result<End, String> {
-        let mut params = Params::default();
-        params.set("meetingID", id.as_ref());
-        let reply = self.ask(backend, CallKind::End, &params).await.map_err(|fault| fault.to_string())?;
+        let reply = self.asker.ask_about(backend, CallKind::End, id).await.map_err(|fault| fault.to_string())?;
         match reply {
             reply if reply.is_success() => Ok(End::Accepted),
             reply if reply.failed_with("notFound") => Ok(End::NotFound),
@@ -242,22 +265,22 @@ impl Cluster {
     }
 
     async fn update_node_state(&self, id: BackendId) -> Outcome {
-        self.ask_now(id).await.map(|()| Value::Bool(true))
+        self.poller.ask_now(id).await.map(|()| Value::Bool(true))
     }
 
     /// The result says whether the backend is gone already.
     async fn decommission(&self, id: BackendId) -> Outcome {
-        let Inner { store, .. } = &*self.0;
+        let store = &self.replica.store;
         let decommissioned = async {
             if store.record_admin_state(id, AdminState::Decommissioned).await?.is_none() {
                 return Ok(None);
             }
-            self.read_backend(id).await?;
+            self.replica.read_backend(id).await?;
             // A node that does not say what it runs is waited for.
-            let _ = self.ask_now(id).await;
-            Ok(Some(self.remove_decommissioned().await?.contains(&id)))
+            let _ = self.poller.ask_now(id).await;
+            Ok(Some(self.replica.remove_decommissioned().await?.contains(&id)))
         };
-        let decommissioned = self.noted(decommissioned.await).map_err(|error| error.to_string())?;
+        let decommissioned = self.replica.observe(decommissioned.await).map_err(|error| error.to_string())?;
         decommissioned.map(Value::Bool).ok_or_else(|| format!("there is no backend {id}"))
     }
 
@@ -265,22 +288,21 @@ impl Cluster {
     async fn update_meeting_state(&self, id: &ScopedId) -> Outcome {
         let meeting = self.meeting_or_error(id).await?;
         let backend = self.backend_or_error(meeting.backend)?;
-        let mut params = Params::default();
-        params.set("meetingID", id.as_ref());
-        let reply = self.ask(&backend, CallKind::GetMeetingInfo, &params).await.map_err(|fault| fault.to_string())?;
+        let reply =
+            self.asker.ask_about(&backend, CallKind::GetMeetingInfo, id).await.map_err(|fault| fault.to_string())?;
         if reply.failed_with("notFound") && meeting.state != MeetingState::Claimed {
-            self.forget(&meeting).await;
+            self.endings.forget(&meeting).await;
         }
         Ok(Value::Bool(true))
     }
 
     async fn meeting_or_error(&self, id: &ScopedId) -> Result<Arc<Meeting>, String> {
-        let found = self.find(id).await.map_err(|fault| fault.to_string())?;
+        let found = self.finder.find(id).await.map_err(|fault| fault.to_string())?;
         found.ok_or_else(|| format!("there is no meeting {}", cut(id.as_ref())))
     }
 
     fn backend_or_error(&self, id: BackendId) -> Result<Arc<Backend>, String> {
-        let backend = self.0.view.roster().backend(id).cloned();
+        let backend = self.replica.view.roster().backend(id).cloned();
         backend.ok_or_else(|| format!("there is no backend {id}"))
     }
 }

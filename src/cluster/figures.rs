@@ -1,11 +1,13 @@
 //! How the cluster is, for `/metrics`: read off memory when somebody asks. Asks nobody.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Instant;
 
 use b3scale_middleware::cluster::{AdminState, Backend, Frontend, FrontendId, Meeting, MeetingState};
 
-use super::{Cluster, Inner};
+use super::replica::Replica;
+use super::tasks::Tasks;
 use crate::store::Trouble;
 use crate::telemetry::{Sheet, Thing, catalog};
 use crate::view::{Crowd, Oddities};
@@ -20,10 +22,16 @@ struct Share {
     attendees: u32,
 }
 
-impl Cluster {
-    /// Writes down the figures of the whole cluster, as this server knows it. `per_meeting`: with the id of each meeting.
-    pub fn write_figures(&self, sheet: &mut Sheet, per_meeting: bool) {
-        let Inner { view, pulse, .. } = &*self.0;
+/// The figures of the cluster.
+pub struct ClusterFigures {
+    pub(super) replica: Arc<Replica>,
+    pub(super) tasks: Arc<Tasks>,
+}
+
+impl ClusterFigures {
+    /// Writes the figures of the whole cluster, as this server knows it. `per_meeting`: with the id of each meeting.
+    pub fn write(&self, sheet: &mut Sheet, per_meeting: bool) {
+        let view = &self.replica.view;
         let now = Instant::now();
         let meetings = view.meetings_where(|_| true);
         for state in MeetingState::ALL {
@@ -47,7 +55,7 @@ impl Cluster {
                 crowds.entry([key, host]).or_default().add(crowd);
             }
         }
-        for stray in self.strays(None) {
+        for stray in view.all_strays(None) {
             let host = roster.backend(stray.backend).map_or(UNDEFINED, |backend| backend.host());
             let crowd = Crowd { people: stray.attendees, with_video: stray.with_video };
             if per_meeting {
@@ -66,21 +74,21 @@ impl Cluster {
             hosts.entry(backend.host()).or_default().push(backend);
         }
         hosts.into_iter().for_each(|(host, backends)| self.write_host(sheet, host, &backends, now));
-        let pulse = pulse.borrow();
-        sheet.set_some(&catalog::VIEW_AGE, [], pulse.age(now).map(|age| age.as_secs_f64()));
-        sheet.set(&catalog::DB_UP, [], truth(!pulse.is_away()));
-        let known = pulse.trouble();
+        let trust = *self.replica.trust();
+        sheet.set_some(&catalog::VIEW_AGE, [], trust.age(now).map(|age| age.as_secs_f64()));
+        sheet.set(&catalog::DB_UP, [], truth(!trust.is_away()));
+        let known = trust.trouble();
         for trouble in Trouble::ALL {
             sheet.set(&catalog::DB_TROUBLE, [trouble.name()], truth(known == Some(trouble)));
         }
-        sheet.set(&catalog::BACKGROUND_TASKS, [], self.tasks().len());
+        sheet.set(&catalog::BACKGROUND_TASKS, [], self.tasks.count());
     }
 
-    /// Writes down the figures of one frontend, and nothing that would tell of others or of nodes.
-    pub fn write_figures_of(&self, sheet: &mut Sheet, frontend: &Frontend) {
+    /// Writes the figures of one frontend, and nothing that would tell of others or of nodes.
+    pub fn write_of_frontend(&self, sheet: &mut Sheet, frontend: &Frontend) {
         let mut share = Share::default();
-        for meeting in self.0.view.meetings_where(|meeting| meeting.frontend == frontend.id && runs(meeting)) {
-            share.count(&meeting, self.0.view.crowd(&meeting));
+        for meeting in self.replica.view.meetings_where(|meeting| meeting.frontend == frontend.id && runs(meeting)) {
+            share.count(&meeting, self.replica.view.crowd(&meeting));
         }
         share.write(sheet, &frontend.key);
         write_limit(sheet, frontend);
@@ -88,7 +96,7 @@ impl Cluster {
 
     /// Whether there is a frontend of that key, or a backend on that host.
     pub fn has(&self, thing: Thing, name: &str) -> bool {
-        let roster = self.0.view.roster();
+        let roster = self.replica.view.roster();
         let there = || match thing {
             Thing::Frontend => roster.frontend(name).is_some(),
             Thing::Backend => roster.backends().iter().any(|backend| backend.host() == name),
@@ -116,7 +124,7 @@ impl Cluster {
         reasons.sort_unstable();
         reasons.dedup();
         reasons.into_iter().for_each(|reason| sheet.set(&catalog::BACKEND_REFUSAL, [host, reason], 1));
-        let odd: Vec<Oddities> = backends.iter().map(|one| self.0.view.oddities(one.id)).collect();
+        let odd: Vec<Oddities> = backends.iter().map(|one| self.replica.view.oddities(one.id)).collect();
         let sum = |figure: fn(&Oddities) -> u32| odd.iter().map(figure).fold(0, u32::saturating_add);
         sheet.set(&catalog::BACKEND_UNREADABLE_MEETINGS, [host], sum(|odd| odd.unreadable));
         sheet.set(&catalog::BACKEND_STRAY_MEETINGS, [host], sum(|odd| odd.strays));
@@ -129,7 +137,7 @@ impl Cluster {
             sheet.set(&catalog::BACKEND_CPU, [host], agent.cpu);
             sheet.set(&catalog::BACKEND_MEMORY, [host], agent.memory);
         }
-        let lag = backends.iter().filter_map(|one| self.0.view.presence_age(one.id)).max();
+        let lag = backends.iter().filter_map(|one| self.replica.view.presence_age(one.id)).max();
         sheet.set_some(&catalog::BACKEND_PRESENCE_AGE, [host], lag.map(|lag| lag.as_secs_f64()));
     }
 }

@@ -1,15 +1,19 @@
-//! Keeping memory true: load everything, then read again what is announced, and follow what is not.
+//! Keeping the view true: load everything, then read again what is announced, and follow what is not.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::{self, Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::{BackendId, FrontendId, MeetingState};
-use tokio::sync::MutexGuard;
+use b3scale_middleware::cluster::{BackendId, MeetingState};
+use tokio::sync::{MutexGuard, Notify};
 use tokio::time::sleep;
 
-use super::{Cluster, Inner};
+use super::introduction::Introduction;
+use super::poll::Poller;
+use super::replica::Replica;
+use super::statuses::Statuses;
+use super::tasks::Spawner;
 use crate::ledger::{Announcements, Change, Lookups, Polls};
 use crate::store::StoreError;
 use crate::telemetry::catalog::{VIEW_CHANGES, VIEW_RELOADS};
@@ -20,111 +24,105 @@ const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 /// Announcements that are read with one statement, if so many wait.
 const MOST_AT_ONCE: usize = 512;
 
-/// Between two looks at what is not announced: how the nodes fare, and what has become of claims.
+/// Between two looks at what is not announced: the nodes' statuses, and the results of creates.
 const FOLLOW_PAUSE: Duration = Duration::from_secs(1);
 
 /// Between two announcements by which this server makes sure that it hears any.
 const ECHO_PAUSE: Duration = Duration::from_secs(5);
 
-impl Cluster {
+/// Rings when something was announced that others wait for.
+#[derive(Default)]
+pub(super) struct Bells {
+    /// A command.
+    pub(super) commands: Notify,
+    /// A reload of the pipeline.
+    pub(super) reloads: Notify,
+}
+
+/// Follows the database.
+pub(super) struct Follower {
+    replica: Arc<Replica>,
+    introduction: Arc<Introduction>,
+    statuses: Arc<Statuses>,
+    poller: Poller,
+    bells: Arc<Bells>,
+    /// When the echoes were announced that have not come back.
+    echoes: Mutex<VecDeque<Instant>>,
+    /// Held while statuses are followed, so that none are followed in the middle of a full load.
+    following: tokio::sync::Mutex<()>,
+}
+
+impl Follower {
+    pub(super) fn new(
+        replica: Arc<Replica>,
+        introduction: Arc<Introduction>,
+        statuses: Arc<Statuses>,
+        poller: Poller,
+        bells: Arc<Bells>,
+    ) -> Self {
+        let (echoes, following) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { replica, introduction, statuses, poller, bells, echoes, following }
+    }
+
+    /// Starts to follow, once everything was loaded.
+    pub(super) fn spawn(self: &Arc<Self>, spawner: &Spawner) {
+        let mut feed = self.replica.store.feed();
+        let follower = Arc::clone(self);
+        spawner.spawn(async move {
+            let mut changes = Vec::new();
+            while feed.recv_many(&mut changes, MOST_AT_ONCE).await > 0 {
+                if let Err(error) = follower.apply(&changes).await {
+                    tracing::warn!(%error, "Reading announced changes failed; loading everything again");
+                    follower.load_until_done().await;
+                }
+                changes.clear();
+            }
+        });
+        let follower = Arc::clone(self);
+        spawner.every(FOLLOW_PAUSE, move || {
+            let follower = Arc::clone(&follower);
+            async move { follower.follow_unannounced().await }
+        });
+        let follower = Arc::clone(self);
+        spawner.every(ECHO_PAUSE, move || {
+            let follower = Arc::clone(&follower);
+            async move { follower.announce_echo().await }
+        });
+    }
+
     pub(super) async fn load_all(&self) -> Result<(), StoreError> {
-        let Inner { store, view, .. } = &*self.0;
+        let Replica { store, view, .. } = &*self.replica;
         VIEW_RELOADS.with([]).increment(1);
         let began = Instant::now();
         // What is unchanged since then and not in the store is gone; what was claimed meanwhile is not.
         let before: HashMap<ScopedId, i64> =
             view.meetings_where(|_| true).iter().map(|meeting| (meeting.id.clone(), meeting.version)).collect();
-        self.beat().await?;
-        let frontends = self.noted(store.load_frontends().await)?;
-        let backends = self.noted(store.load_backends().await)?;
-        let meetings = self.noted(store.load_meetings().await)?;
+        self.introduction.beat().await?;
+        let frontends = self.replica.observe(store.load_frontends().await)?;
+        let backends = self.replica.observe(store.load_backends().await)?;
+        let meetings = self.replica.observe(store.load_meetings().await)?;
         view.change_roster(|roster| roster.reloaded(frontends, backends));
         let there: HashSet<ScopedId> = meetings.iter().map(|meeting| meeting.id.clone()).collect();
         for meeting in meetings {
-            view.learn_again(&Arc::new(meeting), &before);
+            view.take_loaded(&Arc::new(meeting), &before);
         }
         for (id, version) in before.into_iter().filter(|(id, _)| !there.contains(id)) {
-            view.unlearn(&id, version);
+            view.remove_meeting(&id, version);
         }
-        self.0.pulse.send_modify(|pulse| pulse.prove(began));
+        self.replica.trust().prove(began);
         // Those that were announced to a connection that is gone are never heard.
         self.echoes().clear();
-        let following = self.0.following.lock().await;
-        self.seqs().clear();
+        let following = self.following.lock().await;
+        self.statuses.forget_all();
         view.forget_presence();
         self.follow_on(&following).await
-    }
-
-    /// Reads one meeting again.
-    pub(super) async fn read_meeting(&self, id: &ScopedId) -> Result<(), StoreError> {
-        let Inner { store, view, .. } = &*self.0;
-        let before = view.version(id);
-        match self.noted(store.find_meeting(id).await)? {
-            Some(row) => view.learn(&Arc::new(row)),
-            None => view.unlearn(id, before),
-        }
-        Ok(())
-    }
-
-    /// Reads a frontend's meeting by its node's own id, and the one that the frontend itself names so.
-    pub(super) async fn read_by_either_id(
-        &self,
-        frontend: FrontendId,
-        id: &str,
-        scoped: &ScopedId,
-    ) -> Result<(), StoreError> {
-        let Inner { store, view, .. } = &*self.0;
-        let before = view.version(scoped);
-        let rows = self.noted(store.find_by_either_id(frontend, id, scoped).await)?;
-        if !rows.iter().any(|row| row.id == *scoped) {
-            view.unlearn(scoped, before);
-        }
-        if !rows.iter().any(|row| row.internal_id.as_deref() == Some(id)) {
-            view.note_absent(frontend, id);
-        }
-        rows.into_iter().for_each(|row| view.learn(&Arc::new(row)));
-        Ok(())
-    }
-
-    /// Reads some meetings again, with one statement.
-    pub(super) async fn read_meetings(&self, ids: &[ScopedId]) -> Result<(), StoreError> {
-        let Inner { store, view, .. } = &*self.0;
-        let mut missing: HashMap<&str, i64> = ids.iter().map(|id| (id.as_ref(), view.version(id))).collect();
-        let names: Vec<&str> = missing.keys().copied().collect();
-        for row in self.noted(store.find_meetings(&names).await)? {
-            missing.remove(row.id.as_ref());
-            view.learn(&Arc::new(row));
-        }
-        for (id, version) in missing {
-            view.unlearn(&ScopedId::verbatim(id), version);
-        }
-        Ok(())
-    }
-
-    pub(super) fn spawn_follower(&self) {
-        let mut feed = self.0.store.feed();
-        let cluster = Arc::downgrade(&self.0);
-        self.spawn(async move {
-            let mut changes = Vec::new();
-            while feed.recv_many(&mut changes, MOST_AT_ONCE).await > 0 {
-                let Some(inner) = cluster.upgrade() else { return };
-                let cluster = Cluster(inner);
-                if let Err(error) = cluster.apply(&changes).await {
-                    tracing::warn!(%error, "Reading announced changes failed; loading everything again");
-                    cluster.load_until_done().await;
-                }
-                changes.clear();
-            }
-        });
-        self.every(FOLLOW_PAUSE, |cluster| async move { cluster.follow().await });
-        self.every(ECHO_PAUSE, |cluster| async move { cluster.announce_echo().await });
     }
 
     /// Whatever is announced before an echo is in memory once that is heard.
     async fn announce_echo(&self) {
         // Before it is announced, since it may be heard before the announcement is answered.
         self.echoes().push_back(Instant::now());
-        if let Err(error) = self.noted(self.0.store.echo(self.0.id).await) {
+        if let Err(error) = self.replica.observe(self.replica.store.echo(self.replica.server).await) {
             self.echoes().pop_back();
             tracing::debug!(%error, "Announcing an echo failed");
         }
@@ -144,12 +142,12 @@ impl Cluster {
         if changes.contains(&Change::Reconnected) {
             return self.load_all().await;
         }
-        let meetings: HashSet<&ScopedId> = changes
+        let meetings: BTreeSet<&ScopedId> = changes
             .iter()
             .filter_map(|change| if let Change::Meeting(id) = change { Some(id) } else { None })
             .collect();
         if !meetings.is_empty() {
-            self.read_meetings(&meetings.into_iter().cloned().collect::<Vec<_>>()).await?;
+            self.replica.read_meetings(&meetings.into_iter().cloned().collect::<Vec<_>>()).await?;
         }
         for change in changes {
             self.apply_one(change).await?;
@@ -158,23 +156,23 @@ impl Cluster {
     }
 
     async fn apply_one(&self, change: &Change) -> Result<(), StoreError> {
-        let Inner { store, view, .. } = &*self.0;
+        let Replica { store, view, .. } = &*self.replica;
         match change {
             Change::Frontend(id) => {
-                let row = self.noted(store.find_frontend(*id).await)?;
+                let row = self.replica.observe(store.find_frontend(*id).await)?;
                 view.change_roster(|roster| roster.with_frontend(*id, row));
             }
             Change::Backend(id) => {
-                self.read_backend(*id).await?;
+                self.replica.read_backend(*id).await?;
                 if view.roster().backend(*id).is_some_and(|backend| backend.is_unasked()) {
-                    self.ask_due().await;
+                    self.poller.ask_due().await;
                 }
             }
-            Change::Command(_) => self.0.commands.notify_one(),
-            Change::Pipeline => self.0.reloads.notify_one(),
-            Change::Echo(id) if *id == self.0.id => {
+            Change::Command(_) => self.bells.commands.notify_one(),
+            Change::Pipeline => self.bells.reloads.notify_one(),
+            Change::Echo(id) if *id == self.replica.server => {
                 if let Some(announced) = self.echoes().pop_front() {
-                    self.0.pulse.send_modify(|pulse| pulse.prove(announced));
+                    self.replica.trust().prove(announced);
                 }
             }
             Change::Reconnected | Change::Meeting(_) | Change::Echo(_) => {}
@@ -182,55 +180,56 @@ impl Cluster {
         Ok(())
     }
 
-    /// Reads one backend again.
-    pub(super) async fn read_backend(&self, id: BackendId) -> Result<(), StoreError> {
-        let row = self.noted(self.0.store.find_backend(id).await)?;
-        self.0.view.change_roster(|roster| roster.with_backend(id, row));
-        Ok(())
-    }
-
-    /// What is not announced: how the nodes fare, and what has become of the claims of others.
-    async fn follow(&self) {
-        let claims = self.0.view.meetings_where(|meeting| meeting.state == MeetingState::Claimed);
+    /// Follows what is not announced: the nodes' statuses, and the results of other servers' creates.
+    async fn follow_unannounced(&self) {
+        let claims = self.replica.view.meetings_where(|meeting| meeting.state == MeetingState::Claimed);
         let claims: Vec<_> = claims.iter().map(|meeting| meeting.id.clone()).collect();
         let read = async {
             self.follow_statuses().await?;
-            if claims.is_empty() { Ok(()) } else { self.read_meetings(&claims).await }
+            if claims.is_empty() { Ok(()) } else { self.replica.read_meetings(&claims).await }
         };
         if let Err(error) = read.await {
             tracing::debug!(%error, "Polling for status changes failed");
         }
     }
 
-    /// Takes in what any server has seen of the nodes since the last look.
-    pub(super) async fn follow_statuses(&self) -> Result<(), StoreError> {
-        let following = self.0.following.lock().await;
+    async fn follow_statuses(&self) -> Result<(), StoreError> {
+        let following = self.following.lock().await;
         self.follow_on(&following).await
     }
 
-    /// The same for whoever alone follows.
+    /// Takes in what was recorded of the nodes since the last look: first the statuses, then who is present.
+    ///
+    /// Every record of a node raises its backend's number by one, in the transaction that writes the status and the rows of its
+    /// meetings and attendees. So whatever carries a number up to a status's own is committed once that status can be read.
     async fn follow_on(&self, _: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
-        let Inner { store, view, .. } = &*self.0;
-        let known: Vec<(BackendId, i64)> = self.seqs().iter().map(|(id, seq)| (*id, seq.whole)).collect();
-        let statuses = self.noted(store.statuses_since(&known).await)?;
+        let Replica { store, view, .. } = &*self.replica;
+        // 1. The status of each backend whose number is higher than the known one.
+        let statuses = self.replica.observe(store.statuses_since(&self.statuses.known()).await)?;
+        // 2. Those with an agent tell up to which number its report is known now, and how old its last full word is.
         let with_agent = statuses.iter().filter(|status| status.agent.is_some());
-        let said: HashMap<BackendId, (i64, Option<Duration>)> =
+        let reported: BTreeMap<BackendId, (i64, Option<Duration>)> =
             with_agent.map(|status| (status.backend, (status.seq, status.told))).collect();
         for status in statuses {
-            self.take_status(status).await;
+            self.statuses.take(status).await;
         }
-        // Behind the statuses: whatever carries their numbers is there by now.
-        let known: Vec<(BackendId, i64)> = said.keys().map(|id| (*id, view.presence_seq(*id))).collect();
-        if known.is_empty() {
+        if reported.is_empty() {
             return Ok(());
         }
-        let mut news = self.noted(store.presence_since(&known).await)?;
-        for (id, (seq, told)) in said {
+        // 3. The rows beyond the number that the view has. They may be younger than the statuses, and none is missing before
+        //    them: taken in under the status's number, the younger ones come once more with the next look.
+        let known: Vec<(BackendId, i64)> = reported.keys().map(|id| (*id, view.presence_seq(*id))).collect();
+        let mut news = self.replica.observe(store.presence_since(&known).await)?;
+        for (id, (seq, age)) in reported {
             if let Some(backend) = view.roster().backend(id) {
-                let told_at = told.and_then(|age| Instant::now().checked_sub(age));
+                let told_at = age.and_then(|age| Instant::now().checked_sub(age));
                 view.take_presence(backend, news.remove(&id).unwrap_or_default(), seq, told_at);
             }
         }
         Ok(())
+    }
+
+    fn echoes(&self) -> sync::MutexGuard<'_, VecDeque<Instant>> {
+        self.echoes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,41 +1,21 @@
 //! The way to the nodes through their circuits: a node that does not answer holds no calls.
 
-mod lines;
+use std::sync::Arc;
+use std::time::Instant;
 
-use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
-
-use b3scale_middleware::bbb::{CallKind, Params};
+use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{Backend, Passage};
 use b3scale_middleware::ports::{NodeRequest, Nodes};
 use b3scale_middleware::{Fault, NodeFailure, Reply};
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, join_all, ready};
-use http::HeaderValue;
+use futures_util::future::{BoxFuture, ready};
 
-use super::{Cluster, Inner};
-use crate::ledger::Polls;
-use crate::net::nodes::Patience;
+use super::circuits::Circuits;
 use crate::offload;
-use crate::telemetry::catalog::{BACKEND_CALL_SECONDS, BACKEND_CALLS, PROBES};
-
-pub(super) use lines::Lines;
-use lines::Probe;
+use crate::telemetry::catalog::{BACKEND_CALL_SECONDS, BACKEND_CALLS};
 
 /// Sends what a backend's circuit lets through. Health checks and probes go past it: they are how a circuit closes again.
-pub(super) struct Guard {
-    nodes: Arc<dyn Nodes>,
-    lines: Lines,
-    patience: Patience,
-    cluster: Weak<Inner>,
-}
-
-impl Guard {
-    pub(super) fn of(cluster: &Arc<Inner>) -> Self {
-        let (nodes, lines) = (Arc::clone(&cluster.nodes), cluster.lines.clone());
-        Self { nodes, lines, patience: cluster.patience, cluster: Arc::downgrade(cluster) }
-    }
-}
+pub(super) struct Guard(pub(super) Arc<Circuits>);
 
 impl Nodes for Guard {
     fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>> {
@@ -49,16 +29,12 @@ impl Nodes for Guard {
             }
         };
         let (kind, id) = (request.kind, backend.id);
-        let mut line = self.lines.take(id);
-        let reply = self.nodes.send(request);
-        let (cluster, pause) = (self.cluster.clone(), self.patience.first_byte);
+        let circuits = Arc::clone(&self.0);
+        let (mut line, pause) = (circuits.line_to(id), circuits.pause());
+        let reply = circuits.send(request);
         async move {
             let waiting = Waiting { backend: &backend, since: Instant::now(), answered: false };
-            let probe = |right| {
-                if let Some(inner) = cluster.upgrade() {
-                    Cluster(inner).probe(&backend, right);
-                }
-            };
+            let probe = |right| circuits.probe(&backend, right);
             let reply = match line.wait(reply, pause, probe).await {
                 Ok(reply) if is_read_here(kind, &reply) => {
                     offload::CALLS.work(reply.body.len(), move || reply.read(id)).await
@@ -67,10 +43,8 @@ impl Nodes for Guard {
             };
             let was_probed = waiting.since.elapsed() > pause;
             waiting.count(&reply);
-            if has_opened(passage, &reply, was_probed)
-                && let Some(inner) = cluster.upgrade()
-            {
-                Cluster(inner).suspect(&backend);
+            if has_opened(passage, &reply, was_probed) {
+                circuits.report_opened(&backend);
             }
             reply
         }
@@ -130,62 +104,5 @@ fn has_opened(passage: Passage, reply: &Result<Reply, Fault>, was_probed: bool) 
             passage.answered();
             false
         }
-    }
-}
-
-impl Cluster {
-    /// Cuts the calls that wait for nodes, and sends these no others for a while.
-    pub(super) fn cut_calls(&self, backends: &[&Backend]) {
-        // All of them before any: a call that is cut moves on, and not to a node that is missing, too.
-        for backend in backends.iter().filter(|backend| backend.vitals.circuit.trip(Instant::now())) {
-            self.suspect(backend);
-        }
-        backends.iter().for_each(|backend| self.0.lines.cut(backend.id));
-    }
-
-    /// A call has waited for long: asks its node whether it is there. If it is not, what has befallen it may have befallen others,
-    /// which are asked at once. So a call passes over any number of such nodes in the time of two.
-    fn probe(&self, backend: &Arc<Backend>, right: Probe) {
-        let (cluster, backend) = (self.clone(), Arc::clone(backend));
-        self.spawn(async move {
-            if cluster.is_there(&backend, right).await {
-                return;
-            }
-            cluster.cut_calls(&[&backend]);
-            let roster = Arc::clone(cluster.0.view.roster().backends());
-            let others = roster.iter().filter(|other| other.id != backend.id && other.takes_meetings().is_ok());
-            let asked = others.filter_map(|other| Some((other, cluster.0.lines.probe(other.id)?)));
-            let cluster = &cluster;
-            let asked =
-                asked.map(|(other, right)| async move { (!cluster.is_there(other, right).await).then_some(&**other) });
-            let missing: Vec<&Backend> = join_all(asked).await.into_iter().flatten().collect();
-            cluster.cut_calls(&missing);
-        });
-    }
-
-    /// Whether a node answers when it is asked for its version, for which it needs no time.
-    async fn is_there(&self, backend: &Arc<Backend>, right: Probe) -> bool {
-        let request_id = HeaderValue::from_static("b3scaled-probe");
-        let question = NodeRequest::new(CallKind::Index, &Params::default(), None, backend, None, &request_id);
-        let patience = Some(self.0.patience.probe);
-        let answer = self.0.nodes.send(NodeRequest { patience, is_poll: true, ..question }).await;
-        drop(right);
-        // Any HTTP answer shows that the node is there.
-        let silence = answer.err().filter(|fault| matches!(fault, Fault::Node { failure, .. } if failure.is_silence()));
-        PROBES.with([if silence.is_none() { "answered" } else { "missed" }]).increment(1);
-        let Some(fault) = silence else { return true };
-        tracing::warn!(backend.id = %backend.id, %fault, "Cutting the calls that wait for a node: its probe was not answered");
-        false
-    }
-
-    /// The circuit of a node has opened. Lets the node be asked at once.
-    fn suspect(&self, backend: &Backend) {
-        tracing::warn!(backend.id = %backend.id, backend.url = %backend.url, "Circuit opened");
-        let (cluster, id) = (self.clone(), backend.id);
-        self.spawn(async move {
-            if let Err(error) = cluster.noted(cluster.0.store.hasten_poll(id, Duration::ZERO).await) {
-                tracing::debug!(backend.id = %id, %error, "Scheduling a health check failed");
-            }
-        });
     }
 }

@@ -22,7 +22,7 @@ use crate::offload;
 use crate::view::report::{Report, Reported, Word};
 
 /// How long a node may take to answer one call. A single slow answer never takes it out.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// When a list is late: then the node is asked for its version beside it.
 const LATE: Duration = Duration::from_secs(2);
@@ -105,7 +105,7 @@ pub(super) struct Asker(pub(super) Arc<dyn Nodes>);
 
 impl Asker {
     /// Asks a node and reads its document.
-    pub(super) async fn ask(
+    async fn ask(
         &self,
         backend: &Arc<Backend>,
         kind: CallKind,
@@ -113,6 +113,16 @@ impl Asker {
         patience: Duration,
     ) -> Result<Reply, Fault> {
         self.0.ask(request(backend, kind, params, patience)).await
+    }
+
+    /// Asks a node about one meeting and reads its document.
+    pub(super) async fn ask_about(
+        &self,
+        backend: &Arc<Backend>,
+        kind: CallKind,
+        id: &ScopedId,
+    ) -> Result<Reply, Fault> {
+        self.ask(backend, kind, &about(id), PATIENCE).await
     }
 
     /// Asks a node for its list and, if that is late or unusable, for its version.
@@ -201,9 +211,7 @@ impl Asker {
 
     /// Asks a node for one meeting.
     pub(super) async fn info(&self, backend: &Arc<Backend>, id: &ScopedId) -> Info {
-        let mut params = Params::default();
-        params.set("meetingID", id.as_ref());
-        match self.0.ask_unread(request(backend, CallKind::GetMeetingInfo, &params, PATIENCE)).await {
+        match self.0.ask_unread(request(backend, CallKind::GetMeetingInfo, &about(id), PATIENCE)).await {
             Ok(reply) => {
                 let (bytes, id) = (reply.body.len(), id.clone());
                 offload::REPORTS.work(bytes, move || Info::read(&reply, &id)).await
@@ -211,6 +219,12 @@ impl Asker {
             Err(_) => Info::Open,
         }
     }
+}
+
+fn about(id: &ScopedId) -> Params {
+    let mut params = Params::default();
+    params.set("meetingID", id.as_ref());
+    params
 }
 
 fn request(backend: &Arc<Backend>, kind: CallKind, params: &Params, patience: Duration) -> NodeRequest {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::{Backend, FrontendId, Meeting, MeetingState, NewMeeting, Size};
-use b3scale_middleware::ports::{Born, Meetings};
+use b3scale_middleware::ports::Born;
 
-use super::{Cluster, Inner};
+use super::endings::Endings;
+use super::replica::Replica;
 use crate::ledger::{Copies, Ends, Lookups, Places};
 use crate::store::StoreError;
 use crate::telemetry::catalog::MEETINGS_DETACHED;
@@ -22,13 +23,19 @@ struct Owner {
     by_parent: bool,
 }
 
-impl Cluster {
+/// Brings the database and the view in line with what nodes run.
+pub(super) struct Reconciler {
+    pub(super) replica: Arc<Replica>,
+    pub(super) endings: Arc<Endings>,
+}
+
+impl Reconciler {
     /// Brings what is believed of a node's meetings in line with what it runs. `believed` is from before it was asked.
     pub(super) async fn reconcile(&self, backend: &Arc<Backend>, believed: &[Arc<Meeting>], report: &Report) {
         for meeting in believed {
             match (meeting.state, report.word(&meeting.id)) {
                 // Results are not announced: another server's create may have come to its end long ago.
-                (MeetingState::Claimed, Word::Runs(_)) => self.look_again(&meeting.id).await,
+                (MeetingState::Claimed, Word::Runs(_)) => self.replica.reread_meeting(&meeting.id).await,
                 (MeetingState::Claimed, Word::Ended) | (_, Word::Open) => {}
                 (MeetingState::Live | MeetingState::Ending, Word::Runs(reported)) => {
                     self.renew(meeting, &reported.born).await;
@@ -36,7 +43,7 @@ impl Cluster {
                 (MeetingState::Detached, Word::Runs(_)) => self.attach(meeting).await,
                 (MeetingState::Live | MeetingState::Ending | MeetingState::Detached, Word::Ended) => {
                     tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "Meeting ended");
-                    self.forget(meeting).await;
+                    self.endings.forget(meeting).await;
                 }
             }
         }
@@ -45,29 +52,31 @@ impl Cluster {
         // Breakouts last, since what they belong to may be as unknown.
         for breakouts in [false, true] {
             for (id, reported) in unknown().filter(|(_, reported)| reported.breakout == breakouts) {
-                self.meet_stranger(backend, id, reported, report).await;
+                self.take_in_unknown(backend, id, reported, report).await;
             }
         }
     }
 
-    /// A node may have made a meeting anew without us reading its answer.
+    /// A node may have made a meeting again without us reading its answer.
     async fn renew(&self, meeting: &Meeting, born: &Born) {
         if born.internal_id.is_empty() || meeting.internal_id.as_ref() == Some(&born.internal_id) {
             return;
         }
-        match self.noted(self.0.store.renew_meeting(meeting, born).await) {
-            Ok(Some(renewed)) => self.0.view.learn(&Arc::new(renewed)),
-            Ok(None) => self.look_again(&meeting.id).await,
-            Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "Recording a recreated meeting failed"),
+        match self.replica.observe(self.replica.store.renew_meeting(meeting, born).await) {
+            Ok(Some(renewed)) => self.replica.view.take_meeting(&Arc::new(renewed)),
+            Ok(None) => self.replica.reread_meeting(&meeting.id).await,
+            Err(error) => {
+                tracing::warn!(meeting.id = %meeting.id, %error, "Recording a recreated meeting failed");
+            }
         }
     }
 
     /// A node is back and still runs a meeting that was not created elsewhere.
     async fn attach(&self, meeting: &Meeting) {
-        match self.noted(self.0.store.attach_meeting(meeting).await) {
+        match self.replica.observe(self.replica.store.attach_meeting(meeting).await) {
             Ok(Some(attached)) => {
                 tracing::info!(meeting.id = %meeting.id, backend.id = %meeting.backend, "Meeting is back with its node");
-                self.0.view.learn(&Arc::new(attached));
+                self.replica.view.take_meeting(&Arc::new(attached));
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(meeting.id = %meeting.id, %error, "Recording a returned meeting failed"),
@@ -75,13 +84,13 @@ impl Cluster {
     }
 
     /// A node runs a meeting that is not believed to be there.
-    async fn meet_stranger(&self, backend: &Backend, id: &ScopedId, reported: &Reported, report: &Report) {
-        let Inner { store, view, .. } = &*self.0;
+    async fn take_in_unknown(&self, backend: &Backend, id: &ScopedId, reported: &Reported, report: &Report) {
+        let Replica { store, view, .. } = &*self.replica;
         let met = match view.meeting(id.as_ref()) {
             // It came to be known while the node was asked.
             Known::There(known) if known.backend == backend.id => Ok(()),
             Known::There(known) if known.state == MeetingState::Live => {
-                self.noted(store.record_stray(id, backend.id).await).map(drop)
+                self.replica.observe(store.record_stray(id, backend.id).await).map(drop)
             }
             Known::There(known) if known.state == MeetingState::Detached => {
                 let owner = Owner { frontend: known.frontend, meeting_id: known.meeting_id.clone(), by_parent: false };
@@ -125,28 +134,30 @@ impl Cluster {
         report: &Report,
     ) -> Result<(), StoreError> {
         let Owner { frontend, meeting_id, by_parent } = owner;
-        let known = self.0.view.roster().frontend_of(frontend).cloned();
+        let known = self.replica.view.roster().frontend_of(frontend).cloned();
         if !known.is_some_and(|frontend| frontend.may_use(backend)) {
             return Ok(());
         }
         let size = Size { breakout: reported.breakout, ..Size::default() };
         let new = NewMeeting { id, meeting_id: &meeting_id, frontend, backend: backend.id, size };
-        let adopted = self.noted(self.0.store.adopt_meeting(new, &reported.born, by_parent, report.asked_at).await)?;
+        let adopted = self
+            .replica
+            .observe(self.replica.store.adopt_meeting(new, &reported.born, by_parent, report.asked_at).await)?;
         if let Some(adopted) = adopted {
             tracing::info!(meeting.id = %adopted.id, backend.id = %adopted.backend, "Adopted a meeting found on its node");
-            self.0.view.learn(&Arc::new(adopted));
+            self.replica.view.take_meeting(&Arc::new(adopted));
         }
         Ok(())
     }
 
     /// Whose a meeting is, by its id, by what ran under that id before, or by its metadata.
     async fn owner(&self, id: &ScopedId, reported: &Reported) -> Result<Option<(FrontendId, MeetingId)>, StoreError> {
-        let of_key = |key: &str| self.0.view.roster().frontend(key).map(|frontend| frontend.id);
+        let of_key = |key: &str| self.replica.view.roster().frontend(key).map(|frontend| frontend.id);
         if let Some((key, meeting_id)) = id.decode() {
             return Ok(of_key(&key).map(|frontend| (frontend, meeting_id)));
         }
         if id.is_hashed() {
-            let past = self.noted(self.0.store.find_history(id).await)?;
+            let past = self.replica.observe(self.replica.store.find_history(id).await)?;
             return Ok(past.map(|past| (past.frontend, past.meeting_id)));
         }
         let frontend = reported.frontend_key().and_then(of_key);
@@ -156,13 +167,15 @@ impl Cluster {
     /// A breakout that the node made by itself is its parent's frontend's, and has one id on both sides. Its parent runs on that very node.
     fn owner_of_breakout(&self, backend: &Backend, id: &ScopedId, parent: &str, report: &Report) -> Option<Owner> {
         let (id_of_parent, _) = report.own_meetings().find(|(_, one)| one.born.internal_id == parent)?;
-        let known = self.known(id_of_parent.as_ref())?;
+        let known = self.replica.view.known(id_of_parent.as_ref())?;
         let parent =
             Some(known).filter(|known| known.backend == backend.id && known.internal_id.as_deref() == Some(parent))?;
         let frontend = parent.frontend;
         let meeting_id = match id.decode() {
             // Under the id of another frontend it would take that one's place.
-            Some((key, meeting_id)) => (self.0.view.roster().frontend(&key)?.id == frontend).then_some(meeting_id)?,
+            Some((key, meeting_id)) => {
+                (self.replica.view.roster().frontend(&key)?.id == frontend).then_some(meeting_id)?
+            }
             None => MeetingId::new(id.as_ref()),
         };
         Some(Owner { frontend, meeting_id, by_parent: true })
@@ -170,19 +183,19 @@ impl Cluster {
 
     /// A node is lost: its meetings may be created elsewhere. Said after every poll, since not every one may have been heard.
     pub(super) async fn detach(&self, backend: &Backend) {
-        let Inner { store, view, .. } = &*self.0;
+        let Replica { store, view, .. } = &*self.replica;
         // That a meeting is ending is not announced: what is live in memory may be that by now.
         let runs = |meeting: &Meeting| matches!(meeting.state, MeetingState::Live | MeetingState::Ending);
         if view.meetings_where(|meeting| meeting.backend == backend.id && runs(meeting)).is_empty() {
             return;
         }
         let lost = async {
-            for detached in self.noted(store.detach_meetings(backend.id).await)? {
-                view.learn(&Arc::new(detached));
+            for detached in self.replica.observe(store.detach_meetings(backend.id).await)? {
+                view.take_meeting(&Arc::new(detached));
                 MEETINGS_DETACHED.with([]).increment(1);
             }
-            for gone in self.noted(store.forget_ending(backend.id).await)? {
-                view.unlearn(&gone.id, gone.version);
+            for gone in self.replica.observe(store.forget_ending(backend.id).await)? {
+                view.remove_meeting(&gone.id, gone.version);
             }
             Ok::<_, StoreError>(())
         };

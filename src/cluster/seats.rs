@@ -1,8 +1,9 @@
 //! Who may still come in: the seats of frontends that may have only so many people in their meetings.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use b3scale_middleware::Fault;
@@ -12,10 +13,10 @@ use b3scale_middleware::ports::{NewSeat, Seat};
 use bytes::Bytes;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use uuid::Uuid;
 
-use super::Cluster;
-use super::ports::fault;
-use crate::ledger::{Crowd, Seats};
+use super::replica::{Replica, fault};
+use crate::ledger::{Crowd, Seats as _};
 use crate::store::StoreError;
 
 /// How many joins of one server are given seats at a time. More than there are connections would only wait for each other.
@@ -30,7 +31,7 @@ const SEAT_LIMIT: Duration = Duration::from_secs(5);
 /// Where joins wait for their turn. Those of one frontend wait at the same gate, so that a burst of one holds one connection
 /// and not all that this server has: the store serves them one after the other anyway.
 #[derive(Default)]
-pub(super) struct Gates([Mutex<()>; GATES]);
+struct Gates([Mutex<()>; GATES]);
 
 impl Gates {
     fn of(&self, frontend: FrontendId) -> &Mutex<()> {
@@ -42,19 +43,29 @@ impl Gates {
     }
 }
 
-impl Cluster {
-    /// Takes a seat for a join, by the store or, while that is away, by what memory knows.
-    pub(super) async fn seat(&self, wanted: NewSeat<'_>) -> Result<Seat, Fault> {
-        let Ok(_turn) = timeout(TURN_LIMIT, self.0.gates.of(wanted.frontend).lock()).await else {
+/// Gives out seats.
+pub(super) struct Seats {
+    replica: Arc<Replica>,
+    gates: Gates,
+}
+
+impl Seats {
+    pub(super) fn new(replica: Arc<Replica>) -> Self {
+        Self { replica, gates: Gates::default() }
+    }
+
+    /// Takes a seat for a join, by the database or, while that is away, by what memory knows.
+    pub(super) async fn take(&self, wanted: NewSeat<'_>) -> Result<Seat, Fault> {
+        let Ok(_turn) = timeout(TURN_LIMIT, self.gates.of(wanted.frontend).lock()).await else {
             return Err(Fault::StoreAway(format!("no seat was given out within {} s", TURN_LIMIT.as_secs())));
         };
         let people = self.people(wanted.frontend);
         let namesakes = wanted.user.map_or(0, |user| self.namesakes(wanted.meeting, user));
-        if !self.0.pulse.borrow().is_away() {
+        if !self.replica.trust().is_away() {
             let crowd = Crowd { people: &people, namesakes };
-            match timeout(SEAT_LIMIT, self.0.store.take_seat(self.0.chance.id(), wanted, crowd))
+            match timeout(SEAT_LIMIT, self.replica.store.take_seat(self.replica.chance.id(), wanted, crowd))
                 .await
-                .map(|taken| self.noted(taken))
+                .map(|taken| self.replica.observe(taken))
             {
                 Ok(Ok(seat)) => return Ok(seat),
                 Ok(Err(error @ StoreError::Busy { .. })) => return Err(fault(&error)),
@@ -67,20 +78,27 @@ impl Cluster {
         Ok(if full { Seat::Full } else { Seat::Held })
     }
 
+    /// Gives a seat back.
+    pub(super) async fn give_back(&self, id: Uuid) {
+        if let Err(error) = self.replica.observe(self.replica.store.return_seat(id).await) {
+            tracing::debug!(%error, "Returning a seat failed; it expires by itself");
+        }
+    }
+
     /// People in a frontend's meetings on each backend. Those in a breakout that its node made are counted in its parent.
     fn people(&self, frontend: FrontendId) -> Vec<(BackendId, i64)> {
         let runs = |one: &Meeting| matches!(one.state, MeetingState::Live | MeetingState::Ending);
         let counts = |one: &Meeting| one.frontend == frontend && runs(one) && !one.shares_people();
-        let mut people: HashMap<BackendId, i64> = HashMap::new();
-        for meeting in self.0.view.meetings_where(counts) {
-            *people.entry(meeting.backend).or_default() += i64::from(self.attendees(&meeting));
+        let mut people: BTreeMap<BackendId, i64> = BTreeMap::new();
+        for meeting in self.replica.view.meetings_where(counts) {
+            *people.entry(meeting.backend).or_default() += i64::from(self.replica.view.attendees(&meeting));
         }
         people.into_iter().collect()
     }
 
     /// How many people in a meeting have that id, as its node last said.
     fn namesakes(&self, meeting: &Meeting, user: &str) -> i64 {
-        let Some(entry) = self.reported(meeting) else { return 0 };
+        let Some(entry) = self.replica.view.entry(meeting) else { return 0 };
         let people = xml::elements(&entry, &["meeting", "attendees", "attendee"]).unwrap_or_default();
         let has_id = |one: &&Bytes| xml::fields(one, ["userID"]).is_ok_and(|[id]| id.as_deref() == Some(user));
         i64::try_from(people.iter().filter(has_id).count()).unwrap_or(i64::MAX)

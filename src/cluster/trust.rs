@@ -9,7 +9,7 @@ const TRUST: Duration = Duration::from_secs(600);
 
 /// What is known of the database, and of how true memory is.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pulse {
+pub(super) struct Trust {
     away_since: Option<Instant>,
     /// It answers, and no meeting can be created.
     trouble: Option<Trouble>,
@@ -30,9 +30,9 @@ pub struct Lack {
     pub tolerable: bool,
 }
 
-impl Pulse {
-    /// Notes the outcome of a statement. Returns whether that is news.
-    pub(super) fn note<T>(&mut self, outcome: &Result<T, StoreError>, now: Instant) -> bool {
+impl Trust {
+    /// Records the outcome of a statement. Returns whether that is news.
+    pub(super) fn record<T>(&mut self, outcome: &Result<T, StoreError>, now: Instant) -> bool {
         let before = (self.is_away(), self.trouble);
         match outcome {
             // These concern this server or the statement, and not the database.
@@ -61,7 +61,7 @@ impl Pulse {
         self.unwell_since.is_some()
     }
 
-    /// Notes that a create would go through, by a rehearsal that began at `begun`. It says nothing of a failure since then.
+    /// Records that a create would go through, by a rehearsal that began at `begun`. It says nothing of a failure since then.
     /// Returns since when no create would go through, if that is news.
     pub(super) fn recover(&mut self, begun: Instant) -> Option<Instant> {
         if self.failed_at.is_some_and(|failed| failed >= begun) {
@@ -122,36 +122,36 @@ mod tests {
 
     #[test]
     fn memory_is_trusted_for_a_while_after_the_database_went_away() {
-        let (mut pulse, start) = (Pulse::default(), Instant::now());
-        pulse.note(&Ok(()), start);
-        assert!(pulse.note(&away(), start + 60 * MINUTE), "it went away after an hour");
-        assert!(!pulse.note(&away(), start + 65 * MINUTE), "which is no news");
+        let (mut trust, start) = (Trust::default(), Instant::now());
+        trust.record(&Ok(()), start);
+        assert!(trust.record(&away(), start + 60 * MINUTE), "it went away after an hour");
+        assert!(!trust.record(&away(), start + 65 * MINUTE), "which is no news");
         let tolerable = |lack: Lack| lack.tolerable;
-        assert_eq!(pulse.absence(start + 69 * MINUTE).map(tolerable), Some(true));
-        assert_eq!(pulse.absence(start + 71 * MINUTE).map(tolerable), Some(false));
-        assert!(pulse.note(&Ok(()), start + 72 * MINUTE));
-        assert_eq!(pulse.absence(start + 72 * MINUTE), None);
+        assert_eq!(trust.absence(start + 69 * MINUTE).map(tolerable), Some(true));
+        assert_eq!(trust.absence(start + 71 * MINUTE).map(tolerable), Some(false));
+        assert!(trust.record(&Ok(()), start + 72 * MINUTE));
+        assert_eq!(trust.absence(start + 72 * MINUTE), None);
     }
 
     /// A proxy may take statements and keep announcements to itself.
     #[test]
     fn memory_is_not_trusted_for_ever_where_nothing_is_announced() {
-        let (mut pulse, start) = (Pulse::default(), Instant::now());
-        pulse.prove(start);
-        pulse.note(&Ok(()), start + 60 * MINUTE);
-        assert_eq!(pulse.age(start + 9 * MINUTE), Some(9 * MINUTE));
-        assert_eq!(pulse.distrust(start + 9 * MINUTE), None);
-        assert!(pulse.distrust(start + 11 * MINUTE).is_some());
-        pulse.prove(start + 11 * MINUTE);
-        pulse.prove(start + 5 * MINUTE);
-        assert_eq!(pulse.distrust(start + 12 * MINUTE), None, "an older proof takes nothing back");
+        let (mut trust, start) = (Trust::default(), Instant::now());
+        trust.prove(start);
+        trust.record(&Ok(()), start + 60 * MINUTE);
+        assert_eq!(trust.age(start + 9 * MINUTE), Some(9 * MINUTE));
+        assert_eq!(trust.distrust(start + 9 * MINUTE), None);
+        assert!(trust.distrust(start + 11 * MINUTE).is_some());
+        trust.prove(start + 11 * MINUTE);
+        trust.prove(start + 5 * MINUTE);
+        assert_eq!(trust.distrust(start + 12 * MINUTE), None, "an older proof takes nothing back");
     }
 
     #[test]
     fn a_busy_pool_says_nothing_of_the_database() {
-        let (mut pulse, start) = (Pulse::default(), Instant::now());
-        assert!(!pulse.note::<()>(&Err(StoreError::Busy { size: 1 }), start));
-        assert_eq!(pulse.absence(start + 60 * MINUTE), None);
+        let (mut trust, start) = (Trust::default(), Instant::now());
+        assert!(!trust.record::<()>(&Err(StoreError::Busy { size: 1 }), start));
+        assert_eq!(trust.absence(start + 60 * MINUTE), None);
     }
 
     fn troubled(trouble: Trouble) -> Result<(), StoreError> {
@@ -161,50 +161,50 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_at_once_and_until_a_create_would_go_through() {
-        let (mut pulse, start) = (Pulse::default(), Instant::now());
-        assert!(pulse.note(&troubled(Trouble::DiskFull), start));
-        assert!(!pulse.is_away(), "it can be read");
-        assert!(!pulse.note(&Ok(()), start + MINUTE), "a statement that needs no space says nothing");
-        let lack = pulse.absence(start + 60 * MINUTE).expect("it is full");
+        let (mut trust, start) = (Trust::default(), Instant::now());
+        assert!(trust.record(&troubled(Trouble::DiskFull), start));
+        assert!(!trust.is_away(), "it can be read");
+        assert!(!trust.record(&Ok(()), start + MINUTE), "a statement that needs no space says nothing");
+        let lack = trust.absence(start + 60 * MINUTE).expect("it is full");
         assert!(lack.tolerable && lack.problem.contains("its disk is full"), "{lack:?}");
         let end = start + 60 * MINUTE;
-        assert_eq!(pulse.recover(end), Some(start));
-        assert_eq!((pulse.absence(end), pulse.recover(end)), (None, None));
+        assert_eq!(trust.recover(end), Some(start));
+        assert_eq!((trust.absence(end), trust.recover(end)), (None, None));
     }
 
     #[test]
     fn a_rehearsal_does_not_end_a_trouble_that_came_after_it_began() {
         for failure in [troubled(Trouble::DiskFull), away()] {
-            let (mut pulse, start) = (Pulse::default(), Instant::now());
-            pulse.note(&troubled(Trouble::ReadOnly), start);
+            let (mut trust, start) = (Trust::default(), Instant::now());
+            trust.record(&troubled(Trouble::ReadOnly), start);
             let (begun, failed) = (start + MINUTE, start + 2 * MINUTE);
-            pulse.note(&failure, failed);
-            let before = pulse.absence(failed);
+            trust.record(&failure, failed);
+            let before = trust.absence(failed);
             assert!(before.is_some(), "{failure:?}");
-            assert_eq!((pulse.recover(begun), pulse.absence(failed)), (None, before), "{failure:?}");
-            assert_eq!(pulse.recover(failed + MINUTE), Some(start), "the next rehearsal ends it: {failure:?}");
+            assert_eq!((trust.recover(begun), trust.absence(failed)), (None, before), "{failure:?}");
+            assert_eq!(trust.recover(failed + MINUTE), Some(start), "the next rehearsal ends it: {failure:?}");
         }
     }
 
     #[test]
     fn a_database_that_was_away_is_back_once_a_create_would_go_through() {
-        let (mut pulse, start) = (Pulse::default(), Instant::now());
-        pulse.note(&Ok(()), start);
-        assert!(!pulse.is_unwell());
-        pulse.note(&away(), start + MINUTE);
-        pulse.note(&Ok(()), start + 2 * MINUTE);
-        assert!(!pulse.is_away() && pulse.is_unwell(), "it may be a standby by now");
+        let (mut trust, start) = (Trust::default(), Instant::now());
+        trust.record(&Ok(()), start);
+        assert!(!trust.is_unwell());
+        trust.record(&away(), start + MINUTE);
+        trust.record(&Ok(()), start + 2 * MINUTE);
+        assert!(!trust.is_away() && trust.is_unwell(), "it may be a standby by now");
         let end = start + 3 * MINUTE;
-        assert_eq!((pulse.recover(end), pulse.recover(end)), (Some(start + MINUTE), None));
-        assert!(!pulse.is_unwell());
+        assert_eq!((trust.recover(end), trust.recover(end)), (Some(start + MINUTE), None));
+        assert!(!trust.is_unwell());
     }
 
     #[test]
     fn a_database_that_lets_nobody_in_is_away_and_says_why() {
-        let (mut pulse, start) = (Pulse::default(), Instant::now());
-        pulse.note(&troubled(Trouble::TooManyConnections), start);
-        assert!(pulse.is_away());
-        let lack = pulse.absence(start + 11 * MINUTE).expect("nobody gets in");
+        let (mut trust, start) = (Trust::default(), Instant::now());
+        trust.record(&troubled(Trouble::TooManyConnections), start);
+        assert!(trust.is_away());
+        let lack = trust.absence(start + 11 * MINUTE).expect("nobody gets in");
         assert!(!lack.tolerable && lack.problem.contains("max_connections"), "{lack:?}");
     }
 }

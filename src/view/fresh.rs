@@ -13,8 +13,11 @@ impl View {
     ///
     /// That nobody is there any more the agent says at once. Its node calls a meeting running for up to a minute longer, so that
     /// is left to the node.
+    ///
+    /// That nobody is there says little of a meeting to which someone was just sent.
     pub(crate) fn seen(&self, meeting: &Meeting) -> Option<Seen> {
-        self.heard(meeting).or_else(|| self.reported(meeting))
+        let seen = self.heard(meeting).or_else(|| self.reported(meeting))?;
+        (seen.running || !self.arrivals.expects(&meeting.id)).then_some(seen)
     }
 
     fn heard(&self, meeting: &Meeting) -> Option<Seen> {

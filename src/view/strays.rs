@@ -48,6 +48,13 @@ pub(super) enum Other {
 }
 
 impl View {
+    /// The meetings that nodes run and that no frontend owns: those of one backend, or all.
+    pub(crate) fn all_strays(&self, backend: Option<BackendId>) -> Vec<Stray> {
+        let roster = self.roster();
+        let backends = roster.backends().iter().filter(|one| backend.is_none_or(|wanted| one.id == wanted));
+        backends.flat_map(|backend| self.strays(backend)).collect()
+    }
+
     /// The meetings on a node that no frontend owns. A lost node does not say what it runs, and has none.
     pub(crate) fn strays(&self, backend: &Backend) -> Vec<Stray> {
         let report = self.reports.get(&backend.id).map(|report| Arc::clone(&report));

@@ -65,7 +65,7 @@ async fn without_names_of_meetings_they_are_one_series() {
     let (cluster, _counted) = cluster().await;
     cluster.call(CallKind::Create, "meetingID=m2&name=Lesson").await.success();
     let mut sheet = Sheet::default();
-    cluster.cluster.write_figures(&mut sheet, false);
+    cluster.cluster.figures().write(&mut sheet, false);
     let page = sheet.text();
     let line = format!("{} 1", named(cluster.backends[0].host(), "video", ""));
     assert!(page.lines().any(|one| one == line), "{line} is not in\n{page}");

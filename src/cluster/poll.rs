@@ -1,4 +1,4 @@
-//! Asking the nodes how they fare.
+//! Polls: asking the nodes for their health and their meetings.
 //!
 //! A node is asked for its meetings at regular times by one server, whichever takes it. The answer says that the node is up,
 //! how many people are in its meetings, and which of the meetings we believe in have ended. The server writes the answer down,
@@ -7,16 +7,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use b3scale_middleware::bbb::{CallKind, Params};
-use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Health, Meeting, NodeState};
-use b3scale_middleware::{Fault, Reply};
+use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Health, Meeting};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 
-use super::Cluster;
-use super::listing::{Asker, Heard, PATIENCE, read};
-use crate::ledger::{BackendStatus, Poll, PollOutcome, Polls};
+use super::listing::{Asker, Heard};
+use super::reconcile::Reconciler;
+use super::replica::Replica;
+use super::statuses::{OwnStatus, Statuses};
+use super::tasks::Spawner;
+use crate::ledger::{Poll, PollOutcome, Polls};
 use crate::offload;
 use crate::store::StoreError;
 use crate::telemetry::catalog::POLLS;
@@ -42,10 +43,20 @@ struct Answer {
     latency: Duration,
 }
 
-impl Cluster {
+/// Polls the nodes. Clones poll for the same server.
+#[derive(Clone)]
+pub(super) struct Poller {
+    pub(super) replica: Arc<Replica>,
+    pub(super) asker: Asker,
+    pub(super) statuses: Arc<Statuses>,
+    pub(super) reconciler: Arc<Reconciler>,
+    pub(super) spawner: Spawner,
+}
+
+impl Poller {
     /// Asks the nodes whose time has come. Does not wait for their answers.
     pub(super) async fn ask_due(&self) {
-        match self.noted(self.0.store.take_polls(MOST_AT_ONCE, LEASE, self.0.id).await) {
+        match self.replica.observe(self.replica.store.take_polls(MOST_AT_ONCE, LEASE, self.replica.server).await) {
             Ok(polls) => polls.into_iter().for_each(|poll| self.spawn_poll(poll)),
             // That all connections are in use says nothing of the others.
             Err(StoreError::Busy { .. }) => {}
@@ -56,7 +67,7 @@ impl Cluster {
 
     /// Asks every node now, and waits.
     pub(super) async fn ask_all(&self) {
-        let backends = Arc::clone(self.0.view.roster().backends());
+        let backends = Arc::clone(self.replica.view.roster().backends());
         let asked = backends.iter().filter(|backend| backend.admin_state != AdminState::Init);
         join_all(asked.map(|backend| self.ask_now(backend.id))).await;
     }
@@ -66,34 +77,42 @@ impl Cluster {
     /// # Errors
     /// Why it did not answer, or could not be asked.
     pub(super) async fn ask_now(&self, id: BackendId) -> Result<(), String> {
-        match self.noted(self.0.store.take_poll(id, LEASE, self.0.id).await) {
+        match self.replica.observe(self.replica.store.take_poll(id, LEASE, self.replica.server).await) {
             Ok(Some(poll)) => self.poll(&poll).await,
             Ok(None) => Err(format!("there is no backend {id} that was ever enabled")),
             Err(error) => Err(error.to_string()),
         }
     }
 
-    pub(super) fn spawn_poll(&self, poll: Poll) {
-        let cluster = self.clone();
-        self.spawn(async move { drop(cluster.poll(&poll).await) });
+    fn spawn_poll(&self, poll: Poll) {
+        let poller = self.clone();
+        self.spawner.spawn(async move { drop(poller.poll(&poll).await) });
+    }
+
+    /// Asks the nodes that other servers are asking.
+    pub(super) async fn seize(&self, ids: &[BackendId]) {
+        match self.replica.observe(self.replica.store.seize_polls(ids, LEASE, self.replica.server).await) {
+            Ok(polls) => polls.into_iter().for_each(|poll| self.spawn_poll(poll)),
+            Err(error) => tracing::debug!(%error, "Taking over the polls of other servers failed"),
+        }
     }
 
     async fn poll(&self, poll: &Poll) -> Result<(), String> {
         let backend = self.backend_of(poll).await.ok_or_else(|| format!("there is no backend {}", poll.backend))?;
         // A meeting that goes live while the node is writing its answer is not in it, and has not ended.
-        let believed = self.0.view.meetings_where(|meeting| meeting.backend == backend.id);
+        let believed = self.replica.view.meetings_where(|meeting| meeting.backend == backend.id);
         let mut answer = self.answer(&backend, poll.asked_at).await;
         if let Heard::Unasked { why } = answer.heard {
             POLLS.with(["failed"]).increment(1);
-            if let Err(error) = self.noted(self.0.store.return_poll(poll).await) {
+            if let Err(error) = self.replica.observe(self.replica.store.return_poll(poll).await) {
                 tracing::debug!(backend.id = %backend.id, %error, "Returning a poll failed");
             }
             return Err(why);
         }
         if let Heard::Listed(listing) | Heard::Unlisted { listing, .. } = &mut answer.heard {
-            self.asker().ask_each(&backend, &believed, listing).await;
+            self.asker.ask_each(&backend, &believed, listing).await;
         }
-        let recorded = self.noted(self.record(&backend, poll, &answer).await);
+        let recorded = self.replica.observe(self.record(&backend, poll, &answer).await);
         let outcome = match (&recorded, &answer.heard) {
             (Ok(true), Heard::Listed(_)) => "answered",
             (Ok(true), Heard::Unlisted { .. }) => "unlisted",
@@ -107,7 +126,7 @@ impl Cluster {
             Ok(false) => Err("another server has asked it meanwhile".to_owned()),
             Err(error) => {
                 // While nothing can be noted, each server believes itself.
-                self.see(&backend, answer.heard.next(poll.health), answer.heard.problem());
+                self.statuses.record_health(&backend, answer.heard.next(poll.health), answer.heard.problem());
                 tracing::debug!(backend.id = %backend.id, %error, "Recording a health check failed");
                 Err(error.to_string())
             }
@@ -116,17 +135,17 @@ impl Cluster {
 
     /// A backend that was recorded a moment ago may be taken to be asked before its announcement is read.
     async fn backend_of(&self, poll: &Poll) -> Option<Arc<Backend>> {
-        if self.0.view.roster().backend(poll.backend).is_none()
-            && let Err(error) = self.read_backend(poll.backend).await
+        if self.replica.view.roster().backend(poll.backend).is_none()
+            && let Err(error) = self.replica.read_backend(poll.backend).await
         {
             tracing::debug!(backend.id = %poll.backend, %error, "Reading a backend failed");
         }
-        self.0.view.roster().backend(poll.backend).cloned()
+        self.replica.view.roster().backend(poll.backend).cloned()
     }
 
     async fn answer(&self, backend: &Arc<Backend>, asked_at: SystemTime) -> Answer {
         let began = Instant::now();
-        let heard = self.asker().hear(backend, asked_at).await;
+        let heard = self.asker.hear(backend, asked_at).await;
         Answer { heard, latency: began.elapsed() }
     }
 
@@ -150,24 +169,13 @@ impl Cluster {
             next: match agent {
                 _ if health.is_in_doubt() => IN_DOUBT,
                 // One that is back is not to be left out for long because its agent is heard already.
-                Some(_) if health.is_listing() && !self.0.view.is_doubted(backend.id) => WITH_AGENT,
+                Some(_) if health.is_listing() && !self.replica.view.is_doubted(backend.id) => WITH_AGENT,
                 Some(_) | None => WITHOUT_AGENT,
             },
         };
-        let Some(seq) = self.0.store.record_poll(poll, &outcome).await? else { return Ok(false) };
-        let mut seqs = self.seqs();
-        let known = seqs.entry(backend.id).or_default();
-        // With a gap, the status in between says more than this, such as what the agent said.
-        if known.whole == seq - 1 {
-            known.whole = seq;
-        }
-        if known.health < seq {
-            known.health = seq;
-            if listing.is_some() {
-                backend.vitals.time(answer.latency);
-            }
-            self.see(backend, health, problem.as_deref());
-        }
+        let Some(seq) = self.replica.store.record_poll(poll, &outcome).await? else { return Ok(false) };
+        let latency = listing.map(|_| answer.latency);
+        self.statuses.take_own(backend, seq, &OwnStatus { health, problem: problem.as_deref(), latency });
         Ok(true)
     }
 
@@ -185,13 +193,13 @@ impl Cluster {
         let lost = heard.next(before).is_lost();
         match heard {
             Heard::Listed(listing) | Heard::Unlisted { listing, .. } => {
-                let report = self.0.view.take_report(backend, listing.report);
-                self.reconcile(backend, believed, &report).await;
+                let report = self.replica.view.take_report(backend, listing.report);
+                self.reconciler.reconcile(backend, believed, &report).await;
                 Ok(())
             }
             Heard::Silent { why } => {
                 if lost {
-                    self.detach(backend).await;
+                    self.reconciler.detach(backend).await;
                 }
                 Err(why)
             }
@@ -199,92 +207,20 @@ impl Cluster {
         }
     }
 
-    /// Takes in what another server has seen of a node.
-    pub(super) async fn take_status(&self, status: BackendStatus) {
-        let Some(backend) = self.0.view.roster().backend(status.backend).cloned() else { return };
-        if !self.take_figures(&backend, &status) {
-            return;
-        }
-        match (status.report, status.asked_at) {
-            (Some(document), Some(asked_at)) if !document.is_empty() => match read(document, asked_at).await {
-                Ok(listing) => drop(self.0.view.take_report(&backend, listing.report)),
-                Err(error) => tracing::warn!(backend.id = %backend.id, error, "Unreadable report in the database"),
-            },
-            (Some(_), _) => self.0.view.forget_report(&backend),
-            (None, Some(asked_at)) => self.0.view.confirm_report(status.backend, asked_at),
-            (None, None) => {}
-        }
-    }
-
-    /// Takes in the figures of a status. `false`: it is no news.
-    fn take_figures(&self, backend: &Backend, status: &BackendStatus) -> bool {
-        let mut seqs = self.seqs();
-        let known = seqs.entry(status.backend).or_default();
-        if status.seq <= known.whole {
-            return false;
-        }
-        known.whole = status.seq;
-        backend.vitals.hear(status.agent);
-        // An old status says nothing: this server has just started, and the node is about to be asked.
-        let says_something = !(status.stale && backend.is_unasked());
-        if known.health <= status.seq && says_something {
-            known.health = status.seq;
-            if status.health.misses == 0 {
-                backend.vitals.time(status.latency);
-            }
-            self.see(backend, status.health, status.last_error.as_deref());
-        }
-        true
-    }
-
-    /// Notes how a node fares, and logs each change of that.
-    fn see(&self, backend: &Backend, health: Health, problem: Option<&str>) {
-        let (was_lost, known) = (backend.is_lost(), backend.vitals.last_error());
-        let before = backend.vitals.see(health, problem);
-        if health.is_lost() && !was_lost {
-            self.cut_calls(&[backend]);
-        }
-        let (id, url) = (backend.id, &backend.url);
-        match (before, health.state) {
-            (before, after) if before == after => {
-                if let Some(problem) =
-                    problem.filter(|problem| health.misses == 0 && known.as_deref() != Some(*problem))
-                {
-                    tracing::warn!(backend.id = %id, backend.url = %url, problem, "Skipping unreadable meetings of a node");
-                }
-            }
-            (_, NodeState::Ready) => tracing::info!(backend.id = %id, backend.url = %url, "Node up"),
-            (_, NodeState::Degraded) => {
-                tracing::warn!(backend.id = %id, backend.url = %url, problem, "Node degraded: no new meetings go there");
-            }
-            (_, NodeState::Error) => tracing::warn!(backend.id = %id, backend.url = %url, problem, "Node down"),
-            (_, NodeState::Init) => {}
-        }
-        self.0.view.changed.notify_waiters();
-    }
-
     /// While the database is away nobody tells this server how the nodes fare.
     fn ask_alone(&self) {
-        for backend in self.0.view.roster().backends().iter().filter(|one| one.admin_state != AdminState::Init) {
+        for backend in self.replica.view.roster().backends().iter().filter(|one| one.admin_state != AdminState::Init) {
             let pause = if backend.vitals.health().is_in_doubt() { IN_DOUBT } else { WITHOUT_AGENT };
-            if self.0.view.is_due(backend.id, pause, LEASE) {
-                let (cluster, backend) = (self.clone(), Arc::clone(backend));
-                self.spawn(async move {
-                    let answer = cluster.answer(&backend, SystemTime::now()).await;
-                    cluster.0.view.has_asked(backend.id);
+            if self.replica.view.is_due(backend.id, pause, LEASE) {
+                let (poller, backend) = (self.clone(), Arc::clone(backend));
+                self.spawner.spawn(async move {
+                    let answer = poller.answer(&backend, SystemTime::now()).await;
+                    poller.replica.view.has_asked(backend.id);
                     let health = answer.heard.next(backend.vitals.health());
-                    cluster.see(&backend, health, answer.heard.problem());
+                    poller.statuses.record_health(&backend, health, answer.heard.problem());
                 });
             }
         }
-    }
-
-    pub(super) async fn ask(&self, backend: &Arc<Backend>, kind: CallKind, params: &Params) -> Result<Reply, Fault> {
-        self.asker().ask(backend, kind, params, PATIENCE).await
-    }
-
-    pub(super) fn asker(&self) -> Asker {
-        Asker(Arc::clone(&self.0.nodes))
     }
 }
 

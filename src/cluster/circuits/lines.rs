@@ -17,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 /// The lines to all nodes for which calls wait. Clones are the same lines.
 #[derive(Clone, Default)]
-pub(in crate::cluster) struct Lines(Arc<DashMap<BackendId, Arc<Line>>>);
+pub(super) struct Lines(Arc<DashMap<BackendId, Arc<Line>>>);
 
 /// The line to one node.
 #[derive(Default)]
@@ -28,7 +28,7 @@ pub(super) struct Line {
 
 impl Lines {
     /// Cuts every call that waits for the node.
-    pub(in crate::cluster) fn cut(&self, id: BackendId) {
+    pub(super) fn cut(&self, id: BackendId) {
         if let Some(line) = self.0.get(&id) {
             line.cuts.send_replace(());
         }
@@ -50,7 +50,7 @@ impl Lines {
 }
 
 /// The place of one call on a line. The line is gone with the last of them.
-pub(super) struct Held {
+pub(in crate::cluster) struct Held {
     id: BackendId,
     line: Arc<Line>,
     cut: watch::Receiver<()>,
@@ -59,7 +59,7 @@ pub(super) struct Held {
 
 impl Held {
     /// Waits for an answer until the line is cut. `probe` is told each time that this has taken another `pause`.
-    pub(super) async fn wait(
+    pub(in crate::cluster) async fn wait(
         &mut self,
         answer: impl Future<Output = Result<Reply, Fault>>,
         pause: Duration,
@@ -87,7 +87,7 @@ impl Drop for Held {
 }
 
 /// The right to probe a node. Each node has one at a time. Its place keeps the line while no call waits.
-pub(super) struct Probe(Held);
+pub(in crate::cluster) struct Probe(Held);
 
 impl Probe {
     fn of(place: Held) -> Option<Self> {

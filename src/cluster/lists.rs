@@ -1,10 +1,13 @@
-//! Meetings that are too young for any report of their nodes: a list shows what their nodes say when they are asked.
+//! Lists of a frontend's meetings.
+//!
+//! Of meetings that are too young for any report of their nodes, a list shows what their nodes say when they are asked.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::{Backend, BackendId, Meeting};
+use b3scale_middleware::cluster::{Backend, BackendId, FrontendId, Meeting, MeetingState};
+use bytes::Bytes;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry as Place;
 use futures_util::FutureExt;
@@ -13,7 +16,11 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::listing::{Asker, Info};
+use super::replica::Replica;
 use crate::view::View;
+
+/// How long a list waits for the database to tell of claims.
+const CLAIMS_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long a list waits for nodes. Until they have answered, a meeting is listed as its create made it.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -21,9 +28,9 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// How many meetings a node is asked for at once, however many lists there are.
 const AT_ONCE: usize = 16;
 
-/// Asks the nodes of young meetings, each once.
-pub(super) struct YoungMeetings {
-    view: Arc<View>,
+/// Makes lists. Nodes of young meetings are asked once for all lists that want the same.
+pub(super) struct Lists {
+    replica: Arc<Replica>,
     asker: Asker,
     /// The questions under way. If all lists that wait for the answer are gone, so is the question.
     questions: DashMap<ScopedId, Asked>,
@@ -39,15 +46,35 @@ struct Asked {
 /// Shared by the lists that want the same meeting.
 type Question = Shared<BoxFuture<'static, ()>>;
 
-impl YoungMeetings {
-    pub(super) fn new(view: Arc<View>, asker: Asker) -> Self {
-        Self { view, asker, questions: DashMap::new(), turns: DashMap::new() }
+impl Lists {
+    pub(super) fn new(replica: Arc<Replica>, asker: Asker) -> Self {
+        Self { replica, asker, questions: DashMap::new(), turns: DashMap::new() }
+    }
+
+    /// The entries of a frontend's running meetings.
+    pub(super) async fn list(&self, frontend: FrontendId) -> Vec<Bytes> {
+        let view = &self.replica.view;
+        let of = move |state| move |one: &Meeting| one.frontend == frontend && one.state == state;
+        // Results are not announced, and a frontend wants to see what it has just created at another server.
+        let claims = view.meetings_where(of(MeetingState::Claimed));
+        if !claims.is_empty() && !self.replica.trust().is_away() {
+            let claims: Vec<_> = claims.iter().map(|claim| claim.id.clone()).collect();
+            let _ = timeout(CLAIMS_LIMIT, self.replica.read_meetings(&claims)).await;
+        }
+        let roster = view.roster().clone();
+        let is_lost = |one: &Meeting| roster.backend(one.backend).is_none_or(|backend| backend.is_lost());
+        let mut own = view.meetings_where(of(MeetingState::Live));
+        own.retain(|meeting| !is_lost(meeting));
+        own.sort_unstable_by(|one, other| (one.placed_at, &one.id).cmp(&(other.placed_at, &other.id)));
+        self.ask_for_young(&own).await;
+        view.list(&own)
     }
 
     /// Asks the nodes of those meetings that no report has yet.
-    pub(super) async fn ask(&self, meetings: &[Arc<Meeting>]) {
-        let roster = self.view.roster().clone();
-        let young = meetings.iter().filter(|meeting| self.view.report_of(meeting).is_none());
+    async fn ask_for_young(&self, meetings: &[Arc<Meeting>]) {
+        let view = &self.replica.view;
+        let roster = view.roster().clone();
+        let young = meetings.iter().filter(|meeting| view.report_of(meeting).is_none());
         let questions = young.filter_map(|meeting| {
             let backend = roster.backend(meeting.backend).filter(|backend| backend.is_up())?;
             self.question(backend, meeting)
@@ -71,11 +98,11 @@ impl YoungMeetings {
         {
             return Some(question);
         }
-        if self.view.firsthand.is_answered(meeting) {
+        if self.replica.view.firsthand.is_answered(meeting) {
             return None;
         }
         let turns = Arc::clone(&self.turns.entry(backend.id).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))));
-        let (view, asker) = (Arc::clone(&self.view), self.asker.clone());
+        let (view, asker) = (Arc::clone(&self.replica.view), self.asker.clone());
         let question = put(view, asker, Arc::clone(backend), Arc::clone(meeting), turns).boxed().shared();
         place.insert(Asked { internal_id: meeting.internal_id.clone(), question: question.downgrade()? });
         Some(question)
