@@ -20,7 +20,6 @@
 //! | `Agents`, `Introduction`, `ClusterFigures` | agents' reports, the other servers, `/metrics` |
 
 mod agents;
-mod background;
 mod circuits;
 mod claims;
 mod commands;
@@ -42,8 +41,8 @@ mod reconcile;
 mod replica;
 mod seats;
 mod statuses;
-mod tasks;
 mod trust;
+mod upkeep;
 mod waiting;
 
 use std::sync::Arc;
@@ -51,12 +50,14 @@ use std::sync::Arc;
 use b3scale_middleware::Ports;
 use b3scale_middleware::chance::Chance;
 use b3scale_middleware::ports::Nodes;
+use tokio::sync::Notify;
 
 use crate::net::nodes::Patience;
 use crate::offload;
 use crate::store::{Store, StoreError};
 use crate::view::View;
 pub use crate::view::{Stray, Unshown};
+use crate::work::Bench;
 use agents::Agents;
 use circuits::Circuits;
 use claims::Claims;
@@ -64,7 +65,7 @@ use copies::Copies;
 use endings::Endings;
 pub use figures::ClusterFigures;
 use finder::Finder;
-use follow::{Bells, Follower};
+use follow::Follower;
 use guard::Guard;
 use introduction::Introduction;
 use listing::Asker;
@@ -75,7 +76,6 @@ use reconcile::Reconciler;
 use replica::Replica;
 use seats::Seats;
 use statuses::Statuses;
-use tasks::Tasks;
 pub use trust::Lack;
 use waiting::Waiting;
 
@@ -98,9 +98,9 @@ struct Parts {
     orphans: Arc<Orphans>,
     agents: Agents,
     figures: ClusterFigures,
-    bells: Arc<Bells>,
+    reloads: Arc<Notify>,
     asker: Asker,
-    tasks: Arc<Tasks>,
+    bench: Bench,
 }
 
 impl Cluster {
@@ -108,12 +108,16 @@ impl Cluster {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn start(store: Store, nodes: Arc<dyn Nodes>, patience: Patience) -> Result<Self, StoreError> {
-        let (parts, follower) = Parts::assemble(store, nodes, patience);
+    pub async fn start(
+        store: Store,
+        nodes: Arc<dyn Nodes>,
+        patience: Patience,
+        bench: Bench,
+    ) -> Result<Self, StoreError> {
+        let (parts, follower) = Parts::assemble(store, nodes, patience, bench);
         follower.load_all().await?;
         let cluster = Self(Arc::new(parts));
-        follower.spawn(&cluster.0.tasks.spawner());
-        background::spawn(&cluster.0);
+        upkeep::register(&cluster.0, follower);
         first_round::first_round(&cluster.0.replica.view, &cluster.0.poller).await;
         Ok(cluster)
     }
@@ -156,22 +160,22 @@ impl Cluster {
 
     /// Ends the tasks. What is known stays as it is.
     pub fn stop(&self) {
-        self.0.tasks.stop();
+        self.0.bench.stop();
     }
 
-    /// Takes leave of the other servers, once nothing is under way here any more.
+    /// Takes leave of the other servers, once nothing is under way here any more. They run the jobs that were cut off.
     pub async fn leave(&self) {
+        self.0.bench.leave().await;
         self.0.introduction.leave().await;
     }
 }
 
 impl Parts {
-    fn assemble(store: Store, nodes: Arc<dyn Nodes>, patience: Patience) -> (Self, Arc<Follower>) {
-        let tasks = Arc::<Tasks>::default();
-        let spawner = tasks.spawner();
+    fn assemble(store: Store, nodes: Arc<dyn Nodes>, patience: Patience, bench: Bench) -> (Self, Arc<Follower>) {
+        let spawner = bench.spawner();
         let asker = Asker(Arc::clone(&nodes));
         let view = Arc::<View>::default();
-        let replica = Arc::new(Replica::new(store, Arc::clone(&view), Chance::of_system()));
+        let replica = Arc::new(Replica::new(bench.server(), store, Arc::clone(&view), Chance::of_system()));
         let circuits = Arc::new(Circuits::new(Arc::clone(&replica), nodes, patience, spawner.clone()));
         let statuses = Arc::new(Statuses::new(Arc::clone(&view), Arc::clone(&circuits)));
         let introduction = Arc::new(Introduction::new(Arc::clone(&replica)));
@@ -186,13 +190,14 @@ impl Parts {
             reconciler: Arc::clone(&reconciler),
             spawner,
         };
-        let bells = Arc::<Bells>::default();
+        let reloads = Arc::<Notify>::default();
         let follower = Follower::new(
             Arc::clone(&replica),
             Arc::clone(&introduction),
             statuses,
             poller.clone(),
-            Arc::clone(&bells),
+            Arc::clone(&reloads),
+            bench.waker(),
         );
         let parts = Self {
             lists: Arc::new(Lists::new(Arc::clone(&replica), asker.clone())),
@@ -210,7 +215,7 @@ impl Parts {
                 finder: Arc::clone(&finder),
                 endings: Arc::clone(&endings),
             },
-            figures: ClusterFigures { replica: Arc::clone(&replica), tasks: Arc::clone(&tasks) },
+            figures: ClusterFigures { replica: Arc::clone(&replica), bench: bench.clone() },
             replica,
             introduction,
             finder,
@@ -218,9 +223,9 @@ impl Parts {
             endings,
             circuits,
             poller,
-            bells,
+            reloads,
             asker,
-            tasks,
+            bench,
         };
         (parts, Arc::new(follower))
     }

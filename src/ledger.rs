@@ -12,6 +12,7 @@
 mod feed;
 mod meetings;
 mod polls;
+mod queue;
 mod roster;
 mod seats;
 mod servers;
@@ -19,6 +20,7 @@ mod servers;
 pub use feed::{Announcements, Change, Feed};
 pub use meetings::{Copies, Ends, Ledger, Lookups, MeetingCopy, PastMeeting, Places, Release, Ticket};
 pub use polls::{BackendStatus, Poll, PollOutcome, Polls};
+pub use queue::{JobCount, NewJob, Queue, QueuedJob};
 pub use roster::Roster;
 pub use seats::{Crowd, Seats};
 pub use servers::{NewServer, ServerRow, Servers};

@@ -12,6 +12,7 @@
 //! | `view` | this server's memory |
 //! | [`cluster`] | how memory follows the database, and what the nodes are asked |
 //! | [`ledger`] | what the cluster asks of its database, as traits, and a model of it in memory |
+//! | [`work`] | a bench for background work: rounds, duties, queued jobs |
 //! | [`store`] | PostgreSQL, and the private cluster of the default run |
 //! | [`state`] | the configuration as one document, read out and put back |
 //! | [`ctl`] | the command line over the REST API |
@@ -36,6 +37,7 @@ pub mod site;
 pub mod state;
 pub mod store;
 mod view;
+pub mod work;
 
 pub use b3scale_base::{budget, client, names, net, program, rest, telemetry, token};
 pub use b3scale_pipeline as pipeline;

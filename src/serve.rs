@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use b3scale_middleware::Next;
 use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::chance::Chance;
 use http::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -32,6 +33,7 @@ use crate::store::private::{self, PrivateError, PrivatePostgres};
 use crate::store::{FrontendFilter, Store, StoreError};
 use crate::telemetry::catalog::BUILD;
 use crate::telemetry::{self, Counts, Figures, MetricsPage, Sheet, Thing};
+use crate::work::Bench;
 
 /// The name under which the cluster keeps what its tokens are signed with.
 const JWT_SECRET: &str = "jwt-secret";
@@ -169,7 +171,8 @@ impl Assembly {
         counted: Option<Counts>,
     ) -> Result<Self, ServeError> {
         let nodes = Arc::new(HttpNodes::new(config.upstream.clone())?);
-        let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience).await?;
+        let bench = Bench::new(Arc::new(store.clone()), Chance::of_system().id());
+        let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience, bench).await?;
         let assembled = Self::around(cluster.clone(), config, store, secret, counted);
         match assembled {
             Ok(assembly) => {

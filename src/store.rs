@@ -5,12 +5,13 @@
 
 pub(crate) mod backends;
 mod commands;
-mod duties;
 mod error;
 mod feed;
 mod foreign;
 mod frontends;
+mod garbage;
 mod ingest;
+mod jobs;
 mod meetings;
 mod migrations;
 mod polls;
@@ -28,7 +29,7 @@ mod trouble;
 mod url;
 
 pub use backends::{BackendFilter, NewBackend, Standing};
-pub use commands::{Command, CommandState};
+pub use commands::{COMMAND_JOB, Command, CommandState};
 pub use error::{Place, StoreError};
 pub use frontends::{FrontendFilter, NewFrontend};
 pub use ingest::Ingested;

@@ -13,9 +13,9 @@ use futures_util::future::{BoxFuture, join_all};
 use http::HeaderValue;
 
 use super::replica::Replica;
-use super::tasks::Spawner;
 use crate::net::nodes::Patience;
 use crate::telemetry::catalog::PROBES;
+use crate::work::Spawner;
 use lines::{Held, Lines, Probe};
 
 /// The nodes, and the calls that wait for them.

@@ -1,4 +1,4 @@
-//! Doing what somebody asked for: the commands of the queue.
+//! Carrying out commands, each of which is a job.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,29 +7,23 @@ use std::time::Duration;
 use b3scale_middleware::bbb::{CallKind, ScopedId, cut, cut_at};
 use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Meeting, MeetingState};
 use futures_util::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::endings::Endings;
 use super::finder::Finder;
-use super::follow::Bells;
 use super::listing::Asker;
 use super::poll::Poller;
 use super::replica::Replica;
-use super::tasks::Spawner;
 use super::{Parts, Stray};
 use crate::ledger::Copies;
-use crate::store::Command;
-use crate::telemetry::catalog::{COMMANDS, COMMANDS_WAITING};
+use crate::store::{COMMAND_JOB, Command, CommandState};
+use crate::telemetry::catalog::COMMANDS;
+use crate::work::{Attempt, Job, JobError, Terms};
 
-/// How long a command is waited for that was not announced, or not heard of, or left behind by a lost server.
-const PAUSE: Duration = Duration::from_secs(2);
-
-/// How long a server may take for a command before another one tries.
-const LEASE: Duration = Duration::from_secs(60);
-
-/// How long the work itself may take. What is left of the lease is for noting what came of it.
+/// How long a command may take. Then it has failed.
 const WORK_LIMIT: Duration = Duration::from_secs(45);
 
 /// The most characters of an error that is logged.
@@ -92,62 +86,58 @@ pub(super) struct Commands {
     finder: Arc<Finder>,
     endings: Arc<Endings>,
     poller: Poller,
-    bells: Arc<Bells>,
+}
+
+/// Which command a job carries out.
+#[derive(Serialize, Deserialize)]
+pub(super) struct CommandJob {
+    id: Uuid,
+}
+
+impl Job for Commands {
+    const KIND: &'static str = COMMAND_JOB;
+    /// A command that fails is not tried again. Its job is, where the database does not answer: until the command's deadline,
+    /// two minutes after the request.
+    const TERMS: Terms = Terms {
+        at_once: 1,
+        lease: Duration::from_secs(60),
+        limit: Duration::from_secs(60),
+        attempts: 30,
+        pause: Duration::from_secs(5),
+        longest_pause: Duration::from_secs(5),
+    };
+    type Payload = CommandJob;
+
+    async fn run(&self, CommandJob { id }: CommandJob, _: Attempt) -> Result<(), JobError> {
+        let store = &self.replica.store;
+        let begun = self.replica.observe(store.begin_command(id).await)?;
+        let Some(command) = begun.filter(|command| command.state == CommandState::Running) else { return Ok(()) };
+        let outcome = timeout(WORK_LIMIT, self.carry_out(&command)).await;
+        let outcome = outcome.unwrap_or_else(|_| Err("timedout".to_owned()));
+        let action = Action::of(&command.action).map_or("(unknown)", Action::name);
+        COMMANDS.with([action, if outcome.is_ok() { "success" } else { "error" }]).increment(1);
+        match &outcome {
+            Ok(_) => tracing::info!(command.id = %id, action, "Command carried out"),
+            Err(error) => {
+                tracing::warn!(command.id = %id, action, error = &*cut_at(error, LONGEST_ERROR), "Command failed");
+            }
+        }
+        self.replica.observe(store.finish_command(&command, outcome).await)?;
+        Ok(())
+    }
 }
 
 impl Commands {
     pub(super) fn of(parts: &Parts) -> Self {
+        for action in Action::ALL {
+            ["success", "error"].into_iter().for_each(|outcome| COMMANDS.with([action.name(), outcome]).increment(0));
+        }
         Self {
             replica: Arc::clone(&parts.replica),
             asker: parts.asker.clone(),
             finder: Arc::clone(&parts.finder),
             endings: Arc::clone(&parts.endings),
             poller: parts.poller.clone(),
-            bells: Arc::clone(&parts.bells),
-        }
-    }
-
-    pub(super) fn spawn(self, spawner: &Spawner) {
-        for action in Action::ALL {
-            ["success", "error"].into_iter().for_each(|outcome| COMMANDS.with([action.name(), outcome]).increment(0));
-        }
-        spawner.spawn(async move {
-            loop {
-                self.obey().await;
-                let _ = timeout(PAUSE, self.bells.commands.notified()).await;
-            }
-        });
-    }
-
-    /// Does what is to be done, one command after the other, until there is none.
-    async fn obey(&self) {
-        let store = &self.replica.store;
-        loop {
-            let command = match self.replica.observe(store.take_command(LEASE, self.replica.server).await) {
-                Ok(Some(command)) => command,
-                Ok(None) => return COMMANDS_WAITING.with([]).set(0.0),
-                Err(error) => return tracing::debug!(%error, "Reading the command queue failed"),
-            };
-            self.count_waiting().await;
-            let outcome = timeout(WORK_LIMIT, self.carry_out(&command)).await;
-            let outcome = outcome.unwrap_or_else(|_| Err("timedout".to_owned()));
-            let action = Action::of(&command.action).map_or("(unknown)", Action::name);
-            COMMANDS.with([action, if outcome.is_ok() { "success" } else { "error" }]).increment(1);
-            match &outcome {
-                Ok(_) => tracing::info!(command.id = %command.id, action, "Command carried out"),
-                Err(error) => {
-                    tracing::warn!(command.id = %command.id, action, error = &*cut_at(error, LONGEST_ERROR), "Command failed");
-                }
-            }
-            if let Err(error) = self.replica.observe(store.finish_command(&command, outcome).await) {
-                tracing::warn!(command.id = %command.id, %error, "Recording the outcome of a command failed");
-            }
-        }
-    }
-
-    async fn count_waiting(&self) {
-        if let Ok(waiting) = self.replica.observe(self.replica.store.count_commands().await) {
-            COMMANDS_WAITING.with([]).set(waiting as f64);
         }
     }
 

@@ -7,10 +7,10 @@ use std::time::Instant;
 use b3scale_middleware::cluster::{AdminState, Backend, Frontend, FrontendId, Meeting, MeetingState};
 
 use super::replica::Replica;
-use super::tasks::Tasks;
 use crate::store::Trouble;
 use crate::telemetry::{Sheet, Thing, catalog};
 use crate::view::{Crowd, Oddities};
+use crate::work::Bench;
 
 /// What the label of something says that is not known any more.
 const UNDEFINED: &str = "undefined";
@@ -25,7 +25,7 @@ struct Share {
 /// The figures of the cluster.
 pub struct ClusterFigures {
     pub(super) replica: Arc<Replica>,
-    pub(super) tasks: Arc<Tasks>,
+    pub(super) bench: Bench,
 }
 
 impl ClusterFigures {
@@ -81,7 +81,7 @@ impl ClusterFigures {
         for trouble in Trouble::ALL {
             sheet.set(&catalog::DB_TROUBLE, [trouble.name()], truth(known == Some(trouble)));
         }
-        sheet.set(&catalog::BACKGROUND_TASKS, [], self.tasks.count());
+        sheet.set(&catalog::BACKGROUND_TASKS, [], self.bench.tasks_count());
     }
 
     /// Writes the figures of one frontend, and nothing that would tell of others or of nodes.

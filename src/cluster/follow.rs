@@ -13,10 +13,10 @@ use super::introduction::Introduction;
 use super::poll::Poller;
 use super::replica::Replica;
 use super::statuses::Statuses;
-use super::tasks::Spawner;
 use crate::ledger::{Announcements, Change, Lookups, Polls};
-use crate::store::StoreError;
+use crate::store::{COMMAND_JOB, StoreError};
 use crate::telemetry::catalog::{VIEW_CHANGES, VIEW_RELOADS};
+use crate::work::Waker;
 
 /// Between two tries to load everything.
 const RELOAD_PAUSE: Duration = Duration::from_secs(1);
@@ -24,28 +24,15 @@ const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 /// Announcements that are read with one statement, if so many wait.
 const MOST_AT_ONCE: usize = 512;
 
-/// Between two looks at what is not announced: the nodes' statuses, and the results of creates.
-const FOLLOW_PAUSE: Duration = Duration::from_secs(1);
-
-/// Between two announcements by which this server makes sure that it hears any.
-const ECHO_PAUSE: Duration = Duration::from_secs(5);
-
-/// Rings when something was announced that others wait for.
-#[derive(Default)]
-pub(super) struct Bells {
-    /// A command.
-    pub(super) commands: Notify,
-    /// A reload of the pipeline.
-    pub(super) reloads: Notify,
-}
-
 /// Follows the database.
 pub(super) struct Follower {
     replica: Arc<Replica>,
     introduction: Arc<Introduction>,
     statuses: Arc<Statuses>,
     poller: Poller,
-    bells: Arc<Bells>,
+    /// Rings when a reload of the pipeline was announced.
+    reloads: Arc<Notify>,
+    waker: Waker,
     /// When the echoes were announced that have not come back.
     echoes: Mutex<VecDeque<Instant>>,
     /// Held while statuses are followed, so that none are followed in the middle of a full load.
@@ -58,36 +45,24 @@ impl Follower {
         introduction: Arc<Introduction>,
         statuses: Arc<Statuses>,
         poller: Poller,
-        bells: Arc<Bells>,
+        reloads: Arc<Notify>,
+        waker: Waker,
     ) -> Self {
         let (echoes, following) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { replica, introduction, statuses, poller, bells, echoes, following }
+        Self { replica, introduction, statuses, poller, reloads, waker, echoes, following }
     }
 
-    /// Starts to follow, once everything was loaded.
-    pub(super) fn spawn(self: &Arc<Self>, spawner: &Spawner) {
+    /// Reads again what is announced, once everything was loaded.
+    pub(super) async fn follow_announced(self: Arc<Self>) {
         let mut feed = self.replica.store.feed();
-        let follower = Arc::clone(self);
-        spawner.spawn(async move {
-            let mut changes = Vec::new();
-            while feed.recv_many(&mut changes, MOST_AT_ONCE).await > 0 {
-                if let Err(error) = follower.apply(&changes).await {
-                    tracing::warn!(%error, "Reading announced changes failed; loading everything again");
-                    follower.load_until_done().await;
-                }
-                changes.clear();
+        let mut changes = Vec::new();
+        while feed.recv_many(&mut changes, MOST_AT_ONCE).await > 0 {
+            if let Err(error) = self.apply(&changes).await {
+                tracing::warn!(%error, "Reading announced changes failed; loading everything again");
+                self.load_until_done().await;
             }
-        });
-        let follower = Arc::clone(self);
-        spawner.every(FOLLOW_PAUSE, move || {
-            let follower = Arc::clone(&follower);
-            async move { follower.follow_unannounced().await }
-        });
-        let follower = Arc::clone(self);
-        spawner.every(ECHO_PAUSE, move || {
-            let follower = Arc::clone(&follower);
-            async move { follower.announce_echo().await }
-        });
+            changes.clear();
+        }
     }
 
     pub(super) async fn load_all(&self) -> Result<(), StoreError> {
@@ -119,7 +94,7 @@ impl Follower {
     }
 
     /// Whatever is announced before an echo is in memory once that is heard.
-    async fn announce_echo(&self) {
+    pub(super) async fn announce_echo(&self) {
         // Before it is announced, since it may be heard before the announcement is answered.
         self.echoes().push_back(Instant::now());
         if let Err(error) = self.replica.observe(self.replica.store.echo(self.replica.server).await) {
@@ -168,8 +143,8 @@ impl Follower {
                     self.poller.ask_due().await;
                 }
             }
-            Change::Command(_) => self.bells.commands.notify_one(),
-            Change::Pipeline => self.bells.reloads.notify_one(),
+            Change::Command(_) => self.waker.wake(COMMAND_JOB),
+            Change::Pipeline => self.reloads.notify_one(),
             Change::Echo(id) if *id == self.replica.server => {
                 if let Some(announced) = self.echoes().pop_front() {
                     self.replica.trust().prove(announced);
@@ -181,7 +156,7 @@ impl Follower {
     }
 
     /// Follows what is not announced: the nodes' statuses, and the results of other servers' creates.
-    async fn follow_unannounced(&self) {
+    pub(super) async fn follow_unannounced(&self) {
         let claims = self.replica.view.meetings_where(|meeting| meeting.state == MeetingState::Claimed);
         let claims: Vec<_> = claims.iter().map(|meeting| meeting.id.clone()).collect();
         let read = async {

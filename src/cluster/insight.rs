@@ -103,6 +103,6 @@ impl Cluster {
 
     /// Rings whenever some server was asked to let every server reload its pipeline.
     pub fn reloads(&self) -> &Notify {
-        &self.0.bells.reloads
+        &self.0.reloads
     }
 }

@@ -16,11 +16,11 @@ use super::listing::{Asker, Heard};
 use super::reconcile::Reconciler;
 use super::replica::Replica;
 use super::statuses::{OwnStatus, Statuses};
-use super::tasks::Spawner;
 use crate::ledger::{Poll, PollOutcome, Polls};
 use crate::offload;
 use crate::store::StoreError;
 use crate::telemetry::catalog::POLLS;
+use crate::work::Spawner;
 
 /// Until a node is asked again that has no agent to speak for it.
 const WITHOUT_AGENT: Duration = Duration::from_secs(5);

@@ -30,8 +30,8 @@ pub(super) struct Replica {
 }
 
 impl Replica {
-    pub(super) fn new(store: Store, view: Arc<View>, chance: Chance) -> Self {
-        Self { server: chance.id(), store, view, chance, trust: Mutex::default() }
+    pub(super) fn new(server: Uuid, store: Store, view: Arc<View>, chance: Chance) -> Self {
+        Self { server, store, view, chance, trust: Mutex::default() }
     }
 
     pub(super) fn trust(&self) -> MutexGuard<'_, Trust> {

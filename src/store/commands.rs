@@ -1,6 +1,6 @@
-//! The table of commands: what somebody asked for, its state and its result.
+//! The table of commands: what an operator asked for, its state and its result. A job carries each out.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde_json::Value;
 use tokio_postgres::Row;
@@ -12,7 +12,10 @@ pub use crate::rest::CommandState;
 
 const TABLE: &str = "commands";
 
-/// Something to be done by whichever server comes first.
+/// The kind of the jobs that carry commands out. Their payload is the `id` of the command.
+pub const COMMAND_JOB: &str = "command";
+
+/// Something to be done by any one server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
     /// Identity in the store.
@@ -25,7 +28,7 @@ pub struct Command {
     pub action: String,
     /// With what.
     pub params: Option<Value>,
-    /// What came of it.
+    /// Its result, or the error.
     pub result: Option<Value>,
     /// When it is of no use any more.
     pub deadline: SystemTime,
@@ -38,59 +41,45 @@ pub struct Command {
 }
 
 impl Store {
-    /// Asks for something. It is announced, and waits for a server for two minutes.
+    /// Asks for something. It is announced, and a job carries it out, if one can within two minutes.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn record_command(&self, action: &str, params: Option<&Value>) -> Result<Command, StoreError> {
-        let sql = "INSERT INTO commands (id, action, params) VALUES ($1, $2, $3) RETURNING *";
-        let row = self.row("record a command", sql, &[&Uuid::now_v7(), &action, &params]).await?;
+        let sql = "WITH job AS (
+                INSERT INTO jobs (id, kind, payload) VALUES ($1, $4, jsonb_build_object('id', $1::uuid)))
+            INSERT INTO commands (id, action, params) VALUES ($1, $2, $3) RETURNING *";
+        let row = self.row("record a command", sql, &[&Uuid::now_v7(), &action, &params, &COMMAND_JOB]).await?;
         let gone = || StoreError::Row { row: format!("command `{action}`"), problem: "it is gone".to_owned() };
         command(&row.ok_or_else(gone)?)
     }
 
-    /// Takes the oldest command that is to be done, and has it for `lease`. One whose server is lost, or takes longer than
-    /// that, is taken again; one past its deadline is in error.
+    /// Begins a command, again if a lost server has begun it. One past its deadline fails instead. `None`: it is done.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn take_command(&self, lease: Duration, server: Uuid) -> Result<Option<Command>, StoreError> {
-        let sql = "WITH late AS (
-                UPDATE commands SET state = 'error', result = '\"timedout\"', stopped_at = now()
-                WHERE state IN ('requested', 'running') AND deadline < now() AND (lease < now()) IS NOT FALSE),
-            next AS (
-                SELECT id FROM commands WHERE deadline >= now()
-                    AND (state = 'requested' OR state = 'running' AND (lease < now() OR is_lost(run_by, $2)))
-                ORDER BY seq LIMIT 1 FOR UPDATE SKIP LOCKED)
-            UPDATE commands SET state = 'running', started_at = now(), lease = now() + make_interval(secs => $1),
-                run_by = $2
-            FROM next WHERE commands.id = next.id RETURNING commands.*";
-        let row = self.row("take a command", sql, &[&lease.as_secs_f64(), &server]).await?;
-        row.as_ref().map(command).transpose()
+    pub async fn begin_command(&self, id: Uuid) -> Result<Option<Command>, StoreError> {
+        let sql = "UPDATE commands SET
+                state = CASE WHEN deadline < now() THEN 'error' ELSE 'running' END,
+                result = CASE WHEN deadline < now() THEN '\"timedout\"'::jsonb END,
+                started_at = CASE WHEN deadline < now() THEN started_at ELSE now() END,
+                stopped_at = CASE WHEN deadline < now() THEN now() END
+            WHERE id = $1 AND state IN ('requested', 'running') RETURNING *";
+        self.row("begin a command", sql, &[&id]).await?.as_ref().map(command).transpose()
     }
 
-    /// How many commands wait for a server.
+    /// Records the result of a command. `false`: another server has begun it meanwhile, or it is done.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn count_commands(&self) -> Result<i64, StoreError> {
-        let sql = "SELECT count(*) AS waiting FROM commands WHERE state = 'requested'";
-        let row = self.row("count the commands", sql, &[]).await?;
-        row.map_or(Ok(0), |row| column(TABLE, &row, "waiting"))
-    }
-
-    /// Notes what came of a command. `false`: another server has taken it meanwhile, or it is done.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn finish_command(&self, taken: &Command, outcome: Result<Value, String>) -> Result<bool, StoreError> {
-        let sql = "UPDATE commands SET state = $3, result = $4, stopped_at = now(), lease = NULL
+    pub async fn finish_command(&self, begun: &Command, outcome: Result<Value, String>) -> Result<bool, StoreError> {
+        let sql = "UPDATE commands SET state = $3, result = $4, stopped_at = now()
             WHERE id = $1 AND started_at = $2 AND state = 'running' RETURNING id";
         let (state, result) = match outcome {
             Ok(result) => ("success", result),
             Err(error) => ("error", Value::String(error)),
         };
-        Ok(self.row("finish a command", sql, &[&taken.id, &taken.started_at, &state, &result]).await?.is_some())
+        Ok(self.row("finish a command", sql, &[&begun.id, &begun.started_at, &state, &result]).await?.is_some())
     }
 
     /// One command.

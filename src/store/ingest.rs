@@ -48,25 +48,6 @@ impl Store {
         let folded = Folded::of(batch);
         self.transaction(&Ingest { backend: backend.0, batch, folded: &folded }, Ending::Commit).await
     }
-
-    /// Forgets what is gone of the nodes for so long that every server has heard of it, and seats that nobody has taken.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn forget_gone(&self) -> Result<(), StoreError> {
-        let gone = [
-            "DELETE FROM seats WHERE expires_at < now()",
-            "DELETE FROM agents WHERE heard_at < now() - interval '1 day'",
-            "DELETE FROM attendees WHERE (backend_id, meeting, internal_id) IN (
-                SELECT backend_id, meeting, internal_id FROM attendees
-                WHERE gone_at < now() - interval '10 minutes' LIMIT 50000)",
-            "DELETE FROM node_meetings WHERE gone_at < now() - interval '10 minutes'",
-        ];
-        for sql in gone {
-            self.rows("forget what is gone", sql, &[]).await?;
-        }
-        Ok(())
-    }
 }
 
 /// Taking a batch.

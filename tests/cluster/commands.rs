@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use b3scale::ledger::{NewServer, Servers};
-use b3scale::store::CommandState;
+use b3scale::ledger::{NewServer, Queue, Servers};
+use b3scale::store::{COMMAND_JOB, Command, CommandState, Store};
 use b3scale_support::TestDatabase;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -13,6 +13,12 @@ use crate::fixture::SERVER;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// What a server does that takes a command: it takes the job, and then begins the command.
+async fn begin(store: &Store, lease: Duration) -> Option<Command> {
+    let job = store.take_jobs(COMMAND_JOB, 1, lease, SERVER).await.unwrap().pop()?;
+    store.begin_command(job.id).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_command_is_done_by_one_server_and_keeps_its_result() {
     let database = TestDatabase::new().await;
@@ -21,7 +27,7 @@ async fn a_command_is_done_by_one_server_and_keeps_its_result() {
     let mut servers = JoinSet::new();
     for _ in 0..20 {
         let store = database.store().clone();
-        servers.spawn(async move { store.take_command(MINUTE, SERVER).await.unwrap() });
+        servers.spawn(async move { begin(&store, MINUTE).await });
     }
     let mut taken: Vec<_> = servers.join_all().await.into_iter().flatten().collect();
     let taken = taken.pop().filter(|_| taken.is_empty()).expect("exactly one server has it");
@@ -30,14 +36,15 @@ async fn a_command_is_done_by_one_server_and_keeps_its_result() {
     let done = database.store().find_command(asked.id).await.unwrap().expect("it is kept for a while");
     assert_eq!((done.state, done.result), (CommandState::Success, Some(json!(true))));
     assert!(done.stopped_at >= done.started_at && done.started_at.is_some());
+    assert_eq!(database.store().begin_command(asked.id).await.unwrap(), None, "it is done");
 }
 
 #[tokio::test]
 async fn a_command_whose_server_is_lost_is_taken_again_and_the_lost_result_comes_too_late() {
     let database = TestDatabase::new().await;
     database.store().record_command("collect_garbage", None).await.unwrap();
-    let lost = database.store().take_command(Duration::ZERO, SERVER).await.unwrap().expect("it waits");
-    let again = database.store().take_command(MINUTE, SERVER).await.unwrap().expect("its lease is over");
+    let lost = begin(database.store(), Duration::ZERO).await.expect("it waits");
+    let again = begin(database.store(), MINUTE).await.expect("its lease is over");
     assert!(!database.store().finish_command(&lost, Ok(json!(1))).await.unwrap());
     assert!(database.store().finish_command(&again, Err("no".to_owned())).await.unwrap());
     let done = database.store().find_command(again.id).await.unwrap().unwrap();
@@ -49,7 +56,8 @@ async fn a_command_past_its_deadline_is_not_begun() {
     let database = TestDatabase::new().await;
     let late = database.store().record_command("collect_garbage", None).await.unwrap();
     database.execute("UPDATE commands SET deadline = now() - interval '1 second'").await;
-    assert_eq!(database.store().take_command(MINUTE, SERVER).await.unwrap(), None);
+    let begun = begin(database.store(), MINUTE).await.expect("it is taken, to say so");
+    assert_eq!((begun.state, begun.started_at), (CommandState::Error, None));
     let late = database.store().find_command(late.id).await.unwrap().unwrap();
     assert_eq!((late.state, late.result), (CommandState::Error, Some(json!("timedout"))));
 }
@@ -61,11 +69,25 @@ async fn a_duty_is_done_once_in_its_time_however_many_servers_there_are() {
     let mut servers = JoinSet::new();
     for _ in 0..20 {
         let store = database.store().clone();
-        servers.spawn(async move { store.take_duty("clear-up", MINUTE).await.unwrap() });
+        servers.spawn(async move { store.take_duty("clear-up", MINUTE, SERVER).await.unwrap() });
     }
     assert_eq!(servers.join_all().await.into_iter().filter(|taken| *taken).count(), 1);
-    assert!(database.store().take_duty("another", Duration::ZERO).await.unwrap());
-    assert!(database.store().take_duty("another", Duration::ZERO).await.unwrap(), "its time has come again");
+    assert!(database.store().take_duty("another", Duration::ZERO, SERVER).await.unwrap());
+    assert!(database.store().take_duty("another", Duration::ZERO, SERVER).await.unwrap(), "its time has come again");
+}
+
+#[tokio::test]
+async fn a_duty_under_way_is_not_due_and_that_of_a_lost_server_is() {
+    let database = TestDatabase::new().await;
+    let (store, other) = (database.store(), Uuid::from_u128(2));
+    let overdue = "UPDATE duties SET due = now() - interval '1 second'";
+    assert!(store.take_duty("retention", MINUTE, SERVER).await.unwrap());
+    database.execute(overdue).await;
+    assert!(store.renew_duty("retention", MINUTE, SERVER).await.unwrap(), "it is still at work");
+    assert!(!store.take_duty("retention", MINUTE, other).await.unwrap());
+    database.execute(overdue).await;
+    assert!(store.take_duty("retention", MINUTE, other).await.unwrap(), "nothing was heard of the first");
+    assert!(!store.renew_duty("retention", MINUTE, SERVER).await.unwrap(), "which has lost it");
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! The cluster as it is kept: the store on a real PostgreSQL.
 
+mod bench;
 mod commands;
 mod copies;
 mod feed;
 mod fixture;
 mod import;
 mod ingest;
+mod jobs;
 mod locks;
 mod meetings;
 mod migrations;

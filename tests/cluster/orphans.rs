@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use b3scale::ledger::{Places, Polls, Servers};
+use b3scale::ledger::{Places, Polls, Queue, Servers};
+use b3scale::store::COMMAND_JOB;
 use b3scale_middleware::cluster::{Claim, Meeting};
 use uuid::Uuid;
 
@@ -65,9 +66,10 @@ async fn a_command_that_a_lost_server_was_running_is_taken_by_another_at_once() 
     let cluster = Fixture::new().await;
     let (gone, heir) = (cluster.server(2).await, cluster.server(3).await);
     cluster.store.record_command("collect_garbage", None).await.unwrap();
-    let taken = cluster.store.take_command(MINUTE, gone).await.unwrap().expect("it waits");
-    assert_eq!(cluster.store.take_command(MINUTE, heir).await.unwrap(), None);
+    let take = async |server| cluster.store.take_jobs(COMMAND_JOB, 1, MINUTE, server).await.unwrap();
+    let taken = take(gone).await.pop().expect("it waits");
+    assert_eq!(take(heir).await, []);
     cluster.lose(gone).await;
-    let again = cluster.store.take_command(MINUTE, heir).await.unwrap().expect("its server is lost");
+    let again = take(heir).await.pop().expect("its server is lost");
     assert_eq!(again.id, taken.id);
 }

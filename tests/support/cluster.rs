@@ -13,6 +13,7 @@ use b3scale::program::Environment;
 use b3scale::serve::Assembly;
 use b3scale::store::Store;
 use b3scale::telemetry::Counts;
+use b3scale::work::Bench;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{Backend, FrontendSettings, NodeState};
 use b3scale_middleware::ports::Directory;
@@ -20,6 +21,7 @@ use b3scale_node::tls::TestAuthority;
 use b3scale_node::{Node, NodeOptions};
 use http::Method;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use crate::client::Http;
 use crate::records::record_node;
@@ -213,7 +215,8 @@ impl TestCluster {
     /// What another server of the same cluster knows. It has no port, and asks no node unless it takes one.
     pub async fn another_server(&self) -> Cluster {
         let store = Store::connect(self.database.url(), 4).await.unwrap();
-        Cluster::start(store, self.cluster.ports().nodes, Patience::default()).await.unwrap()
+        let bench = Bench::new(Arc::new(store.clone()), Uuid::new_v4());
+        Cluster::start(store, self.cluster.ports().nodes, Patience::default(), bench).await.unwrap()
     }
 
     /// The state the server sees a node in.

@@ -159,10 +159,20 @@ catalog! {
     "Background":
     Counter COMMANDS = "b3scale_commands_total" [action, outcome]
         "Commands that this server has carried out.";
-    Gauge COMMANDS_WAITING = "b3scale_commands_waiting" []
-        "Queued commands when this server last looked. They expire after two minutes.";
+    Counter JOBS = "b3scale_jobs_total" [kind, outcome]
+        "Attempts at queued jobs that ended on this server. retried: failed, another follows; poisoned: failed, and the job is given up; lost: the lease ended before the attempt did.";
+    Histogram JOB_SECONDS = "b3scale_job_duration_seconds" [kind]
+        "Duration of one attempt at a queued job.";
+    Gauge JOBS_WAITING = "b3scale_jobs_waiting" [kind]
+        "Queued jobs that no server runs, retries included. Counted every 5 seconds.";
+    Gauge JOBS_POISONED = "b3scale_jobs_poisoned" [kind]
+        "Queued jobs that were given up and wait for an operator.";
+    Gauge JOB_LAG = "b3scale_job_lag_seconds" [kind]
+        "How long the oldest waiting job has been due.";
     Counter DUTIES = "b3scale_duties_total" [duty, outcome]
-        "Duties of the cluster done by this server, such as ending copies.";
+        "Duties of the cluster done by this server, such as ending copies. lost: another server took the duty meanwhile.";
+    Counter ROUNDS = "b3scale_rounds_total" [round, outcome]
+        "Runs of the work that this server repeats for itself.";
     Figure BACKGROUND_TASKS = "b3scale_background_tasks" []
         "Running tasks of this server's own.";
 

@@ -9,7 +9,7 @@ use super::B3SCALED;
 use super::calls::{create, info, join, leads_to_node, running};
 
 /// What servers ask from time to time, whether or not they are called.
-const PERIODIC: [&str; 20] = [
+const PERIODIC: [&str; 23] = [
     "SET ending_until",
     "DELETE FROM meeting_copies WHERE",
     "DELETE FROM meeting_history WHERE",
@@ -20,7 +20,10 @@ const PERIODIC: [&str; 20] = [
     "backend_status",
     "INSERT INTO servers",
     "INSERT INTO duties",
-    "UPDATE commands",
+    "UPDATE duties",
+    "WITH RECURSIVE heads",
+    "AS is_waiting FROM jobs",
+    "DELETE FROM jobs WHERE poisoned_at",
     "pg_notify('b3scale', 'echo:'",
     "AND claimed_at < now()",
     "AND is_lost(claimed_by",

@@ -1,0 +1,42 @@
+//! Garbage: rows that have become of no use, in all tables.
+
+use super::{Store, StoreError, jobs};
+
+/// One statement for each kind of garbage. A new table adds its own here.
+const SWEEPS: [&str; 10] = [
+    "DELETE FROM commands WHERE deadline < now() - interval '1 hour'",
+    "DELETE FROM servers WHERE beat < now() - interval '1 hour' OR address = '' AND is_lost(id, NULL)",
+    // What is left of a detached meeting becomes a copy.
+    "WITH gone AS (
+        DELETE FROM meetings WHERE state = 'detached' AND updated_at < now() - interval '1 day' RETURNING *),
+    copied AS (
+        INSERT INTO meeting_copies (id, backend_id, attempt) SELECT id, backend_id, attempt FROM gone
+        ON CONFLICT (id, backend_id) DO UPDATE SET attempt = excluded.attempt, created_at = now()),
+    ended AS (
+        UPDATE meeting_history AS past SET ended_at = now() FROM gone
+        WHERE past.id = gone.id AND past.internal_id = gone.internal_id)
+    SELECT pg_notify('b3scale', 'meeting:' || id)::text FROM gone",
+    "DELETE FROM meeting_copies WHERE NOT EXISTS (SELECT FROM backends WHERE backends.id = backend_id)",
+    "DELETE FROM meeting_history WHERE ended_at < now() - interval '2 years'",
+    "DELETE FROM seats WHERE expires_at < now()",
+    "DELETE FROM agents WHERE heard_at < now() - interval '1 day'",
+    // After ten minutes every server has read that they are gone.
+    "DELETE FROM attendees WHERE (backend_id, meeting, internal_id) IN (
+        SELECT backend_id, meeting, internal_id FROM attendees
+        WHERE gone_at < now() - interval '10 minutes' LIMIT 50000)",
+    "DELETE FROM node_meetings WHERE gone_at < now() - interval '10 minutes'",
+    jobs::SWEEP,
+];
+
+impl Store {
+    /// Removes the garbage of all tables.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of the database. The rest is left for the next time.
+    pub async fn collect_garbage(&self) -> Result<(), StoreError> {
+        for sql in SWEEPS {
+            self.rows("collect garbage", sql, &[]).await?;
+        }
+        Ok(())
+    }
+}
