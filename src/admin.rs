@@ -14,6 +14,7 @@ mod docs;
 mod failures;
 mod frontends;
 mod insight;
+mod jobs;
 mod meetings;
 mod metrics;
 mod operators;
@@ -239,6 +240,9 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(documented!(meetings::show, meetings::change, meetings::remove))
         .routes(documented!(commands::list, commands::add))
         .routes(documented!(commands::show))
+        .routes(documented!(jobs::list))
+        .routes(documented!(jobs::show, jobs::discard))
+        .routes(documented!(jobs::retry))
         .routes(documented!(agent::backend))
         .routes(documented!(agent::heartbeat))
         .routes(documented!(agent::ingest))

@@ -14,6 +14,7 @@ mod end;
 mod entry;
 mod error;
 mod explain;
+mod jobs;
 mod layout;
 mod meetings;
 mod migrate;

@@ -9,6 +9,7 @@ mod command;
 mod frontend;
 mod ingest;
 mod insight;
+mod job;
 mod meeting;
 mod problem;
 mod state;
@@ -30,6 +31,7 @@ pub use ingest::{Batch, Snapshot, SnapshotMeeting};
 pub use insight::{
     BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, Verdict,
 };
+pub use job::{Job, JobState};
 pub use meeting::{Attendee, Breakout, Meeting, MeetingChange, MeetingInfo, MeetingStage};
 pub use problem::Problem;
 pub use state::lost;

@@ -7,7 +7,7 @@ use super::console::indented;
 use super::context::Context;
 use super::entry::Entry;
 use super::layout::go_duration;
-use super::{CtlError, Exit, meetings, recordings, status};
+use super::{CtlError, Exit, jobs, meetings, recordings, status};
 use crate::client::Api;
 use crate::rest::{Backend, Frontend, FrontendKeys, NodeState};
 
@@ -34,6 +34,7 @@ enum What {
     Recordings(recordings::Recordings),
     Recording(recordings::OneRecording),
     Status(status::Status),
+    Jobs(jobs::Jobs),
 }
 
 /// All backends.
@@ -77,6 +78,7 @@ impl Show {
             What::Recordings(command) => command.run(context).await,
             What::Recording(command) => command.run(context).await,
             What::Status(command) => command.run(context).await,
+            What::Jobs(command) => command.run(context).await,
         }
     }
 }

@@ -9,6 +9,7 @@ mod commands;
 mod follow;
 mod frontends;
 mod insight;
+mod jobs;
 mod meetings;
 mod metrics;
 mod openapi;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Api, ApiError, segment};
 use crate::rest::{
-    Backend, Batch, ClusterReport, Command, Explanation, Frontend, Meeting, NewCommand, PipelineReport, Receipt,
+    Backend, Batch, ClusterReport, Command, Explanation, Frontend, Job, Meeting, NewCommand, PipelineReport, Receipt,
     SchemaStatus, StateChanges, StateDocument, Status,
 };
 
@@ -125,6 +125,11 @@ impl Api {
     /// How far a command has come.
     pub async fn command(&self, id: Uuid) -> Result<Command, ApiError> {
         self.get(&format!("commands/{id}"), &[]).await
+    }
+
+    /// The oldest jobs.
+    pub async fn jobs(&self) -> Result<Vec<Job>, ApiError> {
+        self.get("jobs", &[]).await
     }
 
     /// The recordings of a frontend, known by its `frontend_id` or its `frontend_key`.

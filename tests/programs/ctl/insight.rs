@@ -36,6 +36,26 @@ async fn the_status_says_how_everything_is_and_why_a_node_is_not_used() {
 }
 
 #[tokio::test]
+async fn jobs_are_shown_with_why_they_were_given_up() {
+    let job = |id: &str, change: Value| {
+        let mut job = json!({
+            "id": id, "kind": "command", "lane": null, "payload": {}, "state": "waiting", "attempts": 1,
+            "run_after": "2026-11-30T01:00:00Z", "run_by": null, "last_error": null, "poisoned_at": null,
+            "created_at": "2026-11-30T00:00:00Z",
+        });
+        job.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        job
+    };
+    let given_up =
+        json!({"state": "poisoned", "attempts": 3, "last_error": "410 Gone", "poisoned_at": "2026-11-30T01:00:00Z"});
+    let jobs = json!([job(BACKEND, json!({})), job(NODE_2, given_up)]);
+    let (_recorder, ctl) = recorder([Told::ok("GET /api/v1/jobs", jobs)]).await;
+    let out = ctl.done("show jobs").await;
+    assert_eq!(cells(&out, BACKEND)[1..], ["command", "waiting", "1", "2026-11-30T01:00:00Z", "–"]);
+    assert_eq!(cells(&out, NODE_2)[1..], ["command", "poisoned", "3", "–", "410 Gone"]);
+}
+
+#[tokio::test]
 async fn the_load_is_watched_once_or_until_it_is_interrupted() {
     let (_recorder, ctl) = recorder([at_a_glance()]).await;
     let out = ctl.done("watch --once").await;
