@@ -36,7 +36,7 @@ pub(super) async fn discard(
     Id(id): Id,
 ) -> Result<Reply<Job>, Problem> {
     let gone = admin.store.discard_job(id).await?.ok_or(Problem::NotFound)?;
-    who.audit("discarded a job", &format!("{} {id}", gone.kind));
+    who.audit("a job was discarded", &format!("{} {id}", gone.kind));
     Ok(Reply(gone.into()))
 }
 
@@ -45,7 +45,7 @@ pub(super) async fn discard(
     responses((status = OK, description = "The job", body = Job)))]
 pub(super) async fn retry(State(admin): State<Admin>, who: Caller<Admins>, Id(id): Id) -> Result<Reply<Job>, Problem> {
     let revived = admin.store.revive_job(id).await?.ok_or(Problem::NotFound)?;
-    who.audit("retried a job", &format!("{} {id}", revived.kind));
+    who.audit("a job was retried", &format!("{} {id}", revived.kind));
     Ok(Reply(revived.into()))
 }
 

@@ -111,13 +111,13 @@ impl<J: Job> Runner<J> {
 
     async fn attempt(&self, taken: &QueuedJob) -> End {
         let most = J::TERMS.attempts;
-        // Lost servers do not count their attempts' failures. A job that ends servers is given up by the next one.
+        // A lost server records no failure. Without this bound a job that crashes its server would crash one after the other.
         if taken.attempts > most {
-            return End::Failed(JobError::Poison(format!("its server was lost in the last of {most} attempts")));
+            return End::Failed(JobError::Poison(format!("the server was lost in the last of {most} attempts")));
         }
         let payload = match serde_json::from_value(taken.payload.clone()) {
             Ok(payload) => payload,
-            Err(error) => return End::Failed(JobError::Poison(format!("its payload cannot be read: {error}"))),
+            Err(error) => return End::Failed(JobError::Poison(format!("the payload cannot be read: {error}"))),
         };
         let attempt = Attempt { number: taken.attempts, last: taken.attempts == most };
         let work = timeout(J::TERMS.limit, self.job.run(payload, attempt));
@@ -125,7 +125,7 @@ impl<J: Job> Runner<J> {
             Some(Ok(Ok(()))) => End::Done,
             Some(Ok(Err(error))) => End::Failed(error),
             Some(Err(_)) => End::Failed(JobError::Retry(format!("no end within {} s", J::TERMS.limit.as_secs()))),
-            None => End::Failed(JobError::Retry("it panicked".to_owned())),
+            None => End::Failed(JobError::Retry("panic".to_owned())),
         }
     }
 
@@ -152,15 +152,15 @@ impl<J: Job> Runner<J> {
         let (is_ours, outcome) = match end {
             End::Done => (ledger.complete_job(taken).await?, "done"),
             End::Failed(JobError::Retry(why)) if !is_last => {
-                let (pause, error) = (J::TERMS.pause_after(taken.attempts), &*cut_at(&why, LONGEST_ERROR));
+                let (pause, error) = (J::TERMS.pause_after(taken.attempts), cut_at(&why, LONGEST_ERROR));
                 let attempt = taken.attempts;
-                tracing::info!(job.id = %taken.id, job.kind = J::KIND, attempt, ?pause, error, "Retrying a job later");
-                (ledger.retry_job(taken, pause, error).await?, "retried")
+                tracing::info!(job.id = %taken.id, job.kind = J::KIND, attempt, ?pause, %error, "Retrying a job later");
+                (ledger.retry_job(taken, pause, &error).await?, "retried")
             }
             End::Failed(JobError::Retry(why) | JobError::Poison(why)) => {
-                let (attempts, error) = (taken.attempts, &*cut_at(&why, LONGEST_ERROR));
-                tracing::error!(job.id = %taken.id, job.kind = J::KIND, attempts, error, "Giving up a job");
-                (ledger.poison_job(taken, error).await?, "poisoned")
+                let (attempts, error) = (taken.attempts, cut_at(&why, LONGEST_ERROR));
+                tracing::error!(job.id = %taken.id, job.kind = J::KIND, attempts, %error, "Giving up a job");
+                (ledger.poison_job(taken, &error).await?, "poisoned")
             }
             End::Lost => (false, "lost"),
         };

@@ -133,7 +133,7 @@ async fn a_job_that_cannot_succeed_is_given_up_at_once() {
 async fn a_job_that_panics_ends_no_other() {
     let database = TestDatabase::new().await;
     let (bench, mut attempts) = run(&database, "panic").await;
-    assert_eq!(poisoned(&database).await.last_error.as_deref(), Some("it panicked"));
+    assert_eq!(poisoned(&database).await.last_error.as_deref(), Some("panic"));
     for _ in 0..3 {
         next(&mut attempts).await;
     }
@@ -151,7 +151,7 @@ async fn a_payload_that_cannot_be_read_is_given_up_at_once() {
     job.payload = json!({"of": "an older release"});
     bench.enqueue(&[job]).await.unwrap();
     let job = poisoned(&database).await;
-    assert!(job.last_error.is_some_and(|error| error.starts_with("its payload cannot be read")));
+    assert!(job.last_error.is_some_and(|error| error.starts_with("the payload cannot be read")));
     bench.stop();
 }
 

@@ -59,7 +59,7 @@ async fn jobs_of_one_lane_run_one_at_a_time_and_in_their_order() {
     enqueue(store, &[("a1", Some("a")), ("a2", Some("a")), ("b1", Some("b")), ("free", None), ("a3", Some("a"))]).await;
     let first = take(store, SERVER).await;
     assert_eq!(first.iter().map(|job| &job.payload).collect::<Vec<_>>(), ["a1", "b1", "free"]);
-    assert_eq!(taken(store, OTHER).await, [Value::Null; 0], "the next of lane a waits for the first");
+    assert!(taken(store, OTHER).await.is_empty(), "the next of lane a waits for the first");
     store.complete_job(&first[0]).await.unwrap();
     assert_eq!(taken(store, OTHER).await, ["a2"]);
 }
@@ -69,10 +69,10 @@ async fn a_job_that_waits_for_another_attempt_holds_up_its_lane_until_it_is_give
     let database = TestDatabase::new().await;
     let store = database.store();
     enqueue(store, &[("a1", Some("a")), ("a2", Some("a")), ("b1", Some("b"))]).await;
-    let [a1, b1] = take(store, SERVER).await.try_into().expect("one of each lane");
+    let [a1, b1]: [QueuedJob; 2] = take(store, SERVER).await.try_into().expect("one of each lane");
     assert!(store.retry_job(&a1, MINUTE, "the receiver is away").await.unwrap());
     store.complete_job(&b1).await.unwrap();
-    assert_eq!(taken(store, SERVER).await, [Value::Null; 0]);
+    assert!(taken(store, SERVER).await.is_empty());
     let waiting = store.find_job(a1.id).await.unwrap().unwrap();
     assert_eq!((waiting.running, waiting.last_error.as_deref()), (false, Some("the receiver is away")));
 
