@@ -5,21 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use super::{LoadModel, NodeState, Refusal, Tags, Vitals};
+use super::{BackendId, LoadModel, NodeState, Refusal, Tags, Vitals};
 use crate::bbb::{Algorithm, Secret};
-
-/// The identity of a [`Backend`] in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct BackendId(pub Uuid);
-
-impl fmt::Display for BackendId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// Our record of a node: where it is, how to sign for it, what it is meant to do, and how it fares.
 #[derive(Clone, Debug)]

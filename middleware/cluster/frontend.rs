@@ -3,15 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use super::{Backend, Tags};
+use super::{Backend, FrontendId, Tags};
 use crate::bbb::{Algorithms, Secret};
-
-/// The identity of a [`Frontend`] in the store. Its key is what URLs carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct FrontendId(pub Uuid);
 
 /// Names and values of call parameters, as a frontend's settings hold them.
 pub type ParamMap = BTreeMap<String, String>;

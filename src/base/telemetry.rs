@@ -2,6 +2,7 @@
 
 pub mod catalog;
 mod counts;
+mod figures;
 pub mod metric;
 #[cfg(feature = "otel")]
 mod otel;
@@ -23,8 +24,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-pub use counts::{Counts, Thing};
-pub use page::{CONTENT_TYPE, Figures, MetricsError, MetricsPage, end_series, start_metrics};
+pub use counts::Counts;
+pub use figures::{Figures, Thing};
+pub use page::{CONTENT_TYPE, MetricsError, MetricsPage, end_series, start_metrics};
 pub use quota::{ACCOUNT, Bounded, IN_VAIN};
 pub use sheet::Sheet;
 

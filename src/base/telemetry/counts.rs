@@ -10,8 +10,8 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::catalog;
+use super::figures::{Figures, Thing};
 use super::metric::Metric;
-use super::page::Figures;
 use super::sheet::Sheet;
 
 /// For durations of stages, statements and calls, in seconds.
@@ -20,15 +20,6 @@ const BUCKETS: [f64; 14] =
 
 /// The same for calls over the network: they have many series, and so fewer buckets.
 const CALL_BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
-
-/// A thing that its series end with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Thing {
-    /// By its key.
-    Frontend,
-    /// By its host.
-    Backend,
-}
 
 /// Everything that is counted.
 #[derive(Clone)]

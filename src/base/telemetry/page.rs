@@ -10,7 +10,8 @@ use http::HeaderValue;
 use metrics_exporter_prometheus::BuildError;
 use tokio::time::interval;
 
-use super::counts::{Counts, Thing};
+use super::counts::Counts;
+use super::figures::Figures;
 use super::process;
 use super::sheet::Sheet;
 
@@ -29,15 +30,6 @@ pub enum MetricsError {
     /// Something else counts in this process.
     #[error("this process has a recorder already")]
     Taken,
-}
-
-/// A source of figures.
-pub trait Figures: Send + Sync {
-    /// Writes the figures of the whole server, from memory alone.
-    fn write(&self, sheet: &mut Sheet);
-
-    /// Whether a thing of that name still exists. Its series go on.
-    fn has(&self, thing: Thing, name: &str) -> bool;
 }
 
 /// The page, and who may see it.
