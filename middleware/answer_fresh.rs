@@ -37,7 +37,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{Either, ready};
 use serde::Deserialize;
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::bbb::{CallKind, ReturnCode, xml};
 use crate::call::{Call, Reply};
@@ -46,7 +46,7 @@ use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::meeting_list;
 use crate::ports::{Meetings, Ports, Seen};
-use crate::stage::{Next, SetupError, Stage, StageFuture, refuse};
+use crate::stage::{SetupError, Stage, StageFuture, StageLayer, StageService, refuse};
 
 /// Settings of `answer-fresh`.
 #[derive(Clone, Debug, Deserialize)]
@@ -64,7 +64,7 @@ impl Default for AnswerFresh {
 
 impl Stage for AnswerFresh {
     const KIND: &'static str = "answer-fresh";
-    type Layer = AnswerFreshLayer;
+    type Layer = StageLayer<FreshAnswers>;
 
     fn contract(&self, call: CallKind) -> Contract {
         let needs = match call {
@@ -74,42 +74,26 @@ impl Stage for AnswerFresh {
         needs.only(&[CallKind::IsMeetingRunning, CallKind::GetMeetings])
     }
 
-    fn layer(self, ports: &Ports) -> Result<AnswerFreshLayer, SetupError> {
+    fn layer(self, ports: &Ports) -> Result<StageLayer<FreshAnswers>, SetupError> {
         let answer = |running| xml::Writer::response(ReturnCode::Success).field("running", running).finish();
-        Ok(AnswerFreshLayer {
+        Ok(StageLayer::new(FreshAnswers {
             max_age: Duration::from_secs(self.max_age.into()),
             meetings: Arc::clone(&ports.meetings),
             running: answer("true"),
             idle: answer("false"),
-        })
+        }))
     }
 }
 
-/// Wraps the rest of the pipeline in [`AnswerFreshService`].
-#[derive(Clone)]
-pub struct AnswerFreshLayer {
+/// Answers calls from memory.
+pub struct FreshAnswers {
     max_age: Duration,
     meetings: Arc<dyn Meetings>,
     running: Bytes,
     idle: Bytes,
 }
 
-impl Layer<Next> for AnswerFreshLayer {
-    type Service = AnswerFreshService;
-
-    fn layer(&self, next: Next) -> AnswerFreshService {
-        AnswerFreshService { layer: self.clone(), next }
-    }
-}
-
-/// See the module's documentation.
-#[derive(Clone)]
-pub struct AnswerFreshService {
-    layer: AnswerFreshLayer,
-    next: Next,
-}
-
-impl Service<Call> for AnswerFreshService {
+impl Service<Call> for StageService<FreshAnswers> {
     type Response = Reply;
     type Error = Fault;
     type Future = StageFuture;
@@ -121,7 +105,7 @@ impl Service<Call> for AnswerFreshService {
     fn call(&mut self, call: Call) -> StageFuture {
         let answered = match call.kind {
             CallKind::GetMeetings => return self.list(call),
-            _ => call.facts.meeting().map(|meeting| meeting.and_then(|meeting| self.layer.answer(meeting))),
+            _ => call.facts.meeting().map(|meeting| meeting.and_then(|meeting| self.stage.answer(meeting))),
         };
         match answered {
             Ok(Some(reply)) => Either::Left(ready(Ok(reply))),
@@ -131,16 +115,16 @@ impl Service<Call> for AnswerFreshService {
     }
 }
 
-impl AnswerFreshService {
+impl StageService<FreshAnswers> {
     fn list(&mut self, call: Call) -> StageFuture {
         let frontend = match call.facts.frontend() {
             Ok(frontend) => frontend.id,
             Err(fault) => return refuse(fault),
         };
-        let meetings = Arc::clone(&self.layer.meetings);
+        let meetings = Arc::clone(&self.stage.meetings);
         // One whose node is lost is in no list.
         let lives = |meeting: &Arc<Meeting>| meeting.state != MeetingState::Detached;
-        let fresh = |meeting: Arc<Meeting>| self.layer.fresh(&meeting).is_some();
+        let fresh = |meeting: Arc<Meeting>| self.stage.fresh(&meeting).is_some();
         if !meetings.of_frontend(frontend).into_iter().filter(lives).all(fresh) {
             return self.next.pass(call);
         }
@@ -148,7 +132,7 @@ impl AnswerFreshService {
     }
 }
 
-impl AnswerFreshLayer {
+impl FreshAnswers {
     fn answer(&self, meeting: &Meeting) -> Option<Reply> {
         let seen = self.fresh(meeting)?;
         Some(Reply::xml(if seen.running { self.running.clone() } else { self.idle.clone() }))

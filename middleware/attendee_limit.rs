@@ -48,7 +48,7 @@ use bytes::Bytes;
 use futures_util::future::{Either, ready};
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::bbb::{CallKind, Outcome};
 use crate::call::{Call, Reply};
@@ -56,7 +56,7 @@ use crate::cluster::{Link, Meeting};
 use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Meetings, NewSeat, Ports, Seat};
-use crate::stage::{Next, SetupError, Stage, StageFuture, refuse};
+use crate::stage::{Next, SetupError, Stage, StageFuture, StageLayer, StageService, refuse};
 
 /// Settings of `attendee-limit`: none. The limit is a setting of the frontend.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -65,7 +65,7 @@ pub struct AttendeeLimit {}
 
 impl Stage for AttendeeLimit {
     const KIND: &'static str = "attendee-limit";
-    type Layer = AttendeeLimitLayer;
+    type Layer = StageLayer<Limiter>;
 
     fn contract(&self, _: CallKind) -> Contract {
         // Without a checksum that holds, anybody could take the seats.
@@ -74,33 +74,17 @@ impl Stage for AttendeeLimit {
             .only(&[CallKind::Join])
     }
 
-    fn layer(self, ports: &Ports) -> Result<AttendeeLimitLayer, SetupError> {
-        Ok(AttendeeLimitLayer { meetings: Arc::clone(&ports.meetings) })
+    fn layer(self, ports: &Ports) -> Result<StageLayer<Limiter>, SetupError> {
+        Ok(StageLayer::new(Limiter { meetings: Arc::clone(&ports.meetings) }))
     }
 }
 
-/// Wraps the rest of the pipeline in [`AttendeeLimitService`].
-#[derive(Clone)]
-pub struct AttendeeLimitLayer {
+/// Takes seats for people who join.
+pub struct Limiter {
     meetings: Arc<dyn Meetings>,
 }
 
-impl Layer<Next> for AttendeeLimitLayer {
-    type Service = AttendeeLimitService;
-
-    fn layer(&self, next: Next) -> AttendeeLimitService {
-        AttendeeLimitService { layer: self.clone(), next }
-    }
-}
-
-/// See the module's documentation.
-#[derive(Clone)]
-pub struct AttendeeLimitService {
-    layer: AttendeeLimitLayer,
-    next: Next,
-}
-
-impl Service<Call> for AttendeeLimitService {
+impl Service<Call> for StageService<Limiter> {
     type Response = Reply;
     type Error = Fault;
     type Future = StageFuture;
@@ -119,8 +103,8 @@ impl Service<Call> for AttendeeLimitService {
             let html = HeaderValue::from_static("text/html;charset=utf-8");
             return Either::Left(ready(Ok(Reply::new(StatusCode::OK, html, Bytes::new()))));
         }
-        let (layer, next) = (self.layer.clone(), self.next.take());
-        Either::Right(Box::pin(async move { layer.admit(call, next, limit, &meeting).await }))
+        let (stage, next) = (Arc::clone(&self.stage), self.next.take());
+        Either::Right(Box::pin(async move { stage.admit(call, next, limit, &meeting).await }))
     }
 }
 
@@ -131,7 +115,7 @@ fn limited(call: &Call) -> Result<Option<(i64, Arc<Meeting>)>, Fault> {
     Ok(limit.zip(meeting.cloned()))
 }
 
-impl AttendeeLimitLayer {
+impl Limiter {
     async fn admit(&self, call: Call, mut next: Next, limit: i64, meeting: &Meeting) -> Result<Reply, Fault> {
         let user = call.params.first("userID").filter(|user| !user.is_empty());
         let link = user.is_none().then(|| Link::of(&call.params));

@@ -32,7 +32,7 @@ use std::task::{Context, Poll};
 
 use futures_util::future::Either;
 use serde::Deserialize;
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
@@ -41,7 +41,7 @@ use crate::contract::{Contract, Fact};
 use crate::facts::Candidates;
 use crate::fault::Fault;
 use crate::ports::{Directory, Meetings, Nodes, Ports};
-use crate::stage::{Next, SetupError, Stage, StageFuture};
+use crate::stage::{SetupError, Stage, StageFuture, StageLayer, StageService};
 
 /// Settings of `backend-pool`. All are shares from 0 to 1.
 #[derive(Clone, Debug, Deserialize)]
@@ -91,7 +91,7 @@ impl BackendPool {
 
 impl Stage for BackendPool {
     const KIND: &'static str = "backend-pool";
-    type Layer = BackendPoolLayer;
+    type Layer = StageLayer<Pool>;
 
     fn contract(&self, _: CallKind) -> Contract {
         Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::Scope, Fact::Meeting])
@@ -103,37 +103,21 @@ impl Stage for BackendPool {
         policy.overload = self.bounds().ok();
     }
 
-    fn layer(self, ports: &Ports) -> Result<BackendPoolLayer, SetupError> {
+    fn layer(self, ports: &Ports) -> Result<StageLayer<Pool>, SetupError> {
         self.bounds()?;
         let Ports { directory, meetings, nodes, .. } = ports.clone();
-        Ok(BackendPoolLayer { directory, meetings, nodes })
+        Ok(StageLayer::new(Pool { directory, meetings, nodes }))
     }
 }
 
-/// Wraps the rest of the pipeline in [`BackendPoolService`].
-#[derive(Clone)]
-pub struct BackendPoolLayer {
+/// Collects the backends that may take a meeting.
+pub struct Pool {
     directory: Arc<dyn Directory>,
     meetings: Arc<dyn Meetings>,
     nodes: Arc<dyn Nodes>,
 }
 
-impl Layer<Next> for BackendPoolLayer {
-    type Service = BackendPoolService;
-
-    fn layer(&self, next: Next) -> BackendPoolService {
-        BackendPoolService { layer: self.clone(), next }
-    }
-}
-
-/// See the module's documentation.
-#[derive(Clone)]
-pub struct BackendPoolService {
-    layer: BackendPoolLayer,
-    next: Next,
-}
-
-impl Service<Call> for BackendPoolService {
+impl Service<Call> for StageService<Pool> {
     type Response = Reply;
     type Error = Fault;
     type Future = StageFuture;
@@ -143,22 +127,22 @@ impl Service<Call> for BackendPoolService {
     }
 
     fn call(&mut self, mut call: Call) -> StageFuture {
-        if !self.layer.must_ask(&call) {
-            let found = self.layer.candidates(&call, None).map(|candidates| call.facts.set_candidates(candidates));
+        if !self.stage.must_ask(&call) {
+            let found = self.stage.candidates(&call, None).map(|candidates| call.facts.set_candidates(candidates));
             return self.next.pass_if(found, call);
         }
-        let (layer, mut next) = (self.layer.clone(), self.next.take());
+        let (stage, mut next) = (Arc::clone(&self.stage), self.next.take());
         Either::Right(Box::pin(async move {
-            layer.let_go_if_ended(&mut call).await?;
-            let parent = layer.parent(&call).await?;
-            let candidates = layer.candidates(&call, parent.as_deref())?;
+            stage.let_go_if_ended(&mut call).await?;
+            let parent = stage.parent(&call).await?;
+            let candidates = stage.candidates(&call, parent.as_deref())?;
             call.facts.set_candidates(candidates);
             next.call(call).await
         }))
     }
 }
 
-impl BackendPoolLayer {
+impl Pool {
     fn candidates(&self, call: &Call, parent: Option<&Meeting>) -> Result<Candidates, Fault> {
         if let Some(home) = call.facts.meeting()?.and_then(|meeting| self.home(meeting)) {
             return Ok(Candidates::settled(home));

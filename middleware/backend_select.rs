@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use futures_util::future::Either;
 use serde::Deserialize;
-use tower::{Layer, Service};
+use tower::Service;
 
 use self::lot::Lot;
 use crate::bbb::CallKind;
@@ -50,7 +50,7 @@ use crate::cluster::{LoadModel, MEETING_FLOOR, Policy};
 use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Directory, Meetings, Ports};
-use crate::stage::{Next, SetupError, Stage, StageFuture};
+use crate::stage::{SetupError, Stage, StageFuture, StageLayer, StageService};
 
 /// Settings of `backend-select`.
 #[derive(Clone, Debug, Deserialize)]
@@ -97,7 +97,7 @@ impl BackendSelect {
 
 impl Stage for BackendSelect {
     const KIND: &'static str = "backend-select";
-    type Layer = BackendSelectLayer;
+    type Layer = StageLayer<Selector>;
 
     fn contract(&self, _: CallKind) -> Contract {
         Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::Scope, Fact::Meeting])
@@ -110,38 +110,22 @@ impl Stage for BackendSelect {
         policy.load = self.model();
     }
 
-    fn layer(self, ports: &Ports) -> Result<BackendSelectLayer, SetupError> {
+    fn layer(self, ports: &Ports) -> Result<StageLayer<Selector>, SetupError> {
         let Ports { directory, meetings, .. } = ports.clone();
-        let lot = Arc::new(Lot::new(self.model()));
-        Ok(BackendSelectLayer { attempts: self.attempts, directory, meetings, lot })
+        let lot = Lot::new(self.model());
+        Ok(StageLayer::new(Selector { attempts: self.attempts, directory, meetings, lot }))
     }
 }
 
-/// Wraps the rest of the pipeline in [`BackendSelectService`].
-#[derive(Clone)]
-pub struct BackendSelectLayer {
+/// Gives meetings their places.
+pub struct Selector {
     attempts: NonZeroU32,
     directory: Arc<dyn Directory>,
     meetings: Arc<dyn Meetings>,
-    lot: Arc<Lot>,
+    lot: Lot,
 }
 
-impl Layer<Next> for BackendSelectLayer {
-    type Service = BackendSelectService;
-
-    fn layer(&self, next: Next) -> BackendSelectService {
-        BackendSelectService { layer: self.clone(), next }
-    }
-}
-
-/// See the module's documentation.
-#[derive(Clone)]
-pub struct BackendSelectService {
-    layer: BackendSelectLayer,
-    next: Next,
-}
-
-impl Service<Call> for BackendSelectService {
+impl Service<Call> for StageService<Selector> {
     type Response = Reply;
     type Error = Fault;
     type Future = StageFuture;
@@ -151,8 +135,8 @@ impl Service<Call> for BackendSelectService {
     }
 
     fn call(&mut self, call: Call) -> StageFuture {
-        let (layer, next) = (self.layer.clone(), self.next.take());
-        Either::Right(Box::pin(async move { layer.place(call, next).await }))
+        let (stage, next) = (Arc::clone(&self.stage), self.next.take());
+        Either::Right(Box::pin(async move { stage.place(call, next).await }))
     }
 }
 

@@ -34,7 +34,7 @@ use std::task::{Context, Poll};
 
 use futures_util::future::Either;
 use serde::Deserialize;
-use tower::{Layer, Service};
+use tower::Service;
 
 use self::admit::{admit_with_body, note_left_out, verify};
 use crate::bbb::{Algorithms, CallKind, Media};
@@ -42,7 +42,7 @@ use crate::call::{Body, Call, Reply};
 use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::Ports;
-use crate::stage::{Next, SetupError, Stage, StageFuture};
+use crate::stage::{SetupError, Stage, StageFuture, StageLayer, StageService};
 use crate::work::Workers;
 
 /// Settings of `checksum-verify`.
@@ -63,48 +63,26 @@ impl Default for ChecksumVerify {
 
 impl Stage for ChecksumVerify {
     const KIND: &'static str = "checksum-verify";
-    type Layer = ChecksumVerifyLayer;
+    type Layer = StageLayer<Verifier>;
 
     fn contract(&self, _: CallKind) -> Contract {
         Contract::needs(&[Fact::Frontend]).gives(&[Fact::Checksum])
     }
 
-    fn layer(self, ports: &Ports) -> Result<ChecksumVerifyLayer, SetupError> {
-        Ok(ChecksumVerifyLayer {
-            settings: self,
-            workers: Arc::clone(&ports.workers),
-            unproved: Arc::clone(&ports.unproved),
-        })
+    fn layer(self, ports: &Ports) -> Result<StageLayer<Verifier>, SetupError> {
+        let Ports { workers, unproved, .. } = ports.clone();
+        Ok(StageLayer::new(Verifier { settings: self, workers, unproved }))
     }
 }
 
-/// Wraps the rest of the pipeline in [`ChecksumVerifyService`].
-#[derive(Clone)]
-pub struct ChecksumVerifyLayer {
+/// Verifies checksums, and reads bodies.
+pub struct Verifier {
     settings: ChecksumVerify,
     workers: Arc<dyn Workers>,
     unproved: Arc<dyn Workers>,
 }
 
-impl Layer<Next> for ChecksumVerifyLayer {
-    type Service = ChecksumVerifyService;
-
-    fn layer(&self, next: Next) -> ChecksumVerifyService {
-        let Self { settings, workers, unproved } = self.clone();
-        ChecksumVerifyService { settings, workers, unproved, next }
-    }
-}
-
-/// See the module's documentation.
-#[derive(Clone)]
-pub struct ChecksumVerifyService {
-    settings: ChecksumVerify,
-    workers: Arc<dyn Workers>,
-    unproved: Arc<dyn Workers>,
-    next: Next,
-}
-
-impl Service<Call> for ChecksumVerifyService {
+impl Service<Call> for StageService<Verifier> {
     type Response = Reply;
     type Error = Fault;
     type Future = StageFuture;
@@ -114,11 +92,12 @@ impl Service<Call> for ChecksumVerifyService {
     }
 
     fn call(&mut self, mut call: Call) -> StageFuture {
-        let settings = self.settings;
+        let Verifier { settings, workers, unproved } = &*self.stage;
+        let settings = *settings;
         let made = match std::mem::replace(&mut call.body, Body::None) {
             Body::Unread(source) => {
                 let is_proved = source.media() != Media::Form || call.params.first("checksum").is_some();
-                let workers = Arc::clone(if is_proved { &self.workers } else { &self.unproved });
+                let workers = Arc::clone(if is_proved { workers } else { unproved });
                 let mut next = self.next.take();
                 return Either::Right(Box::pin(async move {
                     let call = admit_with_body(call, &*source, settings, &*workers).await?;

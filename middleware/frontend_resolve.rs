@@ -21,19 +21,17 @@
 //! ```
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use serde::Deserialize;
-use tower::{Layer, Service};
 use uuid::Uuid;
 
 use crate::bbb::{Algorithms, CallKind, Secret};
-use crate::call::{Call, Reply};
+use crate::call::Call;
 use crate::cluster::{Frontend, FrontendId, FrontendSettings, Secrets};
 use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Directory, Ports};
-use crate::stage::{Next, SetupError, Stage, StageFuture};
+use crate::stage::{SetupError, Stage, StageLayer, Transform};
 
 /// Settings of `frontend-resolve`: none.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -42,55 +40,31 @@ pub struct FrontendResolve {}
 
 impl Stage for FrontendResolve {
     const KIND: &'static str = "frontend-resolve";
-    type Layer = FrontendResolveLayer;
+    type Layer = StageLayer<Resolver>;
 
     fn contract(&self, _: CallKind) -> Contract {
         Contract::NONE.gives(&[Fact::Frontend])
     }
 
-    fn layer(self, ports: &Ports) -> Result<FrontendResolveLayer, SetupError> {
-        Ok(FrontendResolveLayer { directory: Arc::clone(&ports.directory), nobody: Arc::new(nobody()?) })
+    fn layer(self, ports: &Ports) -> Result<StageLayer<Resolver>, SetupError> {
+        Ok(StageLayer::new(Resolver { directory: Arc::clone(&ports.directory), nobody: Arc::new(nobody()?) }))
     }
 }
 
-/// Wraps the rest of the pipeline in [`FrontendResolveService`].
-#[derive(Clone)]
-pub struct FrontendResolveLayer {
+/// Finds frontends.
+pub struct Resolver {
     directory: Arc<dyn Directory>,
     nobody: Arc<Frontend>,
 }
 
-impl Layer<Next> for FrontendResolveLayer {
-    type Service = FrontendResolveService;
-
-    fn layer(&self, next: Next) -> FrontendResolveService {
-        FrontendResolveService { layer: self.clone(), next }
-    }
-}
-
-/// See the module's documentation.
-#[derive(Clone)]
-pub struct FrontendResolveService {
-    layer: FrontendResolveLayer,
-    next: Next,
-}
-
-impl Service<Call> for FrontendResolveService {
-    type Response = Reply;
-    type Error = Fault;
-    type Future = StageFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        self.next.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut call: Call) -> StageFuture {
-        let found = self.layer.directory.frontend(&call.door.frontend_key);
+impl Transform for Resolver {
+    fn transform(&self, call: &mut Call) -> Result<(), Fault> {
+        let found = self.directory.frontend(&call.door.frontend_key);
         if let Some(frontend) = &found {
             call.door.trail.note_frontend(frontend);
         }
-        call.facts.set_frontend(found.unwrap_or_else(|| Arc::clone(&self.layer.nobody)));
-        self.next.pass(call)
+        call.facts.set_frontend(found.unwrap_or_else(|| Arc::clone(&self.nobody)));
+        Ok(())
     }
 }
 

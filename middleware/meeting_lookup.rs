@@ -26,7 +26,7 @@ use std::task::{Context, Poll};
 
 use futures_util::future::Either;
 use serde::Deserialize;
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::bbb::{CallKind, Outcome, ReturnCode, xml};
 use crate::call::{Call, Door, Reply};
@@ -34,7 +34,7 @@ use crate::cluster::{Meeting, MeetingState};
 use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Directory, Meetings, Ports};
-use crate::stage::{Next, SetupError, Stage, StageFuture};
+use crate::stage::{SetupError, Stage, StageFuture, StageLayer, StageService};
 
 /// Settings of `meeting-lookup`: none.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -43,7 +43,7 @@ pub struct MeetingLookup {}
 
 impl Stage for MeetingLookup {
     const KIND: &'static str = "meeting-lookup";
-    type Layer = MeetingLookupLayer;
+    type Layer = StageLayer<Lookup>;
 
     fn contract(&self, call: CallKind) -> Contract {
         let needs = Contract::needs(&[Fact::Frontend, Fact::Scope]);
@@ -53,34 +53,19 @@ impl Stage for MeetingLookup {
         }
     }
 
-    fn layer(self, ports: &Ports) -> Result<MeetingLookupLayer, SetupError> {
-        Ok(MeetingLookupLayer { directory: Arc::clone(&ports.directory), meetings: Arc::clone(&ports.meetings) })
+    fn layer(self, ports: &Ports) -> Result<StageLayer<Lookup>, SetupError> {
+        let Ports { directory, meetings, .. } = ports.clone();
+        Ok(StageLayer::new(Lookup { directory, meetings }))
     }
 }
 
-/// Wraps the rest of the pipeline in [`MeetingLookupService`].
-#[derive(Clone)]
-pub struct MeetingLookupLayer {
+/// Looks meetings up.
+pub struct Lookup {
     directory: Arc<dyn Directory>,
     meetings: Arc<dyn Meetings>,
 }
 
-impl Layer<Next> for MeetingLookupLayer {
-    type Service = MeetingLookupService;
-
-    fn layer(&self, next: Next) -> MeetingLookupService {
-        MeetingLookupService { layer: self.clone(), next }
-    }
-}
-
-/// See the module's documentation.
-#[derive(Clone)]
-pub struct MeetingLookupService {
-    layer: MeetingLookupLayer,
-    next: Next,
-}
-
-impl Service<Call> for MeetingLookupService {
+impl Service<Call> for StageService<Lookup> {
     type Response = Reply;
     type Error = Fault;
     type Future = StageFuture;
@@ -90,25 +75,25 @@ impl Service<Call> for MeetingLookupService {
     }
 
     fn call(&mut self, call: Call) -> StageFuture {
-        let (layer, mut next) = (self.layer.clone(), self.next.take());
+        let (stage, mut next) = (Arc::clone(&self.stage), self.next.take());
         Either::Right(Box::pin(async move {
             let (kind, door) = (call.kind, Arc::clone(&call.door));
-            let meeting = layer.find(&call).await?;
-            let call = match layer.place(call, meeting.as_ref()) {
+            let meeting = stage.find(&call).await?;
+            let call = match stage.place(call, meeting.as_ref()) {
                 Ok(call) => call,
                 Err(Fault::MeetingNotFound) if kind == CallKind::IsMeetingRunning => return Ok(not_running()),
                 Err(fault) => return Err(fault),
             };
             let reply = next.call(call).await?;
             if let Some(meeting) = meeting {
-                layer.heed(kind, &door, &meeting, &reply).await;
+                stage.heed(kind, &door, &meeting, &reply).await;
             }
             Ok(reply)
         }))
     }
 }
 
-impl MeetingLookupLayer {
+impl Lookup {
     async fn find(&self, call: &Call) -> Result<Option<Arc<Meeting>>, Fault> {
         let id = &call.facts.scope()?.scoped;
         let owner = call.facts.frontend()?.id;

@@ -34,7 +34,7 @@ use std::task::{Context, Poll};
 
 use futures_util::future::Either;
 use serde::Deserialize;
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::bbb::{CallKind, MeetingId, Scope, ScopedId, unscoped, xml};
 use crate::call::{Call, Reply};
@@ -42,7 +42,7 @@ use crate::cluster::Frontend;
 use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Meetings, Ports};
-use crate::stage::{Next, SetupError, Stage, StageFuture};
+use crate::stage::{SetupError, Stage, StageFuture, StageLayer, StageService};
 use crate::work::Workers;
 use ids::Ids;
 
@@ -65,42 +65,25 @@ pub struct MeetingScope {}
 
 impl Stage for MeetingScope {
     const KIND: &'static str = "meeting-scope";
-    type Layer = MeetingScopeLayer;
+    type Layer = StageLayer<Scoper>;
 
     fn contract(&self, _: CallKind) -> Contract {
         Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::OpenParams]).gives(&[Fact::Scope]).only(&OF_ONE_MEETING)
     }
 
-    fn layer(self, ports: &Ports) -> Result<MeetingScopeLayer, SetupError> {
-        Ok(MeetingScopeLayer { meetings: Arc::clone(&ports.meetings), workers: Arc::clone(&ports.workers) })
+    fn layer(self, ports: &Ports) -> Result<StageLayer<Scoper>, SetupError> {
+        let Ports { meetings, workers, .. } = ports.clone();
+        Ok(StageLayer::new(Scoper { meetings, workers }))
     }
 }
 
-/// Wraps the rest of the pipeline in [`MeetingScopeService`].
-#[derive(Clone)]
-pub struct MeetingScopeLayer {
+/// Replaces ids in calls and in their replies.
+pub struct Scoper {
     meetings: Arc<dyn Meetings>,
     workers: Arc<dyn Workers>,
 }
 
-impl Layer<Next> for MeetingScopeLayer {
-    type Service = MeetingScopeService;
-
-    fn layer(&self, next: Next) -> MeetingScopeService {
-        let Self { meetings, workers } = self.clone();
-        MeetingScopeService { meetings, workers, next }
-    }
-}
-
-/// See the module's documentation.
-#[derive(Clone)]
-pub struct MeetingScopeService {
-    meetings: Arc<dyn Meetings>,
-    workers: Arc<dyn Workers>,
-    next: Next,
-}
-
-impl Service<Call> for MeetingScopeService {
+impl Service<Call> for StageService<Scoper> {
     type Response = Reply;
     type Error = Fault;
     type Future = StageFuture;
@@ -110,14 +93,14 @@ impl Service<Call> for MeetingScopeService {
     }
 
     fn call(&mut self, mut call: Call) -> StageFuture {
-        let Self { meetings, workers, next } = self;
-        let (meetings, workers, mut next) = (Arc::clone(meetings), Arc::clone(workers), next.take());
+        let (stage, mut next) = (Arc::clone(&self.stage), self.next.take());
         Either::Right(Box::pin(async move {
             let owner = Arc::clone(call.facts.frontend()?);
-            let scope = scope(&mut call, &*meetings).await?;
+            let scope = scope(&mut call, &*stage.meetings).await?;
             call.facts.set_scope(Arc::clone(&scope));
             let reply = next.call(call).await?;
-            workers.work(reply.body.len(), move || unscope(reply, &scope, &owner, &*meetings)).await?
+            let (bytes, meetings) = (reply.body.len(), Arc::clone(&stage.meetings));
+            stage.workers.work(bytes, move || unscope(reply, &scope, &owner, &*meetings)).await?
         }))
     }
 }

@@ -20,18 +20,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::sync::Arc;
-use std::task::{Context, Poll};
-
 use serde::Deserialize;
-use tower::{Layer, Service};
 
 use crate::bbb::CallKind;
-use crate::call::{Call, Reply};
+use crate::call::Call;
 use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::Ports;
-use crate::stage::{Next, SetupError, Stage, StageFuture};
+use crate::stage::{SetupError, Stage, StageLayer, Transform};
 
 /// Settings of `meta-frontend`.
 #[derive(Clone, Debug, Deserialize)]
@@ -49,55 +45,27 @@ impl Default for MetaFrontend {
 
 impl Stage for MetaFrontend {
     const KIND: &'static str = "meta-frontend";
-    type Layer = MetaFrontendLayer;
+    type Layer = StageLayer<Self>;
 
     fn contract(&self, _: CallKind) -> Contract {
         Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::OpenParams])
     }
 
-    fn layer(self, _: &Ports) -> Result<MetaFrontendLayer, SetupError> {
+    fn layer(self, _: &Ports) -> Result<StageLayer<Self>, SetupError> {
         if !is_kept_by_bbb(&self.name) {
             let want = "`meta_`, a letter, then letters, digits and dashes";
             let message = format!("BBB would drop the parameter `{}`; a name is {want}", self.name);
             return Err(SetupError::of(&["name"], message));
         }
-        Ok(MetaFrontendLayer { name: self.name.into() })
+        Ok(StageLayer::new(self))
     }
 }
 
-/// Wraps the rest of the pipeline in [`MetaFrontendService`].
-#[derive(Clone)]
-pub struct MetaFrontendLayer {
-    name: Arc<str>,
-}
-
-impl Layer<Next> for MetaFrontendLayer {
-    type Service = MetaFrontendService;
-
-    fn layer(&self, next: Next) -> MetaFrontendService {
-        MetaFrontendService { name: Arc::clone(&self.name), next }
-    }
-}
-
-/// See the module's documentation.
-#[derive(Clone)]
-pub struct MetaFrontendService {
-    name: Arc<str>,
-    next: Next,
-}
-
-impl Service<Call> for MetaFrontendService {
-    type Response = Reply;
-    type Error = Fault;
-    type Future = StageFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        self.next.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut call: Call) -> StageFuture {
-        let named = call.facts.frontend().map(|frontend| call.params.set(&self.name, &frontend.key));
-        self.next.pass_if(named, call)
+impl Transform for MetaFrontend {
+    fn transform(&self, call: &mut Call) -> Result<(), Fault> {
+        let key = &call.facts.frontend()?.key;
+        call.params.set(&self.name, key);
+        Ok(())
     }
 }
 

@@ -25,18 +25,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::task::{Context, Poll};
-
 use serde::Deserialize;
-use tower::{Layer, Service};
 
 use crate::bbb::{self, CallKind, Params};
-use crate::call::{Call, Reply};
+use crate::call::Call;
 use crate::cluster::{FrontendSettings, ParamMap};
 use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::Ports;
-use crate::stage::{Next, SetupError, Stage, StageFuture};
+use crate::stage::{SetupError, Stage, StageLayer, Transform};
 
 /// What no setting may change: which meeting a call means, and the checksum, which is not a parameter.
 const FIXED: [&str; 3] = ["meetingID", "parentMeetingID", "checksum"];
@@ -50,7 +47,7 @@ pub struct ParamsRewrite {}
 
 impl Stage for ParamsRewrite {
     const KIND: &'static str = "params-rewrite";
-    type Layer = ParamsRewriteLayer;
+    type Layer = StageLayer<Self>;
 
     fn contract(&self, call: CallKind) -> Contract {
         match call {
@@ -59,8 +56,16 @@ impl Stage for ParamsRewrite {
         }
     }
 
-    fn layer(self, _: &Ports) -> Result<ParamsRewriteLayer, SetupError> {
-        Ok(ParamsRewriteLayer {})
+    fn layer(self, _: &Ports) -> Result<StageLayer<Self>, SetupError> {
+        Ok(StageLayer::new(self))
+    }
+}
+
+impl Transform for ParamsRewrite {
+    fn transform(&self, call: &mut Call) -> Result<(), Fault> {
+        let settings = &call.facts.frontend()?.settings;
+        rewrite(call.kind, settings, &mut call.params);
+        Ok(())
     }
 }
 
@@ -71,40 +76,6 @@ pub fn rewrite(kind: CallKind, settings: &FrontendSettings, params: &mut Params)
         CallKind::Create => apply(params, &settings.create_override_params, &settings.create_default_params),
         CallKind::Join => apply(params, &settings.join_override_params, &settings.join_default_params),
         _ => {}
-    }
-}
-
-/// Wraps the rest of the pipeline in [`ParamsRewriteService`].
-#[derive(Clone)]
-pub struct ParamsRewriteLayer {}
-
-impl Layer<Next> for ParamsRewriteLayer {
-    type Service = ParamsRewriteService;
-
-    fn layer(&self, next: Next) -> ParamsRewriteService {
-        ParamsRewriteService { next }
-    }
-}
-
-/// See the module's documentation.
-#[derive(Clone)]
-pub struct ParamsRewriteService {
-    next: Next,
-}
-
-impl Service<Call> for ParamsRewriteService {
-    type Response = Reply;
-    type Error = Fault;
-    type Future = StageFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        self.next.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut call: Call) -> StageFuture {
-        let frontend = call.facts.frontend();
-        let made = frontend.map(|frontend| rewrite(call.kind, &frontend.settings, &mut call.params));
-        self.next.pass_if(made, call)
     }
 }
 

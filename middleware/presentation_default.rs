@@ -28,18 +28,16 @@
 //! ```
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use serde::Deserialize;
-use tower::{Layer, Service};
 
 use crate::bbb::{CallKind, Content, Media, xml};
-use crate::call::{Body, Call, Reply};
+use crate::call::{Body, Call};
 use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::node_request::LONGEST_QUERY;
 use crate::ports::Ports;
-use crate::stage::{Next, SetupError, Stage, StageFuture};
+use crate::stage::{SetupError, Stage, StageLayer, Transform};
 
 /// How slides are named without a body: their URL, their name, and whether they take the place of the node's own. BBB has known
 /// these since 2.7.2.
@@ -53,80 +51,49 @@ pub struct PresentationDefault {}
 
 impl Stage for PresentationDefault {
     const KIND: &'static str = "presentation-default";
-    type Layer = PresentationDefaultLayer;
+    type Layer = StageLayer<Self>;
 
     fn contract(&self, _: CallKind) -> Contract {
         Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::OpenParams])
     }
 
-    fn layer(self, _: &Ports) -> Result<PresentationDefaultLayer, SetupError> {
-        Ok(PresentationDefaultLayer {})
+    fn layer(self, _: &Ports) -> Result<StageLayer<Self>, SetupError> {
+        Ok(StageLayer::new(self))
     }
 }
 
-/// Wraps the rest of the pipeline in [`PresentationDefaultService`].
-#[derive(Clone)]
-pub struct PresentationDefaultLayer {}
-
-impl Layer<Next> for PresentationDefaultLayer {
-    type Service = PresentationDefaultService;
-
-    fn layer(&self, next: Next) -> PresentationDefaultService {
-        PresentationDefaultService { next }
+impl Transform for PresentationDefault {
+    fn transform(&self, call: &mut Call) -> Result<(), Fault> {
+        let frontend = Arc::clone(call.facts.frontend()?);
+        let Some(slides) = &frontend.settings.default_presentation else { return Ok(()) };
+        if call.kind != CallKind::Create || slides.url.is_empty() {
+            return Ok(());
+        }
+        let given = match &call.body {
+            Body::Read(content) => Some(content.bytes.as_ref()),
+            Body::None | Body::Ignored(_) | Body::Unread(_) => None,
+        };
+        let [url, name, _] = BY_PARAMETER;
+        if slides.force {
+            BY_PARAMETER.iter().for_each(|name| call.params.remove(name));
+        } else if call.params.first(url).is_some_and(|url| !url.is_empty()) {
+            return Ok(());
+        }
+        let filename = Some(slides.filename.trim()).filter(|filename| !filename.is_empty());
+        if given.is_none() && call.params.encode().len() > LONGEST_QUERY {
+            // The query will be posted, so there is no place for a body.
+            call.params.set(url, &slides.url);
+            call.params.remove(name);
+            filename.into_iter().for_each(|filename| call.params.set(name, filename));
+            return Ok(());
+        }
+        let merged = xml::with_presentation(given, &slides.url, filename, slides.force)
+            .map_err(|error| Fault::UnreadableBody(error.to_string()))?;
+        if let Some(bytes) = merged {
+            call.body = Body::Read(Content { media: Media::Xml, bytes });
+        }
+        Ok(())
     }
-}
-
-/// See the module's documentation.
-#[derive(Clone)]
-pub struct PresentationDefaultService {
-    next: Next,
-}
-
-impl Service<Call> for PresentationDefaultService {
-    type Response = Reply;
-    type Error = Fault;
-    type Future = StageFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        self.next.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut call: Call) -> StageFuture {
-        let made = add_slides(&mut call);
-        self.next.pass_if(made, call)
-    }
-}
-
-fn add_slides(call: &mut Call) -> Result<(), Fault> {
-    let frontend = Arc::clone(call.facts.frontend()?);
-    let Some(slides) = &frontend.settings.default_presentation else { return Ok(()) };
-    if call.kind != CallKind::Create || slides.url.is_empty() {
-        return Ok(());
-    }
-    let given = match &call.body {
-        Body::Read(content) => Some(content.bytes.as_ref()),
-        Body::None | Body::Ignored(_) | Body::Unread(_) => None,
-    };
-    let [url, name, _] = BY_PARAMETER;
-    if slides.force {
-        BY_PARAMETER.iter().for_each(|name| call.params.remove(name));
-    } else if call.params.first(url).is_some_and(|url| !url.is_empty()) {
-        return Ok(());
-    }
-    let filename = Some(slides.filename.trim()).filter(|filename| !filename.is_empty());
-    if given.is_none() && call.params.encode().len() > LONGEST_QUERY {
-        // The query will be posted, so there is no place for a body.
-        call.params.set(url, &slides.url);
-        call.params.remove(name);
-        filename.into_iter().for_each(|filename| call.params.set(name, filename));
-        return Ok(());
-    }
-    let merged = xml::with_presentation(given, &slides.url, filename, slides.force)
-        .map_err(|error| Fault::UnreadableBody(error.to_string()))?;
-    if let Some(bytes) = merged {
-        call.body = Body::Read(Content { media: Media::Xml, bytes });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -28,18 +28,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use std::task::{Context, Poll};
-
 use serde::Deserialize;
-use tower::{Layer, Service};
 
 use crate::bbb::{Algorithm, CallKind};
-use crate::call::{Body, Call, Reply};
+use crate::call::{Body, Call};
 use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::node_request::NodeRequest;
 use crate::ports::Ports;
-use crate::stage::{Next, SetupError, Stage, StageFuture};
+use crate::stage::{SetupError, Stage, StageLayer, Transform};
 
 /// Settings of `request-sign`.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -59,69 +56,35 @@ impl Default for RequestSign {
 
 impl Stage for RequestSign {
     const KIND: &'static str = "request-sign";
-    type Layer = RequestSignLayer;
+    type Layer = StageLayer<Self>;
 
     fn contract(&self, _: CallKind) -> Contract {
         Contract::needs(&[Fact::Checksum, Fact::Backend]).gives(&[Fact::Signature]).takes(&[Fact::OpenParams])
     }
 
-    fn layer(self, _: &Ports) -> Result<RequestSignLayer, SetupError> {
-        Ok(RequestSignLayer { settings: self })
+    fn layer(self, _: &Ports) -> Result<StageLayer<Self>, SetupError> {
+        Ok(StageLayer::new(self))
     }
 }
 
-/// Wraps the rest of the pipeline in [`RequestSignService`].
-#[derive(Clone)]
-pub struct RequestSignLayer {
-    settings: RequestSign,
-}
-
-impl Layer<Next> for RequestSignLayer {
-    type Service = RequestSignService;
-
-    fn layer(&self, next: Next) -> RequestSignService {
-        RequestSignService { settings: self.settings, next }
+impl Transform for RequestSign {
+    fn transform(&self, call: &mut Call) -> Result<(), Fault> {
+        call.facts.checksum()?;
+        let limit = self.largest_entry;
+        if limit > 0 && matches!(call.kind, CallKind::Create | CallKind::Join) && call.params.listed_len() > limit {
+            let message = format!("The names, texts and metadata are larger than {limit} bytes in all.");
+            return Err(Fault::InvalidParam { key: "metadataTooLarge", message: message.into() });
+        }
+        let content = match std::mem::replace(&mut call.body, Body::None) {
+            Body::Read(content) => Some(content),
+            Body::None | Body::Ignored(_) | Body::Unread(_) => None,
+        };
+        let (backend, request_id) = (call.facts.backend()?, &call.door.request_id);
+        let request = NodeRequest::new(call.kind, &call.params, content, backend, self.algorithm, request_id);
+        request.fits()?;
+        call.facts.set_signature(NodeRequest { trace: call.door.trace.clone(), ..request });
+        Ok(())
     }
-}
-
-/// See the module's documentation.
-#[derive(Clone)]
-pub struct RequestSignService {
-    settings: RequestSign,
-    next: Next,
-}
-
-impl Service<Call> for RequestSignService {
-    type Response = Reply;
-    type Error = Fault;
-    type Future = StageFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        self.next.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut call: Call) -> StageFuture {
-        let signed = sign(&mut call, self.settings);
-        self.next.pass_if(signed, call)
-    }
-}
-
-fn sign(call: &mut Call, settings: RequestSign) -> Result<(), Fault> {
-    call.facts.checksum()?;
-    let limit = settings.largest_entry;
-    if limit > 0 && matches!(call.kind, CallKind::Create | CallKind::Join) && call.params.listed_len() > limit {
-        let message = format!("The names, texts and metadata are larger than {limit} bytes in all.");
-        return Err(Fault::InvalidParam { key: "metadataTooLarge", message: message.into() });
-    }
-    let content = match std::mem::replace(&mut call.body, Body::None) {
-        Body::Read(content) => Some(content),
-        Body::None | Body::Ignored(_) | Body::Unread(_) => None,
-    };
-    let (backend, request_id) = (call.facts.backend()?, &call.door.request_id);
-    let request = NodeRequest::new(call.kind, &call.params, content, backend, settings.algorithm, request_id);
-    request.fits()?;
-    call.facts.set_signature(NodeRequest { trace: call.door.trace.clone(), ..request });
-    Ok(())
 }
 
 #[cfg(test)]

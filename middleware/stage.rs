@@ -1,5 +1,7 @@
 //! The pipeline contract: what a stage is, what an endpoint is, and what a stage sees of the rest.
 
+mod layer;
+
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,6 +17,8 @@ use crate::cluster::Policy;
 use crate::contract::Contract;
 use crate::fault::Fault;
 use crate::ports::Ports;
+
+pub use layer::{StageLayer, StageService, Transform};
 
 /// A link of the pipeline. The type is its settings table in `pipeline.toml`.
 pub trait Stage: DeserializeOwned + 'static {

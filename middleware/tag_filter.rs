@@ -25,19 +25,17 @@
 //! ```
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use serde::Deserialize;
-use tower::{Layer, Service};
 
 use crate::bbb::CallKind;
-use crate::call::{Call, Reply};
+use crate::call::Call;
 use crate::cluster::{Refusal, TagChoice, Tags};
 use crate::contract::{Contract, Fact};
 use crate::facts::Candidates;
 use crate::fault::Fault;
 use crate::ports::Ports;
-use crate::stage::{Next, SetupError, Stage, StageFuture};
+use crate::stage::{SetupError, Stage, StageLayer, Transform};
 
 /// Settings of `tag-filter`.
 #[derive(Clone, Debug, Deserialize)]
@@ -70,76 +68,42 @@ pub enum WhenEmpty {
 
 impl Stage for TagFilter {
     const KIND: &'static str = "tag-filter";
-    type Layer = TagFilterLayer;
+    type Layer = StageLayer<Self>;
 
     fn contract(&self, _: CallKind) -> Contract {
         Contract::needs(&[Fact::Frontend, Fact::Candidates])
     }
 
-    fn layer(self, _: &Ports) -> Result<TagFilterLayer, SetupError> {
-        Ok(TagFilterLayer { settings: Arc::new(self) })
+    fn layer(self, _: &Ports) -> Result<StageLayer<Self>, SetupError> {
+        Ok(StageLayer::new(self))
     }
 }
 
-/// Wraps the rest of the pipeline in [`TagFilterService`].
-#[derive(Clone)]
-pub struct TagFilterLayer {
-    settings: Arc<TagFilter>,
-}
+impl Transform for TagFilter {
+    fn transform(&self, call: &mut Call) -> Result<(), Fault> {
+        let frontend = Arc::clone(call.facts.frontend()?);
+        // A tag that anybody may have added is no choice of the frontend's.
+        let chosen = call.params.covered(&self.choice).filter(|_| !self.choice.is_empty());
+        let choice = chosen.and_then(|text| TagChoice::read(text, frontend.settings.allowed_tags.as_ref()));
+        let required = &frontend.settings.required_tags;
+        let candidates = call.facts.candidates_mut()?;
 
-impl Layer<Next> for TagFilterLayer {
-    type Service = TagFilterService;
-
-    fn layer(&self, next: Next) -> TagFilterService {
-        TagFilterService { settings: Arc::clone(&self.settings), next }
+        let mut kept = candidates.clone();
+        kept.judge(TagFilter::KIND, |backend| {
+            let missing = backend.tags.missing(required).or_else(|| backend.tags.missing(&self.tags));
+            missing.map_or(Ok(()), |tag| Err(Refusal::new("tags", format!("it lacks the tag `{tag}`"))))
+        });
+        match self.when_empty {
+            WhenEmpty::Fail => kept.or_none()?,
+            WhenEmpty::Ignore if kept.is_empty() => kept = candidates.clone(),
+            WhenEmpty::Ignore => {}
+        }
+        if let Some(choice) = choice {
+            choose(&mut kept, &choice, required)?;
+        }
+        *candidates = kept;
+        Ok(())
     }
-}
-
-/// See the module's documentation.
-#[derive(Clone)]
-pub struct TagFilterService {
-    settings: Arc<TagFilter>,
-    next: Next,
-}
-
-impl Service<Call> for TagFilterService {
-    type Response = Reply;
-    type Error = Fault;
-    type Future = StageFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        self.next.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut call: Call) -> StageFuture {
-        let made = filter(&mut call, &self.settings);
-        self.next.pass_if(made, call)
-    }
-}
-
-fn filter(call: &mut Call, settings: &TagFilter) -> Result<(), Fault> {
-    let frontend = Arc::clone(call.facts.frontend()?);
-    // A tag that anybody may have added is no choice of the frontend's.
-    let chosen = call.params.covered(&settings.choice).filter(|_| !settings.choice.is_empty());
-    let choice = chosen.and_then(|text| TagChoice::read(text, frontend.settings.allowed_tags.as_ref()));
-    let required = &frontend.settings.required_tags;
-    let candidates = call.facts.candidates_mut()?;
-
-    let mut kept = candidates.clone();
-    kept.judge(TagFilter::KIND, |backend| {
-        let missing = backend.tags.missing(required).or_else(|| backend.tags.missing(&settings.tags));
-        missing.map_or(Ok(()), |tag| Err(Refusal::new("tags", format!("it lacks the tag `{tag}`"))))
-    });
-    match settings.when_empty {
-        WhenEmpty::Fail => kept.or_none()?,
-        WhenEmpty::Ignore if kept.is_empty() => kept = candidates.clone(),
-        WhenEmpty::Ignore => {}
-    }
-    if let Some(choice) = choice {
-        choose(&mut kept, &choice, required)?;
-    }
-    *candidates = kept;
-    Ok(())
 }
 
 fn choose(candidates: &mut Candidates, choice: &TagChoice, bound: &Tags) -> Result<(), Fault> {

@@ -79,17 +79,22 @@ fn every_stage_file_reads_in_the_same_order() {
 }
 
 fn out_of_order(source: &Source, kind: &str) -> Option<String> {
-    let layer = if source.text.contains("impl Stage for") { "\nimpl Layer<Next> for " } else { "" };
-    let role = if layer.is_empty() { "\nimpl Endpoint for " } else { "\nimpl Stage for " };
+    let is_stage = source.text.contains("\nimpl Stage for ");
+    let is_transform = source.text.contains("\nimpl Transform for ");
+    let (role, layer, service) = match (is_stage, is_transform) {
+        (true, true) => ("Stage", "Layer = StageLayer<", "Transform for "),
+        (true, false) => ("Stage", "Layer = StageLayer<", "Service<Call> for StageService<"),
+        (false, _) => ("Endpoint", "Service = ", "Service<Call> for "),
+    };
     let parts = [
         ("its purpose: a first line that starts with its kind", format!("//! `{kind}`: ")),
         ("its settings in TOML", format!("\n//! ```toml\n//! [stages.{kind}]\n")),
         ("an example that runs", "\n//! ```\n//! use ".to_owned()),
         ("imports", "\n\nuse ".to_owned()),
         ("its settings as a struct that refuses unknown keys", "deny_unknown_fields".to_owned()),
-        ("its place in the pipeline", role.to_owned()),
-        ("its layer", layer.to_owned()),
-        ("its service", "\nimpl Service<Call> for ".to_owned()),
+        ("its place in the pipeline", format!("\nimpl {role} for ")),
+        ("the layer that all stages share, or the endpoint's service", format!("\n    type {layer}")),
+        ("its work on a call", format!("\nimpl {service}")),
         ("its tests", "\n#[cfg(test)]\nmod tests".to_owned()),
     ];
     let mut rest = &*source.text;

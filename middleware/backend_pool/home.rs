@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::BackendPoolLayer;
+use super::Pool;
 use crate::bbb::{CallKind, Params, xml};
 use crate::call::{Call, Reply};
 use crate::cluster::{Backend, Meeting, MeetingState};
@@ -13,7 +13,7 @@ use crate::node_request::NodeRequest;
 /// How long a node may take to say whether a meeting goes on. It has still to make the create.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-impl BackendPoolLayer {
+impl Pool {
     /// Whether more than memory has to be asked: for the parent of a breakout, or the node of a meeting that may have ended.
     pub(super) fn must_ask(&self, call: &Call) -> bool {
         call.facts.scope().is_ok_and(|scope| scope.parent.is_some()) || self.doubtful(call).is_some()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tower::ServiceExt;
 
-use super::BackendSelectLayer;
+use super::Selector;
 use super::miss::{Miss, Misses};
 use super::place::{Creation, barred};
 use crate::bbb::holds_everywhere;
@@ -13,7 +13,7 @@ use crate::cluster::{Backend, Meeting, MeetingState, Move, Refusal};
 use crate::fault::Fault;
 use crate::ports::Born;
 
-impl BackendSelectLayer {
+impl Selector {
     /// Creates the meeting on the backend it was claimed for, and on others while nodes fail.
     pub(super) async fn create(
         &self,

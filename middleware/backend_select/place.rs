@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tower::ServiceExt;
 
-use super::{BackendSelect, BackendSelectLayer};
+use super::{BackendSelect, Selector};
 use crate::call::{Call, Reply};
 use crate::cluster::{AdminState, Backend, Claim, Meeting, NewMeeting, Refusal, Size};
 use crate::facts::Candidates;
@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::ports::{Born, Settled};
 use crate::stage::{Next, Stage};
 
-impl BackendSelectLayer {
+impl Selector {
     /// Finds the meeting's place, or gives it one, and sends the create there.
     pub(super) async fn place(&self, mut call: Call, next: Next) -> Result<Reply, Fault> {
         let candidates = call.facts.take_candidates()?;
