@@ -1,4 +1,4 @@
-//! What the cluster asks of its database, as traits: PostgreSQL answers them ([`Store`](crate::store::Store)), and so does a
+//! The cluster's database, as traits: PostgreSQL implements them ([`Store`](crate::store::Store)), and so does a
 //! model in memory, on which a simulation runs many servers.
 //!
 //! Each step of a meeting's life is one method that compares before it writes: a [`Meeting`] handed in is a belief, and its

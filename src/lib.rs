@@ -10,8 +10,8 @@
 //! | [`pages`] | health, metrics, and the page where joins wait |
 //! | [`proxies`] | where a request comes from |
 //! | `view` | this server's memory |
-//! | [`cluster`] | how memory follows the database, and what the nodes are asked |
-//! | [`ledger`] | what the cluster asks of its database, as traits, and a model of it in memory |
+//! | [`cluster`] | how memory follows the database, and polls of the nodes |
+//! | [`ledger`] | the cluster's database, as traits, and a model of it in memory |
 //! | [`work`] | a bench for background work: rounds, duties, queued jobs |
 //! | [`store`] | PostgreSQL, and the private cluster of the default run |
 //! | [`state`] | the configuration as one document, read out and put back |

@@ -27,7 +27,7 @@ pub struct ImportOptions {
     pub dry_run: bool,
     /// It comes from another system, which does not know everything that is set here. What only exists here stays.
     pub moving: bool,
-    /// What must be about to change: the fingerprint of changes that somebody has agreed to.
+    /// The fingerprint of the changes that an operator has agreed to.
     pub fingerprint: Option<String>,
 }
 
@@ -37,10 +37,10 @@ pub enum StateError {
     /// The document is wrong.
     #[error("{}", check::in_a_line(fields))]
     Invalid {
-        /// What is wrong with each field, by its path in the document.
+        /// Problems of fields, by path in the document.
         fields: BTreeMap<String, Vec<String>>,
     },
-    /// The cluster was changed since somebody agreed to what the document would change.
+    /// The cluster was changed since an operator agreed to the document's changes.
     #[error("the cluster was changed meanwhile, and the document would change something else now")]
     Moved,
     /// The database could not do it.
@@ -51,7 +51,7 @@ pub enum StateError {
 /// Every frontend by its key and every backend by its URL. The same cluster always gives the same document.
 ///
 /// # Errors
-/// [`StoreError::Row`] when a row cannot be read: what is missing from a document may be deleted by it.
+/// [`StoreError::Row`] when a row cannot be read: a document without it might delete it.
 pub async fn export(store: &Store) -> Result<StateDocument, StoreError> {
     let frontends = store.rows("export the frontends", StateFrontend::SELECT, &[]).await?;
     let backends = store.rows("export the backends", StateBackend::SELECT, &[]).await?;
@@ -64,7 +64,7 @@ pub async fn export(store: &Store) -> Result<StateDocument, StoreError> {
     })
 }
 
-/// Makes the cluster what the document says, and says what that changes. Rows that are as they should be are not touched.
+/// Changes the cluster to the document, and returns the changes. Equal rows are not touched.
 ///
 /// # Errors
 /// [`StateError::Invalid`] names everything that is wrong with the document.
@@ -93,7 +93,7 @@ trait Entry: Clone + serde::Serialize {
     fn moved_onto(&self, there: &Self) -> Self;
     /// An entry of that name that says nothing else.
     fn blank(&self) -> Self;
-    /// What it is known by.
+    /// Its key or host.
     fn name(&self) -> &str;
     /// The identity it brings.
     fn id(&self) -> Option<Uuid>;
@@ -105,14 +105,14 @@ struct Kept<T> {
     entry: T,
 }
 
-/// What is to be done about one row.
+/// The change of one row.
 enum Step<'a, T> {
     Add(Uuid, &'a T),
     Change(&'a Kept<T>, &'a T),
     Delete(&'a Kept<T>),
 }
 
-/// Making the cluster what a document says.
+/// Changing the cluster to a document.
 struct PutBack<'a> {
     document: &'a StateDocument,
     options: &'a ImportOptions,
@@ -170,7 +170,7 @@ fn entries<T>(kept: Vec<Kept<T>>) -> Vec<T> {
 }
 
 /// A document of another system without what belongs to others here: the identities of entries that have another name by now, and
-/// the agents of backends that it does not have any more. The notes say what that is.
+/// the agents of backends that it does not have any more. The notes list them.
 fn making_way(
     document: &StateDocument,
     frontends: &[Kept<StateFrontend>],
@@ -211,7 +211,7 @@ fn owners<T: Entry>(kept: &[Kept<T>]) -> HashMap<Uuid, &str> {
     kept.iter().map(|kept| (kept.id, kept.entry.name())).collect()
 }
 
-/// The entries as they are to be.
+/// The wanted entries.
 fn wanted<T: Entry>(entries: &[T], kept: &[Kept<T>], options: &ImportOptions) -> Vec<T> {
     let there: HashMap<&str, &T> = kept.iter().map(|kept| (kept.entry.name(), &kept.entry)).collect();
     let entries = entries.iter().map(Entry::normal);
@@ -228,7 +228,7 @@ fn fingerprint(changes: &[Change]) -> String {
     digest[..12].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What makes the rows what is wanted, in the order of the document and then of the table.
+/// The changes that lead to the wanted rows, in the order of the document and then of the table.
 fn steps<'a, T: Entry>(kept: &'a [Kept<T>], wanted: &'a [T], delete: bool) -> Vec<Step<'a, T>> {
     let there: HashMap<&str, &Kept<T>> = kept.iter().map(|kept| (kept.entry.name(), kept)).collect();
     let differs = |kept: &Kept<T>, wanted: &T| !lines(&kept.entry, wanted).is_empty();

@@ -1,4 +1,4 @@
-//! PostgreSQL: what the cluster knows, one module a table, and how changes are heard of.
+//! PostgreSQL: one module a table, and the change feed. Every error is a [`StoreError`].
 //!
 //! Everything here answers `Result<_, StoreError>`. Statements compare before they write, so that of two servers that
 //! disagree exactly one is right; `None` or `false` means that the other was.

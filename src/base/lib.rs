@@ -1,4 +1,4 @@
-//! What the programs of b3scale stand on.
+//! The common base of b3scale's programs.
 //!
 //! | module | is |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | [`token`] | access tokens |
 //! | [`telemetry`] | log, metrics, traces |
 //! | [`budget`] | how much may wait in memory |
-//! | [`names`] | what may have been meant by a name |
+//! | [`names`] | the nearest name to an unknown one |
 
 pub mod budget;
 pub mod client;

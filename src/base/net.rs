@@ -1,4 +1,4 @@
-//! The network as clients see it: the nodes, whom TLS trusts, what an error is made of.
+//! The network from a client's side: nodes, TLS authorities, causes of errors.
 
 pub mod address;
 pub mod causes;

@@ -1,4 +1,4 @@
-//! What the three programs share: how they are called, told and ended, and how they print.
+//! Parts that the three programs share: command line, settings, signals and output.
 
 pub mod environment;
 pub mod signals;
@@ -9,7 +9,7 @@ pub mod terminal;
 
 pub use environment::{BBB_CONFIG, ConfigError, Environment};
 
-/// The command line of this process, which begins with the program's name. What is not UTF-8 has a sign in its place.
+/// The command line of this process, which begins with the program's name. Invalid UTF-8 is replaced.
 pub fn line() -> Vec<String> {
     std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
 }

@@ -1,7 +1,7 @@
 //! The bodies of the REST API, as the server writes them and the command line reads them.
 //!
-//! Names, cases and orders are those of the original b3scale, whose tools read them: nothing is ever left out, absent is `null`.
-//! What the original does not have says so. Times are UTC, in RFC 3339.
+//! Names, cases and orders are those of the original b3scale, for its tools: no field is ever left out, an absent one is `null`.
+//! Fields beyond the original say so. Times are UTC, in RFC 3339.
 
 mod backend;
 pub mod check;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// The system's allocator keeps what was held under attack. This one gives it back within a moment.
+/// The system's allocator keeps memory after an attack. This one returns it within a moment.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

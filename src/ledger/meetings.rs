@@ -25,7 +25,7 @@ pub trait Lookups: Send + Sync {
     /// One meeting.
     async fn find_meeting(&self, id: &ScopedId) -> Result<Option<Meeting>, StoreError>;
 
-    /// A frontend's meeting by its node's own id, and the meeting whose id is `scoped`.
+    /// A frontend's meeting by its node's own id, and the meeting with the id `scoped`.
     async fn find_by_either_id(
         &self,
         frontend: FrontendId,
@@ -39,7 +39,7 @@ pub trait Lookups: Send + Sync {
     /// The last meeting that ran under that id.
     async fn find_history(&self, id: &ScopedId) -> Result<Option<PastMeeting>, StoreError>;
 
-    /// Tries out whether a meeting could be created: writes what a create writes, and takes it back. No other server sees
+    /// Rehearses a create: runs its statements and rolls them back. No other server sees
     /// anything of it.
     async fn rehearse_create(&self) -> Result<(), StoreError>;
 }
@@ -65,7 +65,7 @@ pub trait Places: Send + Sync {
     /// The claims of lost servers, as `observer` may judge.
     async fn orphaned_claims(&self, observer: Uuid) -> Result<Vec<Meeting>, StoreError>;
 
-    /// Takes over the claim of a lost server, where it stands. `None`: its server is there, or the claim is not what it was.
+    /// Takes over the claim of a lost server, on the same node. `None`: its server is alive, or the claim has changed.
     async fn inherit_claim(&self, held: &Meeting, ticket: Ticket) -> Result<Option<Meeting>, StoreError>;
 
     /// The node has answered: the meeting runs. A node may also make a meeting again that it had lost, which then has another
@@ -77,7 +77,7 @@ pub trait Places: Send + Sync {
     async fn record_live(&self, held: &Meeting, born: &Born) -> Result<Option<Meeting>, StoreError>;
 
     /// The node reports that it has made a meeting again, under another internal id, and its answer was lost. `None`: the
-    /// meeting is not what it was, and has perhaps ended since.
+    /// meeting has changed, and has perhaps ended since.
     async fn renew_meeting(&self, held: &Meeting, born: &Born) -> Result<Option<Meeting>, StoreError>;
 
     /// Gives up a claim. With `sent`, the create may have reached the node, which becomes a [`MeetingCopy`]. A meeting that
@@ -114,7 +114,7 @@ pub trait Ends: Send + Sync {
     /// left to be ended as a copy, with everyone in it. `false`: it was not there any more, or has been created again.
     async fn let_go_of_meeting(&self, held: &Meeting) -> Result<bool, StoreError>;
 
-    /// A backend is lost with meetings whose end it had accepted: they are gone, and returned. Should it come back with them,
+    /// A backend is lost after accepting the end of some meetings: they are gone, and returned. Should it come back with them,
     /// they are ended as copies.
     async fn forget_ending(&self, backend: BackendId) -> Result<Vec<Meeting>, StoreError>;
 
@@ -153,14 +153,14 @@ pub trait Copies: Send + Sync {
 
     /// Only the copy has people in it: copy and meeting change places. A node's own word is not enough for that: the meeting
     /// must have run there under that internal id. The empty one is spared for a minute, because another server may just have
-    /// sent someone there. `None`: one of them is not what it was.
+    /// sent someone there. `None`: one of them has changed.
     async fn swap_copy(&self, held: &Meeting, copy: &MeetingCopy, born: &Born) -> Result<Option<Meeting>, StoreError>;
 
     /// A node runs a meeting that lives elsewhere, and nothing says how it came there: it is a copy.
     async fn record_stray(&self, id: &ScopedId, backend: BackendId) -> Result<bool, StoreError>;
 }
 
-/// The identity of a claim: of several, the one that finds its own number in the row has won.
+/// The identity of a claim: among rivals, the number in the row has won.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// The server that makes the claim.
@@ -187,7 +187,7 @@ pub enum Release {
     NotOurs,
 }
 
-/// A node that may run a meeting which is elsewhere or gone, and is to be sent an end.
+/// A node that may run a meeting which is elsewhere or gone. It gets an end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeetingCopy {
     /// The meeting.

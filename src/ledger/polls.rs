@@ -14,7 +14,7 @@ use crate::store::StoreError;
 /// Taking polls, and recording their results.
 #[async_trait]
 pub trait Polls: Send + Sync {
-    /// Takes nodes that are due, those whose agents reported when they were asked and have fallen silent, and those that a
+    /// Takes nodes that are due, nodes with an agent that has fallen silent since the last poll, and those that a
     /// lost server was asking, at most `most`. For as long as `lease` no other server takes them. Nodes that are not enabled
     /// and have neither meetings nor copies are left alone. So is a node that no operator has ever enabled, even with
     /// meetings: its address is an agent's word.
@@ -49,7 +49,7 @@ pub trait Polls: Send + Sync {
         figures: Option<(f32, f32)>,
     ) -> Result<Option<SystemTime>, StoreError>;
 
-    /// Returns the status of each backend whose `seq` is higher than the one in `known`.
+    /// Returns the status of each backend with a higher `seq` than in `known`.
     async fn statuses_since(&self, known: &[(BackendId, i64)]) -> Result<Vec<BackendStatus>, StoreError>;
 }
 
@@ -79,7 +79,7 @@ pub struct PollOutcome<'a> {
     pub latency: Duration,
     /// People in its meetings.
     pub attendees: u32,
-    /// The report and its digest, if there is one and it is another than the last.
+    /// The report and its digest, if it differs from the last one.
     pub report: Option<(&'a [u8], &'a [u8])>,
     /// Until it is asked again.
     pub next: Duration,

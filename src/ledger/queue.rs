@@ -99,9 +99,9 @@ pub struct QueuedJob {
 pub struct JobCount {
     /// The kind.
     pub kind: String,
-    /// Those that no server has begun, or that wait for another attempt.
+    /// Jobs that wait for their first or next attempt.
     pub waiting: i64,
-    /// Those that were given up.
+    /// Jobs that were given up.
     pub poisoned: i64,
     /// How long the oldest job has been due that no server has.
     pub lag: Duration,

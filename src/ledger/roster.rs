@@ -28,10 +28,10 @@ pub trait Roster: Send + Sync {
     /// [`StoreError::Row`] when it cannot be read.
     async fn find_backend(&self, id: BackendId) -> Result<Option<Backend>, StoreError>;
 
-    /// Removes the decommissioned backends whose last meeting has ended. The meetings of a lost node, which cannot say that
+    /// Removes the decommissioned backends without meetings. The meetings of a lost node, which cannot say that
     /// they have ended, hold it up for ten minutes at most.
     ///
-    /// `clear` names the backends whose nodes listed everything they run, and ran nothing else, each with the time of the
+    /// `clear` names the backends with a complete list and no other meetings on their nodes, each with the time of the
     /// question. An answer from before the decommissioning counts only if the node gives no other.
     async fn remove_decommissioned(&self, clear: &[(BackendId, SystemTime)]) -> Result<Vec<BackendId>, StoreError>;
 }

@@ -20,7 +20,7 @@ pub trait Seats: Send + Sync {
 /// The people that no agent reports.
 #[derive(Clone, Copy, Debug)]
 pub struct Crowd<'a> {
-    /// People of the frontend on each backend. Those of a backend whose agent reports do not count: the database knows them.
+    /// Attendees of the frontend on each backend. Backends with a reporting agent are left out: the database has theirs.
     pub people: &'a [(BackendId, i64)],
     /// How many people in the meeting have the id of the attendee, by the same source.
     pub namesakes: i64,

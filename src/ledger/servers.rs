@@ -16,11 +16,11 @@ pub trait Servers: Send + Sync {
     /// another machine may have the same name, and an earlier start may still be ending.
     async fn beat(&self, server: &NewServer) -> Result<SystemTime, StoreError>;
 
-    /// A server goes, having finished what it began.
+    /// Removes a server that has finished its work.
     async fn leave(&self, id: Uuid) -> Result<(), StoreError>;
 
-    /// The servers that are there, and those that were of late. A start that failed before it listened is left out, and so is
-    /// one that has been silent since a later one started at its address.
+    /// Current and recent servers. A start that failed before it listened is left out, and so is
+    /// a silent server if a later one started at its address.
     async fn load_servers(&self) -> Result<Vec<ServerRow>, StoreError>;
 }
 

@@ -1,4 +1,4 @@
-//! Meetings that are brought over from another system: those that run, and those that ran.
+//! Meetings imported from another system: running and past ones.
 
 use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use super::tables::instant;
 use crate::rest::{Change, ChangeKind, HistoryRow, ImportedMeeting};
 use crate::store::{StoreError, Transaction, column};
 
-/// Whose meetings there may be, and where: frontends by their keys, backends by their URLs.
+/// Owners and places of meetings: frontends by their keys, backends by their URLs.
 pub(super) struct Places<'a> {
     pub(super) frontends: HashMap<&'a str, Uuid>,
     pub(super) backends: HashMap<&'a str, Uuid>,
@@ -19,7 +19,7 @@ pub(super) struct Places<'a> {
 
 /// Notes meetings that run, unless they are known.
 //
-// A copy is never adopted, and one that has ended here is not there again because the other system has not noticed.
+// A copy is never adopted, and a meeting that has ended here does not return because the other system has not noticed.
 pub(super) async fn meetings(
     transaction: &Transaction<'_>,
     meetings: &[ImportedMeeting],

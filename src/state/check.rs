@@ -14,7 +14,7 @@ use crate::rest::{ImportedMeeting, StateBackend, StateDocument, StateFrontend, V
 
 type Fields = BTreeMap<String, Vec<String>>;
 
-/// What is wrong, in one line.
+/// The problem, in one line.
 pub(super) fn in_a_line(fields: &Fields) -> String {
     let problems =
         fields.iter().flat_map(|(field, messages)| messages.iter().map(move |text| format!("{field}: {text}")));
@@ -147,7 +147,7 @@ fn check_meeting_id(problems: &mut Problems, field: String, id: &str) {
     }
 }
 
-/// A new row cannot have the identity of one that stays.
+/// A new row cannot have the identity of a remaining row.
 fn check_ids<T: Entry>(problems: &mut Problems, list: &str, entries: &[T], kept: &[Kept<T>], delete: bool) {
     let normals: Vec<T> = entries.iter().map(Entry::normal).collect();
     let named: HashSet<&str> = normals.iter().map(Entry::name).collect();
@@ -162,7 +162,7 @@ fn check_ids<T: Entry>(problems: &mut Problems, list: &str, entries: &[T], kept:
     }
 }
 
-/// An agent has one backend, and those that are not in the document keep theirs.
+/// An agent has one backend, and backends outside the document keep theirs.
 fn check_agents(problems: &mut Problems, entries: &[StateBackend], kept: &[Kept<StateBackend>]) {
     let hosts: HashSet<String> = entries.iter().map(|entry| entry.normal().host).collect();
     let others = kept.iter().filter(|kept| !hosts.contains(&kept.entry.host));

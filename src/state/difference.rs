@@ -8,7 +8,7 @@ pub(crate) fn lines<T: Serialize>(old: &T, new: &T) -> Vec<String> {
     differences(old, new).iter().map(Difference::change).collect()
 }
 
-/// What an entry has that the other has not: `load_factor: 2.0`.
+/// A field that only one entry has: `load_factor: 2.0`.
 pub(super) fn values<T: Serialize>(blank: &T, entry: &T) -> Vec<String> {
     differences(blank, entry).iter().map(Difference::value).collect()
 }

@@ -30,7 +30,7 @@ pub(super) fn backend(entry: &StateBackend) -> StateBackend {
     }
 }
 
-/// A backend's URL as it is kept. One that cannot be used stays as it is, and is refused elsewhere.
+/// A backend's URL as it is stored. An unusable one stays as it is, and is refused elsewhere.
 pub(super) fn host(text: &str) -> String {
     base_url(text).unwrap_or_else(|| text.to_owned())
 }
@@ -38,15 +38,15 @@ pub(super) fn host(text: &str) -> String {
 /// Settings as they are stored, where `null` and a missing key are the same. Keys that we do not know are not looked at.
 ///
 /// # Errors
-/// The name of one that cannot be read. Its value may be a password.
+/// The name of an unreadable one. Its value may be a password.
 pub(super) fn stored_settings(stored: Value) -> Result<FrontendSettings, String> {
     read_settings(stored).map(|read| settings(&read))
 }
 
-/// The same with values that say nothing, and those that cannot be kept.
+/// The same with empty values, and those that cannot be stored.
 ///
 /// # Errors
-/// The name of one that cannot be read.
+/// The name of an unreadable one.
 pub(crate) fn read_settings(mut stored: Value) -> Result<FrontendSettings, String> {
     drop_nulls(&mut stored);
     let read = |stored: Value| serde_json::from_value::<FrontendSettings>(stored);
@@ -68,7 +68,7 @@ fn settings(given: &FrontendSettings) -> FrontendSettings {
         join_default_params: params(&given.join_default_params),
         join_override_params: params(&given.join_override_params),
         recordings: recordings.clone().filter(|recordings| *recordings != Default::default()),
-        // None at all is another thing than any.
+        // None at all differs from any.
         allowed_tags: allowed_tags.as_deref().map(words),
     }
 }
@@ -85,7 +85,7 @@ fn params(params: &Params) -> Params {
     params.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Every algorithm is kept as none, so that one that is added later is allowed, too.
+/// The list of all algorithms is stored as none, so that later ones are allowed, too.
 pub(crate) fn algorithms(words: &[String]) -> Option<Vec<String>> {
     let named: Algorithms = words.iter().filter_map(|word| word.parse().ok()).collect();
     (named != Algorithms::default()).then(|| named.iter().map(|one| one.to_string()).collect())

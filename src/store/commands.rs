@@ -1,4 +1,4 @@
-//! The table of commands: what an operator asked for, its state and its result. A job carries each out.
+//! The table of commands: actions requested by an operator, with state and result. A job carries each out.
 
 use std::time::SystemTime;
 
@@ -24,7 +24,7 @@ pub struct Command {
     pub seq: i64,
     /// How far it has come.
     pub state: CommandState,
-    /// What is to be done.
+    /// The action.
     pub action: String,
     /// With what.
     pub params: Option<Value>,
@@ -91,7 +91,7 @@ impl Store {
         row.as_ref().map(command).transpose()
     }
 
-    /// The commands of late, those that are done included.
+    /// Recent commands, finished ones included.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.

@@ -6,7 +6,7 @@ use super::{Store, StoreError, jobs};
 const SWEEPS: [&str; 10] = [
     "DELETE FROM commands WHERE deadline < now() - interval '1 hour'",
     "DELETE FROM servers WHERE beat < now() - interval '1 hour' OR address = '' AND is_lost(id, NULL)",
-    // What is left of a detached meeting becomes a copy.
+    // A detached meeting becomes a copy.
     "WITH gone AS (
         DELETE FROM meetings WHERE state = 'detached' AND updated_at < now() - interval '1 day' RETURNING *),
     copied AS (

@@ -1,6 +1,6 @@
-//! The tables of agents: what is said of a node is kept in one transaction a batch, and counts once.
+//! The tables of agents: each batch is one transaction, and counts once.
 //!
-//! The lock of the backend's status orders the batches of a node, whichever servers they come to, and numbers every change by the
+//! The lock of the backend's status orders the batches of a node at all servers, and numbers every change by the
 //! status's `seq`, which the servers follow. Nothing is announced.
 
 mod fold;
@@ -17,21 +17,21 @@ use super::transaction::{Ending, Transaction, Work};
 use super::{Store, StoreError};
 use fold::Folded;
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ingested {
-    /// What the agent is told.
+    /// The receipt for the agent.
     pub receipt: Receipt,
     /// Whether it counts. `false`: it has been taken before, or something before it is missing.
     pub counts: bool,
     /// Meetings that are believed to run there and have ended by the agent's word: the ids as nodes know them, and the node's
-    /// own. Told again as long as it is so, since whoever was told may have come to nothing.
+    /// own. Repeated in every answer until handled: the server that received it may have crashed.
     pub ended: Vec<(String, String)>,
     /// Whether it speaks of meetings that have no place on this backend.
     pub strangers: bool,
 }
 
-/// What is known of the agents of a node.
+/// The state of a node's agents.
 struct Known {
     /// The last batch of this start that counts. `None`: it is new.
     last: Option<i64>,
@@ -40,7 +40,7 @@ struct Known {
 }
 
 impl Store {
-    /// Takes what an agent says of its node, unless it has been taken before, or something before it is missing.
+    /// Takes a batch of an agent, unless it is repeated, or an earlier one is missing.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database. Nothing has been taken then.
@@ -68,7 +68,7 @@ impl Work for Ingest<'_> {
         let asked = i64::try_from(self.batch.seq).unwrap_or(i64::MAX);
         let whole = self.folded.whole;
         match last {
-            // The answer to it was lost, or it was overtaken by one that is sent again.
+            // The answer to it was lost, or a repeated batch overtook it.
             Some(last) if asked <= last => {
                 let receipt = Receipt { seq: last.unsigned_abs(), snapshot: false };
                 let ended = self.ended(transaction).await?;
@@ -98,7 +98,7 @@ impl Ingest<'_> {
         Ingested { receipt, counts: false, ended: Vec::new(), strangers: false }
     }
 
-    /// The same, and what is known of the node is not all there is.
+    /// The same, and the node's state is incomplete.
     async fn doubt(&self, transaction: &Transaction<'_>, last: i64) -> Result<Ingested, StoreError> {
         let sql = "UPDATE backend_status SET told_at = NULL WHERE backend_id = $1";
         transaction.rows(sql, &[&self.backend]).await?;
@@ -142,7 +142,7 @@ impl Ingest<'_> {
         transaction.rows(sql, &[&self.backend, &self.batch.boot, &seq]).await.map(drop)
     }
 
-    /// What is not in a snapshot is gone.
+    /// Meetings and attendees missing from a snapshot are gone.
     async fn drop_others(&self, transaction: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
         let meetings: Vec<&str> = self.folded.meetings.keys().copied().collect();
         let gone = "UPDATE node_meetings SET gone_at = now(), seq = $2
@@ -154,11 +154,11 @@ impl Ingest<'_> {
         transaction.rows(left, &[&self.backend, &seq, &of, &there]).await.map(drop)
     }
 
-    /// Writes what is said of meetings.
+    /// Writes changes of meetings.
     async fn write_meetings(&self, transaction: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
         let Folded { whole, meetings, ended, recordings, .. } = self.folded;
         if !meetings.is_empty() {
-            // One that has ended is there again only in a snapshot.
+            // An ended meeting returns only in a snapshot.
             let sql = "INSERT INTO node_meetings AS kept (backend_id, internal_id, id, create_time, breakout, recording, seq)
                 SELECT $1, internal_id, id, create_time, breakout, recording, $2 FROM jsonb_to_recordset($3)
                     AS given (internal_id text, id text, create_time bigint, breakout boolean, recording boolean)
@@ -181,7 +181,7 @@ impl Ingest<'_> {
             return Ok(());
         }
         let ended: Vec<&str> = ended.iter().copied().collect();
-        // Nobody says of those who are there at the end that they leave.
+        // Attendees get no leave events at a meeting's end.
         let sql = "WITH left_behind AS (
                 UPDATE attendees SET gone_at = now(), seq = $2
                 WHERE backend_id = $1 AND meeting = ANY($3) AND gone_at IS NULL)
@@ -190,7 +190,7 @@ impl Ingest<'_> {
         transaction.rows(sql, &[&self.backend, &seq, &ended]).await.map(drop)
     }
 
-    /// Writes what is said of attendees. Those of meetings that are not there are in none.
+    /// Writes changes of attendees. Those of missing meetings are dropped.
     async fn write_attendees(&self, transaction: &Transaction<'_>, seq: i64) -> Result<(), StoreError> {
         let Folded { there, left, changed, .. } = self.folded;
         if !there.is_empty() {
@@ -294,7 +294,7 @@ const JOINED: &str = "WITH given AS (
             excluded.presenter, excluded.listening_only, excluded.joined_voice, excluded.has_video,
             excluded.client_type)";
 
-/// Writes what is another about attendees who are there.
+/// Writes changed fields of present attendees.
 const CHANGED: &str = "UPDATE attendees AS kept SET moderator = coalesce(given.moderator, kept.moderator),
         presenter = coalesce(given.presenter, kept.presenter),
         listening_only = coalesce(given.listening_only, kept.listening_only),
@@ -305,7 +305,7 @@ const CHANGED: &str = "UPDATE attendees AS kept SET moderator = coalesce(given.m
     WHERE kept.backend_id = $1 AND kept.meeting = given.meeting AND kept.internal_id = given.internal_id
         AND gone_at IS NULL";
 
-/// Something about somebody in a meeting, as a statement takes it.
+/// A change of an attendee, as a statement takes it.
 fn of_meeting(meeting: &str, said: &impl serde::Serialize) -> Value {
     let mut given = json!(said);
     given["meeting"] = Value::from(meeting);

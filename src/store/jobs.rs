@@ -21,7 +21,7 @@ pub(super) const SWEEP: &str = "DELETE FROM jobs WHERE poisoned_at < now() - int
 /// 1. `heads` is the first open job of each lane, found lane by lane in the index: a lane that waits for a retry may hold a
 ///    hundred thousand jobs behind its head, and none of them is read.
 /// 2. `candidates` adds the jobs without a lane.
-/// 3. `next` keeps those that are due and that no living server has, and locks them. A job that another server is just taking
+/// 3. `next` keeps due jobs without a living server, and locks them. A job that another server is just taking
 ///    is skipped. If its row has changed since this statement began, PostgreSQL checks the conditions again on the new row.
 ///    So neither a job nor a lane is taken twice.
 const TAKE: &str = "WITH RECURSIVE heads AS (
@@ -152,7 +152,7 @@ impl Store {
         self.row("find a job", sql, &[&id]).await?.as_ref().map(job).transpose()
     }
 
-    /// The oldest jobs, those that were given up included.
+    /// The oldest jobs, given-up ones included.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.

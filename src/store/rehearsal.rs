@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::StoreError;
 use super::transaction::{Transaction, Work};
 
-/// Writes what a create writes. It is taken back.
+/// Runs the statements of a create. They are rolled back.
 pub(super) struct Rehearsal;
 
 impl Work for Rehearsal {

@@ -245,7 +245,7 @@ impl Environment {
     /// Parses one of a few words.
     ///
     /// # Errors
-    /// It is another word.
+    /// It is a different word.
     pub fn choice<T: Copy>(&self, name: &'static str, choices: &[(&str, T)], default: T) -> Result<T, ConfigError> {
         let Some(value) = self.value(name)? else { return Ok(default) };
         let chosen = choices.iter().find(|(word, _)| *word == value.trim());

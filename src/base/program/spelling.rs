@@ -202,7 +202,7 @@ impl<'t> Line<'t> {
         }
         let plain = |name: &str| name.replace('_', "-");
         let Some(found) = commands.iter().find(|command| plain(command.name) == plain(meant)) else {
-            // What is meant may be a flag, its dashes left out.
+            // A flag may be meant, without its dashes.
             let flag = own(self.innermost(), &word).map(|flag| flag.long);
             let nearest = nearest(&word, commands.iter().map(|command| command.name)).or(flag).map(str::to_owned);
             return Err(Mistake::Command { path: self.names(), word, nearest, taken: self.taken.take() });

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Something that was asked for, done by whichever server comes first.
+/// A command, carried out by any server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Command {
     /// Identity, given by the server.
@@ -15,11 +15,11 @@ pub struct Command {
     pub seq: i64,
     /// How far it has come.
     pub state: CommandState,
-    /// What is to be done.
+    /// The action.
     pub action: String,
     /// With what.
     pub params: Option<Value>,
-    /// What came of it; why not, if it failed.
+    /// Its result, or its error.
     pub result: Option<Value>,
     /// When it is of no use any more.
     #[serde(with = "time::serde::rfc3339")]
@@ -39,7 +39,7 @@ pub struct Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CommandState {
-    /// It is to be done. `started_at` says when a server has begun.
+    /// It is queued or running. `started_at` says when a server has begun.
     Requested,
     /// Not said by this server, and kept because the original has it.
     Running,
@@ -59,32 +59,32 @@ pub struct NewCommand {
     pub params: Option<Value>,
 }
 
-/// When an agent was last heard of.
+/// An agent's last heartbeat.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Heartbeat {
-    /// Whose node.
+    /// The node's backend.
     pub backend_id: Uuid,
     /// Now.
     #[serde(with = "time::serde::rfc3339")]
     pub heartbeat: OffsetDateTime,
 }
 
-/// What the agent of the original says of a meeting.
+/// An event of the original's agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RpcRequest {
-    /// What has happened.
+    /// The event.
     pub action: String,
-    /// To what: a JSON object, or the same as base64, which is what the original's agent sends.
+    /// Its subject: a JSON object, or the same as base64, as the original's agent sends it.
     #[serde(default)]
     pub payload: Value,
 }
 
-/// What is said of that.
+/// The answer to that.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RpcReply {
     /// Whether it was understood.
     pub status: RpcStatus,
-    /// `null`, or what is wrong.
+    /// `null`, or the error.
     pub result: Value,
 }
 

@@ -1,7 +1,7 @@
 //! Batches of the agent on a node: events, and snapshots.
 //!
 //! Not known to the original. Batches of one start of an agent are numbered from 1 without gaps, and each counts once, however often
-//! and to whichever server it is sent. BBB's events have no numbers and are not repeated, so a batch may carry a snapshot
+//! and to any server. BBB's events have no numbers and are not repeated, so a batch may carry a snapshot
 //! instead: at the start, after anything was missed, and when the server asks for it.
 
 use std::fmt;
@@ -14,24 +14,24 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// What has happened on a node since the last batch.
+/// Events on a node since the last batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Batch {
-    /// Made anew with each start of the agent.
+    /// New at each start of the agent.
     pub boot: Uuid,
     /// Counts the batches of this start, from 1.
     pub seq: u64,
     /// Everything that runs on the node, in place of what was said before. The events come after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Snapshot>,
-    /// Whether the agent is connected to the node's Redis, from which it reads events. While it is not, what is known of the node
+    /// Whether the agent is connected to the node's Redis, from which it reads events. While it is not, knowledge of the node
     /// may be old, as if no agent were there.
     #[serde(default = "yes")]
     pub redis_connected: bool,
     /// In the order in which they happened. None: the agent is there.
     #[serde(default, deserialize_with = "list::<_, _, { Batch::MOST_EVENTS }>")]
     pub events: Vec<NodeEvent>,
-    /// How the machine fares.
+    /// Figures of the machine.
     #[serde(default)]
     pub node: NodeFigures,
 }
@@ -67,7 +67,7 @@ impl Batch {
         NodeBatch { boot: *boot, seq: *seq, snapshot, redis_connected: *redis_connected, events, node }
     }
 
-    /// The same with texts that can be kept: bounded, and without the one character that no database has. What a user calls
+    /// The same with storable texts: bounded, and without U+0000. A user's choice of
     /// themselves must not keep an agent from being heard.
     pub fn tidy(&mut self) {
         for there in self.snapshot.iter_mut().flat_map(|snapshot| &mut snapshot.meetings) {
@@ -112,7 +112,7 @@ fn yes() -> bool {
     true
 }
 
-/// Reads a list up to one entry beyond what it may have, and passes over the rest.
+/// Reads a list up to one entry beyond its bound, and skips the rest.
 fn list<'de, D, T, const MOST: usize>(json: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,

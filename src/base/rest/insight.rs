@@ -1,4 +1,4 @@
-//! What the original does not have: the whole cluster at a glance, why a meeting goes where it goes, the pipeline.
+//! Resources beyond the original: the cluster at a glance, placement explained, the pipeline.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -25,7 +25,7 @@ pub struct ClusterReport {
 /// A server of the cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Server {
-    /// Made anew with each start.
+    /// New at each start.
     pub id: Uuid,
     /// The name of its machine.
     #[serde(default)]
@@ -39,13 +39,13 @@ pub struct Server {
     /// When it was started.
     #[serde(with = "time::serde::rfc3339")]
     pub started_at: OffsetDateTime,
-    /// Seconds since it was last heard of.
+    /// Seconds since its last beat.
     pub beat_age: f64,
-    /// Whether it is counted on: one that is silent for too long is gone.
+    /// Whether it beats. A silent server is lost.
     pub alive: bool,
-    /// Whether it is the one that was asked.
+    /// Whether it answers this request.
     pub answering: bool,
-    /// What the one that was asked lacks to be ready; of the others it is not known.
+    /// Problems that keep the answering server from being ready; unknown for the others.
     pub problems: Vec<String>,
 }
 
@@ -56,23 +56,23 @@ impl Server {
     }
 }
 
-/// A backend, how its node fares, and whether it is used.
+/// A backend, its node's health, and whether it is used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BackendReport {
     /// Identity.
     pub id: Uuid,
     /// The base URL of its API.
     pub host: String,
-    /// What is wanted of it.
+    /// Its admin state.
     pub admin_state: AdminState,
-    /// What was seen of the node.
+    /// The observed state of the node.
     pub node_state: NodeState,
     /// Why it takes no new meetings. `null`: it takes them.
     pub reason: Option<String>,
     /// What else an operator should look at, a sentence each.
     #[serde(default)]
     pub remarks: Vec<String>,
-    /// Seconds since its agent was last heard of. `null`: it has none.
+    /// Seconds since its agent's last batch. `null`: it has none.
     pub heartbeat_age: Option<f64>,
     /// How busy its processors are by the agent's word, from 0 to 1.
     pub cpu: Option<f32>,
@@ -90,7 +90,7 @@ pub struct BackendReport {
     pub tags: Vec<String>,
 }
 
-/// A frontend and what it has.
+/// A frontend with its meetings and attendees.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FrontendReport {
     /// Identity.
@@ -115,7 +115,7 @@ pub struct Explanation {
     pub frontend: String,
     /// The URL of the backend that would take it. `null`: none would.
     pub chosen: Option<String>,
-    /// Every backend, those that could take it first.
+    /// Every backend, usable ones first.
     pub candidates: Vec<Candidate>,
 }
 
@@ -126,7 +126,7 @@ pub struct Candidate {
     pub id: Uuid,
     /// The base URL of its API.
     pub host: String,
-    /// What became of it.
+    /// The verdict on it.
     pub verdict: Verdict,
     /// Why, in a sentence.
     pub reason: String,
@@ -136,7 +136,7 @@ pub struct Candidate {
     pub load: Option<f64>,
 }
 
-/// What became of a backend that was considered.
+/// The verdict on a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -153,7 +153,7 @@ pub enum Verdict {
 pub struct PipelineReport {
     /// Of its text. Servers that run the same say the same.
     pub hash: String,
-    /// The file it was read from. `null`: the one that is compiled in.
+    /// Its file. `null`: the compiled-in one.
     pub file: Option<String>,
     /// The plan of every route, as `b3scaled --check` prints it.
     pub plan: String,

@@ -1,4 +1,4 @@
-//! Meetings. What is inside `meeting` is spelt as the original's structs are.
+//! Meetings. Fields inside `meeting` are spelt as the original's structs are.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,9 @@ pub struct Meeting {
     pub id: String,
     /// The node's own id of it; empty until the node has made it.
     pub internal_id: String,
-    /// What its node says of it.
+    /// Its node's report.
     pub meeting: MeetingInfo,
-    /// Whose it is. `null`: no frontend's. Its node runs it, and no tenant can reach it.
+    /// Its frontend. `null`: none. Its node runs it, and no tenant can reach it.
     pub frontend_id: Option<Uuid>,
     /// Where it lives.
     pub backend_id: Option<Uuid>,
@@ -49,7 +49,7 @@ pub enum MeetingStage {
     Detached,
 }
 
-/// What a node says of a meeting.
+/// A node's report of a meeting.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct MeetingInfo {
@@ -89,9 +89,9 @@ pub struct MeetingInfo {
     pub end_time: i64,
     /// People in it.
     pub participant_count: i64,
-    /// Those who listen only.
+    /// Listen-only attendees.
     pub listener_count: i64,
-    /// Those who may speak.
+    /// Attendees in voice.
     pub voice_participant_count: i64,
     /// Cameras that are on.
     pub video_count: i64,
@@ -101,13 +101,13 @@ pub struct MeetingInfo {
     pub moderator_count: i64,
     /// Whether it is a breakout.
     pub is_breakout: bool,
-    /// What its create said.
+    /// Metadata of its create.
     pub metadata: Option<BTreeMap<String, String>>,
     /// Who is in it.
     pub attendees: Option<Vec<Attendee>>,
     /// The ids of its breakouts.
     pub breakout_rooms: Option<Vec<String>>,
-    /// What it is a breakout of.
+    /// Its parent, if it is a breakout.
     pub breakout: Option<Breakout>,
 }
 
@@ -137,7 +137,7 @@ pub struct Attendee {
     pub client_type: String,
 }
 
-/// What a meeting is a breakout of.
+/// The parent of a breakout.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Breakout {
@@ -150,10 +150,10 @@ pub struct Breakout {
     pub free_join: bool,
 }
 
-/// What is to be said of a meeting until its node is heard of again.
+/// Changes of a meeting until its node's next report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MeetingChange {
-    /// Merged; what is left out stays.
+    /// Merged; missing fields stay.
     #[serde(default)]
     pub meeting: Option<MeetingInfo>,
 }

@@ -1,4 +1,4 @@
-//! What is said of a request that failed.
+//! The answer to a failed request.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub struct Problem {
     /// A word for programs, where there is more than one way to fail: `validation_error`, `conflict`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What is wrong with each field, by its path.
+    /// Problems of fields, by path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, Vec<String>>,
     /// A sentence for people.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-/// The server, and what it makes of the token.
+/// The server, and its reading of the token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Of the server.
@@ -38,7 +38,7 @@ pub struct SchemaStatus {
     pub error: Option<String>,
 }
 
-/// What it means for everybody that the database cannot be used.
+/// The consequence of an unusable database.
 pub fn without_database(why: &str) -> String {
     format!("the database cannot be used, so no meeting can be created, and known meetings go on: {why}")
 }
@@ -49,7 +49,7 @@ pub struct Migration {
     /// When it was applied.
     #[serde(with = "time::serde::rfc3339")]
     pub applied_at: OffsetDateTime,
-    /// What it does.
+    /// Its state.
     pub description: String,
     /// Its number.
     pub version: i32,

@@ -1,4 +1,4 @@
-//! The word for people is the one that programs read.
+//! People see the same words as programs.
 
 use std::fmt;
 

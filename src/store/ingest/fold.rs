@@ -1,4 +1,4 @@
-//! The events of a batch, folded: what is left to be written once they have all happened.
+//! The events of a batch, folded: their final state, to be written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use b3scale_middleware::cluster::{Attendee, AttendeeChange, NodeBatch, NodeEvent
 /// Who in which meeting, by the node's own ids.
 pub(super) type Who<'a> = (&'a str, &'a str);
 
-/// What a batch comes to. Whatever is said of a meeting that has ended, or of someone who has left before, comes too late.
+/// The result of a batch. Events of an ended meeting, or of an attendee after their leaving, come too late.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Folded<'a> {
     /// Whether it is the snapshot.
@@ -16,13 +16,13 @@ pub(super) struct Folded<'a> {
     pub(super) meetings: BTreeMap<&'a str, NodeMeeting>,
     /// Meetings that have ended.
     pub(super) ended: BTreeSet<&'a str>,
-    /// Recordings that were started or paused, in meetings of which nothing else is said.
+    /// Recordings started or paused, in meetings without other events.
     pub(super) recordings: BTreeMap<&'a str, bool>,
     /// Attendees who are there.
     pub(super) there: BTreeMap<Who<'a>, Attendee>,
     /// Attendees who have left.
     pub(super) left: BTreeSet<Who<'a>>,
-    /// What is another about attendees of whom nothing else is said.
+    /// Changed fields of attendees without other events.
     pub(super) changed: BTreeMap<Who<'a>, AttendeeChange>,
 }
 

@@ -1,4 +1,4 @@
-//! Following what agents say, a backend at a time and only what is new.
+//! Following agents, a backend at a time and only new rows.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -10,7 +10,7 @@ use crate::store::rows::{column, readable};
 use crate::store::{Store, StoreError};
 
 impl Store {
-    /// What agents have said of nodes since the numbers that are known: pairs of a backend and the `seq` of its status.
+    /// Rows of agents since the known numbers: pairs of a backend and the `seq` of its status.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.

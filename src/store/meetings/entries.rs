@@ -14,16 +14,16 @@ use crate::store::rows::{column, readable, time, time_if_any};
 use crate::store::transaction::{Ending, Transaction, Work};
 use crate::store::{Store, StoreError};
 
-/// A row of the table, and what was set of it.
+/// A row of the table, and its changes by the REST API.
 #[derive(Clone, Debug)]
 pub struct MeetingEntry {
-    /// What there is of it.
+    /// The row.
     pub meeting: Meeting,
     /// When its row last changed.
     pub updated_at: OffsetDateTime,
     /// When its node last answered. `None`: never.
     pub synced_at: Option<OffsetDateTime>,
-    /// What was set of it since then.
+    /// Its changes since then.
     pub patch: Option<Value>,
 }
 
@@ -34,7 +34,7 @@ pub struct MeetingFilter<'a> {
     pub backend: Option<Uuid>,
     /// Those of that frontend.
     pub frontend: Option<Uuid>,
-    /// The one that nodes know by that id.
+    /// The meeting with that id on nodes.
     pub id: Option<&'a str>,
     /// The one with that internal id.
     pub internal_id: Option<&'a str>,
@@ -63,10 +63,10 @@ impl Store {
         Ok(readable(&self.rows("list meetings", ENTRIES, &filter.params()).await?, entry))
     }
 
-    /// Sets something of a meeting until its node is heard of again, while nobody else does. `None`: there is no such meeting.
+    /// Changes a meeting until its node's next report, under its lock. `None`: there is no such meeting.
     ///
     /// # Errors
-    /// Whatever `patch` refuses it with.
+    /// The refusal by `patch`.
     pub async fn patch_meeting<E: From<StoreError> + Send>(
         &self,
         filter: MeetingFilter<'_>,

@@ -16,7 +16,7 @@ use crate::store::{Store, StoreError};
 
 /// How a claim is made: one of the two statements of a create.
 //
-// DO NOTHING would return no row while the rival is uncommitted. The update waits for it, and writes back what is
+// DO NOTHING would return no row while the rival is uncommitted. The update waits for it, and writes back the value
 // there unless that is detached. The meeting is locked before its copies, as everywhere, or two statements could
 // wait for each other. The claim itself keeps a copy there from being ended; that the copy is spared is for statements that
 // began before the claim was there to be seen.
@@ -47,8 +47,8 @@ pub const CLAIM: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE 
 
 /// How the result of a create is noted: the other one.
 //
-// Only a meeting that is there again, or was made anew, is announced: nobody waits for the result of a claim by announcement.
-// What was detached when it was claimed is a mere copy from now on.
+// Only a returned or recreated meeting is announced: no server waits for the result of a claim by announcement.
+// The detached place of a claimed meeting is a mere copy from now on.
 pub const LIVE: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $2 FOR KEY SHARE),
     before AS MATERIALIZED (SELECT FROM meetings WHERE id = $1 AND state <> 'claimed'),
     live AS (

@@ -23,7 +23,7 @@ pub(super) struct User {
 }
 
 impl User {
-    /// Ours; as root `postgres`, else `nobody`.
+    /// Our own user; as root `postgres`, else `nobody`.
     pub(super) fn choose() -> Result<Self, PrivateError> {
         if !is_root() {
             let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
