@@ -1,4 +1,4 @@
-//! The living cluster: how this server's view follows the database, and what the nodes are asked.
+//! The living cluster: how this server's view follows the database, and how it polls the nodes.
 //!
 //! PostgreSQL is the truth; the view is what calls read. [`Cluster`] implements the ports that stages ask. Work that one server
 //! has to do, and not every one (polling a node, ending copies, a command), is taken through PostgreSQL: the server that takes
@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `Follower` | loads the view, and reads again what was announced |
 //! | `Poller` | asks nodes for their health and their meetings |
-//! | `Reconciler` | brings database and view in line with what a node runs |
+//! | `Reconciler` | brings database and view in line with a node's meetings |
 //! | `Statuses` | takes in the polls of all servers |
 //! | `Circuits`, `Guard` | calls to nodes that may be missing |
 //! | `Claims`, `Waiting`, `Endings` | how a meeting gets its place, and how it ends |
@@ -79,7 +79,7 @@ use statuses::Statuses;
 pub use trust::Lack;
 use waiting::Waiting;
 
-/// What this server knows of the cluster, and the tasks that keep it true. They end with its last clone.
+/// This server's view of the cluster, and the tasks that keep it true. They end with its last clone.
 #[derive(Clone)]
 pub struct Cluster(Arc<Parts>);
 
@@ -104,7 +104,7 @@ struct Parts {
 }
 
 impl Cluster {
-    /// Loads everything, starts following, and asks every node that has not been asked of late.
+    /// Loads everything, starts following, and polls every node without a recent status.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -140,7 +140,7 @@ impl Cluster {
         self.0.introduction.change(address, pipeline_hash).await;
     }
 
-    /// Polls every node now, and clears up after what went wrong. Waits until that is done.
+    /// Polls every node now, and runs the clean-ups. Waits until that is done.
     pub async fn look_round(&self) {
         self.0.poller.ask_all().await;
         let cleared = async {
@@ -153,12 +153,12 @@ impl Cluster {
         }
     }
 
-    /// Waits until what is known is as wanted. Looks again whenever something changes.
+    /// Waits until a condition holds. Checks it again after every change.
     pub async fn wait_until(&self, mut holds: impl FnMut() -> bool) {
         self.0.replica.view.until(|| holds().then_some(())).await;
     }
 
-    /// Ends the tasks. What is known stays as it is.
+    /// Ends the tasks. The view stays as it is.
     pub fn stop(&self) {
         self.0.bench.stop();
     }

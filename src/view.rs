@@ -1,4 +1,4 @@
-//! What this server knows: the roster, the meetings, and what the nodes last said of them.
+//! This server's memory: the roster, the meetings, and the nodes' last reports of them.
 
 pub(crate) mod arrivals;
 mod crowd;
@@ -49,7 +49,7 @@ const DELETION_LASTS: Duration = Duration::from_secs(120);
 #[derive(Default)]
 pub(crate) struct View {
     roster: ArcSwap<Roster>,
-    /// Held by whoever replaces the roster, so that no replacement is lost.
+    /// Held while the roster is replaced, so that no replacement is lost.
     writing: Mutex<()>,
     meetings: DashMap<ScopedId, Slot>,
     internal_ids: InternalIds,
@@ -64,7 +64,7 @@ pub(crate) struct View {
     present: DashMap<BackendId, Present>,
     /// When this server last asked a node without the database's leave. In the future: it is being asked.
     asked: DashMap<BackendId, Instant>,
-    /// What the store's clock said, and when.
+    /// The last reading of the store's clock, and its time.
     clock: Mutex<Option<(SystemTime, Instant)>>,
     /// Something is known that was not.
     pub(crate) changed: Notify,
@@ -89,7 +89,7 @@ impl Slot {
         }
     }
 
-    /// What is left of it once it is gone.
+    /// Its tombstone.
     fn gone(&self, version: i64) -> Self {
         let since = Instant::now();
         let ended = match self {
@@ -110,7 +110,7 @@ impl Slot {
 /// What memory says of a meeting.
 pub(crate) enum Known {
     There(Arc<Meeting>),
-    /// It was looked up a moment ago and nobody had it.
+    /// A recent look-up did not find it.
     Absent,
     Unknown,
 }
@@ -155,7 +155,7 @@ impl View {
         there.collect()
     }
 
-    /// Takes a row in, unless what is known is newer.
+    /// Takes a row in, unless the known one is newer.
     pub(crate) fn take_meeting(&self, row: &Arc<Meeting>) {
         let seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match self.meetings.entry(row.id.clone()) {
@@ -172,8 +172,8 @@ impl View {
         self.changed.notify_waiters();
     }
 
-    /// Takes a row of a full load in. It counts even if it is older than what was known `before`: then the database has gone
-    /// back, as one does that is restored or whose standby took over.
+    /// Takes a row of a full load in. It counts even if it is older than the row known `before`: then the database has gone
+    /// back, as after a restore or a failover to a standby.
     pub(crate) fn take_loaded(&self, row: &Arc<Meeting>, before: &HashMap<ScopedId, i64>) {
         let known = before.get(&row.id).copied().filter(|known| *known > row.version);
         if known.is_some_and(|known| known == self.version(&row.id)) {
@@ -230,7 +230,7 @@ impl View {
         }
     }
 
-    /// Takes in what a node said, unless something newer is known.
+    /// Takes in a node's report, unless a newer one is known.
     pub(crate) fn take_report(&self, backend: &Backend, mut report: Report) -> Arc<Report> {
         let mut kept = self.reports.entry(backend.id).or_insert_with(|| Arc::new(Report::empty(report.asked_at)));
         if kept.asked_at <= report.asked_at {
@@ -250,21 +250,21 @@ impl View {
         self.instant_of(meeting.placed_at).elapsed()
     }
 
-    /// What a node reported of a meeting.
+    /// A node's report of a meeting.
     pub(crate) fn reported_entry(&self, backend: BackendId, meeting: &NodeMeeting) -> Option<Entry> {
         let report = self.reports.get(&backend).map(|report| Arc::clone(&report))?;
         let reported = report.meetings.get(meeting.id.as_str())?;
         reported.entry.clone().filter(|_| reported.born.internal_id == meeting.internal_id)
     }
 
-    /// What its node reported of this very meeting.
+    /// Its node's report of this very meeting.
     pub(crate) fn report_of(&self, meeting: &Meeting) -> Option<Arc<Reported>> {
         let report = self.reports.get(&meeting.backend).map(|report| Arc::clone(&report))?;
         let reported = report.meetings.get(&meeting.id)?;
         (Some(&reported.born.internal_id) == meeting.internal_id.as_ref()).then(|| Arc::clone(reported))
     }
 
-    /// What was reported of a backend holds no more.
+    /// The report of a backend no longer holds.
     pub(crate) fn forget_report(&self, backend: &Backend) {
         self.reports.remove(&backend.id);
         self.recount_one(backend);
@@ -303,12 +303,12 @@ impl View {
         self.arrivals.forget_old();
     }
 
-    /// Notes what the store's clock said to a question of that time. So nothing is taken to be younger than it is.
+    /// Records a reading of the store's clock, with the time of the request. So nothing is taken to be younger than it is.
     pub(crate) fn set_clock(&self, said: SystemTime, asked: Instant) {
         *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((said, asked));
     }
 
-    /// Counts who is on every backend anew.
+    /// Recounts the attendees of every backend.
     fn recount(&self) {
         let _seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
         let mut homes: HashMap<BackendId, Vec<Arc<Meeting>>> = HashMap::new();

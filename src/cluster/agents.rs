@@ -1,4 +1,4 @@
-//! What follows from the reports of agents.
+//! Consequences of agents' reports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(super) struct Agents {
 }
 
 impl Agents {
-    /// Meetings that an agent saw end are gone, and its node is polled for those that no server knows.
+    /// Meetings ended by an agent's report are gone, and its node is polled for unknown ones.
     pub(super) async fn act_on(&self, backend: BackendId, ingested: &Ingested) {
         for (id, internal_id) in &ingested.ended {
             let found = self.finder.find(&ScopedId::verbatim(id)).await.ok().flatten();

@@ -55,7 +55,7 @@ impl Circuits {
         backends.iter().for_each(|backend| self.lines.cut(backend.id));
     }
 
-    /// A call has waited for long: asks its node whether it is there. If it is not, what has befallen it may have befallen others,
+    /// A call has waited for long: probes its node. If it does not answer, other nodes may have the same trouble,
     /// which are asked at once. So a call passes over any number of such nodes in the time of two.
     pub(super) fn probe(self: &Arc<Self>, backend: &Arc<Backend>, right: Probe) {
         let (circuits, backend) = (Arc::clone(self), Arc::clone(backend));

@@ -32,10 +32,10 @@ const LONGEST_ERROR: usize = 1000;
 /// Meetings that are ended at once.
 const ENDS_AT_ONCE: usize = 16;
 
-/// What became of a command: its result, or why it could not be done.
+/// The outcome of a command: its result, or its error.
 type Outcome = Result<Value, String>;
 
-/// What a node said to the end of a meeting.
+/// A node's answer to the end of a meeting.
 enum End {
     Accepted,
     NotFound,
@@ -226,7 +226,7 @@ impl Commands {
         Ok(())
     }
 
-    /// Ends meetings that no frontend owns. Their nodes are asked at once what is left.
+    /// Ends strays. Their nodes are polled at once.
     async fn end_strays(&self, strays: Vec<Stray>) -> Vec<Result<(), String>> {
         let places: BTreeSet<BackendId> = strays.iter().map(|stray| stray.backend).collect();
         let ends = stream::iter(strays).map(async |Stray { id, backend, .. }| {
@@ -266,7 +266,7 @@ impl Commands {
                 return Ok(None);
             }
             self.replica.read_backend(id).await?;
-            // A node that does not say what it runs is waited for.
+            // A node without an answer keeps its backend.
             let _ = self.poller.ask_now(id).await;
             Ok(Some(self.replica.remove_decommissioned().await?.contains(&id)))
         };

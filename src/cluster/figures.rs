@@ -1,4 +1,4 @@
-//! How the cluster is, for `/metrics`: read off memory when somebody asks. Asks nobody.
+//! Figures of the cluster for `/metrics`, read from memory at each scrape.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::telemetry::{Sheet, Thing, catalog};
 use crate::view::{Crowd, Oddities};
 use crate::work::Bench;
 
-/// What the label of something says that is not known any more.
+/// The label of an unknown frontend or backend.
 const UNDEFINED: &str = "undefined";
 
-/// What a frontend has in its meetings.
+/// A frontend's meetings and attendees.
 #[derive(Clone, Copy, Default)]
 struct Share {
     meetings: u32,
@@ -104,7 +104,7 @@ impl ClusterFigures {
         name == UNDEFINED || there()
     }
 
-    /// Backends on one host, of which there is usually one, are one series: it is up if all are, and in use if any is.
+    /// Backends on one host, usually a single one, are one series: up if all are, in use if any is.
     fn write_host(&self, sheet: &mut Sheet, host: &str, backends: &[&Backend], now: Instant) {
         let sum = |figure: fn(&Backend) -> u32| backends.iter().map(|one| figure(one)).fold(0, u32::saturating_add);
         sheet.set(&catalog::BACKEND_MEETINGS, [host], sum(|one| one.vitals.meetings()));

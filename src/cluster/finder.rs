@@ -89,7 +89,7 @@ impl LookUps {
         let look_up = Arc::clone(&self.0.entry(id.clone()).or_default());
         let look = || async {
             let outcome = look.await;
-            // Calls that come from here on must see what has happened since.
+            // Later calls must see later changes.
             self.0.remove(id);
             outcome
         };

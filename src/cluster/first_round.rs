@@ -1,4 +1,4 @@
-//! The first round: a server says that it is ready once it knows how the nodes fare.
+//! The first round: a server is ready once it knows the nodes' health.
 
 use std::time::Duration;
 

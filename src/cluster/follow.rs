@@ -1,4 +1,4 @@
-//! Keeping the view true: load everything, then read again what is announced, and follow what is not.
+//! Keeping the view true: load everything, then read announced changes, and follow the others.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{self, Arc, Mutex, PoisonError};
@@ -52,7 +52,7 @@ impl Follower {
         Self { replica, introduction, statuses, poller, reloads, waker, echoes, following }
     }
 
-    /// Reads again what is announced, once everything was loaded.
+    /// Reads announced rows, once everything was loaded.
     pub(super) async fn follow_announced(self: Arc<Self>) {
         let mut feed = self.replica.store.feed();
         let mut changes = Vec::new();
@@ -69,7 +69,7 @@ impl Follower {
         let Replica { store, view, .. } = &*self.replica;
         VIEW_RELOADS.with([]).increment(1);
         let began = Instant::now();
-        // What is unchanged since then and not in the store is gone; what was claimed meanwhile is not.
+        // A meeting unchanged since then and missing from the database is gone; one claimed meanwhile is not.
         let before: HashMap<ScopedId, i64> =
             view.meetings_where(|_| true).iter().map(|meeting| (meeting.id.clone(), meeting.version)).collect();
         self.introduction.beat().await?;
@@ -85,7 +85,7 @@ impl Follower {
             view.remove_meeting(&id, version);
         }
         self.replica.trust().prove(began);
-        // Those that were announced to a connection that is gone are never heard.
+        // Echoes announced to a lost connection never arrive.
         self.echoes().clear();
         let following = self.following.lock().await;
         self.statuses.forget_all();
@@ -93,7 +93,7 @@ impl Follower {
         self.follow_on(&following).await
     }
 
-    /// Whatever is announced before an echo is in memory once that is heard.
+    /// Changes announced before an echo are in memory once it arrives.
     pub(super) async fn announce_echo(&self) {
         // Before it is announced, since it may be heard before the announcement is answered.
         self.echoes().push_back(Instant::now());
@@ -103,7 +103,7 @@ impl Follower {
         }
     }
 
-    /// What is announced meanwhile waits in the feed.
+    /// Changes announced meanwhile wait in the feed.
     async fn load_until_done(&self) {
         while let Err(error) = self.load_all().await {
             tracing::warn!(%error, "Loading the cluster failed, retrying");
@@ -155,7 +155,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Follows what is not announced: the nodes' statuses, and the results of other servers' creates.
+    /// Follows unannounced changes: the nodes' statuses, and the results of other servers' creates.
     pub(super) async fn follow_unannounced(&self) {
         let claims = self.replica.view.meetings_where(|meeting| meeting.state == MeetingState::Claimed);
         let claims: Vec<_> = claims.iter().map(|meeting| meeting.id.clone()).collect();
@@ -173,13 +173,13 @@ impl Follower {
         self.follow_on(&following).await
     }
 
-    /// Takes in what was recorded of the nodes since the last look: first the statuses, then who is present.
+    /// Takes in recorded changes of the nodes: first the statuses, then attendees.
     ///
     /// Every record of a node raises its backend's number by one, in the transaction that writes the status and the rows of its
-    /// meetings and attendees. So whatever carries a number up to a status's own is committed once that status can be read.
+    /// meetings and attendees. So every row with a number up to a status's own is committed once that status can be read.
     async fn follow_on(&self, _: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
         let Replica { store, view, .. } = &*self.replica;
-        // 1. The status of each backend whose number is higher than the known one.
+        // 1. The status of each backend with a higher number than the known one.
         let statuses = self.replica.observe(store.statuses_since(&self.statuses.known()).await)?;
         // 2. Those with an agent tell up to which number its report is known now, and how old its last full word is.
         let with_agent = statuses.iter().filter(|status| status.agent.is_some());

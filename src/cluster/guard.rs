@@ -14,7 +14,7 @@ use super::circuits::Circuits;
 use crate::offload;
 use crate::telemetry::catalog::{BACKEND_CALL_SECONDS, BACKEND_CALLS};
 
-/// Sends what a backend's circuit lets through. Health checks and probes go past it: they are how a circuit closes again.
+/// Sends requests that a backend's circuit lets through. Health checks and probes bypass it: they close it again.
 pub(super) struct Guard(pub(super) Arc<Circuits>);
 
 impl Nodes for Guard {
@@ -52,8 +52,8 @@ impl Nodes for Guard {
     }
 }
 
-/// Whether the answer counts as what its document says. A join may be answered by a redirect, and of a list that begins well its reader
-/// takes what can be read.
+/// Whether the answer counts by its document. A join may be answered by a redirect, and the reader of a list that begins well
+/// takes its readable part.
 fn is_read_here(kind: CallKind, reply: &Reply) -> bool {
     match kind {
         CallKind::Join => false,
@@ -62,7 +62,7 @@ fn is_read_here(kind: CallKind, reply: &Reply) -> bool {
     }
 }
 
-/// A call that waits for its node, to be counted by what becomes of it.
+/// A call that waits for its node, to be counted by its outcome.
 struct Waiting<'a> {
     backend: &'a Backend,
     since: Instant,
@@ -84,7 +84,7 @@ impl Waiting<'_> {
 }
 
 impl Drop for Waiting<'_> {
-    /// Whoever asked has hung up. A node that is too slow for its clients is seen by that alone.
+    /// The client has hung up. Only that shows a node too slow for its clients.
     fn drop(&mut self) {
         if !self.answered {
             BACKEND_CALLS.with([self.backend.host(), "abandoned"]).increment(1);
@@ -92,7 +92,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Tells the circuit what became of a call. Returns whether that has opened it.
+/// Records a call's outcome in the circuit. Returns whether that has opened it.
 fn has_opened(passage: Passage, reply: &Result<Reply, Fault>, was_probed: bool) -> bool {
     match reply {
         // The node answered its probes, or the call would have been cut: one slow create says nothing of the node.

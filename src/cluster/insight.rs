@@ -25,7 +25,7 @@ impl Cluster {
         self.0.introduction.server()
     }
 
-    /// What is wrong with the database, if anything is.
+    /// The problem of the database, if any.
     pub fn absence(&self) -> Option<Lack> {
         self.0.replica.trust().absence(Instant::now())
     }
@@ -35,7 +35,7 @@ impl Cluster {
         self.0.replica.trust().trouble()
     }
 
-    /// Why what is in memory is not to be trusted any more, if there is a reason.
+    /// Why memory is not trusted any more, if so.
     pub fn distrust(&self) -> Option<String> {
         self.0.replica.trust().distrust(Instant::now())
     }
@@ -63,7 +63,7 @@ impl Cluster {
         self.0.replica.view.meetings_where(|_| true)
     }
 
-    /// What a meeting's node last said of it: a `meeting` element. `None`: nothing yet.
+    /// The last report of a meeting by its node: a `meeting` element. `None`: none yet.
     pub fn reported(&self, meeting: &Meeting) -> Option<Bytes> {
         self.0.replica.view.entry(meeting)
     }
@@ -83,12 +83,12 @@ impl Cluster {
         self.0.replica.view.all_strays(backend)
     }
 
-    /// What an operator should look at on a node, a sentence each.
+    /// Remarks about a node for operators, a sentence each.
     pub fn remarks(&self, backend: BackendId) -> Vec<String> {
         self.0.replica.view.oddities(backend).remarks().collect()
     }
 
-    /// Acts on what an agent has reported: meetings that it saw end are gone, and its node is polled for unknown ones.
+    /// Acts on an agent's report: meetings ended in it are gone, and its node is polled for unknown ones.
     pub async fn act_on_agent(&self, backend: BackendId, ingested: &Ingested) {
         self.0.agents.act_on(backend, ingested).await;
     }

@@ -24,19 +24,19 @@ use crate::view::report::{Report, Reported, Word};
 /// How long a node may take to answer one call. A single slow answer never takes it out.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// When a list is late: then the node is asked for its version beside it.
+/// When a list is late: then the node is also asked for its version.
 const LATE: Duration = Duration::from_secs(2);
 
 /// How long a list may take while the node answers other calls. A large one takes its time.
 const LIST_PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long asking for meetings one by one may take. Those that are left are asked for in the next round.
+/// How long asking for meetings one by one may take. The rest follow in the next round.
 const ROUND: Duration = Duration::from_secs(10);
 
 /// How many meetings are asked for at once.
 const AT_ONCE: usize = 8;
 
-/// The largest entry that is kept of a node whose list cannot be used, in bytes.
+/// The largest kept entry of a node with an unusable list, in bytes.
 const LARGEST_ENTRY: usize = 256 << 10;
 
 /// The largest document that is made of single answers, in bytes.
@@ -61,7 +61,7 @@ pub(super) enum Heard {
 pub(super) struct Listing {
     /// As other servers are to read it.
     pub(super) document: Bytes,
-    /// What is in it.
+    /// Its entries.
     pub(super) report: Report,
 }
 
@@ -80,7 +80,7 @@ impl Heard {
         }
     }
 
-    /// What is known of its meetings.
+    /// Its known meetings.
     pub(super) fn listing(&self) -> Option<&Listing> {
         match self {
             Heard::Listed(listing) | Heard::Unlisted { listing, .. } => Some(listing),
@@ -88,7 +88,7 @@ impl Heard {
         }
     }
 
-    /// How a node fares that was in that health before.
+    /// A node's health after that.
     pub(super) fn next(&self, health: Health) -> Health {
         match self {
             Heard::Listed(_) => health.answered(),
@@ -181,7 +181,7 @@ impl Asker {
         if open.is_empty() {
             return;
         }
-        // Where time does not allow for all of them, it is not always the same ones that are left.
+        // If time does not suffice for all, different ones are left each time.
         fastrand::shuffle(&mut open);
         let mut answers =
             stream::iter(open).map(|id| async move { (self.info(backend, &id).await, id) }).buffer_unordered(AT_ONCE);
@@ -288,7 +288,7 @@ fn is_ours(fault: &Fault) -> bool {
     matches!(fault, Fault::Node { failure, .. } if failure.is_ours())
 }
 
-/// The failure, without the name of the node, which stands beside it.
+/// The failure, without the name of the node, which is logged as a field.
 fn said(fault: &Fault) -> String {
     match fault {
         Fault::Node { failure, .. } => failure.to_string(),

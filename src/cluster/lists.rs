@@ -1,6 +1,6 @@
 //! Lists of a frontend's meetings.
 //!
-//! Of meetings that are too young for any report of their nodes, a list shows what their nodes say when they are asked.
+//! For meetings too young for a report, a list shows their nodes' answers to a request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl Lists {
     pub(super) async fn list(&self, frontend: FrontendId) -> Vec<Bytes> {
         let view = &self.replica.view;
         let of = move |state| move |one: &Meeting| one.frontend == frontend && one.state == state;
-        // Results are not announced, and a frontend wants to see what it has just created at another server.
+        // Results are not announced, and a frontend must see its recent creates at another server.
         let claims = view.meetings_where(of(MeetingState::Claimed));
         if !claims.is_empty() && !self.replica.trust().is_away() {
             let claims: Vec<_> = claims.iter().map(|claim| claim.id.clone()).collect();

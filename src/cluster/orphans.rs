@@ -1,4 +1,4 @@
-//! Orphans: claims whose server is lost. Their node knows whether it made the meeting.
+//! Orphans: claims of lost servers. Their node knows whether it made the meeting.
 
 use std::sync::Arc;
 use std::time::Duration;

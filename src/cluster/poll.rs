@@ -1,6 +1,6 @@
 //! Polls: asking the nodes for their health and their meetings.
 //!
-//! A node is asked for its meetings at regular times by one server, whichever takes it. The answer says that the node is up,
+//! A node is asked for its meetings at regular times, each time by one server. The answer shows that the node is up,
 //! how many people are in its meetings, and which of the meetings we believe in have ended. The server writes the answer down,
 //! and every server follows. Without the database each server asks for itself, and believes itself.
 
@@ -25,10 +25,10 @@ use crate::work::Spawner;
 /// Until a node is asked again that has no agent to speak for it.
 const WITHOUT_AGENT: Duration = Duration::from_secs(5);
 
-/// Until a node is asked again whose agent reports.
+/// Until a node with a reporting agent is polled again.
 const WITH_AGENT: Duration = Duration::from_secs(20);
 
-/// Until a node is asked again whose next answer may change what is thought of it.
+/// Until a node is polled again if the next answer may change its state.
 const IN_DOUBT: Duration = Duration::from_secs(1);
 
 /// How long a server may take to ask a node, one by one for its meetings if it must, and to write the answer down.
@@ -37,7 +37,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(40);
 /// Nodes that are taken with one statement. There are more statements than this takes.
 const MOST_AT_ONCE: u32 = 64;
 
-/// What a node said, and how long that took.
+/// A node's answer, and its latency.
 struct Answer {
     heard: Heard,
     latency: Duration,
@@ -54,7 +54,7 @@ pub(super) struct Poller {
 }
 
 impl Poller {
-    /// Asks the nodes whose time has come. Does not wait for their answers.
+    /// Polls due nodes. Does not wait for their answers.
     pub(super) async fn ask_due(&self) {
         match self.replica.observe(self.replica.store.take_polls(MOST_AT_ONCE, LEASE, self.replica.server).await) {
             Ok(polls) => polls.into_iter().for_each(|poll| self.spawn_poll(poll)),
@@ -72,7 +72,7 @@ impl Poller {
         join_all(asked.map(|backend| self.ask_now(backend.id))).await;
     }
 
-    /// Asks one node now, whoever may be asking it, and waits.
+    /// Polls one node now, even during another server's poll, and waits.
     ///
     /// # Errors
     /// Why it did not answer, or could not be asked.
@@ -168,7 +168,7 @@ impl Poller {
             report: news.map(|(listing, digest)| (&listing.document[..], digest)),
             next: match agent {
                 _ if health.is_in_doubt() => IN_DOUBT,
-                // One that is back is not to be left out for long because its agent is heard already.
+                // A returned node must not wait for long because its agent already reports.
                 Some(_) if health.is_listing() && !self.replica.view.is_doubted(backend.id) => WITH_AGENT,
                 Some(_) | None => WITHOUT_AGENT,
             },
@@ -179,7 +179,7 @@ impl Poller {
         Ok(true)
     }
 
-    /// Does what follows from an answer, or from there being none.
+    /// Applies an answer, or the lack of one.
     ///
     /// # Errors
     /// Why there is none.
@@ -207,7 +207,7 @@ impl Poller {
         }
     }
 
-    /// While the database is away nobody tells this server how the nodes fare.
+    /// While the database is away, this server gets no statuses from others.
     fn ask_alone(&self) {
         for backend in self.replica.view.roster().backends().iter().filter(|one| one.admin_state != AdminState::Init) {
             let pause = if backend.vitals.health().is_in_doubt() { IN_DOUBT } else { WITHOUT_AGENT };
@@ -224,7 +224,7 @@ impl Poller {
     }
 }
 
-/// By what a document is known to be the same as before.
+/// A digest that shows whether a document has changed.
 async fn digest(document: Bytes) -> Vec<u8> {
     offload::REPORTS.work(document.len(), move || Sha256::digest(&document).to_vec()).await
 }

@@ -15,7 +15,7 @@ use crate::telemetry::catalog::MEETINGS_DETACHED;
 use crate::view::Known;
 use crate::view::report::{Report, Reported, Word};
 
-/// Whose a meeting is that a node reports.
+/// The frontend of a reported meeting.
 struct Owner {
     frontend: FrontendId,
     meeting_id: MeetingId,
@@ -30,7 +30,7 @@ pub(super) struct Reconciler {
 }
 
 impl Reconciler {
-    /// Brings what is believed of a node's meetings in line with what it runs. `believed` is from before it was asked.
+    /// Brings database and view in line with a node's meetings. `believed` is from before the poll.
     pub(super) async fn reconcile(&self, backend: &Arc<Backend>, believed: &[Arc<Meeting>], report: &Report) {
         for meeting in believed {
             match (meeting.state, report.word(&meeting.id)) {
@@ -49,7 +49,7 @@ impl Reconciler {
         }
         let believed: HashSet<&ScopedId> = believed.iter().map(|meeting| &meeting.id).collect();
         let unknown = || report.own_meetings().filter(|(id, _)| !believed.contains(id));
-        // Breakouts last, since what they belong to may be as unknown.
+        // Breakouts last, since their parents may be unknown, too.
         for breakouts in [false, true] {
             for (id, reported) in unknown().filter(|(_, reported)| reported.breakout == breakouts) {
                 self.take_in_unknown(backend, id, reported, report).await;
@@ -150,7 +150,7 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Whose a meeting is, by its id, by what ran under that id before, or by its metadata.
+    /// The frontend of a meeting, by its id, by an earlier meeting with that id, or by its metadata.
     async fn owner(&self, id: &ScopedId, reported: &Reported) -> Result<Option<(FrontendId, MeetingId)>, StoreError> {
         let of_key = |key: &str| self.replica.view.roster().frontend(key).map(|frontend| frontend.id);
         if let Some((key, meeting_id)) = id.decode() {
@@ -184,7 +184,7 @@ impl Reconciler {
     /// A node is lost: its meetings may be created elsewhere. Said after every poll, since not every one may have been heard.
     pub(super) async fn detach(&self, backend: &Backend) {
         let Replica { store, view, .. } = &*self.replica;
-        // That a meeting is ending is not announced: what is live in memory may be that by now.
+        // Endings are not announced: a live meeting in memory may be ending by now.
         let runs = |meeting: &Meeting| matches!(meeting.state, MeetingState::Live | MeetingState::Ending);
         if view.meetings_where(|meeting| meeting.backend == backend.id && runs(meeting)).is_empty() {
             return;

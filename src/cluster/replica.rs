@@ -19,7 +19,7 @@ use crate::view::View;
 /// Pauses before a result is written once more while the database is away.
 const TRIES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
-/// The view, the database behind it, and how far both are to be trusted. Every part of the cluster reads and writes through it.
+/// The view, the database behind it, and the trust in both. Every part of the cluster reads and writes through it.
 pub(super) struct Replica {
     /// This server's id. It is drawn at each start.
     pub(super) server: Uuid,
@@ -38,7 +38,7 @@ impl Replica {
         self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records whether the database did what it was asked, and returns the outcome.
+    /// Records whether a statement succeeded, and returns its outcome.
     pub(super) fn observe<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         let now = Instant::now();
         let mut trust = self.trust();

@@ -1,4 +1,4 @@
-//! The health and the reports of the nodes, whichever server has asked them.
+//! The health and the reports of the nodes, from polls of all servers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,7 +55,7 @@ impl Statuses {
     pub(super) fn take_own(&self, backend: &Backend, seq: i64, status: &OwnStatus<'_>) {
         let mut seqs = self.lock();
         let known = seqs.entry(backend.id).or_default();
-        // With a gap, the status in between says more than this, such as what the agent said.
+        // After a gap, the status in between has more than this, such as the agent's figures.
         if known.whole == seq - 1 {
             known.whole = seq;
         }

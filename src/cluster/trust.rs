@@ -1,13 +1,13 @@
-//! How far memory is to be trusted: whether the database is there and works, and how old the picture is.
+//! Trust in memory: whether the database is there and works, and the age of memory.
 
 use std::time::{Duration, Instant};
 
 use crate::store::{StoreError, Trouble};
 
-/// How long memory is trusted while the database is away, or what it announces is not heard.
+/// How long memory is trusted without the database, or without its announcements.
 const TRUST: Duration = Duration::from_secs(600);
 
-/// What is known of the database, and of how true memory is.
+/// The state of the database, and the trust in memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Trust {
     away_since: Option<Instant>,
@@ -26,7 +26,7 @@ pub(super) struct Trust {
 pub struct Lack {
     /// Why, in words.
     pub problem: String,
-    /// Whether memory makes up for it: what is known goes on, and nothing new can be created.
+    /// Whether memory makes up for it: known meetings go on, and none can be created.
     pub tolerable: bool,
 }
 
@@ -91,7 +91,7 @@ impl Trust {
         self.proved.map(|proved| now.saturating_duration_since(proved))
     }
 
-    /// What is wrong with the database, if anything is.
+    /// The problem of the database, if any.
     pub(super) fn absence(&self, now: Instant) -> Option<Lack> {
         let away = self.away_since.map(|since| now.saturating_duration_since(since));
         let problem = match (self.trouble, away) {
@@ -102,7 +102,7 @@ impl Trust {
         Some(Lack { problem, tolerable: away.is_none_or(|away| away <= TRUST) })
     }
 
-    /// Why what is in memory is not to be trusted any more, if there is a reason.
+    /// Why memory is not trusted any more, if so.
     pub(super) fn distrust(&self, now: Instant) -> Option<String> {
         let age = self.age(now).filter(|age| *age > TRUST)?;
         Some(format!("nothing that was announced has been heard for {} s", age.as_secs()))

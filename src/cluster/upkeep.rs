@@ -36,7 +36,7 @@ pub(super) fn register(parts: &Parts, follower: Arc<Follower>) {
     bench.job(Commands::of(parts));
 }
 
-/// Follows what other servers do not announce.
+/// Follows unannounced changes of other servers.
 struct FollowUnannounced(Arc<Follower>);
 
 impl Round for FollowUnannounced {

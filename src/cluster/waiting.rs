@@ -60,7 +60,7 @@ impl Waiting {
         Err(Fault::MeetingNotReady)
     }
 
-    /// What has become of a claim, as far as the view knows. `None`: it is still a claim.
+    /// The outcome of a claim, by the view. `None`: it is still a claim.
     fn settled_now(&self, meeting: &Meeting) -> Option<Settled> {
         let Some(now) = self.view.known(meeting.id.as_ref()) else { return Some(Settled::Vacant) };
         match now.state {

@@ -17,7 +17,7 @@ impl Arrivals {
         self.0.insert(meeting.clone(), Instant::now());
     }
 
-    /// Forgets those who must have come by now.
+    /// Forgets attendees who must have arrived by now.
     pub(crate) fn forget_old(&self) {
         self.0.retain(|_, sent| sent.elapsed() < ON_THE_WAY);
     }

@@ -11,7 +11,7 @@ use super::report::Reported;
 use super::{Known, View};
 
 impl View {
-    /// What a list says of a meeting: what its node's agent says and its node reported of this very meeting, else what is known
+    /// A meeting's entry in lists: its node's report with its agent's attendees, else the entry of a meeting
     /// of a young one.
     pub(crate) fn entry(&self, meeting: &Meeting) -> Option<Bytes> {
         let told = || self.told_of(meeting).and_then(|reported| reported.entry.clone());
@@ -19,13 +19,13 @@ impl View {
         if entry.is_scoped { self.under_own_ids(meeting, &entry.element) } else { Some(entry.element) }
     }
 
-    /// What is known of a meeting that no report has: what its node said when it was asked, else what its create made.
+    /// The entry of a meeting without a report: its node's answer to a request, else the entry of its create.
     pub(crate) fn young_entry(&self, meeting: &Meeting) -> Option<Entry> {
         let said = self.firsthand.said(meeting).and_then(|said| said.entry.clone());
         said.or_else(|| created(meeting))
     }
 
-    /// What a node says of a meeting that its tenant reads otherwise, or not at all.
+    /// Parts of a node's report that its tenant reads otherwise, or not at all.
     pub(crate) fn unshown(&self, meeting: &Meeting) -> Unshown {
         let created = || meeting.entry.as_deref().map(Unshown::read);
         self.told_of(meeting).map(|told| told.unshown.clone()).or_else(created).unwrap_or_default()
@@ -49,7 +49,7 @@ impl View {
     }
 }
 
-/// What the create of a meeting made.
+/// The entry of a meeting's create.
 fn created(meeting: &Meeting) -> Option<Entry> {
     Some(Entry { element: meeting.entry.clone()?, is_scoped: true })
 }

@@ -1,4 +1,4 @@
-//! What a node says of a meeting: a `meeting` element, and what of it tenants do not read.
+//! A node's report of a meeting: a `meeting` element, and its parts hidden from tenants.
 
 use std::cell::Cell;
 
@@ -14,7 +14,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Reads what a node says of the meeting that it knows by `id`. `None`: it is unreadable.
+    /// Reads a node's report of the meeting with its `id`. `None`: it is unreadable.
     pub(crate) fn read(id: &ScopedId, element: &Bytes) -> Option<Self> {
         let key = id.decode().map(|(key, _)| key);
         let is_scoped = Cell::new(false);
@@ -40,7 +40,7 @@ impl Entry {
     }
 }
 
-/// What a node says of a meeting that its tenant reads otherwise, or not at all.
+/// Parts of a node's report that its tenant reads otherwise, or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unshown {
     /// The metadata that is ours.

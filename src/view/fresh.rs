@@ -1,4 +1,4 @@
-//! How old what is known of a meeting is, and what it says.
+//! Recent knowledge of a meeting, with its age.
 
 use std::time::SystemTime;
 
@@ -8,13 +8,13 @@ use b3scale_middleware::ports::Seen;
 use super::View;
 
 impl View {
-    /// What is known of a meeting that runs: by its node's agent that someone is there, else by what the node said when it
+    /// Knowledge of a running meeting: attendees seen by its node's agent, else the node's report when it
     /// was last asked.
     ///
-    /// That nobody is there any more the agent says at once. Its node calls a meeting running for up to a minute longer, so that
+    /// The agent reports the last leave at once. Its node calls a meeting running for up to a minute longer, so that
     /// is left to the node.
     ///
-    /// That nobody is there says little of a meeting to which someone was just sent.
+    /// The absence of attendees means little just after a join was sent.
     pub(crate) fn seen(&self, meeting: &Meeting) -> Option<Seen> {
         let seen = self.heard(meeting).or_else(|| self.reported(meeting))?;
         (seen.running || !self.arrivals.expects(&meeting.id)).then_some(seen)
@@ -29,13 +29,13 @@ impl View {
         let report = self.reports.get(&meeting.backend)?;
         let reported = report.own(&meeting.id)?;
         let is_it = meeting.internal_id.as_ref() == Some(&reported.born.internal_id);
-        // Without the store's time nobody can say how old it is.
+        // Without the store's time its age is unknown.
         let knows_time = self.clock.lock().is_ok_and(|clock| clock.is_some());
         (is_it && knows_time)
             .then(|| Seen { age: self.instant_of(report.holds_since()).elapsed(), running: reported.running })
     }
 
-    /// A node was asked once more, and said what it had said before.
+    /// A node was polled again, and its answer has not changed.
     pub(crate) fn confirm_report(&self, backend: BackendId, asked_at: SystemTime) {
         if let Some(report) = self.reports.get(&backend) {
             report.confirm(asked_at);

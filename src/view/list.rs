@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::View;
 
 impl View {
-    /// What a list says of some meetings of one frontend. A parent that reported before its breakout was made has it, too.
+    /// Entries of some meetings of one frontend. A parent reported before its breakout has it, too.
     pub(crate) fn list(&self, meetings: &[Arc<Meeting>]) -> Vec<Bytes> {
         let breakouts = self.young_breakouts(meetings);
         let entry = |meeting: &Arc<Meeting>| {

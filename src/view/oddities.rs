@@ -1,4 +1,4 @@
-//! What a node reports that an operator should look at.
+//! Oddities in a node's report that concern operators.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -37,7 +37,7 @@ impl Oddities {
 }
 
 impl View {
-    /// What is odd in the last report of a node.
+    /// Oddities in the last report of a node.
     pub(crate) fn oddities(&self, backend: BackendId) -> Oddities {
         let Some(report) = self.reports.get(&backend).map(|report| Arc::clone(&report)) else {
             return Oddities::default();

@@ -1,4 +1,4 @@
-//! What the agents say of their nodes, in memory: who is in which meeting, younger than any report.
+//! Attendees by the nodes' agents, in memory: younger than any report.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::{Crowd, View};
 /// How long an agent's word counts after it has said all there is. Then its node's reports count again.
 const COUNTS_FOR: Duration = Duration::from_secs(15);
 
-/// What the agent of one node has said.
+/// The attendees by one node's agent.
 #[derive(Debug, Default)]
 pub(crate) struct Present {
     /// The number of its backend's status up to which this is all.
@@ -24,11 +24,11 @@ pub(crate) struct Present {
     meetings: HashMap<String, Shown>,
 }
 
-/// A meeting, and what a list says of it.
+/// A meeting, and its entry in lists.
 #[derive(Debug, Default)]
 struct Shown {
     said: PresentMeeting,
-    /// The report's entry with those who are there now. `None`: the meeting was not reported.
+    /// The report's entry with present attendees. `None`: the meeting was not reported.
     entry: Option<Entry>,
 }
 
@@ -39,12 +39,12 @@ impl Present {
 }
 
 impl View {
-    /// Up to which number of a backend's status is known what its agent says.
+    /// The last known `seq` of the agent's rows.
     pub(crate) fn presence_seq(&self, backend: BackendId) -> i64 {
         self.present.get(&backend).map_or(0, |present| present.seq)
     }
 
-    /// Takes in what an agent has said up to `seq`.
+    /// Takes in an agent's rows up to `seq`.
     pub(crate) fn take_presence(&self, backend: &Backend, news: Presence, seq: i64, told_at: Option<Instant>) {
         let mut present = self.present.entry(backend.id).or_default();
         if seq < present.seq {
@@ -83,7 +83,7 @@ impl View {
         }
     }
 
-    /// A node has reported: what lists say of its meetings is made anew.
+    /// A node has reported: the entries of its meetings are made again.
     pub(crate) fn renew_entries(&self, backend: BackendId) {
         let Some(mut present) = self.present.get_mut(&backend) else { return };
         for there in present.meetings.values_mut() {
@@ -91,7 +91,7 @@ impl View {
         }
     }
 
-    /// Everything is loaded anew.
+    /// Everything is loaded again.
     pub(crate) fn forget_presence(&self) {
         self.present.clear();
     }
@@ -114,8 +114,8 @@ impl View {
         Some(self.present.get(&backend)?.told_at?.elapsed())
     }
 
-    /// What a list says of a meeting by the word of its node's agent, if that counts. One that no report lists yet is what is
-    /// known of it, with those who are there.
+    /// A meeting's entry by its node's agent, if that counts. Without a report it is the entry of a meeting without one,
+    /// with present attendees.
     pub(crate) fn entry_present(&self, meeting: &Meeting) -> Option<Entry> {
         let said = |there: &Shown| match &there.entry {
             Some(entry) => Some(entry.clone()),
@@ -135,14 +135,14 @@ impl View {
         present.meetings.get(internal_id).filter(|_| present.counts()).map(read)
     }
 
-    /// The report's entry of a meeting with those who are there now.
+    /// The report's entry of a meeting with present attendees.
     fn entry_with(&self, backend: BackendId, said: &PresentMeeting) -> Option<Entry> {
         let reported = self.reported_entry(backend, &said.meeting)?;
         reported.changed(|entry| with_attendees(entry, said)).ok()
     }
 }
 
-/// An entry of a list with the people who are there now. Whatever else it says of the meeting and of those who were reported
+/// An entry of a list with present attendees. Its other fields of the meeting and of attendees in the report
 /// before stays as it is.
 fn with_attendees(entry: &Bytes, said: &PresentMeeting) -> Result<Bytes, XmlError> {
     let mut people: Vec<&Attendee> = said.attendees.values().collect();
@@ -186,7 +186,7 @@ fn counts(people: &[&Attendee]) -> Vec<(&'static str, String)> {
     counts
 }
 
-/// The id under which BBB lists somebody.
+/// BBB's id of an attendee in lists.
 fn shown_id(one: &Attendee) -> &str {
     if one.user_id.is_empty() { &one.internal_id } else { &one.user_id }
 }
@@ -210,7 +210,7 @@ fn written(one: &Attendee) -> Bytes {
     attendee.finish()
 }
 
-/// Somebody who was reported before, with what is another now.
+/// A reported attendee, with changed fields.
 fn renewed(before: &Bytes, one: &Attendee) -> Result<Bytes, XmlError> {
     let fields = fields(one);
     xml::rewrite(before, |path, text| match path.names() {

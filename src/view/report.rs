@@ -50,7 +50,7 @@ pub(crate) struct Reported {
     pub(crate) unshown: Unshown,
 }
 
-/// What a report says of one meeting.
+/// A report of one meeting.
 pub(crate) enum Word<'a> {
     Runs(&'a Reported),
     Ended,
@@ -117,7 +117,7 @@ impl Report {
         Self { is_whole: false, is_complete: false, ..Self::empty(asked_at) }
     }
 
-    /// What it says of a meeting. An earlier report says nothing here.
+    /// Its entry of a meeting. Earlier reports do not count here.
     pub(crate) fn word(&self, id: &ScopedId) -> Word<'_> {
         match self.own(id) {
             Some(reported) => Word::Runs(reported),
@@ -141,7 +141,7 @@ impl Report {
         self.gone.insert(id);
     }
 
-    /// Takes over from an earlier report what this one leaves open of meetings that still live there.
+    /// Takes over open meetings from an earlier report, if they still live there.
     pub(crate) fn inherit(&mut self, before: &Self, lives_there: impl Fn(&ScopedId) -> bool) {
         for (id, reported) in &before.meetings {
             if matches!(self.word(id), Word::Open) && lives_there(id) {
@@ -157,7 +157,7 @@ impl Report {
         own.map(|(id, reported)| (id, &**reported))
     }
 
-    /// What it says itself of a meeting that runs, and no earlier report.
+    /// Its own entry of a running meeting, without earlier reports.
     pub(crate) fn own(&self, id: &ScopedId) -> Option<&Reported> {
         self.meetings.get(id).filter(|_| !self.inherited.contains(id)).map(Arc::as_ref)
     }

@@ -8,7 +8,7 @@ use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Poli
 /// The frontends and backends at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
-    /// By which every backend is judged, and one that is added later.
+    /// The policy for every backend, also for later ones.
     policy: PolicyInForce,
     frontends: HashMap<String, Arc<Frontend>>,
     backends: HashMap<BackendId, Arc<Backend>>,
@@ -17,7 +17,7 @@ pub(crate) struct Roster {
 }
 
 impl Roster {
-    /// What is in the store now, with the figures that this server has gathered of the backends it knew.
+    /// The rows in the store now, with this server's figures of known backends.
     pub(crate) fn reloaded(&self, frontends: Vec<Frontend>, backends: Vec<Backend>) -> Self {
         let frontends = frontends.into_iter().map(|frontend| (frontend.key.clone(), Arc::new(frontend))).collect();
         let backends = backends.into_iter().map(|backend| (backend.id, self.adopted(backend))).collect();
@@ -91,7 +91,7 @@ impl Roster {
                 }
                 Arc::new(Backend { vitals: Arc::clone(&known.vitals), ..row })
             }
-            // What was seen at another address says nothing of this one.
+            // A status seen at another address says nothing about this one.
             Some(_) | None => Arc::new(Backend { vitals: Arc::new(Vitals::under(self.policy.clone())), ..row }),
         }
     }

@@ -1,4 +1,4 @@
-//! What a node runs beside the meetings that live there.
+//! Meetings on a node that live elsewhere or nowhere.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -30,13 +30,13 @@ pub struct Stray {
     pub with_video: u32,
     /// Whether they are in its parent, too.
     pub shares_people: bool,
-    /// What its node says of it: a `meeting` element. `None`: that cannot be read.
+    /// Its node's report: a `meeting` element. `None`: it is unreadable.
     pub entry: Option<Bytes>,
-    /// What a tenant would read otherwise, or not at all.
+    /// Parts that a tenant would read otherwise, or not at all.
     pub unshown: Unshown,
 }
 
-/// What a meeting is that does not live where it runs.
+/// The kind of a meeting that does not live where it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Other {
     /// No frontend owns it.
@@ -55,7 +55,7 @@ impl View {
         backends.flat_map(|backend| self.strays(backend)).collect()
     }
 
-    /// The meetings on a node that no frontend owns. A lost node does not say what it runs, and has none.
+    /// The meetings on a node without a frontend. A lost node reports none.
     pub(crate) fn strays(&self, backend: &Backend) -> Vec<Stray> {
         let report = self.reports.get(&backend.id).map(|report| Arc::clone(&report));
         let Some(report) = report.filter(|_| !backend.is_lost()) else { return Vec::new() };
