@@ -1,17 +1,17 @@
-//! `answer-fresh`: answers from memory what the meeting's node said a moment ago.
+//! `answer-fresh`: answers from memory with the node's recent report of the meeting.
 //!
 //! ```toml
 //! [stages.answer-fresh]
-//! max-age = 10                   # how old what is known may be, in seconds; 0: every call goes on
+//! max-age = 10                   # the greatest age of a report, in seconds; 0: every call goes on
 //! ```
 //!
-//! `isMeetingRunning` is what frontends ask all the time. While what is known of a meeting is younger than `max-age`, it is
-//! answered as the node answered then, or by what its agent has seen since; past it the call goes on. It goes on, too, while
-//! nothing is known of the meeting yet, while it is being ended, and while this server has just sent somebody to it who is not
-//! seen there yet. Who was sent by another server, to an empty meeting on a node without an agent, may be overlooked for `max-age`.
+//! Frontends call `isMeetingRunning` all the time. While the meeting's report is younger than `max-age`, it is
+//! answered by that, or by later events of its agent; past it the call goes on. It goes on, too, while
+//! the meeting has no report yet, while it is being ended, and while this server has just sent an attendee who is not
+//! reported there yet. An attendee sent by another server, to an empty meeting on a node without an agent, may be overlooked for `max-age`.
 //!
-//! In front of `gather` on `getMeetings` it lists what memory has, every element as the node wrote it, while all of the frontend's
-//! meetings are known that well. `meeting-list` answers so whatever their age.
+//! Before `gather` on `getMeetings` it lists the meetings in memory, every element as the node wrote it, while all of the frontend's
+//! meetings have young reports. `meeting-list` answers so with reports of any age.
 //!
 //! ```
 //! use std::time::Duration;
@@ -52,7 +52,7 @@ use crate::stage::{SetupError, Stage, StageFuture, StageLayer, StageService, ref
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AnswerFresh {
-    /// How old what is known may be, in seconds.
+    /// The greatest age of a report, in seconds.
     pub max_age: u32,
 }
 
@@ -122,7 +122,7 @@ impl StageService<FreshAnswers> {
             Err(fault) => return refuse(fault),
         };
         let meetings = Arc::clone(&self.stage.meetings);
-        // One whose node is lost is in no list.
+        // A meeting on a lost node is in no list.
         let lives = |meeting: &Arc<Meeting>| meeting.state != MeetingState::Detached;
         let fresh = |meeting: Arc<Meeting>| self.stage.fresh(&meeting).is_some();
         if !meetings.of_frontend(frontend).into_iter().filter(lives).all(fresh) {
@@ -157,7 +157,7 @@ mod tests {
         cluster.meeting("school", "m1", "n1", state)
     }
 
-    /// What is answered from memory. `None`: the call went on.
+    /// The answer from memory. `None`: the call went on.
     async fn answered(cluster: &Memory, call: Call) -> Option<String> {
         let (seen, reply) = cluster.through(AnswerFresh::default(), call).await;
         let reply = reply.unwrap();

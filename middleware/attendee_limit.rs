@@ -12,11 +12,11 @@
 //!
 //! An attendee who is in the meeting, or has a seat there, rejoins by the same `userID` without a second seat. A link without a
 //! `userID` holds one seat until an attendee has joined through it; opening it after that takes another. A join that
-//! the node is seen to refuse gives its seat back. While the database is away, what this server knows of the meetings
-//! counts. All taken is a [`Fault::NoSeat`], which the way out turns into a page for browsers. A HEAD takes no
+//! the node visibly refuses gives its seat back. While the database is away, this server's own count of attendees
+//! is used. Without a free seat there is a [`Fault::NoSeat`], which the way out turns into a page for browsers. A HEAD takes no
 //! seat, so it is answered here and gets no address to join at.
 //!
-//! It stands behind `params-rewrite`, so that it sees the `userID` that the node will see: it takes the fact `open-attendee`, which
+//! It stands after `params-rewrite`, so that it sees the `userID` that the node will see: it takes the fact `open-attendee`, which
 //! `params-rewrite` needs.
 //!
 //! ```
@@ -133,7 +133,7 @@ impl Limiter {
     }
 }
 
-/// Whether nobody can be on the way to the meeting. What becomes of a redirect nobody is told.
+/// Whether no attendee can be on the way to the meeting. The outcome of a redirect is never reported.
 fn came_to_nothing(reply: &Result<Reply, Fault>) -> bool {
     match reply {
         Ok(reply) => reply.outcome.as_ref().is_some_and(|outcome: &Outcome| !outcome.is_success()),

@@ -2,15 +2,15 @@
 //!
 //! ```toml
 //! [stages.backend-pool]
-//! overload-cpu = 0.95            # a node whose agent reports busier processors takes no new meetings …
-//! recovered-cpu = 0.80           # … until they are less busy than this
-//! overload-memory = 0.97         # the same of its memory; 1: never
+//! overload-cpu = 0.95            # above this CPU use, reported by its agent, a node takes no new meetings …
+//! recovered-cpu = 0.80           # … until it falls below this
+//! overload-memory = 0.97         # the same for its memory; 1: never
 //! recovered-memory = 0.90
 //! ```
 //!
-//! A meeting that has a place stays there, whatever the stages behind say; so does a breakout with its parent. Any other may
-//! go to every backend that is enabled, whose node answers, and whose agent, if it has one that speaks, does not report
-//! overload. Of the others it is noted why not. A meeting that has just ended on a node that takes no new ones is a new one:
+//! A placed meeting stays in its place, against all later stages; so does a breakout with its parent. Any other may
+//! go to every enabled backend with an answering node, unless the node's agent reports
+//! overload. The others get a reason. A meeting that has just ended on a node that takes no new ones is a new one:
 //! before a create is repeated there, the node is asked whether it still runs the meeting.
 //!
 //! ```

@@ -3,17 +3,17 @@
 //! ```toml
 //! [stages.backend-select]
 //! attempts = 3                   # nodes tried for one create before it fails
-//! floor = 15                     # what a meeting counts at least at its start, in attendees
-//! floor-minutes = 15             # … and how long it takes to sink to who is there; 0: it never does
-//! largest-hint = 500             # what `meta_bbb-meeting-size-hint`, which takes the floor's place, counts at most
-//! cpu-weight = 100               # what busy processors count, as far as the node's agent reports them
+//! floor = 15                     # the least load of a meeting at its start, in attendees
+//! floor-minutes = 15             # … and how long it takes to sink to the present attendees; 0: it never does
+//! largest-hint = 500             # the bound of `meta_bbb-meeting-size-hint`, which replaces the floor
+//! cpu-weight = 100               # the load of fully busy processors, by the node's agent
 //! memory-weight = 50             # the same for a full memory
 //! ```
 //!
-//! Load is the backend's factor times who is there and who is to be expected. The claim counts at once, so that meetings that
+//! Load is the backend's factor times present and expected attendees. The claim counts at once, so that meetings that
 //! start together spread; equal loads are drawn by lot. One meeting lives on one node: of simultaneous creates one wins, the
 //! others wait for it and then ask its node. A node that fails is followed by the next candidate, and remembered if it may
-//! have got the call. So is one that says no for itself and not for the call, which takes no attempt; such a refusal is final
+//! have got the call. A node that refuses for itself and not for the call is followed, too, and takes no attempt; the refusal is final
 //! if all candidates give it. This is the one stage that calls the rest of the pipeline more than once.
 //!
 //! ```
@@ -58,15 +58,15 @@ use crate::stage::{SetupError, Stage, StageFuture, StageLayer, StageService};
 pub struct BackendSelect {
     /// How many nodes are tried for one create.
     pub attempts: NonZeroU32,
-    /// What a meeting counts at least at its start, in attendees.
+    /// The least load of a meeting at its start, in attendees.
     pub floor: u32,
     /// How long it takes to sink to who is there.
     pub floor_minutes: u32,
-    /// What a size hint counts at most.
+    /// The bound of a size hint.
     pub largest_hint: u32,
     /// What busy processors count.
     pub cpu_weight: u32,
-    /// What a full memory counts.
+    /// The load of a full memory.
     pub memory_weight: u32,
 }
 

@@ -63,7 +63,7 @@ pub enum Body {
 
 /// A body that waits at the peer.
 pub trait BodySource: fmt::Debug + Send + Sync {
-    /// What the peer says it is.
+    /// Its type, as the peer names it.
     fn media(&self) -> Media;
 
     /// Takes it in, once, bounded in size and time.

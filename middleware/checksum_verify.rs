@@ -3,13 +3,13 @@
 //! ```toml
 //! [stages.checksum-verify]
 //! algorithms = ["sha1", "sha256", "sha384", "sha512"]   # default: all four; a frontend may be allowed fewer
-//! constant-checksum = true       # take forms whose checksum covers no parameter, as BBB 3.0 does
+//! constant-checksum = true       # accept forms with a checksum over no parameter, as BBB 3.0 does
 //! ```
 //!
 //! A body is read before only if it is a form and the query carries no checksum, since then the checksum is in the form.
 //! The order is BBB's: content type, checksum, everything else. The body of a GET never counts.
 //!
-//! The parameters of a form are those of the text that was signed. Beside a signed query a form is not covered. Its texts and
+//! The parameters of a form are those of the signed text. With a signed query, a form is not covered. Its texts and
 //! slides count; meeting, people, rights, addresses, scripts and recording are left out. BBB 3.0 signs a form without a query
 //! with the name of the call alone. So a stranger who has seen one such checksum can make any call of that name.
 //! `constant-checksum = false` refuses these forms.

@@ -61,7 +61,7 @@ pub enum Fault {
         /// BBB's text.
         message: Cow<'static, str>,
     },
-    /// The meeting does not exist, or it is another frontend's.
+    /// The meeting does not exist, or belongs to another frontend.
     #[error("no such meeting of this frontend")]
     MeetingNotFound,
     /// The meeting is being made, or its node does not answer: a join may be tried again.

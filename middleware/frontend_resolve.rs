@@ -4,9 +4,9 @@
 //! [stages.frontend-resolve]
 //! ```
 //!
-//! A key that nobody has, or that is disabled, must not be told from a wrong secret, or keys could be probed. So an unknown
-//! key is given a stand-in: an inactive frontend with a secret that nobody knows. `checksum-verify` then answers it as it
-//! answers everybody else.
+//! An unknown or disabled key must look like a wrong secret, or keys could be probed. So an unknown
+//! key gets a stand-in: an inactive frontend with a random secret. `checksum-verify` then answers it like any
+//! other.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;

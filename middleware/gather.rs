@@ -1,9 +1,9 @@
-//! `gather`: asks all nodes at once for their meetings or sessions, and merges what is the frontend's own.
+//! `gather`: asks all nodes at once for their meetings or sessions, and merges the frontend's own.
 //!
 //! ```toml
 //! [stages.gather]
 //! patience-ms = 5000             # how long a node is waited for
-//! algorithm = "sha256"           # what the checksums for nodes are made with; without it, what each node accepts
+//! algorithm = "sha256"           # the algorithm of checksums for nodes; default: found out from each node
 //! ```
 //!
 //! A node that does not answer in time is left out and spoils nothing; only if none answers is that a fault. An entry that cannot be
@@ -52,7 +52,7 @@ use owner::Owner;
 pub struct Gather {
     /// How long a node is waited for, in milliseconds.
     pub patience_ms: u64,
-    /// What the checksums for nodes are made with. `None`: what each node accepts.
+    /// The algorithm of checksums for nodes. `None`: found out from each node.
     pub algorithm: Option<Algorithm>,
 }
 

@@ -1,4 +1,4 @@
-//! The stage laws: what holds for every entry of the catalog, whoever writes it.
+//! The stage laws: they hold for every entry of the catalog.
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -119,7 +119,7 @@ fn prepared<S: Stage>(cluster: &Memory, kind: CallKind) -> Option<Call> {
     Some(call)
 }
 
-/// A cluster whose one meeting is there for every call but `create`, which makes its own.
+/// A cluster with one meeting for every call but `create`, which makes its own.
 fn cluster() -> Memory {
     let cluster = Memory::new().frontend("school", "secret").backend("n1", &[]);
     cluster.meeting("school", "m1", "n1", MeetingState::Live).replies_created()

@@ -4,7 +4,7 @@
 //! [`Endpoint`], each a tower service that sees the rest as [`Next`]. Which stages, and in which order, is written in
 //! `pipeline.toml`; that the order makes sense is proved by the [`Fact`]s each stage needs, gives and takes.
 //!
-//! This crate opens no socket and sees no SQL and no TOML. What a stage wants of the world it asks of a [port](ports).
+//! This crate opens no socket and sees no SQL and no TOML. A stage reaches the world through a [port](ports).
 //!
 //! | module | is |
 //! |---|---|

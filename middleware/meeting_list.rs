@@ -4,7 +4,7 @@
 //! [stages.meeting-list]
 //! ```
 //!
-//! Each meeting is listed as its node last reported it, what we do not know of it included. So a frontend with thousands of meetings
+//! Each meeting is listed as its node last reported it, with all unknown elements. So a frontend with thousands of meetings
 //! costs no node anything. A meeting that is too young for a report is asked for once. A node that does not answer within a second spoils
 //! nothing: its young meetings are listed as their creates made them. The list is never put together in memory: it leaves piece by piece.
 //!
@@ -35,7 +35,7 @@ use crate::fault::Fault;
 use crate::ports::{Meetings, Ports};
 use crate::stage::{Endpoint, SetupError, StageFuture, refuse};
 
-/// What stands before the first meeting, and behind the last.
+/// The text before the first meeting, and after the last.
 const BEFORE: &[u8] = b"<response><returncode>SUCCESS</returncode><meetings>";
 const BEHIND: &[u8] = b"</meetings></response>";
 

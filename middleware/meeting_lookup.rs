@@ -1,13 +1,13 @@
-//! `meeting-lookup`: finds out whether the meeting is known, whose it is and where it lives.
+//! `meeting-lookup`: finds the meeting, its owner and its place.
 //!
 //! ```toml
 //! [stages.meeting-lookup]
 //! ```
 //!
-//! Another frontend's meeting does not exist. On `create` a meeting that nobody knows goes on, since it is to be made; on
-//! `isMeetingRunning` it is answered `false`; on every other call it is a fault. A `join` whose node is not ready yet is a
-//! [`Fault::MeetingNotReady`], which the way out turns into the waiting page. On the way back the stage notes what the node
-//! said: that the end was accepted, or that it does not run the meeting; and that a client was sent to it. A HEAD sends no client.
+//! Another frontend's meeting does not exist. An unknown meeting passes on `create`, which makes it; on
+//! `isMeetingRunning` it is answered `false`; on every other call it is a fault. A `join` before its node is ready is a
+//! [`Fault::MeetingNotReady`], which the way out turns into the waiting page. On the way back the stage records the node's
+//! answer: an accepted end, or a missing meeting; and that a client was sent to it. A HEAD sends no client.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -98,10 +98,10 @@ impl Lookup {
         let id = &call.facts.scope()?.scoped;
         let owner = call.facts.frontend()?.id;
         let meeting = match self.meetings.known(id.as_ref()) {
-            // The claim of a create finds whatever there is, so nothing is asked twice.
+            // The claim of a create finds existing meetings, so nothing is looked up twice.
             known if call.kind == CallKind::Create => known,
-            // Results are not announced, so a claim that memory has may long be live; and a meeting whose node is lost may
-            // have been created elsewhere a moment ago, by somebody who now sends people there.
+            // Results are not announced, so a claim in memory may long be live; and a meeting on a lost node may
+            // have been created elsewhere a moment ago, by a frontend that now sends people there.
             Some(meeting) if meeting.is_settling() && call.kind == CallKind::Join => self.meetings.find(id).await?,
             Some(meeting) if meeting.state != MeetingState::Claimed => Some(meeting),
             Some(_) | None => self.meetings.find(id).await?,
@@ -133,7 +133,7 @@ impl Lookup {
         Ok(call)
     }
 
-    /// Notes what the node said of the meeting.
+    /// Records the node's answer about the meeting.
     async fn heed(&self, kind: CallKind, door: &Door, meeting: &Meeting, reply: &Reply) {
         let joined = kind == CallKind::Join && !door.looks;
         if joined && reply.outcome.as_ref().is_none_or(Outcome::is_success) {

@@ -11,7 +11,7 @@
 //! has one id on both sides, and so has a meeting that was brought over from scalelite while it ran: to create that again is to
 //! ask for the same meeting. The node's own `internalMeetingID` of a frontend's meeting names it, too, except as the id to create.
 //!
-//! The tenant reads nothing of ours in the replies: no scoped id of its meetings, and no metadata whose name begins with `b3s-`.
+//! The tenant reads nothing of ours in the replies: no scoped id of its meetings, and no metadata with a name in `b3s-`.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;

@@ -1,6 +1,6 @@
 //! Ports in memory, for tests, examples and benches: a small cluster that is written down in a line.
 //!
-//! Calls are prepared by the real stages, so a test of one stage starts from what the stages before it really leave.
+//! Calls are prepared by the real stages, so a test of one stage starts from the real results of the stages before it.
 
 mod meetings;
 mod waiting;
@@ -37,11 +37,11 @@ use crate::work::OnTheSpot;
 
 pub use waiting::Waiting;
 
-/// What a node says to a checksum that it does not take.
+/// A node's answer to a refused checksum.
 const CHECKSUM_ERROR: &[u8] =
     b"<response><returncode>FAILED</returncode><messageKey>checksumError</messageKey></response>";
 
-/// A cluster in memory. Clones share what is in it.
+/// A cluster in memory. Clones share its contents.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<State>>);
 
@@ -99,7 +99,7 @@ impl Memory {
         self.add_frontend(key, "frontend-secret", true, settings)
     }
 
-    /// Adds a backend at `https://<name>.example/…` whose node is up, with the secret `secret-of-<name>`.
+    /// Adds a backend at `https://<name>.example/…` with its node up, and the secret `secret-of-<name>`.
     pub fn backend(self, name: &str, tags: &[&str]) -> Self {
         let vitals = Arc::new(Vitals::under(self.policy()));
         vitals.see(Health::default().answered(), None);
@@ -150,7 +150,7 @@ impl Memory {
         self
     }
 
-    /// What is known of a meeting without asking its node, and since when.
+    /// Sets the recent knowledge of a meeting, with its age.
     pub fn seen(self, key: &str, id: &str, running: bool, age: Duration) -> Self {
         let scoped = self.scope(key, id).scoped;
         self.state().seen.insert(scoped, Seen { age, running });
@@ -164,7 +164,7 @@ impl Memory {
         self
     }
 
-    /// What the operator wants of a backend.
+    /// Sets the admin state of a backend.
     pub fn admin_state(self, name: &str, wanted: AdminState) -> Self {
         let mut state = self.state();
         let found = state.backends.iter_mut().filter(|(other, _)| other == name);
@@ -203,14 +203,14 @@ impl Memory {
         self
     }
 
-    /// What one node answers.
+    /// Sets one node's answer.
     pub fn node_replies(self, name: &str, document: &str) -> Self {
         let id = self.backend_id(name);
         self.state().replies.by_node.insert(id, Ok(Bytes::copy_from_slice(document.as_bytes())));
         self
     }
 
-    /// One node takes checksums of this algorithm only. What was known of its algorithm is forgotten.
+    /// One node takes checksums of this algorithm only. Its remembered algorithm is forgotten.
     pub fn node_takes(self, name: &str, algorithm: Algorithm) -> Self {
         let backend = self.backend_named(name);
         backend.vitals.signing.forget();

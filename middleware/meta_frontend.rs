@@ -5,8 +5,8 @@
 //! name = "meta_b3s-frontend"     # default: b3scale's
 //! ```
 //!
-//! The key is then found on the node and in its recordings. What a client sends under that name is replaced. Answers show clients
-//! no metadata whose name begins with `b3s-`; another name would show it to them.
+//! The key is then on the node and in its recordings. A client's value of that name is replaced. Answers show clients
+//! no metadata with a name in `b3s-`; another name would show it to them.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;

@@ -75,7 +75,7 @@ impl NodeRequest {
         Self { kind, backend, unsigned, algorithm, content, request_id, trace: None, patience: None, is_poll: false }
     }
 
-    /// The algorithm of its checksum: the settled one, or the last one accepted by its node, or else one that all nodes know.
+    /// The algorithm of its checksum: the settled one, or the last one accepted by its node, or else an algorithm of all nodes.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm.or_else(|| self.backend.vitals.signing.known()).unwrap_or(Algorithm::Sha256)
     }

@@ -5,11 +5,11 @@
 //! ```
 //!
 //! Overrides are set first, in the place of every spelling of their names, then defaults where the call has no such parameter;
-//! one that is present and empty counts as present. `disabledFeatures` is the exception: a default list is added to the call's
+//! an empty parameter counts as present. `disabledFeatures` is the exception: a default list is added to the call's
 //! own. The ids of meetings are never touched. Any other call passes unchanged.
 //!
-//! The stage stands before those that read what it changes. `meeting-scope` reads `isBreakout`, for one. What a failed join says of
-//! its answer (`errorRedirectUrl`, `logoutURL`, `redirect`) is read with these settings wherever it failed.
+//! The stage stands before all readers of its parameters. `meeting-scope` reads `isBreakout`, for one. A failed join's wishes for
+//! its answer (`errorRedirectUrl`, `logoutURL`, `redirect`) are read with these settings wherever it failed.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -40,7 +40,7 @@ const FIXED: [&str; 3] = ["meetingID", "parentMeetingID", "checksum"];
 
 const FEATURES: &str = "disabledFeatures";
 
-/// Settings of `params-rewrite`: none; what it sets is in each frontend's own settings.
+/// Settings of `params-rewrite`: none; each frontend's own settings have the values.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParamsRewrite {}

@@ -28,11 +28,11 @@ pub struct Ports {
     pub meetings: Arc<dyn Meetings>,
     /// The nodes.
     pub nodes: Arc<dyn Nodes>,
-    /// What the pipeline that runs says about all backends.
+    /// The policy of the running pipeline.
     pub policy: PolicyInForce,
     /// Who does long work.
     pub workers: Arc<dyn Workers>,
-    /// The same for calls whose checksum is yet to be computed.
+    /// The same for calls before their checksum is computed.
     pub unproved: Arc<dyn Workers>,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Debug for Ports {
     }
 }
 
-/// The frontends and backends as this server knows them. Asks nobody.
+/// The frontends and backends in this server's memory.
 pub trait Directory: Send + Sync {
     /// The frontend that a URL names, active or not.
     fn frontend(&self, key: &str) -> Option<Arc<Frontend>>;
@@ -56,12 +56,12 @@ pub trait Directory: Send + Sync {
 
 /// The meetings: where each lives, and every step of its life.
 ///
-/// A step names the [`Meeting`] as the caller knows it and is taken only if backend and attempt still are what it says.
+/// A step names the [`Meeting`] as the caller knows it and is taken only if backend and attempt are unchanged.
 pub trait Meetings: Send + Sync {
     /// The meeting that nodes know by that id, if memory has it.
     fn known(&self, id: &str) -> Option<Arc<Meeting>>;
 
-    /// The meeting wherever it is known; asks the store for one that memory does not have.
+    /// The meeting from memory, else from the store.
     fn find<'a>(&'a self, id: &'a ScopedId) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>>;
 
     /// The frontend's meeting of that internal id, if memory has it.
@@ -77,22 +77,22 @@ pub trait Meetings: Send + Sync {
     /// The meetings of one frontend that memory has.
     fn of_frontend(&self, frontend: FrontendId) -> Vec<Arc<Meeting>>;
 
-    /// What a list says of each running meeting of one frontend: `meeting` elements under the frontend's own ids. Asks the
-    /// store only for what has become of claims that memory has, and nodes only for meetings that they have not reported yet.
+    /// Entries of the running meetings of one frontend: `meeting` elements under the frontend's own ids. Asks the
+    /// store only for the outcome of known claims, and nodes only for meetings without a report.
     fn listed(&self, frontend: FrontendId) -> BoxFuture<'_, Vec<Bytes>>;
 
-    /// What is known of a meeting that runs, without asking anybody, and since when. `None`: nothing that would stand in for
+    /// Recent knowledge of a running meeting from memory, with its age. `None`: none that may answer for
     /// its node's answer.
     fn seen(&self, meeting: &Meeting) -> Option<Seen>;
 
-    /// Somebody was sent to the meeting: that nobody is there is not to be relied on for a while.
+    /// An attendee was sent to the meeting: its emptiness is not trusted for a while.
     fn note_join(&self, meeting: &Meeting);
 
     /// Takes a seat for someone who is about to be sent to a meeting, if its frontend has one left. Of simultaneous calls, be
     /// they at different servers, no more get one than there are.
     fn take_seat<'a>(&'a self, wanted: NewSeat<'a>) -> BoxFuture<'a, Result<Seat, Fault>>;
 
-    /// Gives a seat back whose join came to nothing. One that cannot be given back now is free again a little later.
+    /// Gives the seat of a failed join back. If that fails, the seat is free again a little later.
     fn return_seat(&self, id: Uuid) -> BoxFuture<'_, ()>;
 
     /// Gives the meeting a place, unless it has one.
@@ -112,7 +112,7 @@ pub trait Meetings: Send + Sync {
     /// Gives a claim up. `sent`: its backend may have got the call. A claim that cannot be given up now is reaped later.
     fn release<'a>(&'a self, meeting: &'a Meeting, sent: bool) -> BoxFuture<'a, ()>;
 
-    /// Its node runs it. `false`: it lives elsewhere by now, and what the node runs is a copy that will be ended.
+    /// Its node runs it. `false`: it lives elsewhere by now, and the node runs a copy that will be ended.
     fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<bool, Fault>>;
 
     /// Its end was accepted. If that cannot be noted, the node's next report says so once more.
@@ -121,11 +121,11 @@ pub trait Meetings: Send + Sync {
     /// Its node says that it does not run it. If that cannot be noted, the node's next report says so once more.
     fn forget<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()>;
 
-    /// Its end was accepted and may not have been carried out yet: its place is free, and what is left on its node is ended.
+    /// Its end was accepted and may not have been carried out yet: its place is free, and its copy on the node is ended.
     fn let_go<'a>(&'a self, meeting: &'a Meeting) -> BoxFuture<'a, ()>;
 }
 
-/// What is known of a meeting that runs.
+/// Recent knowledge of a running meeting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// How old that is.
@@ -134,10 +134,10 @@ pub struct Seen {
     pub running: bool,
 }
 
-/// For whom a seat is wanted.
+/// The attendee of a wanted seat.
 #[derive(Clone, Copy, Debug)]
 pub struct NewSeat<'a> {
-    /// Whose seats they are.
+    /// The frontend with the limit.
     pub frontend: FrontendId,
     /// How many there are.
     pub limit: i64,
@@ -160,7 +160,7 @@ pub enum Seat {
     Full,
 }
 
-/// What has become of a meeting that somebody else had claimed.
+/// The outcome of another server's claim.
 #[derive(Clone, Debug)]
 pub enum Settled {
     /// It runs.
@@ -171,14 +171,14 @@ pub enum Settled {
     Inherited(Arc<Meeting>),
 }
 
-/// What a node says of a meeting it has just made.
+/// A node's answer to a create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Born {
     /// The node's own id of it.
     pub internal_id: String,
     /// Milliseconds since 1970, by the node's clock.
     pub create_time: i64,
-    /// What a list says of it until its node reports it. `None`: the node has reported it.
+    /// Its entry in lists until its node reports it. `None`: the node has reported it.
     pub entry: Option<Bytes>,
 }
 
@@ -189,7 +189,7 @@ impl Born {
         Ok(Self { entry: Some(entry), ..Self::of_info(reply, backend)? })
     }
 
-    /// Reads what a node says of a meeting that it runs.
+    /// Reads a node's report of a running meeting.
     pub fn of_info(reply: &Reply, backend: BackendId) -> Result<Self, Fault> {
         let fields = bbb::xml::fields(&reply.body, ["internalMeetingID", "createTime"]);
         let [internal_id, create_time] = fields.map_err(|error| Fault::garbled(backend, error))?;
@@ -202,12 +202,12 @@ impl Born {
 
 /// The way to the nodes.
 pub trait Nodes: Send + Sync {
-    /// Sends one request. The reply is whatever the node answered with an HTTP status that the BBB API has.
+    /// Sends one request. The reply is any answer of the node with an HTTP status of the BBB API.
     fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>>;
 }
 
 impl dyn Nodes {
-    /// Sends a request whose answer must be a BBB document, and reads what that says.
+    /// Sends a request for a BBB document, and reads its outcome.
     pub async fn ask(&self, request: NodeRequest) -> Result<Reply, Fault> {
         let id = request.backend.id;
         self.ask_unread(request).await?.read(id)

@@ -8,7 +8,7 @@
 //! one. A body that is there keeps its root and everything else in it. A call that brings slides, in its body or by
 //! `preUploadedPresentation`, keeps them, unless the frontend's setting says `force`.
 //!
-//! What the slides are called in the meeting is the node's business: the headers of the download, else the URL's path, decoded. A
+//! The node names the slides in the meeting: by the headers of the download, else by the URL's path, decoded. A
 //! setting, `filename`, gives them another name. It is needed where neither has one with an extension, such as `/download?id=7`.
 //!
 //! ```

@@ -37,7 +37,7 @@ use crate::stage::{Endpoint, SetupError};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Refuse {
-    /// What the tenant reads.
+    /// The text for the tenant.
     pub message: String,
 }
 

@@ -13,7 +13,7 @@
 //! of frontends have a few thousand bytes. No stage behind this one may change a parameter.
 //!
 //! A backend may have an algorithm of its own, which counts more than the setting. Without either, a node is tried with the
-//! strongest algorithm first, and what it accepts is remembered.
+//! strongest algorithm first, and the accepted one is remembered.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -42,7 +42,7 @@ use crate::stage::{SetupError, Stage, StageLayer, Transform};
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RequestSign {
-    /// What the checksums for nodes are made with. `None`: what each node accepts.
+    /// The algorithm of checksums for nodes. `None`: found out from each node.
     pub algorithm: Option<Algorithm>,
     /// How many bytes a create or join may leave in each list of meetings of its node. 0: any number.
     pub largest_entry: usize,

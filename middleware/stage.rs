@@ -1,4 +1,4 @@
-//! The pipeline contract: what a stage is, what an endpoint is, and what a stage sees of the rest.
+//! The pipeline contract: stages, endpoints, and a stage's view of the rest.
 
 mod layer;
 
@@ -28,10 +28,10 @@ pub trait Stage: DeserializeOwned + 'static {
     /// The tower layer that wraps it around the rest of the pipeline.
     type Layer: Layer<Next, Service: Link>;
 
-    /// What it needs, gives and takes on the route of `call`.
+    /// Its contract on the route of `call`.
     fn contract(&self, call: CallKind) -> Contract;
 
-    /// Adds what its settings say about all backends to the policy of the pipeline.
+    /// Adds its settings for all backends to the policy of the pipeline.
     fn set_policy(&self, _policy: &mut Policy) {}
 
     /// Makes the layer, once for each place it has on a route. It changes nothing else: another stage may still be refused.
@@ -46,14 +46,14 @@ pub trait Endpoint: DeserializeOwned + 'static {
     /// The tower service that answers.
     type Service: Link;
 
-    /// What it needs on the route of `call`.
+    /// Its needs on the route of `call`.
     fn contract(&self, call: CallKind) -> Contract;
 
     /// Makes the service, once for each route that ends in it.
     fn service(self, ports: &Ports) -> Result<Self::Service, SetupError>;
 }
 
-/// Walks the catalog. Generic over the kinds it meets, so that whoever reads settings keeps their positions in the text.
+/// Walks the catalog. Generic over its kinds, so that a reader of settings keeps their positions in the text.
 pub trait Visitor {
     /// Meets a stage.
     fn stage<S: Stage>(&mut self);
@@ -66,9 +66,9 @@ pub trait Visitor {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct SetupError {
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// The settings of which one has to be changed, if it is that.
+    /// The settings at fault, if any: one of them must change.
     pub settings: &'static [&'static str],
 }
 
@@ -84,7 +84,7 @@ impl SetupError {
     }
 }
 
-/// What a service must be to stand in the pipeline.
+/// The bounds of a service in the pipeline.
 pub trait Link:
     Service<Call, Response = Reply, Error = Fault, Future: Send + 'static> + Clone + Send + Sync + 'static
 {
@@ -116,12 +116,12 @@ pub fn refuse(fault: Fault) -> StageFuture {
 }
 
 impl Next {
-    /// Hides what stands behind a stage.
+    /// Hides the rest after a stage.
     pub fn new(service: impl Link) -> Self {
         Self { rest: Arc::new(Erased(service)), readied: false }
     }
 
-    /// Takes the readied service out and leaves a fresh clone in its place: what a stage does that awaits before it calls.
+    /// Takes the ready service out and leaves a new clone in its place, for a stage that awaits before it calls.
     pub fn take(&mut self) -> Next {
         let fresh = self.clone();
         std::mem::replace(self, fresh)
@@ -132,7 +132,7 @@ impl Next {
         Either::Right(self.call(call))
     }
 
-    /// Leaves the call to the rest, unless what a stage has made of it is a fault.
+    /// Passes the call on, unless the stage has turned it into a fault.
     pub fn pass_if(&mut self, made: Result<(), Fault>, call: Call) -> StageFuture {
         match made {
             Ok(()) => self.pass(call),

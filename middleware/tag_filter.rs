@@ -2,14 +2,14 @@
 //!
 //! ```toml
 //! [stages.tag-filter]
-//! tags = []                      # required of every frontend's meetings, beside the frontend's own `required_tags`
+//! tags = []                      # required for every frontend's meetings, in addition to its own `required_tags`
 //! when-empty = "fail"            # or "ignore": rather a backend without the tags than none
 //! choice = "meta_server-tag"     # the parameter by which a frontend chooses for one meeting; "": none
 //! ```
 //!
 //! A choice is scalelite's: `gpu;fast;none!` is a backend with one of these tags or without any, and because of the `!` no
 //! meeting at all where there is none. Without the `!` it is a wish. A frontend that has `allowed_tags` chooses among those.
-//! A meeting that runs stays where it is, whatever the tags say by now.
+//! A running meeting stays in its place, even after a change of tags.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -41,7 +41,7 @@ use crate::stage::{SetupError, Stage, StageLayer, Transform};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TagFilter {
-    /// Tags required beside the frontend's own.
+    /// Tags required in addition to the frontend's own.
     pub tags: Tags,
     /// What to do when no backend carries the tags.
     pub when_empty: WhenEmpty,
@@ -117,7 +117,7 @@ fn choose(candidates: &mut Candidates, choice: &TagChoice, bound: &Tags) -> Resu
         Err(Fault::NoBackend(placement)) if choice.required => {
             return Err(Fault::NoTaggedBackend { tags: choice.words().into(), placement });
         }
-        // A wish that nobody can grant.
+        // A wish that no backend can grant.
         Err(_) => {}
     }
     Ok(())

@@ -19,7 +19,7 @@ impl Pool {
         call.facts.scope().is_ok_and(|scope| scope.parent.is_some()) || self.doubtful(call).is_some()
     }
 
-    /// Where the meeting lives. One whose node is lost lives nowhere; one that is merely claimed may yet be given up.
+    /// Where the meeting lives. A meeting on a lost node lives nowhere; a claimed meeting may still be released.
     pub(super) fn home(&self, meeting: &Meeting) -> Option<Arc<Backend>> {
         let lives = matches!(meeting.state, MeetingState::Live | MeetingState::Ending);
         let home = lives.then(|| self.directory.backend(meeting.backend)).flatten();
@@ -59,14 +59,14 @@ impl Pool {
         Ok(())
     }
 
-    /// A meeting whose home takes no new ones. If it has ended there, a create would make it again.
+    /// A meeting on a backend that takes no new ones. If it has ended there, a create would make it again.
     fn doubtful(&self, call: &Call) -> Option<(Arc<Meeting>, Arc<Backend>)> {
         let meeting = call.facts.meeting().ok().flatten().filter(|_| call.door.rehearsal.is_none())?;
         let home = self.home(meeting).filter(|home| home.takes_meetings().is_err())?;
         Some((Arc::clone(meeting), home))
     }
 
-    /// What has become of a meeting. Where its node does not say, it is taken to run, and the node gets the create.
+    /// The state of a meeting. Without its node's answer it is taken to run, and the node gets the create.
     async fn fate(&self, call: &Call, meeting: &Meeting, home: &Arc<Backend>) -> Fate {
         if meeting.state == MeetingState::Ending {
             return Fate::Ends;
@@ -79,7 +79,7 @@ impl Pool {
     }
 }
 
-/// What has become of a meeting on its node.
+/// The state of a meeting on its node.
 enum Fate {
     Runs,
     /// Its end was accepted, and people may still be in it.
@@ -87,7 +87,7 @@ enum Fate {
     Gone,
 }
 
-/// What a node's answer to getMeetingInfo says.
+/// The state of a meeting by a node's answer to getMeetingInfo.
 fn fate(reply: &Reply) -> Fate {
     match xml::fields(&reply.body, ["hasBeenForciblyEnded"]) {
         _ if reply.failed_with("notFound") => Fate::Gone,

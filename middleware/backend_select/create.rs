@@ -85,7 +85,7 @@ impl Selector {
         None
     }
 
-    /// Notes what the node made of our claim. What cannot be noted is given up, so that it is ended there.
+    /// Records the meeting that the node made. If that fails, the claim is released, so that the meeting is ended there.
     async fn settle(&self, meeting: &Meeting, born: Born) -> Result<(), Fault> {
         let recorded = self.record(meeting, born).await;
         if recorded.is_err() {
@@ -94,7 +94,7 @@ impl Selector {
         recorded
     }
 
-    /// Notes what the node made, unless that is what we knew.
+    /// Records the meeting that the node made, unless it is the known one.
     pub(super) async fn record(&self, meeting: &Meeting, born: Born) -> Result<(), Fault> {
         if meeting.state != MeetingState::Claimed && meeting.internal_id.as_ref() == Some(&born.internal_id) {
             return Ok(());

@@ -22,7 +22,7 @@ impl Selector {
         }
         let mut known = call.facts.meeting()?.cloned();
         let mut creation = Creation { size: Size::of_create(&call.params), call, next, candidates };
-        // Whoever has the meeting may give it up while we wait for it. Then it is ours to claim, again and not for ever.
+        // Another server's claim may be released during the wait. Then this call claims it, with a bound on repetitions.
         for _ in 0..=self.attempts.get() {
             if let Some(meeting) = known.take() {
                 match self.meetings.settled(&meeting).await? {

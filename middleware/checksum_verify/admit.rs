@@ -1,4 +1,4 @@
-//! Proving a call, and taking in of its body what the proof covers.
+//! Proving a call, and admitting the covered part of its body.
 
 use super::ChecksumVerify;
 use crate::bbb::{self, Accepted, ChecksumError, Content, Covered, Media, Signed};
@@ -7,7 +7,7 @@ use crate::cluster::Frontend;
 use crate::fault::Fault;
 use crate::work::Workers;
 
-/// Takes a call in whose body waits at the peer.
+/// Admits a call with its body waiting at the peer.
 pub(super) async fn admit_with_body(
     mut call: Call,
     source: &dyn BodySource,
@@ -41,7 +41,7 @@ fn admit_document(mut call: Call, content: Content) -> Result<Call, Fault> {
 
 /// Takes the parameters of a form in, as far as the checksum lets it.
 fn admit_form(mut call: Call, bytes: &[u8], settings: ChecksumVerify) -> Result<Call, Fault> {
-    // What is not UTF-8 is replaced, as in a query.
+    // Invalid UTF-8 is replaced, as in a query.
     let form = String::from_utf8_lossy(bytes);
     match verify(&mut call, Some(&form), settings)? {
         Covered::Query => call.params.merge_uncovered(&form),
@@ -67,7 +67,7 @@ pub(super) fn verify(call: &mut Call, form: Option<&str>, settings: ChecksumVeri
     Ok(covered)
 }
 
-/// What the log says of a checksum. The client reads no more than that it does not match.
+/// The log's reason for a refused checksum. The client only reads that it does not match.
 fn refusal(error: ChecksumError, frontend: &Frontend) -> Fault {
     Fault::ChecksumMismatch(match error {
         ChecksumError::Missing => return Fault::ChecksumMissing,

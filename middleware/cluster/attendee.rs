@@ -36,7 +36,7 @@ pub struct Attendee {
     pub client_type: String,
 }
 
-/// What is another about an attendee. What is not said is as it was.
+/// Changed fields of an attendee. Missing fields are unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
@@ -90,7 +90,7 @@ pub struct NodeMeeting {
     /// Milliseconds since 1970, by the node's clock.
     #[serde(default)]
     pub create_time: i64,
-    /// Whether it is a breakout, whose people are in its parent, too.
+    /// Whether it is a breakout. Its attendees are in its parent, too.
     #[serde(default)]
     pub breakout: bool,
     /// Whether it is being recorded right now.

@@ -9,24 +9,24 @@ use serde::{Deserialize, Serialize};
 use super::{BackendId, LoadModel, NodeState, Refusal, Tags, Vitals};
 use crate::bbb::{Algorithm, Secret};
 
-/// Our record of a node: where it is, how to sign for it, what it is meant to do, and how it fares.
+/// Our record of a node: its address, its secret, its admin state, and its health.
 #[derive(Clone, Debug)]
 pub struct Backend {
     /// Identity in the store.
     pub id: BackendId,
     /// The API's base URL, ending in a slash: `https://node.example/bigbluebutton/api/`.
     pub url: String,
-    /// What the node's checksums are made with.
+    /// The secret of the node's checksums.
     pub secret: Secret,
     /// The only algorithm of its checksums. `None`: it is found out.
     pub algorithm: Option<Algorithm>,
-    /// What a frontend may ask for.
+    /// Its tags.
     pub tags: Tags,
     /// How much a unit of load counts here: 2.0 is a node half as strong as one at 1.0.
     pub load_factor: f64,
-    /// What the operator wants of it.
+    /// Its admin state.
     pub admin_state: AdminState,
-    /// How it fares, shared by every snapshot of this backend.
+    /// Its moving figures, shared by every snapshot of this backend.
     pub vitals: Arc<Vitals>,
     /// The row's version; memory only ever takes a newer one.
     pub version: i64,
@@ -38,7 +38,7 @@ impl Backend {
         self.vitals.health().is_up()
     }
 
-    /// Whether the node is to be asked and its state is not known yet.
+    /// Whether the node is polled and its state is not known yet.
     pub fn is_unasked(&self) -> bool {
         self.admin_state != AdminState::Init && self.vitals.health().state == NodeState::Init
     }
@@ -75,7 +75,7 @@ impl Backend {
         overload.map_or(Ok(()), |reason| Err(Refusal::new("overload", reason)))
     }
 
-    /// What new meetings are placed by: the lower, the sooner. In attendees of a node whose factor is 1.
+    /// Its load: new meetings go to the lowest. In attendees of a node with factor 1.
     pub fn load(&self, model: &LoadModel, now: Instant) -> f64 {
         self.load_factor * self.vitals.load(model, now)
     }
@@ -87,7 +87,7 @@ impl Backend {
     }
 }
 
-/// What the operator wants of a backend.
+/// A backend's state as set by the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AdminState {

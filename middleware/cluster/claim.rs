@@ -12,11 +12,11 @@ pub struct NewMeeting<'a> {
     pub id: &'a ScopedId,
     /// The id its frontend knows it by.
     pub meeting_id: &'a MeetingId,
-    /// Whose it is.
+    /// Its frontend.
     pub frontend: FrontendId,
     /// Where it is to live.
     pub backend: BackendId,
-    /// How large it is to be.
+    /// Its expected size.
     pub size: Size,
 }
 

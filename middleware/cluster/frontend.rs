@@ -10,20 +10,20 @@ use crate::bbb::{Algorithms, Secret};
 /// Names and values of call parameters, as a frontend's settings hold them.
 pub type ParamMap = BTreeMap<String, String>;
 
-/// A tenant's registered client (Greenlight, Moodle, a script): its key, its secrets and what is done to its calls.
+/// A tenant's registered client (Greenlight, Moodle, a script): its key, its secrets and its settings.
 #[derive(Debug)]
 pub struct Frontend {
     /// Identity in the store.
     pub id: FrontendId,
     /// The segment of the URL that names this frontend.
     pub key: String,
-    /// What its checksums may be made with.
+    /// The secrets of its checksums.
     pub secrets: Secrets,
     /// The checksum algorithms it may use.
     pub algorithms: Algorithms,
     /// A disabled frontend is answered as if it did not exist.
     pub active: bool,
-    /// What is done to its calls.
+    /// Its settings.
     pub settings: FrontendSettings,
     /// The row's version; memory only ever takes a newer one.
     pub version: i64,
@@ -44,7 +44,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// The secret in use and, during a change, the one that is to follow it.
+    /// The secret in use and, during a change, the next one.
     pub fn new(current: Secret, next: Option<Secret>) -> Self {
         Self { current, next }
     }
@@ -81,13 +81,13 @@ pub struct FrontendSettings {
     /// Parameters of `create` where the call has none.
     #[serde(deserialize_with = "null_is_empty")]
     pub create_default_params: ParamMap,
-    /// Parameters of `create` whatever the call has.
+    /// Overrides of parameters of `create`.
     #[serde(deserialize_with = "null_is_empty")]
     pub create_override_params: ParamMap,
     /// Parameters of `join` where the call has none.
     #[serde(deserialize_with = "null_is_empty")]
     pub join_default_params: ParamMap,
-    /// Parameters of `join` whatever the call has.
+    /// Overrides of parameters of `join`.
     #[serde(deserialize_with = "null_is_empty")]
     pub join_override_params: ParamMap,
 }
@@ -116,7 +116,7 @@ pub struct DefaultPresentation {
     pub url: String,
     /// Use them even when the call brings slides of its own.
     pub force: bool,
-    /// What they are called in the meeting. Empty: as where they are fetched says. Not known to the original.
+    /// Their name in the meeting. Empty: named by the download. Not in the original.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub filename: String,
 }

@@ -1,39 +1,39 @@
-//! Batches: what the agent on a node reports at once.
+//! Batches: reports of a node's agent.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Attendee, AttendeeChange, NodeMeeting};
 
-/// What has happened on a node since the last batch.
+/// Events on a node since the last batch.
 #[derive(Clone, Debug)]
 pub struct NodeBatch<'a> {
-    /// Made anew with each start of the agent.
+    /// New at each start of the agent.
     pub boot: Uuid,
     /// Counts the batches of this start, from 1.
     pub seq: u64,
     /// Everything that runs on the node, in place of what was said before. The events come after it.
     pub snapshot: Option<Vec<(&'a NodeMeeting, &'a [Attendee])>>,
-    /// Whether the node's events are being heard. Else what is known of the node may be old, as if no agent were there.
+    /// Whether the agent is connected to the node's Redis. If not, its attendees may be outdated.
     pub redis_connected: bool,
     /// In the order in which they happened. None: the agent is there.
     pub events: &'a [NodeEvent],
-    /// How the machine fares.
+    /// Figures of the machine.
     pub node: &'a NodeFigures,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Receipt {
     /// The last batch of this start of the agent that counts; 0: none does.
     pub seq: u64,
-    /// Whether the next batch must carry a snapshot: what is known of the node is not whole. Its number is free to choose above
+    /// Whether the next batch must carry a snapshot, since the node's state is incomplete. Its number is free to choose above
     /// `seq`.
     pub snapshot: bool,
 }
 
-/// Something that happened on a node. What is unknown to a server is passed over.
+/// An event on a node. A server skips unknown ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Event))]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -69,7 +69,7 @@ pub enum NodeEvent {
         /// The node's id of the attendee.
         attendee: String,
     },
-    /// Something about an attendee is another now.
+    /// An attendee has changed.
     AttendeeChanged {
         /// The node's own id of the meeting.
         meeting: String,
@@ -79,12 +79,12 @@ pub enum NodeEvent {
         #[serde(flatten)]
         change: AttendeeChange,
     },
-    /// What a newer agent may say.
+    /// An event of a newer agent.
     #[serde(other)]
     Unknown,
 }
 
-/// How the machine of a node fares.
+/// Figures of a node's machine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]

@@ -46,7 +46,7 @@ impl Overload {
         self.memory = bounds.memory.holds(self.memory, report.memory);
     }
 
-    /// What is too much, in words that follow the name of a backend.
+    /// The exceeded bound, in words that follow the name of a backend.
     pub(super) fn reason(&self, report: &AgentReport) -> Option<String> {
         let bounds = self.bounds?;
         let percent = |share: f32| (share * 100.0).round();

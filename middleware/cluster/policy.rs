@@ -1,10 +1,10 @@
-//! Policy: what a pipeline says about all backends.
+//! Policy: a pipeline's settings for all backends.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{LoadModel, OverloadBounds};
 
-/// What a pipeline says about all backends. A plan yields it from the settings of its stages.
+/// A pipeline's settings for all backends. A plan yields it from the settings of its stages.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Policy {
     /// When a node takes no new meetings. `None`: no agent's report keeps it from them.

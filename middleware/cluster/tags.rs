@@ -77,7 +77,7 @@ impl TagChoice {
         self.tags.iter().any(|tag| tags.contains(tag)) || (self.untagged && tags.iter().all(|tag| bound.contains(tag)))
     }
 
-    /// The frontend's own words, including those that it may not choose.
+    /// The frontend's own words, including forbidden ones.
     pub fn words(&self) -> &str {
         &self.said
     }

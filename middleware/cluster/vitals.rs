@@ -1,4 +1,4 @@
-//! The moving figures of a backend: how its node fares, and who is on it.
+//! The moving figures of a backend: its node's health, and its attendees.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::bbb::ScopedId;
 pub struct Vitals {
     /// Keeps calls from a node that does not answer.
     pub circuit: Circuit,
-    /// What its checksums are made with.
+    /// The algorithm of its checksums.
     pub signing: Signing,
     policy: PolicyInForce,
     seen: Mutex<Seen>,
@@ -45,7 +45,7 @@ impl Vitals {
         Self { policy, ..Self::default() }
     }
 
-    /// How the node fares.
+    /// The node's health.
     pub fn health(&self) -> Health {
         self.seen().health
     }
@@ -65,7 +65,7 @@ impl Vitals {
         self.seen().latency = Some(latency);
     }
 
-    /// Notes how the node fares. Returns the state it was in before.
+    /// Records the node's health. Returns its earlier state.
     pub fn see(&self, health: Health, last_error: Option<&str>) -> NodeState {
         if health.misses == 0 && health.answers > 0 {
             self.circuit.close();
@@ -75,12 +75,12 @@ impl Vitals {
         std::mem::replace(&mut seen.health, health).state
     }
 
-    /// What the agent last said, if there is one.
+    /// The agent's last report, if there is one.
     pub fn agent(&self) -> Option<AgentReport> {
         self.seen().agent
     }
 
-    /// Notes what the agent says.
+    /// Records the agent's report.
     pub fn hear(&self, agent: Option<AgentReport>) {
         let bounds = self.policy.policy().overload;
         let mut seen = self.seen();
@@ -95,7 +95,7 @@ impl Vitals {
         self.policy.policy().load
     }
 
-    /// Why the node takes no new meetings by what its agent says, if there is a reason. An agent that has fallen silent says
+    /// Why the node takes no new meetings by its agent's report, if so. A silent agent reports
     /// nothing any more.
     pub fn overload(&self, now: Instant) -> Option<String> {
         let bounds = self.policy.policy().overload;
@@ -106,7 +106,7 @@ impl Vitals {
         seen.overload.reason(&report)
     }
 
-    /// The load of who is here and who is to be expected, without the backend's factor.
+    /// The load of present and expected attendees, without the backend's factor.
     pub fn load(&self, model: &LoadModel, now: Instant) -> f64 {
         let agent = self.agent().map_or(0.0, |report| model.of_agent(&report));
         let occupancy = self.occupancy();
@@ -159,7 +159,7 @@ impl Vitals {
 }
 
 impl Occupancy {
-    /// Every meeting once, be it here already or merely expected.
+    /// Every meeting once, running or only reserved.
     fn seats(&self) -> impl Iterator<Item = &Seats> {
         let expected = self.expected.iter().filter(|(id, _)| !self.meetings.contains_key(id));
         self.meetings.values().chain(expected.map(|(_, seats)| seats))

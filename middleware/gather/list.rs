@@ -37,7 +37,7 @@ impl List {
         Ok(if self.name == SESSIONS.name { owner.sessions(entries) } else { owner.meetings(entries, backend) })
     }
 
-    /// All entries, some of which may be unreadable: one that a tenant has spoiled hides no others. The polls of the node tell operators
+    /// All entries. Some may be unreadable: an entry spoiled by a tenant hides no others. The polls of the node show operators
     /// of it, so that a tenant who asks often writes no lines.
     fn entries(&self, reply: Reply, backend: BackendId) -> Result<Vec<Bytes>, Fault> {
         let reply = Reply { body: xml::printable(&reply.body), ..reply };

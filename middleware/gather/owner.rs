@@ -9,7 +9,7 @@ use crate::bbb::{MeetingId, ScopedId, unscoped, xml};
 use crate::cluster::{BackendId, Frontend, Meeting};
 use crate::ports::Meetings;
 
-/// Whose entries are kept.
+/// The frontend that keeps its entries.
 #[derive(Clone)]
 pub(super) struct Owner {
     pub(super) frontend: Arc<Frontend>,
@@ -17,7 +17,7 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// Its meetings, under its own ids, and their breakouts, of what `backend` reports. What is unreadable is left out.
+    /// Its meetings on `backend`, under its own ids, and their breakouts. Unreadable entries are left out.
     pub(super) fn meetings(&self, entries: Vec<Bytes>, backend: BackendId) -> Vec<Bytes> {
         let mut own = Vec::new();
         let mut breakouts = Vec::new();
@@ -55,7 +55,7 @@ impl Owner {
         }
     }
 
-    /// The sessions of its meetings. What is unreadable is left out.
+    /// The sessions of its meetings. Unreadable ones are left out.
     pub(super) fn sessions(&self, mut entries: Vec<Bytes>) -> Vec<Bytes> {
         let meetings = self.meetings.of_frontend(self.frontend.id);
         let own: HashSet<&str> = meetings.iter().filter_map(|meeting| meeting.internal_id.as_deref()).collect();
@@ -71,11 +71,11 @@ impl Owner {
     }
 }
 
-/// Whose meeting a node reports.
+/// The owner of a reported meeting.
 enum Verdict {
     /// The frontend's own.
     Own,
-    /// Another frontend's, or what is left of a meeting that lives on another node, or is not known.
+    /// Another frontend's, a copy of a meeting on another node, or an unknown meeting.
     Elsewhere,
     /// No id of ours: a breakout, or a stranger.
     Unknown,

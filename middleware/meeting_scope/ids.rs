@@ -28,9 +28,9 @@ impl Ids<'_> {
         Ok(meant.map_or((id, scoped), |meeting| (meeting.meeting_id.clone(), meeting.id.clone())))
     }
 
-    /// The id that nodes know a meeting by that is to be created. BBB takes it for an external id, however it looks.
+    /// The id for nodes of a meeting to create. BBB takes it for an external id, in any form.
     pub(super) fn created(&self, id: &MeetingId) -> ScopedId {
-        // A frontend does not create what a node made by itself.
+        // A frontend does not create a breakout that a node made.
         let native = self.native(id).filter(|native| !native.size.breakout);
         native.map_or_else(|| ScopedId::new(&self.frontend.key, id), |native| native.id.clone())
     }

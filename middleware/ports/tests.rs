@@ -48,7 +48,7 @@ async fn a_node_that_takes_another_algorithm_than_before_is_followed() {
     assert_eq!(cluster.backend_named("n1").vitals.signing.known(), Some(Algorithm::Sha384));
 }
 
-/// Refuses every checksum, and notes for how long an answer was to be waited for.
+/// Refuses every checksum, and records the limits of the requests.
 #[derive(Default)]
 struct Refusing(Mutex<Vec<Duration>>);
 

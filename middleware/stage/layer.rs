@@ -1,4 +1,4 @@
-//! The tower layer that all stages share, and the shorter form of those that only change a call.
+//! The tower layer that all stages share, and the shorter form of stages that only change a call.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
