@@ -21,7 +21,6 @@ mod operators;
 mod problem;
 mod remembered;
 mod reply;
-mod settings;
 mod shape;
 mod state;
 mod status;
@@ -62,7 +61,6 @@ use problem::Problem;
 
 pub use docs::openapi;
 pub use operators::OperatorField;
-pub(crate) use settings::SettingsOf;
 
 /// How long a request may take, its body included.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! The server, and the tools around it.
+//! The server, and the demo around it.
 //!
 //! | module | is |
 //! |---|---|
@@ -15,18 +15,14 @@
 //! | [`work`] | a bench for background work: rounds, duties, queued jobs |
 //! | [`store`] | PostgreSQL, and the private cluster of the default run |
 //! | [`state`] | the configuration as one document, read out and put back |
-//! | [`ctl`] | the command line over the REST API |
-//! | [`import`] | what b3scale and scalelite have, to be brought over |
 //! | [`demo`] | a whole cluster on this machine that plays a lesson |
 
 pub mod admin;
 pub mod cli;
 pub mod cluster;
 pub mod config;
-pub mod ctl;
 pub mod demo;
 mod idle;
-pub mod import;
 pub mod ledger;
 mod offload;
 pub mod pages;

@@ -16,7 +16,6 @@ use crate::rest::{Change, ChangeKind, StateBackend, StateChanges, StateDocument,
 use crate::store::{Ending, Store, StoreError, Transaction, Work};
 
 pub(crate) use difference::lines;
-pub(crate) use normal::read_settings;
 
 /// How a document is put back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

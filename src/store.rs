@@ -5,9 +5,7 @@
 
 pub(crate) mod backends;
 mod commands;
-mod error;
 mod feed;
-mod foreign;
 mod frontends;
 mod garbage;
 mod ingest;
@@ -16,27 +14,20 @@ mod meetings;
 mod migrations;
 mod polls;
 mod pool;
-pub mod private;
 mod rehearsal;
 mod roster;
 pub(crate) mod rows;
 mod seats;
 mod servers;
 mod settings;
-mod tls;
 mod transaction;
-mod trouble;
-mod url;
 
+pub use b3scale_postgres::{Place, StoreError, Trouble, private};
 pub use backends::{BackendFilter, NewBackend, Standing};
 pub use commands::{COMMAND_JOB, Command, CommandState};
-pub use error::{Place, StoreError};
 pub use frontends::{FrontendFilter, NewFrontend};
 pub use ingest::Ingested;
 pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter};
 pub use pool::Store;
-pub use trouble::Trouble;
 
-pub(crate) use foreign::{CONNECTING, ForeignDatabase};
-pub(crate) use rows::column;
 pub(crate) use transaction::{Ending, Transaction, Work};

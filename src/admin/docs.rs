@@ -66,3 +66,23 @@ fn document() -> Value {
     schemas::settle(&mut document);
     document
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_document_that_the_command_line_carries_is_that_of_the_routes() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
+        let document = openapi() + "\n";
+        if std::env::var_os("INSTA_UPDATE").is_some_and(|update| update == "always") {
+            fs::write(&file, &document).unwrap();
+        }
+        let kept = fs::read_to_string(&file).unwrap();
+        let first = kept.lines().zip(document.lines()).find(|(kept, made)| kept != made);
+        assert!(kept == document, "docs/openapi.json differs, first at {first:?}: run this with INSTA_UPDATE=always");
+    }
+}

@@ -79,22 +79,6 @@ impl Shape {
         }
     }
 
-    /// The first name that is said and not known, behind those that lead to it, and the names that are known in its place.
-    pub(super) fn unknown(&self, said: &Value) -> Option<(Vec<String>, Vec<&'static str>)> {
-        match (self, said) {
-            (Shape::Optional(inner), said) => inner.unknown(said),
-            (Shape::Object(fields), Value::Object(said)) => said.iter().find_map(|(name, value)| {
-                let Some((known, shape)) = fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
-                    return Some((vec![name.clone()], fields.iter().map(|(known, _)| *known).collect()));
-                };
-                let (mut names, known_there) = shape.unknown(value)?;
-                names.insert(0, (*known).to_owned());
-                Some((names, known_there))
-            }),
-            _ => None,
-        }
-    }
-
     /// Reads a body of this shape.
     ///
     /// # Errors

@@ -4,5 +4,5 @@ use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    b3scale::ctl::run(&b3scale_base::program::line()).await
+    b3scale_ctl::run(&b3scale_base::program::line()).await
 }

@@ -1,12 +1,12 @@
 //! `auth`: tokens for this program, for others, and for the agents of nodes.
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_base::token::Scopes;
 use serde_json::json;
 
 use super::console::complain;
 use super::context::Context;
 use super::{CtlError, Exit, tokens};
-use crate::token::Scopes;
 
 /// Words that node references are made of.
 const WORDS: [&str; 48] = [

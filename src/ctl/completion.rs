@@ -8,14 +8,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use argh::{ArgsInfo, CommandInfoWithArgs, FromArgValue, FromArgs};
+use b3scale_base::program::Environment;
+use b3scale_base::program::spelling::{Begun, Language};
 use serde_json::json;
 use tokio::time::timeout;
 
 use super::console::Console;
 use super::context::Context;
 use super::{B3scalectl, CtlError, Exit};
-use crate::program::Environment;
-use crate::program::spelling::{Begun, Language};
 
 /// The last word of a shell's question.
 const ASK: &str = "--generate-bash-completion";

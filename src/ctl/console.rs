@@ -4,15 +4,15 @@ use std::fmt::Display;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
+use b3scale_base::client::blanked_in;
+use b3scale_base::program::table;
+use b3scale_base::program::terminal::{self, Reader};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
 use super::CtlError;
 use super::layout::{meetings, people};
-use crate::client::blanked_in;
-use crate::program::table;
-use crate::program::terminal::{self, Reader};
 
 /// A successful command. Only output for people and for programs makes one, so that no command forgets either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,13 +4,14 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use b3scale_base::client::{Api, ApiSettings, blanked};
+use b3scale_base::program::Environment;
+use b3scale_base::rest::Status;
+
 use super::console::{Console, complain};
 use super::layout::warning;
 use super::tokens::{self, TokenFile};
 use super::{B3scalectl, CtlError};
-use crate::client::{Api, ApiSettings, blanked};
-use crate::program::Environment;
-use crate::rest::Status;
 
 /// The server that is asked when none is named.
 const DEFAULT_API: &str = "http://127.0.0.1:42353";

@@ -1,6 +1,8 @@
 //! `create-meeting`: creates a meeting as a frontend would, and joins it.
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_base::client::Api;
+use b3scale_base::rest::Frontend;
 use b3scale_middleware::bbb::{Algorithm, CallKind, Params, Secret, sign, xml};
 use bytes::Bytes;
 use http::{Method, Response, StatusCode, header};
@@ -11,8 +13,6 @@ use super::context::Context;
 use super::param::Param;
 use super::show::find_frontend;
 use super::{CtlError, Exit};
-use crate::client::Api;
-use crate::rest::Frontend;
 
 /// The printed fields of a new meeting.
 const FIELDS: [&str; 4] = ["meetingID", "internalMeetingID", "createDate", "duration"];

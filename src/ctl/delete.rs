@@ -1,14 +1,14 @@
 //! `delete`: removes a backend or a frontend.
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_base::client::MeetingsOf;
+use b3scale_base::rest::NodeState;
 use serde_json::json;
 
 use super::context::Context;
 use super::entry::{Entry as _, dry_command};
 use super::show::{find_backend, find_frontend};
 use super::{CtlError, Exit};
-use crate::client::MeetingsOf;
-use crate::rest::NodeState;
 
 dry_command! {
     /// Remove a backend or a frontend. Also: del, rm.

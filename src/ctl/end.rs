@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_base::client::Api;
+use b3scale_base::rest::{Backend, Command, CommandState, NewCommand};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -11,8 +13,6 @@ use super::layout::people;
 use super::meetings::find as find_meeting;
 use super::show::find_backend;
 use super::{CtlError, Exit};
-use crate::client::Api;
-use crate::rest::{Backend, Command, CommandState, NewCommand};
 
 /// How often a command is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);

@@ -1,5 +1,7 @@
 //! Commands on backends and frontends alike.
 
+use b3scale_base::client::{Api, ApiError};
+use b3scale_base::rest::{Backend, Frontend, StateBackend, StateFrontend};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -8,8 +10,6 @@ use super::CtlError;
 use super::console::Exit;
 use super::context::Context;
 use super::layout::veil;
-use crate::client::{Api, ApiError};
-use crate::rest::{Backend, Frontend, StateBackend, StateFrontend};
 
 /// A command with its object as a subcommand. With `--dry` it only prints the change.
 macro_rules! dry_command {

@@ -4,11 +4,12 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use b3scale_base::client::ApiError;
+use b3scale_base::program::ConfigError;
+use b3scale_base::program::terminal::Unwritable;
+
 use super::console::complain;
-use crate::client::ApiError;
 use crate::import::ImportError;
-use crate::program::ConfigError;
-use crate::program::terminal::Unwritable;
 
 /// Why a command failed. Each error is one line, with the remedy.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,8 @@
 //! `explain`: why a meeting would be placed where it would. Not known to the original.
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_base::program::table::NOTHING;
+use b3scale_base::rest::Candidate;
 
 use super::console::table;
 use super::context::Context;
@@ -8,8 +10,6 @@ use super::layout::warned;
 use super::param::Param;
 use super::show::missing;
 use super::{CtlError, Exit};
-use crate::program::table::NOTHING;
-use crate::rest::Candidate;
 
 /// Explain the cluster's decisions.
 #[derive(FromArgs, ArgsInfo, Debug)]

@@ -1,13 +1,13 @@
 //! `show jobs`: queued background work. Not known to the original.
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_base::program::table::NOTHING;
+use b3scale_base::rest::{Job, JobState};
 
 use super::console::table;
 use super::context::Context;
 use super::layout::moment;
 use super::{CtlError, Exit};
-use crate::program::table::NOTHING;
-use crate::rest::{Job, JobState};
 
 /// Queued background work: what waits, runs, or was given up.
 #[derive(FromArgs, ArgsInfo, Debug)]

@@ -1,9 +1,8 @@
 //! How single values are written for people.
 
+use b3scale_base::rest::without_database;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-
-use crate::rest::without_database;
 
 /// The replacement of a covered secret.
 const VEIL: &str = "***";

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_base::client::{Api, ApiError, MeetingsOf};
+use b3scale_base::program::table::NOTHING;
+use b3scale_base::rest::{Attendee, ClusterReport, Meeting, MeetingInfo};
 use uuid::Uuid;
 
 use super::console::table;
@@ -10,9 +13,6 @@ use super::context::Context;
 use super::layout::{moment, veil};
 use super::show::missing;
 use super::{CtlError, Exit};
-use crate::client::{Api, ApiError, MeetingsOf};
-use crate::program::table::NOTHING;
-use crate::rest::{Attendee, ClusterReport, Meeting, MeetingInfo};
 
 /// All meetings, or those of one backend or frontend.
 #[derive(FromArgs, ArgsInfo, Debug)]

@@ -1,11 +1,11 @@
 //! `db migrate`: brings the database's schema up to date.
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_base::rest::{Migration, SchemaStatus};
 
 use super::context::Context;
 use super::layout::{moment, warning};
 use super::{CtlError, Exit};
-use crate::rest::{Migration, SchemaStatus};
 
 /// Look after the database.
 #[derive(FromArgs, ArgsInfo, Debug)]

@@ -1,12 +1,12 @@
 //! Without a command: help, and the server as it is. And what programs ask first: `version`, `export-openapi-schema`.
 
 use argh::{ArgsInfo, CommandInfoWithArgs, FromArgs};
+use b3scale_base::rest::Status;
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::openapi::DOCUMENT;
 use super::{B3scalectl, CtlError, Exit, migrate};
-use crate::admin;
-use crate::rest::Status;
 
 /// The versions of this program and of the server.
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -58,10 +58,9 @@ impl Version {
 impl ExportOpenapiSchema {
     pub(super) fn run(self, context: &Context) -> Result<Exit, CtlError> {
         let Self {} = self;
-        let document = admin::openapi();
         let unreadable =
             |error: serde_json::Error| CtlError::Failed(format!("the description cannot be read: {error}"));
-        let value: Value = serde_json::from_str(&document).map_err(unreadable)?;
-        context.console.report(document.trim_end(), &value)
+        let value: Value = serde_json::from_str(DOCUMENT).map_err(unreadable)?;
+        context.console.report(DOCUMENT.trim_end(), &value)
     }
 }

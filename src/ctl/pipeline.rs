@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_base::client::Api;
+use b3scale_base::rest::Server;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::{Contract, Fact};
+use b3scale_pipeline::{Catalog, Entry, Role};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -14,9 +17,6 @@ use uuid::Uuid;
 use super::console::table;
 use super::context::Context;
 use super::{CtlError, Exit};
-use crate::client::Api;
-use crate::pipeline::{self, Catalog, Entry, Role};
-use crate::rest::Server;
 
 /// How often the servers are asked whether they have followed.
 const INTERVAL: Duration = Duration::from_millis(300);
@@ -76,7 +76,7 @@ impl Pipeline {
 }
 
 fn check(context: &Context, file: Option<&Path>) -> Result<Exit, CtlError> {
-    let plan = pipeline::check(file).map_err(|error| CtlError::Failed(error.to_string()))?;
+    let plan = b3scale_pipeline::check(file).map_err(|error| CtlError::Failed(error.to_string()))?;
     context.console.report(plan.trim_end(), &json!({ "file": file, "plan": plan }))
 }
 

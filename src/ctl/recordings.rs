@@ -1,12 +1,12 @@
 //! `show recordings` and `show recording`: what meetings have left.
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_base::client::{Api, ApiError};
 use serde_json::Value;
 
 use super::console::indented;
 use super::context::Context;
 use super::{CtlError, Exit};
-use crate::client::{Api, ApiError};
 
 /// The recordings of a frontend.
 #[derive(FromArgs, ArgsInfo, Debug)]

@@ -1,16 +1,16 @@
 //! `set`: adds a backend or a frontend, or changes it.
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_base::rest::FrontendSettings;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::console::complain;
 use super::context::Context;
 use super::entry::{Change, Editor, dry_command};
+use super::openapi::SettingsOf;
 use super::recordings::recorded;
 use super::{CtlError, Exit};
-use crate::admin::SettingsOf;
-use crate::rest::FrontendSettings;
 
 dry_command! {
     /// Add a backend or a frontend, or change it. Also: add, update.

@@ -1,6 +1,8 @@
 //! `show`: records of the cluster.
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_base::client::Api;
+use b3scale_base::rest::{Backend, Frontend, FrontendKeys, NodeState};
 use serde_json::json;
 
 use super::console::indented;
@@ -8,8 +10,6 @@ use super::context::Context;
 use super::entry::Entry;
 use super::layout::go_duration;
 use super::{CtlError, Exit, jobs, meetings, recordings, status};
-use crate::client::Api;
-use crate::rest::{Backend, Frontend, FrontendKeys, NodeState};
 
 /// Show records of the cluster.
 #[derive(FromArgs, ArgsInfo, Debug)]

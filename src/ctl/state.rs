@@ -5,12 +5,12 @@ mod document;
 use std::path::PathBuf;
 
 use argh::{ArgsInfo, FromArgValue, FromArgs};
+use b3scale_base::client::{Api, PutState};
+use b3scale_base::rest::{Change, ChangeKind, StateChanges, StateDocument};
 
 use super::console::{complain, indented};
 use super::context::Context;
 use super::{CtlError, Exit};
-use crate::client::{Api, PutState};
-use crate::rest::{Change, ChangeKind, StateChanges, StateDocument};
 
 /// Keep the frontends and backends as a file, and put them back.
 #[derive(FromArgs, ArgsInfo, Debug)]

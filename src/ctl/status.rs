@@ -1,13 +1,13 @@
 //! `show status`: how every server and every backend is. Not known to the original.
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_base::program::table::NOTHING;
+use b3scale_base::rest::{BackendReport, Server};
 
 use super::console::table;
 use super::context::Context;
 use super::layout::{age, go_duration, warned};
 use super::{CtlError, Exit};
-use crate::program::table::NOTHING;
-use crate::rest::{BackendReport, Server};
 
 /// How every server and every backend is, and why one is not used.
 #[derive(FromArgs, ArgsInfo, Debug)]

@@ -1,13 +1,13 @@
 //! `enable` and `disable`: whether a backend takes new meetings, whether a frontend is served.
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_base::rest::AdminState;
 use serde_json::json;
 
 use super::context::Context;
 use super::entry::{Entry as _, dry_command};
 use super::show::{find_backend, find_frontend};
 use super::{CtlError, Exit};
-use crate::rest::AdminState;
 
 dry_command! {
     /// Let a backend take new meetings, or serve a frontend. Also: en, start.

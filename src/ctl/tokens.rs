@@ -6,9 +6,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use b3scale_base::program::Environment;
+use b3scale_base::token;
+
 use super::CtlError;
-use crate::program::Environment;
-use crate::token;
 
 /// The file of the token for one server.
 #[derive(Clone, Debug, PartialEq, Eq)]

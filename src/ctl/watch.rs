@@ -4,6 +4,10 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use argh::{ArgsInfo, FromArgs};
+use b3scale_base::client::{Api, ApiError};
+use b3scale_base::program::table::{self, NOTHING};
+use b3scale_base::program::terminal::Reader;
+use b3scale_base::rest::{BackendReport, ClusterReport};
 use rustix::termios::tcgetwinsize;
 use serde_json::json;
 use tokio::signal::ctrl_c;
@@ -12,10 +16,6 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::context::Context;
 use super::layout::{meetings, people, warned};
 use super::{CtlError, Exit};
-use crate::client::{Api, ApiError};
-use crate::program::table::{self, NOTHING};
-use crate::program::terminal::Reader;
-use crate::rest::{BackendReport, ClusterReport};
 
 /// Cells of a bar.
 const BAR: usize = 20;

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::normal;
 use super::tables::instant;
 use crate::rest::{Change, ChangeKind, HistoryRow, ImportedMeeting};
-use crate::store::{StoreError, Transaction, column};
+use crate::store::rows::column;
+use crate::store::{StoreError, Transaction};
 
 /// Owners and places of meetings: frontends by their keys, backends by their URLs.
 pub(super) struct Places<'a> {

@@ -40,21 +40,7 @@ pub(super) fn host(text: &str) -> String {
 /// # Errors
 /// The name of an unreadable one. Its value may be a password.
 pub(super) fn stored_settings(stored: Value) -> Result<FrontendSettings, String> {
-    read_settings(stored).map(|read| settings(&read))
-}
-
-/// The same with empty values, and those that cannot be stored.
-///
-/// # Errors
-/// The name of an unreadable one.
-pub(crate) fn read_settings(mut stored: Value) -> Result<FrontendSettings, String> {
-    drop_nulls(&mut stored);
-    let read = |stored: Value| serde_json::from_value::<FrontendSettings>(stored);
-    let alone =
-        |(name, value): &(&String, &Value)| Value::Object([((*name).clone(), (*value).clone())].into_iter().collect());
-    let is_broken = |setting: &(&String, &Value)| read(alone(setting)).is_err();
-    let broken = || stored.as_object().and_then(|all| all.iter().find(is_broken)).map(|(name, _)| name.clone());
-    read(stored.clone()).map_err(|_| broken().unwrap_or_default())
+    FrontendSettings::from_stored(stored).map(|read| settings(&read))
 }
 
 fn settings(given: &FrontendSettings) -> FrontendSettings {
@@ -89,13 +75,6 @@ fn params(params: &Params) -> Params {
 pub(crate) fn algorithms(words: &[String]) -> Option<Vec<String>> {
     let named: Algorithms = words.iter().filter_map(|word| word.parse().ok()).collect();
     (named != Algorithms::default()).then(|| named.iter().map(|one| one.to_string()).collect())
-}
-
-fn drop_nulls(value: &mut Value) {
-    if let Value::Object(fields) = value {
-        fields.retain(|_, field| !field.is_null());
-        fields.values_mut().for_each(drop_nulls);
-    }
 }
 
 #[cfg(test)]

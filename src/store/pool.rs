@@ -2,19 +2,19 @@
 
 use std::time::{Duration, Instant};
 
+use b3scale_postgres::{Connector, Target};
 use deadpool_postgres::{Client, Manager, Object, Pool, PoolError, Runtime};
 use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::ToSql;
 
-use super::tls::Connector;
-use super::url::Target;
 use super::{Place, StoreError};
 use crate::telemetry::Sheet;
 use crate::telemetry::catalog::{
     DB_CONNECTIONS, DB_CONNECTIONS_LIMIT, DB_RETRIES, DB_SECONDS, DB_WAIT_SECONDS, DB_WAITING,
 };
+
+pub(super) use b3scale_postgres::Params;
 
 /// How long a statement may take before its connection is given up.
 pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
@@ -22,9 +22,6 @@ pub(super) const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
 pub(super) const RIVALS: u32 = 5;
 /// How long to wait for a free, a new, or a returned connection.
 const POOL_LIMIT: Duration = Duration::from_secs(5);
-
-/// The parameters of a statement.
-pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// PostgreSQL, as the rest of the program sees it. Cheap to clone.
 ///
@@ -43,8 +40,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Setting`] when `url` cannot be understood, and why the first connection fails.
     pub async fn connect(url: &str, pool_size: usize) -> Result<Self, StoreError> {
-        let mut target = Target::parse(url)?;
-        set_limits(&mut target);
+        let target = Target::parse(url)?;
         let connector = Connector::new(&target.trust)?;
         let manager = Manager::new(target.config.clone(), connector.clone());
         let pool = Pool::builder(manager)
@@ -98,7 +94,7 @@ impl Store {
         let Ok(outcome) = outcome else {
             // Its answer may still come, and would be taken for the next statement's delay.
             drop(Object::take(client));
-            return Err(StoreError::slow(task, self.place()));
+            return Err(StoreError::slow(task, self.place(), STATEMENT_LIMIT));
         };
         let outcome = outcome.map_err(|error| StoreError::from_postgres(task, self.place(), &error));
         if outcome.as_ref().is_err_and(StoreError::is_read_only) {
@@ -147,22 +143,4 @@ pub(super) fn is_rivalry(error: &tokio_postgres::Error) -> bool {
     error
         .code()
         .is_some_and(|code| [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE].contains(code))
-}
-
-/// A dead network must not hold a connection for the two hours that are the default.
-pub(super) fn set_limits(target: &mut Target) {
-    const DEFAULT_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
-    let config = &mut target.config;
-    if config.get_keepalives_idle() == DEFAULT_IDLE {
-        config.keepalives_idle(Duration::from_secs(10));
-    }
-    if config.get_keepalives_interval().is_none() {
-        config.keepalives_interval(Duration::from_secs(5)).keepalives_retries(3);
-    }
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(POOL_LIMIT);
-    }
-    if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(STATEMENT_LIMIT * 2);
-    }
 }

@@ -1,32 +1,15 @@
 //! From rows to the domain, one column at a time.
 
-use std::error::Error as _;
 use std::time::SystemTime;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use tokio_postgres::Row;
-use tokio_postgres::types::{FromSql, WrongType};
 
 use super::StoreError;
-use crate::rest::check::without_user;
 
-/// A column's value, or an error that names the table, the row's key and the column.
-pub(crate) fn column<'a, T: FromSql<'a>>(table: &str, row: &'a Row, name: &str) -> Result<T, StoreError> {
-    row.try_get(name).map_err(|error| unreadable(table, row, &wrong_value(row, name, &error)))
-}
-
-/// Why a column cannot be read, without the names of our types.
-fn wrong_value(row: &Row, name: &str, error: &tokio_postgres::Error) -> String {
-    let found = row.columns().iter().find(|column| column.name() == name);
-    match (found, error.source().is_some_and(|source| source.is::<WrongType>())) {
-        (Some(column), true) => {
-            format!("its column `{name}` has the type {}, which is not the expected one", column.type_())
-        }
-        _ => super::error::reason(error),
-    }
-}
+pub(crate) use b3scale_postgres::{column, unreadable};
 
 /// A word that the domain has a type for, such as a state.
 pub(crate) fn word<T: DeserializeOwned>(table: &str, row: &Row, name: &str) -> Result<T, StoreError> {
@@ -66,13 +49,6 @@ pub(crate) fn spelling<T: Serialize>(state: T) -> String {
         // Only enums without data are passed here; anything else is refused by the column's check.
         _ => String::new(),
     }
-}
-
-/// An error for a row that holds what no program of ours writes.
-pub(crate) fn unreadable(table: &str, row: &Row, problem: &str) -> StoreError {
-    let key = row.try_get::<_, &str>("key").or_else(|_| row.try_get("url")).or_else(|_| row.try_get("id"));
-    let row = format!("row `{}` of table {table}", without_user(key.unwrap_or("?")));
-    StoreError::Row { row, problem: problem.to_owned() }
 }
 
 /// All readable rows. Others are logged and left out: a tenant's broken row must not stop the rest.

@@ -116,7 +116,7 @@ async fn noting<T>(
 ) -> Result<T, StoreError> {
     let Ok(answer) = timeout(STATEMENT_LIMIT, answer).await else {
         mishap.get_or_init(|| Mishap::Silence);
-        return Err(StoreError::slow(task, place));
+        return Err(StoreError::slow(task, place, STATEMENT_LIMIT));
     };
     answer.map_err(|error| {
         if is_rivalry(&error) {

@@ -3,10 +3,10 @@
 mod b3scale;
 mod scalelite;
 
-use ::b3scale::import::Imported;
 use ::b3scale::rest::StateChanges;
 use ::b3scale::state::{self, ImportOptions};
 use ::b3scale::store::Store;
+use b3scale_ctl::import::Imported;
 
 /// Imports the document.
 async fn bring_over(store: &Store, imported: &Imported) -> StateChanges {

@@ -1,9 +1,9 @@
 //! How lines of the three programs are read.
 
 use b3scale::cli::B3scaled;
-use b3scale::ctl::B3scalectl;
 use b3scale::program::spelling::Begun;
 use b3scale_agent::B3scaleagent;
+use b3scale_ctl::B3scalectl;
 
 /// A line, which is split at spaces. `""` is an empty word.
 fn spelt(text: &str) -> Result<String, String> {

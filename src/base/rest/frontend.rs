@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -78,6 +79,21 @@ pub struct FrontendSettings {
 }
 
 impl FrontendSettings {
+    /// Reads stored settings, where `null` and a missing key are the same. Unknown keys are ignored.
+    ///
+    /// # Errors
+    /// The name of an unreadable setting, without its value, which may be a password.
+    pub fn from_stored(mut stored: Value) -> Result<Self, String> {
+        drop_nulls(&mut stored);
+        let read = |stored: Value| serde_json::from_value::<Self>(stored);
+        let alone = |(name, value): &(&String, &Value)| {
+            Value::Object([((*name).clone(), (*value).clone())].into_iter().collect())
+        };
+        let is_broken = |setting: &(&String, &Value)| read(alone(setting)).is_err();
+        let broken = || stored.as_object().and_then(|all| all.iter().find(is_broken)).map(|(name, _)| name.clone());
+        read(stored.clone()).map_err(|_| broken().unwrap_or_default())
+    }
+
     /// What is kept of them and does nothing yet, a sentence each.
     pub fn idle(&self) -> impl Iterator<Item = &'static str> + use<> {
         let overrides = self.recordings.as_ref().is_some_and(|recordings| recordings.visibility_override.is_some());
@@ -94,6 +110,13 @@ impl FrontendSettings {
             &mut self.join_default_params,
             &mut self.join_override_params,
         ]
+    }
+}
+
+fn drop_nulls(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, field| !field.is_null());
+        fields.values_mut().for_each(drop_nulls);
     }
 }
 

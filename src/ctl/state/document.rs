@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
+use b3scale_base::rest::{StateDocument, VERSION};
 use serde_saphyr::{budget, options};
 
 use super::CtlError;
-use crate::rest::{StateDocument, VERSION};
 
 /// The largest file: far more than any cluster, far less than memory.
 const MOST_NODES: usize = 20_000_000;

@@ -1,11 +1,11 @@
 //! From a database of the original b3scale.
 
-use b3scale::import::b3scale::read;
-use b3scale::import::{ImportError, Imported};
 use b3scale::ledger::Lookups;
 use b3scale::rest::{HistoryRow, ImportedMeeting, StateDocument};
 use b3scale::state::{self, ImportOptions};
 use b3scale::store::StoreError;
+use b3scale_ctl::import::b3scale::read;
+use b3scale_ctl::import::{ImportError, Imported};
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::{BackendId, FrontendId, MeetingState};
 use b3scale_support::TestDatabase;

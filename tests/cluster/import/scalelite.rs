@@ -1,8 +1,8 @@
 //! From the Redis of scalelite.
 
-use b3scale::import::scalelite::{NAMESPACE, SingleTenant, Source, read};
-use b3scale::import::{ImportError, Imported};
 use b3scale::rest::StateDocument;
+use b3scale_ctl::import::scalelite::{NAMESPACE, SingleTenant, Source, read};
+use b3scale_ctl::import::{ImportError, Imported};
 use b3scale_middleware::bbb::{self, Algorithm, CallKind, Secret};
 use b3scale_middleware::ports::Meetings as _;
 use b3scale_support::{ClusterOptions, SECRET, TestCluster, TestDatabase, TestRedis};

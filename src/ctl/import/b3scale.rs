@@ -3,6 +3,11 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
+use b3scale_base::rest::check::{self, base_url, without_user};
+use b3scale_base::rest::{
+    AdminState, FrontendSettings, HistoryRow, ImportedMeeting, StateBackend, StateFrontend, lost,
+};
+use b3scale_postgres::{ForeignDatabase, StoreError, column};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -11,10 +16,6 @@ use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::{ImportError, Imported, changed_factor, load_factor, tenants_id, unkept};
-use crate::rest::check::{self, base_url, without_user};
-use crate::rest::{AdminState, FrontendSettings, HistoryRow, ImportedMeeting, StateBackend, StateFrontend, lost};
-use crate::state::read_settings;
-use crate::store::{ForeignDatabase, StoreError, column};
 
 /// The only version of its schema that there is besides the very first.
 const SCHEMA: i32 = 2;
@@ -124,7 +125,8 @@ fn frontend(table: &str, row: &Row, id: Uuid, key: String) -> Result<Judged<Stat
 /// Settings as the original keeps them, and the names of unsupported ones.
 fn settings(stored: Option<Json<Value>>) -> Result<(FrontendSettings, Vec<String>), String> {
     let stored = said(stored)?;
-    let read = read_settings(stored.clone()).map_err(|name| format!("`settings.{name}` cannot be read"))?;
+    let read =
+        FrontendSettings::from_stored(stored.clone()).map_err(|name| format!("`settings.{name}` cannot be read"))?;
     let kept = serde_json::to_value(&read).unwrap_or_default();
     Ok((read, lost(&stored, &kept)))
 }

@@ -3,6 +3,7 @@
 //! `tokio-postgres` knows three of the six modes and no `sslrootcert`, so these two are taken out before it sees the text.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
@@ -14,15 +15,21 @@ use super::{Place, StoreError};
 
 /// A database URL, understood.
 #[derive(Clone)]
-pub(super) struct Target {
-    pub(super) config: Config,
-    pub(super) trust: Trust,
-    pub(super) place: Place,
+pub struct Target {
+    /// Hosts, user, database, limits.
+    pub config: Config,
+    /// The check of a server's certificate.
+    pub trust: Trust,
+    /// Host, name and user, without the password.
+    pub place: Place,
 }
 
 impl Target {
     /// Reads `postgresql://…` or `key=value …`.
-    pub(super) fn parse(text: &str) -> Result<Self, StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError::Setting`], without the password.
+    pub fn parse(text: &str) -> Result<Self, StoreError> {
         let words = if is_url(text) { split_url(text)? } else { split_pairs(text)? };
         let config: Config = words.rest.parse().map_err(|error| StoreError::Setting(unusable(&error)))?;
         let (negotiation, trust) = trust(words.mode.as_deref(), words.roots.as_deref())?;
@@ -46,6 +53,25 @@ impl Target {
         let local = self.config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
         self.config.ssl_mode(if local { Negotiation::Disable } else { negotiation });
         self.config.application_name("b3scaled");
+        self.limit();
+    }
+
+    /// A dead network must not hold a connection for the two hours that are the default.
+    fn limit(&mut self) {
+        const DEFAULT_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
+        let config = &mut self.config;
+        if config.get_keepalives_idle() == DEFAULT_IDLE {
+            config.keepalives_idle(Duration::from_secs(10));
+        }
+        if config.get_keepalives_interval().is_none() {
+            config.keepalives_interval(Duration::from_secs(5)).keepalives_retries(3);
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(Duration::from_secs(5));
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(Duration::from_secs(20));
+        }
     }
 }
 

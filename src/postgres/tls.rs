@@ -17,7 +17,7 @@ use super::StoreError;
 
 /// The check of a server's certificate.
 #[derive(Clone, Debug)]
-pub(super) enum Trust {
+pub enum Trust {
     /// None: encrypted, to any server.
     Any,
     /// That a root has signed it.
@@ -28,7 +28,7 @@ pub(super) enum Trust {
 
 /// Where roots come from.
 #[derive(Clone, Debug)]
-pub(super) enum Roots {
+pub enum Roots {
     /// The system's.
     System,
     /// A PEM file.
@@ -37,7 +37,7 @@ pub(super) enum Roots {
 
 impl Roots {
     /// Without `sslrootcert`: libpq's file if there is one, else the system's roots.
-    pub(super) fn usual() -> Self {
+    pub fn usual() -> Self {
         let file = std::env::home_dir().map(|home| home.join(".postgresql/root.crt")).filter(|file| file.exists());
         file.map_or(Self::System, Self::File)
     }
@@ -72,10 +72,14 @@ struct Anchors {
 
 /// Makes TLS connections to PostgreSQL. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Connector(MakeRustlsConnect);
+pub struct Connector(MakeRustlsConnect);
 
 impl Connector {
-    pub(super) fn new(trust: &Trust) -> Result<Self, StoreError> {
+    /// A connector that trusts nothing else.
+    ///
+    /// # Errors
+    /// [`StoreError::Setting`]: there are no roots, or a file of them is unusable.
+    pub fn new(trust: &Trust) -> Result<Self, StoreError> {
         // Given explicitly: a process-wide default depends on who sets it first.
         let provider = Arc::new(aws_lc_rs::default_provider());
         let (anchors, names) = match trust {

@@ -4,18 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use b3scale_base::telemetry::catalog::DB_FAILURES;
 use tokio_postgres::error::DbError;
 
 use super::Trouble;
-use super::pool::STATEMENT_LIMIT;
-use crate::telemetry::catalog::DB_FAILURES;
 
 /// Which database: host, name and user, never the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place(Arc<str>);
 
 impl Place {
-    pub(crate) fn new(text: String) -> Self {
+    /// A database by its description, which holds no password.
+    pub fn new(text: String) -> Self {
         Self(text.into())
     }
 }
@@ -161,12 +161,12 @@ impl StoreError {
     }
 
     /// Whether PostgreSQL takes no changes, perhaps because another one is the primary by now.
-    pub(super) fn is_read_only(&self) -> bool {
+    pub fn is_read_only(&self) -> bool {
         matches!(self, Self::Troubled { trouble: Trouble::ReadOnly, .. })
     }
 
     /// Whether the same request may succeed in a moment.
-    pub(crate) fn passes_soon(&self) -> bool {
+    pub fn passes_soon(&self) -> bool {
         match self {
             Self::Troubled { trouble, .. } => trouble.passes_soon(),
             error => error.is_away(),
@@ -174,11 +174,12 @@ impl StoreError {
     }
 
     /// A statement was not answered in time.
-    pub(super) fn slow(task: &'static str, place: &Place) -> Self {
-        Self::Slow { task, place: place.clone(), limit: STATEMENT_LIMIT }.counted()
+    pub fn slow(task: &'static str, place: &Place, limit: Duration) -> Self {
+        Self::Slow { task, place: place.clone(), limit }.counted()
     }
 
-    pub(super) fn from_postgres(task: &'static str, place: &Place, error: &tokio_postgres::Error) -> Self {
+    /// An error of the connection or of PostgreSQL, counted for `/metrics`.
+    pub fn from_postgres(task: &'static str, place: &Place, error: &tokio_postgres::Error) -> Self {
         let failure = match error.as_db_error() {
             Some(refusal) => Self::from_refusal(task, place, refusal),
             None => Self::Away { place: place.clone(), reason: reason(error) },
@@ -202,7 +203,7 @@ impl StoreError {
     }
 
     /// The same, counted for `/metrics`.
-    pub(super) fn counted(self) -> Self {
+    pub fn counted(self) -> Self {
         let reason = match &self {
             Self::Troubled { trouble, .. } => trouble.name(),
             Self::GivenUp { .. } => "given_up",
@@ -222,7 +223,7 @@ impl StoreError {
 }
 
 /// The error and what caused it, in one line, without PostgreSQL's details.
-pub(super) fn reason(error: &tokio_postgres::Error) -> String {
+pub fn reason(error: &tokio_postgres::Error) -> String {
     if let Some(refusal) = error.as_db_error() {
         return refusal.message().to_owned();
     }

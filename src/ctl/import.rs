@@ -1,17 +1,17 @@
-//! Moving in: another system's records, as a document that [`import`](crate::state::import) takes.
+//! Moving in: another system's records, as a document that `state::import` takes.
 //!
 //! The other system is only read, and may go on running. It may be read again later.
 
 pub mod b3scale;
+pub(crate) mod command;
 pub mod scalelite;
 
 use std::fmt;
 
+use b3scale_base::rest::check::LOAD_FACTORS;
+use b3scale_base::rest::{StateDocument, VERSION};
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
-
-use crate::rest::check::LOAD_FACTORS;
-use crate::rest::{StateDocument, VERSION};
-use crate::store::{CONNECTING, ForeignDatabase, StoreError, Trouble};
+use b3scale_postgres::{CONNECTING, ForeignDatabase, StoreError, Trouble};
 
 /// The records of another system.
 #[derive(Clone, Debug, PartialEq)]

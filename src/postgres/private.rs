@@ -21,6 +21,11 @@ pub use error::PrivateError;
 use folder::Folder;
 use server::Server;
 
+/// The database, and the user that owns it.
+const NAME: &str = "b3scale";
+/// The name of the socket in its folder.
+const SOCKET: &str = ".s.PGSQL.5432";
+
 /// A cluster that stays down is tried again after at most this long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long the first start may take: an old server has to be gone, and a crashed one recovers.
@@ -84,14 +89,14 @@ impl PrivatePostgres {
         Ok(Self { url, stop, stopped })
     }
 
-    /// What [`Store::connect`](super::Store::connect) and other programs of this machine take.
+    /// What a store and other programs of this machine take.
     pub fn url(&self) -> &str {
         &self.url
     }
 
     /// The same for another of its databases.
     pub fn url_of(&self, database: &str) -> String {
-        self.url.replacen(&format!("/{}?", server::NAME), &format!("/{database}?"), 1)
+        self.url.replacen(&format!("/{}?", NAME), &format!("/{database}?"), 1)
     }
 
     /// Stops the cluster and waits for its end. Open connections are cut.
@@ -147,5 +152,5 @@ async fn revive(folder: &Folder) -> Server {
 
 fn url(socket: &Path) -> String {
     let host = utf8_percent_encode(&socket.to_string_lossy(), NON_ALPHANUMERIC).to_string();
-    format!("postgresql:///{}?host={host}&user={}", server::NAME, server::NAME)
+    format!("postgresql:///{}?host={host}&user={}", NAME, NAME)
 }

@@ -6,33 +6,31 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::{Client, Row};
 
-use super::pool::{Params, set_limits};
 use super::tls::Connector;
 use super::url::Target;
-use super::{Place, StoreError};
+use super::{Params, Place, StoreError};
 
 /// Completes "PostgreSQL did not …".
-pub(crate) const CONNECTING: &str = "take a connection";
+pub const CONNECTING: &str = "take a connection";
 /// How long a connection may take: what answers there may be no PostgreSQL, and say nothing.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long a statement may take: a table is read whole, and perhaps from far away.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Another system's database as it was when it was opened. Nothing can be written, and the connection ends with this.
-pub(crate) struct ForeignDatabase {
+pub struct ForeignDatabase {
     client: Client,
     driver: JoinHandle<()>,
     place: Place,
 }
 
 impl ForeignDatabase {
-    /// Connects as a [`Store`](super::Store) does. Errors name the place with the flag that names the URL.
+    /// Connects as a server does. Errors name the place with the flag that names the URL.
     ///
     /// # Errors
     /// [`StoreError::Setting`] when `url` cannot be understood, [`StoreError::Away`] when the connection fails.
-    pub(crate) async fn open(flag: &str, url: &str) -> Result<Self, StoreError> {
-        let mut target = Target::parse(url)?;
-        set_limits(&mut target);
+    pub async fn open(flag: &str, url: &str) -> Result<Self, StoreError> {
+        let target = Target::parse(url)?;
         let place = Place::new(format!("{} ({flag})", target.place));
         let connecting = timeout(CONNECT_LIMIT, target.config.connect(Connector::new(&target.trust)?));
         let slow = |_| StoreError::Slow { task: CONNECTING, place: place.clone(), limit: CONNECT_LIMIT };
@@ -48,18 +46,18 @@ impl ForeignDatabase {
     }
 
     /// Which database this is.
-    pub(crate) fn place(&self) -> &Place {
+    pub fn place(&self) -> &Place {
         &self.place
     }
 
     /// Whether it has a table of that name.
-    pub(crate) async fn has_table(&self, name: &str) -> Result<bool, StoreError> {
+    pub async fn has_table(&self, name: &str) -> Result<bool, StoreError> {
         let rows = self.rows("look for a table", "SELECT FROM pg_class WHERE oid = to_regclass($1)", &[&name]).await?;
         Ok(!rows.is_empty())
     }
 
     /// Runs a statement. `task` completes "PostgreSQL refused to …".
-    pub(crate) async fn rows(&self, task: &'static str, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+    pub async fn rows(&self, task: &'static str, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
         let slow = |_| StoreError::Slow { task, place: self.place.clone(), limit: LIMIT };
         let answer = timeout(LIMIT, self.client.query(sql, params)).await.map_err(slow)?;
         answer.map_err(|error| StoreError::from_postgres(task, &self.place, &error))

@@ -10,7 +10,7 @@ use sha1::{Digest, Sha1};
 
 use super::programs::Programs;
 use super::user::User;
-use super::{PrivateError, server};
+use super::{NAME, PrivateError, SOCKET};
 
 /// The most bytes of a unix socket's path, without its final zero.
 const SOCKET_LIMIT: usize = 107;
@@ -102,7 +102,7 @@ fn make_socket_dir(root: &Path, user: &User) -> Result<PathBuf, PrivateError> {
 }
 
 fn fits(folder: &Path) -> bool {
-    folder.join(server::SOCKET).as_os_str().len() <= SOCKET_LIMIT
+    folder.join(SOCKET).as_os_str().len() <= SOCKET_LIMIT
 }
 
 fn short_folder(root: &Path, user: &User) -> PathBuf {
@@ -121,7 +121,7 @@ async fn make_cluster(cluster: &Path, programs: &Programs, user: &User) -> Resul
     DirBuilder::new().mode(0o700).create(&new).map_err(PrivateError::file("make the folder", &new))?;
     user.own(&new)?;
     let mut initdb = programs.command("initdb");
-    initdb.arg("-D").arg(&new).args(["-U", server::NAME, "-A", "trust", "-E", "UTF8", "--locale=C"]);
+    initdb.arg("-D").arg(&new).args(["-U", NAME, "-A", "trust", "-E", "UTF8", "--locale=C"]);
     if user.other {
         initdb.uid(user.uid).gid(user.gid);
     }

@@ -4,14 +4,14 @@ mod redis;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use b3scale_base::rest::check::{self, base_url, without_user};
+use b3scale_base::rest::{AdminState, FrontendSettings, ImportedMeeting, Params, StateBackend, StateFrontend};
 use b3scale_middleware::bbb::MeetingId;
+use b3scale_postgres::column;
 use uuid::Uuid;
 
 use self::redis::{Hash, Redis};
 use super::{ImportError, Imported, changed_factor, load_factor, open, unkept};
-use crate::rest::check::{self, base_url, without_user};
-use crate::rest::{AdminState, FrontendSettings, ImportedMeeting, Params, StateBackend, StateFrontend};
-use crate::store::column;
 
 /// The prefix of scalelite's keys, unless its `REDIS_NAMESPACE` says otherwise.
 pub const NAMESPACE: &str = "scalelite";

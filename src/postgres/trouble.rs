@@ -39,7 +39,7 @@ impl Trouble {
     ];
 
     /// Reads it off the code of an error. `None`: the error is about the statement alone, or about the connection.
-    pub(super) fn of(code: &SqlState) -> Option<Self> {
+    pub fn of(code: &SqlState) -> Option<Self> {
         match code.code() {
             "53100" => Some(Self::DiskFull),
             "53200" => Some(Self::OutOfMemory),
@@ -91,12 +91,12 @@ impl Trouble {
     }
 
     /// Whether it may be over in a moment, so that a statement is worth another try.
-    pub(super) fn passes_soon(self) -> bool {
+    pub fn passes_soon(self) -> bool {
         self == Self::Stopping
     }
 
     /// Whether nothing can be read either.
-    pub(crate) fn is_total(self) -> bool {
+    pub fn is_total(self) -> bool {
         match self {
             Trouble::TooManyConnections | Trouble::Stopping | Trouble::Unauthorized | Trouble::Missing => true,
             Trouble::DiskFull | Trouble::OutOfMemory | Trouble::ReadOnly | Trouble::Failing => false,

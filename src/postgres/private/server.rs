@@ -17,14 +17,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::{Config, NoTls};
 
-use super::PrivateError;
 use super::folder::Folder;
-use crate::store::error::reason;
-
-/// The database, and the user that owns it.
-pub(super) const NAME: &str = "b3scale";
-/// The name of the socket in its folder.
-pub(super) const SOCKET: &str = ".s.PGSQL.5432";
+use super::{NAME, PrivateError};
+use crate::error::reason;
 
 /// How often to look at what only a file or a process tells.
 const GLANCE: Duration = Duration::from_millis(10);

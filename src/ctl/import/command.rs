@@ -2,17 +2,17 @@
 
 use argh::{ArgsInfo, FromArgs};
 
-use super::console::complain;
-use super::context::Context;
-use super::state::{Wanted, put};
-use super::{CtlError, Exit};
-use crate::import::scalelite::{NAMESPACE, SingleTenant, Source};
-use crate::import::{self, Imported};
+use super::scalelite::{NAMESPACE, SingleTenant, Source};
+use super::{Imported, b3scale, scalelite};
+use crate::console::complain;
+use crate::context::Context;
+use crate::state::{Wanted, put};
+use crate::{CtlError, Exit};
 
 /// Import the records of another system. It is only read, and may go on running; a repetition imports new records.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "import")]
-pub(super) struct Import {
+pub(crate) struct Import {
     #[argh(subcommand)]
     what: What,
 }
@@ -61,12 +61,12 @@ struct FromScalelite {
 }
 
 impl Import {
-    pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
         // Who may not write here need not be read there.
         let api = context.api_for_changes().await?;
         let (imported, dry_run) = match self.what {
-            What::B3scale(FromB3scale { from, dry_run }) => (import::b3scale::read(&from).await?, dry_run),
-            What::Scalelite(command) => (import::scalelite::read(&command.source()?).await?, command.dry_run),
+            What::B3scale(FromB3scale { from, dry_run }) => (b3scale::read(&from).await?, dry_run),
+            What::Scalelite(command) => (scalelite::read(&command.source()?).await?, command.dry_run),
         };
         let Imported { document, notes } = imported;
         notes.iter().for_each(|note| complain(&format!("note: {note}")));

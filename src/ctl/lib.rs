@@ -14,11 +14,12 @@ mod end;
 mod entry;
 mod error;
 mod explain;
+pub mod import;
 mod jobs;
 mod layout;
 mod meetings;
 mod migrate;
-mod moving;
+mod openapi;
 mod overview;
 mod param;
 mod pipeline;
@@ -37,8 +38,8 @@ use std::process::ExitCode;
 use argh::{ArgsInfo, FromArgs};
 use serde_json::json;
 
-use crate::program::Environment;
-use crate::program::spelling::Language;
+use b3scale_base::program::Environment;
+use b3scale_base::program::spelling::Language;
 use console::{Console, complain};
 use context::Context;
 
@@ -129,7 +130,7 @@ enum Command {
     Explain(explain::Explain),
     Pipeline(pipeline::Pipeline),
     State(state::State),
-    Import(moving::Import),
+    Import(import::command::Import),
     Watch(watch::Watch),
     Db(migrate::Db),
     Auth(access::Auth),
