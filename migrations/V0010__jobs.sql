@@ -1,4 +1,4 @@
--- The queue of background work. A job is a row until it succeeds. One that has failed too often stays here for an operator to see.
+-- The queue of background work. A job is a row until it succeeds. A job that has failed too often stays here for an operator to see.
 CREATE TABLE jobs (
     id          uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     -- In the order of the requests.

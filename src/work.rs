@@ -9,6 +9,38 @@
 //! A room implements one of these on a struct with the parts that the work needs, and puts that on the [`Bench`] that `serve.rs`
 //! hands it.
 //! Pauses, leases, retries, limits, panics, metrics and the view in REST and `b3scalectl` are here, once for all rooms.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use b3scale::work::{Attempt, Job, JobError, Terms};
+//!
+//! /// Sends an event to a hook.
+//! struct Deliver;
+//!
+//! impl Job for Deliver {
+//!     const KIND: &'static str = "deliver";
+//!     /// A hook may be away for three days.
+//!     const TERMS: Terms = Terms {
+//!         at_once: 16,
+//!         lease: Duration::from_secs(60),
+//!         limit: Duration::from_secs(30),
+//!         attempts: 80,
+//!         pause: Duration::from_secs(10),
+//!         longest_pause: Duration::from_secs(3600),
+//!     };
+//!     type Payload = (String, String);
+//!
+//!     async fn run(&self, (hook, event): (String, String), _: Attempt) -> Result<(), JobError> {
+//!         if hook.starts_with("https://") { Ok(()) } else { Err(JobError::Poison(format!("{event}: no https"))) }
+//!     }
+//! }
+//!
+//! // Each hook gets its events in their order.
+//! let hook = "https://tenant.example/hook".to_owned();
+//! let job = Deliver::queued(&(hook.clone(), "meeting-ended".to_owned())).in_lane(hook);
+//! assert_eq!(job.kind, "deliver");
+//! ```
 
 mod duties;
 mod queue;

@@ -65,6 +65,14 @@ pub struct NewJob {
     pub delay: Duration,
 }
 
+impl NewJob {
+    /// The same in a lane.
+    #[must_use]
+    pub fn in_lane(self, lane: impl Into<String>) -> Self {
+        Self { lane: Some(lane.into()), ..self }
+    }
+}
+
 /// A job of the queue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueuedJob {

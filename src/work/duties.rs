@@ -14,8 +14,8 @@ use crate::ledger::Queue;
 use crate::store::StoreError;
 use crate::telemetry::catalog::DUTIES;
 
-/// Between two looks whether a duty is due.
-const LOOK_PAUSE: Duration = Duration::from_secs(2);
+/// The shortest and the longest pause between two looks whether a duty is due, in seconds.
+const LOOKS: [u64; 2] = [2, 60];
 
 /// A server's share of a duty.
 pub(super) struct Share<D> {
@@ -26,7 +26,7 @@ pub(super) struct Share<D> {
 
 impl<D: Duty> Round for Share<D> {
     const NAME: &'static str = D::NAME;
-    const PAUSE: Duration = LOOK_PAUSE;
+    const PAUSE: Duration = look_pause(D::EVERY);
 
     async fn run(&self) {
         let outcome = match self.run_if_due().await {
@@ -65,5 +65,29 @@ impl<D: Duty> Share<D> {
                 return;
             }
         }
+    }
+}
+
+/// Between two looks: a tenth of the time in which the duty is done once.
+const fn look_pause(every: Duration) -> Duration {
+    let [shortest, longest] = LOOKS;
+    let seconds = every.as_secs() / 10;
+    Duration::from_secs(if seconds < shortest {
+        shortest
+    } else if seconds > longest {
+        longest
+    } else {
+        seconds
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rare_duty_is_looked_for_less_often() {
+        let pauses = [2, 60, 600, 86400].map(|every| look_pause(Duration::from_secs(every)).as_secs());
+        assert_eq!(pauses, [2, 6, 60, 60]);
     }
 }

@@ -16,6 +16,16 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 const OTHER: Uuid = Uuid::from_u128(2);
 
+/// A database with servers that are there for as long as the test takes: 0 to 19, among them [`SERVER`] and [`OTHER`].
+async fn cluster() -> TestDatabase {
+    let database = TestDatabase::new().await;
+    let sql = "INSERT INTO servers (id, address, version, pipeline_hash, beat)
+        SELECT lpad(to_hex(number), 32, '0')::uuid, 'server-' || number, '', '', now() + interval '1 hour'
+        FROM generate_series(0, 19) AS number";
+    database.execute(sql).await;
+    database
+}
+
 /// A job whose payload is its name.
 fn named(name: &str, lane: Option<&str>) -> NewJob {
     NewJob { kind: "test", lane: lane.map(str::to_owned), payload: json!(name), delay: Duration::ZERO }
@@ -37,7 +47,7 @@ async fn taken(store: &Store, server: Uuid) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_job_is_taken_by_one_server_and_gone_once_it_is_done() {
-    let database = TestDatabase::new().await;
+    let database = cluster().await;
     enqueue(database.store(), &[("one", None)]).await;
     let mut servers = JoinSet::new();
     for number in 0..20 {
@@ -54,7 +64,7 @@ async fn a_job_is_taken_by_one_server_and_gone_once_it_is_done() {
 
 #[tokio::test]
 async fn jobs_of_one_lane_run_one_at_a_time_and_in_their_order() {
-    let database = TestDatabase::new().await;
+    let database = cluster().await;
     let store = database.store();
     enqueue(store, &[("a1", Some("a")), ("a2", Some("a")), ("b1", Some("b")), ("free", None), ("a3", Some("a"))]).await;
     let first = take(store, SERVER).await;
@@ -66,7 +76,7 @@ async fn jobs_of_one_lane_run_one_at_a_time_and_in_their_order() {
 
 #[tokio::test]
 async fn a_job_that_waits_for_another_attempt_holds_up_its_lane_until_it_is_given_up() {
-    let database = TestDatabase::new().await;
+    let database = cluster().await;
     let store = database.store();
     enqueue(store, &[("a1", Some("a")), ("a2", Some("a")), ("b1", Some("b"))]).await;
     let [a1, b1]: [QueuedJob; 2] = take(store, SERVER).await.try_into().expect("one of each lane");
@@ -87,7 +97,7 @@ async fn a_job_that_waits_for_another_attempt_holds_up_its_lane_until_it_is_give
 
 #[tokio::test]
 async fn a_job_that_was_given_up_is_retried_as_the_last_of_its_lane_or_discarded() {
-    let database = TestDatabase::new().await;
+    let database = cluster().await;
     let store = database.store();
     enqueue(store, &[("a1", Some("a")), ("a2", Some("a"))]).await;
     let a1 = take(store, SERVER).await.pop().unwrap();
@@ -123,7 +133,7 @@ async fn a_job_of_a_lost_server_is_taken_at_once_and_the_lost_attempt_changes_no
 
 #[tokio::test]
 async fn a_lease_that_is_renewed_keeps_the_job() {
-    let database = TestDatabase::new().await;
+    let database = cluster().await;
     let store = database.store();
     enqueue(store, &[("one", None)]).await;
     let long = store.take_jobs("test", 1, Duration::ZERO, SERVER).await.unwrap().pop().unwrap();
@@ -133,7 +143,7 @@ async fn a_lease_that_is_renewed_keeps_the_job() {
 
 #[tokio::test]
 async fn a_server_that_stops_gives_its_jobs_back_and_their_attempts_do_not_count() {
-    let database = TestDatabase::new().await;
+    let database = cluster().await;
     let store = database.store();
     enqueue(store, &[("one", None), ("two", None)]).await;
     let mine = store.take_jobs("test", 1, MINUTE, SERVER).await.unwrap().pop().unwrap();
@@ -149,7 +159,7 @@ async fn a_server_that_stops_gives_its_jobs_back_and_their_attempts_do_not_count
 async fn however_many_servers_run_them_the_jobs_of_a_lane_keep_their_order() {
     const LANES: usize = 5;
     const JOBS: usize = 8;
-    let database = TestDatabase::new().await;
+    let database = cluster().await;
     let jobs = (0..JOBS).flat_map(|number| {
         (0..LANES).map(move |lane| NewJob { payload: json!(number), ..named("", Some(&lane.to_string())) })
     });
