@@ -28,7 +28,7 @@ CREATE INDEX jobs_run_by ON jobs (run_by) WHERE run_by IS NOT NULL;
 ALTER TABLE duties
     ADD COLUMN run_by uuid;
 
--- A command is carried out by a job. What is left in its row is what the REST API shows.
+-- A job carries out a command, whose row keeps the fields of the REST API.
 ALTER TABLE commands
     DROP COLUMN lease,
     DROP COLUMN run_by;

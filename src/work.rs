@@ -81,7 +81,7 @@ pub trait Round: Send + Sync + 'static {
 pub trait Duty: Send + Sync + 'static {
     /// Its word in PostgreSQL and in metrics.
     const NAME: &'static str;
-    /// From the start of one run to the start of the next, on whichever server.
+    /// From the start of one run to the start of the next, on any server.
     const EVERY: Duration;
 
     /// Runs once. It may be cut off at any await, if another server has taken the duty meanwhile.

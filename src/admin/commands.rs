@@ -1,4 +1,4 @@
-//! Commands: what is asked for here and done by whichever server comes first.
+//! Commands: an operator gives one here, and any server carries it out.
 
 use axum::extract::State;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::store;
 /// What may be asked for, and the name of its parameter.
 const ACTIONS: [(&str, &str); 2] = [("end_all_meetings", "BackendID"), ("end_meeting", "ID")];
 
-/// What may be said of a command.
+/// The fields of a new command.
 pub(super) struct Form;
 
 impl Shaped for Form {

@@ -54,7 +54,7 @@ impl Store {
         command(&row.ok_or_else(gone)?)
     }
 
-    /// Begins a command, again if a lost server has begun it. One past its deadline fails instead. `None`: it is done.
+    /// Begins a command, again if a lost server has begun it. Past its deadline it fails instead. `None`: it is done.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.

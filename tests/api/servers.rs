@@ -232,3 +232,22 @@ async fn a_removed_backend_causes_no_error_for_its_former_meetings() {
     cluster.call(CallKind::Create, "name=Anew&meetingID=m1").await.success();
     assert_eq!(cluster.homes("Anew"), [1 - home]);
 }
+
+/// Once it left the rows of agents, and seats, to the duty of that name.
+#[tokio::test]
+async fn the_command_collect_garbage_removes_what_the_duty_of_that_name_removes() {
+    let cluster = TestCluster::start().await;
+    let rows = "INSERT INTO seats (id, frontend_id, meeting, expires_at)
+            SELECT gen_random_uuid(), id, 'm1', now() + make_interval(mins => minutes)
+            FROM frontends, unnest(ARRAY[-1, 1]) AS minutes;
+        INSERT INTO agents (backend_id, boot, seq, begun_at, heard_at)
+            SELECT id, gen_random_uuid(), 1, now(), now() - make_interval(days => days)
+            FROM (SELECT id FROM backends LIMIT 1) AS backends, unnest(ARRAY[0, 2]) AS days;
+        INSERT INTO jobs (kind, payload, poisoned_at)
+            SELECT 'test', '{}', now() - make_interval(days => days) FROM unnest(ARRAY[1, 31]) AS days";
+    cluster.database.execute(rows).await;
+    assert_eq!(done(&cluster, "collect_garbage", json!({})).await, (CommandState::Success, Value::Bool(true)));
+    for table in ["seats", "agents", "jobs WHERE kind = 'test'"] {
+        assert_eq!(cluster.database.count(&format!("SELECT count(*) FROM {table}")).await, 1, "{table}");
+    }
+}

@@ -91,7 +91,7 @@ async fn a_duty_under_way_is_not_due_and_that_of_a_lost_server_is() {
 }
 
 #[tokio::test]
-async fn what_nobody_needs_any_more_is_removed_and_nothing_else() {
+async fn garbage_is_removed_and_nothing_else() {
     let database = TestDatabase::new().await;
     let store = database.store();
     for name in ["old", "new"] {
