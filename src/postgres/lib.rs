@@ -33,7 +33,7 @@ pub fn column<'a, T: FromSql<'a>>(table: &str, row: &'a Row, name: &str) -> Resu
 /// Why a column cannot be read, without the names of our types.
 fn wrong_value(row: &Row, name: &str, error: &tokio_postgres::Error) -> String {
     let found = row.columns().iter().find(|column| column.name() == name);
-    match (found, error.source().is_some_and(|source| source.is::<WrongType>())) {
+    match (found, error.source().is_some_and(<dyn std::error::Error>::is::<WrongType>)) {
         (Some(column), true) => {
             format!("its column `{name}` has the type {}, which is not the expected one", column.type_())
         }

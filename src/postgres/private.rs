@@ -96,7 +96,7 @@ impl PrivatePostgres {
 
     /// The same for another of its databases.
     pub fn url_of(&self, database: &str) -> String {
-        self.url.replacen(&format!("/{}?", NAME), &format!("/{database}?"), 1)
+        self.url.replacen(&format!("/{NAME}?"), &format!("/{database}?"), 1)
     }
 
     /// Stops the cluster and waits for its end. Open connections are cut.
@@ -152,5 +152,5 @@ async fn revive(folder: &Folder) -> Server {
 
 fn url(socket: &Path) -> String {
     let host = utf8_percent_encode(&socket.to_string_lossy(), NON_ALPHANUMERIC).to_string();
-    format!("postgresql:///{}?host={host}&user={}", NAME, NAME)
+    format!("postgresql:///{NAME}?host={host}&user={NAME}")
 }

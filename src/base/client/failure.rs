@@ -132,11 +132,8 @@ impl ApiError {
     }
 
     fn is_forbidden_since(&self, words: &str) -> bool {
-        let said = match self {
-            Self::Failed { failure: Failure::Refused { status: StatusCode::FORBIDDEN, said }, .. } => said,
-            _ => return false,
-        };
-        said.contains(words)
+        let Self::Failed { failure: Failure::Refused { status, said }, .. } = self else { return false };
+        *status == StatusCode::FORBIDDEN && said.contains(words)
     }
 
     /// Whether the same request may succeed later, although neither the server nor the request is changed by anybody.

@@ -82,7 +82,7 @@ impl Batch {
                     tidy_attendee(attendee);
                 }
                 NodeEvent::MeetingEnded { meeting } | NodeEvent::RecordingChanged { meeting, .. } => {
-                    tidy(meeting, LONGEST_ID)
+                    tidy(meeting, LONGEST_ID);
                 }
                 NodeEvent::AttendeeLeft { meeting, attendee }
                 | NodeEvent::AttendeeChanged { meeting, attendee, .. } => {
