@@ -119,6 +119,7 @@ impl B3scaleagent {
             return Ok(ExitCode::SUCCESS);
         }
         let environment = Environment::read_for_agent();
+        environment.require_files()?;
         let _log = telemetry::start_log(LogSettings::read(&environment)?);
         environment.log();
         let server = Server::read(&environment)?;

@@ -33,6 +33,7 @@ impl Context {
     /// Completes the line from the environment.
     pub(super) fn new(line: &B3scalectl, environment: Environment) -> Result<Self, CtlError> {
         environment.files.iter().for_each(|file| complain(&format!("using environment from: {}", file.display())));
+        environment.unreadable.iter().for_each(|why| complain(&format!("note: {why}")));
         environment
             .ignored
             .iter()

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -116,6 +117,8 @@ pub struct Environment {
     pub files: Vec<PathBuf>,
     /// Their lines that set nothing, as `FILE:LINE`.
     pub ignored: Vec<String>,
+    /// The files that exist and cannot be read, each with why.
+    pub unreadable: Vec<ConfigError>,
 }
 
 impl Environment {
@@ -129,18 +132,25 @@ impl Environment {
         Self::with_files("B3SCALE_API_URL", &AGENTS_FILES)
     }
 
-    fn with_files(unless: &str, files: &[&str]) -> Self {
+    fn with_files(unless: &'static str, files: &[&str]) -> Self {
         let values = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
         let mut environment = Self { values: values.collect(), ..Self::default() };
         if environment.text(unless).is_none() {
-            files.iter().for_each(|file| environment.read_file(Path::new(file)));
+            files.iter().for_each(|file| environment.read_file(Path::new(file), unless));
         }
         environment
     }
 
-    fn read_file(&mut self, path: &Path) {
-        let Ok(bytes) = std::fs::read(path) else { return };
+    fn read_file(&mut self, path: &Path, unless: &'static str) {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => {
+                let why = format!("it is not set, and {}, which may set it, cannot be read: {error}", path.display());
+                return self.unreadable.push(ConfigError::new(unless, "", why));
+            }
+        };
         let text = String::from_utf8_lossy(&bytes);
         // Editors of Windows begin a file with a mark of its encoding.
         for (line, number) in text.trim_start_matches('\u{feff}').lines().zip(1..) {
@@ -152,6 +162,14 @@ impl Environment {
             }
         }
         self.files.push(path.to_owned());
+    }
+
+    /// Refuses a file that exists and cannot be read: its settings would be missing.
+    ///
+    /// # Errors
+    /// The first such file, with why.
+    pub fn require_files(&self) -> Result<(), ConfigError> {
+        self.unreadable.first().cloned().map_or(Ok(()), Err)
     }
 
     /// A value of another program's variable. An empty one is none.

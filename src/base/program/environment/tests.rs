@@ -43,7 +43,7 @@ fn a_file_with_a_byte_that_is_not_utf_8_is_read() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), b"# Gr\xfc\xdfe\nB3SCALE_DB_URL=postgres://a\nB3SCALE_API_JWT_SECRET=\xff\n").unwrap();
     let mut environment = environment(&[]);
-    environment.read_file(file.path());
+    environment.read_file(file.path(), "B3SCALE_DB_URL");
     assert_eq!(environment.value("B3SCALE_DB_URL"), Ok(Some("postgres://a")));
     assert!(environment.value("B3SCALE_API_JWT_SECRET").is_err());
 }
@@ -92,7 +92,21 @@ fn a_line_that_sets_nothing_is_known_by_its_place_and_a_mark_of_the_encoding_hid
     std::fs::write(file.path(), "\u{feff}B3SCALE_API_URL=http://a\n\nexport B3SCALE_YES=true\nB3SCALE_DB_URL: x\n")
         .unwrap();
     let mut environment = environment(&[]);
-    environment.read_file(file.path());
+    environment.read_file(file.path(), "B3SCALE_DB_URL");
     assert_eq!(environment.text("B3SCALE_API_URL"), Some("http://a"));
     assert_eq!(environment.ignored, [3, 4].map(|line| format!("{}:{line}", file.path().display())));
+}
+
+#[test]
+fn a_file_that_exists_and_cannot_be_read_is_refused_and_a_missing_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut environment = environment(&[]);
+    environment.read_file(&folder.path().join("missing"), "B3SCALE_DB_URL");
+    assert_eq!(environment.require_files(), Ok(()));
+    // Tests may run as root, who can read every file.
+    environment.read_file(folder.path(), "B3SCALE_DB_URL");
+    let said = environment.require_files().unwrap_err().to_string();
+    let expected =
+        format!("B3SCALE_DB_URL: it is not set, and {}, which may set it, cannot be read: ", folder.path().display());
+    assert!(said.starts_with(&expected), "{said}");
 }
