@@ -153,6 +153,7 @@ impl B3scaled {
         }
         // A node and a demo have no settings of a server.
         let config = || {
+            environment.require_files()?;
             let read = Config::read(&environment)?;
             let (pipeline, listen) = (self.pipeline.or(read.pipeline), self.listen.unwrap_or(read.listen));
             Ok::<_, ConfigError>(Config { pipeline, listen, ..read })
@@ -234,7 +235,12 @@ async fn run_node(command: NodeCommand) -> Outcome {
     if let Some(url) = &command.redis
         && let Err(error) = reach(url).await
     {
-        tracing::warn!("Redis is away, and events are lost until it is back: {error}; check host, port and password");
+        // Further lines of it are about the protocol.
+        let error = error.to_string().lines().next().unwrap_or_default().to_owned();
+        tracing::warn!(
+            error,
+            "Connecting to Redis failed; events are lost until it answers; check host, port and password"
+        );
     }
     let listen = command.listen;
     let node = Node::start(NodeOptions { listen, secret, redis: command.redis, ..defaults }).await;

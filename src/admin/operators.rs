@@ -99,7 +99,10 @@ pub(super) fn guard_agent(
         refuse("load_factor", format!("an agent sets {least} to {most}: only operators set others"));
     }
     if before.is_some_and(|(there, standing)| standing.enabled && there.bbb.host != after.bbb.host) {
-        refuse("bbb.host", "only operators move a backend that was enabled".to_owned());
+        refuse(
+            "bbb.host",
+            "only operators move a backend that was enabled; another node needs a token of its own".to_owned(),
+        );
     }
     if !may_set(before.map(|(there, standing)| (there.admin_state, standing)), after.admin_state) {
         let why =

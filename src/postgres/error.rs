@@ -30,7 +30,7 @@ impl fmt::Display for Place {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database URL cannot be used.
-    #[error("database URL: {0}")]
+    #[error("B3SCALE_DB_URL: {0}")]
     Setting(String),
     /// No connection, or it was lost.
     #[error("cannot reach PostgreSQL, {place}: {reason}")]

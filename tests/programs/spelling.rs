@@ -52,7 +52,7 @@ fn a_flag_without_a_value_is_refused_and_no_value_is_made_up() {
         "b3scaled token --sub=",
         "b3scaled --listen=",
     ] {
-        assert!(spelt(line).unwrap_err().ends_with(" needs a value, and the one that is given is empty"), "{line}");
+        assert!(spelt(line).unwrap_err().ends_with(" needs a value, and the given one is empty"), "{line}");
     }
     assert_eq!(
         spelt("b3scalectl delete frontend \"\"").unwrap_err(),

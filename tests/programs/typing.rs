@@ -207,6 +207,35 @@ async fn an_empty_database_url_stops_the_start_and_no_database_is_made_for_it() 
 }
 
 #[tokio::test]
+async fn a_settings_file_that_cannot_be_read_stops_servers_and_agents_and_is_noted_by_b3scalectl() {
+    let folder = TestFolder::new();
+    std::fs::create_dir(folder.path().join(".env")).unwrap();
+    for (mut command, name) in [(b3scaled(&[]), "B3SCALE_DB_URL"), (agent(&["drain"]), "B3SCALE_API_URL")] {
+        command.current_dir(folder.path());
+        let (code, text) = said(command).await;
+        assert!(code == Some(1) && text.starts_with(&format!("{name}: it is not set, and .env, which may")), "{text}");
+    }
+    let mut command = ctl(&folder, &["--version"]);
+    command.env_remove("B3SCALE_DB_URL");
+    let (code, text) = said(command).await;
+    assert!(code == Some(0) && text.starts_with("note: B3SCALE_DB_URL: it is not set, and .env"), "{text}");
+}
+
+#[tokio::test]
+async fn a_database_url_that_is_none_is_named_with_its_variable() {
+    for (url, expected) in [
+        ("geheim", "it is neither a URL such as postgresql://HOST/DATABASE nor pairs of key=value"),
+        ("postgres://u:geheim@h:x/d", "; a port is a number from 1 to 65535"),
+    ] {
+        let mut command = b3scaled(&[]);
+        command.env("B3SCALE_DB_URL", url);
+        let (code, text) = said(command).await;
+        assert!(code == Some(1) && text.starts_with("B3SCALE_DB_URL: ") && text.contains(expected), "{text}");
+        assert!(text.lines().count() == 1 && !text.contains("geheim"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn an_empty_variable_of_which_nothing_is_made_is_as_one_that_is_not_set() {
     let folder = TestFolder::new();
     let empty = |mut command: Command| {
@@ -248,9 +277,8 @@ async fn a_simulated_node_needs_no_settings_of_a_server() {
 #[tokio::test]
 async fn a_simulated_node_says_at_once_that_its_redis_is_away() {
     let mut node = Running::logging(b3scaled(&["node", "--listen", "127.0.0.1:0", "--redis", "redis://127.0.0.1:1"]));
-    let line = node.line_with("Redis is away").await;
+    let line = node.line_with("Connecting to Redis failed").await;
     assert!(line.contains("check host, port and password"), "{line}");
-    assert!(node.terminate().await);
 }
 
 #[tokio::test]

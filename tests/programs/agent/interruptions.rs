@@ -76,6 +76,17 @@ async fn a_wrong_password_of_redis_is_told_and_the_node_is_asked_instead() {
 }
 
 #[tokio::test]
+async fn a_port_where_no_redis_answers_is_said_to_be_wrong_in_one_line() {
+    let desk = Desk::start(TOKEN, true).await;
+    let port = desk.url().rsplit(':').next().unwrap().to_owned();
+    let site = Site::with(TestRedis::start().await, desk, &format!("redisPort={port}")).await;
+    let agent = site.agent(&[]);
+    let line = agent.log.line_with("Listening to Redis failed").await;
+    let expected = "what answers there is no Redis; check redisHost and redisPort in the settings of bbb-web";
+    assert!(line.contains(expected), "{line}");
+}
+
+#[tokio::test]
 async fn a_node_that_does_not_say_which_meetings_run_is_asked_again() {
     let asked_again = async |flaw: Misbehaviour| {
         let site = Site::start().await;
