@@ -1,8 +1,8 @@
 //! The REST API: `/api/v1`, as the tools of the original b3scale know it, and more.
 //!
 //! Who asks is settled first (`access`): a token that holds, then a scope that the route wants, which is in the type of its
-//! handler's argument. Then the body is read by its shape (`shape`), merged over what is there, checked, and kept with a
-//! comparison of versions, so that of two changes at once none is lost. What went wrong is a `Problem`; every change
+//! handler's argument. Then the body is read by its shape (`shape`), merged over the existing record, checked, and stored with a
+//! comparison of versions, so that of two changes at once none is lost. An error is a `Problem`; every change
 //! leaves an audit line. The routes and their OpenAPI document are made from the same list.
 
 mod access;
@@ -68,11 +68,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The header in which an operator puts a token to follow one BBB call through its stages in the log.
 pub const FOLLOW: HeaderName = HeaderName::from_static("x-b3scale-follow");
 
-/// What the REST API is put together from.
+/// The parts of the REST API.
 pub struct AdminParts {
-    /// What this server knows.
+    /// This server's cluster.
     pub cluster: Cluster,
-    /// What is kept.
+    /// The database.
     pub store: Store,
     /// What calls travel through.
     pub pipeline: Arc<Pipeline>,
@@ -80,11 +80,11 @@ pub struct AdminParts {
     pub readiness: Arc<dyn Readiness>,
     /// What tokens are signed with.
     pub secret: String,
-    /// Whose word is taken for where a request comes from, beside this machine's own.
+    /// The proxies trusted to name the client, in addition to this machine.
     pub proxies: Proxies,
     /// What bodies may take up in memory.
     pub budget: Budget,
-    /// What has been counted, of which frontends see their part. `None`: nothing.
+    /// The counters; frontends see their part. `None`: none.
     pub counted: Option<Counts>,
     /// The pages that may use the API in a browser: their origins, or `*` for any.
     pub cors: Vec<HeaderValue>,
@@ -94,7 +94,7 @@ pub struct AdminParts {
     pub agent_tags: Vec<String>,
 }
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Clone)]
 struct Admin(Arc<Inner>);
 
@@ -177,7 +177,7 @@ impl Api {
         Self { router: if cors.is_empty() { router } else { router.layer(cors_layer(cors)) }, admin }
     }
 
-    /// Whether a BBB call that came from `peer` is to be followed through its stages in the log, which an operator's token in
+    /// Whether a BBB call from `peer` is followed through its stages in the log, by an operator's token in
     /// the header [`FOLLOW`] asks for.
     pub fn lets_follow(&self, headers: &HeaderMap, peer: SocketAddr) -> bool {
         headers.get(FOLLOW).is_some_and(|token| self.admin.is_operator(token, headers, peer))
@@ -253,7 +253,7 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(documented!(metrics::show))
 }
 
-/// The original knows no 405: what is not there is not there.
+/// The original knows no 405: an unknown route is not found.
 async fn nothing() -> Problem {
     Problem::NotFound
 }

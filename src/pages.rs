@@ -1,4 +1,4 @@
-//! Pages that a server shows beside BBB's calls and the REST API: its health, its metrics, and the page where joins wait.
+//! A server's own pages: its health, its metrics, and the waiting page of joins.
 
 mod health;
 mod home;

@@ -35,7 +35,7 @@ use crate::telemetry::catalog::BUILD;
 use crate::telemetry::{self, Counts, Figures, MetricsPage, Sheet, Thing};
 use crate::work::Bench;
 
-/// The name under which the cluster keeps what its tokens are signed with.
+/// The name of the cluster's secret for tokens.
 const JWT_SECRET: &str = "jwt-secret";
 
 /// Why a server cannot start.
@@ -77,7 +77,7 @@ pub enum ServeError {
 
 /// The database of a program: one by URL, or a private cluster that lives as long as this.
 pub struct Database {
-    /// What is in it.
+    /// Its store.
     pub store: Store,
     private: Option<PrivatePostgres>,
 }
@@ -97,7 +97,7 @@ impl Database {
         Ok(Self { store: Store::connect(private.url(), config.db_pool_size).await?, private: Some(private) })
     }
 
-    /// The same for a command that may run beside a server: a private database that is in use is joined, not started.
+    /// The same for a command next to a running server: a private database in use is joined, not started.
     ///
     /// # Errors
     /// It cannot be started or reached.
@@ -114,7 +114,7 @@ impl Database {
     /// Brings the schema up to date, or makes sure that it is.
     ///
     /// # Errors
-    /// The database is another program's, or may not be changed and needs to be.
+    /// The database belongs to another program, or needs migrations and must not be changed.
     pub async fn prepare(&self, migrate: Migrate) -> Result<(), ServeError> {
         match migrate {
             Migrate::Auto => {
@@ -129,7 +129,7 @@ impl Database {
         }
     }
 
-    /// What this cluster's tokens are signed with.
+    /// The secret of this cluster's tokens.
     ///
     /// # Errors
     /// The database cannot be asked.
@@ -140,7 +140,7 @@ impl Database {
         }
     }
 
-    /// Ends what was started.
+    /// Ends the private database.
     pub async fn close(self) {
         self.store.close();
         if let Some(private) = self.private {
@@ -151,7 +151,7 @@ impl Database {
 
 /// A server that has everything it needs and its port, and takes no connection yet.
 pub struct Assembly {
-    /// What it knows.
+    /// Its cluster.
     pub cluster: Cluster,
     /// What calls travel through.
     pub pipeline: Arc<Pipeline>,
@@ -160,7 +160,7 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// Puts a server together on a database whose schema is up to date. `secret` is what the cluster signs tokens with.
+    /// Assembles a server on a migrated database. `secret` signs the cluster's tokens.
     ///
     /// # Errors
     /// The database cannot be read, a file not used, or the address not had.
@@ -248,7 +248,7 @@ impl Assembly {
 /// Serves until SIGTERM or Ctrl-C.
 ///
 /// # Errors
-/// The server cannot start. One that has started ends only when it is told to.
+/// The server cannot start. A running server ends only by a signal.
 pub async fn serve(config: &Config) -> Result<(), ServeError> {
     // Before anything is started: a broken pipeline is told at once, all of it.
     pipeline::check(config.pipeline.as_deref())?;

@@ -64,7 +64,7 @@ impl Server {
         Ok(Self { listener, address, shared: Arc::new(Shared::new(parts, settings)), sites: Sites::default() })
     }
 
-    /// The same server with sites beside BBB's calls.
+    /// The same server with more sites.
     #[must_use]
     pub fn with(self, sites: Sites) -> Self {
         Self { sites, ..self }
@@ -80,7 +80,7 @@ impl Server {
         Calls::new(Arc::clone(&self.shared))
     }
 
-    /// What the server itself needs to take calls: places, connections, descriptors, and not to be going down.
+    /// The server's own conditions for calls: places, connections, descriptors, and no drain.
     pub fn readiness(&self) -> Arc<dyn Readiness> {
         let shared: Arc<Shared> = Arc::clone(&self.shared);
         shared
@@ -104,7 +104,7 @@ impl Server {
         connections.take_last(listener).await;
         let end = Instant::now() + shared.settings.grace;
         let closed = timeout_at(end, connections.close()).await;
-        // Calls whose clients have hung up are finished too.
+        // Calls of clients that hung up are finished, too.
         let finished = timeout_at(end, shared.calls.end()).await;
         if closed.is_err() || finished.is_err() {
             warn!(seconds = shared.settings.grace.as_secs(), "Calls cut at the end of the grace time");

@@ -1,4 +1,4 @@
-//! A site answers requests beside BBB's calls: the REST API, the health checks, the metrics, the waiting page.
+//! A site answers requests other than BBB's calls: the REST API, the health checks, the metrics, the waiting page.
 //!
 //! The server knows sites by this contract alone. A room that answers requests implements [`Site`], and `serve.rs` enters it. A
 //! site claims paths, says what bodies it reads and how fast they must come, and may answer with a stream. Each request carries the
@@ -27,7 +27,7 @@ pub use intake::{Intake, IntakeError};
 pub use pieces::Pieces;
 pub use readiness::{Check, Readiness};
 
-/// What is sent back. A body lies in memory in pieces, or is a stream.
+/// An answer. Its body lies in memory in pieces, or is a stream.
 pub type Answer = Response<Either<Pieces, Body>>;
 
 /// A part of what a server answers.

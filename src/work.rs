@@ -98,9 +98,9 @@ pub type Failure = Box<dyn Error + Send + Sync>;
 pub trait Job: Send + Sync + 'static {
     /// Its word in PostgreSQL and in metrics.
     const KIND: &'static str;
-    /// How long it may take, and what happens when it fails.
+    /// Its time limit, and its retries.
     const TERMS: Terms;
-    /// With what it is done. A change must still read the rows of the last release.
+    /// Its payload. A change must still read the rows of the last release.
     type Payload: Serialize + DeserializeOwned + Send;
 
     /// Makes one attempt. It may be cut off at any await, if its time is up or another server has the job.

@@ -1,4 +1,4 @@
-//! Who asks: the token, what it may do, and where it comes from.
+//! The caller: its token, its scopes, and its address.
 
 use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
@@ -25,7 +25,7 @@ const MOST_CHANGES: usize = 50;
 /// The most characters of one of them.
 const LONGEST_CHANGE: usize = 300;
 
-/// What a request needs: any of its scopes, in the order in which a refusal names them.
+/// The scopes of a request, any of them, in the order in which a refusal names them.
 pub(super) trait Rule {
     const SCOPES: &'static [Scope];
 }
@@ -42,21 +42,21 @@ macro_rules! rules {
 }
 
 rules! {
-    /// Whoever has a token.
+    /// Any caller with a token.
     Anyone = [];
     /// Operators.
     Admins = [Admin];
-    /// Operators, and customers for what is theirs.
+    /// Operators, and customers for their own records.
     Users = [Admin, User];
-    /// Operators, and agents for what is theirs.
+    /// Operators, and agents for their own records.
     Nodes = [Admin, Node];
     /// Agents.
     Agents = [Node];
-    /// Operators, and whoever watches a frontend.
+    /// Operators, and monitoring of a frontend.
     Observers = [Admin, Metrics];
 }
 
-/// Whoever asks, having a scope that the rule wants.
+/// A caller with a scope of the rule.
 pub(super) struct Caller<R> {
     identity: Identity,
     rule: PhantomData<R>,
@@ -77,7 +77,7 @@ impl<R> Caller<R> {
         &self.identity.claims.sub
     }
 
-    /// Whether everything may be seen. That wins over whatever else the token is for.
+    /// Whether everything may be seen. That wins over the token's other scopes.
     pub(super) fn is_admin(&self) -> bool {
         self.identity.claims.has(Scope::Admin)
     }
@@ -88,12 +88,12 @@ impl<R> Caller<R> {
         self.identity.claims.has(Scope::Node) && (!self.is_admin() || self.identity.by_agent || has_its_form)
     }
 
-    /// Notes for the record what was done, to what, by whom, and from where.
+    /// Writes an audit line: change, target, subject and address.
     pub(super) fn audit(&self, what: &str, name: &str) {
         self.note(what, name, None);
     }
 
-    /// The same of a change, with what is another now. If nothing is, nothing was done.
+    /// The same of a change, with the differences. Without any, no line is written.
     pub(super) fn audit_change(&self, what: &str, name: &str, differences: &[String]) {
         if !differences.is_empty() {
             let told: Vec<_> = differences.iter().take(MOST_CHANGES).map(|one| cut_at(one, LONGEST_CHANGE)).collect();
@@ -129,13 +129,13 @@ impl<R: Rule> FromRequestParts<Admin> for Caller<R> {
     }
 }
 
-/// Whose the bytes of an admitted request are.
+/// The owner of the bytes of an admitted request.
 pub(super) fn owner(request: &Request) -> Owner {
     let identity = request.extensions().get::<Identity>();
     Owner::Caller(identity.map(|identity| identity.claims.sub.as_str()).unwrap_or_default().into())
 }
 
-/// Lets nobody in without a token that holds.
+/// Refuses requests without a valid token.
 pub(super) async fn admit(State(admin): State<Admin>, mut request: Request, next: Next) -> Response {
     let visitor = request.extensions().get::<Visitor>().cloned();
     let address = admin.address_of(visitor.as_ref().map(|visitor| visitor.peer.ip()), request.headers());

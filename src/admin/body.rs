@@ -1,4 +1,4 @@
-//! What comes with a request: a body of a known shape, a query, an id in the path.
+//! Parts of a request: a body of a known shape, a query, an id in the path.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -29,14 +29,14 @@ const LARGEST: usize = 1 << 20;
 /// The largest document, in bytes.
 pub(super) const LARGEST_DOCUMENT: usize = 32 << 20;
 
-/// A body whose shape is known.
+/// A body with a known shape.
 pub(super) trait Shaped {
     const SHAPE: &'static Shape;
 }
 
-/// A body of a known shape, with the keys spelt as they are known. One that is empty says nothing.
+/// A body of a known shape, with its keys in their known spelling. An empty body has no fields.
 pub(super) struct Given<S> {
-    /// What it says.
+    /// Its value.
     pub(super) said: Value,
     shape: PhantomData<S>,
     _room: Room,
@@ -56,7 +56,7 @@ impl<S: Shaped> FromRequest<Admin> for Given<S> {
     }
 }
 
-/// What a document may take up.
+/// The largest document.
 pub(super) trait Bounded: DeserializeOwned + Send + 'static {
     /// The most bytes it may have.
     const LARGEST: usize;
@@ -174,7 +174,7 @@ fn query<T: DeserializeOwned>(parts: &Parts, counts: impl Fn(&str) -> bool) -> R
     asked.map(|Query(asked)| asked).ok_or(Problem::BadRequest)
 }
 
-/// A UUID in the path. What is none is the id of nothing.
+/// A UUID in the path. Any other text is an unknown id.
 pub(super) struct Id(pub(super) Uuid);
 
 impl FromRequestParts<Admin> for Id {

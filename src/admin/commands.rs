@@ -12,7 +12,7 @@ use super::shape::Shape;
 use crate::rest::{Command, CommandState, NewCommand};
 use crate::store;
 
-/// What may be asked for, and the name of its parameter.
+/// An action, and the name of its parameter.
 const ACTIONS: [(&str, &str); 2] = [("end_all_meetings", "BackendID"), ("end_meeting", "ID")];
 
 /// The fields of a new command.
@@ -22,14 +22,14 @@ impl Shaped for Form {
     const SHAPE: &'static Shape = &Shape::Object(&[("action", Shape::Text), ("params", Shape::Any)]);
 }
 
-/// List the commands of late, those that are done included.
+/// List recent commands, finished ones included.
 #[utoipa::path(get, path = "/api/v1/commands", tag = "commands",
     responses((status = OK, description = "The commands in the order of the requests", body = Vec<Command>)))]
 pub(super) async fn list(State(admin): State<Admin>, _: Caller<Admins>) -> Result<Reply<Vec<Command>>, Problem> {
     Ok(Reply(admin.store.load_commands().await?.into_iter().map(Command::from).collect()))
 }
 
-/// Ask for something to be done: `end_all_meetings` with `BackendID`, or `end_meeting` with `ID`. With `BackendID` beside it, only the
+/// Queue a command: `end_all_meetings` with `BackendID`, or `end_meeting` with `ID`. With `BackendID` as well, only the
 /// copy of the meeting on that backend is ended.
 #[utoipa::path(post, path = "/api/v1/commands", tag = "commands", request_body = NewCommand,
     responses((status = ACCEPTED, description = "The command, to be asked for again", body = Command)))]
@@ -65,7 +65,7 @@ impl From<store::Command> for Command {
         Self {
             id: row.id,
             seq: row.seq,
-            // In the words of the original, whose tools know no command that is being carried out.
+            // In the words of the original. Its tools know no running command.
             state: if row.state == CommandState::Running { CommandState::Requested } else { row.state },
             action: row.action,
             params: row.params,

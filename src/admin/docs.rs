@@ -31,7 +31,7 @@ const DOCUMENT: &str = "/api/v1/openapi.json";
         (name = "frontends", description = "Tenants"),
         (name = "backends", description = "Nodes"),
         (name = "meetings", description = "Where meetings are"),
-        (name = "commands", description = "What is to be done"),
+        (name = "commands", description = "The action"),
         (name = "jobs", description = "Queued background work"),
         (name = "agents", description = "For the agents on the nodes"),
         (name = "cluster", description = "The whole cluster, and why a meeting goes where it goes"),

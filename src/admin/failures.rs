@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What an address may get wrong within [`WINDOW`].
+/// The most failures of an address within [`WINDOW`].
 const MOST: u32 = 20;
 
-/// After it, an address begins anew.
+/// After it, an address starts from zero.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Addresses that are remembered. Whoever has more is not stopped by any number.
+/// The most remembered addresses. A client with more is not stopped by any number.
 const MOST_ADDRESSES: usize = 10_000;
 
 /// The bad tokens of late.
@@ -49,7 +49,7 @@ impl Failures {
     }
 }
 
-/// Of IPv6, whoever has one address has all of its /64.
+/// The owner of one IPv6 address has all of its /64.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

@@ -24,7 +24,7 @@ use crate::store::{BackendFilter, FrontendFilter, StoreError, Trouble};
 const NO_DATABASE: &str = "no meeting can be created: the database cannot be used";
 
 /// Show every server, backend and frontend, and why a backend takes no new meetings. While the database does not answer, it is
-/// what this server remembers.
+/// this server's memory.
 #[utoipa::path(get, path = "/api/v1/cluster", tag = "cluster",
     responses((status = OK, description = "The cluster, as the server that answers sees it", body = ClusterReport)))]
 pub(super) async fn cluster(State(admin): State<Admin>, _: Caller<Admins>) -> Result<Reply<ClusterReport>, Problem> {
@@ -58,7 +58,7 @@ impl Admin {
         Ok(honest(ClusterReport { database, servers: servers.collect(), backends, frontends }))
     }
 
-    /// What this server lacks to be ready.
+    /// Problems that keep this server from being ready.
     pub(super) fn problems(&self) -> Vec<String> {
         self.readiness.checks().iter().filter_map(Check::failure).collect()
     }
@@ -132,7 +132,7 @@ pub(super) fn honest(mut report: ClusterReport) -> ClusterReport {
     report
 }
 
-/// For whom a meeting would be created. Every other parameter is one of the create.
+/// The frontend of the create. Every other parameter belongs to the create.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Imagined {
@@ -193,7 +193,7 @@ pub(super) async fn pipeline(State(admin): State<Admin>, _: Caller<Admins>) -> R
     Reply(admin.pipeline_report())
 }
 
-/// Let every server read its pipeline again. One that finds its file wrong goes on with what it has.
+/// Let every server reload its pipeline. A server with a faulty file keeps its pipeline.
 #[utoipa::path(post, path = "/api/v1/pipeline/reload", tag = "pipeline",
     responses((status = OK, description = "The pipeline that the server runs now", body = PipelineReport),
         (status = CONFLICT, description = "Everything that is wrong with the file", body = crate::rest::Problem)))]

@@ -1,4 +1,4 @@
-//! Jobs: queued background work, for operators to see. What was given up can be retried or discarded.
+//! Jobs: queued background work, for operators to see. Given-up jobs can be retried or discarded.
 
 use axum::extract::State;
 
@@ -13,7 +13,7 @@ use crate::rest::{Job, JobState};
 /// The most jobs in one list.
 const MOST: u32 = 1000;
 
-/// List the oldest 1000 jobs, those that were given up included.
+/// List the oldest 1000 jobs, given-up ones included.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
     responses((status = OK, description = "The jobs in the order in which they were queued", body = Vec<Job>)))]
 pub(super) async fn list(State(admin): State<Admin>, _: Caller<Admins>) -> Result<Reply<Vec<Job>>, Problem> {

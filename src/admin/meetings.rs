@@ -1,4 +1,4 @@
-//! Meetings: where they are, and what their nodes say of them.
+//! Meetings: their places, and their nodes' reports.
 
 mod info;
 mod strays;
@@ -33,9 +33,9 @@ pub(super) struct Which {
     all: Option<String>,
 }
 
-/// List meetings. While the database does not answer, they are those that this server remembers.
+/// List meetings. While the database does not answer, they come from this server's memory.
 #[utoipa::path(get, path = "/api/v1/meetings", tag = "meetings", params(Which),
-    responses((status = OK, description = "The meetings in the order in which they were placed, then those that no frontend owns", body = Vec<Meeting>),
+    responses((status = OK, description = "The meetings in the order of their placement, then strays", body = Vec<Meeting>),
         (status = NOT_FOUND)))]
 pub(super) async fn list(
     State(admin): State<Admin>,
@@ -71,7 +71,7 @@ pub(super) async fn show(
     admin.strays(filter).into_iter().next().map(Reply).ok_or(Problem::NotFound)
 }
 
-/// Set something of a meeting, which holds until its node is heard of again.
+/// Change a meeting. The change holds until its node's next report.
 #[utoipa::path(patch, path = "/api/v1/meetings/{id}", tag = "meetings", params(("id" = String, Path)),
     request_body = MeetingChange,
     responses((status = OK, description = "The meeting as it is now", body = Meeting), (status = CONFLICT)))]
@@ -93,7 +93,7 @@ pub(super) async fn change(
     Ok(Reply(admin.shown(&patched)))
 }
 
-/// Forget a meeting that has ended. One that its node still runs is found again.
+/// Forget a meeting that has ended. A meeting that still runs is found again.
 #[utoipa::path(delete, path = "/api/v1/meetings/{id}", tag = "meetings", params(("id" = String, Path)),
     responses((status = OK, description = "The meeting as it was", body = Meeting), (status = CONFLICT)))]
 pub(super) async fn remove(
@@ -121,7 +121,7 @@ fn named(id: &str, backend: Option<Uuid>) -> MeetingFilter<'_> {
 }
 
 impl Admin {
-    /// The backend to whose meetings whoever asks is bound, if they are.
+    /// The backend that bounds the caller's view of meetings, if any.
     async fn own(&self, who: &Caller<Nodes>) -> Result<Option<Uuid>, Problem> {
         if who.is_admin() { Ok(None) } else { Ok(Some(self.backend_of(who.subject()).await?.0)) }
     }

@@ -1,4 +1,4 @@
-//! Metrics: of the requests of this API, and what a frontend may know of itself.
+//! Metrics: of the requests of this API, and a frontend's own figures.
 
 use std::time::Instant;
 
@@ -50,9 +50,9 @@ fn name(method: &Method) -> &'static str {
     }
 }
 
-/// Show a frontend's own metrics, in Prometheus's text format. They tell of nobody else and of no node.
+/// Show a frontend's own metrics, in Prometheus's text format. They contain no other frontend and no node.
 #[utoipa::path(get, path = "/bbb/{key}/metrics", tag = "frontends",
-    params(("key" = String, Path, description = "The key of the frontend, whose token's subject is the same")),
+    params(("key" = String, Path, description = "The key of the frontend, equal to the token's subject")),
     responses((status = OK, description = "The metrics", body = String, content_type = "text/plain")))]
 pub(super) async fn show(
     State(admin): State<Admin>,

@@ -1,7 +1,7 @@
 //! Fields that only operators change, while others may change the rest of the same thing.
 //!
-//! A change is compared with what is there, after it was merged: so it does not matter how it is said, and tools that send whole
-//! objects back are not refused what they do not change.
+//! A change is compared with the record after it was merged: so its form does not matter, and tools that send whole
+//! objects back are not refused for unchanged fields.
 
 use std::str::FromStr;
 
@@ -78,7 +78,7 @@ pub(super) fn guard(fields: &[OperatorField], before: &Frontend, after: &Fronten
 /// A stolen token must not draw meetings to the node, make us ask any address, or undo an operator's change.
 ///
 /// # Errors
-/// The fields, each with what the agent may do.
+/// The fields, each with the rights of agents.
 pub(super) fn guard_agent(
     tags: &[String],
     before: Option<(&Backend, Standing)>,
@@ -106,7 +106,7 @@ pub(super) fn guard_agent(
     }
     if !may_set(before.map(|(there, standing)| (there.admin_state, standing)), after.admin_state) {
         let why =
-            "only operators enable a backend; an agent stops one that is ready, and starts one that it has stopped";
+            "only operators enable a backend; an agent stops a ready one, and starts it again";
         refuse("admin_state", why.to_owned());
     }
     Problem::for_operators(refused)

@@ -1,5 +1,5 @@
-//! What is said of a request that is not granted: the statuses and bodies of the original, and where that has only a 500, one
-//! that says what is wrong.
+//! Refusals: the statuses and bodies of the original, and where that has only a 500, an answer
+//! with the reason.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use crate::token::Scope;
 /// The most fields of a body that an answer names.
 const MOST_FIELDS: usize = 100;
 
-/// The most characters of one text of an answer, which may quote what came.
+/// The most characters of one text of an answer, which may quote the request.
 const LONGEST_TEXT: usize = 500;
 
-/// What is wrong with each field, by its path.
+/// Problems of fields, by path.
 pub(super) type Fields = BTreeMap<String, Vec<String>>;
 
 /// Why a request is not granted.
@@ -33,7 +33,7 @@ pub(super) enum Problem {
     TooManyBadTokens,
     /// The token may not do this: it has none of these scopes.
     Scope(&'static [Scope]),
-    /// Whoever asks may not.
+    /// The caller may not.
     Forbidden,
     /// There is no such thing, or it is not theirs.
     NotFound,
@@ -45,11 +45,11 @@ pub(super) enum Problem {
     Fields(Fields),
     /// Only operators change these fields.
     Operators(Fields),
-    /// What the body is, is not read here.
+    /// The body's type is not accepted here.
     MediaType,
     /// The body is too large.
     TooLarge,
-    /// It contradicts what is there.
+    /// It is a conflict with existing records.
     Conflict(String),
     /// It cannot be done now: why. The same may be granted later.
     Unavailable(String),
@@ -177,7 +177,7 @@ fn bounded(problem: rest::Problem) -> rest::Problem {
     rest::Problem { error: problem.error, fields: fields.collect(), message: text(problem.message) }
 }
 
-/// What is to be unique, by the names of the tables' rules.
+/// Unique fields, by the names of the tables' constraints.
 fn taken(rule: &str) -> String {
     let what = match rule {
         "frontends_key_key" => "a frontend with this key exists already",

@@ -1,4 +1,4 @@
-//! What this server answers from memory while the database does not answer.
+//! Answers from memory while the database does not answer.
 
 use std::sync::Arc;
 

@@ -8,20 +8,20 @@ use super::problem::Problem;
 use super::reply::Reply;
 use crate::rest::{SchemaStatus, Status};
 
-/// Named by whoever builds a release.
+/// Set by the build of a release.
 const BUILD: &str = match option_env!("B3SCALE_BUILD") {
     Some(build) => build,
     None => "source",
 };
 
-/// Show who answers and what the token may do.
+/// Show the server and the scopes of the token.
 #[utoipa::path(get, path = "/api/v1", tag = "status",
     responses((status = OK, description = "The server and the token", body = Status)))]
 pub(super) async fn root(admin: State<Admin>, who: Caller<Anyone>) -> Reply<Status> {
     status(admin, who).await
 }
 
-/// Show who answers and what the token may do.
+/// Show the server and the scopes of the token.
 #[utoipa::path(get, path = "/api/v1/status", tag = "status",
     responses((status = OK, description = "The server and the token", body = Status)))]
 pub(super) async fn status(State(admin): State<Admin>, who: Caller<Anyone>) -> Reply<Status> {

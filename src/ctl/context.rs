@@ -107,7 +107,7 @@ impl Context {
         }
     }
 
-    /// The token of the environment, or else the one that is kept for this server.
+    /// The token of the environment, or else the stored one for this server.
     fn given_token(&self) -> Result<Option<String>, CtlError> {
         match self.environment.value("B3SCALE_API_ACCESS_TOKEN")? {
             Some(token) => Ok(Some(token.to_owned())),

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::layout::moment;
 use super::{CtlError, Exit};
 
-/// Queued background work: what waits, runs, or was given up.
+/// Queued background work: waiting, running and given-up jobs.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "jobs")]
 pub(super) struct Jobs {}

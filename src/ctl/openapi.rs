@@ -37,7 +37,7 @@ impl SettingsOf {
     }
 }
 
-/// The first name that is given and not known, behind those that lead to it, and the names that are known in its place.
+/// The first unknown name, with the names before it, and the known names in its place.
 fn unknown(document: &Value, schema: &Value, given: &Value) -> Option<(Vec<String>, Vec<String>)> {
     let (known, given) = (properties(document, schema)?, given.as_object()?);
     given.iter().find_map(|(name, value)| {

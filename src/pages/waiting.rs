@@ -1,7 +1,7 @@
-//! The waiting page: a join whose meeting is not ready yet, tried again until it is or the time is over.
+//! The waiting page: it retries a join until its meeting is ready or the time is over.
 //!
 //! The page carries the join in a signed token, so that it leads to nothing but the join it was made for: without the
-//! cluster's secret nobody can make one. It points to itself and to that join's path on this server, never elsewhere.
+//! cluster's secret no one can forge it. It points to itself and to that join's path on this server, never elsewhere.
 
 mod original;
 
@@ -25,7 +25,7 @@ pub const WAIT: Duration = Duration::from_secs(120);
 /// Where the page is, before its token.
 const PATH: &str = "/b3s/retry-join/";
 
-/// What the token is for, so that no other token of the cluster fits.
+/// The token's purpose, so that no other token of the cluster fits.
 const AUDIENCE: &str = "b3s-retry-join";
 
 /// How long the page waits before it tries again, in seconds.
@@ -57,7 +57,7 @@ impl WaitingRoom {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["aud", "exp"]);
-        // A token whose time is over is still ours, and its page says so.
+        // An expired token is still ours, and its page says so.
         validation.validate_exp = false;
         Self {
             signing: EncodingKey::from_secret(secret),

@@ -1,4 +1,4 @@
-//! PostgreSQL as every program reaches it: its URL, TLS, what can go wrong; and a private one for the default run.
+//! PostgreSQL as every program reaches it: URL, TLS and errors; and a private one for the default run.
 
 mod error;
 mod foreign;

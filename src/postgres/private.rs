@@ -89,7 +89,7 @@ impl PrivatePostgres {
         Ok(Self { url, stop, stopped })
     }
 
-    /// What a store and other programs of this machine take.
+    /// Its URL, for a store and other programs of this machine.
     pub fn url(&self) -> &str {
         &self.url
     }

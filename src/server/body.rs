@@ -25,7 +25,7 @@ use crate::offload;
 use crate::site::{Intake, IntakeError};
 use crate::telemetry::catalog::PUSHED_OUT;
 
-/// What the bodies of calls are bounded by.
+/// Bounds of the bodies of calls.
 pub(super) struct Bodies {
     budget: Budget,
     /// Places for bodies that must be read before anything is proved.
@@ -74,7 +74,7 @@ impl fmt::Debug for HttpBody {
 }
 
 impl BodySource for HttpBody {
-    /// Parts are handed out as a form, so that nobody behind has to know of them.
+    /// Parts become a form, so that no stage needs to know them.
     fn media(&self) -> Media {
         if self.media == Media::Multipart { Media::Form } else { self.media }
     }
@@ -141,7 +141,7 @@ impl HttpBody {
     }
 }
 
-/// A form whose checksum is in the query may be larger.
+/// A form with its checksum in the query may be larger.
 fn hint(fault: Fault) -> Fault {
     match fault {
         Fault::BodyTooLarge { limit } => Fault::UnprovedTooLarge { limit },
@@ -172,7 +172,7 @@ async fn form_of(mut parts: multer::Multipart<'_>) -> Result<Bytes, Fault> {
         let name = part.name().filter(|_| part.file_name().is_none()).map(str::to_owned);
         let bytes = part.bytes().await.map_err(|_| unreadable("the parts are broken"))?;
         if let Some(name) = name {
-            // What is not UTF-8 is replaced, as in a query.
+            // Invalid UTF-8 is replaced, as in a query.
             pairs.push((name, String::from_utf8_lossy(&bytes).into_owned()));
         }
     }

@@ -1,6 +1,6 @@
 //! The answer of a failed join to a browser.
 //!
-//! BBB sends the browser back to where the frontend asked for, with the errors in the query. That is done for calls whose
+//! BBB sends the browser to the frontend's error page, with the errors in the query. This server does so for calls with a
 //! checksum held and for no others, or anybody could make links of ours that lead anywhere. A browser reads a page then.
 
 use b3scale_middleware::Fault;
@@ -71,7 +71,7 @@ fn web_address(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-/// Adds the error to the query as BBB does. What is there stays, and so does the fragment.
+/// Adds the error to the query as BBB does. The rest of the URL stays, with its fragment.
 fn with_error(mut url: Url, fault: &Fault) -> Url {
     let errors =
         json!([{ "key": fault.message_key(CallKind::Join), "message": fault.message(CallKind::Join) }]).to_string();

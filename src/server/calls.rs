@@ -33,7 +33,7 @@ impl Calls {
         Self(shared)
     }
 
-    /// Carries out a call. A browser whose join fails only for now is shown what `wait` makes of the join's address, if anything.
+    /// Carries out a call. A browser with a join that fails for now gets the page that `wait` makes of the join's address, if any.
     pub(crate) async fn answer(
         &self,
         target: Target,

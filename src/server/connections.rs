@@ -41,11 +41,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Serving,
-    /// What is under way comes to its end, and nothing follows it.
+    /// The current request ends, and no other follows.
     Closing,
 }
 
-/// All connections there are. Those that are left when this is dropped are cut.
+/// All open connections. They are cut when this is dropped.
 pub(super) struct Connections {
     shared: Arc<Shared>,
     dispatch: Arc<Dispatch>,
@@ -58,10 +58,10 @@ impl Connections {
         Self { shared: Arc::clone(shared), dispatch, phase: watch::Sender::new(Phase::Serving) }
     }
 
-    /// Takes whoever comes.
+    /// Accepts connections.
     pub(super) async fn take(&self, listener: &TcpListener) {
         loop {
-            // Those that were pushed out take up their descriptors for a moment longer.
+            // Pushed-out connections keep their descriptors for a moment longer.
             let open = Arc::clone(&self.shared.open).acquire_owned().await.ok();
             match listener.accept().await {
                 Ok((stream, peer)) => self.begin(stream, peer, open),
@@ -85,15 +85,15 @@ impl Connections {
         }
     }
 
-    /// Takes those that have come, and closes the port. The system would reset what it has taken for us and we have not taken
-    /// from it, and whoever has sent a call there would not know what became of it.
+    /// Accepts the queued connections, and closes the port. Closing the listener resets connections still in the accept queue;
+    /// clients that already sent a request on one could not tell whether it was processed.
     pub(super) async fn take_last(&self, listener: TcpListener) {
         refuse_new(&listener);
         tokio::select! {
             () = self.take(&listener) => {}
             () = sleep(LAST_HANDSHAKES) => {}
         }
-        // What has come by now is taken without waiting for more, be there ever so many.
+        // Queued connections are accepted without waiting for more, however many.
         while let Some(taken) = unconstrained(listener.accept()).now_or_never() {
             match taken {
                 Ok((stream, peer)) => self.begin(stream, peer, None),
@@ -227,7 +227,7 @@ async fn begins(stream: &TcpStream, place: &Place, phase: &mut watch::Receiver<P
     timeout(FIRST_CALL, stream.readable()).await.is_ok_and(|readable| readable.is_ok())
 }
 
-/// Lets the system finish the handshakes that have begun, and begin no others: whoever knocks now is refused a moment later.
+/// Lets the system finish begun handshakes, and begin no others: later connections are refused a moment later.
 #[cfg(target_os = "linux")]
 fn refuse_new(listener: &TcpListener) {
     use socket2::{SockFilter, SockRef};

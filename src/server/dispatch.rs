@@ -30,7 +30,7 @@ impl Dispatch {
     pub(super) async fn respond(&self, request: Request<Incoming>, visitor: &Visitor) -> Answer {
         let mut answer = self.answer(request, visitor).await;
         if self.shared.drain.has_begun() {
-            // A client whose next request meets a connection that is just being closed cannot tell whether it was processed.
+            // A client that sends its next request to a closing connection cannot tell whether it was processed.
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         answer
@@ -78,7 +78,7 @@ fn is_look(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// The HTTP library looks at what has come so far, and so lets one pass that is a little longer than it may be.
+/// The HTTP library checks the bytes so far, and so may let a slightly longer head pass.
 fn length_of_head(request: &Request<Incoming>) -> usize {
     let address = request.uri().path_and_query().map_or(0, |address| address.as_str().len());
     let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());

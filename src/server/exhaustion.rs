@@ -36,7 +36,7 @@ impl Exhaustion {
         }
     }
 
-    /// What is wrong, if anything is.
+    /// The problem, if any.
     pub(super) fn problem(&self) -> Option<String> {
         let recent = self.seen().filter(|(_, last)| last.elapsed() < OVER);
         recent.map(|_| "no file descriptor is left for new connections".to_owned())

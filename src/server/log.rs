@@ -61,11 +61,11 @@ impl Visit {
 
     fn count(&self, outcome: &str, blame: &str) {
         self.span.record("outcome", outcome);
-        // What a frontend asks for in vain is no error of a server.
+        // A frontend's own failure is no error of a server.
         if [Blame::Backend.name(), Blame::Us.name()].contains(&blame) {
             self.span.record("otel.status_code", "error");
         }
-        // A key that nobody has would make a series for everybody who thinks of one.
+        // An unknown key would make a series for every guess.
         let frontend = if self.door.trail.frontend().is_some() { &*self.door.frontend_key } else { "undefined" };
         CALLS.with([frontend, self.name, outcome, blame]).increment(1);
         CALL_SECONDS.with([frontend, self.name]).record(self.door.arrival.elapsed());
@@ -110,7 +110,7 @@ impl Visit {
         }
     }
 
-    /// The key as it came, unless it is one that nobody would give.
+    /// The key as it came, unless it is an implausible one.
     fn frontend_key(&self) -> &str {
         let key = &*self.door.frontend_key;
         let usual = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -163,7 +163,7 @@ fn count_placement(kind: CallKind, fault: &Fault) {
     }
 }
 
-/// What nodes usually answer. Any other key is one that only a log should have.
+/// Usual message keys of nodes. Any other key belongs in the log only.
 fn is_usual(outcome: &str) -> bool {
     const USUAL: [&str; 17] = [
         "success",

@@ -1,4 +1,4 @@
-//! Time limits of a connection that the HTTP library has none for: slow heads beside long rests, and readers that stall.
+//! Time limits of a connection that the HTTP library lacks: slow heads but long rests, and readers that stall.
 
 use std::io;
 use std::pin::Pin;
@@ -90,7 +90,7 @@ impl<T> Paced<T> {
         Poll::Ready(Err(too_slow("the head of a call came too slowly")))
     }
 
-    /// Notes what has come, and fails when it is more of a head than there is room for.
+    /// Counts received bytes, and fails when a head is too long.
     fn note_bytes(&mut self, bytes: usize) -> io::Result<()> {
         let count = self.pulse.count();
         if !count.is_multiple_of(2) {
@@ -161,7 +161,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<T> {
     }
 
     /// Closes our side, and takes in for a while what still comes from the other. A connection that is closed over unread bytes
-    /// is reset, and the client would lose the answer to a call whose body nobody wanted.
+    /// is reset, and the client would lose the answer to a call with an unread body.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;

@@ -1,4 +1,4 @@
-//! Places for strangers, who have proved nothing yet. Once all are taken, a newcomer pushes out the one that has waited longest.
+//! Places for strangers, without a proved checksum. Once all are taken, a newcomer pushes out the longest waiting one.
 //!
 //! So a waiting crowd keeps no honest client out: that one needs its place for a moment, and has gone before its turn to leave
 //! comes. A known client keeps its place during a call. Between two calls it can be pushed out too, once known clients rest on
@@ -28,9 +28,9 @@ struct State {
     next: u64,
     /// All that are taken.
     taken: usize,
-    /// Those at rest whose holders have proved nothing, the oldest first.
+    /// Resting places without a proof, the oldest first.
     strangers: BTreeMap<u64, Resting>,
-    /// Those at rest whose holders have proved something, the longest at rest first.
+    /// Resting places with an earlier proof, the longest resting first.
     known: BTreeMap<u64, Resting>,
     by_address: HashMap<IpAddr, Own>,
 }
@@ -55,7 +55,7 @@ impl Places {
         Arc::new(Self { most, most_of_one, state: Mutex::default() })
     }
 
-    /// Takes a place. `address`: whose it is, unless many share that address. `None`: none of those that are taken is at rest.
+    /// Takes a place. `address`: its client, unless many share that address. `None`: no taken place is at rest.
     pub(super) fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
         let address = address.map(network);
         let mut state = self.state();
@@ -81,7 +81,7 @@ impl Places {
         Some(Place { places: Arc::clone(self), address, leave, number, kept })
     }
 
-    /// Takes the place away whose turn it is. Returns whether there was one at rest.
+    /// Takes away the next place in turn. Returns whether there was one at rest.
     pub(super) fn push_out_oldest(&self) -> bool {
         let mut state = self.state();
         let oldest = state.oldest(self.most);
@@ -161,7 +161,7 @@ impl Place {
         self.kept.fetch_or(was_at_rest, Relaxed) || was_at_rest
     }
 
-    /// What its holder was known for is done. Others come first again, if they have been at rest for longer.
+    /// Its holder's proof no longer counts. Others come first again, if they have rested for longer.
     pub(super) fn rest(&self) {
         let mut state = self.places.state();
         if !self.kept.swap(false, Relaxed) {

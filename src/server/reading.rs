@@ -2,7 +2,7 @@
 
 use http::header::{ACCEPT, HeaderMap, HeaderValue};
 
-/// What a client says that it reads, in one line or several. It is looked at only if the call fails.
+/// The client's `Accept` header, in one line or several. It is read only if the call fails.
 pub(super) struct Reading(Vec<HeaderValue>);
 
 impl Reading {
@@ -16,7 +16,7 @@ impl Reading {
         self.weight("text/html") > 0.0
     }
 
-    /// Whether it wants JSON, which a node writes for those that name it.
+    /// Whether it wants JSON, which a node writes for clients that name it.
     pub(super) fn prefers_json(&self) -> bool {
         self.weight("application/json") > self.weight_of_xml()
     }
@@ -25,7 +25,7 @@ impl Reading {
         self.weight("application/xml").max(self.weight("text/xml"))
     }
 
-    /// How much it wants what it names so. A wildcard names nothing.
+    /// Its preference for a media type. A wildcard does not count.
     fn weight(&self, wanted: &str) -> f32 {
         let lines = self.0.iter().filter_map(|line| line.to_str().ok());
         let ranges = lines.flat_map(|line| line.split(',')).map(|range| {

@@ -15,7 +15,7 @@ const XML: HeaderValue = HeaderValue::from_static("text/xml;charset=utf-8");
 /// How long a client is asked to stay away from a server that sheds load, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
-/// What a stage answered.
+/// A stage's answer.
 pub(super) fn reply(reply: Reply) -> Answer {
     let mut answer = site::answer(reply.status, reply.content_type, Pieces::new(reply.body, reply.rest, reply.room));
     let headers = answer.headers_mut();

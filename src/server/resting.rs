@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use super::places::Place;
 
 pin_project! {
-    /// A body at whose end a place rests.
+    /// A body. At its end a place rests.
     pub(super) struct Resting<B> {
         #[pin]
         body: B,

@@ -33,7 +33,7 @@ pub struct ServerSettings {
     pub strangers: usize,
     /// The same of one address.
     pub strangers_of_one: usize,
-    /// The calls in flight whose checksum holds.
+    /// The calls in flight with a valid checksum.
     pub calls: u32,
     /// The most connections, more than `calls`. Past that, a newcomer takes the place of one without a call.
     pub connections: usize,

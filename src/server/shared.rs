@@ -58,7 +58,7 @@ pub(super) struct Shared {
     pub(super) settings: ServerSettings,
     pub(super) bodies: Arc<Bodies>,
     pub(super) connections: Arc<Places>,
-    /// Sockets of clients that are open, with some room for those that are being closed.
+    /// Open sockets of clients, with some room for closing ones.
     pub(super) open: Arc<Semaphore>,
     pub(super) calls: Arc<Shares>,
     pub(super) exhaustion: Exhaustion,

@@ -1,4 +1,4 @@
-//! The calls in flight whose checksum holds: a frontend has at most half of the places that are free, so that the next one finds some.
+//! The calls in flight with a valid checksum. A frontend has at most half of the free places, so that the next one finds some.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -3,7 +3,7 @@
 use b3scale_middleware::bbb::CallKind;
 use percent_encoding::percent_decode_str;
 
-/// What a path below `/bbb` names.
+/// The target of a path below `/bbb`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     /// The frontend, decoded.

@@ -1,4 +1,4 @@
-//! What one call holds: its place among those that the server has taken on, and the room of its body.
+//! The resources of one call: its place among the calls in flight, and the room of its body.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use http::HeaderMap;
 /// Begins empty: a stranger takes up no place of a call and no room of a tenant.
 #[derive(Debug)]
 pub(super) struct Ticket {
-    /// Whence the call comes; of one that a trusted proxy passes on, what that says.
+    /// The client's address, from a trusted proxy if one passes the call on.
     pub(super) client: IpAddr,
     /// The same, unless it is a proxy that names no client: that speaks for many.
     pub(super) own_address: Option<IpAddr>,
@@ -47,17 +47,17 @@ impl Ticket {
         })
     }
 
-    /// Whether it is known whose the call is.
+    /// Whether the call's frontend is proved.
     pub(super) fn is_admitted(&self) -> bool {
         self.held().place.is_some()
     }
 
-    /// Whose the bytes of its body are.
+    /// The owner of the bytes of its body.
     pub(super) fn owner(&self) -> Owner {
         if self.is_admitted() { Owner::Frontend(self.frontend_key.clone()) } else { Owner::stranger(self.client) }
     }
 
-    /// Keeps the room of its body until the call has ended: what is made of that is about as large.
+    /// Keeps the room of its body until the call has ended: its parsed form is about as large.
     pub(super) fn keep(&self, room: Room) {
         self.held().room = Some(room);
     }

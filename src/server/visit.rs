@@ -19,19 +19,19 @@ use super::ticket::Ticket;
 use crate::site::{Answer, Visitor};
 use crate::telemetry;
 
-/// What the way out must know of a call. It is shared by those who wait for the call: its client, and the task that carries it out.
+/// A call's record for the way out. Its client and the task that carries it out share it.
 pub(super) struct Visit {
     pub(super) shared: Arc<Shared>,
     /// As which call it is answered. A name that is no call is answered as the version call is.
     pub(super) kind: CallKind,
     /// The call's name in the log.
     pub(super) name: &'static str,
-    /// What the stages see of it, and what they leave behind.
+    /// Its door, with the records of the stages.
     pub(super) door: Arc<Door>,
     pub(super) span: Span,
     /// Path and query, with the checksum.
     pub(super) address: PathAndQuery,
-    /// What its client can read.
+    /// The formats that its client reads.
     pub(super) reading: Reading,
     /// Whether its line is in the log.
     pub(super) written: AtomicBool,
@@ -70,7 +70,7 @@ impl Visit {
         }
     }
 
-    /// The call itself. What is wrong with it is answered like any other fault.
+    /// The call itself. Its errors are answered like any other fault.
     pub(super) fn call(&self, target: Target, method: &Method, body: Body) -> Result<Call, Fault> {
         let kind = target.call.map_err(|name| no_call(&name))?;
         if !takes(kind, method) {

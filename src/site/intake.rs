@@ -99,7 +99,7 @@ mod tests {
 
     const INTAKE: Intake = Intake { largest: 8, pause: Duration::from_secs(2), whole: Duration::from_secs(5) };
 
-    /// What is read of a body whose pieces come after these many seconds each.
+    /// The read part of a body with pieces at these seconds.
     async fn read(pieces: &'static [(u64, &'static str)]) -> Result<Bytes, IntakeError> {
         let frames = stream::iter(pieces).then(|(seconds, piece)| async move {
             let _ = timeout(Duration::from_secs(*seconds), pending::<()>()).await;

@@ -1,4 +1,4 @@
-//! The body of an answer: what there is of it, piece by piece.
+//! The body of an answer, piece by piece.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

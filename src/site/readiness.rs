@@ -7,7 +7,7 @@ use serde::Serialize;
 /// One thing a ready server must have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What is checked: `database`, `draining`.
+    /// Its name: `database`, `draining`.
     pub name: &'static str,
     /// Why the check fails. `None`: it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -18,7 +18,7 @@ pub struct Check {
 }
 
 impl Check {
-    /// A check whose problem, if it has one, keeps calls away.
+    /// A check. Its problem, if any, keeps calls away.
     pub fn new(name: &'static str, problem: Option<String>) -> Self {
         Self { name, problem, tolerable: false }
     }

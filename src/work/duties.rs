@@ -1,4 +1,4 @@
-//! Duties: what one server of the cluster does at a time.
+//! Duties: periodic work of one server at a time.
 //!
 //! Each server asks PostgreSQL again and again whether a duty is due. The server that gets it does it, and puts the
 //! next time off for as long as it is at work. So a duty that takes long is not begun a second time, and that of a lost server is due again.

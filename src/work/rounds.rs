@@ -1,4 +1,4 @@
-//! Rounds: what a server repeats for itself.
+//! Rounds: periodic work of each server.
 
 use tokio::time::{MissedTickBehavior, interval};
 

@@ -11,7 +11,7 @@ use crate::admin::access::{Caller, Rule};
 use crate::admin::body::{Asked, Document, Filter, Given, Id, Name};
 use crate::admin::problem::Problem;
 
-/// What a refusal means where its handler does not say it.
+/// The meaning of a refusal, unless its handler gives it.
 const MEANINGS: [(StatusCode, &str); 10] = [
     (StatusCode::BAD_REQUEST, "The request cannot be read, or its fields cannot be used"),
     (StatusCode::UNAUTHORIZED, "The request has no valid token"),

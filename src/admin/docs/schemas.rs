@@ -1,4 +1,4 @@
-//! The fields that the document requires: of an answer those that are always sent, of a request those that it cannot do without.
+//! The required fields of the document: fields that an answer always has, and fields that a request needs.
 //!
 //! A struct that stands in both has two schemas. That of the request has `Input` behind its name.
 
@@ -21,7 +21,7 @@ const PLACE: &str = "#/components/schemas/";
 
 type Names = BTreeSet<String>;
 
-/// Requires in the schemas of a document what is always sent.
+/// Requires the fields that are always sent in the schemas of a document.
 pub(super) fn settle(document: &mut Value) {
     let Value::Object(mut schemas) = document["components"]["schemas"].take() else { return };
     let (mut asked, mut sent) = (Names::new(), Names::new());
@@ -54,7 +54,7 @@ fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
     items.filter_map(Value::as_object_mut).flat_map(Map::values_mut).filter(|one| one.get("responses").is_some())
 }
 
-/// Finds the schemas that a value refers to, and those that they refer to.
+/// Finds the schemas that a value refers to, and theirs in turn.
 fn reach(value: &Value, schemas: &Map<String, Value>, found: &mut Names) {
     let name = value.get("$ref").and_then(Value::as_str).and_then(|place| place.strip_prefix(PLACE));
     if let Some(name) = name

@@ -1,4 +1,4 @@
-//! What a node says of a meeting, from its XML into the spelling of the original.
+//! A node's report of a meeting, from its XML into the spelling of the original.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ static ATTENDEE: Shape = Shape::Object(&[
 static BREAKOUT: Shape =
     Shape::Object(&[("ParentMeetingID", Shape::Text), ("Sequence", Shape::Whole), ("FreeJoin", Shape::Flag)]);
 
-/// What may be said of a meeting. Its ids are its own.
+/// The fields of a meeting. Its ids are its own.
 static INFO: Shape = Shape::Object(&[
     ("MeetingName", Shape::Text),
     ("CreateTime", Shape::Whole),
@@ -64,7 +64,7 @@ impl Shaped for Form {
     const SHAPE: &'static Shape = &Shape::Object(&[("meeting", Shape::Optional(&INFO))]);
 }
 
-/// What there is of a meeting, with what is said put over it.
+/// A meeting's fields, with the change merged over them.
 pub(super) fn changed(there: &MeetingInfo, said: Value) -> Result<Value, Problem> {
     let mut changed = serde_json::to_value(there).map_err(|_| Problem::Internal)?;
     INFO.merge(&mut changed, said);
@@ -73,7 +73,7 @@ pub(super) fn changed(there: &MeetingInfo, said: Value) -> Result<Value, Problem
     Ok(changed)
 }
 
-/// What is known of a meeting: what its node said or, if that is younger, what was set.
+/// A meeting's fields: from its node's report or, if that is younger, from a change.
 pub(super) fn read(meeting: &Meeting, cluster: &Cluster, patch: Option<&Value>) -> MeetingInfo {
     let set = patch.and_then(|patch| MeetingInfo::deserialize(patch).ok());
     let reported = || Some(of_entry(&cluster.reported(meeting)?, cluster.unshown(meeting)));
@@ -84,7 +84,7 @@ pub(super) fn read(meeting: &Meeting, cluster: &Cluster, patch: Option<&Value>) 
     }
 }
 
-/// What a node says of a meeting that no frontend owns.
+/// A node's report of a stray.
 pub(super) fn of_stray(stray: &Stray) -> MeetingInfo {
     MeetingInfo {
         meeting_id: stray.id.to_string(),
@@ -93,7 +93,7 @@ pub(super) fn of_stray(stray: &Stray) -> MeetingInfo {
     }
 }
 
-/// What an entry of a list says, with what its tenant does not read. It has been read before: what cannot be read here is nothing.
+/// The fields of an entry of a list, with the parts hidden from its tenant. It has been read before, so unreadable parts are empty.
 fn of_entry(entry: &Bytes, unshown: Unshown) -> MeetingInfo {
     let said = Said::of(entry, &["meeting"]);
     MeetingInfo {

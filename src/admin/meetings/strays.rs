@@ -1,4 +1,4 @@
-//! Meetings that no frontend owns. They have no row: they are what their nodes say.
+//! Strays: meetings without a frontend. They have no row and come from their nodes' reports.
 
 use b3scale_middleware::cluster::BackendId;
 use time::OffsetDateTime;

@@ -125,7 +125,7 @@ async fn read_servers(
     Ok(hosts)
 }
 
-/// Notes the servers or tenants that scalelite lists and of which it has nothing else.
+/// Remarks on servers or tenants that scalelite lists without their data.
 fn note_without_hash(kind: &str, ids: &BTreeSet<String>, found: &BTreeMap<String, Hash>, imported: &mut Imported) {
     for id in ids.iter().filter(|id| !found.contains_key(*id)) {
         imported.note(format!("The {kind} `{id}` was left out: its key `{kind}:{id}` is missing or cannot be read."));

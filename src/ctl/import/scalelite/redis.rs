@@ -131,7 +131,7 @@ fn is_denied(error: &RedisError) -> bool {
 
 /// The error in one line, with the remedy where it is plain.
 fn reason(error: &RedisError) -> String {
-    // An `@` behind `://` would be taken for a URL's, and what stands before it for a password.
+    // An `@` after `://` would be taken for a URL's, and the text before it for a password.
     const PASSWORD: &str = "it wants another password; the URL has it between `redis://:` and `@HOST`";
     // A batch that fails tells of every command in it, and the first says it all.
     let refusals = error.clone().into_server_errors().unwrap_or_default();
