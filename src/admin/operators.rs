@@ -105,8 +105,7 @@ pub(super) fn guard_agent(
         );
     }
     if !may_set(before.map(|(there, standing)| (there.admin_state, standing)), after.admin_state) {
-        let why =
-            "only operators enable a backend; an agent stops a ready one, and starts it again";
+        let why = "only operators enable a backend; an agent stops a ready one, and starts it again";
         refuse("admin_state", why.to_owned());
     }
     Problem::for_operators(refused)

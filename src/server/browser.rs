@@ -1,7 +1,7 @@
 //! The answer of a failed join to a browser.
 //!
-//! BBB sends the browser to the frontend's error page, with the errors in the query. This server does so for calls with a
-//! checksum held and for no others, or anybody could make links of ours that lead anywhere. A browser reads a page then.
+//! BBB sends the browser to the frontend's error page, with the errors in the query. This server does so only for calls with a
+//! valid checksum: else anyone could make links of ours that lead anywhere. All others get a page.
 
 use b3scale_middleware::Fault;
 use b3scale_middleware::bbb::{CallKind, Params};
