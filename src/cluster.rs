@@ -1,6 +1,6 @@
 //! The living cluster: how this server's view follows the database, and how it polls the nodes.
 //!
-//! PostgreSQL is the truth; the view is what calls read. [`Cluster`] implements the ports that stages ask. Work that one server
+//! PostgreSQL is the truth; calls read the view. [`Cluster`] implements the ports that stages ask. Work that one server
 //! has to do, and not every one (polling a node, ending copies, a command), is taken through PostgreSQL: the server that takes
 //! it has it until its lease ends, and then any other may.
 //!
@@ -8,14 +8,14 @@
 //!
 //! | part | does |
 //! |---|---|
-//! | `Follower` | loads the view, and reads again what was announced |
+//! | `Follower` | loads the view, and reads announced changes |
 //! | `Poller` | asks nodes for their health and their meetings |
 //! | `Reconciler` | brings database and view in line with a node's meetings |
 //! | `Statuses` | takes in the polls of all servers |
 //! | `Circuits`, `Guard` | calls to nodes that may be missing |
 //! | `Claims`, `Waiting`, `Endings` | how a meeting gets its place, and how it ends |
 //! | `Finder`, `Lists` | meetings that are asked for |
-//! | `Copies`, `Orphans` | what failed creates and lost nodes left behind |
+//! | `Copies`, `Orphans` | remains of failed creates and lost nodes |
 //! | `Seats` | how many people may come in |
 //! | `Agents`, `Introduction`, `ClusterFigures` | agents' reports, the other servers, `/metrics` |
 
@@ -40,6 +40,7 @@ mod ports;
 mod reconcile;
 mod replica;
 mod seats;
+mod solo;
 mod statuses;
 mod trust;
 mod upkeep;
@@ -153,7 +154,7 @@ impl Cluster {
         }
     }
 
-    /// Waits until a condition holds. Checks it again after every change.
+    /// Waits until the view is as wanted. Looks again with each change.
     pub async fn wait_until(&self, mut holds: impl FnMut() -> bool) {
         self.0.replica.view.until(|| holds().then_some(())).await;
     }
@@ -189,6 +190,7 @@ impl Parts {
             statuses: Arc::clone(&statuses),
             reconciler: Arc::clone(&reconciler),
             spawner,
+            solo: Arc::default(),
         };
         let reloads = Arc::<Notify>::default();
         let follower = Follower::new(

@@ -1,206 +1,77 @@
-//! This server's memory: the roster, the meetings, and the nodes' last reports of them.
+//! This server's memory: the roster, the meetings, and the nodes' words about them. It asks nothing and waits for nothing.
+//!
+//! | part | has |
+//! |---|---|
+//! | `roster` | frontends and backends |
+//! | `meetings` | the rows of meetings |
+//! | `reports` | each node's last list, taken apart |
+//! | `presences` | the people in each meeting, as agents report them |
+//! | `firsthand` | answers about meetings that are too young for a report |
+//! | `arrivals` | meetings to which an attendee was just sent |
+//!
+//! The parts know nothing of each other. [`View`] changes them, and keeps the figures of each backend in step: whenever a meeting,
+//! a report or a presence changes, the meetings of its backend are counted.
 
-pub(crate) mod arrivals;
+mod arrivals;
+mod clock;
 mod crowd;
 mod entries;
-pub(crate) mod entry;
-pub(crate) mod firsthand;
-mod fresh;
-mod internal;
-mod list;
+mod entry;
+mod firsthand;
+mod meetings;
 mod oddities;
-mod presence;
-pub(crate) mod report;
-pub(crate) mod roster;
+mod presences;
+mod report;
+mod reports;
+mod roster;
 mod strays;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::{Backend, BackendId, Meeting, NodeMeeting, Seats};
-use dashmap::DashMap;
-use dashmap::mapref::entry::Entry as Place;
+use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, Presence, Seats};
+use b3scale_middleware::ports::Seen;
 use tokio::sync::Notify;
 
+use arrivals::Arrivals;
+use clock::StoreClock;
 pub(crate) use crowd::Crowd;
+pub use entry::Unshown;
+use firsthand::Firsthand;
+pub(crate) use meetings::Known;
+use meetings::Meetings;
 pub(crate) use oddities::Oddities;
+use presences::Presences;
+pub(crate) use report::{Report, Reported, Word};
+use reports::Reports;
+use roster::Roster;
 use strays::Other;
 pub use strays::Stray;
 
-use arrivals::Arrivals;
-use entry::Entry;
-pub use entry::Unshown;
-use firsthand::Firsthand;
-use internal::InternalIds;
-use presence::Present;
-use report::{Report, Reported};
-use roster::Roster;
-
-/// How long the "no" of a look-up is kept, unless the id is announced before.
-const NO_LASTS: Duration = Duration::from_secs(1);
-
-/// How long a deletion is remembered, so that an older read that comes late cannot undo it.
-const DELETION_LASTS: Duration = Duration::from_secs(120);
-
-/// What calls read. Nothing in here waits for anybody.
+/// The memory that calls read.
 #[derive(Default)]
 pub(crate) struct View {
     roster: ArcSwap<Roster>,
     /// Held while the roster is replaced, so that no replacement is lost.
     writing: Mutex<()>,
-    meetings: DashMap<ScopedId, Slot>,
-    internal_ids: InternalIds,
+    pub(crate) meetings: Meetings,
+    pub(crate) reports: Reports,
+    pub(crate) presences: Presences,
+    pub(crate) firsthand: Firsthand,
+    pub(crate) arrivals: Arrivals,
+    pub(crate) clock: StoreClock,
     /// Held from a change of the meetings to its count, so that no two changes are counted in the wrong order.
     seating: Mutex<()>,
-    reports: DashMap<BackendId, Arc<Report>>,
-    /// Answers of nodes about meetings that they have not reported yet.
-    pub(crate) firsthand: Firsthand,
-    /// Who was sent to a meeting of late.
-    pub(crate) arrivals: Arrivals,
-    /// What agents say, which is younger than any report.
-    present: DashMap<BackendId, Present>,
-    /// When this server last asked a node without the database's leave. In the future: it is being asked.
-    asked: DashMap<BackendId, Instant>,
-    /// The last reading of the store's clock, and its time.
-    clock: Mutex<Option<(SystemTime, Instant)>>,
-    /// Something is known that was not.
+    /// Rings with every change.
     pub(crate) changed: Notify,
-}
-
-enum Slot {
-    There(Arc<Meeting>),
-    Gone {
-        version: i64,
-        /// When it was last looked for.
-        since: Instant,
-        /// When it ceased to be there. `None`: it never was.
-        ended: Option<Instant>,
-    },
-}
-
-impl Slot {
-    fn version(&self) -> i64 {
-        match self {
-            Slot::There(meeting) => meeting.version,
-            Slot::Gone { version, .. } => *version,
-        }
-    }
-
-    /// Its tombstone.
-    fn gone(&self, version: i64) -> Self {
-        let since = Instant::now();
-        let ended = match self {
-            Slot::There(_) => Some(since),
-            Slot::Gone { ended, .. } => *ended,
-        };
-        Slot::Gone { version, since, ended }
-    }
-
-    fn meeting(self) -> Option<Arc<Meeting>> {
-        match self {
-            Slot::There(meeting) => Some(meeting),
-            Slot::Gone { .. } => None,
-        }
-    }
-}
-
-/// What memory says of a meeting.
-pub(crate) enum Known {
-    There(Arc<Meeting>),
-    /// A recent look-up did not find it.
-    Absent,
-    Unknown,
 }
 
 impl View {
     pub(crate) fn roster(&self) -> arc_swap::Guard<Arc<Roster>> {
         self.roster.load()
-    }
-
-    /// Replaces the roster and counts every meeting where it lives.
-    pub(crate) fn change_roster(&self, change: impl FnOnce(&Roster) -> Roster) {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.roster.load_full();
-        let after = Arc::new(change(&before));
-        self.roster.store(Arc::clone(&after));
-        // Meetings may have become known before their backend did.
-        self.recount();
-        self.changed.notify_waiters();
-    }
-
-    pub(crate) fn meeting(&self, id: &str) -> Known {
-        match self.meetings.get(id).as_deref() {
-            Some(Slot::There(meeting)) => Known::There(Arc::clone(meeting)),
-            Some(Slot::Gone { since, .. }) if since.elapsed() < NO_LASTS => Known::Absent,
-            Some(Slot::Gone { .. }) | None => Known::Unknown,
-        }
-    }
-
-    /// A meeting, if memory has it.
-    pub(crate) fn known(&self, id: &str) -> Option<Arc<Meeting>> {
-        match self.meeting(id) {
-            Known::There(meeting) => Some(meeting),
-            Known::Absent | Known::Unknown => None,
-        }
-    }
-
-    pub(crate) fn meetings_where(&self, mut wanted: impl FnMut(&Meeting) -> bool) -> Vec<Arc<Meeting>> {
-        let there = self.meetings.iter().filter_map(|entry| match entry.value() {
-            Slot::There(meeting) if wanted(meeting) => Some(Arc::clone(meeting)),
-            Slot::There(_) | Slot::Gone { .. } => None,
-        });
-        there.collect()
-    }
-
-    /// Takes a row in, unless the known one is newer.
-    pub(crate) fn take_meeting(&self, row: &Arc<Meeting>) {
-        let seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = match self.meetings.entry(row.id.clone()) {
-            Place::Vacant(slot) => {
-                slot.insert(Slot::There(Arc::clone(row)));
-                None
-            }
-            Place::Occupied(slot) if slot.get().version() >= row.version => return,
-            Place::Occupied(mut slot) => slot.insert(Slot::There(Arc::clone(row))).meeting(),
-        };
-        self.internal_ids.change(before.as_deref(), Some(row));
-        self.seat(before.as_deref(), Some(row));
-        drop(seating);
-        self.changed.notify_waiters();
-    }
-
-    /// Takes a row of a full load in. It counts even if it is older than the row known `before`: then the database has gone
-    /// back, as after a restore or a failover to a standby.
-    pub(crate) fn take_loaded(&self, row: &Arc<Meeting>, before: &HashMap<ScopedId, i64>) {
-        let known = before.get(&row.id).copied().filter(|known| *known > row.version);
-        if known.is_some_and(|known| known == self.version(&row.id)) {
-            self.remove_meeting(&row.id, i64::MAX);
-            self.meetings.remove(&row.id);
-        }
-        self.take_meeting(row);
-    }
-
-    /// The meeting is gone, unless something newer than `version` is known of it.
-    pub(crate) fn remove_meeting(&self, id: &ScopedId, version: i64) {
-        let seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = match self.meetings.entry(id.clone()) {
-            Place::Vacant(slot) => {
-                slot.insert(Slot::Gone { version, since: Instant::now(), ended: None });
-                None
-            }
-            Place::Occupied(slot) if slot.get().version() > version => return,
-            Place::Occupied(mut slot) => {
-                let gone = slot.get().gone(version);
-                slot.insert(gone).meeting()
-            }
-        };
-        self.internal_ids.change(before.as_deref(), None);
-        self.seat(before.as_deref(), None);
-        drop(seating);
-        self.changed.notify_waiters();
     }
 
     /// Waits until `found` finds something. Looks again whenever something changes.
@@ -217,102 +88,145 @@ impl View {
         }
     }
 
-    /// The newest version known of a meeting, there or gone.
-    pub(crate) fn version(&self, id: &ScopedId) -> i64 {
-        self.meetings.get(id).map_or(0, |slot| slot.version())
+    /// Replaces the roster by all that is in the database.
+    pub(crate) fn take_roster(&self, frontends: Vec<Frontend>, backends: Vec<Backend>) {
+        self.change_roster(|roster| roster.reloaded(frontends, backends));
+        // Meetings may have become known before their backend did.
+        self.count_all();
+        self.changed.notify_waiters();
     }
 
-    /// When a meeting ceased to be there, as far as that is remembered.
-    fn ended_at(&self, id: &ScopedId) -> Option<Instant> {
-        match self.meetings.get(id).as_deref() {
-            Some(Slot::Gone { ended, .. }) => *ended,
-            Some(Slot::There(_)) | None => None,
-        }
+    /// One frontend as it is now. The meetings are counted by their backends, so none is counted again.
+    pub(crate) fn take_frontend(&self, id: FrontendId, row: Option<Frontend>) {
+        self.change_roster(|roster| roster.with_frontend(id, row));
+        self.changed.notify_waiters();
     }
 
-    /// Takes in a node's report, unless a newer one is known.
-    pub(crate) fn take_report(&self, backend: &Backend, mut report: Report) -> Arc<Report> {
-        let mut kept = self.reports.entry(backend.id).or_insert_with(|| Arc::new(Report::empty(report.asked_at)));
-        if kept.asked_at <= report.asked_at {
-            let lives_there = |id: &ScopedId| matches!(self.meeting(id.as_ref()), Known::There(meeting) if meeting.backend == backend.id);
-            report.inherit(&kept, lives_there);
-            *kept = Arc::new(report);
+    /// One backend as it is now.
+    pub(crate) fn take_backend(&self, id: BackendId, row: Option<Backend>) {
+        self.change_roster(|roster| roster.with_backend(id, row));
+        if let Some(backend) = self.roster().backend(id) {
+            self.count(backend);
         }
-        let newest = Arc::clone(&kept);
-        drop(kept);
-        self.renew_entries(backend.id);
-        self.recount_one(backend);
+        self.changed.notify_waiters();
+    }
+
+    /// Takes a row in, unless the known one is as new.
+    pub(crate) fn take_meeting(&self, row: &Arc<Meeting>) {
+        let seating = self.seating();
+        let Some(change) = self.meetings.take(row) else { return };
+        self.seat(change.before.as_deref(), Some(row));
+        drop(seating);
+        self.changed.notify_waiters();
+    }
+
+    /// Takes a row of a full load in. It counts even if it is older than the one known `before`: then the database has gone back,
+    /// as it does when it is restored or a standby takes over.
+    pub(crate) fn take_loaded(&self, row: &Arc<Meeting>, before: &HashMap<ScopedId, i64>) {
+        let known = before.get(&row.id).copied().filter(|known| *known > row.version);
+        if known.is_some_and(|known| known == self.meetings.version(&row.id)) {
+            self.remove_meeting(&row.id, i64::MAX);
+            self.meetings.forget(&row.id);
+        }
+        self.take_meeting(row);
+    }
+
+    /// The meeting is gone, unless something newer than `version` is known of it.
+    pub(crate) fn remove_meeting(&self, id: &ScopedId, version: i64) {
+        let seating = self.seating();
+        let Some(change) = self.meetings.remove(id, version) else { return };
+        self.seat(change.before.as_deref(), None);
+        drop(seating);
+        self.changed.notify_waiters();
+    }
+
+    /// Takes in a node's report, unless a younger one is known, and returns the youngest.
+    pub(crate) fn take_report(&self, backend: &Backend, report: Report) -> Arc<Report> {
+        let lives_there =
+            |id: &ScopedId| self.meetings.there(id.as_ref()).is_some_and(|meeting| meeting.backend == backend.id);
+        let newest = self.reports.take(backend.id, report, lives_there);
+        self.presences.renew(backend.id, |present| self.reports.entry(backend.id, present));
+        self.count(backend);
         newest
     }
 
-    /// How long a meeting has had its place.
-    pub(crate) fn age_of(&self, meeting: &Meeting) -> Duration {
-        self.instant_of(meeting.placed_at).elapsed()
-    }
-
-    /// A node's report of a meeting.
-    pub(crate) fn reported_entry(&self, backend: BackendId, meeting: &NodeMeeting) -> Option<Entry> {
-        let report = self.reports.get(&backend).map(|report| Arc::clone(&report))?;
-        let reported = report.meetings.get(meeting.id.as_str())?;
-        reported.entry.clone().filter(|_| reported.born.internal_id == meeting.internal_id)
-    }
-
-    /// Its node's report of this very meeting.
-    pub(crate) fn report_of(&self, meeting: &Meeting) -> Option<Arc<Reported>> {
-        let report = self.reports.get(&meeting.backend).map(|report| Arc::clone(&report))?;
-        let reported = report.meetings.get(&meeting.id)?;
-        (Some(&reported.born.internal_id) == meeting.internal_id.as_ref()).then(|| Arc::clone(reported))
-    }
-
-    /// The report of a backend no longer holds.
+    /// The report of a backend holds no more.
     pub(crate) fn forget_report(&self, backend: &Backend) {
-        self.reports.remove(&backend.id);
-        self.recount_one(backend);
+        self.reports.forget(backend.id);
+        self.count(backend);
     }
 
-    /// Whether a node is not being asked and was not for that long. From now on it is, until [`has_asked`](Self::has_asked) says
-    /// otherwise, or for `lease`, the longest that a poll may take.
-    pub(crate) fn is_due(&self, backend: BackendId, pause: Duration, lease: Duration) -> bool {
-        let now = Instant::now();
-        let before = self.asked.get(&backend).map(|asked| *asked);
-        let due = before.is_none_or(|before| now.saturating_duration_since(before) >= pause);
-        if due {
-            // Later than any answer can take: until then the poll is under way.
-            self.asked.insert(backend, now + lease);
+    /// Takes in the report of an agent up to `seq`. `told_at`: the time of its last full report.
+    pub(crate) fn take_presence(&self, backend: &Backend, news: Presence, seq: i64, told_at: Option<Instant>) {
+        let reported = |present: &_| self.reports.entry(backend.id, present);
+        if self.presences.take(backend.id, news, (seq, told_at), reported) {
+            self.count(backend);
+            self.changed.notify_waiters();
         }
-        due
-    }
-
-    /// A node is not being asked any more.
-    pub(crate) fn has_asked(&self, backend: BackendId) {
-        self.asked.insert(backend, Instant::now());
     }
 
     /// Drops deletions that nothing can undo any more, and all that is kept of backends that are not on the roster.
     pub(crate) fn forget_old(&self) {
-        self.meetings.retain(|_, slot| match slot {
-            Slot::There(_) => true,
-            Slot::Gone { since, .. } => since.elapsed() < DELETION_LASTS,
-        });
-        self.internal_ids.forget_old();
         let roster = self.roster();
-        self.reports.retain(|id, _| roster.backend(*id).is_some());
-        self.asked.retain(|id, _| roster.backend(*id).is_some());
-        self.present.retain(|id, _| roster.backend(*id).is_some());
+        let is_there = |id| roster.backend(id).is_some();
+        self.meetings.forget_old();
+        self.reports.retain(is_there);
+        self.presences.retain(is_there);
         self.firsthand.forget_old();
         self.arrivals.forget_old();
     }
 
-    /// Records a reading of the store's clock, with the time of the request. So nothing is taken to be younger than it is.
-    pub(crate) fn set_clock(&self, said: SystemTime, asked: Instant) {
-        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((said, asked));
+    /// How long a meeting has had its place.
+    pub(crate) fn age_of(&self, meeting: &Meeting) -> Duration {
+        self.clock.instant_of(meeting.placed_at).elapsed()
     }
 
-    /// Recounts the attendees of every backend.
-    fn recount(&self) {
-        let _seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The people in a meeting, by its node's agent, else by its node's last report.
+    pub(crate) fn crowd(&self, meeting: &Meeting) -> Crowd {
+        self.presences.crowd(meeting).unwrap_or_else(|| {
+            let report = self.reports.of(meeting.backend);
+            let reported = report.as_ref().and_then(|report| report.meetings.get(&meeting.id));
+            reported.map(|one| Crowd { people: one.attendees, with_video: one.with_video }).unwrap_or_default()
+        })
+    }
+
+    /// Whether a meeting is running as BBB means it, and the age of that news.
+    ///
+    /// An agent counts only while it reports attendees: a node calls an empty meeting running for up to a minute longer. Else the
+    /// node's last report counts. `None`: neither has the meeting, or an attendee was just sent to it and may be on the way.
+    pub(crate) fn seen(&self, meeting: &Meeting) -> Option<Seen> {
+        let seen = self.seen_by_agent(meeting).or_else(|| self.seen_in_report(meeting))?;
+        (seen.running || !self.arrivals.expects(&meeting.id)).then_some(seen)
+    }
+
+    fn seen_by_agent(&self, meeting: &Meeting) -> Option<Seen> {
+        self.presences.people(meeting).filter(|people| *people > 0)?;
+        Some(Seen { age: self.presences.age(meeting.backend)?, running: true })
+    }
+
+    fn seen_in_report(&self, meeting: &Meeting) -> Option<Seen> {
+        let report = self.reports.of(meeting.backend)?;
+        let reported = report.own(&meeting.id)?;
+        let is_it = meeting.internal_id.as_ref() == Some(&reported.born.internal_id);
+        let age = || self.clock.instant_of(report.holds_since()).elapsed();
+        (is_it && self.clock.is_known()).then(|| Seen { age: age(), running: reported.running })
+    }
+
+    fn change_roster(&self, change: impl FnOnce(&Roster) -> Roster) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let after = change(&self.roster());
+        self.roster.store(Arc::new(after));
+    }
+
+    fn seating(&self) -> MutexGuard<'_, ()> {
+        self.seating.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the meetings of every backend.
+    fn count_all(&self) {
+        let _seating = self.seating();
         let mut homes: HashMap<BackendId, Vec<Arc<Meeting>>> = HashMap::new();
-        for meeting in self.meetings_where(|_| true) {
+        for meeting in self.meetings.filtered(|_| true) {
             homes.entry(meeting.backend).or_default().push(meeting);
         }
         for backend in self.roster().backends().iter() {
@@ -320,13 +234,14 @@ impl View {
         }
     }
 
-    pub(crate) fn recount_one(&self, backend: &Backend) {
-        let _seating = self.seating.lock().unwrap_or_else(PoisonError::into_inner);
-        self.seat_all(backend, &self.meetings_where(|meeting| meeting.backend == backend.id));
+    /// Counts the meetings of one backend.
+    fn count(&self, backend: &Backend) {
+        let _seating = self.seating();
+        self.seat_all(backend, &self.meetings.filtered(|meeting| meeting.backend == backend.id));
     }
 
     fn seat_all(&self, backend: &Backend, meetings: &[Arc<Meeting>]) {
-        let report = self.reports.get(&backend.id).map(|report| Arc::clone(&report));
+        let report = self.reports.of(backend.id);
         let mut seats: HashMap<_, _> =
             meetings.iter().map(|one| (one.id.clone(), self.seats(one, report.as_deref()))).collect();
         let mut strangers = 0_u32;
@@ -348,37 +263,28 @@ impl View {
             backend.vitals.unseat(&left.id);
         }
         if let Some((there, backend)) = after.and_then(|there| Some((there, roster.backend(there.backend)?))) {
-            let report = self.reports.get(&there.backend).map(|report| Arc::clone(&report));
-            backend.vitals.seat(&there.id, self.seats(there, report.as_deref()));
+            backend.vitals.seat(&there.id, self.seats(there, self.reports.of(there.backend).as_deref()));
         }
     }
 
     fn seats(&self, meeting: &Meeting, report: Option<&Report>) -> Seats {
         let reported = report.and_then(|report| report.meetings.get(&meeting.id));
-        let attendees = self.people_present(meeting);
+        let attendees = self.presences.people(meeting);
         let attendees = attendees.unwrap_or_else(|| reported.map_or(0, |reported| reported.attendees));
         let (size, shared) = (meeting.size, meeting.shares_people());
-        Seats { size, shared, attendees, since: self.instant_of(meeting.placed_at) }
-    }
-
-    /// A time of the store's clock by ours. Never in the future.
-    fn instant_of(&self, time: SystemTime) -> Instant {
-        let now = Instant::now();
-        let Some((said, at)) = *self.clock.lock().unwrap_or_else(PoisonError::into_inner) else { return now };
-        let age = (said + at.elapsed()).duration_since(time).unwrap_or_default();
-        now.checked_sub(age).unwrap_or(now)
+        Seats { size, shared, attendees, since: self.clock.instant_of(meeting.placed_at) }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use b3scale_middleware::bbb::MeetingId;
-    use b3scale_middleware::cluster::{FrontendId, MeetingState};
+    use std::time::SystemTime;
+
+    use b3scale_middleware::bbb::{Algorithms, MeetingId, Secret};
+    use b3scale_middleware::cluster::{AdminState, FrontendSettings, MeetingState, Secrets, Size, Tags};
     use uuid::Uuid;
 
     use super::*;
-
-    const LEASE: Duration = Duration::from_secs(40);
 
     fn meeting(version: i64, state: MeetingState) -> Arc<Meeting> {
         Arc::new(Meeting {
@@ -390,7 +296,7 @@ mod tests {
             claim: 1,
             state,
             internal_id: None,
-            size: b3scale_middleware::cluster::Size::default(),
+            size: Size::default(),
             placed_at: SystemTime::UNIX_EPOCH,
             entry: None,
             version,
@@ -398,27 +304,7 @@ mod tests {
     }
 
     fn known(view: &View) -> Option<i64> {
-        match view.meeting("m") {
-            Known::There(meeting) => Some(meeting.version),
-            Known::Absent | Known::Unknown => None,
-        }
-    }
-
-    /// Without the database each server asks for itself, however long a node takes to answer.
-    #[test]
-    fn a_node_is_not_asked_again_while_it_is_being_asked() {
-        let (view, node, pause) = (View::default(), BackendId(Uuid::nil()), Duration::from_secs(1));
-        let asked = |view: &View| *view.asked.get(&node).expect("it was asked");
-        assert!(view.is_due(node, pause, LEASE), "it was never asked");
-        assert!(
-            !view.is_due(node, pause, LEASE) && asked(&view) > Instant::now() + LEASE / 2,
-            "it has not answered yet"
-        );
-        assert!(view.is_due(BackendId(Uuid::max()), pause, LEASE), "which holds up no other");
-        view.has_asked(node);
-        assert!(!view.is_due(node, pause, LEASE) && asked(&view) <= Instant::now(), "it has just answered");
-        view.asked.alter(&node, |_, asked| asked.checked_sub(pause).expect("this machine has run for longer"));
-        assert!(view.is_due(node, pause, LEASE));
+        view.meetings.there("m").map(|meeting| meeting.version)
     }
 
     #[test]
@@ -455,9 +341,62 @@ mod tests {
     #[test]
     fn a_late_no_does_not_undo_a_claim() {
         let view = View::default();
-        let before = view.version(&ScopedId::verbatim("m"));
+        let before = view.meetings.version(&ScopedId::verbatim("m"));
         view.take_meeting(&meeting(7, MeetingState::Claimed));
         view.remove_meeting(&ScopedId::verbatim("m"), before);
         assert_eq!(known(&view), Some(7));
+    }
+
+    fn backend(version: i64) -> Backend {
+        Backend {
+            id: BackendId(Uuid::nil()),
+            url: "http://n1/bigbluebutton/api/".to_owned(),
+            secret: Secret::new("s").unwrap(),
+            algorithm: None,
+            tags: Tags::default(),
+            load_factor: 1.0,
+            admin_state: AdminState::Ready,
+            vitals: Arc::default(),
+            version,
+        }
+    }
+
+    fn frontend() -> Frontend {
+        Frontend {
+            id: FrontendId(Uuid::nil()),
+            key: "school".to_owned(),
+            secrets: Secrets::new(Secret::new("s").unwrap(), None),
+            algorithms: Algorithms::default(),
+            active: true,
+            settings: FrontendSettings::default(),
+            version: 1,
+        }
+    }
+
+    /// A seat that no count would give shows whether one took place.
+    #[test]
+    fn a_changed_frontend_counts_no_meetings_and_a_changed_backend_only_its_own() {
+        let view = View::default();
+        view.take_roster(Vec::new(), vec![backend(1), Backend { id: BackendId(Uuid::max()), ..backend(1) }]);
+        let seats = Seats { size: Size::default(), shared: false, attendees: 0, since: Instant::now() };
+        let roster = Arc::clone(&view.roster());
+        roster.backends().iter().for_each(|one| one.vitals.seat(&ScopedId::verbatim("uncounted"), seats));
+        let meetings =
+            || [Uuid::nil(), Uuid::max()].map(|id| view.roster().backend(BackendId(id)).unwrap().vitals.meetings());
+        view.take_frontend(FrontendId(Uuid::nil()), Some(frontend()));
+        assert!(view.roster().frontend("school").is_some());
+        assert_eq!(meetings(), [1, 1]);
+        view.take_backend(BackendId(Uuid::nil()), Some(backend(2)));
+        assert_eq!(meetings(), [0, 1]);
+        view.take_roster(Vec::new(), vec![backend(2), Backend { id: BackendId(Uuid::max()), ..backend(1) }]);
+        assert_eq!(meetings(), [0, 0]);
+    }
+
+    #[test]
+    fn a_meeting_that_was_known_before_its_backend_is_counted_with_it() {
+        let view = View::default();
+        view.take_meeting(&meeting(1, MeetingState::Live));
+        view.take_backend(BackendId(Uuid::nil()), Some(backend(1)));
+        assert_eq!(view.roster().backend(BackendId(Uuid::nil())).unwrap().vitals.meetings(), 1);
     }
 }

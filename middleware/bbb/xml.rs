@@ -3,6 +3,7 @@
 //! Documents are never read into structs: elements of a future BBB pass byte for byte. A document must be
 //! whole and well-formed, without a DOCTYPE, at most [`MAX_DEPTH`] elements deep. Only [`pieces()`], [`cut`] and [`legible`] read others.
 
+mod attendees;
 mod entry;
 mod error;
 mod events;
@@ -14,6 +15,7 @@ mod shown;
 mod strict;
 mod writer;
 
+pub use attendees::{Attendee, with_attendees};
 pub use entry::{entry_of_create, entry_of_info, with_breakouts};
 pub use error::{Problem, XmlError};
 pub use events::{MAX_DEPTH, Path};

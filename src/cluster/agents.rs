@@ -1,4 +1,4 @@
-//! Consequences of agents' reports.
+//! The consequences of agents' reports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::store::Ingested;
 /// Between two polls of a node because of a meeting that no server knows: it may be anybody's, and is never known then.
 const UNKNOWN_PAUSE: Duration = Duration::from_secs(5);
 
-/// Acts on what agents report.
+/// Acts on the reports of agents.
 pub(super) struct Agents {
     pub(super) replica: Arc<Replica>,
     pub(super) asker: Asker,

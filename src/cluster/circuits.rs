@@ -55,8 +55,8 @@ impl Circuits {
         backends.iter().for_each(|backend| self.lines.cut(backend.id));
     }
 
-    /// A call has waited for long: probes its node. If it does not answer, other nodes may have the same trouble,
-    /// which are asked at once. So a call passes over any number of such nodes in the time of two.
+    /// Probes the node of a call that has waited for long. If the node is missing, others may be missing for the same reason, and are
+    /// probed at once. So a call passes over any number of missing nodes in the time of two.
     pub(super) fn probe(self: &Arc<Self>, backend: &Arc<Backend>, right: Probe) {
         let (circuits, backend) = (Arc::clone(self), Arc::clone(backend));
         self.spawner.spawn(async move {

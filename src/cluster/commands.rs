@@ -168,7 +168,7 @@ impl Commands {
     async fn end_all_meetings(&self, id: BackendId) -> Outcome {
         let backend = self.backend_or_error(id)?;
         self.replica.observe(self.replica.store.doom_copies(id, None).await).map_err(|error| error.to_string())?;
-        let meetings = self.replica.view.meetings_where(|meeting| meeting.backend == id);
+        let meetings = self.replica.view.meetings.filtered(|meeting| meeting.backend == id);
         let ends = stream::iter(meetings).map(|meeting| self.end(Arc::clone(&backend), meeting));
         let mut ended: Vec<_> = ends.buffer_unordered(ENDS_AT_ONCE).collect().await;
         ended.extend(self.end_strays(self.replica.view.all_strays(Some(id))).await);

@@ -106,7 +106,7 @@ impl Copies {
     /// The meeting that a copy may change places with, and its backend.
     fn home_of(&self, copy: &MeetingCopy, backend: &Backend) -> Option<(Arc<Meeting>, Arc<Backend>)> {
         let meeting =
-            self.replica.view.known(copy.id.as_ref()).filter(|meeting| meeting.state == MeetingState::Live)?;
+            self.replica.view.meetings.there(copy.id.as_ref()).filter(|meeting| meeting.state == MeetingState::Live)?;
         let roster = self.replica.view.roster();
         let may_live_there = roster.frontend_of(meeting.frontend)?.may_use(backend);
         let home = roster.backend(meeting.backend).filter(|home| may_live_there && home.is_up())?;

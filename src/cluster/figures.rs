@@ -1,4 +1,4 @@
-//! Figures of the cluster for `/metrics`, read from memory at each scrape.
+//! The cluster's figures for `/metrics`, read from memory at each scrape.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::work::Bench;
 /// The label of an unknown frontend or backend.
 const UNDEFINED: &str = "undefined";
 
-/// A frontend's meetings and attendees.
+/// Totals of one frontend.
 #[derive(Clone, Copy, Default)]
 struct Share {
     meetings: u32,
@@ -33,7 +33,7 @@ impl ClusterFigures {
     pub fn write(&self, sheet: &mut Sheet, per_meeting: bool) {
         let view = &self.replica.view;
         let now = Instant::now();
-        let meetings = view.meetings_where(|_| true);
+        let meetings = view.meetings.filtered(|_| true);
         for state in MeetingState::ALL {
             let count = meetings.iter().filter(|meeting| meeting.state == state).count();
             sheet.set(&catalog::MEETINGS, [state.name()], count);
@@ -87,7 +87,7 @@ impl ClusterFigures {
     /// Writes the figures of one frontend, and nothing that would tell of others or of nodes.
     pub fn write_of_frontend(&self, sheet: &mut Sheet, frontend: &Frontend) {
         let mut share = Share::default();
-        for meeting in self.replica.view.meetings_where(|meeting| meeting.frontend == frontend.id && runs(meeting)) {
+        for meeting in self.replica.view.meetings.filtered(|meeting| meeting.frontend == frontend.id && runs(meeting)) {
             share.count(&meeting, self.replica.view.crowd(&meeting));
         }
         share.write(sheet, &frontend.key);
@@ -137,7 +137,7 @@ impl ClusterFigures {
             sheet.set(&catalog::BACKEND_CPU, [host], agent.cpu);
             sheet.set(&catalog::BACKEND_MEMORY, [host], agent.memory);
         }
-        let lag = backends.iter().filter_map(|one| self.replica.view.presence_age(one.id)).max();
+        let lag = backends.iter().filter_map(|one| self.replica.view.presences.age(one.id)).max();
         sheet.set_some(&catalog::BACKEND_PRESENCE_AGE, [host], lag.map(|lag| lag.as_secs_f64()));
     }
 }

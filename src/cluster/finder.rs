@@ -34,12 +34,12 @@ impl Finder {
 
     /// A meeting as memory has it.
     pub(super) fn known(&self, id: &str) -> Option<Arc<Meeting>> {
-        self.replica.view.known(id)
+        self.replica.view.meetings.there(id)
     }
 
     /// A meeting, of the database where memory does not have it.
     pub(super) async fn find(&self, id: &ScopedId) -> Result<Option<Arc<Meeting>>, Fault> {
-        match self.replica.view.meeting(id.as_ref()) {
+        match self.replica.view.meetings.known(id.as_ref()) {
             Known::There(meeting) if !meeting.is_settling() => Ok(Some(meeting)),
             Known::Absent => Ok(None),
             Known::There(_) | Known::Unknown => {
@@ -58,9 +58,9 @@ impl Finder {
     ) -> Result<Option<Arc<Meeting>>, Fault> {
         let view = &self.replica.view;
         let owner = view.roster().frontend_of(frontend).cloned();
-        let Some(owner) = owner.filter(|_| !view.is_absent(frontend, id)) else { return Ok(None) };
+        let Some(owner) = owner.filter(|_| !view.meetings.is_absent(frontend, id)) else { return Ok(None) };
         let scoped = ScopedId::new(&owner.key, &MeetingId::new(id));
-        let found = || view.meeting_by_internal_id(frontend, id);
+        let found = || view.meetings.by_internal_id(frontend, id);
         let look = look(self.replica.read_by_either_id(frontend, id, &scoped), || found().is_some()).boxed();
         self.internal_look_ups.share(&scoped, look).await?;
         Ok(found())
@@ -89,7 +89,7 @@ impl LookUps {
         let look_up = Arc::clone(&self.0.entry(id.clone()).or_default());
         let look = || async {
             let outcome = look.await;
-            // Later calls must see later changes.
+            // Later calls must look again.
             self.0.remove(id);
             outcome
         };

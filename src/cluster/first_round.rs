@@ -1,4 +1,4 @@
-//! The first round: a server is ready once it knows the nodes' health.
+//! The first round of polls: a server is ready once every node has a status.
 
 use std::time::Duration;
 

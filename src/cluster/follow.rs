@@ -1,6 +1,6 @@
-//! Keeping the view true: load everything, then read announced changes, and follow the others.
+//! Keeping the view true: load everything, read announced rows again, and poll for the rest.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::{self, Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -52,7 +52,7 @@ impl Follower {
         Self { replica, introduction, statuses, poller, reloads, waker, echoes, following }
     }
 
-    /// Reads announced rows, once everything was loaded.
+    /// Reads announced rows again, once everything was loaded.
     pub(super) async fn follow_announced(self: Arc<Self>) {
         let mut feed = self.replica.store.feed();
         let mut changes = Vec::new();
@@ -69,14 +69,13 @@ impl Follower {
         let Replica { store, view, .. } = &*self.replica;
         VIEW_RELOADS.with([]).increment(1);
         let began = Instant::now();
-        // A meeting unchanged since then and missing from the database is gone; one claimed meanwhile is not.
-        let before: HashMap<ScopedId, i64> =
-            view.meetings_where(|_| true).iter().map(|meeting| (meeting.id.clone(), meeting.version)).collect();
+        // A row that is unchanged since then and not in the database is gone. A row of a claim made meanwhile is not.
+        let before = view.meetings.versions();
         self.introduction.beat().await?;
         let frontends = self.replica.observe(store.load_frontends().await)?;
         let backends = self.replica.observe(store.load_backends().await)?;
         let meetings = self.replica.observe(store.load_meetings().await)?;
-        view.change_roster(|roster| roster.reloaded(frontends, backends));
+        view.take_roster(frontends, backends);
         let there: HashSet<ScopedId> = meetings.iter().map(|meeting| meeting.id.clone()).collect();
         for meeting in meetings {
             view.take_loaded(&Arc::new(meeting), &before);
@@ -85,17 +84,17 @@ impl Follower {
             view.remove_meeting(&id, version);
         }
         self.replica.trust().prove(began);
-        // Echoes announced to a lost connection never arrive.
+        // Echoes that were announced to a lost connection never come back.
         self.echoes().clear();
         let following = self.following.lock().await;
         self.statuses.forget_all();
-        view.forget_presence();
+        view.presences.clear();
         self.follow_on(&following).await
     }
 
-    /// Changes announced before an echo are in memory once it arrives.
+    /// Announces an echo. Once it comes back, all earlier announcements are in memory.
     pub(super) async fn announce_echo(&self) {
-        // Before it is announced, since it may be heard before the announcement is answered.
+        // Recorded first, since it may come back before the announcement is answered.
         self.echoes().push_back(Instant::now());
         if let Err(error) = self.replica.observe(self.replica.store.echo(self.replica.server).await) {
             self.echoes().pop_back();
@@ -103,7 +102,7 @@ impl Follower {
         }
     }
 
-    /// Changes announced meanwhile wait in the feed.
+    /// Loads everything. Announcements wait in the feed meanwhile.
     async fn load_until_done(&self) {
         while let Err(error) = self.load_all().await {
             tracing::warn!(%error, "Loading the cluster failed, retrying");
@@ -135,7 +134,7 @@ impl Follower {
         match change {
             Change::Frontend(id) => {
                 let row = self.replica.observe(store.find_frontend(*id).await)?;
-                view.change_roster(|roster| roster.with_frontend(*id, row));
+                view.take_frontend(*id, row);
             }
             Change::Backend(id) => {
                 self.replica.read_backend(*id).await?;
@@ -155,9 +154,9 @@ impl Follower {
         Ok(())
     }
 
-    /// Follows unannounced changes: the nodes' statuses, and the results of other servers' creates.
+    /// Polls for unannounced changes: the nodes' statuses, and the results of other servers' creates.
     pub(super) async fn follow_unannounced(&self) {
-        let claims = self.replica.view.meetings_where(|meeting| meeting.state == MeetingState::Claimed);
+        let claims = self.replica.view.meetings.filtered(|meeting| meeting.state == MeetingState::Claimed);
         let claims: Vec<_> = claims.iter().map(|meeting| meeting.id.clone()).collect();
         let read = async {
             self.follow_statuses().await?;
@@ -173,10 +172,10 @@ impl Follower {
         self.follow_on(&following).await
     }
 
-    /// Takes in recorded changes of the nodes: first the statuses, then attendees.
+    /// Takes in the nodes' records since the last look: first the statuses, then the attendees.
     ///
     /// Every record of a node raises its backend's number by one, in the transaction that writes the status and the rows of its
-    /// meetings and attendees. So every row with a number up to a status's own is committed once that status can be read.
+    /// meetings and attendees. So once a status can be read, all rows up to its number are committed.
     async fn follow_on(&self, _: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
         let Replica { store, view, .. } = &*self.replica;
         // 1. The status of each backend with a higher number than the known one.
@@ -193,7 +192,7 @@ impl Follower {
         }
         // 3. The rows beyond the number that the view has. They may be younger than the statuses, and none is missing before
         //    them: taken in under the status's number, the younger ones come once more with the next look.
-        let known: Vec<(BackendId, i64)> = reported.keys().map(|id| (*id, view.presence_seq(*id))).collect();
+        let known: Vec<(BackendId, i64)> = reported.keys().map(|id| (*id, view.presences.seq(*id))).collect();
         let mut news = self.replica.observe(store.presence_since(&known).await)?;
         for (id, (seq, age)) in reported {
             if let Some(backend) = view.roster().backend(id) {

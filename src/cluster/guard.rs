@@ -52,8 +52,8 @@ impl Nodes for Guard {
     }
 }
 
-/// Whether the answer counts by its document. A join may be answered by a redirect, and the reader of a list that begins well
-/// takes its readable part.
+/// Whether the answer's document is read here. A join may be answered by a redirect, and the reader of a list takes all of it that is
+/// readable.
 fn is_read_here(kind: CallKind, reply: &Reply) -> bool {
     match kind {
         CallKind::Join => false,
@@ -84,7 +84,7 @@ impl Waiting<'_> {
 }
 
 impl Drop for Waiting<'_> {
-    /// The client has hung up. Only that shows a node too slow for its clients.
+    /// The client has hung up. This alone shows a node that is too slow for its clients.
     fn drop(&mut self) {
         if !self.answered {
             BACKEND_CALLS.with([self.backend.host(), "abandoned"]).increment(1);

@@ -25,7 +25,7 @@ impl Cluster {
         self.0.introduction.server()
     }
 
-    /// The problem of the database, if any.
+    /// The fault of the database, if it has one.
     pub fn absence(&self) -> Option<Lack> {
         self.0.replica.trust().absence(Instant::now())
     }
@@ -35,7 +35,7 @@ impl Cluster {
         self.0.replica.trust().trouble()
     }
 
-    /// Why memory is not trusted any more, if so.
+    /// Why memory is not to be trusted any more, if there is a reason.
     pub fn distrust(&self) -> Option<String> {
         self.0.replica.trust().distrust(Instant::now())
     }
@@ -60,10 +60,10 @@ impl Cluster {
 
     /// All meetings that memory has.
     pub fn meetings(&self) -> Vec<Arc<Meeting>> {
-        self.0.replica.view.meetings_where(|_| true)
+        self.0.replica.view.meetings.filtered(|_| true)
     }
 
-    /// The last report of a meeting by its node: a `meeting` element. `None`: none yet.
+    /// The last entry of a meeting by its node: a `meeting` element. `None`: there is none yet.
     pub fn reported(&self, meeting: &Meeting) -> Option<Bytes> {
         self.0.replica.view.entry(meeting)
     }
@@ -73,9 +73,9 @@ impl Cluster {
         self.0.replica.view.unshown(meeting)
     }
 
-    /// People in a meeting, as its node last said.
+    /// People in a meeting, by its agent or its node's last report.
     pub fn attendees(&self, meeting: &Meeting) -> u32 {
-        self.0.replica.view.attendees(meeting)
+        self.0.replica.view.crowd(meeting).people
     }
 
     /// The meetings that nodes run and that no frontend owns: those of one backend, or all.
@@ -83,12 +83,12 @@ impl Cluster {
         self.0.replica.view.all_strays(backend)
     }
 
-    /// Remarks about a node for operators, a sentence each.
+    /// Remarks about a node for its operator, a sentence each.
     pub fn remarks(&self, backend: BackendId) -> Vec<String> {
         self.0.replica.view.oddities(backend).remarks().collect()
     }
 
-    /// Acts on an agent's report: meetings ended in it are gone, and its node is polled for unknown ones.
+    /// Acts on an agent's report: meetings that it saw end are gone, and its node is polled for unknown ones.
     pub async fn act_on_agent(&self, backend: BackendId, ingested: &Ingested) {
         self.0.agents.act_on(backend, ingested).await;
     }

@@ -48,7 +48,7 @@ impl Introduction {
         let Replica { store, view, .. } = &*self.replica;
         let _beating = self.beating.lock().await;
         let asked = Instant::now();
-        view.set_clock(self.replica.observe(store.beat(&self.server()).await)?, asked);
+        view.clock.set(self.replica.observe(store.beat(&self.server()).await)?, asked);
         Ok(())
     }
 

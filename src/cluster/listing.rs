@@ -19,12 +19,12 @@ use http::HeaderValue;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::offload;
-use crate::view::report::{Report, Reported, Word};
+use crate::view::{Report, Reported, Word};
 
 /// How long a node may take to answer one call. A single slow answer never takes it out.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// When a list is late: then the node is also asked for its version.
+/// When a list is late: then the node is asked for its version, too.
 const LATE: Duration = Duration::from_secs(2);
 
 /// How long a list may take while the node answers other calls. A large one takes its time.
@@ -61,7 +61,7 @@ pub(super) enum Heard {
 pub(super) struct Listing {
     /// As other servers are to read it.
     pub(super) document: Bytes,
-    /// Its entries.
+    /// Its meetings.
     pub(super) report: Report,
 }
 
@@ -80,7 +80,7 @@ impl Heard {
         }
     }
 
-    /// Its known meetings.
+    /// Its meetings, as far as they are known.
     pub(super) fn listing(&self) -> Option<&Listing> {
         match self {
             Heard::Listed(listing) | Heard::Unlisted { listing, .. } => Some(listing),
@@ -88,7 +88,7 @@ impl Heard {
         }
     }
 
-    /// A node's health after that.
+    /// The health of a node after this answer.
     pub(super) fn next(&self, health: Health) -> Health {
         match self {
             Heard::Listed(_) => health.answered(),
@@ -288,7 +288,7 @@ fn is_ours(fault: &Fault) -> bool {
     matches!(fault, Fault::Node { failure, .. } if failure.is_ours())
 }
 
-/// The failure, without the name of the node, which is logged as a field.
+/// The failure, without the name of the node, which is in another field.
 fn said(fault: &Fault) -> String {
     match fault {
         Fault::Node { failure, .. } => failure.to_string(),

@@ -55,15 +55,15 @@ impl Lists {
     pub(super) async fn list(&self, frontend: FrontendId) -> Vec<Bytes> {
         let view = &self.replica.view;
         let of = move |state| move |one: &Meeting| one.frontend == frontend && one.state == state;
-        // Results are not announced, and a frontend must see its recent creates at another server.
-        let claims = view.meetings_where(of(MeetingState::Claimed));
+        // Results are not announced, and a frontend wants to see what it has just created at another server.
+        let claims = view.meetings.filtered(of(MeetingState::Claimed));
         if !claims.is_empty() && !self.replica.trust().is_away() {
             let claims: Vec<_> = claims.iter().map(|claim| claim.id.clone()).collect();
             let _ = timeout(CLAIMS_LIMIT, self.replica.read_meetings(&claims)).await;
         }
         let roster = view.roster().clone();
         let is_lost = |one: &Meeting| roster.backend(one.backend).is_none_or(|backend| backend.is_lost());
-        let mut own = view.meetings_where(of(MeetingState::Live));
+        let mut own = view.meetings.filtered(of(MeetingState::Live));
         own.retain(|meeting| !is_lost(meeting));
         own.sort_unstable_by(|one, other| (one.placed_at, &one.id).cmp(&(other.placed_at, &other.id)));
         self.ask_for_young(&own).await;
@@ -74,7 +74,7 @@ impl Lists {
     async fn ask_for_young(&self, meetings: &[Arc<Meeting>]) {
         let view = &self.replica.view;
         let roster = view.roster().clone();
-        let young = meetings.iter().filter(|meeting| view.report_of(meeting).is_none());
+        let young = meetings.iter().filter(|meeting| view.reports.about(meeting).is_none());
         let questions = young.filter_map(|meeting| {
             let backend = roster.backend(meeting.backend).filter(|backend| backend.is_up())?;
             self.question(backend, meeting)

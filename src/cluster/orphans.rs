@@ -1,4 +1,4 @@
-//! Orphans: claims of lost servers. Their node knows whether it made the meeting.
+//! Orphans: claims of lost servers. The node of a claim knows whether it made the meeting.
 
 use std::sync::Arc;
 use std::time::Duration;

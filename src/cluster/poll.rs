@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::listing::{Asker, Heard};
 use super::reconcile::Reconciler;
 use super::replica::Replica;
+use super::solo::SoloPolls;
 use super::statuses::{OwnStatus, Statuses};
 use crate::ledger::{Poll, PollOutcome, Polls};
 use crate::offload;
@@ -28,7 +29,7 @@ const WITHOUT_AGENT: Duration = Duration::from_secs(5);
 /// Until a node with a reporting agent is polled again.
 const WITH_AGENT: Duration = Duration::from_secs(20);
 
-/// Until a node is polled again if the next answer may change its state.
+/// Until a node is polled again whose next answer may change its health.
 const IN_DOUBT: Duration = Duration::from_secs(1);
 
 /// How long a server may take to ask a node, one by one for its meetings if it must, and to write the answer down.
@@ -37,7 +38,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(40);
 /// Nodes that are taken with one statement. There are more statements than this takes.
 const MOST_AT_ONCE: u32 = 64;
 
-/// A node's answer, and its latency.
+/// A node's answer, and how long it took.
 struct Answer {
     heard: Heard,
     latency: Duration,
@@ -51,10 +52,11 @@ pub(super) struct Poller {
     pub(super) statuses: Arc<Statuses>,
     pub(super) reconciler: Arc<Reconciler>,
     pub(super) spawner: Spawner,
+    pub(super) solo: Arc<SoloPolls>,
 }
 
 impl Poller {
-    /// Polls due nodes. Does not wait for their answers.
+    /// Polls the nodes that are due. Does not wait for their answers.
     pub(super) async fn ask_due(&self) {
         match self.replica.observe(self.replica.store.take_polls(MOST_AT_ONCE, LEASE, self.replica.server).await) {
             Ok(polls) => polls.into_iter().for_each(|poll| self.spawn_poll(poll)),
@@ -72,7 +74,7 @@ impl Poller {
         join_all(asked.map(|backend| self.ask_now(backend.id))).await;
     }
 
-    /// Polls one node now, even during another server's poll, and waits.
+    /// Polls one node now, even if another server is polling it, and waits.
     ///
     /// # Errors
     /// Why it did not answer, or could not be asked.
@@ -100,7 +102,8 @@ impl Poller {
     async fn poll(&self, poll: &Poll) -> Result<(), String> {
         let backend = self.backend_of(poll).await.ok_or_else(|| format!("there is no backend {}", poll.backend))?;
         // A meeting that goes live while the node is writing its answer is not in it, and has not ended.
-        let believed = self.replica.view.meetings_where(|meeting| meeting.backend == backend.id);
+        let mut believed = self.replica.view.meetings.filtered(|meeting| meeting.backend == backend.id);
+        believed.sort_unstable_by(|one, other| one.id.cmp(&other.id));
         let mut answer = self.answer(&backend, poll.asked_at).await;
         if let Heard::Unasked { why } = answer.heard {
             POLLS.with(["failed"]).increment(1);
@@ -168,8 +171,8 @@ impl Poller {
             report: news.map(|(listing, digest)| (&listing.document[..], digest)),
             next: match agent {
                 _ if health.is_in_doubt() => IN_DOUBT,
-                // A returned node must not wait for long because its agent already reports.
-                Some(_) if health.is_listing() && !self.replica.view.is_doubted(backend.id) => WITH_AGENT,
+                // A node that is back is polled soon, although its agent reports already.
+                Some(_) if health.is_listing() && !self.replica.view.presences.is_doubted(backend.id) => WITH_AGENT,
                 Some(_) | None => WITHOUT_AGENT,
             },
         };
@@ -207,15 +210,17 @@ impl Poller {
         }
     }
 
-    /// While the database is away, this server gets no statuses from others.
+    /// While the database is away, each server asks for itself and believes itself.
     fn ask_alone(&self) {
-        for backend in self.replica.view.roster().backends().iter().filter(|one| one.admin_state != AdminState::Init) {
+        let roster = self.replica.view.roster();
+        self.solo.retain(|id| roster.backend(id).is_some());
+        for backend in roster.backends().iter().filter(|one| one.admin_state != AdminState::Init) {
             let pause = if backend.vitals.health().is_in_doubt() { IN_DOUBT } else { WITHOUT_AGENT };
-            if self.replica.view.is_due(backend.id, pause, LEASE) {
+            if self.solo.take(backend.id, pause, LEASE) {
                 let (poller, backend) = (self.clone(), Arc::clone(backend));
                 self.spawner.spawn(async move {
                     let answer = poller.answer(&backend, SystemTime::now()).await;
-                    poller.replica.view.has_asked(backend.id);
+                    poller.solo.finish(backend.id);
                     let health = answer.heard.next(backend.vitals.health());
                     poller.statuses.record_health(&backend, health, answer.heard.problem());
                 });
@@ -224,7 +229,7 @@ impl Poller {
     }
 }
 
-/// A digest that shows whether a document has changed.
+/// The digest by which an unchanged document is recognised.
 async fn digest(document: Bytes) -> Vec<u8> {
     offload::REPORTS.work(document.len(), move || Sha256::digest(&document).to_vec()).await
 }

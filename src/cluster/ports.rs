@@ -30,7 +30,7 @@ impl Directory for Cluster {
 
 impl Meetings for Cluster {
     fn known(&self, id: &str) -> Option<Arc<Meeting>> {
-        self.0.replica.view.known(id)
+        self.0.replica.view.meetings.there(id)
     }
 
     fn find<'a>(&'a self, id: &'a ScopedId) -> BoxFuture<'a, Result<Option<Arc<Meeting>>, Fault>> {
@@ -38,7 +38,7 @@ impl Meetings for Cluster {
     }
 
     fn known_by_internal_id(&self, frontend: FrontendId, id: &str) -> Option<Arc<Meeting>> {
-        self.0.replica.view.meeting_by_internal_id(frontend, id)
+        self.0.replica.view.meetings.by_internal_id(frontend, id)
     }
 
     fn find_by_internal_id<'a>(
@@ -50,7 +50,7 @@ impl Meetings for Cluster {
     }
 
     fn of_frontend(&self, frontend: FrontendId) -> Vec<Arc<Meeting>> {
-        self.0.replica.view.meetings_where(|meeting| meeting.frontend == frontend)
+        self.0.replica.view.meetings.filtered(|meeting| meeting.frontend == frontend)
     }
 
     fn listed(&self, frontend: FrontendId) -> BoxFuture<'_, Vec<Bytes>> {
@@ -62,7 +62,7 @@ impl Meetings for Cluster {
     }
 
     fn note_join(&self, meeting: &Meeting) {
-        self.0.replica.view.arrivals.note(&meeting.id);
+        self.0.replica.view.arrivals.record(&meeting.id);
     }
 
     fn take_seat<'a>(&'a self, wanted: NewSeat<'a>) -> BoxFuture<'a, Result<Seat, Fault>> {

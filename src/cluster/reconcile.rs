@@ -13,7 +13,7 @@ use crate::ledger::{Copies, Ends, Lookups, Places};
 use crate::store::StoreError;
 use crate::telemetry::catalog::MEETINGS_DETACHED;
 use crate::view::Known;
-use crate::view::report::{Report, Reported, Word};
+use crate::view::{Report, Reported, Word};
 
 /// The frontend of a reported meeting.
 struct Owner {
@@ -30,7 +30,7 @@ pub(super) struct Reconciler {
 }
 
 impl Reconciler {
-    /// Brings database and view in line with a node's meetings. `believed` is from before the poll.
+    /// Brings the meetings of a node in line with its report. `believed`: those of before the poll.
     pub(super) async fn reconcile(&self, backend: &Arc<Backend>, believed: &[Arc<Meeting>], report: &Report) {
         for meeting in believed {
             match (meeting.state, report.word(&meeting.id)) {
@@ -48,10 +48,11 @@ impl Reconciler {
             }
         }
         let believed: HashSet<&ScopedId> = believed.iter().map(|meeting| &meeting.id).collect();
-        let unknown = || report.own_meetings().filter(|(id, _)| !believed.contains(id));
+        let mut unknown: Vec<_> = report.own_meetings().filter(|(id, _)| !believed.contains(id)).collect();
+        unknown.sort_unstable_by_key(|(id, _)| *id);
         // Breakouts last, since their parents may be unknown, too.
         for breakouts in [false, true] {
-            for (id, reported) in unknown().filter(|(_, reported)| reported.breakout == breakouts) {
+            for (id, reported) in unknown.iter().filter(|(_, reported)| reported.breakout == breakouts) {
                 self.take_in_unknown(backend, id, reported, report).await;
             }
         }
@@ -86,7 +87,7 @@ impl Reconciler {
     /// A node runs a meeting that is not believed to be there.
     async fn take_in_unknown(&self, backend: &Backend, id: &ScopedId, reported: &Reported, report: &Report) {
         let Replica { store, view, .. } = &*self.replica;
-        let met = match view.meeting(id.as_ref()) {
+        let met = match view.meetings.known(id.as_ref()) {
             // It came to be known while the node was asked.
             Known::There(known) if known.backend == backend.id => Ok(()),
             Known::There(known) if known.state == MeetingState::Live => {
@@ -167,7 +168,7 @@ impl Reconciler {
     /// A breakout that the node made by itself is its parent's frontend's, and has one id on both sides. Its parent runs on that very node.
     fn owner_of_breakout(&self, backend: &Backend, id: &ScopedId, parent: &str, report: &Report) -> Option<Owner> {
         let (id_of_parent, _) = report.own_meetings().find(|(_, one)| one.born.internal_id == parent)?;
-        let known = self.replica.view.known(id_of_parent.as_ref())?;
+        let known = self.replica.view.meetings.there(id_of_parent.as_ref())?;
         let parent =
             Some(known).filter(|known| known.backend == backend.id && known.internal_id.as_deref() == Some(parent))?;
         let frontend = parent.frontend;
@@ -181,12 +182,12 @@ impl Reconciler {
         Some(Owner { frontend, meeting_id, by_parent: true })
     }
 
-    /// A node is lost: its meetings may be created elsewhere. Said after every poll, since not every one may have been heard.
+    /// A node is lost: its meetings may be created elsewhere. Repeated after every poll, since a write may fail.
     pub(super) async fn detach(&self, backend: &Backend) {
         let Replica { store, view, .. } = &*self.replica;
-        // Endings are not announced: a live meeting in memory may be ending by now.
+        // Endings are not announced: a meeting that is live in memory may be ending.
         let runs = |meeting: &Meeting| matches!(meeting.state, MeetingState::Live | MeetingState::Ending);
-        if view.meetings_where(|meeting| meeting.backend == backend.id && runs(meeting)).is_empty() {
+        if view.meetings.filtered(|meeting| meeting.backend == backend.id && runs(meeting)).is_empty() {
             return;
         }
         let lost = async {

@@ -38,7 +38,7 @@ impl Replica {
         self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records whether a statement succeeded, and returns its outcome.
+    /// Records in the trust whether a statement worked, and returns its outcome.
     pub(super) fn observe<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         let now = Instant::now();
         let mut trust = self.trust();
@@ -95,7 +95,7 @@ impl Replica {
 
     /// Reads one meeting again.
     pub(super) async fn read_meeting(&self, id: &ScopedId) -> Result<(), StoreError> {
-        let before = self.view.version(id);
+        let before = self.view.meetings.version(id);
         match self.observe(self.store.find_meeting(id).await)? {
             Some(row) => self.view.take_meeting(&Arc::new(row)),
             None => self.view.remove_meeting(id, before),
@@ -112,7 +112,8 @@ impl Replica {
 
     /// Reads some meetings again, with one statement.
     pub(super) async fn read_meetings(&self, ids: &[ScopedId]) -> Result<(), StoreError> {
-        let mut missing: HashMap<&str, i64> = ids.iter().map(|id| (id.as_ref(), self.view.version(id))).collect();
+        let mut missing: HashMap<&str, i64> =
+            ids.iter().map(|id| (id.as_ref(), self.view.meetings.version(id))).collect();
         let names: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
         for row in self.observe(self.store.find_meetings(&names).await)? {
             missing.remove(row.id.as_ref());
@@ -131,13 +132,13 @@ impl Replica {
         id: &str,
         scoped: &ScopedId,
     ) -> Result<(), StoreError> {
-        let before = self.view.version(scoped);
+        let before = self.view.meetings.version(scoped);
         let rows = self.observe(self.store.find_by_either_id(frontend, id, scoped).await)?;
         if !rows.iter().any(|row| row.id == *scoped) {
             self.view.remove_meeting(scoped, before);
         }
         if !rows.iter().any(|row| row.internal_id.as_deref() == Some(id)) {
-            self.view.note_absent(frontend, id);
+            self.view.meetings.record_absent(frontend, id);
         }
         rows.into_iter().for_each(|row| self.view.take_meeting(&Arc::new(row)));
         Ok(())
@@ -146,7 +147,7 @@ impl Replica {
     /// Reads one backend again.
     pub(super) async fn read_backend(&self, id: BackendId) -> Result<(), StoreError> {
         let row = self.observe(self.store.find_backend(id).await)?;
-        self.view.change_roster(|roster| roster.with_backend(id, row));
+        self.view.take_backend(id, row);
         Ok(())
     }
 

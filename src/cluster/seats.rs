@@ -1,4 +1,4 @@
-//! Who may still come in: the seats of frontends that may have only so many people in their meetings.
+//! Seats of frontends with a limit of attendees.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
@@ -90,13 +90,13 @@ impl Seats {
         let runs = |one: &Meeting| matches!(one.state, MeetingState::Live | MeetingState::Ending);
         let counts = |one: &Meeting| one.frontend == frontend && runs(one) && !one.shares_people();
         let mut people: BTreeMap<BackendId, i64> = BTreeMap::new();
-        for meeting in self.replica.view.meetings_where(counts) {
-            *people.entry(meeting.backend).or_default() += i64::from(self.replica.view.attendees(&meeting));
+        for meeting in self.replica.view.meetings.filtered(counts) {
+            *people.entry(meeting.backend).or_default() += i64::from(self.replica.view.crowd(&meeting).people);
         }
         people.into_iter().collect()
     }
 
-    /// How many people in a meeting have that id, as its node last said.
+    /// How many people in a meeting have that id, by its last entry.
     fn namesakes(&self, meeting: &Meeting, user: &str) -> i64 {
         let Some(entry) = self.replica.view.entry(meeting) else { return 0 };
         let people = xml::elements(&entry, &["meeting", "attendees", "attendee"]).unwrap_or_default();

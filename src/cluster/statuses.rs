@@ -55,7 +55,7 @@ impl Statuses {
     pub(super) fn take_own(&self, backend: &Backend, seq: i64, status: &OwnStatus<'_>) {
         let mut seqs = self.lock();
         let known = seqs.entry(backend.id).or_default();
-        // After a gap, the status in between has more than this, such as the agent's figures.
+        // With a gap, the status in between has more, such as the agent's figures.
         if known.whole == seq - 1 {
             known.whole = seq;
         }
@@ -80,7 +80,7 @@ impl Statuses {
                 }
             },
             (Some(_), _) => self.view.forget_report(&backend),
-            (None, Some(asked_at)) => self.view.confirm_report(status.backend, asked_at),
+            (None, Some(asked_at)) => self.view.reports.confirm(status.backend, asked_at),
             (None, None) => {}
         }
     }
@@ -120,7 +120,7 @@ impl Statuses {
         }
         known.whole = status.seq;
         backend.vitals.hear(status.agent);
-        // An old status says nothing: this server has just started, and the node is about to be asked.
+        // An old status does not count: this server has just started, and the node is about to be polled.
         let says_something = !(status.stale && backend.is_unasked());
         if known.health <= status.seq && says_something {
             known.health = status.seq;

@@ -1,13 +1,13 @@
-//! Trust in memory: whether the database is there and works, and the age of memory.
+//! Trust in memory: whether the database works, and how old memory is.
 
 use std::time::{Duration, Instant};
 
 use crate::store::{StoreError, Trouble};
 
-/// How long memory is trusted without the database, or without its announcements.
+/// How long memory is trusted without the database or its announcements.
 const TRUST: Duration = Duration::from_secs(600);
 
-/// The state of the database, and the trust in memory.
+/// The state of the database, and the age of memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Trust {
     away_since: Option<Instant>,
@@ -86,12 +86,12 @@ impl Trust {
         self.proved = self.proved.max(Some(then));
     }
 
-    /// How old the picture in memory is.
+    /// The age of memory.
     pub(super) fn age(&self, now: Instant) -> Option<Duration> {
         self.proved.map(|proved| now.saturating_duration_since(proved))
     }
 
-    /// The problem of the database, if any.
+    /// The fault of the database, if it has one.
     pub(super) fn absence(&self, now: Instant) -> Option<Lack> {
         let away = self.away_since.map(|since| now.saturating_duration_since(since));
         let problem = match (self.trouble, away) {
@@ -102,7 +102,7 @@ impl Trust {
         Some(Lack { problem, tolerable: away.is_none_or(|away| away <= TRUST) })
     }
 
-    /// Why memory is not trusted any more, if so.
+    /// Why memory is not to be trusted any more, if there is a reason.
     pub(super) fn distrust(&self, now: Instant) -> Option<String> {
         let age = self.age(now).filter(|age| *age > TRUST)?;
         Some(format!("nothing that was announced has been heard for {} s", age.as_secs()))

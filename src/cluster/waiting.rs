@@ -45,7 +45,7 @@ impl Waiting {
             }
             // Without the database, the view may still settle.
             let _ = self.finder.look_up(&meeting.id).await;
-            let Some(now) = self.view.known(meeting.id.as_ref()) else { continue };
+            let Some(now) = self.view.meetings.there(meeting.id.as_ref()) else { continue };
             if looks % LOOKS_BEFORE_INHERITANCE == 0
                 && let Some(inherited) = self.claims.inherit(&now).await
             {
@@ -60,9 +60,9 @@ impl Waiting {
         Err(Fault::MeetingNotReady)
     }
 
-    /// The outcome of a claim, by the view. `None`: it is still a claim.
+    /// The end of the wait by the view. `None`: the meeting is still a claim.
     fn settled_now(&self, meeting: &Meeting) -> Option<Settled> {
-        let Some(now) = self.view.known(meeting.id.as_ref()) else { return Some(Settled::Vacant) };
+        let Some(now) = self.view.meetings.there(meeting.id.as_ref()) else { return Some(Settled::Vacant) };
         match now.state {
             MeetingState::Claimed => None,
             MeetingState::Live | MeetingState::Ending => Some(Settled::Placed(now)),
@@ -75,7 +75,7 @@ impl Waiting {
         let home = self.view.roster().backend(meeting.backend).cloned();
         let Some(lost) = home.filter(|home| home.is_lost()) else { return Settled::Placed(meeting) };
         self.reconciler.detach(&lost).await;
-        match self.view.known(meeting.id.as_ref()) {
+        match self.view.meetings.there(meeting.id.as_ref()) {
             Some(now) if matches!(now.state, MeetingState::Live | MeetingState::Ending) => Settled::Placed(now),
             _ => Settled::Vacant,
         }

@@ -13,11 +13,11 @@ const ON_THE_WAY: Duration = Duration::from_secs(60);
 pub(crate) struct Arrivals(DashMap<ScopedId, Instant>);
 
 impl Arrivals {
-    pub(crate) fn note(&self, meeting: &ScopedId) {
+    pub(crate) fn record(&self, meeting: &ScopedId) {
         self.0.insert(meeting.clone(), Instant::now());
     }
 
-    /// Forgets attendees who must have arrived by now.
+    /// Drops arrivals that must be over.
     pub(crate) fn forget_old(&self) {
         self.0.retain(|_, sent| sent.elapsed() < ON_THE_WAY);
     }

@@ -1,48 +1,73 @@
-//! The entries of single meetings.
+//! Entries of lists.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use b3scale_middleware::bbb::{MeetingId, ScopedId, unscoped, xml};
 use b3scale_middleware::cluster::Meeting;
 use bytes::Bytes;
 
+use super::View;
 use super::entry::{Entry, Unshown};
 use super::report::Reported;
-use super::{Known, View};
 
 impl View {
-    /// A meeting's entry in lists: its node's report with its agent's attendees, else the entry of a meeting
-    /// of a young one.
+    /// The entries of some meetings of one frontend. The entry of a parent gets the breakouts that its report lacks.
+    pub(crate) fn list(&self, meetings: &[Arc<Meeting>]) -> Vec<Bytes> {
+        let breakouts = self.young_breakouts(meetings);
+        let entry = |meeting: &Arc<Meeting>| {
+            let entry = self.entry(meeting)?;
+            let own = meeting.internal_id.as_ref().and_then(|id| breakouts.get(id));
+            Some(own.and_then(|own| xml::with_breakouts(&entry, own).ok()).unwrap_or(entry))
+        };
+        meetings.iter().filter_map(entry).collect()
+    }
+
+    /// The entry of a meeting: by its node's agent, else of its node's report, else of its create.
     pub(crate) fn entry(&self, meeting: &Meeting) -> Option<Bytes> {
         let told = || self.told_of(meeting).and_then(|reported| reported.entry.clone());
-        let entry = self.entry_present(meeting).or_else(told).or_else(|| created(meeting))?;
+        let present = self.presences.entry(meeting, || self.young_entry(meeting));
+        let entry = present.or_else(told).or_else(|| created(meeting))?;
         if entry.is_scoped { self.under_own_ids(meeting, &entry.element) } else { Some(entry.element) }
     }
 
-    /// The entry of a meeting without a report: its node's answer to a request, else the entry of its create.
-    pub(crate) fn young_entry(&self, meeting: &Meeting) -> Option<Entry> {
+    /// The entry of a meeting that no report has: its node's answer about it, else of its create.
+    fn young_entry(&self, meeting: &Meeting) -> Option<Entry> {
         let said = self.firsthand.said(meeting).and_then(|said| said.entry.clone());
         said.or_else(|| created(meeting))
     }
 
-    /// Parts of a node's report that its tenant reads otherwise, or not at all.
+    /// The parts of an entry that a tenant reads otherwise, or not at all.
     pub(crate) fn unshown(&self, meeting: &Meeting) -> Unshown {
         let created = || meeting.entry.as_deref().map(Unshown::read);
         self.told_of(meeting).map(|told| told.unshown.clone()).or_else(created).unwrap_or_default()
     }
 
     fn told_of(&self, meeting: &Meeting) -> Option<Arc<Reported>> {
-        self.report_of(meeting).or_else(|| self.firsthand.said(meeting))
+        self.reports.about(meeting).or_else(|| self.firsthand.said(meeting))
+    }
+
+    /// The frontend's ids of breakouts that no report has yet, by the internal ids of their parents.
+    fn young_breakouts(&self, meetings: &[Arc<Meeting>]) -> HashMap<String, Vec<String>> {
+        let mut breakouts: HashMap<String, Vec<String>> = HashMap::new();
+        for young in meetings.iter().filter(|one| one.size.breakout && self.reports.about(one).is_none()) {
+            let parent =
+                self.young_entry(young).and_then(|entry| xml::fields(&entry.element, ["parentMeetingID"]).ok());
+            if let Some([Some(parent)]) = parent {
+                breakouts.entry(parent).or_default().push(young.meeting_id.to_string());
+            }
+        }
+        breakouts
     }
 
     /// An entry under the ids of the meeting's frontend.
     fn under_own_ids(&self, meeting: &Meeting, element: &Bytes) -> Option<Bytes> {
         let frontend = self.roster().frontend_of(meeting.frontend).cloned();
         let own = |id: &ScopedId| -> Option<MeetingId> {
-            match self.meeting(id.as_ref()) {
+            match self.meetings.there(id.as_ref()) {
                 _ if *id == meeting.id => Some(meeting.meeting_id.clone()),
-                Known::There(known) if known.frontend == meeting.frontend => Some(known.meeting_id.clone()),
-                Known::There(_) | Known::Absent | Known::Unknown => id.decode_for(&frontend.as_ref()?.key),
+                Some(known) if known.frontend == meeting.frontend => Some(known.meeting_id.clone()),
+                Some(_) | None => id.decode_for(&frontend.as_ref()?.key),
             }
         };
         xml::shown(element, |text| unscoped(text, own)).ok()

@@ -1,4 +1,4 @@
-//! A node's report of a meeting: a `meeting` element, and its parts hidden from tenants.
+//! A node's entry of a meeting: a `meeting` element, and the parts that tenants do not read.
 
 use std::cell::Cell;
 
@@ -14,7 +14,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Reads a node's report of the meeting with its `id`. `None`: it is unreadable.
+    /// Reads a node's entry of the meeting `id`. `None`: it is unreadable.
     pub(crate) fn read(id: &ScopedId, element: &Bytes) -> Option<Self> {
         let key = id.decode().map(|(key, _)| key);
         let is_scoped = Cell::new(false);
@@ -40,7 +40,7 @@ impl Entry {
     }
 }
 
-/// Parts of a node's report that its tenant reads otherwise, or not at all.
+/// The parts of a node's entry that its tenant reads otherwise, or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unshown {
     /// The metadata that is ours.

@@ -1,4 +1,4 @@
-//! What nodes said when they were asked for meetings that are too young for any report.
+//! Answers of nodes about meetings that are too young for any report.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ pub(crate) struct Firsthand(DashMap<ScopedId, Answer>);
 struct Answer {
     internal_id: Option<String>,
     at: Instant,
-    /// `None`: the node said nothing of use, and is not asked again.
+    /// `None`: its answer was of no use, and it is not asked again.
     said: Option<Arc<Reported>>,
 }
 

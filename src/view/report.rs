@@ -19,7 +19,7 @@ pub(crate) struct Report {
     /// When the node was asked, by the clock of the store: nothing in it is older.
     pub(crate) asked_at: SystemTime,
     pub(crate) meetings: HashMap<ScopedId, Arc<Reported>>,
-    /// Meetings that the node said it does not run when it was asked for each.
+    /// Meetings that the node does not run, by its answers about each.
     gone: HashSet<ScopedId>,
     /// Meetings that were left open, and are as an earlier report has them.
     inherited: HashSet<ScopedId>,
@@ -29,7 +29,7 @@ pub(crate) struct Report {
     pub(crate) is_complete: bool,
     /// Why some of it could not be read.
     flaw: Option<String>,
-    /// When it was last asked and said the same.
+    /// The last poll with the same answer.
     confirmed_at: Mutex<SystemTime>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Reported {
     pub(crate) unshown: Unshown,
 }
 
-/// A report of one meeting.
+/// The word of a report about one meeting.
 pub(crate) enum Word<'a> {
     Runs(&'a Reported),
     Ended,
@@ -117,7 +117,7 @@ impl Report {
         Self { is_whole: false, is_complete: false, ..Self::empty(asked_at) }
     }
 
-    /// Its entry of a meeting. Earlier reports do not count here.
+    /// Its word about a meeting. Inherited meetings are open.
     pub(crate) fn word(&self, id: &ScopedId) -> Word<'_> {
         match self.own(id) {
             Some(reported) => Word::Runs(reported),
@@ -157,18 +157,18 @@ impl Report {
         own.map(|(id, reported)| (id, &**reported))
     }
 
-    /// Its own entry of a running meeting, without earlier reports.
+    /// A meeting that runs by this report and not by an earlier one.
     pub(crate) fn own(&self, id: &ScopedId) -> Option<&Reported> {
         self.meetings.get(id).filter(|_| !self.inherited.contains(id)).map(Arc::as_ref)
     }
 
-    /// The node was asked then, and said the same.
+    /// A poll of that time had the same answer.
     pub(crate) fn confirm(&self, asked_at: SystemTime) {
         let mut confirmed_at = self.confirmed_at.lock().unwrap_or_else(PoisonError::into_inner);
         *confirmed_at = asked_at.max(*confirmed_at);
     }
 
-    /// When the node was asked that last said this, by the clock of the store.
+    /// The last poll with this answer, by the database's clock.
     pub(crate) fn holds_since(&self) -> SystemTime {
         *self.confirmed_at.lock().unwrap_or_else(PoisonError::into_inner)
     }

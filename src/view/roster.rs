@@ -1,6 +1,6 @@
 //! The frontends and backends: an immutable snapshot, replaced whole.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, PolicyInForce, Vitals};
@@ -8,16 +8,16 @@ use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Poli
 /// The frontends and backends at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
-    /// The policy for every backend, also for later ones.
+    /// For every backend, also for one that is added later.
     policy: PolicyInForce,
-    frontends: HashMap<String, Arc<Frontend>>,
-    backends: HashMap<BackendId, Arc<Backend>>,
+    frontends: BTreeMap<String, Arc<Frontend>>,
+    backends: BTreeMap<BackendId, Arc<Backend>>,
     /// The backends once more, in a form that is handed out without copying.
     list: Arc<[Arc<Backend>]>,
 }
 
 impl Roster {
-    /// The rows in the store now, with this server's figures of known backends.
+    /// The rows of the database, with this server's figures of the backends that it knew.
     pub(crate) fn reloaded(&self, frontends: Vec<Frontend>, backends: Vec<Backend>) -> Self {
         let frontends = frontends.into_iter().map(|frontend| (frontend.key.clone(), Arc::new(frontend))).collect();
         let backends = backends.into_iter().map(|backend| (backend.id, self.adopted(backend))).collect();
@@ -78,7 +78,11 @@ impl Roster {
         &self.policy
     }
 
-    fn replaced(&self, frontends: HashMap<String, Arc<Frontend>>, backends: HashMap<BackendId, Arc<Backend>>) -> Self {
+    fn replaced(
+        &self,
+        frontends: BTreeMap<String, Arc<Frontend>>,
+        backends: BTreeMap<BackendId, Arc<Backend>>,
+    ) -> Self {
         let list = backends.values().cloned().collect();
         Self { policy: self.policy.clone(), frontends, backends, list }
     }
@@ -91,7 +95,7 @@ impl Roster {
                 }
                 Arc::new(Backend { vitals: Arc::clone(&known.vitals), ..row })
             }
-            // A status seen at another address says nothing about this one.
+            // Figures of another address are not its own.
             Some(_) | None => Arc::new(Backend { vitals: Arc::new(Vitals::under(self.policy.clone())), ..row }),
         }
     }

@@ -1,15 +1,15 @@
-//! Meetings on a node that live elsewhere or nowhere.
+//! Meetings on a node that do not live there.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{Backend, BackendId, MeetingState, Seats, Size};
 use bytes::Bytes;
 
+use super::View;
 use super::entry::Unshown;
+use super::oddities::Oddities;
 use super::report::{Report, Reported};
-use super::{Known, View};
 
 /// A meeting that a node runs and that no frontend owns.
 #[derive(Clone, Debug)]
@@ -30,13 +30,13 @@ pub struct Stray {
     pub with_video: u32,
     /// Whether they are in its parent, too.
     pub shares_people: bool,
-    /// Its node's report: a `meeting` element. `None`: it is unreadable.
+    /// Its node's entry: a `meeting` element. `None`: that is unreadable.
     pub entry: Option<Bytes>,
-    /// Parts that a tenant would read otherwise, or not at all.
+    /// The parts that a tenant would read otherwise, or not at all.
     pub unshown: Unshown,
 }
 
-/// The kind of a meeting that does not live where it runs.
+/// The kinds of meetings that do not live where they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Other {
     /// No frontend owns it.
@@ -55,9 +55,9 @@ impl View {
         backends.flat_map(|backend| self.strays(backend)).collect()
     }
 
-    /// The meetings on a node without a frontend. A lost node reports none.
+    /// The meetings on a node that no frontend owns. A lost node has none.
     pub(crate) fn strays(&self, backend: &Backend) -> Vec<Stray> {
-        let report = self.reports.get(&backend.id).map(|report| Arc::clone(&report));
+        let report = self.reports.of(backend.id);
         let Some(report) = report.filter(|_| !backend.is_lost()) else { return Vec::new() };
         let seen_at = report.holds_since();
         let strays = self.others(backend.id, &report).filter(|(.., other)| *other == Other::Stray);
@@ -73,7 +73,36 @@ impl View {
             entry: reported.entry.as_ref().map(|entry| entry.element.clone()),
             unshown: reported.unshown.clone(),
         });
-        strays.collect()
+        let mut strays: Vec<Stray> = strays.collect();
+        strays.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        strays
+    }
+
+    /// The oddities in the last report of a node.
+    pub(crate) fn oddities(&self, backend: BackendId) -> Oddities {
+        let Some(report) = self.reports.of(backend) else {
+            return Oddities::default();
+        };
+        let unreadable = report.own_meetings().filter(|(_, reported)| reported.entry.is_none()).count();
+        let mut odd = Oddities { unreadable: u32::try_from(unreadable).unwrap_or(u32::MAX), ..Oddities::default() };
+        for (_, reported, other) in self.others(backend, &report) {
+            match other {
+                Other::Stray => odd.strays += 1,
+                Other::Copy => odd.occupied_copies += u32::from(reported.attendees > 0),
+                Other::Homeless => {}
+            }
+        }
+        odd
+    }
+
+    /// When a node was asked that then ran nothing but what lives there. `None`: it ran something else, or copies with people, or
+    /// did not say all that it ran.
+    pub(crate) fn clear_since(&self, backend: BackendId) -> Option<SystemTime> {
+        let Some(report) = self.reports.of(backend) else {
+            return Some(SystemTime::UNIX_EPOCH);
+        };
+        let odd = self.oddities(backend);
+        (report.is_complete && odd.strays == 0 && odd.occupied_copies == 0).then(|| report.holds_since())
     }
 
     /// The meetings of a report that do not live on its node.
@@ -82,16 +111,14 @@ impl View {
         backend: BackendId,
         report: &'r Report,
     ) -> impl Iterator<Item = (&'r ScopedId, &'r Reported, Other)> {
-        let holds_since = self.instant_of(report.holds_since());
+        let holds_since = self.clock.instant_of(report.holds_since());
         report.own_meetings().filter_map(move |(id, reported)| {
-            let other = match self.meeting(id.as_ref()) {
-                Known::There(meeting) if meeting.backend == backend => return None,
-                Known::There(meeting) if meeting.state == MeetingState::Detached => Other::Homeless,
-                Known::There(_) => Other::Copy,
-                Known::Absent | Known::Unknown if self.ended_at(id).is_some_and(|ended| ended >= holds_since) => {
-                    return None;
-                }
-                Known::Absent | Known::Unknown => Other::Stray,
+            let other = match self.meetings.there(id.as_ref()) {
+                Some(meeting) if meeting.backend == backend => return None,
+                Some(meeting) if meeting.state == MeetingState::Detached => Other::Homeless,
+                Some(_) => Other::Copy,
+                None if self.meetings.ended_at(id).is_some_and(|ended| ended >= holds_since) => return None,
+                None => Other::Stray,
             };
             Some((id, reported, other))
         })
@@ -100,7 +127,7 @@ impl View {
     /// A meeting without an owner as load sees it.
     pub(super) fn seats_of_stray(&self, id: &ScopedId, reported: &Reported) -> Seats {
         let size = Size { breakout: reported.breakout, ..Size::default() };
-        let since = self.instant_of(made_at(reported, SystemTime::now()));
+        let since = self.clock.instant_of(made_at(reported, SystemTime::now()));
         Seats { size, shared: reported.shares_people(id), attendees: reported.attendees, since }
     }
 }

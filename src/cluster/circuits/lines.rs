@@ -58,7 +58,7 @@ pub(in crate::cluster) struct Held {
 }
 
 impl Held {
-    /// Waits for an answer until the line is cut. `probe` is told each time that this has taken another `pause`.
+    /// Waits for an answer until the line is cut. `probe` is called after each `pause`.
     pub(in crate::cluster) async fn wait(
         &mut self,
         answer: impl Future<Output = Result<Reply, Fault>>,
