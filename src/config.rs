@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::admin::OperatorField;
 use crate::budget::Budget;
+use crate::net::egress::EgressSettings;
 use crate::net::nodes::UpstreamSettings;
 use crate::program::{ConfigError, Environment};
 
@@ -49,6 +50,8 @@ pub struct Config {
     pub pipeline: Option<PathBuf>,
     /// How nodes are asked, and which of their certificates are trusted.
     pub upstream: UpstreamSettings,
+    /// How addresses that tenants name are reached, and which inward networks are open to that.
+    pub egress: EgressSettings,
     /// Required from clients that ask for metrics.
     pub metrics_token: Option<String>,
     /// Whether metrics name each meeting.
@@ -98,6 +101,10 @@ impl Config {
                 ca_file: environment.path("B3SCALE_NODE_CA_FILE")?,
                 budget: memory_budget(environment)?,
                 ..UpstreamSettings::default()
+            },
+            egress: EgressSettings {
+                allow: environment.list("B3SCALE_EGRESS_ALLOW", "networks such as 10.1.0.0/16,fd00::/8 are wanted")?,
+                ..EgressSettings::default()
             },
             metrics_token: text("B3SCALE_METRICS_TOKEN")?,
             metrics_per_meeting: environment.choice(
@@ -174,6 +181,9 @@ mod tests {
         assert!(said("B3SCALE_MEMORY_BUDGET", "63").contains("at least 64 MiB"));
         assert!(said("B3SCALE_DB_MIGRATE", "never").contains("`auto`, `manual`"));
         assert!(said("B3SCALE_DRAIN_DELAY", "5s").contains("whole number of seconds"));
+        assert!(said("B3SCALE_EGRESS_ALLOW", "10.0.0.0/33").contains("networks such as 10.1.0.0/16"));
+        let open = Config::read(&environment(&[("B3SCALE_EGRESS_ALLOW", "10.1.0.0/16, fd00::/8")])).unwrap();
+        assert_eq!(open.egress.allow.len(), 2);
         assert!(said("B3SCALE_API_CORS_ORIGINS", "*,admin.example").contains("it is not an origin: "));
         assert!(said("B3SCALE_API_CORS_ORIGINS", "https://admin.example/").contains("no path"));
         assert!(Config::read(&environment(&[("B3SCALE_API_CORS_ORIGINS", "https://a.example:8443, *")])).is_ok());

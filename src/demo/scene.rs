@@ -82,6 +82,8 @@ impl Scene {
             ("B3SCALE_API_JWT_SECRET", jwt_secret.expose().to_owned()),
             ("B3SCALE_LOG_FORMAT", "plain".to_owned()),
             ("B3SCALE_DRAIN_DELAY", "0".to_owned()),
+            // The frontends of the demo are on this machine.
+            ("B3SCALE_EGRESS_ALLOW", "127.0.0.0/8,::1/128".to_owned()),
         ];
         let mut ca_file = None;
         if let Some(authority) = authority {

@@ -126,7 +126,7 @@ async fn names_that_cannot_be_elements_reach_no_node_and_are_logged_once_a_call(
             && !join.contains("userdataZ"),
         "{join}"
     );
-    assert_eq!(lines.text().matches("Parameters left out").count(), 2);
+    assert_eq!(lines.text().matches("Leaving parameters out").count(), 2);
     cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success();
 }
 

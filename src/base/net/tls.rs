@@ -12,9 +12,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::net::TcpStream;
-use tower::BoxError;
 use tower::timeout::Timeout;
 use tower::util::BoxCloneSyncService;
+use tower::{BoxError, Service};
 use tracing::warn;
 
 /// The versions that are still sound.
@@ -57,6 +57,17 @@ pub fn connector(ca_file: Option<&Path>, limit: Duration) -> Result<Connector, C
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
+    secured(tcp, ca_file, limit)
+}
+
+/// The same over connections that `tcp` makes.
+///
+/// # Errors
+/// The file cannot be used.
+pub(super) fn secured<T>(tcp: T, ca_file: Option<&Path>, limit: Duration) -> Result<Connector, CaFileError>
+where
+    T: Service<Uri, Response = TokioIo<TcpStream>, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
+{
     let https = HttpsConnectorBuilder::new()
         .with_tls_config(client_config(ca_file)?)
         .https_or_http()

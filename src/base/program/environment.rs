@@ -24,7 +24,7 @@ const FILES: [&str; 3] = [".env", "/etc/default/b3scale", "/etc/sysconfig/b3scal
 const AGENTS_FILES: [&str; 4] = [FILES[0], FILES[1], FILES[2], "/etc/default/b3scaleagent"];
 
 /// Every variable that a program of b3scale or of the original knows.
-pub const KNOWN: [&str; 37] = [
+pub const KNOWN: [&str; 38] = [
     "B3SCALE_AGENT_TAGS",
     "B3SCALE_API_ACCESS_TOKEN",
     "B3SCALE_API_CA_FILE",
@@ -39,6 +39,7 @@ pub const KNOWN: [&str; 37] = [
     "B3SCALE_DB_POOL_SIZE",
     "B3SCALE_DB_URL",
     "B3SCALE_DRAIN_DELAY",
+    "B3SCALE_EGRESS_ALLOW",
     "B3SCALE_HTTP_IDLE_TIMEOUT",
     "B3SCALE_HTTP_READ_HEADER_TIMEOUT",
     "B3SCALE_HTTP_REQUEST_TIMEOUT",
