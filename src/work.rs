@@ -25,7 +25,7 @@
 //!         at_once: 16,
 //!         lease: Duration::from_secs(60),
 //!         limit: Duration::from_secs(30),
-//!         attempts: 80,
+//!         attempts: 82,
 //!         pause: Duration::from_secs(10),
 //!         longest_pause: Duration::from_secs(3600),
 //!     };
@@ -272,11 +272,11 @@ mod tests {
             at_once: 1,
             lease: second,
             limit: second,
-            attempts: 80,
+            attempts: 82,
             pause: 10 * second,
             longest_pause: 3600 * second,
         };
-        let pauses: Vec<_> = [1, 2, 3, 9, 10, 80].map(|attempt| terms.pause_after(attempt).as_secs()).into();
+        let pauses: Vec<_> = [1, 2, 3, 9, 10, 81].map(|attempt| terms.pause_after(attempt).as_secs()).into();
         assert_eq!(pauses, [10, 20, 40, 2560, 3600, 3600]);
         let days = (1..terms.attempts).map(|attempt| terms.pause_after(attempt)).sum::<Duration>().as_secs() / 86400;
         assert_eq!(days, 3, "a receiver may be away for days");
