@@ -71,7 +71,7 @@ impl Job for Slow {
 async fn run(database: &TestDatabase, payload: &str) -> (Bench, UnboundedReceiver<Attempt>) {
     let bench = Bench::new(Arc::new(database.store().clone()), Uuid::from_u128(7));
     let (report, attempts) = unbounded_channel();
-    bench.enqueue(&[Obedient::queued(&payload.to_owned())]).await.unwrap();
+    bench.enqueue(&[Obedient::queued(&payload.to_owned())]).await.expect("it is queued");
     bench.job(Obedient(report));
     (bench, attempts)
 }
@@ -83,7 +83,7 @@ async fn next(attempts: &mut UnboundedReceiver<Attempt>) -> (u32, bool) {
 
 /// Waits until the only job has been given up.
 async fn poisoned(database: &TestDatabase) -> QueuedJob {
-    let only = async || database.store().load_jobs(2).await.unwrap().pop();
+    let only = async || database.store().load_jobs(2).await.expect("the queue answers").pop();
     eventually("the job is given up", async || only().await.is_some_and(|job| job.poisoned_at.is_some())).await;
     only().await.expect("it is kept")
 }

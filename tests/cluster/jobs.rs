@@ -194,5 +194,5 @@ async fn however_many_servers_run_them_the_jobs_of_a_lane_keep_their_order() {
 }
 
 async fn database_has_jobs(store: &Store) -> bool {
-    !store.load_jobs(1).await.unwrap().is_empty()
+    !store.load_jobs(1).await.expect("the queue answers").is_empty()
 }

@@ -13,9 +13,11 @@ use super::{has_keys, message};
 async fn give_up(cluster: &TestCluster) -> Uuid {
     let store = cluster.database.store();
     let job = NewJob { kind: "test", lane: None, payload: json!({"to": "hook"}), delay: Duration::ZERO };
-    store.enqueue(&[job]).await.unwrap();
-    let taken = store.take_jobs("test", 1, Duration::from_secs(60), Uuid::nil()).await.unwrap().pop().unwrap();
-    assert!(store.poison_job(&taken, "410 Gone").await.unwrap());
+    store.enqueue(&[job]).await.expect("it is queued");
+    let taken =
+        store.take_jobs("test", 1, Duration::from_secs(60), Uuid::nil()).await.expect("the queue answers").pop();
+    let taken = taken.expect("it waits");
+    assert!(store.poison_job(&taken, "410 Gone").await.expect("the queue answers"));
     taken.id
 }
 
