@@ -6,6 +6,7 @@
 
 mod agents;
 mod balancer;
+mod child;
 mod client;
 mod database;
 mod error;

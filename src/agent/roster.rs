@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::message::{About, Heard};
 
-use identify::Candidates;
+use identify::Identities;
 use room::Room;
 
 /// How far a node's own list may lag behind its events: bbb-web learns of them by the same way as we do.
@@ -87,8 +87,8 @@ impl Roster {
             }
             let id = meeting.internal_id.clone();
             let before = known.remove(&id);
-            let candidates = Candidates::of(&id, before.as_ref(), &self.recent);
-            self.rooms.insert(id, Room::listed(meeting, attendees, candidates, before));
+            let identities = self.identities(&id, before.as_ref());
+            self.rooms.insert(id, Room::listed(meeting, attendees, identities, before));
         }
         // Taken out and put back, since they change the rest.
         let recent = std::mem::take(&mut self.recent);
@@ -128,6 +128,27 @@ impl Roster {
     /// The number of attendees. Those in a breakout are in its parent, too.
     pub(super) fn attendees(&self) -> usize {
         self.rooms.values().filter(|room| !room.meeting.breakout).map(|room| room.people.len()).sum()
+    }
+
+    /// The attendees that a list of this meeting may name: present ones, the surest first, then recent joins, then recent leaves.
+    fn identities(&self, meeting: &str, room: Option<&Room>) -> Identities {
+        let lately = || {
+            self.recent.iter().filter_map(|one| match &one.heard {
+                Heard::Attendee { meeting: of, id, what } if of == meeting => Some((id, what, one.left.as_ref())),
+                _ => None,
+            })
+        };
+        let came: BTreeMap<&String, &String> = lately()
+            .filter_map(|(id, what, _)| match what {
+                About::Joined(attendee) => Some((id, &attendee.user_id)),
+                _ => None,
+            })
+            .collect();
+        let mut people: Vec<_> = room.into_iter().flat_map(|room| &room.people).collect();
+        people.sort_by_key(|(id, person)| (person.stranger, came.contains_key(id)));
+        let people = people.into_iter().map(|(id, person)| (id, &person.attendee.user_id, person.stranger));
+        let gone = lately().filter_map(|(id, _, left)| Some((id, left?, false)));
+        Identities::of(people.chain(came.iter().map(|(id, user_id)| (*id, *user_id, false))).chain(gone))
     }
 
     fn forget_before(&mut self, moment: Instant, lag: Duration) {

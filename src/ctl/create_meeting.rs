@@ -10,8 +10,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::context::Context;
+use super::find::find_frontend;
 use super::param::Param;
-use super::show::find_frontend;
 use super::{CtlError, Exit};
 
 /// The printed fields of a new meeting.

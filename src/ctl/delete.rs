@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::entry::{Entry as _, dry_command};
-use super::show::{find_backend, find_frontend};
+use super::find::{find_backend, find_frontend};
 use super::{CtlError, Exit};
 
 dry_command! {

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::context::Context;
+use super::find::find_backend;
 use super::layout::people;
 use super::meetings::find as find_meeting;
-use super::show::find_backend;
 use super::{CtlError, Exit};
 
 /// How often a command is looked at.

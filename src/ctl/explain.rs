@@ -6,9 +6,9 @@ use b3scale_base::rest::Candidate;
 
 use super::console::table;
 use super::context::Context;
+use super::find::missing;
 use super::layout::warned;
 use super::param::Param;
-use super::show::missing;
 use super::{CtlError, Exit};
 
 /// Explain the cluster's decisions.

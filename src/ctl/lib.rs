@@ -14,6 +14,7 @@ mod end;
 mod entry;
 mod error;
 mod explain;
+mod find;
 pub mod import;
 mod jobs;
 mod layout;

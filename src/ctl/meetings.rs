@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::console::table;
 use super::context::Context;
+use super::find::missing;
 use super::layout::{moment, veil};
-use super::show::missing;
 use super::{CtlError, Exit};
 
 /// All meetings, or those of one backend or frontend.

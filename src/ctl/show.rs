@@ -1,13 +1,13 @@
 //! `show`: records of the cluster.
 
 use argh::{ArgsInfo, FromArgs};
-use b3scale_base::client::Api;
 use b3scale_base::rest::{Backend, Frontend, FrontendKeys, NodeState};
 use serde_json::json;
 
 use super::console::indented;
 use super::context::Context;
 use super::entry::Entry;
+use super::find::{find_backend, find_frontend};
 use super::layout::go_duration;
 use super::{CtlError, Exit, jobs, meetings, recordings, status};
 
@@ -81,26 +81,6 @@ impl Show {
             What::Jobs(command) => command.run(context).await,
         }
     }
-}
-
-/// The backend of a host, which the line may give without the slash at its end.
-pub(super) async fn find_backend(api: &Api, host: &str) -> Result<Backend, CtlError> {
-    let found = match api.find_backend(host).await? {
-        None if !host.ends_with('/') => api.find_backend(&format!("{host}/")).await?,
-        found => found,
-    };
-    found.ok_or_else(|| missing(api, "backend", host, "b3scalectl show backends"))
-}
-
-/// The frontend of a key.
-pub(super) async fn find_frontend(api: &Api, key: &str) -> Result<Frontend, CtlError> {
-    let found = api.find_frontend(key).await?;
-    found.ok_or_else(|| missing(api, "frontend", key, "b3scalectl show frontends"))
-}
-
-/// What to say of something that is not there.
-pub(super) fn missing(api: &Api, what: &'static str, name: &str, list: &'static str) -> CtlError {
-    CtlError::Missing { url: api.url().to_owned(), what, name: name.to_owned(), list }
 }
 
 async fn backends(context: &Context, secrets: bool) -> Result<Exit, CtlError> {

@@ -13,9 +13,9 @@ use tokio::process::Child;
 use tokio::task::JoinHandle;
 
 use super::DemoError;
+use super::child::bound;
 use super::folder::Folder;
 use super::ports::Port;
-use super::servers::bound;
 
 /// The Redis of a node's events. It ends with this value.
 pub(super) struct Redis {

@@ -23,8 +23,8 @@ use tokio::time::{Instant, sleep};
 use super::DemoError;
 use super::client::{Answer, CallError, Endpoint};
 use super::report::{Mismatch, Report};
-use super::scene::{Place, Scene, Tenant};
-use super::servers::{SERVERS, Servers};
+use super::scene::{Place, SERVERS, Scene, Tenant};
+use super::servers::Servers;
 use class::Class;
 use spread::Spread;
 

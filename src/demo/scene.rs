@@ -14,7 +14,6 @@ use super::balancer::Balancer;
 use super::client::{Client, Endpoint};
 use super::folder::Folder;
 use super::ports::Port;
-use super::servers::SERVERS;
 use super::{DemoError, DemoOptions, database};
 use crate::store::private::PrivatePostgres;
 use crate::store::{NewBackend, NewFrontend, Store};
@@ -22,6 +21,9 @@ use crate::token;
 
 /// The frontends, and the tag that each requires of its nodes.
 const TENANTS: [(&str, &str); 2] = [("school", "lessons"), ("ministry", "office")];
+
+/// The number of servers. The first one is published.
+pub(super) const SERVERS: usize = 3;
 
 /// All there is but the servers.
 pub(super) struct Scene {

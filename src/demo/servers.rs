@@ -12,14 +12,15 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{join_all, select_all};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::DemoError;
+use super::child::bound;
 use super::client::Client;
 use super::folder::Folder;
 use super::ports::Port;
-use super::scene::Scene;
+use super::scene::{SERVERS, Scene};
 
 /// How long a server may take to become ready.
 const READY_LIMIT: Duration = Duration::from_secs(30);
@@ -30,9 +31,6 @@ const TAIL_BYTES: u64 = 4096;
 const TAIL_LINES: usize = 12;
 /// Variables of our own environment that servers get. The demo sets all others.
 const PASSED_ON: [&str; 2] = ["B3SCALE_PIPELINE", "B3SCALE_LOG_LEVEL"];
-
-/// The number of servers. The first one is published.
-pub(super) const SERVERS: usize = 3;
 
 /// The servers of the demo, on one database.
 pub(super) struct Servers([Server; SERVERS]);
@@ -190,17 +188,6 @@ impl Server {
             let _ = child.kill().await;
         }
     }
-}
-
-/// A command that ends with the thread that starts it, even if that is killed, where the system can do that.
-pub(super) fn bound(program: &Path) -> Command {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let Some(setpriv) = env::split_paths(&path).map(|folder| folder.join("setpriv")).find(|file| file.is_file()) else {
-        return Command::new(program);
-    };
-    let mut command = Command::new(setpriv);
-    command.args(["--pdeathsig", "TERM", "--"]).arg(program);
-    command
 }
 
 /// The last lines of a log, indented.

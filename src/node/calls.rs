@@ -4,7 +4,6 @@ mod create;
 mod documents;
 mod join;
 
-use bytes::Bytes;
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 
@@ -14,6 +13,7 @@ use super::checksum::Signed;
 use super::client;
 use super::meeting::{ChatMessage, Meeting};
 use super::params::Params;
+use super::request::Request;
 use super::state::NodeState;
 
 pub(super) use create::{breakout, uncalled};
@@ -23,19 +23,6 @@ const FORM: &[&str] = &["application/x-www-form-urlencoded", "multipart/form-dat
 const FORM_OR_XML: &[&str] =
     &["application/x-www-form-urlencoded", "multipart/form-data", "application/xml", "text/xml"];
 const XML: &[&str] = &["application/xml", "text/xml"];
-
-/// A request, read completely.
-pub(super) struct Request {
-    pub(super) method: Method,
-    pub(super) path: String,
-    pub(super) raw_query: String,
-    /// Query, then form.
-    pub(super) params: Params,
-    pub(super) form: Option<Params>,
-    /// Lower-case media type without parameters; `None` without a body.
-    pub(super) content: Option<String>,
-    pub(super) body: Bytes,
-}
 
 type Answerer = fn(&Shared, &Request) -> Result<Reply, Failure>;
 

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::answers::{self, Reply};
-use super::calls::Request;
+use super::request::Request;
 
 /// Answers `/html5client/` and `/html5client/leave`, both with a `sessionToken`.
 pub(super) fn answer(shared: &Shared, request: &Request) -> Reply {

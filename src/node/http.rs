@@ -22,10 +22,11 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Shared;
 use super::answers::{self, Reply};
-use super::calls::{self, Request};
+use super::calls;
 use super::farewell;
 use super::misbehave::{self, Body, Cut};
 use super::params::Params;
+use super::request::Request;
 use super::state::SeenCall;
 
 /// Bytes of a request line.

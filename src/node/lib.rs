@@ -23,6 +23,7 @@ mod http;
 mod meeting;
 mod misbehave;
 mod params;
+mod request;
 mod says;
 mod state;
 pub mod tls;

@@ -2,42 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::super::message::{About, Heard};
-use super::Recent;
-use super::room::Room;
-
 /// The node's ids of people in a meeting, by those of their frontends. One person may be there several times.
 #[derive(Debug, Default)]
-pub(super) struct Candidates {
+pub(super) struct Identities {
     known: BTreeMap<String, VecDeque<(String, bool)>>,
     taken: BTreeSet<String>,
 }
 
-impl Candidates {
-    /// The attendees that a list of this meeting may name: present ones, the surest first, then recent joins, then recent leaves.
-    pub(super) fn of(meeting: &str, room: Option<&Room>, recent: &VecDeque<Recent>) -> Self {
-        let lately = || {
-            recent.iter().filter_map(|one| match &one.heard {
-                Heard::Attendee { meeting: of, id, what } if of == meeting => Some((id, what, one.left.as_ref())),
-                _ => None,
-            })
-        };
-        let came: BTreeMap<&String, &String> = lately()
-            .filter_map(|(id, what, _)| match what {
-                About::Joined(attendee) => Some((id, &attendee.user_id)),
-                _ => None,
-            })
-            .collect();
-        let mut people: Vec<_> = room.into_iter().flat_map(|room| &room.people).collect();
-        people.sort_by_key(|(id, person)| (person.stranger, came.contains_key(id)));
-        let mut candidates = Self::default();
-        let mut add = |user_id: &String, id: &String, guessed| {
-            candidates.known.entry(user_id.clone()).or_default().push_back((id.clone(), guessed));
-        };
-        people.iter().for_each(|(id, person)| add(&person.attendee.user_id, id, person.stranger));
-        came.iter().for_each(|(id, user_id)| add(user_id, id, false));
-        lately().for_each(|(id, _, left)| left.iter().for_each(|user_id| add(user_id, id, false)));
-        candidates
+impl Identities {
+    /// Attendees in the order in which they are tried: the node's id, the frontend's, and whether that is a guess.
+    pub(super) fn of<'a>(people: impl IntoIterator<Item = (&'a String, &'a String, bool)>) -> Self {
+        let mut identities = Self::default();
+        for (id, user_id, guessed) in people {
+            identities.known.entry(user_id.clone()).or_default().push_back((id.clone(), guessed));
+        }
+        identities
     }
 
     /// The node's id of the next one with this id of their frontend, and whether it is a guess.

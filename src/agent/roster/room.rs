@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use b3scale_base::rest::{AttendeeChange, Event, NodeAttendee, NodeMeeting, SnapshotMeeting};
 
 use super::super::message::About;
-use super::identify::Candidates;
+use super::identify::Identities;
 
 /// Who only telephones has an id that begins like this.
 const TELEPHONE: &str = "v_";
@@ -39,13 +39,13 @@ impl Room {
     pub(super) fn listed(
         meeting: NodeMeeting,
         attendees: Vec<NodeAttendee>,
-        mut candidates: Candidates,
+        mut identities: Identities,
         before: Option<Room>,
     ) -> Self {
         let (recording, mut known) = before.map(|room| (room.meeting.recording, room.people)).unwrap_or_default();
         let mut room = Self::new(NodeMeeting { recording, ..meeting });
         for listed in attendees {
-            let (internal_id, stranger) = candidates.take(&listed.user_id);
+            let (internal_id, stranger) = identities.take(&listed.user_id);
             // Cameras that are on are remembered by name, for as long as any is.
             let cameras = known.remove(&internal_id).map(|person| person.cameras).unwrap_or_default();
             let cameras = if listed.has_video { cameras } else { BTreeSet::new() };

@@ -7,7 +7,7 @@ use futures_util::future::{join, join_all};
 use tokio::time::sleep;
 
 use super::super::report::Mismatch;
-use super::super::servers::SERVERS;
+use super::super::scene::SERVERS;
 use super::{Lesson, Meeting, Outcome};
 
 /// Between two turns. In each turn every server gets a call.

@@ -9,8 +9,7 @@ use b3scale_middleware::cluster::AdminState;
 use super::super::DemoError;
 use super::super::client::Endpoint;
 use super::super::report::{Mismatch, Report};
-use super::super::scene::{Place, Tenant};
-use super::super::servers::SERVERS;
+use super::super::scene::{Place, SERVERS, Tenant};
 use super::{BusyNode, Lesson, Meeting, Outcome, Roll, count, eventually, mismatch};
 use crate::store::StoreError;
 

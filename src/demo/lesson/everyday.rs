@@ -10,8 +10,7 @@ use futures_util::{StreamExt, stream};
 use super::super::DemoError;
 use super::super::client::{Answer, CallError, Endpoint};
 use super::super::report::{Mismatch, Report};
-use super::super::scene::Tenant;
-use super::super::servers::SERVERS;
+use super::super::scene::{SERVERS, Tenant};
 use super::{Lesson, Meeting, Outcome, PEOPLE, count, eventually, mismatch};
 
 /// How long a meeting may take to be gone after its end was asked for.

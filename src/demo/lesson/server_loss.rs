@@ -6,8 +6,8 @@ use b3scale_middleware::bbb::CallKind;
 
 use super::super::DemoError;
 use super::super::report::{Mismatch, Report};
-use super::super::scene::Place;
-use super::super::servers::{SERVERS, Servers};
+use super::super::scene::{Place, SERVERS};
+use super::super::servers::Servers;
 use super::{Lesson, Meeting, Outcome, PEOPLE, Roll, count, mismatch};
 
 /// The server that is killed: the last, since the first is the published one.
