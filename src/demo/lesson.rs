@@ -94,26 +94,26 @@ impl<'a> Lesson<'a> {
 
     /// Plays it, and reports each step.
     pub(super) async fn play(&'a self, servers: &mut Servers, report: &mut Report) -> Result<(), DemoError> {
-        self.everyday(report).await?;
+        everyday::everyday(self, report).await?;
         let spread = self.spread(report)?;
-        let reported = self.reported(report).await?;
-        self.drain(report).await?;
-        self.spoil_list(report).await?;
+        let reported = reports::reported(self, report).await?;
+        drain::drain(self, report).await?;
+        spoiled_list::spoil_list(self, report).await?;
         let mut class = Class::default();
         let lessons: Roll<'_> = self.lessons.iter().collect();
         if let Some(hung) = self.idlest() {
             let elsewhere: Roll<'_> = lessons.iter().copied().filter(|one| !hung.has(one)).collect();
-            class.during(self, &elsewhere, self.hang_node(&hung, report)).await?;
+            class.during(self, &elsewhere, hung_node::hang_node(self, &hung, report)).await?;
         }
-        class.during(self, &lessons, self.lose_server(servers, report)).await?;
+        class.during(self, &lessons, server_loss::lose_server(self, servers, report)).await?;
         let lost = self.busiest();
         if let Some(lost) = &lost {
             let elsewhere: Roll<'_> = lessons.into_iter().filter(|one| !lost.has(one)).collect();
-            class.during(self, &elsewhere, self.lose_node(lost, report)).await?;
+            class.during(self, &elsewhere, node_loss::lose_node(self, lost, report)).await?;
         }
         report.step("cluster", "meanwhile", class.outcome())?;
-        self.recover(servers, lost.map(|lost| lost.place), report).await?;
-        self.end(report).await?;
+        server_loss::recover(self, servers, lost.map(|lost| lost.place), report).await?;
+        everyday::end(self, report).await?;
         report.line("\nWhere the meetings were before anything was drained or killed:\n")?;
         report.table(&spread.rows())?;
         if !reported.is_empty() {

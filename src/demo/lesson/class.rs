@@ -50,7 +50,7 @@ impl Class {
 
     async fn turn(&mut self, lesson: &Lesson<'_>, meetings: &[&Meeting<'_>]) {
         let called = meetings.iter().cycle().zip(self.calls..).skip(self.calls % meetings.len().max(1)).take(SERVERS);
-        for outcome in join_all(called.map(|(meeting, number)| lesson.somebody(meeting, number))).await {
+        for outcome in join_all(called.map(|(meeting, number)| attend(lesson, meeting, number))).await {
             self.calls += 1;
             if let Err(mismatch) = outcome {
                 self.failed += 1;
@@ -72,14 +72,12 @@ impl Class {
     }
 }
 
-impl Lesson<'_> {
-    /// A call of the class.
-    async fn somebody(&self, meeting: &Meeting<'_>, number: usize) -> Result<(), Mismatch> {
-        if !number.is_multiple_of(ASKS_PER_JOIN + 1) {
-            return self.runs(meeting).await;
-        }
-        let (place, _) = self.only_place(meeting)?;
-        let (name, role) = LATECOMER;
-        self.send_to_node(meeting, place, name, role).await
+/// A call of the class.
+async fn attend(lesson: &Lesson<'_>, meeting: &Meeting<'_>, number: usize) -> Result<(), Mismatch> {
+    if !number.is_multiple_of(ASKS_PER_JOIN + 1) {
+        return lesson.runs(meeting).await;
     }
+    let (place, _) = lesson.only_place(meeting)?;
+    let (name, role) = LATECOMER;
+    lesson.send_to_node(meeting, place, name, role).await
 }

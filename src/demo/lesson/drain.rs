@@ -18,81 +18,83 @@ const HEARD_LIMIT: Duration = Duration::from_secs(20);
 /// Who joins while the node is drained, and as what.
 const LATECOMER: (&str, &str) = ("Mary Jackson", "VIEWER");
 
-impl<'a> Lesson<'a> {
-    /// Drains a node, and enables it again.
-    pub(super) async fn drain(&'a self, report: &mut Report) -> Result<(), DemoError> {
-        let Some(BusyNode { tenant, place, meetings }) = self.busiest() else {
-            return report.line("  – no frontend has two nodes, so no node is drained or killed");
-        };
-        report.step(tenant.key, "drain", self.stop(place, &meetings).await)?;
-        report.step(tenant.key, "create", self.create_beside(place).await)?;
-        report.step(tenant.key, "enable", self.enable(place).await)
-    }
+/// Drains a node, and enables it again.
+pub(super) async fn drain<'a>(lesson: &'a Lesson<'a>, report: &mut Report) -> Result<(), DemoError> {
+    let Some(BusyNode { tenant, place, meetings }) = lesson.busiest() else {
+        return report.line("  – no frontend has two nodes, so no node is drained or killed");
+    };
+    report.step(tenant.key, "drain", stop(lesson, place, &meetings).await)?;
+    report.step(tenant.key, "create", create_beside(lesson, place).await)?;
+    report.step(tenant.key, "enable", enable(lesson, place).await)
+}
 
-    async fn stop(&'a self, place: &Place, meetings: &[&'a Meeting<'a>]) -> Outcome {
-        self.want(place, AdminState::Stopped).await?;
-        let goes_on = async |meeting: &Meeting<'_>| {
-            self.runs(meeting).await?;
-            let (name, role) = LATECOMER;
-            self.send_to_node(meeting, place, name, role).await
-        };
-        self.each(meetings, goes_on).await?;
-        Ok(format!("{} stopped: {} went on there, and people still joined", place.name, count(meetings)))
-    }
+async fn stop<'a>(lesson: &'a Lesson<'a>, place: &Place, meetings: &[&'a Meeting<'a>]) -> Outcome {
+    want(lesson, place, AdminState::Stopped).await?;
+    let goes_on = async |meeting: &Meeting<'_>| {
+        lesson.runs(meeting).await?;
+        let (name, role) = LATECOMER;
+        lesson.send_to_node(meeting, place, name, role).await
+    };
+    lesson.each(meetings, goes_on).await?;
+    Ok(format!("{} stopped: {} went on there, and people still joined", place.name, count(meetings)))
+}
 
-    /// New meetings, at all servers, while the node is drained.
-    async fn create_beside(&'a self, drained: &Place) -> Outcome {
-        let extras: Roll<'_> = self.extras.iter().collect();
-        let create_and_join = async |meeting: &Meeting<'_>| {
-            self.create_away_from(drained, meeting).await?;
-            self.seat(meeting).await
-        };
-        self.each(&extras, create_and_join).await?;
-        Ok(format!("{} at {SERVERS} servers, none of them on {}", count(&extras), drained.name))
-    }
+/// New meetings, at all servers, while the node is drained.
+async fn create_beside<'a>(lesson: &'a Lesson<'a>, drained: &Place) -> Outcome {
+    let extras: Roll<'_> = lesson.extras.iter().collect();
+    let create_and_join = async |meeting: &Meeting<'_>| {
+        create_away_from(lesson, drained, meeting).await?;
+        lesson.seat(meeting).await
+    };
+    lesson.each(&extras, create_and_join).await?;
+    Ok(format!("{} at {SERVERS} servers, none of them on {}", count(&extras), drained.name))
+}
 
-    /// Creates a meeting, which must get a node of its frontend, and not that one.
-    pub(super) async fn create_away_from(&self, place: &Place, meeting: &Meeting<'_>) -> Result<(), Mismatch> {
-        let wanted = format!("a new meeting on a node tagged {}, and not on {}", place.tag, place.name);
-        let answer = self.answer(meeting, CallKind::Create, &[], &wanted).await?;
-        let (chosen, view) = self.only_place(meeting)?;
-        let [internal_id] = answer.fields(["internalMeetingID"]);
-        let holds = chosen.tag == place.tag && chosen.name != place.name && internal_id == Some(view.internal_id);
-        Mismatch::unless(holds, wanted, || format!("{answer}, on {}", chosen.name))
-    }
+/// Creates a meeting, which must get a node of its frontend, and not that one.
+pub(super) async fn create_away_from(
+    lesson: &Lesson<'_>,
+    place: &Place,
+    meeting: &Meeting<'_>,
+) -> Result<(), Mismatch> {
+    let wanted = format!("a new meeting on a node tagged {}, and not on {}", place.tag, place.name);
+    let answer = lesson.answer(meeting, CallKind::Create, &[], &wanted).await?;
+    let (chosen, view) = lesson.only_place(meeting)?;
+    let [internal_id] = answer.fields(["internalMeetingID"]);
+    let holds = chosen.tag == place.tag && chosen.name != place.name && internal_id == Some(view.internal_id);
+    Mismatch::unless(holds, wanted, || format!("{answer}, on {}", chosen.name))
+}
 
-    async fn enable(&self, place: &Place) -> Outcome {
-        self.want(place, AdminState::Ready).await?;
-        Ok(format!("{} is ready again, as all servers have heard", place.name))
-    }
+async fn enable(lesson: &Lesson<'_>, place: &Place) -> Outcome {
+    want(lesson, place, AdminState::Ready).await?;
+    Ok(format!("{} is ready again, as all servers have heard", place.name))
+}
 
-    /// Sets a node's wanted state, and waits until all servers know.
-    async fn want(&self, place: &Place, state: AdminState) -> Result<(), Mismatch> {
-        let (store, url) = (&self.scene.store, place.node.url());
-        let wanted = || format!("{} to be set to {state:?}", place.name);
-        let refused = |error: StoreError| mismatch(wanted(), error);
-        let backends = store.load_backends().await.map_err(refused)?;
-        let backend = backends.iter().find(|backend| backend.url == url);
-        let backend = backend.ok_or_else(|| mismatch(wanted(), "no such backend"))?;
-        store.record_admin_state(backend.id, state).await.map_err(refused)?;
-        self.heard(SERVERS).await
-    }
+/// Sets a node's wanted state, and waits until all servers know.
+async fn want(lesson: &Lesson<'_>, place: &Place, state: AdminState) -> Result<(), Mismatch> {
+    let (store, url) = (&lesson.scene.store, place.node.url());
+    let wanted = || format!("{} to be set to {state:?}", place.name);
+    let refused = |error: StoreError| mismatch(wanted(), error);
+    let backends = store.load_backends().await.map_err(refused)?;
+    let backend = backends.iter().find(|backend| backend.url == url);
+    let backend = backend.ok_or_else(|| mismatch(wanted(), "no such backend"))?;
+    store.record_admin_state(backend.id, state).await.map_err(refused)?;
+    heard(lesson, SERVERS).await
+}
 
-    /// Waits until the first servers have followed all changes until now. They follow changes in the order in which these
-    /// were made, so a server that knows a new frontend knows all earlier changes.
-    pub(super) async fn heard(&self, servers: usize) -> Result<(), Mismatch> {
-        let store = &self.scene.store;
-        let refused = |error: StoreError| mismatch("a frontend to be recorded and removed", error);
-        let echo = Tenant::new("echo", "", &self.scene.urls);
-        let frontend = store.record_frontend(&echo.frontend()).await.map_err(refused)?;
-        let knows = async |endpoint: &Endpoint| {
-            let answer = self.scene.balancer.call(slice::from_ref(endpoint), CallKind::GetMeetings, &[]).await;
-            let answer = answer.map_err(|error| mismatch("an answer", error))?;
-            Ok((!answer.succeeded()).then(|| answer.to_string()))
-        };
-        for endpoint in &echo.endpoints[..servers] {
-            eventually(HEARD_LIMIT, "a change to be heard of", async || knows(endpoint).await).await?;
-        }
-        store.remove_frontend(frontend.id).await.map(drop).map_err(refused)
+/// Waits until the first servers have followed all changes until now. They follow changes in the order in which these
+/// were made, so a server that knows a new frontend knows all earlier changes.
+pub(super) async fn heard(lesson: &Lesson<'_>, servers: usize) -> Result<(), Mismatch> {
+    let store = &lesson.scene.store;
+    let refused = |error: StoreError| mismatch("a frontend to be recorded and removed", error);
+    let echo = Tenant::new("echo", "", &lesson.scene.urls);
+    let frontend = store.record_frontend(&echo.frontend()).await.map_err(refused)?;
+    let knows = async |endpoint: &Endpoint| {
+        let answer = lesson.scene.balancer.call(slice::from_ref(endpoint), CallKind::GetMeetings, &[]).await;
+        let answer = answer.map_err(|error| mismatch("an answer", error))?;
+        Ok((!answer.succeeded()).then(|| answer.to_string()))
+    };
+    for endpoint in &echo.endpoints[..servers] {
+        eventually(HEARD_LIMIT, "a change to be heard of", async || knows(endpoint).await).await?;
     }
+    store.remove_frontend(frontend.id).await.map(drop).map_err(refused)
 }
