@@ -5,7 +5,7 @@ FUZZ_SECONDS ?= 300
 AGENT_TARGET ?= $(shell uname -m)-unknown-linux-gnu
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 LOGS = $(TARGET)/test-logs
-AGENT = $(TARGET)/$(AGENT_TARGET)/release/b3scaleagent
+AGENT = $(TARGET)/$(AGENT_TARGET)/dist/b3scaleagent
 
 .DEFAULT_GOAL := help
 .PHONY: help demo agent test check proof bench fuzz
@@ -19,7 +19,7 @@ demo: ## Play a lesson on a cluster of simulated nodes, then keep serving it. AR
 
 agent: ## Build b3scaleagent for the nodes: one file that needs nothing of the system it runs on.
 	@tests/install rust
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --bin b3scaleagent --target $(AGENT_TARGET)
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile dist --bin b3scaleagent --target $(AGENT_TARGET)
 	@tests/alone $(AGENT)
 
 test: ## Run all tests: units, documentation, real PostgreSQL, real sockets, real client libraries.
@@ -51,7 +51,7 @@ proof: agent ## Run what takes more machinery: the agent for nodes, fuzzing, the
 
 bench: ## Measure, and print the tables.
 	@tests/install rust postgresql redis
-	cargo bench --bench '*'
+	cargo bench --profile dist --bench '*'
 
 fuzz: ## Fuzz every parser for FUZZ_SECONDS (300) each.
 	@tests/install rust fuzz
