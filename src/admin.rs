@@ -55,8 +55,7 @@ use crate::proxies::Proxies;
 use crate::site::{Answer, Claim, Intake, Readiness, Site, Visitor};
 use crate::store::Store;
 use crate::telemetry::Counts;
-use crate::token::Tokens;
-use failures::Failures;
+use access::Gate;
 use problem::Problem;
 
 pub use docs::openapi;
@@ -111,9 +110,7 @@ struct Inner {
     store: Store,
     pipeline: Arc<Pipeline>,
     readiness: Arc<dyn Readiness>,
-    tokens: Tokens,
-    failures: Failures,
-    proxies: Proxies,
+    gate: Gate,
     budget: Budget,
     counted: Option<Counts>,
     operator_fields: Vec<OperatorField>,
@@ -150,15 +147,12 @@ impl Api {
             operator_fields,
             agent_tags,
         } = parts;
-        let (tokens, failures) = (Tokens::of(&secret), Failures::default());
         let inner = Inner {
             cluster,
             store,
             pipeline,
             readiness,
-            tokens,
-            failures,
-            proxies,
+            gate: Gate::new(&secret, proxies),
             budget,
             counted,
             operator_fields,
@@ -180,7 +174,7 @@ impl Api {
     /// Whether a BBB call from `peer` is followed through its stages in the log, by an operator's token in
     /// the header [`FOLLOW`] asks for.
     pub fn lets_follow(&self, headers: &HeaderMap, peer: SocketAddr) -> bool {
-        headers.get(FOLLOW).is_some_and(|token| self.admin.is_operator(token, headers, peer))
+        headers.get(FOLLOW).is_some_and(|token| self.admin.gate.is_operator(token, headers, peer))
     }
 
     async fn respond(&self, request: Request<Body>) -> Response {

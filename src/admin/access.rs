@@ -12,12 +12,14 @@ use http::{HeaderMap, HeaderValue, header};
 use tracing::{info, warn};
 
 use super::Admin;
+use super::failures::Failures;
 use super::problem::Problem;
 use crate::budget::Owner;
+use crate::proxies::Proxies;
 use crate::rest::AGENT;
 use crate::site::Visitor;
 use crate::telemetry::ACCOUNT;
-use crate::token::{Claims, Scope, bearer};
+use crate::token::{Claims, Scope, Tokens, bearer};
 
 /// The most differences that an audit line names.
 const MOST_CHANGES: usize = 50;
@@ -138,10 +140,10 @@ pub(super) fn owner(request: &Request) -> Owner {
 /// Refuses requests without a valid token.
 pub(super) async fn admit(State(admin): State<Admin>, mut request: Request, next: Next) -> Response {
     let visitor = request.extensions().get::<Visitor>().cloned();
-    let address = admin.address_of(visitor.as_ref().map(|visitor| visitor.peer.ip()), request.headers());
+    let address = admin.gate.address_of(visitor.as_ref().map(|visitor| visitor.peer.ip()), request.headers());
     let claims = match bearer(request.headers()) {
         None => Err(Problem::NoToken),
-        Some(token) => admin.claims(token, address),
+        Some(token) => admin.gate.claims(token, address),
     };
     match claims {
         Ok(claims) => {
@@ -160,7 +162,18 @@ fn is_our_agent(headers: &HeaderMap) -> bool {
     name.and_then(|name| name.split('/').next()) == Some(AGENT)
 }
 
-impl Admin {
+/// The check of tokens.
+pub(super) struct Gate {
+    tokens: Tokens,
+    failures: Failures,
+    proxies: Proxies,
+}
+
+impl Gate {
+    pub(super) fn new(secret: &str, proxies: Proxies) -> Self {
+        Self { tokens: Tokens::of(secret), failures: Failures::default(), proxies }
+    }
+
     fn claims(&self, token: &str, address: IpAddr) -> Result<Claims, Problem> {
         match self.tokens.read(token) {
             Ok(claims) => Ok(claims),

@@ -69,7 +69,7 @@ pub(super) async fn ingest(
         return Err(Problem::TooLarge);
     }
     batch.tidy();
-    let backend = admin.backend_of(who.subject()).await?;
+    let backend = backend_of(&admin, who.subject()).await?;
     let ingested = admin.store.ingest(backend, &batch.report()).await;
     count(&batch, ingested.as_ref().ok());
     let ingested = ingested?;
@@ -106,7 +106,7 @@ pub(super) async fn rpc(
         Err(Problem::Body(why)) => return Ok(json(StatusCode::BAD_REQUEST, &failed(&why))),
         Err(problem) => return Err(problem),
     };
-    let backend = admin.backend_of(who.subject()).await?;
+    let backend = backend_of(&admin, who.subject()).await?;
     let action = given["action"].as_str().unwrap_or_default();
     let event = match Event::read(action, &given["payload"]) {
         Ok(event) => event,
@@ -122,12 +122,10 @@ fn failed(why: &str) -> RpcReply {
     RpcReply { status: RpcStatus::Error, result: (*cut_at(why, LONGEST_REASON)).into() }
 }
 
-impl Admin {
-    /// The backend of an agent.
-    pub(super) async fn backend_of(&self, agent_ref: &str) -> Result<BackendId, Problem> {
-        let found = self.store.backend_of_agent(agent_ref).await?;
-        found.map(|backend| BackendId(backend.id)).ok_or(Problem::Forbidden)
-    }
+/// The backend of an agent.
+pub(super) async fn backend_of(admin: &Admin, agent_ref: &str) -> Result<BackendId, Problem> {
+    let found = admin.store.backend_of_agent(agent_ref).await?;
+    found.map(|backend| BackendId(backend.id)).ok_or(Problem::Forbidden)
 }
 
 /// Something that happened to a meeting. What it was is for the node to say.

@@ -42,17 +42,17 @@ pub(super) async fn list(
     _: Caller<Admins>,
     Filter(which): Filter<Which>,
 ) -> Result<Reply<Vec<Meeting>>, Problem> {
-    let backend = admin.backend_named(which.backend_id.as_deref(), which.backend_host.as_deref()).await?;
+    let backend = backend_named(&admin, which.backend_id.as_deref(), which.backend_host.as_deref()).await?;
     let frontend = match &which.frontend_key {
         None => None,
-        Some(key) => Some(admin.frontend_with(key).await?),
+        Some(key) => Some(frontend_with(&admin, key).await?),
     };
     if backend.is_none() && frontend.is_none() && !is_yes(which.all.as_deref()) {
         return Err(Problem::BadRequest);
     }
     let filter = MeetingFilter { backend, frontend, ..MeetingFilter::default() };
-    let entries = admin.entries(filter).await?;
-    let owned = entries.iter().map(|entry| admin.shown(entry));
+    let entries = entries(&admin, filter).await?;
+    let owned = entries.iter().map(|entry| shown(&admin, entry));
     Ok(Reply(owned.chain(admin.strays(filter)).collect()))
 }
 
@@ -64,9 +64,9 @@ pub(super) async fn show(
     who: Caller<Nodes>,
     Name(id): Name,
 ) -> Result<Reply<Meeting>, Problem> {
-    let filter = named(&id, admin.own(&who).await?);
-    if let Some(entry) = admin.entries(filter).await?.first() {
-        return Ok(Reply(admin.shown(entry)));
+    let filter = named(&id, own(&admin, &who).await?);
+    if let Some(entry) = entries(&admin, filter).await?.first() {
+        return Ok(Reply(shown(&admin, entry)));
     }
     admin.strays(filter).into_iter().next().map(Reply).ok_or(Problem::NotFound)
 }
@@ -85,12 +85,12 @@ pub(super) async fn change(
     if said.is_null() {
         return show(State(admin), who, Name(id)).await;
     }
-    let own = admin.own(&who).await?;
-    let patch = |entry: &MeetingEntry| info::changed(&admin.shown(entry).meeting, said.clone());
+    let own = own(&admin, &who).await?;
+    let patch = |entry: &MeetingEntry| info::changed(&shown(&admin, entry).meeting, said.clone());
     let filter = named(&id, own);
     let patched = admin.store.patch_meeting(filter, patch).await?.ok_or_else(|| admin.without_row(filter))?;
     who.audit("a meeting was changed", patched.meeting.id.as_ref());
-    Ok(Reply(admin.shown(&patched)))
+    Ok(Reply(shown(&admin, &patched)))
 }
 
 /// Forget a meeting that has ended. A meeting that still runs is found again.
@@ -101,10 +101,10 @@ pub(super) async fn remove(
     who: Caller<Nodes>,
     Name(id): Name,
 ) -> Result<Reply<Meeting>, Problem> {
-    let filter = named(&id, admin.own(&who).await?);
-    let entry = admin.entries(filter).await?.into_iter().next();
+    let filter = named(&id, own(&admin, &who).await?);
+    let entry = entries(&admin, filter).await?.into_iter().next();
     let entry = entry.ok_or_else(|| admin.without_row(filter))?;
-    let shown = admin.shown(&entry);
+    let shown = shown(&admin, &entry);
     if entry.meeting.state == MeetingState::Claimed {
         let why = format!("the meeting is just being created: its `{}` has not been answered yet", CallKind::Create);
         return Err(Problem::Conflict(why));
@@ -120,70 +120,68 @@ fn named(id: &str, backend: Option<Uuid>) -> MeetingFilter<'_> {
     MeetingFilter { backend, id, internal_id, ..MeetingFilter::default() }
 }
 
-impl Admin {
-    /// The backend that bounds the caller's view of meetings, if any.
-    async fn own(&self, who: &Caller<Nodes>) -> Result<Option<Uuid>, Problem> {
-        if who.is_admin() { Ok(None) } else { Ok(Some(self.backend_of(who.subject()).await?.0)) }
-    }
+/// The backend that bounds the caller's view of meetings, if any.
+async fn own(admin: &Admin, who: &Caller<Nodes>) -> Result<Option<Uuid>, Problem> {
+    if who.is_admin() { Ok(None) } else { Ok(Some(super::agent::backend_of(admin, who.subject()).await?.0)) }
+}
 
-    /// The backend that is named by its id, its URL, or both. `None`: neither is said.
-    async fn backend_named(&self, id: Option<&str>, host: Option<&str>) -> Result<Option<Uuid>, Problem> {
-        let [id, host] = [id, host].map(|text| text.map(str::trim).filter(|text| !text.is_empty()));
-        if id.is_none() && host.is_none() {
-            return Ok(None);
+/// The backend that is named by its id, its URL, or both. `None`: neither is said.
+async fn backend_named(admin: &Admin, id: Option<&str>, host: Option<&str>) -> Result<Option<Uuid>, Problem> {
+    let [id, host] = [id, host].map(|text| text.map(str::trim).filter(|text| !text.is_empty()));
+    if id.is_none() && host.is_none() {
+        return Ok(None);
+    }
+    let id = id.map(str::parse::<Uuid>).transpose().map_err(|_| Problem::NotFound)?;
+    let host = host.map(super::backends::with_slash);
+    let filter = BackendFilter { host: host.clone(), ..BackendFilter::default() };
+    let found = match admin.store.backend_entries(&filter).await {
+        Err(error) if error.is_away() => {
+            let remembered = |host: String| admin.remembered_backend(&host).map(|backend| backend.id.0);
+            let named = host.map_or(id, remembered).filter(|named| id.is_none_or(|id| *named == id));
+            return named.map(Some).ok_or(Problem::NotFound);
         }
-        let id = id.map(str::parse::<Uuid>).transpose().map_err(|_| Problem::NotFound)?;
-        let host = host.map(super::backends::with_slash);
-        let filter = BackendFilter { host: host.clone(), ..BackendFilter::default() };
-        let found = match self.store.backend_entries(&filter).await {
-            Err(error) if error.is_away() => {
-                let remembered = |host: String| self.remembered_backend(&host).map(|backend| backend.id.0);
-                let named = host.map_or(id, remembered).filter(|named| id.is_none_or(|id| *named == id));
-                return named.map(Some).ok_or(Problem::NotFound);
-            }
-            found => found?,
-        };
-        let found = found.into_iter().find(|backend| id.is_none_or(|id| backend.id == id));
-        found.map(|backend| Some(backend.id)).ok_or(Problem::NotFound)
-    }
+        found => found?,
+    };
+    let found = found.into_iter().find(|backend| id.is_none_or(|id| backend.id == id));
+    found.map(|backend| Some(backend.id)).ok_or(Problem::NotFound)
+}
 
-    async fn frontend_with(&self, key: &str) -> Result<Uuid, Problem> {
-        let filter = FrontendFilter { key: Some(key.to_owned()), ..FrontendFilter::default() };
-        let found = match self.store.frontend_entries(&filter).await {
-            Err(error) if error.is_away() => self.cluster.frontend(key).map(|frontend| frontend.id.0),
-            found => found?.into_iter().next().map(|frontend| frontend.id),
-        };
-        found.ok_or(Problem::NotFound)
-    }
+async fn frontend_with(admin: &Admin, key: &str) -> Result<Uuid, Problem> {
+    let filter = FrontendFilter { key: Some(key.to_owned()), ..FrontendFilter::default() };
+    let found = match admin.store.frontend_entries(&filter).await {
+        Err(error) if error.is_away() => admin.cluster.frontend(key).map(|frontend| frontend.id.0),
+        found => found?.into_iter().next().map(|frontend| frontend.id),
+    };
+    found.ok_or(Problem::NotFound)
+}
 
-    /// Meetings of the database or, while it does not answer, of memory.
-    async fn entries(&self, filter: MeetingFilter<'_>) -> Result<Vec<MeetingEntry>, Problem> {
-        match self.store.meeting_entries(filter).await {
-            Err(error) if error.is_away() => Ok(self.remembered_meetings(filter)),
-            entries => Ok(entries?),
-        }
+/// Meetings of the database or, while it does not answer, of memory.
+async fn entries(admin: &Admin, filter: MeetingFilter<'_>) -> Result<Vec<MeetingEntry>, Problem> {
+    match admin.store.meeting_entries(filter).await {
+        Err(error) if error.is_away() => Ok(admin.remembered_meetings(filter)),
+        entries => Ok(entries?),
     }
+}
 
-    /// A meeting as the REST API shows it.
-    fn shown(&self, entry: &MeetingEntry) -> Meeting {
-        let meeting = &entry.meeting;
-        let created_at = meeting.placed_at.into();
-        Meeting {
-            id: meeting.id.to_string(),
-            internal_id: meeting.internal_id.clone().unwrap_or_default(),
-            meeting: info::read(meeting, &self.cluster, entry.patch.as_ref()),
-            frontend_id: Some(meeting.frontend.0),
-            backend_id: Some(meeting.backend.0),
-            created_at,
-            updated_at: entry.updated_at,
-            synced_at: entry.synced_at.unwrap_or(created_at),
-            state: match meeting.state {
-                MeetingState::Claimed => MeetingStage::Claimed,
-                MeetingState::Live => MeetingStage::Live,
-                MeetingState::Ending => MeetingStage::Ending,
-                MeetingState::Detached => MeetingStage::Detached,
-            },
-            frontend_meeting_id: meeting.meeting_id.to_string(),
-        }
+/// A meeting as the REST API shows it.
+fn shown(admin: &Admin, entry: &MeetingEntry) -> Meeting {
+    let meeting = &entry.meeting;
+    let created_at = meeting.placed_at.into();
+    Meeting {
+        id: meeting.id.to_string(),
+        internal_id: meeting.internal_id.clone().unwrap_or_default(),
+        meeting: info::read(meeting, &admin.cluster, entry.patch.as_ref()),
+        frontend_id: Some(meeting.frontend.0),
+        backend_id: Some(meeting.backend.0),
+        created_at,
+        updated_at: entry.updated_at,
+        synced_at: entry.synced_at.unwrap_or(created_at),
+        state: match meeting.state {
+            MeetingState::Claimed => MeetingStage::Claimed,
+            MeetingState::Live => MeetingStage::Live,
+            MeetingState::Ending => MeetingStage::Ending,
+            MeetingState::Detached => MeetingStage::Detached,
+        },
+        frontend_meeting_id: meeting.meeting_id.to_string(),
     }
 }

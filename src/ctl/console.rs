@@ -115,6 +115,12 @@ pub(super) fn complain(why: &str) {
     terminal::complain(&blanked_in(why));
 }
 
+/// Prints the error of a command, and returns its exit code.
+pub(super) fn fail(error: &CtlError) -> ExitCode {
+    complain(&error.to_string());
+    error.exit_code()
+}
+
 /// A table for people.
 pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let head = head.iter().map(|cell| (*cell).to_owned()).collect();

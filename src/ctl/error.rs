@@ -8,7 +8,6 @@ use b3scale_base::client::ApiError;
 use b3scale_base::program::ConfigError;
 use b3scale_base::program::terminal::Unwritable;
 
-use super::console::complain;
 use crate::import::ImportError;
 
 /// Why a command failed. Each error is one line, with the remedy.
@@ -135,9 +134,8 @@ pub enum CtlError {
 }
 
 impl CtlError {
-    /// Prints the error, and returns its exit code.
-    pub fn complain(&self) -> ExitCode {
-        complain(&self.to_string());
+    /// The exit code of a command that failed so.
+    pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(super::USAGE),
             _ => ExitCode::FAILURE,

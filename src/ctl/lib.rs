@@ -172,7 +172,7 @@ impl B3scalectl {
             Ok(context) => self.execute(&context).await,
             Err(error) => Err(error),
         };
-        done.map_or_else(|error| error.complain(), Into::into)
+        done.map_or_else(|error| console::fail(&error), Into::into)
     }
 
     async fn execute(self, context: &Context) -> Result<Exit, CtlError> {
@@ -215,7 +215,7 @@ pub async fn run(line: &[String]) -> ExitCode {
 }
 
 fn helped(text: &str) -> ExitCode {
-    Console::default().print(text).map_or_else(|error| error.complain(), |_| ExitCode::SUCCESS)
+    Console::default().print(text).map_or_else(|error| console::fail(&error), |_| ExitCode::SUCCESS)
 }
 
 fn misunderstood(why: &str) -> ExitCode {

@@ -43,7 +43,7 @@ impl Calls {
         wait: impl FnOnce(&PathAndQuery) -> Option<Answer>,
     ) -> Answer {
         let Self(shared) = self;
-        let ticket = Ticket::new(shared, visitor, &head.headers, &target.frontend_key);
+        let ticket = Ticket::new(&shared.calls, &shared.parts.proxies, visitor, &head.headers, &target.frontend_key);
         let body = body.map_or(Body::None, |body| shared.bodies.body(&head.headers, body, &ticket));
         let visit = Arc::new(Visit::new(shared, &target, head, visitor, &ticket));
         let call = visit.call(target, &head.method, body);

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::places::Place;
-use super::shared::Shared;
 use super::shares::{Share, Shares};
 use crate::budget::{Full, Owner, Room};
+use crate::proxies::Proxies;
 use crate::site::Visitor;
 use b3scale_middleware::Fault;
 use b3scale_middleware::call::Gate;
@@ -34,15 +34,20 @@ struct Held {
 }
 
 impl Ticket {
-    pub(super) fn new(shared: &Shared, visitor: &Visitor, headers: &HeaderMap, frontend_key: &str) -> Arc<Self> {
-        let proxies = &shared.parts.proxies;
+    pub(super) fn new(
+        calls: &Arc<Shares>,
+        proxies: &Proxies,
+        visitor: &Visitor,
+        headers: &HeaderMap,
+        frontend_key: &str,
+    ) -> Arc<Self> {
         let address = proxies.client(visitor.peer.ip(), headers);
         Arc::new(Self {
             client: address,
             own_address: Some(address).filter(|address| !proxies.trust(*address)),
             frontend_key: frontend_key.into(),
             visitor: visitor.clone(),
-            calls: Arc::clone(&shared.calls),
+            calls: Arc::clone(calls),
             held: Mutex::default(),
         })
     }
