@@ -134,9 +134,7 @@ fn reason(error: &RedisError) -> String {
         return "it wants another password than redisPassword in the settings of bbb-web".to_owned();
     }
     let why = match error.kind() {
-        // The first answer is none of Redis, or there is none.
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => "what answers there is no Redis".to_owned(),
-        ErrorKind::Io if error.is_connection_dropped() => "the connection was closed".to_owned(),
         _ => error.to_string(),
     };
     format!("{why}; check redisHost and redisPort in the settings of bbb-web")

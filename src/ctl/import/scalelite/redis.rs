@@ -109,9 +109,9 @@ fn lost(error: &RedisError, address: &ConnectionAddr) -> ImportError {
 
 /// Why there is no connection, in one line with the remedy.
 fn of_connection(error: &RedisError, address: &ConnectionAddr) -> String {
-    // Its first answer is none of Redis, or there is none.
-    let is_other =
-        matches!(error.kind(), ErrorKind::Parse | ErrorKind::UnexpectedReturnType) || error.is_connection_dropped();
+    // Its first answer is none of Redis, or it hangs up.
+    let is_other = matches!(error.kind(), ErrorKind::Parse | ErrorKind::UnexpectedReturnType)
+        || error.is_connection_dropped() && !error.is_connection_refusal();
     if !(is_other || error.is_io_error() || error.is_timeout()) {
         return reason(error);
     }
