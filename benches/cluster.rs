@@ -150,7 +150,7 @@ async fn lists() {
             }
         }
     }
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let document = cluster.call(CallKind::GetMeetings, "").await.success().text;
     assert_eq!(document.matches("<attendee>").count(), MEETINGS * PEOPLE_EACH, "everybody is listed");
     let plain = Plain::serving(document.clone().into());

@@ -142,7 +142,7 @@ impl Cluster {
     }
 
     /// Polls every node now, and runs the clean-ups. Waits until that is done.
-    pub async fn look_round(&self) {
+    pub async fn catch_up(&self) {
         self.0.poller.ask_all().await;
         let cleared = async {
             self.0.orphans.settle_all().await?;

@@ -30,6 +30,6 @@ async fn a_node_that_does_not_answer_is_left_alone_until_it_answers_its_health_c
     }
     assert_eq!(asked(&cluster), before, "none of them reached the node");
     cluster.nodes[0].behave();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     info().await.success();
 }

@@ -35,7 +35,7 @@ async fn after_two_hundred_meetings_at_once_every_count_is_right() {
         let settled = |node: &b3scale_node::NodeState| node.meetings().iter().all(|meeting| !meeting.ending);
         cluster.until_node(number, "every end has come", settled).await;
     }
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let mut rows: HashMap<_, u32> = HashMap::new();
     for row in cluster.database.store().load_meetings().await.unwrap() {
         *rows.entry(row.backend).or_default() += 1;

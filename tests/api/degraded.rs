@@ -13,9 +13,9 @@ fn scoped(id: &str) -> ScopedId {
     ScopedId::new("school", &MeetingId::new(id))
 }
 
-async fn look_round(cluster: &TestCluster) {
+async fn catch_up(cluster: &TestCluster) {
     for _ in 0..ROUNDS {
-        cluster.cluster.look_round().await;
+        cluster.cluster.catch_up().await;
     }
 }
 
@@ -67,7 +67,7 @@ async fn a_spoiled_entry_of_a_list_hurts_nobody() {
     let (cluster, home, ada) = lessons().await;
     for name in ["x y", "x<y", "1 x", "x>", "a&b"] {
         assert!(cluster.nodes[home].control().tell(scoped("m1").as_ref(), &ada, name, "1"));
-        look_round(&cluster).await;
+        catch_up(&cluster).await;
         assert_eq!(cluster.node_state(home), NodeState::Ready, "{name}: all but one meeting can be read");
         nobody_is_hurt(&cluster, home, "x y").await;
     }
@@ -96,14 +96,14 @@ async fn a_list_that_cannot_be_used_degrades_its_node_and_hurts_nobody() {
     for list in lists {
         let why = format!("{list:?}");
         node.misbehave_on("getMeetings", list);
-        look_round(&cluster).await;
+        catch_up(&cluster).await;
         assert_eq!(cluster.node_state(home), NodeState::Degraded, "{why}");
         nobody_is_hurt(&cluster, home, &why).await;
         let backend = cluster.cluster.backend(cluster.backends[home].id).expect("it is known");
         assert_eq!(backend.takes_meetings().map_err(|refusal| refusal.word), Err("degraded"), "{why}");
         assert_eq!(backend.vitals.attendees(), 1, "{why}: meetings are asked for one by one");
         node.behave();
-        cluster.cluster.look_round().await;
+        cluster.cluster.catch_up().await;
         assert_eq!(cluster.node_state(home), NodeState::Ready, "{why}: a single list is enough");
     }
 }
@@ -112,13 +112,13 @@ async fn a_list_that_cannot_be_used_degrades_its_node_and_hurts_nobody() {
 async fn new_meetings_go_elsewhere_while_a_node_is_degraded() {
     let (cluster, home, _) = lessons().await;
     cluster.nodes[home].misbehave_on("getMeetings", Misbehaviour::Html);
-    look_round(&cluster).await;
+    catch_up(&cluster).await;
     for number in 0..4 {
         cluster.call(CallKind::Create, &format!("name=New&meetingID=new{number}")).await.success();
     }
     assert_eq!(cluster.homes("New"), [1 - home]);
     assert!(cluster.nodes[home].control().expire(scoped("m2").as_ref()));
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     assert!(cluster.cluster.known(scoped("m2").as_ref()).is_none(), "its node said so when it was asked for it");
     assert!(cluster.cluster.known(scoped("m1").as_ref()).is_some());
 }
@@ -127,9 +127,9 @@ async fn new_meetings_go_elsewhere_while_a_node_is_degraded() {
 async fn a_degraded_node_that_falls_silent_is_lost() {
     let (cluster, home, _) = lessons().await;
     cluster.nodes[home].misbehave_on("getMeetings", Misbehaviour::Html);
-    look_round(&cluster).await;
+    catch_up(&cluster).await;
     cluster.nodes[home].misbehave(Misbehaviour::CutConnection);
-    look_round(&cluster).await;
+    catch_up(&cluster).await;
     assert_eq!(cluster.node_state(home), NodeState::Error);
     let state = |id: &str| cluster.cluster.known(scoped(id).as_ref()).map(|known| known.state);
     assert_eq!((state("m1"), state("m2")), (Some(MeetingState::Detached), Some(MeetingState::Detached)));
@@ -140,7 +140,7 @@ async fn a_degraded_node_that_falls_silent_is_lost() {
 async fn another_server_knows_what_a_degraded_node_says_of_each_meeting() {
     let (cluster, home, _) = lessons().await;
     cluster.nodes[home].misbehave_on("getMeetings", Misbehaviour::Html);
-    look_round(&cluster).await;
+    catch_up(&cluster).await;
     let other = cluster.another_server().await;
     let m1 = other.known(scoped("m1").as_ref()).expect("it is in the store");
     assert_eq!(other.attendees(&m1), 1);

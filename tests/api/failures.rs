@@ -55,7 +55,7 @@ async fn every_other_call_says_so_when_its_node_fails() {
     assert_eq!(cluster.call(CallKind::End, "meetingID=m1").await.failed(), "internalError");
     cluster.nodes[0].behave();
     // Until it has answered its health check, a node that failed so often is left alone.
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success();
 }
 
@@ -90,7 +90,7 @@ async fn a_create_that_a_node_carried_out_unanswered_is_ended_there_later() {
     }
     assert!(!cluster.nodes[0].meetings().is_empty(), "it has made what it never answered");
     cluster.nodes[0].behave();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     cluster.until_node(0, "the copies are ended", |node| node.meetings().is_empty()).await;
     assert_eq!(cluster.nodes[1].meetings().len(), 4);
     for number in 0..4 {
@@ -135,7 +135,7 @@ async fn a_meeting_that_ended_on_its_node_is_forgotten() {
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     let id = cluster.nodes[0].meetings()[0].meeting_id.clone();
     assert!(cluster.nodes[0].control().expire(&id));
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     assert!(cluster.cluster.of_frontend(frontend(&cluster)).is_empty());
 }
 
@@ -147,7 +147,7 @@ async fn a_meeting_that_its_node_has_lost_can_be_created_again() {
     cluster.nodes[0].control().forget();
     let second = cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     assert_ne!(first.field("internalMeetingID"), second.field("internalMeetingID"));
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success();
 }
 
@@ -158,7 +158,7 @@ async fn a_meeting_that_its_node_made_anew_unanswered_is_known_by_its_new_intern
     cluster.nodes[0].control().forget();
     cluster.nodes[0].misbehave_once("create", Misbehaviour::CutAfter);
     assert_eq!(cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.failed(), "internalError");
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let known = cluster.cluster.of_frontend(frontend(&cluster))[0].internal_id.clone();
     assert_eq!(known, Some(cluster.nodes[0].meetings()[0].internal_id.clone()));
 }

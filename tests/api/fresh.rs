@@ -25,14 +25,14 @@ async fn running(cluster: &TestCluster) -> (String, usize) {
 #[tokio::test]
 async fn a_node_that_has_just_reported_is_not_asked_and_one_that_has_not_is() {
     let cluster = TestCluster::start().await;
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     assert_eq!(running(&cluster).await.0, "false");
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     assert_eq!(running(&cluster).await, ("false".to_owned(), 0));
     let home = cluster.homes("Lesson")[0];
     cluster.nodes[home].control().join(scoped().as_ref(), "Ada", Role::Viewer).unwrap();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     assert_eq!(running(&cluster).await, ("true".to_owned(), 0));
     cluster.call(CallKind::End, "meetingID=m1").await.success();
     cluster.until_node(home, "the meeting ends", |node| node.meetings().is_empty()).await;
@@ -43,7 +43,7 @@ async fn a_node_that_has_just_reported_is_not_asked_and_one_that_has_not_is() {
 async fn whoever_was_sent_to_a_meeting_is_not_overlooked() {
     let cluster = TestCluster::start().await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     assert_eq!(running(&cluster).await, ("false".to_owned(), 0));
     cluster.call(CallKind::Join, "meetingID=m1&fullName=Ada&role=VIEWER&redirect=false").await.success();
     assert_eq!(running(&cluster).await, ("false".to_owned(), 1), "she is on the way");
@@ -56,12 +56,12 @@ async fn whoever_was_sent_to_a_meeting_is_not_overlooked() {
 async fn a_report_that_is_the_same_once_more_is_fresh_at_every_server() {
     let cluster = TestCluster::start().await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let other = cluster.another_server().await;
     let meeting = other.find(&scoped()).await.unwrap().expect("it is known");
     other.wait_until(|| other.seen(&meeting).is_some()).await;
     let before = other.seen(&meeting).unwrap().age;
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     other.wait_until(|| other.seen(&meeting).is_some_and(|seen| seen.age < before)).await;
     other.stop();
 }

@@ -19,14 +19,14 @@ async fn lost() -> (TestCluster, usize) {
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     let home = cluster.homes("Lesson")[0];
     cluster.nodes[home].misbehave(Misbehaviour::CutConnection);
-    look_round(&cluster, ROUNDS_TO_DOWN).await;
+    catch_up(&cluster, ROUNDS_TO_DOWN).await;
     assert_eq!(cluster.node_state(home), NodeState::Error);
     (cluster, home)
 }
 
-async fn look_round(cluster: &TestCluster, times: usize) {
+async fn catch_up(cluster: &TestCluster, times: usize) {
     for _ in 0..times {
-        cluster.cluster.look_round().await;
+        cluster.cluster.catch_up().await;
     }
 }
 
@@ -44,9 +44,9 @@ async fn a_meeting_whose_node_is_lost_is_created_elsewhere_and_what_is_left_of_i
     let anew = cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     assert_eq!(cluster.homes("Lesson"), [0, 1], "the lost node knows nothing of it");
     cluster.nodes[home].behave();
-    look_round(&cluster, ROUNDS_TO_UP).await;
+    catch_up(&cluster, ROUNDS_TO_UP).await;
     cluster.until_node(home, "the old copy is ended", |node| node.meetings().is_empty()).await;
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let info = cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success();
     assert_eq!(info.field("internalMeetingID"), anew.field("internalMeetingID"));
     assert_eq!(cluster.homes("Lesson"), [1 - home]);
@@ -60,7 +60,7 @@ async fn a_meeting_that_nobody_created_elsewhere_is_back_with_its_node() {
     assert!(cluster.call(CallKind::Join, join).await.location().starts_with("/b3s/retry-join/"));
     assert_eq!(cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.failed(), "notFound");
     cluster.nodes[home].behave();
-    look_round(&cluster, ROUNDS_TO_UP).await;
+    catch_up(&cluster, ROUNDS_TO_UP).await;
     let joined = cluster.call(CallKind::Join, join).await;
     assert!(joined.location().starts_with(&cluster.nodes[home].url()), "{joined:?}");
     cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success();
@@ -82,12 +82,12 @@ async fn an_answer_that_is_no_list_of_meetings_ends_none() {
     ];
     for answer in answers {
         node.misbehave_on("getMeetings", answer.clone());
-        cluster.cluster.look_round().await;
+        cluster.cluster.catch_up().await;
         let rows = cluster.database.store().load_meetings().await.unwrap();
         assert_eq!(rows.len(), 1, "{answer:?}");
         node.behave();
         cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success();
-        cluster.cluster.look_round().await;
+        cluster.cluster.catch_up().await;
     }
 }
 

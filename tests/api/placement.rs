@@ -51,7 +51,7 @@ async fn each_backend_is_explained_by_the_stage_that_decided() {
     until_state(&cluster, 0, AdminState::Stopped).await;
     cluster.nodes[1].misbehave(Misbehaviour::Status(502));
     for _ in 0..3 {
-        cluster.cluster.look_round().await;
+        cluster.cluster.catch_up().await;
     }
     let placed = standings(&cluster, &[]).await;
     assert_eq!(placed[0], refused("backend-pool", "stopped", "its admin state is stopped"));
@@ -109,7 +109,7 @@ async fn a_drained_node_keeps_its_meetings_and_gets_no_new_ones() {
         answer.success();
     }
     assert_eq!(cluster.homes("Lesson"), [1 - home]);
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let joined = cluster.call(CallKind::Join, "meetingID=m0&fullName=Ada&role=VIEWER").await;
     assert!(joined.location().starts_with(&cluster.nodes[home].url()), "{joined:?}");
     let again = cluster.call(CallKind::Create, "name=First&meetingID=m0").await.success();

@@ -30,12 +30,12 @@ impl Returned {
         let returned = Self { cluster, lost, first };
         returned.come(lost, copy);
         returned.cluster.nodes[lost].misbehave(Misbehaviour::CutConnection);
-        returned.look_round(ROUNDS).await;
+        returned.catch_up(ROUNDS).await;
         assert_eq!(returned.cluster.node_state(lost), NodeState::Error);
         returned.cluster.call(CallKind::Create, CREATE).await.success();
         returned.come(1 - lost, meeting);
         returned.cluster.nodes[lost].behave();
-        returned.look_round(ROUNDS).await;
+        returned.catch_up(ROUNDS).await;
         returned
     }
 
@@ -46,9 +46,9 @@ impl Returned {
         }
     }
 
-    async fn look_round(&self, times: usize) {
+    async fn catch_up(&self, times: usize) {
         for _ in 0..times {
-            self.cluster.cluster.look_round().await;
+            self.cluster.cluster.catch_up().await;
         }
     }
 
@@ -86,7 +86,7 @@ async fn if_only_the_copy_has_people_it_becomes_the_meeting_and_the_empty_one_is
 async fn if_both_have_people_the_meeting_stays_and_the_copy_runs_on_until_it_is_empty() {
     let returned = Returned::with(2, 3).await;
     let Returned { cluster, lost, first } = &returned;
-    returned.look_round(2).await;
+    returned.catch_up(2).await;
     assert_eq!(returned.place(), 1 - lost);
     assert_eq!(cluster.homes("Lesson"), [0, 1], "nobody is thrown out");
     assert_eq!(returned.remarks(*lost), ["1 meeting with people there lives elsewhere"]);
@@ -95,7 +95,7 @@ async fn if_both_have_people_the_meeting_stays_and_the_copy_runs_on_until_it_is_
     for person in people {
         assert!(cluster.nodes[*lost].control().leave(first, &person));
     }
-    returned.look_round(1).await;
+    returned.catch_up(1).await;
     cluster.until_node(*lost, "the copy is ended once it is empty", |node| node.meetings().is_empty()).await;
     assert_eq!(returned.place(), 1 - lost);
 }
@@ -113,7 +113,7 @@ async fn a_copy_without_people_is_ended() {
 async fn an_end_by_the_tenant_ends_the_copy_with_everyone_in_it() {
     let returned = Returned::with(2, 3).await;
     returned.cluster.call(CallKind::End, "meetingID=m1").await.success();
-    returned.look_round(2).await;
+    returned.catch_up(2).await;
     for node in [0, 1] {
         returned.cluster.until_node(node, "the class has ended", |node| node.meetings().is_empty()).await;
     }
@@ -136,7 +136,7 @@ async fn a_copy_whose_node_does_not_say_who_is_there_is_kept() {
     let Returned { cluster, lost, .. } = &returned;
     for answer in [Misbehaviour::Html, Misbehaviour::Empty, Misbehaviour::Status(502), Misbehaviour::Version] {
         cluster.nodes[*lost].misbehave_on("getMeetingInfo", answer);
-        returned.look_round(1).await;
+        returned.catch_up(1).await;
         assert_eq!(cluster.homes("Lesson"), [0, 1]);
     }
 }

@@ -39,7 +39,7 @@ async fn what_one_server_sees_of_a_node_another_knows_without_asking() {
     let home = cluster.homes("Lesson")[0];
     let other = cluster.another_server().await;
     cluster.nodes[home].control().join(scoped("m1").as_ref(), "Ada", Role::Viewer).unwrap();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let backend = other.backend(cluster.backends[home].id).unwrap();
     assert_eq!(backend.vitals.health().state, NodeState::Ready);
     other.wait_until(|| backend.vitals.attendees() == 1).await;
@@ -79,7 +79,7 @@ async fn breakouts_belong_to_their_parents_frontend_and_can_be_called() {
     let node = &cluster.nodes[cluster.homes("Lesson")[0]];
     node.control().join(scoped("m1").as_ref(), "Ada", Role::Moderator).unwrap();
     let room = node.control().breakout(scoped("m1").as_ref(), "Room 1").unwrap();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let list = cluster.call(CallKind::GetMeetings, "").await.success();
     assert!(list.text.contains(&format!("<meetingID>{room}</meetingID>")), "{list:?}");
     let info = cluster.call(CallKind::GetMeetingInfo, &format!("meetingID={room}")).await.success();
@@ -96,7 +96,7 @@ async fn after_loss(cluster: &TestCluster, loss: &str) -> (bool, Vec<String>) {
     cluster.database.execute(&format!("{loss}; SELECT pg_notify('b3scale', 'meeting:x')")).await;
     let other = cluster.another_server().await;
     assert!(other.known(scoped("m1").as_ref()).is_none());
-    other.look_round().await;
+    other.catch_up().await;
     let is_found = other.known(scoped("m1").as_ref()).is_some_and(|found| found.meeting_id == MeetingId::new("m1"));
     other.stop();
     (is_found, other.remarks(cluster.backends[home].id))
@@ -138,7 +138,7 @@ async fn a_breakout_under_the_id_of_another_frontend_is_a_stray() {
     let address = url.split('/').nth(2).unwrap().to_owned();
     let path = format!("/bigbluebutton/api/create?{query}&checksum={checksum}");
     cluster.fetch_from(&address, &path).await.success();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     assert!(cluster.cluster.known(victims.as_ref()).is_none());
     let created = cluster.call_as("other", CallKind::Create, "name=Ours&meetingID=room").await;
     assert!(created.is_success(), "{created:?}");
@@ -158,7 +158,7 @@ async fn a_single_slow_answer_takes_no_node_out() {
     let cluster = TestCluster::with(ClusterOptions { nodes: 1, ..ClusterOptions::default() }).await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     cluster.nodes[0].misbehave_once("getMeetings", Misbehaviour::CutConnection);
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     assert_eq!(cluster.node_state(0), NodeState::Ready);
     cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success();
 }

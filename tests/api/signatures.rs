@@ -141,7 +141,7 @@ async fn nodes_that_take_one_algorithm_only_answer_every_call_and_have_their_cop
         }
         assert_eq!(cluster.nodes[1].meetings().len(), 2);
         cluster.nodes[0].behave();
-        cluster.cluster.look_round().await;
+        cluster.cluster.catch_up().await;
         cluster.until_node(0, "the copy is ended", |node| node.meetings().is_empty()).await;
         let join = "meetingID=m1&fullName=Ada&role=VIEWER&redirect=false";
         for (kind, query) in [

@@ -34,7 +34,7 @@ async fn a_create_that_is_never_answered_is_one_clear_fault_and_leaves_no_half_m
     }
     assert_eq!(cluster.nodes[0].meetings().len(), 1, "one of them it has made all the same");
     cluster.nodes[0].behave();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     cluster.until_node(0, "the copy is ended", |node| node.meetings().is_empty()).await;
 }
 
@@ -50,7 +50,7 @@ async fn a_create_that_is_never_answered_goes_to_the_next_node() {
         assert!(cluster.nodes[0].calls().iter().any(|call| call.call == "create"));
         assert_eq!(cluster.nodes[1].meetings().len(), 2, "{silence:?}");
         cluster.nodes[0].behave();
-        cluster.cluster.look_round().await;
+        cluster.cluster.catch_up().await;
         cluster.until_node(0, "the copies are ended", |node| node.meetings().is_empty()).await;
         assert_eq!((cluster.nodes[1].meetings().len(), known_meetings(&cluster)), (2, 2));
     }
@@ -110,7 +110,7 @@ async fn a_create_on_a_node_that_hangs_goes_to_the_next_and_its_copy_is_ended() 
         assert!(asked(&cluster, 0, "create") > 0, "{silence:?}");
         assert_eq!(cluster.nodes[1].meetings().len(), 2, "{silence:?}");
         cluster.nodes[0].behave();
-        cluster.cluster.look_round().await;
+        cluster.cluster.catch_up().await;
         cluster.until_node(0, "the copy is ended", |node| node.meetings().is_empty()).await;
     }
 }
@@ -156,7 +156,7 @@ async fn calls_that_wait_for_a_node_are_cut_when_another_server_finds_it_lost() 
         cluster.nodes[0].misbehave(Misbehaviour::CutConnection);
         let other = cluster.another_server().await;
         for _ in 0..3 {
-            other.look_round().await;
+            other.catch_up().await;
         }
     };
     let (answer, ()) = within("it is cut", join(waiting, losing)).await;
@@ -228,7 +228,7 @@ async fn a_create_that_its_network_swallows_goes_to_the_next_node_and_is_noted()
     let copies = cluster.database.store().load_copies().await.unwrap();
     assert_eq!(copies.iter().map(|copy| copy.backend).collect::<Vec<_>>(), [id], "the node may have got the call");
     relay.heal();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     cluster
         .until("the node takes meetings again", || cluster.cluster.backend(id).unwrap().takes_meetings().is_ok())
         .await;

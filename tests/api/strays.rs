@@ -13,7 +13,7 @@ async fn with_stray(id: &str) -> (TestCluster, BackendId) {
     let cluster = TestCluster::with(ClusterOptions { nodes: 1, ..ClusterOptions::default() }).await;
     cluster.nodes[0].control().create(id);
     cluster.nodes[0].control().join(id, "Ada", Role::Viewer).unwrap();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let backend = cluster.backends[0].id;
     (cluster, backend)
 }
@@ -97,7 +97,7 @@ async fn a_meeting_of_no_frontend_is_counted_as_a_meeting_and_as_load_of_its_nod
     let cluster = TestCluster::with(options).await;
     cluster.nodes[0].control().create("theirs");
     cluster.nodes[0].control().join("theirs", "Ada", Role::Viewer).unwrap();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let operator = cluster.operator();
     let backend = operator.fetch(&format!("/backends/{}", cluster.backends[0].id)).await.granted();
     assert_eq!((&backend["meetings_count"], &backend["attendees_count"]), (&json!(1), &json!(1)));
@@ -136,7 +136,7 @@ async fn one_meeting_of_no_frontend_is_ended_by_its_id() {
     for params in [json!({"ID": "theirs"}), json!({"ID": "theirs", "BackendID": true})] {
         let (cluster, backend) = with_stray("theirs").await;
         cluster.nodes[0].control().create("others");
-        cluster.cluster.look_round().await;
+        cluster.cluster.catch_up().await;
         let mut params = params;
         if params["BackendID"] == true {
             params["BackendID"] = json!(backend);
@@ -157,7 +157,7 @@ async fn of_meetings_of_no_frontend_with_one_id_only_that_of_a_named_backend_is_
     for node in &cluster.nodes {
         node.control().create("theirs");
     }
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     cluster.until("both are seen", || cluster.cluster.strays(None).len() == 2).await;
     let (state, why) = done(&cluster, "end_meeting", json!({"ID": "theirs"})).await;
     let expected = "2 backends run a meeting theirs that no frontend owns: say which by `BackendID`";
@@ -174,7 +174,7 @@ async fn a_meeting_of_no_frontend_holds_up_a_decommission() {
     let decommissioned = done(&cluster, "decommission_backend", json!({"id": backend})).await;
     assert_eq!(decommissioned, (CommandState::Success, json!(false)), "it is there still");
     cluster.until("it is told", || is_decommissioned(&cluster, backend)).await;
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     assert!(cluster.database.store().find_backend(backend).await.unwrap().is_some());
     cluster.nodes[0].control().expire("theirs");
     cluster.until("it is removed", || cluster.cluster.backend(backend).is_none()).await;
@@ -186,7 +186,7 @@ async fn a_decommissioned_backend_stays_while_its_node_does_not_list_all_that_it
         let (cluster, backend) = with_stray("theirs").await;
         let node = &cluster.nodes[0];
         node.misbehave_on("getMeetings", list.clone());
-        cluster.cluster.look_round().await;
+        cluster.cluster.catch_up().await;
         let decommissioned = done(&cluster, "decommission_backend", json!({"id": backend})).await;
         assert_eq!(decommissioned, (CommandState::Success, json!(false)), "{list:?}");
         node.behave();
@@ -199,7 +199,7 @@ async fn a_decommissioned_backend_stays_while_its_node_does_not_list_all_that_it
 #[tokio::test]
 async fn a_node_is_asked_what_it_runs_before_its_backend_is_removed() {
     let cluster = TestCluster::with(ClusterOptions { nodes: 1, ..ClusterOptions::default() }).await;
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     cluster.nodes[0].control().create("theirs");
     let backend = cluster.backends[0].id;
     assert_eq!(
@@ -218,7 +218,7 @@ fn is_decommissioned(cluster: &TestCluster, id: BackendId) -> bool {
 async fn a_meeting_that_has_just_ended_is_no_stray_though_the_last_list_has_it() {
     let cluster = TestCluster::with(ClusterOptions { nodes: 1, ..ClusterOptions::default() }).await;
     cluster.call(CallKind::Create, "name=Ours&meetingID=m1").await.success();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let id = ScopedId::new("school", &MeetingId::new("m1"));
     let meeting = cluster.cluster.known(id.as_ref()).unwrap();
     cluster.nodes[0].control().expire(id.as_ref());

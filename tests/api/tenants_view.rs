@@ -63,7 +63,7 @@ async fn nothing_of_ours_is_in_any_answer() {
             answers.push(cluster.call(CallKind::Create, &query).await);
         }
         if round == 0 {
-            cluster.cluster.look_round().await;
+            cluster.cluster.catch_up().await;
         }
     }
     answers.push(cluster.call(CallKind::End, "meetingID=m1").await.success());
@@ -78,7 +78,7 @@ async fn breakout_rooms_are_the_tenants_own_ids_in_info_and_list() {
     let (cluster, long) = class(one_node()).await;
     for reported in [false, true] {
         if reported {
-            cluster.cluster.look_round().await;
+            cluster.cluster.catch_up().await;
         }
         let info = cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success().text.replace('\n', "");
         let list = cluster.call(CallKind::GetMeetings, "").await.success();
@@ -103,7 +103,7 @@ async fn a_tenant_that_is_a_b3scale_itself_reads_its_own_ids() {
     }
     for reported in [false, true] {
         if reported {
-            cluster.cluster.look_round().await;
+            cluster.cluster.catch_up().await;
         }
         let info = cluster.call(CallKind::GetMeetingInfo, &format!("meetingID={parent}")).await.success();
         let list = cluster.call(CallKind::GetMeetings, "").await.success();
@@ -118,7 +118,7 @@ async fn a_tenant_that_is_a_b3scale_itself_reads_its_own_ids() {
 #[tokio::test]
 async fn counts_are_numbers_without_commas() {
     let (cluster, _) = class(one_node()).await;
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let list = cluster.call(CallKind::GetMeetings, "").await.success();
     assert!(entry(&list, "m1").contains("<maxUsers>1500</maxUsers>"), "{}", entry(&list, "m1"));
 }
@@ -134,7 +134,7 @@ async fn characters_and_names_that_xml_forbids_spoil_no_answer() {
     node.control().tell(&id, &user, "fine", "kept\u{1}");
     for reported in [false, true] {
         if reported {
-            cluster.cluster.look_round().await;
+            cluster.cluster.catch_up().await;
         }
         let list = cluster.call(CallKind::GetMeetings, "").await.success();
         let info = cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.success();
@@ -169,7 +169,7 @@ async fn a_list_is_complete_although_a_node_does_not_answer_for_its_young_meetin
     let cluster = TestCluster::with(one_node()).await;
     let node = &cluster.nodes[0];
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     // The parent has been reported, and its breakouts have not.
     node.misbehave_on("getMeetingInfo", Misbehaviour::Stall);
     node.misbehave_on("getMeetings", Misbehaviour::Stall);

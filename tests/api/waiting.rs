@@ -13,7 +13,7 @@ async fn lost_node() -> TestCluster {
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     cluster.nodes[0].misbehave(Misbehaviour::CutConnection);
     for _ in 0..3 {
-        cluster.cluster.look_round().await;
+        cluster.cluster.catch_up().await;
     }
     assert_eq!(cluster.node_state(0), NodeState::Error);
     cluster
@@ -32,8 +32,8 @@ async fn the_waiting_page_leads_to_the_node_once_that_is_ready() {
 
     cluster.nodes[0].behave();
     // One answer does not bring a node back, two do.
-    cluster.cluster.look_round().await;
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
+    cluster.cluster.catch_up().await;
     let joined = cluster.get(&page, &[("accept", "text/html")]).await;
     assert!(joined.location().starts_with(&cluster.nodes[0].url()), "{joined:?}");
 }

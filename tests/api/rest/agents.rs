@@ -106,7 +106,7 @@ async fn what_an_agent_sends_is_in_every_servers_lists_and_exact() {
     let cluster = with_one_node_in_use().await;
     let created = cluster.call(CallKind::Create, "name=Lesson&meetingID=m1&meta_origin=test").await.success();
     let internal = created.field("internalMeetingID");
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let other = cluster.another_server().await;
     let agent = cluster.agent("node-1");
     let send = async |batch: Value| agent.post("/agent/ingest", &batch).await.granted();

@@ -67,7 +67,7 @@ async fn zeros_and_nothing_have_their_defaults_when_a_backend_is_added() {
 async fn what_was_seen_of_a_node_is_shown() {
     let cluster = TestCluster::start().await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let list = cluster.operator().fetch("/backends").await.granted();
     let list = list.as_array().unwrap();
     let hosts: Vec<&str> = list.iter().map(|backend| backend["bbb"]["host"].as_str().unwrap()).collect();
@@ -390,7 +390,7 @@ async fn a_password_in_a_url_is_refused_and_one_in_the_table_is_shown_nowhere() 
     for _ in 0..5 {
         cluster.call(CallKind::GetMeetingInfo, "meetingID=m1").await.failed();
     }
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     operator.patch(&format!("/backends/{id}"), &json!({"load_factor": 2.0})).await.granted();
     let explained = operator.fetch("/explain/create?frontend=school").await;
     let shown = operator.fetch("/backends").await;

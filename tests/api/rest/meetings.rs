@@ -73,7 +73,7 @@ async fn lesson() -> (TestCluster, usize) {
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1&meta_origin=test").await.success();
     let home = cluster.homes("Lesson")[0];
     cluster.nodes[home].control().join(&scoped("m1"), "Ada", Role::Moderator).unwrap();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     (cluster, home)
 }
 
@@ -109,7 +109,7 @@ async fn breakout_rooms_are_the_ids_by_which_their_meetings_are_found() {
         let query = format!("name=Room&isBreakout=true&parentMeetingID=m1&meetingID={id}&sequence={}", number + 1);
         cluster.call(CallKind::Create, &query).await.success();
     }
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let parent = cluster.operator().fetch(&format!("/meetings/{}", scoped("m1"))).await.granted();
     assert_eq!(parent["meeting"]["BreakoutRooms"], json!(rooms.map(scoped)));
     for room in rooms.map(scoped) {
@@ -172,7 +172,7 @@ async fn what_is_set_of_a_meeting_holds_until_its_node_is_heard_of() {
     );
     assert_eq!(info["ParticipantCount"], 1, "what is not said stays");
     assert!(patched["backend_id"].is_string());
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     assert_eq!(cluster.operator().fetch(&path).await.granted()["meeting"]["MeetingName"], "Lesson");
     // Null did not end in a panic, as it did in the original.
     assert_eq!(cluster.operator().patch(&path, &json!({"meeting": null})).await.status, StatusCode::OK);
@@ -187,7 +187,7 @@ async fn a_meeting_that_is_forgotten_and_runs_is_found_again() {
     assert_eq!(cluster.operator().fetch(&path).await.status, StatusCode::NOT_FOUND);
     let found = async || cluster.operator().fetch(&path).await.status == StatusCode::OK;
     // A meeting that ended a moment ago is no stray, so the node has to report it once more.
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     eventually("it is found on its node", found).await;
 }
 

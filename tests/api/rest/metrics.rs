@@ -24,7 +24,7 @@ async fn cluster() -> (TestCluster, Counted) {
     control.join(&id, "Ada Lovelace", Role::Moderator);
     let seen = control.join(&id, "Grace Hopper", Role::Viewer).unwrap();
     control.media(&id, &seen, Media { video: true, ..Media::default() });
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     (cluster, counted)
 }
 

@@ -54,7 +54,7 @@ async fn nothing_is_sent_to_a_node_that_no_operator_has_enabled() {
     agent.post("/agent/ingest", &picture).await.granted();
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     cluster.call(CallKind::GetMeetings, "").await.success();
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     assert_eq!(calls(&cluster), before);
     operator.patch(&path, &json!({"admin_state": "ready"})).await.granted();
     let up = || {
@@ -160,7 +160,7 @@ async fn an_agent_is_believed_about_meetings_that_have_their_place_on_its_node_a
     let id = ScopedId::new("school", &MeetingId::new("m1"));
     let people = cluster.nodes[home].control().join(id.as_ref(), "Ada", Role::Viewer);
     assert!(people.is_some());
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let other = cluster.backends[1 - home].id;
     cluster.database.execute(&format!("UPDATE backends SET agent_ref = 'thief' WHERE id = '{other}'")).await;
     let nobodys = ScopedId::new("school", &MeetingId::new("m2"));
@@ -177,7 +177,7 @@ async fn an_agent_is_believed_about_meetings_that_have_their_place_on_its_node_a
     thief.post("/agent/ingest", &json!({"boot": uuid::Uuid::nil(), "seq": 2, "events": ended})).await.granted();
     assert_eq!(thief.delete(&format!("/meetings/internal:{internal}")).await.status, StatusCode::NOT_FOUND);
     assert_eq!(thief.patch(&format!("/meetings/{id}"), &json!({"meeting": {}})).await.status, StatusCode::NOT_FOUND);
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let meeting = cluster.cluster.known(id.as_ref()).unwrap();
     assert_eq!((meeting.backend, cluster.cluster.attendees(&meeting)), (cluster.backends[home].id, 1));
     assert!(cluster.cluster.known(nobodys.as_ref()).is_none());

@@ -288,7 +288,7 @@ async fn a_meeting_that_runs_is_found_by_every_call_after_the_import() {
     let changes = bring_over(cluster.database.store(), &imported).await;
     assert_eq!(changes.changes.iter().map(|change| change.name.as_str()).collect::<Vec<_>>(), ["class"]);
     cluster.until("the server knows the meeting", || cluster.cluster.known("class").is_some()).await;
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
 
     let created = cluster.call(CallKind::Create, query).await.success();
     assert_eq!(created.field("internalMeetingID"), internal_id);
@@ -301,7 +301,7 @@ async fn a_meeting_that_runs_is_found_by_every_call_after_the_import() {
     cluster.call(CallKind::End, "meetingID=class&password=mp").await.success();
     cluster.until_node(1, "the meeting ends", |node| node.meetings().is_empty()).await;
 
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     cluster.until("its end is seen", || cluster.cluster.known("class").is_none()).await;
     assert!(cluster.spread().values().all(|meetings| *meetings == 0));
 }

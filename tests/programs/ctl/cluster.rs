@@ -51,7 +51,7 @@ async fn a_meeting_of_no_frontend_is_listed_without_one_and_ended() {
     for id in ["theirs-1", "theirs-2"] {
         cluster.nodes[0].control().create(id);
     }
-    cluster.cluster.look_round().await;
+    cluster.cluster.catch_up().await;
     let host = &cluster.backends[0].url;
     for whose in [String::new(), format!(" --backend {host}")] {
         let out = ctl.done(&format!("show meetings{whose}")).await;
