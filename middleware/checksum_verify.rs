@@ -117,7 +117,7 @@ impl Service<Call> for StageService<Verifier> {
 mod tests {
     use super::*;
     use crate::bbb::{Algorithm, Media};
-    use crate::cluster::{Frontend, Secrets};
+    use crate::cluster::Frontend;
     use crate::memory::{Memory, Waiting};
 
     async fn verify(query: &str, body: Body) -> (Option<Call>, Result<Reply, Fault>) {
@@ -234,10 +234,8 @@ mod tests {
         let cluster = Memory::new().frontend("school", "639259d4-9dd8-4b25-bf01-95f9567eaf4b");
         let mut call = cluster.resolved(CallKind::Create, SIGNED);
         let frontend = call.facts.frontend().unwrap();
-        let secrets = Secrets::new(frontend.secrets.current().clone(), None);
         let algorithms = [Algorithm::Sha512].into_iter().collect();
-        let (key, settings) = (frontend.key.clone(), frontend.settings.clone());
-        let strict = Frontend { id: frontend.id, key, secrets, algorithms, active: true, settings, version: 1 };
+        let strict = Frontend { algorithms, ..Frontend::clone(frontend) };
         call.facts.set_frontend(Arc::new(strict));
         let fault = cluster.through(ChecksumVerify::default(), call).await.1.unwrap_err();
         let said = "the frontend may not use the algorithm sha1, by its `checksum_algorithms`";

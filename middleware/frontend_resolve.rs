@@ -25,9 +25,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::bbb::{Algorithms, CallKind, Secret};
+use crate::bbb::{CallKind, Secret};
 use crate::call::Call;
-use crate::cluster::{Frontend, FrontendId, FrontendSettings, Secrets};
+use crate::cluster::{Frontend, Secrets};
 use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Directory, Ports};
@@ -71,15 +71,7 @@ impl Transform for Resolver {
 fn nobody() -> Result<Frontend, SetupError> {
     let unknown = Secret::new(&format!("{}{}", Uuid::new_v4(), Uuid::new_v4()))
         .ok_or_else(|| SetupError::new("no random secret could be made"))?;
-    Ok(Frontend {
-        id: FrontendId(Uuid::nil()),
-        key: String::new(),
-        secrets: Secrets::new(unknown, None),
-        algorithms: Algorithms::default(),
-        active: false,
-        settings: FrontendSettings::default(),
-        version: 0,
-    })
+    Ok(Frontend { active: false, ..Frontend::new(Uuid::nil(), "", Secrets::new(unknown, None)) })
 }
 
 #[cfg(test)]

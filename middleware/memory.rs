@@ -18,7 +18,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use uuid::Uuid;
 
 use crate::backend_pool::BackendPool;
-use crate::bbb::{self, Algorithm, Algorithms, CallKind, MeetingId, Params, Scope, ScopedId, Secret};
+use crate::bbb::{self, Algorithm, CallKind, MeetingId, Params, Scope, ScopedId, Secret};
 use crate::call::{Body, Call, Door, Reply};
 use crate::checksum_verify::ChecksumVerify;
 use crate::cluster::{
@@ -104,17 +104,9 @@ impl Memory {
         let vitals = Arc::new(Vitals::under(self.policy()));
         vitals.see(Health::default().answered(), None);
         vitals.signing.learn(Algorithm::Sha256);
-        let backend = Backend {
-            id: BackendId(Uuid::new_v4()),
-            url: format!("https://{name}.example/bigbluebutton/api/"),
-            secret: secret(&format!("secret-of-{name}")),
-            algorithm: None,
-            tags: tags.iter().collect(),
-            load_factor: 1.0,
-            admin_state: AdminState::Ready,
-            vitals,
-            version: 1,
-        };
+        let url = format!("https://{name}.example/bigbluebutton/api/");
+        let new = Backend::new(Uuid::new_v4(), url, secret(&format!("secret-of-{name}")));
+        let backend = Backend { tags: tags.iter().collect(), vitals, version: 1, ..new };
         self.state().backends.push((name.to_owned(), Arc::new(backend)));
         self
     }
@@ -388,15 +380,8 @@ impl Memory {
     }
 
     fn add_frontend(self, key: &str, text: &str, active: bool, settings: FrontendSettings) -> Self {
-        let frontend = Frontend {
-            id: FrontendId(Uuid::new_v4()),
-            key: key.to_owned(),
-            secrets: Secrets::new(secret(text), None),
-            algorithms: Algorithms::default(),
-            active,
-            settings,
-            version: 1,
-        };
+        let secrets = Secrets::new(secret(text), None);
+        let frontend = Frontend { active, settings, version: 1, ..Frontend::new(Uuid::new_v4(), key, secrets) };
         self.state().frontends.push(Arc::new(frontend));
         self
     }

@@ -16,7 +16,7 @@
 //! use b3scale_middleware::{memory::Memory, tag_filter::TagFilter};
 //!
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-//! let cluster = Memory::new().frontend_with("school", |settings| settings.required_tags = ["eu"].iter().collect());
+//! let cluster = Memory::new().frontend_with("school", |settings| settings.required_tags = Some(["eu"].iter().collect()));
 //! let cluster = cluster.backend("n1", &["eu"]).backend("n2", &["us"]);
 //! let (seen, _) = cluster.through(TagFilter::default(), cluster.pooled(CallKind::Create, "m1")).await;
 //! assert_eq!(seen.expect("it goes on").facts.candidates_mut()?.len(), 1);
@@ -85,7 +85,7 @@ impl Transform for TagFilter {
         // A tag that anybody may have added is no choice of the frontend's.
         let chosen = call.params.covered(&self.choice).filter(|_| !self.choice.is_empty());
         let choice = chosen.and_then(|text| TagChoice::read(text, frontend.settings.allowed_tags.as_ref()));
-        let required = &frontend.settings.required_tags;
+        let required = frontend.settings.required_tags();
         let candidates = call.facts.candidates_mut()?;
 
         let mut kept = candidates.clone();
@@ -131,7 +131,7 @@ mod tests {
     fn cluster(required: &[&str]) -> Memory {
         let required = required.iter().collect();
         Memory::new()
-            .frontend_with("school", |settings| settings.required_tags = required)
+            .frontend_with("school", |settings| settings.required_tags = Some(required))
             .backend("eu", &["eu"])
             .backend("gpu", &["eu", "gpu"])
     }

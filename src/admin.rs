@@ -21,7 +21,6 @@ mod operators;
 mod problem;
 mod remembered;
 mod reply;
-mod shape;
 mod state;
 mod status;
 

@@ -30,7 +30,7 @@ use crate::rest::without_database;
 use crate::server::{Followers, Lobby, Router, Server, ServerParts, ServerSettings};
 use crate::site::{Check, Claimed, Readiness, Site, Sites};
 use crate::store::private::{self, PrivateError, PrivatePostgres};
-use crate::store::{FrontendFilter, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::telemetry::catalog::BUILD;
 use crate::telemetry::{self, Counts, Figures, MetricsPage, Sheet, Thing};
 use crate::work::Bench;
@@ -256,8 +256,8 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
     let stop = stop_signal()?;
     let database = Database::open(config).await?;
     database.prepare(config.migrate).await?;
-    let frontends = database.store.frontend_entries(&FrontendFilter::default()).await?;
-    warn_of_idle(frontends.iter().map(|frontend| (&*frontend.bbb.key, &frontend.settings)));
+    let frontends = database.store.load_frontends().await?;
+    warn_of_idle(frontends.iter().map(|frontend| (&*frontend.key, &frontend.settings)));
     drop(frontends);
     let secret = database.jwt_secret(config).await?;
     let Assembly { cluster, pipeline, server } =

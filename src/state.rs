@@ -3,8 +3,7 @@
 mod arrivals;
 mod check;
 mod difference;
-pub(crate) mod normal;
-mod tables;
+mod entries;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -13,7 +12,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::rest::{Change, ChangeKind, StateBackend, StateChanges, StateDocument, StateFrontend, VERSION};
-use crate::store::{Ending, Store, StoreError, Transaction, Work};
+use crate::store::{self, Ending, Store, StoreError, Transaction, Work};
 
 pub(crate) use difference::lines;
 
@@ -52,12 +51,11 @@ pub enum StateError {
 /// # Errors
 /// [`StoreError::Row`] when a row cannot be read: a document without it might delete it.
 pub async fn export(store: &Store) -> Result<StateDocument, StoreError> {
-    let frontends = store.rows("export the frontends", StateFrontend::SELECT, &[]).await?;
-    let backends = store.rows("export the backends", StateBackend::SELECT, &[]).await?;
+    let kept = store.configuration().await?;
     Ok(StateDocument {
         version: VERSION,
-        frontends: entries(kept(&frontends)?),
-        backends: entries(kept(&backends)?),
+        frontends: kept.frontends.into_iter().map(|frontend| StateFrontend::kept(frontend).entry).collect(),
+        backends: kept.backends.into_iter().map(|backend| StateBackend::kept(backend).entry).collect(),
         meetings: Vec::new(),
         history: Vec::new(),
     })
@@ -80,22 +78,25 @@ pub async fn import(
 
 /// An entry of the document that is a row of a table.
 trait Entry: Clone + serde::Serialize {
+    /// The row in the domain.
+    type Record;
     /// The word for it.
     const WHAT: &'static str;
-    /// Reads the whole table, in the order of the document.
-    const SELECT: &'static str;
 
-    fn read(row: &tokio_postgres::Row) -> Result<Kept<Self>, StoreError>;
+    /// The entry of a row.
+    fn kept(record: Self::Record) -> Kept<Self>;
     /// Every value in the one way in which it is compared and kept.
     fn normal(&self) -> Self;
     /// An entry of another system with what only exists here.
-    fn moved_onto(&self, there: &Self) -> Self;
+    fn moved_onto(self, there: &Self) -> Self;
     /// An entry of that name that says nothing else.
     fn blank(&self) -> Self;
     /// Its key or host.
     fn name(&self) -> &str;
     /// The identity it brings.
     fn id(&self) -> Option<Uuid>;
+    /// The row that it describes, or the fields that cannot be kept. `is_kept`: it has that name already.
+    fn record(&self, id: Uuid, is_kept: bool) -> Result<Self::Record, Vec<(String, String)>>;
 }
 
 /// A row.
@@ -125,10 +126,9 @@ impl Work for PutBack<'_> {
     async fn run(&self, transaction: &Transaction<'_>) -> Result<Self::Done, StateError> {
         let Self { document, options } = *self;
         let delete = options.delete;
-        // Keeps other writers out, and lets meetings be placed.
-        transaction.rows("LOCK TABLE frontends, backends IN SHARE ROW EXCLUSIVE MODE", &[]).await?;
-        let kept_frontends = kept::<StateFrontend>(&transaction.rows(StateFrontend::SELECT, &[]).await?)?;
-        let kept_backends = kept::<StateBackend>(&transaction.rows(StateBackend::SELECT, &[]).await?)?;
+        let kept = transaction.lock_configuration().await?;
+        let kept_frontends: Vec<_> = kept.frontends.into_iter().map(StateFrontend::kept).collect();
+        let kept_backends: Vec<_> = kept.backends.into_iter().map(StateBackend::kept).collect();
         let (document, notes) = if options.moving {
             let (document, notes) = making_way(document, &kept_frontends, &kept_backends);
             (Cow::Owned(document), notes)
@@ -143,8 +143,8 @@ impl Work for PutBack<'_> {
         let backends = wanted(&document.backends, &kept_backends, options);
         let frontend_steps = steps(&kept_frontends, &frontends, delete);
         let backend_steps = steps(&kept_backends, &backends, delete);
-        tables::apply_frontends(transaction, &frontend_steps).await?;
-        tables::apply_backends(transaction, &backend_steps).await?;
+        transaction.change_frontends(&records(&frontend_steps)?).await?;
+        transaction.change_backends(&records(&backend_steps)?).await?;
         let mut changes: Vec<_> = frontend_steps.iter().map(change).collect();
         changes.extend(backend_steps.iter().map(change));
         let places = arrivals::Places {
@@ -160,14 +160,6 @@ impl Work for PutBack<'_> {
     }
 }
 
-fn kept<T: Entry>(rows: &[tokio_postgres::Row]) -> Result<Vec<Kept<T>>, StoreError> {
-    rows.iter().map(T::read).collect()
-}
-
-fn entries<T>(kept: Vec<Kept<T>>) -> Vec<T> {
-    kept.into_iter().map(|kept| kept.entry).collect()
-}
-
 /// A document of another system without what belongs to others here: the identities of entries that have another name by now, and
 /// the agents of backends that it does not have any more. The notes list them.
 fn making_way(
@@ -176,7 +168,7 @@ fn making_way(
     backends: &[Kept<StateBackend>],
 ) -> (StateDocument, Vec<String>) {
     let (mut document, mut notes) = (document.clone(), Vec::new());
-    let hosts: HashSet<String> = document.backends.iter().map(|entry| normal::host(&entry.host)).collect();
+    let hosts: HashSet<String> = document.backends.iter().map(|entry| entries::host(&entry.host)).collect();
     let others = backends.iter().map(|kept| &kept.entry).filter(|entry| !hosts.contains(&entry.host));
     let agents: HashMap<&str, &str> =
         others.filter_map(|entry| Some((entry.agent_ref.as_deref()?, &*entry.host))).collect();
@@ -186,7 +178,7 @@ fn making_way(
     }
     let urls = owners(backends);
     for entry in &mut document.backends {
-        let host = normal::host(&entry.host);
+        let host = entries::host(&entry.host);
         notes.extend(without_id(StateBackend::WHAT, &mut entry.id, &host, &urls));
         let owner = entry.agent_ref.as_deref().and_then(|agent| agents.get(agent));
         if let Some((owner, agent)) = owner.and_then(|owner| Some((owner, entry.agent_ref.take()?))) {
@@ -243,6 +235,21 @@ fn steps<'a, T: Entry>(kept: &'a [Kept<T>], wanted: &'a [T], delete: bool) -> Ve
         steps.extend(kept.iter().filter(|kept| !named.contains(kept.entry.name())).map(Step::Delete));
     }
     steps
+}
+
+/// The steps as changes of rows.
+fn records<T: Entry>(steps: &[Step<'_, T>]) -> Result<Vec<store::Step<T::Record>>, StateError> {
+    let record = |entry: &T, id: Uuid, is_kept: bool| {
+        let named = |(field, problem)| (format!("{}: {field}", entry.name()), vec![problem]);
+        let invalid = |problems: Vec<_>| StateError::Invalid { fields: problems.into_iter().map(named).collect() };
+        entry.record(id, is_kept).map_err(invalid)
+    };
+    let step = |step: &Step<'_, T>| match step {
+        Step::Add(id, wanted) => record(wanted, *id, false).map(store::Step::Add),
+        Step::Change(kept, wanted) => record(wanted, kept.id, true).map(store::Step::Change),
+        Step::Delete(kept) => Ok(store::Step::Delete(kept.id)),
+    };
+    steps.iter().map(step).collect()
 }
 
 fn change<T: Entry>(step: &Step<'_, T>) -> Change {

@@ -280,8 +280,8 @@ impl View {
 mod tests {
     use std::time::SystemTime;
 
-    use b3scale_middleware::bbb::{Algorithms, MeetingId, Secret};
-    use b3scale_middleware::cluster::{AdminState, FrontendSettings, MeetingState, Secrets, Size, Tags};
+    use b3scale_middleware::bbb::{MeetingId, Secret};
+    use b3scale_middleware::cluster::{MeetingState, Secrets, Size};
     use uuid::Uuid;
 
     use super::*;
@@ -348,29 +348,13 @@ mod tests {
     }
 
     fn backend(version: i64) -> Backend {
-        Backend {
-            id: BackendId(Uuid::nil()),
-            url: "http://n1/bigbluebutton/api/".to_owned(),
-            secret: Secret::new("s").unwrap(),
-            algorithm: None,
-            tags: Tags::default(),
-            load_factor: 1.0,
-            admin_state: AdminState::Ready,
-            vitals: Arc::default(),
-            version,
-        }
+        let url = "http://n1/bigbluebutton/api/";
+        Backend { version, ..Backend::new(Uuid::nil(), url, Secret::new("s").unwrap()) }
     }
 
     fn frontend() -> Frontend {
-        Frontend {
-            id: FrontendId(Uuid::nil()),
-            key: "school".to_owned(),
-            secrets: Secrets::new(Secret::new("s").unwrap(), None),
-            algorithms: Algorithms::default(),
-            active: true,
-            settings: FrontendSettings::default(),
-            version: 1,
-        }
+        let secrets = Secrets::new(Secret::new("s").unwrap(), None);
+        Frontend { version: 1, ..Frontend::new(Uuid::nil(), "school", secrets) }
     }
 
     /// A seat that no count would give shows whether one took place.

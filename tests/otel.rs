@@ -1,12 +1,12 @@
 //! Traces as a collector of OpenTelemetry gets them: a call in the trace of its client, its stages below it, its node behind it.
 
-use b3scale::store::NewBackend;
 use b3scale_middleware::bbb::{CallKind, Secret};
-use b3scale_middleware::cluster::{AdminState, Tags};
+use b3scale_middleware::cluster::Backend;
 use b3scale_support::{JWT_SECRET, Recorder, Running, TestDatabase, Told, eventually, new_frontend, program, signed};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use uuid::Uuid;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
@@ -23,15 +23,8 @@ async fn a_call_and_its_stages_are_told_to_the_collector() {
     ])
     .await;
     let database = TestDatabase::new().await;
-    let backend = NewBackend {
-        url: format!("{}/bigbluebutton/api/", node.url()),
-        secret: Secret::new("node-secret").unwrap(),
-        algorithm: None,
-        tags: Tags::default(),
-        load_factor: 1.0,
-        admin_state: AdminState::Ready,
-        agent_ref: None,
-    };
+    let url = format!("{}/bigbluebutton/api/", node.url());
+    let backend = Backend::new(Uuid::now_v7(), url, Secret::new("node-secret").unwrap());
     database.store().record_backend(&backend).await.unwrap();
     database.store().record_frontend(&new_frontend("school")).await.unwrap();
 

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{BackendId, LoadModel, NodeState, Refusal, Tags, Vitals};
 use crate::bbb::{Algorithm, Secret};
@@ -26,13 +27,44 @@ pub struct Backend {
     pub load_factor: f64,
     /// Its admin state.
     pub admin_state: AdminState,
+    /// The subject of its agent's token.
+    pub agent_ref: Option<String>,
+    /// When it was added. `None`: the store is to say so.
+    pub created_at: Option<SystemTime>,
+    /// When it was last changed. `None`: the store is to say so.
+    pub updated_at: Option<SystemTime>,
     /// Its moving figures, shared by every snapshot of this backend.
     pub vitals: Arc<Vitals>,
-    /// The row's version; memory only ever takes a newer one.
+    /// The row's version; memory only ever takes a newer one. 0: it has no row yet.
     pub version: i64,
 }
 
 impl Backend {
+    /// A backend that is ready and is to be added, with vitals that nothing has been seen of yet.
+    pub fn new(id: Uuid, url: impl Into<String>, secret: Secret) -> Self {
+        Self {
+            id: BackendId(id),
+            url: url.into(),
+            secret,
+            algorithm: None,
+            tags: Tags::default(),
+            load_factor: 1.0,
+            admin_state: AdminState::Ready,
+            agent_ref: None,
+            created_at: None,
+            updated_at: None,
+            vitals: Arc::default(),
+            version: 0,
+        }
+    }
+
+    /// Whether an operator has set the same of both.
+    pub fn is_set_as(&self, other: &Self) -> bool {
+        let set = |one: &Self| (one.url.clone(), one.secret.clone(), one.algorithm, one.tags.clone());
+        let states = |one: &Self| (one.load_factor, one.admin_state, one.agent_ref.clone());
+        set(self) == set(other) && states(self) == states(other)
+    }
+
     /// Whether the node answers as BBB does, degraded or not.
     pub fn is_up(&self) -> bool {
         self.vitals.health().is_up()
@@ -85,6 +117,25 @@ impl Backend {
         let (_, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
         rest.split('/').next().unwrap_or(rest)
     }
+}
+
+/// The last answers of a node and its agent, as the store keeps them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeStatus {
+    /// The state of the node.
+    pub state: NodeState,
+    /// When its agent last reported. `None`: never.
+    pub heartbeat: Option<SystemTime>,
+    /// Why the node is not well.
+    pub last_error: Option<String>,
+    /// How long its last answer took.
+    pub latency: Duration,
+    /// Meetings that have their place there.
+    pub meetings: u32,
+    /// People in its meetings, ours or not.
+    pub attendees: u32,
+    /// When the node last answered. `None`: never.
+    pub synced_at: Option<SystemTime>,
 }
 
 /// A backend's state as set by the operator.

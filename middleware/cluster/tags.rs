@@ -4,43 +4,56 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// A set of tags. Empty words and surrounding white space are dropped as it is made, since an empty tag asks for nothing.
+/// Tags as an operator wrote them. Empty words and white space around a word do not count: an empty tag asks for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Option<Vec<String>>")]
-pub struct Tags(BTreeSet<String>);
+pub struct Tags(Vec<String>);
 
 impl Tags {
+    /// No tag at all.
+    pub const NONE: Self = Self(Vec::new());
+
     /// The first of `required`, in alphabetical order, that is not among these.
     pub fn missing<'r>(&self, required: &'r Tags) -> Option<&'r str> {
-        required.iter().find(|tag| !self.contains(tag))
+        required.iter().filter(|tag| !self.contains(tag)).min()
     }
 
     /// Whether that tag is among these.
     pub fn contains(&self, tag: &str) -> bool {
-        self.0.contains(tag)
+        self.iter().any(|there| there == tag)
     }
 
     /// Whether there is no tag at all.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.iter().next().is_none()
     }
 
-    /// The tags in alphabetical order.
+    /// The tags in their order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.0.iter().map(|word| word.trim()).filter(|word| !word.is_empty())
+    }
+
+    /// The words as they were written.
+    pub fn words(&self) -> &[String] {
+        &self.0
+    }
+
+    /// The same tags, each once and in alphabetical order.
+    #[must_use]
+    pub fn normal(&self) -> Self {
+        self.iter().collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
 impl<S: AsRef<str>> FromIterator<S> for Tags {
     fn from_iter<I: IntoIterator<Item = S>>(words: I) -> Self {
-        let words = words.into_iter().map(|word| word.as_ref().trim().to_owned());
-        Self(words.filter(|word| !word.is_empty()).collect())
+        Self(words.into_iter().map(|word| word.as_ref().to_owned()).collect())
     }
 }
 
 impl From<Option<Vec<String>>> for Tags {
     fn from(words: Option<Vec<String>>) -> Self {
-        words.unwrap_or_default().into_iter().collect()
+        Self(words.unwrap_or_default())
     }
 }
 
@@ -62,7 +75,7 @@ impl TagChoice {
     pub fn read(text: &str, allowed: Option<&Tags>) -> Option<Self> {
         let text = text.trim();
         let (words, required) = text.strip_suffix('!').map_or((text, false), |words| (words, true));
-        let words: Tags = words.split(';').collect();
+        let words = words.split(';').collect::<Tags>().normal();
         if words.is_empty() {
             return None;
         }

@@ -21,8 +21,8 @@ use super::access::{Agents, Caller};
 use super::body::{Document, Given, Shaped};
 use super::problem::Problem;
 use super::reply::{Reply, json};
-use super::shape::Shape;
 use crate::ledger::Polls;
+use crate::rest::shape::Shape;
 use crate::rest::{Backend, Batch, Heartbeat, Receipt, RpcReply, RpcRequest, RpcStatus};
 use crate::store::Ingested;
 use crate::telemetry::catalog::{INGEST_BATCHES, INGEST_EVENTS, INGEST_SNAPSHOTS};
@@ -45,16 +45,16 @@ impl Shaped for Form {
     responses((status = OK, description = "The backend", body = Backend), (status = NOT_FOUND)))]
 pub(super) async fn backend(State(admin): State<Admin>, who: Caller<Agents>) -> Result<Reply<Backend>, Problem> {
     let found = admin.store.backend_of_agent(who.subject()).await?;
-    found.map(|backend| Reply(admin.counted(backend))).ok_or(Problem::NotFound)
+    found.map(|entry| Reply(admin.shown_backend(entry))).ok_or(Problem::NotFound)
 }
 
 /// Say that the agent is there.
 #[utoipa::path(post, path = "/api/v1/agent/heartbeat", tag = "agents",
     responses((status = OK, description = "When it was heard of", body = Heartbeat), (status = NOT_FOUND)))]
 pub(super) async fn heartbeat(State(admin): State<Admin>, who: Caller<Agents>) -> Result<Reply<Heartbeat>, Problem> {
-    let backend = admin.store.backend_of_agent(who.subject()).await?.ok_or(Problem::NotFound)?;
-    let heard = admin.store.record_heartbeat(BackendId(backend.id), None).await?.ok_or(Problem::NotFound)?;
-    Ok(Reply(Heartbeat { backend_id: backend.id, heartbeat: heard.into() }))
+    let backend = admin.store.backend_id_of_agent(who.subject()).await?.ok_or(Problem::NotFound)?;
+    let heard = admin.store.record_heartbeat(backend, None).await?.ok_or(Problem::NotFound)?;
+    Ok(Reply(Heartbeat { backend_id: backend.0, heartbeat: heard.into() }))
 }
 
 /// Say what has happened on the node since the last batch. Each counts once, however often it is sent.
@@ -124,8 +124,7 @@ fn failed(why: &str) -> RpcReply {
 
 /// The backend of an agent.
 pub(super) async fn backend_of(admin: &Admin, agent_ref: &str) -> Result<BackendId, Problem> {
-    let found = admin.store.backend_of_agent(agent_ref).await?;
-    found.map(|backend| BackendId(backend.id)).ok_or(Problem::Forbidden)
+    admin.store.backend_id_of_agent(agent_ref).await?.ok_or(Problem::Forbidden)
 }
 
 /// Something that happened to a meeting. What it was is for the node to say.

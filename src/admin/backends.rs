@@ -3,7 +3,7 @@
 pub(super) mod form;
 
 use axum::extract::State;
-use b3scale_middleware::cluster::{AdminState as Wanted, BackendId};
+use b3scale_middleware::cluster::{self, BackendId, NodeStatus};
 use serde::Deserialize;
 
 use super::Admin;
@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::reply::Reply;
 use crate::rest::{AdminState, Backend, BackendChange, StateBackend};
 use crate::state::lines;
-use crate::store::{BackendFilter, Standing};
+use crate::store::{BackendEntry, BackendFilter, Standing};
 use form::Form;
 pub(super) use form::with_slash;
 
@@ -50,8 +50,8 @@ pub(super) async fn list(
 ) -> Result<Reply<Vec<Backend>>, Problem> {
     let Which { host, host_like, host_ilike } = which;
     let filter = BackendFilter { host: host.as_deref().map(with_slash), host_like, host_ilike };
-    let found = admin.store.backend_entries(&filter).await?;
-    Ok(Reply(found.into_iter().map(|backend| admin.counted(backend)).collect()))
+    let found = admin.store.list_backends(&filter).await?;
+    Ok(Reply(found.into_iter().map(|entry| admin.shown_backend(entry)).collect()))
 }
 
 /// Add a backend. With the scope `b3scale:node` it is the token's own, and waits for an operator to enable it; an existing backend
@@ -70,14 +70,15 @@ pub(super) async fn add(
     if by_agent {
         guard_agent(&admin.agent_tags, None, &new)?;
         if let Some(adopted) = adopted(&admin, &new).await? {
-            who.audit("an agent adopted a backend", &adopted.bbb.host);
-            return Ok(Reply(admin.counted(adopted)));
+            who.audit("an agent adopted a backend", &adopted.backend.url);
+            return Ok(Reply(admin.shown_backend(adopted)));
         }
     }
     admin.store.add_backend(&new).await?;
-    who.audit("a backend was added", &new.bbb.host);
-    let added = admin.store.backend_entry(BackendId(new.id)).await?;
-    Ok(Reply(added.unwrap_or(new)))
+    who.audit("a backend was added", &new.url);
+    let added = admin.store.backend_entry(new.id).await?;
+    let added = added.unwrap_or(BackendEntry { backend: new, status: NodeStatus::default() });
+    Ok(Reply(Backend::of(added.backend, &added.status)))
 }
 
 /// Show a backend.
@@ -89,8 +90,8 @@ pub(super) async fn show(
     Id(id): Id,
 ) -> Result<Reply<Backend>, Problem> {
     let found = admin.store.backend_entry(BackendId(id)).await?;
-    let found = found.filter(|backend| may_see(&who, backend)).ok_or(Problem::NotFound)?;
-    Ok(Reply(admin.counted(found)))
+    let found = found.filter(|entry| may_see(&who, &entry.backend)).ok_or(Problem::NotFound)?;
+    Ok(Reply(admin.shown_backend(found)))
 }
 
 /// Change a backend. As an agent, with the scope `b3scale:node` alone or by `b3scaleagent`: its secret, its load factor within bounds
@@ -106,7 +107,7 @@ pub(super) async fn change(
     given: Given<Form>,
 ) -> Result<Reply<Backend>, Problem> {
     let by_agent = who.is_agent(form::is_restart(&given.said));
-    let change = |there: &Backend, standing: Standing| {
+    let change = |there: &cluster::Backend, standing: Standing| {
         if by_agent && !is_own(&who, there) {
             return Err(Problem::NotFound);
         }
@@ -120,9 +121,9 @@ pub(super) async fn change(
     };
     let changed = admin.store.change_backend(BackendId(id), by_agent, change).await?;
     let (before, after) = changed.ok_or(Problem::NotFound)?;
-    let differences = lines(&StateBackend::of(&before), &StateBackend::of(&after));
-    who.audit_change("a backend was changed", &after.bbb.host, &differences);
-    Ok(Reply(admin.counted(after)))
+    let differences = lines(&StateBackend::from(before.backend), &StateBackend::from(after.backend.clone()));
+    who.audit_change("a backend was changed", &after.backend.url, &differences);
+    Ok(Reply(admin.shown_backend(after)))
 }
 
 /// Remove a backend: when its last meeting has ended or, by force, now. Its meetings go on there, and may be created anew.
@@ -135,7 +136,7 @@ pub(super) async fn remove(
     Asked(how): Asked<How>,
 ) -> Result<Reply<Backend>, Problem> {
     let store = &admin.store;
-    let mut backend = admin.counted(store.backend_entry(BackendId(id)).await?.ok_or(Problem::NotFound)?);
+    let mut backend = admin.shown_backend(store.backend_entry(BackendId(id)).await?.ok_or(Problem::NotFound)?);
     if is_yes(how.force.as_deref()) {
         if !store.remove_backend(BackendId(id)).await? {
             return Err(Problem::NotFound);
@@ -144,7 +145,7 @@ pub(super) async fn remove(
         backend.admin_state = AdminState::Destroyed;
         return Ok(Reply(backend));
     }
-    store.record_admin_state(BackendId(id), Wanted::Decommissioned).await?.ok_or(Problem::NotFound)?;
+    store.record_admin_state(BackendId(id), cluster::AdminState::Decommissioned).await?.ok_or(Problem::NotFound)?;
     who.audit("a backend was decommissioned", &backend.bbb.host);
     backend.admin_state = AdminState::Decommissioned;
     Ok(Reply(backend))
@@ -154,14 +155,14 @@ pub(super) async fn remove(
 ///
 /// # Errors
 /// A conflict that says what to do, if the backend has another secret or another agent.
-async fn adopted(admin: &Admin, new: &Backend) -> Result<Option<Backend>, Problem> {
+async fn adopted(admin: &Admin, new: &cluster::Backend) -> Result<Option<BackendEntry>, Problem> {
     if let Some(id) = admin.store.adopt_backend(new).await? {
         return Ok(admin.store.backend_entry(id).await?);
     }
-    let filter = BackendFilter { host: Some(new.bbb.host.clone()), ..BackendFilter::default() };
-    let Some(there) = admin.store.backend_entries(&filter).await?.pop() else { return Ok(None) };
-    let host = &there.bbb.host;
-    let other = match &there.agent_ref {
+    let filter = BackendFilter { host: Some(new.url.clone()), ..BackendFilter::default() };
+    let Some(there) = admin.store.list_backends(&filter).await?.pop() else { return Ok(None) };
+    let cluster::Backend { url: host, agent_ref, .. } = &there.backend;
+    let other = match agent_ref {
         None => format!(
             "secret: compare it with securitySalt of BBB, or set it with `b3scalectl set backend {host} --secret SECRET`"
         ),
@@ -176,10 +177,10 @@ async fn adopted(admin: &Admin, new: &Backend) -> Result<Option<Backend>, Proble
 /// Whether a backend is the agent's that asks, or an operator asks.
 ///
 /// Defect 47 of the original: an operator's token that was an agent's, too, saw only what is the agent's.
-fn may_see(who: &Caller<Nodes>, backend: &Backend) -> bool {
+fn may_see(who: &Caller<Nodes>, backend: &cluster::Backend) -> bool {
     who.is_admin() || is_own(who, backend)
 }
 
-fn is_own(who: &Caller<Nodes>, backend: &Backend) -> bool {
+fn is_own(who: &Caller<Nodes>, backend: &cluster::Backend) -> bool {
     backend.agent_ref.as_deref() == Some(who.subject())
 }

@@ -16,10 +16,10 @@ use uuid::Uuid;
 use super::Admin;
 use super::access;
 use super::problem::Problem;
-use super::shape::Shape;
 use crate::budget::{Full, Room};
 use crate::net::causes;
 use crate::offload::DOCUMENTS;
+use crate::rest::shape::Shape;
 use crate::rest::{Batch, StateDocument};
 use crate::site::IntakeError;
 

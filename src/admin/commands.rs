@@ -8,7 +8,7 @@ use super::access::{Admins, Caller};
 use super::body::{Given, Id, Shaped};
 use super::problem::Problem;
 use super::reply::{Accepted, Reply};
-use super::shape::Shape;
+use crate::rest::shape::Shape;
 use crate::rest::{Command, CommandState, NewCommand};
 use crate::store;
 
@@ -65,8 +65,7 @@ impl From<store::Command> for Command {
         Self {
             id: row.id,
             seq: row.seq,
-            // In the words of the original. Its tools know no running command.
-            state: if row.state == CommandState::Running { CommandState::Requested } else { row.state },
+            state: row.state.into(),
             action: row.action,
             params: row.params,
             result: row.result,
@@ -74,6 +73,17 @@ impl From<store::Command> for Command {
             started_at: row.started_at.map(Into::into),
             stopped_at: row.stopped_at.map(Into::into),
             created_at: row.created_at.into(),
+        }
+    }
+}
+
+impl From<store::CommandState> for CommandState {
+    /// In the words of the original, whose tools know no running command.
+    fn from(state: store::CommandState) -> Self {
+        match state {
+            store::CommandState::Requested | store::CommandState::Running => Self::Requested,
+            store::CommandState::Success => Self::Success,
+            store::CommandState::Error => Self::Error,
         }
     }
 }

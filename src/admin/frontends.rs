@@ -3,7 +3,7 @@
 pub(super) mod form;
 
 use axum::extract::State;
-use b3scale_middleware::cluster::FrontendId;
+use b3scale_middleware::cluster::{self, FrontendId};
 use serde::Deserialize;
 
 use super::Admin;
@@ -41,7 +41,8 @@ pub(super) async fn list(
     let Which { account_ref, key, key_like } = which;
     let owner = (!who.is_admin()).then(|| who.subject().to_owned());
     let filter = FrontendFilter { owner, account_ref, key, key_like };
-    Ok(Reply(admin.store.frontend_entries(&filter).await?))
+    let found = admin.store.list_frontends(&filter).await?;
+    Ok(Reply(found.into_iter().map(Frontend::from).collect()))
 }
 
 /// Add a frontend.
@@ -53,9 +54,9 @@ pub(super) async fn add(
     given: Given<Form>,
 ) -> Result<Reply<Frontend>, Problem> {
     let added = admin.store.add_frontend(&form::filled(given.said)?).await?;
-    who.audit("a frontend was added", &added.bbb.key);
-    warn_of_idle([(&*added.bbb.key, &added.settings)]);
-    Ok(Reply(added))
+    who.audit("a frontend was added", &added.key);
+    warn_of_idle([(&*added.key, &added.settings)]);
+    Ok(Reply(added.into()))
 }
 
 /// Show a frontend.
@@ -66,8 +67,8 @@ pub(super) async fn show(
     who: Caller<Users>,
     Id(id): Id,
 ) -> Result<Reply<Frontend>, Problem> {
-    let found = admin.store.frontend_entry(FrontendId(id)).await?;
-    found.filter(|frontend| may_see(&who, frontend)).map(Reply).ok_or(Problem::NotFound)
+    let found = admin.store.find_frontend(FrontendId(id)).await?.filter(|frontend| may_see(&who, frontend));
+    found.map(|frontend| Reply(frontend.into())).ok_or(Problem::NotFound)
 }
 
 /// Change a frontend. With the scope `b3scale` alone: all but `account_ref` and `allowed_tags`, which stay as they are, and the fields
@@ -81,13 +82,13 @@ pub(super) async fn change(
     Id(id): Id,
     given: Given<Form>,
 ) -> Result<Reply<Frontend>, Problem> {
-    let change = |there: &Frontend, has_meetings| {
+    let change = |there: &cluster::Frontend, has_meetings| {
         if !may_see(&who, there) {
             return Err(Problem::NotFound);
         }
         let operators = (!who.is_admin()).then_some(&*admin.operator_fields);
         let changed = form::changed(there, given.said.clone(), operators)?;
-        if changed.bbb.key != there.bbb.key && has_meetings {
+        if changed.key != there.key && has_meetings {
             let why = "meetings run under the old key: change it when they have ended, or end them first";
             return Err(Problem::Conflict(why.to_owned()));
         }
@@ -95,12 +96,12 @@ pub(super) async fn change(
     };
     let changed = admin.store.change_frontend(FrontendId(id), change).await?;
     let (before, after) = changed.ok_or(Problem::NotFound)?;
-    let differences = lines(&StateFrontend::of(&before), &StateFrontend::of(&after));
-    who.audit_change("a frontend was changed", &after.bbb.key, &differences);
     if !after.settings.idle().eq(before.settings.idle()) {
-        warn_of_idle([(&*after.bbb.key, &after.settings)]);
+        warn_of_idle([(&*after.key, &after.settings)]);
     }
-    Ok(Reply(after))
+    let differences = lines(&StateFrontend::from(before), &StateFrontend::from(after.clone()));
+    who.audit_change("a frontend was changed", &after.key, &differences);
+    Ok(Reply(after.into()))
 }
 
 /// Remove a frontend. Its meetings are ended.
@@ -111,16 +112,16 @@ pub(super) async fn remove(
     who: Caller<Admins>,
     Id(id): Id,
 ) -> Result<Reply<Frontend>, Problem> {
-    let mut frontend = admin.store.frontend_entry(FrontendId(id)).await?.ok_or(Problem::NotFound)?;
+    let mut frontend = admin.store.find_frontend(FrontendId(id)).await?.ok_or(Problem::NotFound)?;
     frontend.active = false;
     if !admin.store.remove_frontend(FrontendId(id)).await? {
         return Err(Problem::NotFound);
     }
-    who.audit("a frontend was removed", &frontend.bbb.key);
-    Ok(Reply(frontend))
+    who.audit("a frontend was removed", &frontend.key);
+    Ok(Reply(frontend.into()))
 }
 
 /// Whether a frontend is theirs who ask, or they may see all.
-fn may_see(who: &Caller<Users>, frontend: &Frontend) -> bool {
+fn may_see(who: &Caller<Users>, frontend: &cluster::Frontend) -> bool {
     who.is_admin() || frontend.account_ref.as_deref() == Some(who.subject())
 }

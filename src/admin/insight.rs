@@ -15,10 +15,10 @@ use super::problem::Problem;
 use super::reply::Reply;
 use crate::ledger::{Announcements, Servers};
 use crate::rest::{
-    Backend, BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, Verdict,
+    BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, Verdict,
 };
 use crate::site::Check;
-use crate::store::{BackendFilter, FrontendFilter, StoreError, Trouble};
+use crate::store::{BackendEntry, BackendFilter, FrontendFilter, StoreError, Trouble};
 
 /// Why a backend takes no new meetings that would take them.
 const NO_DATABASE: &str = "no meeting can be created: the database cannot be used";
@@ -49,9 +49,9 @@ impl Admin {
             answering: row.server.id == mine,
             problems: if row.server.id == mine { problems.clone() } else { Vec::new() },
         });
-        let entries = self.store.backend_entries(&BackendFilter::default()).await?;
-        let frontends = self.store.frontend_entries(&FrontendFilter::default()).await?.into_iter();
-        let frontends = frontends.map(|entry| self.crowd(FrontendId(entry.id), entry.bbb.key, entry.active));
+        let entries = self.store.list_backends(&BackendFilter::default()).await?;
+        let frontends = self.store.list_frontends(&FrontendFilter::default()).await?.into_iter();
+        let frontends = frontends.map(|entry| self.crowd(entry.id, entry.key, entry.active));
         let backends = entries.into_iter().map(|entry| self.reported(entry)).collect();
         let database = self.cluster.trouble().map(Trouble::obstacle);
         let frontends = frontends.collect();
@@ -63,8 +63,8 @@ impl Admin {
         self.readiness.checks().iter().filter_map(Check::failure).collect()
     }
 
-    fn reported(&self, entry: Backend) -> BackendReport {
-        let entry = self.counted(entry);
+    fn reported(&self, entry: BackendEntry) -> BackendReport {
+        let entry = self.shown_backend(entry);
         let known = self.cluster.backend(BackendId(entry.id)).map(|backend| self.seen(&backend));
         let stored = BackendReport {
             id: entry.id,
@@ -105,7 +105,7 @@ impl Admin {
             meetings: vitals.meetings().saturating_add(self.count_strays(backend.id)),
             attendees: vitals.attendees(),
             latency: vitals.latency().map_or(0, |latency| i64::try_from(latency.as_nanos()).unwrap_or(i64::MAX)),
-            tags: backend.tags.iter().map(ToString::to_string).collect(),
+            tags: backend.tags.words().to_vec(),
         }
     }
 

@@ -134,7 +134,7 @@ async fn backend_named(admin: &Admin, id: Option<&str>, host: Option<&str>) -> R
     let id = id.map(str::parse::<Uuid>).transpose().map_err(|_| Problem::NotFound)?;
     let host = host.map(super::backends::with_slash);
     let filter = BackendFilter { host: host.clone(), ..BackendFilter::default() };
-    let found = match admin.store.backend_entries(&filter).await {
+    let found = match admin.store.list_backends(&filter).await {
         Err(error) if error.is_away() => {
             let remembered = |host: String| admin.remembered_backend(&host).map(|backend| backend.id.0);
             let named = host.map_or(id, remembered).filter(|named| id.is_none_or(|id| *named == id));
@@ -142,15 +142,15 @@ async fn backend_named(admin: &Admin, id: Option<&str>, host: Option<&str>) -> R
         }
         found => found?,
     };
-    let found = found.into_iter().find(|backend| id.is_none_or(|id| backend.id == id));
-    found.map(|backend| Some(backend.id)).ok_or(Problem::NotFound)
+    let found = found.into_iter().map(|entry| entry.backend.id.0).find(|found| id.is_none_or(|id| *found == id));
+    found.map(Some).ok_or(Problem::NotFound)
 }
 
 async fn frontend_with(admin: &Admin, key: &str) -> Result<Uuid, Problem> {
     let filter = FrontendFilter { key: Some(key.to_owned()), ..FrontendFilter::default() };
-    let found = match admin.store.frontend_entries(&filter).await {
+    let found = match admin.store.list_frontends(&filter).await {
         Err(error) if error.is_away() => admin.cluster.frontend(key).map(|frontend| frontend.id.0),
-        found => found?.into_iter().next().map(|frontend| frontend.id),
+        found => found?.into_iter().next().map(|frontend| frontend.id.0),
     };
     found.ok_or(Problem::NotFound)
 }

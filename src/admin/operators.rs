@@ -6,39 +6,22 @@
 use std::str::FromStr;
 
 use b3scale_middleware::bbb::cut;
+use b3scale_middleware::cluster::{AdminState, Backend, Frontend};
 use serde_json::Value;
 
 use super::problem::Problem;
 use crate::names::nearest;
-use crate::rest::{AdminState, Backend, Frontend, check};
+use crate::rest::shape::Shape;
+use crate::rest::{self, FRONTEND, check};
 use crate::store::Standing;
-
-/// Names of fields, and where they stand in a frontend.
-const FIELDS: [(&str, &str); 15] = [
-    ("account_ref", "account_ref"),
-    ("active", "active"),
-    ("allowed_tags", "settings.allowed_tags"),
-    ("attendees_limit", "settings.attendees_limit"),
-    ("checksum_algorithms", "bbb.checksum_algorithms"),
-    ("create_default_params", "settings.create_default_params"),
-    ("create_override_params", "settings.create_override_params"),
-    ("default_presentation", "settings.default_presentation"),
-    ("join_default_params", "settings.join_default_params"),
-    ("join_override_params", "settings.join_override_params"),
-    ("key", "bbb.key"),
-    ("next_secret", "bbb.next_secret"),
-    ("recordings", "settings.recordings"),
-    ("required_tags", "settings.required_tags"),
-    ("secret", "bbb.secret"),
-];
 
 /// The reason why a customer may not change such a field.
 const REFUSED: &str = "only operators change this field";
 
 /// A field of a frontend that customers do not change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorField {
-    path: &'static str,
+    path: String,
 }
 
 /// A name that no field has.
@@ -53,13 +36,23 @@ impl FromStr for OperatorField {
     type Err = NoField;
 
     fn from_str(given: &str) -> Result<Self, NoField> {
-        let found = FIELDS.iter().find(|(name, path)| given == *name || given == *path);
-        found.map(|(_, path)| Self { path }).ok_or_else(|| {
-            let near = nearest(given, FIELDS.map(|(name, _)| name));
+        let fields = fields();
+        let found = fields.iter().find(|(name, path)| given == *name || given == path);
+        found.map(|(_, path)| Self { path: path.clone() }).ok_or_else(|| {
+            let near = nearest(given, fields.iter().map(|(name, _)| *name));
             let hint = near.map_or_else(String::new, |name| format!(", did you mean `{name}`?"));
             NoField { given: cut(given).into_owned(), hint }
         })
     }
+}
+
+/// The names of the fields of a frontend, and where they stand in it.
+fn fields() -> Vec<(&'static str, String)> {
+    let inner = |(name, shape): (&'static str, &'static Shape)| {
+        let inside: Vec<_> = shape.members().map(|(field, _)| (field, format!("{name}.{field}"))).collect();
+        if inside.is_empty() { vec![(name, name.to_owned())] } else { inside }
+    };
+    FRONTEND.members().flat_map(inner).collect()
 }
 
 /// Refuses a customer's change of its frontend, if it changes one of these fields.
@@ -67,10 +60,11 @@ impl FromStr for OperatorField {
 /// # Errors
 /// The fields, each by its path.
 pub(super) fn guard(fields: &[OperatorField], before: &Frontend, after: &Frontend) -> Result<(), Problem> {
-    let [before, after] = [before, after].map(|one| serde_json::to_value(one).unwrap_or_default());
+    let shown = |one: &Frontend| serde_json::to_value(rest::Frontend::from(one.clone())).unwrap_or_default();
+    let [before, after] = [before, after].map(shown);
     let at = |frontend: &Value, path: &str| frontend.pointer(&format!("/{}", path.replace('.', "/"))).cloned();
-    let changed = fields.iter().filter(|field| at(&before, field.path) != at(&after, field.path));
-    Problem::for_operators(changed.map(|field| (field.path.to_owned(), REFUSED.to_owned())))
+    let changed = fields.iter().filter(|field| at(&before, &field.path) != at(&after, &field.path));
+    Problem::for_operators(changed.map(|field| (field.path.clone(), REFUSED.to_owned())))
 }
 
 /// Refuses the fields of a node, new (no `before`) or known, that its agent may not set.
@@ -86,9 +80,10 @@ pub(super) fn guard_agent(
 ) -> Result<(), Problem> {
     let mut refused = Vec::new();
     let mut refuse = |path: &str, why: String| refused.push((path.to_owned(), why));
-    let known = before.map_or(&[][..], |(there, _)| &there.settings.tags[..]);
-    let moved = known.iter().filter(|tag| !after.settings.tags.contains(tag));
-    let moved = moved.chain(after.settings.tags.iter().filter(|tag| !known.contains(tag)));
+    let known = before.map_or(&[][..], |(there, _)| there.tags.words());
+    let wanted = after.tags.words();
+    let moved = known.iter().filter(|tag| !wanted.contains(tag));
+    let moved = moved.chain(wanted.iter().filter(|tag| !known.contains(tag)));
     for tag in moved.filter(|tag| !tags.contains(tag)) {
         refuse("settings.tags", format!("only operators give or take `{}`: see B3SCALE_AGENT_TAGS", cut(tag)));
     }
@@ -98,7 +93,7 @@ pub(super) fn guard_agent(
         let (least, most) = check::AGENTS_FACTORS.into_inner();
         refuse("load_factor", format!("an agent sets {least} to {most}: only operators set others"));
     }
-    if before.is_some_and(|(there, standing)| standing.enabled && there.bbb.host != after.bbb.host) {
+    if before.is_some_and(|(there, standing)| standing.enabled && there.url != after.url) {
         refuse(
             "bbb.host",
             "only operators move a backend that was enabled; another node needs a token of its own".to_owned(),
@@ -116,8 +111,8 @@ pub(super) fn guard_agent(
 /// # Errors
 /// A conflict that says what to do.
 pub(super) fn guard_move(there: &Backend, standing: Standing, after: &Backend) -> Result<(), Problem> {
-    let host = &there.bbb.host;
-    if !standing.reported || *host == after.bbb.host {
+    let host = &there.url;
+    if !standing.reported || *host == after.url {
         return Ok(());
     }
     Err(Problem::Conflict(format!(
@@ -147,32 +142,25 @@ fn may_set(before: Option<(AdminState, Standing)>, after: AdminState) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use time::OffsetDateTime;
+    use b3scale_middleware::bbb::Secret;
+    use b3scale_middleware::cluster::Secrets;
     use uuid::Uuid;
 
     use super::*;
-    use crate::rest::{FrontendKeys, FrontendSettings};
 
     #[test]
     fn every_field_of_a_frontend_has_a_name() {
-        let now = OffsetDateTime::UNIX_EPOCH;
-        let (key, secret) = ("school".to_owned(), "secret".to_owned());
-        let bbb = FrontendKeys { key, secret, next_secret: None, checksum_algorithms: None };
-        let frontend = Frontend {
-            id: Uuid::nil(),
-            active: true,
-            bbb,
-            settings: FrontendSettings::default(),
-            account_ref: None,
-            created_at: now,
-            updated_at: now,
-        };
-        let shown = serde_json::to_value(frontend).unwrap();
+        let secret = Secret::new("secret").expect("it is not empty");
+        let frontend = Frontend::new(Uuid::nil(), "school", Secrets::new(secret, None));
+        let shown = serde_json::to_value(rest::Frontend::from(frontend)).unwrap();
         let inner =
-            |name: &'static str| shown[name].as_object().unwrap().keys().map(move |field| format!("{name}.{field}"));
-        let mut paths: Vec<String> = ["bbb", "settings"].into_iter().flat_map(inner).collect();
-        paths.extend(["account_ref", "active"].map(str::to_owned));
-        let mut known = FIELDS.map(|(_, path)| path.to_owned()).to_vec();
+            |name: &str| shown[name].as_object().unwrap().keys().map(|field| format!("{name}.{field}")).collect();
+        let mut paths: Vec<String> =
+            ["bbb", "settings"].into_iter().flat_map(|name| -> Vec<_> { inner(name) }).collect();
+        let outer = shown.as_object().unwrap().keys().map(String::as_str);
+        let read_only = ["id", "bbb", "settings", "created_at", "updated_at"];
+        paths.extend(outer.filter(|name| !read_only.contains(name)).map(str::to_owned));
+        let mut known: Vec<_> = fields().into_iter().map(|(_, path)| path).collect();
         paths.sort();
         known.sort();
         assert_eq!(known, paths);

@@ -68,13 +68,19 @@ impl Problem {
         Self::Fields(BTreeMap::from([(path.to_owned(), vec![why.to_owned()])]))
     }
 
-    /// Fields cannot be used, each with why, up to a bound. None: all is well.
-    pub(super) fn unless_none(wrong: impl IntoIterator<Item = (String, String)>) -> Result<(), Self> {
+    /// Fields cannot be used, each with why, up to a bound.
+    pub(super) fn fields(wrong: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut fields = Fields::new();
         for (place, why) in wrong.into_iter().take(MOST_FIELDS) {
             fields.entry(place).or_default().push(why);
         }
-        if fields.is_empty() { Ok(()) } else { Err(Self::Fields(fields)) }
+        Self::Fields(fields)
+    }
+
+    /// The same. None: all is well.
+    pub(super) fn unless_none(wrong: impl IntoIterator<Item = (String, String)>) -> Result<(), Self> {
+        let mut wrong = wrong.into_iter().peekable();
+        if wrong.peek().is_none() { Ok(()) } else { Err(Self::fields(wrong)) }
     }
 
     /// Only operators change these fields. None: all is well.

@@ -6,7 +6,8 @@ use super::Admin;
 use super::access::{Admins, Anyone, Caller};
 use super::problem::Problem;
 use super::reply::Reply;
-use crate::rest::{SchemaStatus, Status};
+use crate::rest::{Migration, SchemaStatus, Status};
+use crate::store::{AppliedMigration, Store};
 
 /// Set by the build of a release.
 const BUILD: &str = match option_env!("B3SCALE_BUILD") {
@@ -25,7 +26,7 @@ pub(super) async fn root(admin: State<Admin>, who: Caller<Anyone>) -> Reply<Stat
 #[utoipa::path(get, path = "/api/v1/status", tag = "status",
     responses((status = OK, description = "The server and the token", body = Status)))]
 pub(super) async fn status(State(admin): State<Admin>, who: Caller<Anyone>) -> Reply<Status> {
-    let mut database = admin.store.schema_status().await;
+    let mut database = schema(&admin.store).await;
     // It may answer and take no changes.
     database.error = database.error.or_else(|| Some(admin.cluster.trouble()?.obstacle()));
     Reply(Status {
@@ -45,5 +46,30 @@ pub(super) async fn migrate(State(admin): State<Admin>, who: Caller<Admins>) -> 
     for migration in admin.store.migrate().await? {
         who.audit("a migration was applied", &migration);
     }
-    Ok(Reply(admin.store.schema_status().await))
+    Ok(Reply(schema(&admin.store).await))
+}
+
+/// The database and its schema. Takes no connection of its own, as the original did. If the database does not answer, it is
+/// taken to be as this server found it, which does not start while a migration is missing.
+async fn schema(store: &Store) -> SchemaStatus {
+    let status = SchemaStatus {
+        available: true,
+        database: store.database_name().to_owned(),
+        migrated: true,
+        migration: None,
+        pending_migrations: 0,
+        error: None,
+    };
+    match store.last_migration().await {
+        Ok(Some(AppliedMigration { version, description, applied_at })) => {
+            let pending_migrations = Store::migrations().saturating_sub(version.unsigned_abs());
+            let migration = Some(Migration { applied_at, description, version });
+            SchemaStatus { migration, pending_migrations, ..status }
+        }
+        Err(error) if error.is_away() => SchemaStatus { available: false, error: Some(error.to_string()), ..status },
+        nothing => {
+            let error = nothing.err().map(|error| error.to_string());
+            SchemaStatus { migrated: false, pending_migrations: Store::migrations(), error, ..status }
+        }
+    }
 }

@@ -8,9 +8,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use b3scale_base::client::{Api, ApiError, ApiSettings};
+use b3scale_base::net::url::without_user;
 use b3scale_base::program::{BBB_CONFIG, Environment};
 use b3scale_base::rest::AGENT;
-use b3scale_base::rest::check::{AGENTS_FACTORS, without_user};
+use b3scale_base::rest::check::AGENTS_FACTORS;
 use b3scale_middleware::bbb::Secret;
 use rustix::io::Errno;
 use url::Url;

@@ -6,7 +6,7 @@ use b3scale_base::net::nodes::{CaFileError, HttpNodes, UpstreamSettings};
 use b3scale_base::rest::{NodeAttendee, NodeMeeting, SnapshotMeeting};
 use b3scale_middleware::Fault;
 use b3scale_middleware::bbb::{CallKind, Params, xml};
-use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Tags, Vitals};
+use b3scale_middleware::cluster::Backend;
 use b3scale_middleware::ports::{NodeRequest, Nodes};
 use bytes::Bytes;
 use http::HeaderValue;
@@ -27,17 +27,7 @@ pub(super) struct Surveyor {
 
 impl Surveyor {
     pub(super) fn new(node: &Node, settings: UpstreamSettings) -> Result<Self, CaFileError> {
-        let node = Backend {
-            id: BackendId(Uuid::nil()),
-            url: node.url.clone(),
-            secret: node.secret.clone(),
-            algorithm: None,
-            tags: Tags::default(),
-            load_factor: 1.0,
-            admin_state: AdminState::Ready,
-            vitals: Arc::new(Vitals::default()),
-            version: 0,
-        };
+        let node = Backend::new(Uuid::nil(), &node.url, node.secret.clone());
         Ok(Self { nodes: Arc::new(HttpNodes::new(settings)?), node: Arc::new(node) })
     }
 

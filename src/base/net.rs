@@ -6,3 +6,4 @@ pub mod descriptors;
 pub mod egress;
 pub mod nodes;
 pub mod tls;
+pub mod url;

@@ -12,21 +12,25 @@ mod insight;
 mod job;
 mod meeting;
 mod problem;
+pub mod shape;
 mod state;
 mod status;
 mod words;
 
+use std::time::SystemTime;
+
 use serde::{Deserialize, Deserializer};
+use time::OffsetDateTime;
 
 pub use b3scale_middleware::cluster::{
-    Attendee as NodeAttendee, AttendeeChange, NodeEvent as Event, NodeFigures, NodeMeeting, Receipt,
+    Attendee as NodeAttendee, AttendeeChange, AttendeesLimit, DefaultPresentation, FrontendSettings,
+    NodeEvent as Event, NodeFigures, NodeMeeting, ParamMap as Params, Receipt, RecordingSettings, Visibility,
 };
-pub use backend::{AdminState, Backend, BackendChange, BackendSettings, NodeKeys, NodeKeysChange, NodeState};
+pub use backend::{
+    AdminState, BACKEND, Backend, BackendChange, BackendSettings, NodeKeys, NodeKeysChange, NodeState, StateBackend,
+};
 pub use command::{Command, CommandState, Heartbeat, NewCommand, RpcReply, RpcRequest, RpcStatus};
-pub use frontend::{
-    AttendeesLimit, DefaultPresentation, Frontend, FrontendChange, FrontendKeys, FrontendKeysChange, FrontendSettings,
-    Params, RecordingSettings, Visibility,
-};
+pub use frontend::{FRONTEND, Frontend, FrontendChange, FrontendKeys, FrontendKeysChange, StateFrontend};
 pub use ingest::{Batch, Snapshot, SnapshotMeeting};
 pub use insight::{
     BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, Verdict,
@@ -35,9 +39,7 @@ pub use job::{Job, JobState};
 pub use meeting::{Attendee, Breakout, Meeting, MeetingChange, MeetingInfo, MeetingStage};
 pub use problem::Problem;
 pub use state::lost;
-pub use state::{
-    Change, ChangeKind, HistoryRow, ImportedMeeting, StateBackend, StateChanges, StateDocument, StateFrontend, VERSION,
-};
+pub use state::{Change, ChangeKind, HistoryRow, ImportedMeeting, StateChanges, StateDocument, VERSION};
 pub use status::without_database;
 pub use status::{Migration, SchemaStatus, Status};
 
@@ -47,4 +49,14 @@ pub const AGENT: &str = "b3scaleagent";
 /// Reads a list or a map for which other programs may write `null`.
 fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(value: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(value)?.unwrap_or_default())
+}
+
+/// A text without white space around it. `None`: nothing is left.
+fn filled(text: Option<String>) -> Option<String> {
+    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// The time of a row. One that is not stored yet has none.
+fn shown(time: Option<SystemTime>) -> OffsetDateTime {
+    time.map_or(OffsetDateTime::UNIX_EPOCH, OffsetDateTime::from)
 }

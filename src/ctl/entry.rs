@@ -74,7 +74,7 @@ impl Entry for Backend {
     }
 
     fn is_set_as(&self, other: &Self) -> bool {
-        StateBackend::of(self) == StateBackend::of(other)
+        StateBackend::from(self.clone()) == StateBackend::from(other.clone())
     }
 
     async fn add(api: &Api, entry: &Value) -> Result<Self, ApiError> {
@@ -106,7 +106,7 @@ impl Entry for Frontend {
     }
 
     fn is_set_as(&self, other: &Self) -> bool {
-        StateFrontend::of(self) == StateFrontend::of(other)
+        StateFrontend::from(self.clone()) == StateFrontend::from(other.clone())
     }
 
     async fn add(api: &Api, entry: &Value) -> Result<Self, ApiError> {

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use b3scale_agent::AgentOptions;
-use b3scale_middleware::bbb::{Algorithms, Secret};
-use b3scale_middleware::cluster::{AdminState, FrontendSettings};
+use b3scale_middleware::bbb::Secret;
+use b3scale_middleware::cluster::{Backend, Frontend, FrontendSettings, Secrets};
 use b3scale_node::{Node, NodeOptions, TestAuthority};
 use uuid::Uuid;
 
@@ -15,8 +15,8 @@ use super::client::{Client, Endpoint};
 use super::folder::Folder;
 use super::ports::Port;
 use super::{DemoError, DemoOptions, database};
+use crate::store::Store;
 use crate::store::private::PrivatePostgres;
-use crate::store::{NewBackend, NewFrontend, Store};
 use crate::token;
 
 /// The frontends, and the tag that each requires of its nodes.
@@ -141,16 +141,11 @@ impl Tenant {
     }
 
     /// As the servers are to know it.
-    pub(super) fn frontend(&self) -> NewFrontend {
-        NewFrontend {
-            key: self.key.to_owned(),
-            secret: self.endpoint().secret.clone(),
-            next_secret: None,
-            algorithms: Algorithms::default(),
-            active: true,
-            settings: FrontendSettings { required_tags: [self.tag].iter().collect(), ..FrontendSettings::default() },
-            account_ref: None,
-        }
+    pub(super) fn frontend(&self) -> Frontend {
+        let secrets = Secrets::new(self.endpoint().secret.clone(), None);
+        let required_tags = Some([self.tag].iter().collect());
+        let settings = FrontendSettings { required_tags, ..FrontendSettings::default() };
+        Frontend { settings, ..Frontend::new(Uuid::now_v7(), self.key, secrets) }
     }
 }
 
@@ -181,14 +176,10 @@ async fn start_nodes(
 async fn record(store: &Store, tenants: &[Tenant], places: &[Place]) -> Result<(), DemoError> {
     store.migrate().await?;
     for place in places {
-        let backend = NewBackend {
-            url: place.node.url(),
-            secret: place.secret.clone(),
-            algorithm: None,
+        let backend = Backend {
             tags: [place.tag].iter().collect(),
-            load_factor: 1.0,
-            admin_state: AdminState::Ready,
             agent_ref: place.redis.is_some().then(|| place.name.clone()),
+            ..Backend::new(Uuid::now_v7(), place.node.url(), place.secret.clone())
         };
         store.record_backend(&backend).await?;
     }

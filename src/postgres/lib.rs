@@ -9,7 +9,7 @@ mod url;
 
 use std::error::Error as _;
 
-use b3scale_base::rest::check::without_user;
+use b3scale_base::net::url::without_user;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, ToSql, WrongType};
 

@@ -8,8 +8,9 @@ use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{Entry, Kept, normal};
-use crate::rest::check::{self, base_url};
+use super::entries::host;
+use super::{Entry, Kept};
+use crate::net::url::base_url;
 use crate::rest::{ImportedMeeting, StateBackend, StateDocument, StateFrontend, VERSION};
 
 type Fields = BTreeMap<String, Vec<String>>;
@@ -34,11 +35,11 @@ pub(super) fn problems(
     }
     for (at, entry) in document.frontends.iter().enumerate() {
         let is_kept = frontends.iter().any(|kept| kept.entry.key == entry.key);
-        problems.within(&format!("frontends[{at}]"), check::frontend(entry, is_kept));
+        problems.within(&format!("frontends[{at}]"), entry.problems(is_kept));
         problems.time(format!("frontends[{at}].created_at"), entry.created_at);
     }
     for (at, entry) in document.backends.iter().enumerate() {
-        problems.within(&format!("backends[{at}]"), check::backend(entry));
+        problems.within(&format!("backends[{at}]"), entry.problems());
         problems.time(format!("backends[{at}].created_at"), entry.created_at);
     }
     let keys = document.frontends.iter().map(|one| Some(one.key.clone()).filter(|key| !key.is_empty()));
@@ -123,7 +124,7 @@ fn check_arrivals(problems: &mut Problems, document: &StateDocument) {
         if !keys.contains(frontend.as_str()) {
             problems.add(place("frontend"), unknown("frontend", frontend));
         }
-        if !hosts.contains(&*normal::host(backend)) {
+        if !hosts.contains(&*host(backend)) {
             problems.add(place("backend"), unknown("backend", backend));
         }
         if internal_id.as_deref() == Some("") {

@@ -13,13 +13,6 @@ pub(super) fn values<T: Serialize>(blank: &T, entry: &T) -> Vec<String> {
     differences(blank, entry).iter().map(Difference::value).collect()
 }
 
-/// The top-level fields in which `new` differs, with its values; `null` where it has none.
-pub(super) fn patch<T: Serialize>(old: &T, new: &T) -> Value {
-    let (old, new) = (fields(old), fields(new));
-    let differing = names(&old, &new).into_iter().filter(|name| old.get(*name) != new.get(*name));
-    differing.map(|name| (name.to_owned(), new.get(name).cloned().unwrap_or_default())).collect()
-}
-
 struct Difference {
     path: String,
     old: Value,

@@ -2,18 +2,32 @@
 
 use std::time::SystemTime;
 
+use serde::Deserialize;
 use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::rows::{column, readable, word};
 use super::{Store, StoreError};
-pub use crate::rest::CommandState;
 
 const TABLE: &str = "commands";
 
 /// The kind of the jobs that carry commands out. Their payload is the `id` of the command.
 pub const COMMAND_JOB: &str = "command";
+
+/// The progress of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CommandState {
+    /// It is queued.
+    Requested,
+    /// A server has begun it.
+    Running,
+    /// It is done.
+    Success,
+    /// It failed.
+    Error,
+}
 
 /// Something to be done by any one server.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,36 +1,35 @@
 //! The table of frontends.
 
-mod entries;
+use std::marker::PhantomData;
 
 use b3scale_middleware::bbb::{Algorithms, Secret};
 use b3scale_middleware::cluster::{Frontend, FrontendId, FrontendSettings, Secrets};
+use serde_json::Value;
 use tokio_postgres::Row;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
 
-use super::rows::{column, readable, unreadable};
+use super::rows::{column, moment, readable, unreadable};
+use super::transaction::{Ending, Transaction, Work};
 use super::{Store, StoreError};
-
-pub use entries::FrontendFilter;
 
 const TABLE: &str = "frontends";
 
-/// A frontend as an operator describes it.
-pub struct NewFrontend {
-    /// The segment of the URL that names it.
-    pub key: String,
-    /// What its checksums are made with.
-    pub secret: Secret,
-    /// What they may be made with, too, while it is moved to a new secret.
-    pub next_secret: Option<Secret>,
-    /// The checksum algorithms it may use.
-    pub algorithms: Algorithms,
-    /// Whether it is served.
-    pub active: bool,
-    /// What is done to its calls.
-    pub settings: FrontendSettings,
-    /// The customer it belongs to, in another system.
+/// The columns that operators set beside the settings, and the parameters of their values.
+const COLUMNS: &str = "key, secret, next_secret, checksum_algorithms, active, account_ref";
+const VALUES: &str = "$4, $5, $6, $7, $8, $9";
+
+/// Which frontends. By default all.
+#[derive(Clone, Debug, Default)]
+pub struct FrontendFilter {
+    /// Those of that customer, whatever else is asked for.
+    pub owner: Option<String>,
+    /// Those of that customer.
     pub account_ref: Option<String>,
+    /// The one with that key.
+    pub key: Option<String>,
+    /// Those whose key holds that text, in which `%` and `_` stand for others.
+    pub key_like: Option<String>,
 }
 
 impl Store {
@@ -39,8 +38,20 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn load_frontends(&self) -> Result<Vec<Frontend>, StoreError> {
-        let rows = self.rows("load the frontends", "SELECT * FROM frontends ORDER BY key", &[]).await?;
-        Ok(readable(&rows, frontend))
+        self.list_frontends(&FrontendFilter::default()).await
+    }
+
+    /// Frontends by their key. One that cannot be read is left out of a list.
+    ///
+    /// # Errors
+    /// [`StoreError::Row`] when it is the one that was asked for.
+    pub async fn list_frontends(&self, filter: &FrontendFilter) -> Result<Vec<Frontend>, StoreError> {
+        let sql =
+            "SELECT * FROM frontends WHERE ($1::text IS NULL OR account_ref = $1) AND ($2::text IS NULL OR key = $2)
+            AND ($3::text IS NULL OR key LIKE '%' || $3 || '%') AND ($4::text IS NULL OR account_ref = $4) ORDER BY key";
+        let FrontendFilter { owner, account_ref, key, key_like } = filter;
+        let rows = self.rows("list frontends", sql, &[account_ref, key, key_like, owner]).await?;
+        if key.is_some() { rows.iter().map(frontend).collect() } else { Ok(readable(&rows, frontend)) }
     }
 
     /// One frontend.
@@ -52,40 +63,40 @@ impl Store {
         row.as_ref().map(frontend).transpose()
     }
 
+    /// Adds a frontend.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] when its key is in use.
+    pub async fn add_frontend(&self, new: &Frontend) -> Result<Frontend, StoreError> {
+        self.put_frontend("add a frontend", &insert(), new).await
+    }
+
     /// Adds a frontend, or changes the one that has its key. Settings that we do not know are kept.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when a value breaks a rule of the table.
-    pub async fn record_frontend(&self, new: &NewFrontend) -> Result<Frontend, StoreError> {
-        let sql = "INSERT INTO frontends AS kept
-                (id, key, secret, next_secret, checksum_algorithms, active, settings, account_ref)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-            ON CONFLICT (key) DO UPDATE SET
-                secret = excluded.secret, next_secret = excluded.next_secret,
-                checksum_algorithms = excluded.checksum_algorithms, active = excluded.active,
-                settings = kept.settings || excluded.settings, account_ref = excluded.account_ref
-            RETURNING *";
-        let next_secret = new.next_secret.as_ref().map(Secret::expose);
-        let algorithms = named(new.algorithms);
-        let (secret, settings) = (new.secret.expose(), Json(&new.settings));
-        let row = self
-            .row(
-                "record a frontend",
-                sql,
-                &[
-                    &Uuid::now_v7(),
-                    &new.key,
-                    &secret,
-                    &next_secret,
-                    &algorithms,
-                    &new.active,
-                    &settings,
-                    &new.account_ref,
-                ],
-            )
-            .await?;
+    pub async fn record_frontend(&self, new: &Frontend) -> Result<Frontend, StoreError> {
+        let sql = format!("{} ON CONFLICT (key) DO UPDATE SET {}", insert(), set());
+        self.put_frontend("record a frontend", &sql, new).await
+    }
+
+    async fn put_frontend(&self, task: &'static str, sql: &str, new: &Frontend) -> Result<Frontend, StoreError> {
+        let row = self.row(task, &format!("{sql} RETURNING *"), &Written::of(new).params()).await?;
         let gone = || StoreError::Row { row: format!("frontend `{}`", new.key), problem: "it is gone".to_owned() };
         frontend(&row.ok_or_else(gone)?)
+    }
+
+    /// Changes a frontend, whose row stays locked meanwhile, and returns it as it was and as it is. `change` gets to know
+    /// whether it has meetings. `None`: there is no such frontend.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] when its new key is in use; the errors of `change`.
+    pub async fn change_frontend<E: From<StoreError> + Send>(
+        &self,
+        id: FrontendId,
+        change: impl Fn(&Frontend, bool) -> Result<Frontend, E> + Sync,
+    ) -> Result<Option<(Frontend, Frontend)>, E> {
+        self.transaction(&Changing { id, change, error: PhantomData }, Ending::Commit).await
     }
 
     /// Removes a frontend, whose meetings end. `false`: there was none.
@@ -98,17 +109,110 @@ impl Store {
     }
 }
 
+/// Changing a frontend.
+struct Changing<F, E> {
+    id: FrontendId,
+    change: F,
+    error: PhantomData<fn() -> E>,
+}
+
+impl<F, E> Work for Changing<F, E>
+where
+    F: Fn(&Frontend, bool) -> Result<Frontend, E> + Sync,
+    E: From<StoreError> + Send,
+{
+    const TASK: &'static str = "change a frontend";
+    type Done = Option<(Frontend, Frontend)>;
+    type Error = E;
+
+    async fn run(&self, transaction: &Transaction<'_>) -> Result<Self::Done, E> {
+        let found = transaction.rows("SELECT * FROM frontends WHERE id = $1 FOR UPDATE", &[&self.id.0]).await?;
+        let Some(there) = found.first().map(frontend).transpose()? else { return Ok(None) };
+        // Behind the lock, so that no meeting is being placed any more.
+        let meetings = "SELECT FROM meetings WHERE frontend_id = $1 LIMIT 1";
+        let has_meetings = !transaction.rows(meetings, &[&self.id.0]).await?.is_empty();
+        let changed = (self.change)(&there, has_meetings)?;
+        if changed == there {
+            return Ok(Some((there, changed)));
+        }
+        let changed = update(transaction, &changed).await?;
+        Ok(changed.map(|changed| (there, changed)))
+    }
+}
+
+/// Reads the whole table in the order of keys. A row that cannot be read is an error.
+pub(super) async fn all(transaction: &Transaction<'_>) -> Result<Vec<Frontend>, StoreError> {
+    let rows = transaction.rows("SELECT * FROM frontends ORDER BY key COLLATE \"C\"", &[]).await?;
+    rows.iter().map(frontend).collect()
+}
+
+pub(super) async fn add(transaction: &Transaction<'_>, new: &Frontend) -> Result<(), StoreError> {
+    transaction.rows(&insert(), &Written::of(new).params()).await.map(drop)
+}
+
+pub(super) async fn update(transaction: &Transaction<'_>, changed: &Frontend) -> Result<Option<Frontend>, StoreError> {
+    let sql = format!("UPDATE frontends AS kept SET {} WHERE id = $1 RETURNING *", set());
+    let rows = transaction.rows(&sql, &Written::of(changed).params()).await?;
+    rows.first().map(frontend).transpose()
+}
+
+fn insert() -> String {
+    format!(
+        "INSERT INTO frontends AS kept (id, settings, created_at, {COLUMNS})
+        VALUES ($1, $2, coalesce($3, now()), {VALUES})"
+    )
+}
+
+/// Sets a row. What others keep among the settings stays.
+fn set() -> String {
+    format!("({COLUMNS}) = ROW ({VALUES}), settings = kept.settings || $2, created_at = coalesce(kept.created_at, $3)")
+}
+
+/// The values of a frontend as its columns take them.
+struct Written<'a> {
+    frontend: &'a Frontend,
+    secret: &'a str,
+    next_secret: Option<&'a str>,
+    algorithms: Option<Vec<String>>,
+    settings: Json<&'a FrontendSettings>,
+}
+
+impl<'a> Written<'a> {
+    fn of(frontend: &'a Frontend) -> Self {
+        Self {
+            frontend,
+            secret: frontend.secrets.current().expose(),
+            next_secret: frontend.secrets.next().map(Secret::expose),
+            algorithms: frontend.algorithms.names(),
+            settings: Json(&frontend.settings),
+        }
+    }
+
+    fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
+        let Self { secret, next_secret, algorithms, settings, .. } = self;
+        let Frontend { id, key, active, account_ref, created_at, .. } = self.frontend;
+        vec![&id.0, settings, created_at, key, secret, next_secret, algorithms, active, account_ref]
+    }
+}
+
 fn frontend(row: &Row) -> Result<Frontend, StoreError> {
     let secret = |text: &str| Secret::new(text).ok_or_else(|| unreadable(TABLE, row, "its secret is empty"));
     let next: Option<&str> = column(TABLE, row, "next_secret")?;
-    let Json(settings) = column::<Json<FrontendSettings>>(TABLE, row, "settings")?;
+    let Json(settings) = column::<Json<Value>>(TABLE, row, "settings")?;
+    let broken = |name| unreadable(TABLE, row, &format!("the setting `{name}` is not of its kind"));
+    let mut settings = FrontendSettings::read(settings).map_err(broken)?;
+    settings.drop_empty_params();
+    let time = |name| moment(TABLE, row, name).map(Some);
     Ok(Frontend {
-        id: FrontendId(column(TABLE, row, "id")?),
+        id: FrontendId(column::<Uuid>(TABLE, row, "id")?),
         key: column(TABLE, row, "key")?,
         secrets: Secrets::new(secret(column(TABLE, row, "secret")?)?, next.map(secret).transpose()?),
         algorithms: algorithms(row)?,
         active: column(TABLE, row, "active")?,
         settings,
+        account_ref: column(TABLE, row, "account_ref")?,
+        created_at: time("created_at")?,
+        updated_at: time("updated_at")?,
         version: column(TABLE, row, "version")?,
     })
 }
@@ -119,9 +223,4 @@ fn algorithms(row: &Row) -> Result<Algorithms, StoreError> {
     };
     let algorithms = serde_json::from_value(words.into());
     algorithms.map_err(|error| unreadable(TABLE, row, &format!("checksum_algorithms: {error}")))
-}
-
-/// Every algorithm is kept as none, so that one that is added later is allowed, too.
-fn named(algorithms: Algorithms) -> Option<Vec<String>> {
-    (algorithms != Algorithms::default()).then(|| algorithms.iter().map(|one| one.to_string()).collect())
 }

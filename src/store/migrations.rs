@@ -10,6 +10,8 @@ use tokio_postgres::Client;
 
 use super::{Store, StoreError};
 
+pub use schema::AppliedMigration;
+
 mod embedded {
     refinery::embed_migrations!("../migrations");
 }

@@ -75,7 +75,7 @@ impl Store {
     }
 
     /// Runs a statement. `task` completes "PostgreSQL refused to …".
-    pub(crate) async fn rows(&self, task: &'static str, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+    pub(super) async fn rows(&self, task: &'static str, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
         let client = self.client().await?;
         let run = async {
             let statement = client.prepare_cached(sql).await?;

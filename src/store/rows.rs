@@ -42,6 +42,16 @@ pub(crate) fn time_if_any(table: &str, row: &Row, name: &str) -> Result<Option<O
     written.map(Some).ok_or_else(|| unreadable(table, row, &format!("{name} is a time out of range")))
 }
 
+/// A time that can be written.
+pub(crate) fn moment(table: &str, row: &Row, name: &str) -> Result<SystemTime, StoreError> {
+    time(table, row, name).map(SystemTime::from)
+}
+
+/// The same of a column that may be empty.
+pub(crate) fn moment_if_any(table: &str, row: &Row, name: &str) -> Result<Option<SystemTime>, StoreError> {
+    Ok(time_if_any(table, row, name)?.map(SystemTime::from))
+}
+
 /// The word for a state, as the tables spell it.
 pub(crate) fn spelling<T: Serialize>(state: T) -> String {
     match serde_json::to_value(state) {

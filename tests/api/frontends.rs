@@ -45,12 +45,12 @@ async fn every_call_of_another_frontend_finds_no_such_meeting() {
 async fn required_tags_choose_the_node() {
     let tags = vec![vec!["eu"], vec!["eu", "gpu"]];
     let cluster = TestCluster::with(ClusterOptions { tags, ..ClusterOptions::default() }).await;
-    cluster.frontend("school", |settings| settings.required_tags = ["gpu"].iter().collect()).await;
+    cluster.frontend("school", |settings| settings.required_tags = Some(["gpu"].iter().collect())).await;
     for number in 0..4 {
         cluster.call(CallKind::Create, &format!("name=Lesson&meetingID=m{number}")).await.success();
     }
     assert_eq!(cluster.homes("Lesson"), [1]);
-    cluster.frontend("school", |settings| settings.required_tags = ["us"].iter().collect()).await;
+    cluster.frontend("school", |settings| settings.required_tags = Some(["us"].iter().collect())).await;
     assert_eq!(cluster.call(CallKind::Create, "name=Lesson&meetingID=m9").await.failed(), "internalError");
 }
 

@@ -40,7 +40,7 @@ async fn until_state(cluster: &TestCluster, number: usize, state: AdminState) {
 #[tokio::test]
 async fn each_backend_is_explained_by_the_stage_that_decided() {
     let cluster = three().await;
-    cluster.frontend("school", |settings| settings.required_tags = ["eu"].iter().collect()).await;
+    cluster.frontend("school", |settings| settings.required_tags = Some(["eu"].iter().collect())).await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1&meta_server-tag=gpu!").await.success();
     let placed = standings(&cluster, &[]).await;
     assert!(matches!(placed[0], Standing::Chosen { load } if load.round() == 0.0), "{placed:?}");

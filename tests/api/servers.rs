@@ -148,7 +148,7 @@ async fn a_breakout_under_the_id_of_another_frontend_is_a_stray() {
 async fn a_meeting_is_found_only_where_its_frontend_may_have_meetings() {
     let cluster = TestCluster::start().await;
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
-    cluster.frontend("school", |settings| settings.required_tags = ["eu"].iter().collect()).await;
+    cluster.frontend("school", |settings| settings.required_tags = Some(["eu"].iter().collect())).await;
     let (is_found, _) = after_loss(&cluster, "DELETE FROM meetings").await;
     assert!(!is_found);
 }

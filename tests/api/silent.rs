@@ -61,8 +61,8 @@ async fn a_create_that_is_never_answered_goes_to_the_next_node() {
 async fn a_node_that_is_waited_for_holds_no_connection_to_the_database() {
     let options = ClusterOptions { tags: vec![vec!["a"], vec!["b"]], connections: 1, ..ClusterOptions::default() };
     let cluster = TestCluster::with(options).await;
-    cluster.frontend("school", |settings| settings.required_tags = ["a"].iter().collect()).await;
-    cluster.frontend("college", |settings| settings.required_tags = ["b"].iter().collect()).await;
+    cluster.frontend("school", |settings| settings.required_tags = Some(["a"].iter().collect())).await;
+    cluster.frontend("college", |settings| settings.required_tags = Some(["b"].iter().collect())).await;
     cluster.nodes[0].misbehave_on("create", Misbehaviour::Stall);
     let other = async {
         let asked = |node: &b3scale_node::NodeState| node.calls().any(|call| call.call == "create");

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use b3scale::ledger::{Copies, Lookups, NewServer, Places, Release, Servers, Ticket};
-use b3scale::store::{NewBackend, NewFrontend, Store};
-use b3scale_middleware::bbb::{Algorithms, MeetingId, ScopedId, Secret};
+use b3scale::store::Store;
+use b3scale_middleware::bbb::{MeetingId, ScopedId, Secret};
 use b3scale_middleware::chance::Chance;
 use b3scale_middleware::cluster::{
-    AdminState, BackendId, Claim, FrontendId, FrontendSettings, Meeting, Move, NewMeeting, Size,
+    Backend, BackendId, Claim, Frontend, FrontendId, Meeting, Move, NewMeeting, Secrets, Size,
 };
 use b3scale_middleware::ports::Born;
 use b3scale_support::TestDatabase;
@@ -129,26 +129,10 @@ pub(crate) fn secret(text: &str) -> Secret {
     Secret::new(text).expect("it is not empty")
 }
 
-pub(crate) fn new_frontend(key: &str) -> NewFrontend {
-    NewFrontend {
-        key: key.to_owned(),
-        secret: secret("s3cret"),
-        next_secret: None,
-        algorithms: Algorithms::default(),
-        active: true,
-        settings: FrontendSettings::default(),
-        account_ref: None,
-    }
+pub(crate) fn new_frontend(key: &str) -> Frontend {
+    Frontend::new(Uuid::now_v7(), key, Secrets::new(secret("s3cret"), None))
 }
 
-pub(crate) fn new_backend(url: &str) -> NewBackend {
-    NewBackend {
-        url: url.to_owned(),
-        secret: secret("n0de"),
-        algorithm: None,
-        tags: ["eu"].iter().collect(),
-        load_factor: 1.0,
-        admin_state: AdminState::Ready,
-        agent_ref: None,
-    }
+pub(crate) fn new_backend(url: &str) -> Backend {
+    Backend { tags: ["eu"].iter().collect(), ..Backend::new(Uuid::now_v7(), url, secret("n0de")) }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use b3scale::ledger::{Ends, Lookups};
 use b3scale::store::StoreError;
 use b3scale_middleware::bbb::{Algorithm, Secret};
-use b3scale_middleware::cluster::{AdminState, BackendId, DefaultPresentation};
+use b3scale_middleware::cluster::{AdminState, BackendId, DefaultPresentation, Secrets};
 use b3scale_support::TestDatabase;
 use tokio::task::JoinSet;
 
@@ -15,9 +15,9 @@ use crate::fixture::{Fixture, new_backend, new_frontend, secret};
 async fn a_frontend_comes_back_as_it_was_recorded() {
     let database = TestDatabase::new().await;
     let mut new = new_frontend("school");
-    new.next_secret = Some(secret("n3xt"));
+    new.secrets = Secrets::new(secret("s3cret"), Some(secret("n3xt")));
     new.algorithms = [Algorithm::Sha256, Algorithm::Sha512].into_iter().collect();
-    new.settings.required_tags = ["eu"].iter().collect();
+    new.settings.required_tags = Some(["eu"].iter().collect());
     new.settings.default_presentation =
         Some(DefaultPresentation { url: "https://x/y.pdf".to_owned(), force: true, ..DefaultPresentation::default() });
     let recorded = database.store().record_frontend(&new).await.unwrap();

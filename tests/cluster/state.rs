@@ -471,8 +471,8 @@ async fn a_time_that_nobody_can_write_is_refused_and_harms_nobody() {
     assert!(problems(database.store(), late).await.contains_key("frontends[0].created_at"));
     import(database.store(), json!({"version": 1, "frontends": [{"key": "a", "secret": "x"}]})).await.unwrap();
     database.execute("UPDATE frontends SET created_at = 'infinity'").await;
-    let listed = database.store().frontend_entries(&FrontendFilter::default()).await.unwrap();
+    let listed = database.store().list_frontends(&FrontendFilter::default()).await.unwrap();
     assert_eq!(listed, [], "what cannot be read is left out of a list");
     let filter = FrontendFilter { key: Some("a".to_owned()), ..FrontendFilter::default() };
-    database.store().frontend_entries(&filter).await.expect_err("it is there, and is what was asked for");
+    database.store().list_frontends(&filter).await.expect_err("it is there, and is what was asked for");
 }

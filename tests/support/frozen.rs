@@ -41,7 +41,7 @@ impl Frozen {
     /// Builds it.
     pub fn school() -> Self {
         let memory = Memory::new()
-            .frontend_with("school", |settings| settings.required_tags = ["eu"].iter().collect())
+            .frontend_with("school", |settings| settings.required_tags = Some(["eu"].iter().collect()))
             .backend("n1", &["eu"])
             .backend("n2", &["eu"])
             .meeting("school", "m1", "n1", MeetingState::Live)

@@ -90,6 +90,11 @@ impl Algorithms {
         Self(self.0 & other.0)
     }
 
+    /// Their names, the weakest first. `None`: all of them, also those that are added later.
+    pub fn names(self) -> Option<Vec<String>> {
+        (self != Self::ALL).then(|| self.iter().map(|algorithm| algorithm.to_string()).collect())
+    }
+
     /// The algorithms, the weakest first.
     pub fn iter(self) -> impl Iterator<Item = Algorithm> {
         Algorithm::ALL.into_iter().filter(move |algorithm| self.contains(*algorithm))

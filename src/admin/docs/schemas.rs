@@ -7,14 +7,15 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 /// The fields that answers leave out where they have nothing. All others are always sent.
-const LEFT_OUT: [(&str, &[&str]); 6] = [
+const LEFT_OUT: [(&str, &[&str]); 4] = [
     ("Problem", &["error", "fields"]),
     ("DefaultPresentation", &["filename"]),
     ("StateChanges", &["notes"]),
     ("StateDocument", &["meetings", "history"]),
-    ("StateFrontend", &["next_secret", "checksum_algorithms", "account_ref", "id", "created_at"]),
-    ("StateBackend", &["checksum_algorithm", "agent_ref", "id", "created_at"]),
 ];
+
+/// The entries of a state document, which leave out every field that would be `null`.
+const ENTRIES: [&str; 2] = ["StateFrontend", "StateBackend"];
 
 /// Before the name of a schema.
 const PLACE: &str = "#/components/schemas/";
@@ -71,8 +72,12 @@ fn reach(value: &Value, schemas: &Map<String, Value>, found: &mut Names) {
 
 fn require(name: &str, schema: &mut Value) {
     let left_out = LEFT_OUT.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, fields)| fields);
+    let is_entry = ENTRIES.contains(&name);
     let Some(fields) = schema.get("properties").and_then(Value::as_object) else { return };
-    let required: Vec<_> = fields.keys().filter(|field| !left_out.contains(&field.as_str())).cloned().collect();
+    let is_null = |field: &Value| field["type"].as_array().is_some_and(|types| types.contains(&"null".into()));
+    let is_sent =
+        |(name, field): &(&String, &Value)| !left_out.contains(&name.as_str()) && !(is_entry && is_null(field));
+    let required: Vec<_> = fields.iter().filter(is_sent).map(|(name, _)| name.clone()).collect();
     schema["required"] = required.into();
 }
 

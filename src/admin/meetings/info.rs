@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::admin::body::Shaped;
 use crate::admin::problem::Problem;
-use crate::admin::shape::Shape;
 use crate::cluster::{Cluster, Stray, Unshown};
+use crate::rest::shape::Shape;
 use crate::rest::{Attendee, Breakout, MeetingInfo};
 
 static ATTENDEE: Shape = Shape::Object(&[

@@ -8,7 +8,7 @@ use crate::admin::Admin;
 use crate::admin::problem::Problem;
 use crate::cluster::Stray;
 use crate::rest::{Backend, Meeting, MeetingStage};
-use crate::store::MeetingFilter;
+use crate::store::{BackendEntry, MeetingFilter};
 
 impl Admin {
     /// Those of a filter. Strays belong to no frontend, so a filter by frontend finds none.
@@ -33,10 +33,11 @@ impl Admin {
         Problem::Conflict(why.to_owned())
     }
 
-    /// A backend with the meetings there that no frontend owns counted in.
-    pub(in crate::admin) fn counted(&self, backend: Backend) -> Backend {
-        let strays = self.count_strays(BackendId(backend.id));
-        Backend { meetings_count: backend.meetings_count.saturating_add(strays), ..backend }
+    /// A backend, with the meetings there that no frontend owns counted in.
+    pub(in crate::admin) fn shown_backend(&self, entry: BackendEntry) -> Backend {
+        let strays = self.count_strays(entry.backend.id);
+        let shown = Backend::of(entry.backend, &entry.status);
+        Backend { meetings_count: shown.meetings_count.saturating_add(strays), ..shown }
     }
 
     /// How many there are on a backend.

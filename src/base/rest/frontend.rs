@@ -1,17 +1,16 @@
-//! Frontends.
+//! Frontends, in the original's shape and as entries of a [`StateDocument`](super::StateDocument).
 
-use std::collections::BTreeMap;
-
+use b3scale_middleware::bbb::{Algorithms, Secret};
+use b3scale_middleware::cluster::{self, FrontendSettings, Secrets};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::null_is_empty;
-
-/// Names and values of call parameters. An empty value is none.
-pub type Params = BTreeMap<String, String>;
+use super::check::{Wrong, said};
+use super::shape::Shape;
+use super::state::strict;
+use super::{filled, shown};
 
 /// A tenant's registered client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -50,137 +49,56 @@ pub struct FrontendKeys {
     pub checksum_algorithms: Option<Vec<String>>,
 }
 
-/// What is done to a frontend's calls.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
-pub struct FrontendSettings {
-    /// Only backends that carry all of these take its meetings.
-    pub required_tags: Option<Vec<String>>,
-    /// Slides for meetings that bring none.
-    pub default_presentation: Option<DefaultPresentation>,
-    /// How many people may be in its meetings.
-    pub attendees_limit: Option<AttendeesLimit>,
-    /// Parameters of `create` where the call has none.
-    #[serde(deserialize_with = "null_is_empty")]
-    pub create_default_params: Params,
-    /// Parameters of `create` whatever the call has.
-    #[serde(deserialize_with = "null_is_empty")]
-    pub create_override_params: Params,
-    /// Parameters of `join` where the call has none.
-    #[serde(deserialize_with = "null_is_empty")]
-    pub join_default_params: Params,
-    /// Parameters of `join` whatever the call has.
-    #[serde(deserialize_with = "null_is_empty")]
-    pub join_override_params: Params,
-    /// What becomes of its recordings.
-    pub recordings: Option<RecordingSettings>,
-    /// The tags that it may choose among with `meta_server-tag`. `null`: any. Not known to the original.
-    pub allowed_tags: Option<Vec<String>>,
-}
-
-impl FrontendSettings {
-    /// Reads stored settings, where `null` and a missing key are the same. Unknown keys are ignored.
-    ///
-    /// # Errors
-    /// The name of an unreadable setting, without its value, which may be a password.
-    pub fn from_stored(mut stored: Value) -> Result<Self, String> {
-        drop_nulls(&mut stored);
-        let read = |stored: Value| serde_json::from_value::<Self>(stored);
-        let alone = |(name, value): &(&String, &Value)| {
-            Value::Object([((*name).clone(), (*value).clone())].into_iter().collect())
-        };
-        let is_broken = |setting: &(&String, &Value)| read(alone(setting)).is_err();
-        let broken = || stored.as_object().and_then(|all| all.iter().find(is_broken)).map(|(name, _)| name.clone());
-        read(stored.clone()).map_err(|_| broken().unwrap_or_default())
-    }
-
-    /// What is kept of them and does nothing yet, a sentence each.
-    pub fn idle(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let overrides = self.recordings.as_ref().is_some_and(|recordings| recordings.visibility_override.is_some());
-        overrides
-            .then_some("the setting `recordings.visibility_override` does nothing yet: recordings are not served")
-            .into_iter()
-    }
-
-    /// All of its parameters.
-    pub fn params_mut(&mut self) -> [&mut Params; 4] {
-        [
-            &mut self.create_default_params,
-            &mut self.create_override_params,
-            &mut self.join_default_params,
-            &mut self.join_override_params,
-        ]
+impl From<cluster::Frontend> for Frontend {
+    fn from(frontend: cluster::Frontend) -> Self {
+        let cluster::Frontend { id, key, secrets, algorithms, active, settings, account_ref, .. } = frontend;
+        Self {
+            id: id.0,
+            active,
+            bbb: FrontendKeys {
+                key,
+                secret: secrets.current().expose().to_owned(),
+                next_secret: secrets.next().map(|next| next.expose().to_owned()),
+                checksum_algorithms: algorithms.names(),
+            },
+            settings,
+            account_ref,
+            created_at: shown(frontend.created_at),
+            updated_at: shown(frontend.updated_at),
+        }
     }
 }
 
-fn drop_nulls(value: &mut Value) {
-    if let Value::Object(fields) = value {
-        fields.retain(|_, field| !field.is_null());
-        fields.values_mut().for_each(drop_nulls);
-    }
-}
+/// The fields that a request may set.
+pub static FRONTEND: Shape = Shape::Object(&[
+    ("bbb", Shape::Optional(&KEYS)),
+    ("active", Shape::Flag),
+    ("settings", SETTINGS),
+    ("account_ref", Shape::Optional(&Shape::Text)),
+]);
 
-/// Slides that meetings start with.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
-pub struct DefaultPresentation {
-    /// Where a node fetches them. Empty: none.
-    pub url: String,
-    /// Use them even when the call brings slides of its own.
-    pub force: bool,
-    /// What they are called in the meeting. Empty: as where they are fetched says. Not known to the original.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub filename: String,
-}
+static KEYS: Shape = Shape::Object(&[
+    ("key", Shape::Text),
+    ("secret", Shape::Text),
+    ("next_secret", Shape::Optional(&Shape::Text)),
+    ("checksum_algorithms", Shape::List(&Shape::Text)),
+]);
 
-/// How many people may be in a frontend's meetings at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
-pub struct AttendeesLimit {
-    /// So many, up to 2147483647. 0: any number.
-    #[schema(minimum = 0, maximum = 2147483647)]
-    pub limit: i64,
-}
+const SETTINGS: Shape = Shape::Object(&[
+    ("required_tags", Shape::List(&Shape::Text)),
+    ("default_presentation", Shape::Optional(&PRESENTATION)),
+    ("attendees_limit", Shape::Optional(&LIMIT)),
+    ("create_default_params", Shape::Texts),
+    ("create_override_params", Shape::Texts),
+    ("join_default_params", Shape::Texts),
+    ("join_override_params", Shape::Texts),
+    ("recordings", Shape::Optional(&RECORDINGS)),
+    ("allowed_tags", Shape::List(&Shape::Text)),
+]);
 
-/// What becomes of a frontend's recordings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
-pub struct RecordingSettings {
-    /// Who may see them, whatever the meeting says.
-    pub visibility_override: Option<Visibility>,
-}
-
-/// Who may see a recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(try_from = "String", rename_all = "snake_case")]
-pub enum Visibility {
-    /// Nobody.
-    Unpublished,
-    /// Whoever has the link.
-    Published,
-    /// Whom the frontend lets.
-    Protected,
-    /// Everybody: it is listed.
-    Public,
-    /// It is listed for everybody, and opened for whom the frontend lets.
-    PublicProtected,
-}
-
-impl TryFrom<String> for Visibility {
-    type Error = String;
-
-    fn try_from(word: String) -> Result<Self, String> {
-        Ok(match &*word {
-            "unpublished" => Self::Unpublished,
-            "published" => Self::Published,
-            "protected" => Self::Protected,
-            "public" => Self::Public,
-            "public_protected" => Self::PublicProtected,
-            // In the words of the original.
-            _ => return Err(format!("unknown recording visibility: '{word}'")),
-        })
-    }
-}
+static PRESENTATION: Shape = Shape::Object(&[("url", Shape::Text), ("force", Shape::Flag), ("filename", Shape::Text)]);
+static LIMIT: Shape = Shape::Object(&[("limit", Shape::Whole)]);
+static RECORDINGS: Shape = Shape::Object(&[("visibility_override", Shape::Optional(&Shape::Text))]);
 
 /// What is to be changed about a frontend. What is left out stays.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -215,4 +133,168 @@ pub struct FrontendKeysChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = json!(["sha256", "sha512"]))]
     pub checksum_algorithms: Option<Vec<String>>,
+}
+
+/// A frontend of a [`StateDocument`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StateFrontend {
+    /// The segment of the URL that names it.
+    pub key: String,
+    /// What its checksums are made with.
+    pub secret: String,
+    /// Valid beside the first one while the frontend is moved to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_secret: Option<String>,
+    /// The checksum algorithms it may use. Missing: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum_algorithms: Option<Vec<String>>,
+    /// One that is not active is answered as if it did not exist.
+    #[serde(default = "yes")]
+    pub active: bool,
+    /// The customer it belongs to, in another system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_ref: Option<String>,
+    /// What is done to its calls.
+    #[serde(default, deserialize_with = "strict")]
+    pub settings: FrontendSettings,
+    /// The identity it brings from another system. Kept if it is new here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+    /// When it was added there.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    pub created_at: Option<OffsetDateTime>,
+}
+
+impl From<Frontend> for StateFrontend {
+    /// What an operator may set of a frontend.
+    fn from(frontend: Frontend) -> Self {
+        let Frontend { active, bbb, settings, account_ref, .. } = frontend;
+        let FrontendKeys { key, secret, next_secret, checksum_algorithms } = bbb;
+        Self { next_secret, checksum_algorithms, active, account_ref, settings, ..Self::new(key, secret) }
+    }
+}
+
+impl From<cluster::Frontend> for StateFrontend {
+    fn from(frontend: cluster::Frontend) -> Self {
+        Frontend::from(frontend).into()
+    }
+}
+
+impl StateFrontend {
+    /// An active frontend of which nothing else is said.
+    pub fn new(key: String, secret: String) -> Self {
+        Self {
+            key,
+            secret,
+            next_secret: None,
+            checksum_algorithms: None,
+            active: true,
+            account_ref: None,
+            settings: FrontendSettings::default(),
+            id: None,
+            created_at: None,
+        }
+    }
+
+    /// Without white space around its texts, and texts without anything else.
+    #[must_use]
+    pub fn trimmed(self) -> Self {
+        Self {
+            key: self.key.trim().to_owned(),
+            secret: self.secret.trim().to_owned(),
+            next_secret: filled(self.next_secret),
+            account_ref: filled(self.account_ref),
+            ..self
+        }
+    }
+
+    /// The same entry of another system, with what only exists here.
+    #[must_use]
+    pub fn moved_onto(self, there: &Self) -> Self {
+        let allowed_tags = self.settings.allowed_tags.or_else(|| there.settings.allowed_tags.clone());
+        Self {
+            next_secret: self.next_secret.or_else(|| there.next_secret.clone()),
+            checksum_algorithms: there.checksum_algorithms.clone(),
+            active: there.active,
+            account_ref: self.account_ref.or_else(|| there.account_ref.clone()),
+            settings: FrontendSettings { allowed_tags, ..self.settings },
+            ..self
+        }
+    }
+
+    /// The frontend that it describes.
+    ///
+    /// # Errors
+    /// Its [`problems`](Self::problems).
+    pub fn record(&self, id: Uuid, is_kept: bool) -> Result<cluster::Frontend, Vec<(String, String)>> {
+        let problems = self.problems(is_kept);
+        let secret = Secret::new(&self.secret).filter(|_| problems.is_empty()).ok_or(problems)?;
+        let next_secret = self.next_secret.as_deref().and_then(Secret::new);
+        let algorithms = self.checksum_algorithms.iter().flatten().filter_map(|word| word.parse().ok());
+        let algorithms = self.checksum_algorithms.as_ref().map_or(Algorithms::ALL, |_| algorithms.collect());
+        Ok(cluster::Frontend {
+            algorithms,
+            active: self.active,
+            settings: self.settings.clone(),
+            account_ref: self.account_ref.clone(),
+            created_at: self.created_at.map(Into::into),
+            ..cluster::Frontend::new(id, &self.key, Secrets::new(secret, next_secret))
+        })
+    }
+
+    /// The fields that cannot be kept, each with why. A key that is there already may stay.
+    pub fn problems(&self, is_kept: bool) -> Vec<(String, String)> {
+        let mut wrong = Wrong::default();
+        wrong.key("key", &self.key, is_kept);
+        wrong.secret("secret", Some(&self.secret));
+        wrong.secret("next_secret", self.next_secret.as_deref());
+        wrong.text("account_ref", said(&self.account_ref), LONGEST_ACCOUNT);
+        wrong.algorithms("checksum_algorithms", self.checksum_algorithms.as_deref());
+        wrong.settings("settings", &self.settings);
+        wrong.0
+    }
+}
+
+/// The most characters of another system's name of a customer.
+const LONGEST_ACCOUNT: usize = 80;
+
+fn yes() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn entry() -> StateFrontend {
+        let entry = json!({"key": "school", "secret": "one", "next_secret": "two", "checksum_algorithms": ["sha256"],
+            "active": false, "account_ref": "customer-7", "settings": {"required_tags": ["b", "a"]}});
+        serde_json::from_value(entry).expect("it is an entry")
+    }
+
+    #[test]
+    fn an_entry_and_its_frontend_say_the_same() {
+        let frontend = entry().record(Uuid::nil(), false).expect("it can be kept");
+        assert_eq!(StateFrontend::from(frontend), entry());
+    }
+
+    #[test]
+    fn what_cannot_be_kept_makes_no_frontend() {
+        let wrong = StateFrontend { next_secret: Some(String::new()), ..entry() };
+        let problems = wrong.record(Uuid::nil(), false).expect_err("its next secret is empty");
+        assert_eq!(problems, [("next_secret".to_owned(), "this field is required".to_owned())]);
+        let odd = StateFrontend::new("a b".to_owned(), "one".to_owned());
+        assert!(odd.record(Uuid::nil(), false).is_err(), "the key does not stand in URLs");
+        assert!(odd.record(Uuid::nil(), true).is_ok(), "it is there already");
+    }
+
+    #[test]
+    fn an_entry_of_another_system_keeps_what_only_exists_here() {
+        let moved = StateFrontend::new("school".to_owned(), "new".to_owned()).moved_onto(&entry());
+        let settings = FrontendSettings::default();
+        assert_eq!(moved, StateFrontend { secret: "new".to_owned(), settings, ..entry() });
+    }
 }

@@ -7,9 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use super::{AdminState, Backend, BackendSettings, Frontend, FrontendKeys, FrontendSettings, NodeKeys};
+use super::{FrontendSettings, StateBackend, StateFrontend};
 use crate::names::suggestion;
 
 /// The version of the documents that this program writes and reads.
@@ -36,96 +35,6 @@ pub struct StateDocument {
     /// Meetings that ran in another system, whose recordings may still come. Never exported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryRow>,
-}
-
-/// A frontend of a [`StateDocument`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StateFrontend {
-    /// The segment of the URL that names it.
-    pub key: String,
-    /// What its checksums are made with.
-    pub secret: String,
-    /// Valid beside the first one while the frontend is moved to it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_secret: Option<String>,
-    /// The checksum algorithms it may use. Missing: all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checksum_algorithms: Option<Vec<String>>,
-    /// One that is not active is answered as if it did not exist.
-    #[serde(default = "yes")]
-    pub active: bool,
-    /// The customer it belongs to, in another system.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account_ref: Option<String>,
-    /// What is done to its calls.
-    #[serde(default, deserialize_with = "strict")]
-    pub settings: FrontendSettings,
-    /// The identity it brings from another system. Kept if it is new here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<Uuid>,
-    /// When it was added there.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
-    pub created_at: Option<OffsetDateTime>,
-}
-
-/// A backend of a [`StateDocument`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StateBackend {
-    /// The base URL of its API, ending in a slash.
-    pub host: String,
-    /// What the node's checksums are made with.
-    pub secret: String,
-    /// The only algorithm of its checksums. Missing: it is found out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checksum_algorithm: Option<String>,
-    /// Its tags.
-    #[serde(default)]
-    pub tags: Vec<String>,
-    /// How much a unit of load counts there.
-    #[serde(default = "one")]
-    pub load_factor: f64,
-    /// What is wanted of it.
-    #[serde(default = "ready")]
-    pub admin_state: AdminState,
-    /// The subject of its agent's token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent_ref: Option<String>,
-    /// The identity it brings from another system. Kept if it is new here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<Uuid>,
-    /// When it was added there.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
-    pub created_at: Option<OffsetDateTime>,
-}
-
-impl StateFrontend {
-    /// What an operator may set of a frontend.
-    pub fn of(frontend: &Frontend) -> Self {
-        let Frontend { active, bbb, settings, account_ref, .. } = frontend.clone();
-        let FrontendKeys { key, secret, next_secret, checksum_algorithms } = bbb;
-        Self {
-            key,
-            secret,
-            next_secret,
-            checksum_algorithms,
-            active,
-            account_ref,
-            settings,
-            id: None,
-            created_at: None,
-        }
-    }
-}
-
-impl StateBackend {
-    /// What an operator may set of a backend.
-    pub fn of(backend: &Backend) -> Self {
-        let Backend { bbb, settings, load_factor, admin_state, agent_ref, .. } = backend.clone();
-        let (NodeKeys { host, secret, checksum_algorithm }, BackendSettings { tags }) = (bbb, settings);
-        Self { host, secret, checksum_algorithm, tags, load_factor, admin_state, agent_ref, id: None, created_at: None }
-    }
 }
 
 /// A running meeting that is brought over from another system.
@@ -207,7 +116,7 @@ pub enum ChangeKind {
 }
 
 /// Settings in which every word is known. Elsewhere they are read as the original reads them, which lets a misspelt word pass.
-fn strict<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FrontendSettings, D::Error> {
+pub(super) fn strict<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FrontendSettings, D::Error> {
     let said = Value::deserialize(deserializer)?;
     let read = FrontendSettings::deserialize(&said).map_err(D::Error::custom)?;
     let kept = serde_json::to_value(&read).map_err(D::Error::custom)?;
@@ -235,18 +144,6 @@ fn meant(path: &str, kept: &Value) -> String {
     let place = place.split('.').filter(|name| !name.is_empty()).try_fold(kept, |kept, name| kept.get(name));
     let known = place.and_then(Value::as_object).into_iter().flatten();
     suggestion(name, known.map(|(name, _)| name.as_str()))
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn one() -> f64 {
-    1.0
-}
-
-fn ready() -> AdminState {
-    AdminState::Ready
 }
 
 #[cfg(test)]

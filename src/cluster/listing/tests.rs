@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::pending;
 
 use b3scale_middleware::bbb::{MeetingId, Secret};
-use b3scale_middleware::cluster::{AdminState, BackendId, FrontendId, NodeState, Size, Tags};
+use b3scale_middleware::cluster::{BackendId, FrontendId, NodeState, Size};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use uuid::Uuid;
@@ -51,17 +51,7 @@ impl Nodes for Script {
 }
 
 fn backend() -> Arc<Backend> {
-    Arc::new(Backend {
-        id: BackendId(Uuid::nil()),
-        url: "http://n1/bigbluebutton/api/".to_owned(),
-        secret: Secret::new("s").unwrap(),
-        algorithm: None,
-        tags: Tags::default(),
-        load_factor: 1.0,
-        admin_state: AdminState::Ready,
-        vitals: Arc::default(),
-        version: 1,
-    })
+    Arc::new(Backend::new(Uuid::nil(), "http://n1/bigbluebutton/api/", Secret::new("s").unwrap()))
 }
 
 /// Fails the calls that it names as this server does for reasons of its own.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use b3scale_base::rest::check::{self, base_url, without_user};
+use b3scale_base::net::url::{base_url, without_user};
 use b3scale_base::rest::{
     AdminState, FrontendSettings, HistoryRow, ImportedMeeting, StateBackend, StateFrontend, lost,
 };
@@ -109,24 +109,20 @@ fn frontend(table: &str, row: &Row, id: Uuid, key: String) -> Result<Judged<Stat
     let idle = settings.idle().map(|what| format!("Of the frontend `{key}`: {what}."));
     let notes = unknown.chain(idle).collect();
     let entry = StateFrontend {
-        key,
-        secret,
-        next_secret: None,
-        checksum_algorithms: None,
         active: column::<Option<bool>>(table, row, "active")?.unwrap_or(true),
         account_ref: reference(table, row, "account_ref")?,
         settings,
         id: Some(id),
         created_at: moment(table, row, "created_at")?,
+        ..StateFrontend::new(key, secret)
     };
-    Ok(unkept(check::frontend(&entry, false)).map_or(Ok((entry, notes)), Err))
+    Ok(unkept(entry.problems(false)).map_or(Ok((entry, notes)), Err))
 }
 
 /// Settings as the original keeps them, and the names of unsupported ones.
 fn settings(stored: Option<Json<Value>>) -> Result<(FrontendSettings, Vec<String>), String> {
     let stored = said(stored)?;
-    let read =
-        FrontendSettings::from_stored(stored.clone()).map_err(|name| format!("`settings.{name}` cannot be read"))?;
+    let read = FrontendSettings::read(stored.clone()).map_err(|name| format!("`settings.{name}` cannot be read"))?;
     let kept = serde_json::to_value(&read).unwrap_or_default();
     Ok((read, lost(&stored, &kept)))
 }
@@ -194,17 +190,15 @@ fn backend(table: &str, row: &Row, id: Uuid, host: &str) -> Result<Judged<StateB
     let changed = (!is_kept).then(|| changed_factor(&url, &given, load_factor));
     let notes = unknown.chain(changed).collect();
     let entry = StateBackend {
-        host: url,
-        secret,
-        checksum_algorithm: None,
         tags,
         load_factor,
         admin_state: admin_state(&text(table, row, "admin_state")?),
         agent_ref: reference(table, row, "agent_ref")?,
         id: Some(id),
         created_at: moment(table, row, "created_at")?,
+        ..StateBackend::new(url, secret)
     };
-    Ok(unkept(check::backend(&entry)).map_or(Ok((entry, notes)), Err))
+    Ok(unkept(entry.problems()).map_or(Ok((entry, notes)), Err))
 }
 
 /// The tags of a backend, and the names of its other settings.
@@ -315,7 +309,7 @@ mod tests {
         let stored = json!({"required_tags": ["eu"], "join_default_params": null, "gone": null, "theirs": 1,
             "default_presentation": {"url": "https://slides.example/a.pdf", "forced": true}});
         let (read, unknown) = settings(Some(Json(stored))).unwrap();
-        assert_eq!(read.required_tags, Some(vec!["eu".to_owned()]));
+        assert_eq!(read.required_tags, Some(["eu"].iter().collect()));
         assert_eq!(unknown, ["default_presentation.forced", "theirs"]);
         assert_eq!(settings(Some(Json(Value::Null))), Ok(Default::default()));
         assert_eq!(settings(None), Ok(Default::default()));

@@ -4,7 +4,7 @@ mod redis;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use b3scale_base::rest::check::{self, base_url, without_user};
+use b3scale_base::net::url::{base_url, without_user};
 use b3scale_base::rest::{AdminState, FrontendSettings, ImportedMeeting, Params, StateBackend, StateFrontend};
 use b3scale_middleware::bbb::MeetingId;
 use b3scale_postgres::column;
@@ -102,17 +102,13 @@ async fn read_servers(
         let multiplier = field("load_multiplier").parse().ok().filter(|factor| *factor != 0.0);
         let (load_factor, is_kept) = load_factor(multiplier.or(Some(1.0)));
         let entry = StateBackend {
-            host: host.clone(),
-            secret: secret.to_owned(),
-            checksum_algorithm: None,
             tags: Some(field("tag").to_owned()).filter(|tag| !tag.is_empty()).into_iter().collect(),
             load_factor,
             admin_state: if is_enabled { AdminState::Ready } else { AdminState::Stopped },
-            agent_ref: None,
             id: Uuid::parse_str(&id).ok(),
-            created_at: None,
+            ..StateBackend::new(host.clone(), secret.to_owned())
         };
-        if let Some(why) = unkept(check::backend(&entry)) {
+        if let Some(why) = unkept(entry.problems()) {
             imported.note(format!("The server `{id}` was left out: {why}."));
             continue;
         }
@@ -196,19 +192,8 @@ fn frontend(
     if more > 0 {
         imported.note(format!("The tenant `{key}` has {} secrets: only the first two are valid here.", more + 2));
     }
-    let (checksum_algorithms, account_ref, created_at) = (None, None, None);
-    let entry = StateFrontend {
-        key: key.to_owned(),
-        secret,
-        next_secret,
-        checksum_algorithms,
-        active: true,
-        account_ref,
-        settings,
-        id,
-        created_at,
-    };
-    unkept(check::frontend(&entry, false)).map_or(Ok(entry), Err)
+    let entry = StateFrontend { next_secret, settings, id, ..StateFrontend::new(key.to_owned(), secret) };
+    unkept(entry.problems(false)).map_or(Ok(entry), Err)
 }
 
 /// The settings of tenants by their ids.

@@ -1,13 +1,13 @@
 //! Backends by the REST API.
 
-use b3scale::store::NewBackend;
 use b3scale_middleware::bbb::{CallKind, Secret};
-use b3scale_middleware::cluster::{AdminState, NodeState, Tags};
+use b3scale_middleware::cluster::{AdminState, Backend, NodeState};
 use b3scale_middleware::ports::Directory as _;
 use b3scale_node::{Misbehaviour, NodeOptions};
 use b3scale_support::{ClusterOptions, Counted, TestCluster};
 use http::StatusCode;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{has_keys, message, validation};
 use crate::log::Lines;
@@ -333,15 +333,9 @@ async fn a_backend_is_removed_by_force_and_its_meetings_may_be_created_anew() {
 #[tokio::test]
 async fn a_backend_that_is_enabled_is_asked_at_once() {
     let cluster = TestCluster::start().await;
-    let new = NewBackend {
-        url: cluster.nodes[0].url().replace("127.0.0.1", "localhost"),
-        secret: Secret::new(cluster.nodes[0].secret()).unwrap(),
-        algorithm: None,
-        tags: Tags::default(),
-        load_factor: 1.0,
-        admin_state: AdminState::Init,
-        agent_ref: None,
-    };
+    let url = cluster.nodes[0].url().replace("127.0.0.1", "localhost");
+    let secret = Secret::new(cluster.nodes[0].secret()).unwrap();
+    let new = Backend { admin_state: AdminState::Init, ..Backend::new(Uuid::now_v7(), url, secret) };
     let id = cluster.database.store().record_backend(&new).await.unwrap().id;
     cluster.operator().patch(&format!("/backends/{id}"), &json!({"admin_state": "ready"})).await.granted();
     let up = || cluster.cluster.backend(id).is_some_and(|known| known.vitals.health().state == NodeState::Ready);

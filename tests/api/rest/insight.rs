@@ -71,7 +71,7 @@ async fn a_server_started_without_a_backend_judges_its_first_one_by_the_pipeline
 #[tokio::test]
 async fn a_placement_is_explained_and_nothing_is_placed() {
     let cluster = tagged().await;
-    cluster.frontend("school", |settings| settings.required_tags = ["eu"].iter().collect()).await;
+    cluster.frontend("school", |settings| settings.required_tags = Some(["eu"].iter().collect())).await;
     let explained = cluster.operator().fetch("/explain/create?frontend=school&name=x").await.granted();
     assert_eq!(explained["chosen"], json!(cluster.backends[0].url), "{explained}");
     let refused = &explained["candidates"][1];

@@ -15,7 +15,7 @@ async fn another_server_follows_a_patch_by_its_announcement() {
     cluster.operator().patch(&path, &body).await.granted();
     let known = || other.frontend("school").unwrap();
     within("the other server knows", other.wait_until(|| !known().active)).await;
-    assert!(known().settings.required_tags.contains("gpu"));
+    assert!(known().settings.required_tags().contains("gpu"));
 
     let id = cluster.backends[0].id;
     cluster.operator().patch(&format!("/backends/{id}"), &json!({"admin_state": "stopped"})).await.granted();

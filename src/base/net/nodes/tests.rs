@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use b3scale_middleware::bbb::{Algorithm, Secret};
-use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Vitals};
+use b3scale_middleware::cluster::{Backend, BackendId};
 use b3scale_middleware::{Content, Fault};
 use http_body_util::StreamBody;
 use http_body_util::combinators::BoxBody;
@@ -104,17 +104,8 @@ where
 }
 
 fn request(kind: CallKind, base: &str) -> NodeRequest {
-    let backend = Backend {
-        id: BackendId(Uuid::nil()),
-        url: format!("{base}/bigbluebutton/api/"),
-        secret: Secret::new("secret").unwrap(),
-        algorithm: None,
-        tags: [""; 0].iter().collect(),
-        load_factor: 1.0,
-        admin_state: AdminState::Ready,
-        vitals: Arc::new(Vitals::default()),
-        version: 1,
-    };
+    let url = format!("{base}/bigbluebutton/api/");
+    let backend = Backend::new(Uuid::nil(), url, Secret::new("secret").unwrap());
     NodeRequest {
         kind,
         backend: Arc::new(backend),

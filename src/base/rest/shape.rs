@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 /// What a value of a body is.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Shape {
+pub enum Shape {
     /// A string, never `null`.
     Text,
     /// `true` or `false`, never `null`.
@@ -35,7 +35,7 @@ pub(super) enum Shape {
 
 impl Shape {
     /// What there is before anything is said.
-    pub(super) fn zero(&self) -> Value {
+    pub fn zero(&self) -> Value {
         match self {
             Shape::Text => Value::from(""),
             Shape::Flag => Value::from(false),
@@ -48,8 +48,18 @@ impl Shape {
         }
     }
 
+    /// The names of an object's members, and their shapes. None: it is no object.
+    pub fn members(&'static self) -> impl Iterator<Item = (&'static str, &'static Shape)> {
+        let members: &[(&str, Shape)] = match self {
+            Shape::Object(members) => members,
+            Shape::Optional(Shape::Object(members)) => members,
+            _ => &[],
+        };
+        members.iter().map(|(name, shape)| (*name, shape))
+    }
+
     /// Puts what is given over what is there.
-    pub(super) fn merge(&self, there: &mut Value, given: Value) {
+    pub fn merge(&self, there: &mut Value, given: Value) {
         match (self, given) {
             (Shape::Text | Shape::Flag | Shape::Whole | Shape::Number | Shape::Object(_), Value::Null) => {}
             (Shape::Texts, Value::Null) => *there = self.zero(),
@@ -83,7 +93,7 @@ impl Shape {
     ///
     /// # Errors
     /// What is wrong with it, and where, in the words of the original.
-    pub(super) fn read(&'static self, body: &[u8]) -> Result<Value, String> {
+    pub fn read(&'static self, body: &[u8]) -> Result<Value, String> {
         let mut json = serde_json::Deserializer::from_slice(body);
         let seed = Seed { shape: self, path: String::new() };
         seed.deserialize(&mut json).map_err(|error| complaint(&error, body))
