@@ -30,6 +30,8 @@ pub struct Frontend {
     pub settings: FrontendSettings,
     /// The customer it belongs to, in another system.
     pub account_ref: Option<String>,
+    /// What it is for, in the words of its operator.
+    pub description: Option<String>,
     /// When it was added. `None`: the store is to say so.
     pub created_at: Option<SystemTime>,
     /// When it was last changed. `None`: the store is to say so.
@@ -49,6 +51,7 @@ impl Frontend {
             active: true,
             settings: FrontendSettings::default(),
             account_ref: None,
+            description: None,
             created_at: None,
             updated_at: None,
             version: 0,

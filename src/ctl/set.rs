@@ -65,6 +65,9 @@ struct SetFrontend {
     /// the customer it belongs to, in another system
     #[argh(option, arg_name = "ref")]
     account_ref: Option<String>,
+    /// what it is for, in your words; an empty text is removed
+    #[argh(option, arg_name = "text")]
+    description: Option<String>,
     /// its key
     #[argh(positional)]
     key: String,
@@ -146,6 +149,7 @@ impl SetFrontend {
         insert(&mut change, "settings", settings(self.opts.as_deref(), SettingsOf::Frontend)?);
         insert(&mut change, "bbb", (!keys.is_empty()).then_some(keys.into()));
         insert(&mut change, "account_ref", self.account_ref.map(Value::from));
+        insert(&mut change, "description", self.description.map(Value::from));
         Ok(change)
     }
 }

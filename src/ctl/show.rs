@@ -136,11 +136,12 @@ fn line(Frontend { id, active, bbb, settings, .. }: &Frontend) -> String {
 async fn one_frontend(context: &Context, key: &str, secrets: bool) -> Result<Exit, CtlError> {
     let api = context.api().await?;
     let frontend = find_frontend(&api, key).await?.shown(secrets);
-    let Frontend { active, bbb: FrontendKeys { key, secret, next_secret, .. }, settings, .. } = &frontend;
+    let Frontend { active, bbb: FrontendKeys { key, secret, next_secret, .. }, settings, description, .. } = &frontend;
     let (settings, url) = (indented(settings, "   ", ""), api.url());
     let next = next_secret.as_ref().map(|next| format!("\nNext Secret:     {next}")).unwrap_or_default();
+    let description = description.as_ref().map(|text| format!("Description: {text}\n")).unwrap_or_default();
     let text = format!(
-        "Frontend: {key}\nEnabled: {active}\nSettings: {settings}\n\n\
+        "Frontend: {key}\n{description}Enabled: {active}\nSettings: {settings}\n\n\
          Frontend URL:    {url}/bbb/{key}/\nFrontend Secret: {secret}{next}"
     );
     context.console.report(text, &frontend)

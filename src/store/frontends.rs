@@ -16,8 +16,8 @@ use super::{Store, StoreError};
 const TABLE: &str = "frontends";
 
 /// The columns that operators set beside the settings, and the parameters of their values.
-const COLUMNS: &str = "key, secret, next_secret, checksum_algorithms, active, account_ref";
-const VALUES: &str = "$4, $5, $6, $7, $8, $9";
+const COLUMNS: &str = "key, secret, next_secret, checksum_algorithms, active, account_ref, description";
+const VALUES: &str = "$4, $5, $6, $7, $8, $9, $10";
 
 /// Which frontends. By default all.
 #[derive(Clone, Debug, Default)]
@@ -190,8 +190,8 @@ impl<'a> Written<'a> {
 
     fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
         let Self { secret, next_secret, algorithms, settings, .. } = self;
-        let Frontend { id, key, active, account_ref, created_at, .. } = self.frontend;
-        vec![&id.0, settings, created_at, key, secret, next_secret, algorithms, active, account_ref]
+        let Frontend { id, key, active, account_ref, description, created_at, .. } = self.frontend;
+        vec![&id.0, settings, created_at, key, secret, next_secret, algorithms, active, account_ref, description]
     }
 }
 
@@ -211,6 +211,7 @@ fn frontend(row: &Row) -> Result<Frontend, StoreError> {
         active: column(TABLE, row, "active")?,
         settings,
         account_ref: column(TABLE, row, "account_ref")?,
+        description: column(TABLE, row, "description")?,
         created_at: time("created_at")?,
         updated_at: time("updated_at")?,
         version: column(TABLE, row, "version")?,

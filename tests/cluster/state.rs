@@ -48,7 +48,7 @@ fn campus() -> Value {
         "version": 1,
         "frontends": [
             {"key": "university", "secret": "s1", "next_secret": "s2", "checksum_algorithms": ["sha512", "sha256"],
-                "active": false, "account_ref": "customer-7", "id": Uuid::from_u128(7), "created_at": "2021-02-03T04:05:06Z",
+                "active": false, "account_ref": "customer-7", "description": "Faculties", "id": Uuid::from_u128(7), "created_at": "2021-02-03T04:05:06Z",
                 "settings": {"required_tags": ["b", "a", "a"], "attendees_limit": {"limit": 5},
                     "create_default_params": {"logo": "x", "none": ""}, "recordings": {"visibility_override": "public"}}},
             {"key": "academy", "secret": "s3"}
@@ -82,7 +82,7 @@ async fn what_is_imported_is_exported_in_order_and_a_second_time_changes_nothing
         "frontends": [
             {"key": "academy", "secret": "s3"},
             {"key": "university", "secret": "s1", "next_secret": "s2", "checksum_algorithms": ["sha256", "sha512"],
-                "active": false, "account_ref": "customer-7",
+                "active": false, "account_ref": "customer-7", "description": "Faculties",
                 "settings": {"required_tags": ["a", "b"], "attendees_limit": {"limit": 5},
                     "create_default_params": {"logo": "x"}, "recordings": {"visibility_override": "public"}}}
         ],

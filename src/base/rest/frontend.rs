@@ -25,6 +25,9 @@ pub struct Frontend {
     pub settings: FrontendSettings,
     /// The customer it belongs to, in another system. Tokens without `b3scale:admin` see only those of their subject.
     pub account_ref: Option<String>,
+    /// What it is for, in the words of its operator. Not known to the original.
+    #[serde(default)]
+    pub description: Option<String>,
     /// When it was added.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
@@ -51,7 +54,8 @@ pub struct FrontendKeys {
 
 impl From<cluster::Frontend> for Frontend {
     fn from(frontend: cluster::Frontend) -> Self {
-        let cluster::Frontend { id, key, secrets, algorithms, active, settings, account_ref, .. } = frontend;
+        let cluster::Frontend { id, key, secrets, algorithms, active, settings, account_ref, description, .. } =
+            frontend;
         Self {
             id: id.0,
             active,
@@ -63,6 +67,7 @@ impl From<cluster::Frontend> for Frontend {
             },
             settings,
             account_ref,
+            description,
             created_at: shown(frontend.created_at),
             updated_at: shown(frontend.updated_at),
         }
@@ -75,6 +80,7 @@ pub static FRONTEND: Shape = Shape::Object(&[
     ("active", Shape::Flag),
     ("settings", SETTINGS),
     ("account_ref", Shape::Optional(&Shape::Text)),
+    ("description", Shape::Optional(&Shape::Text)),
 ]);
 
 static KEYS: Shape = Shape::Object(&[
@@ -115,6 +121,9 @@ pub struct FrontendChange {
     /// For the scope `b3scale:admin` only. `null` clears it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_ref: Option<String>,
+    /// `null` or empty: none. Not known to the original.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// What is to be changed about how a frontend is known. What is left out stays.
@@ -155,6 +164,9 @@ pub struct StateFrontend {
     /// The customer it belongs to, in another system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_ref: Option<String>,
+    /// What it is for, in the words of its operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
     /// What is done to its calls.
     #[serde(default, deserialize_with = "strict")]
     pub settings: FrontendSettings,
@@ -169,9 +181,9 @@ pub struct StateFrontend {
 impl From<Frontend> for StateFrontend {
     /// What an operator may set of a frontend.
     fn from(frontend: Frontend) -> Self {
-        let Frontend { active, bbb, settings, account_ref, .. } = frontend;
+        let Frontend { active, bbb, settings, account_ref, description, .. } = frontend;
         let FrontendKeys { key, secret, next_secret, checksum_algorithms } = bbb;
-        Self { next_secret, checksum_algorithms, active, account_ref, settings, ..Self::new(key, secret) }
+        Self { next_secret, checksum_algorithms, active, account_ref, description, settings, ..Self::new(key, secret) }
     }
 }
 
@@ -191,6 +203,7 @@ impl StateFrontend {
             checksum_algorithms: None,
             active: true,
             account_ref: None,
+            description: None,
             settings: FrontendSettings::default(),
             id: None,
             created_at: None,
@@ -205,6 +218,7 @@ impl StateFrontend {
             secret: self.secret.trim().to_owned(),
             next_secret: filled(self.next_secret),
             account_ref: filled(self.account_ref),
+            description: filled(self.description),
             ..self
         }
     }
@@ -218,6 +232,7 @@ impl StateFrontend {
             checksum_algorithms: there.checksum_algorithms.clone(),
             active: there.active,
             account_ref: self.account_ref.or_else(|| there.account_ref.clone()),
+            description: self.description.or_else(|| there.description.clone()),
             settings: FrontendSettings { allowed_tags, ..self.settings },
             ..self
         }
@@ -238,6 +253,7 @@ impl StateFrontend {
             active: self.active,
             settings: self.settings.clone(),
             account_ref: self.account_ref.clone(),
+            description: self.description.clone(),
             created_at: self.created_at.map(Into::into),
             ..cluster::Frontend::new(id, &self.key, Secrets::new(secret, next_secret))
         })
@@ -250,6 +266,7 @@ impl StateFrontend {
         wrong.secret("secret", Some(&self.secret));
         wrong.secret("next_secret", self.next_secret.as_deref());
         wrong.text("account_ref", said(&self.account_ref), LONGEST_ACCOUNT);
+        wrong.text("description", said(&self.description), LONGEST_DESCRIPTION);
         wrong.algorithms("checksum_algorithms", self.checksum_algorithms.as_deref());
         wrong.settings("settings", &self.settings);
         wrong.0
@@ -258,6 +275,9 @@ impl StateFrontend {
 
 /// The most characters of another system's name of a customer.
 const LONGEST_ACCOUNT: usize = 80;
+
+/// The most characters of a description.
+const LONGEST_DESCRIPTION: usize = 1000;
 
 fn yes() -> bool {
     true
@@ -271,7 +291,7 @@ mod tests {
 
     fn entry() -> StateFrontend {
         let entry = json!({"key": "school", "secret": "one", "next_secret": "two", "checksum_algorithms": ["sha256"],
-            "active": false, "account_ref": "customer-7", "settings": {"required_tags": ["b", "a"]}});
+            "active": false, "account_ref": "customer-7", "description": "Classes 5 to 10", "settings": {"required_tags": ["b", "a"]}});
         serde_json::from_value(entry).expect("it is an entry")
     }
 

@@ -27,7 +27,7 @@ async fn a_frontend_is_added_with_everything_that_the_original_shows() {
     let answer = cluster.operator().post("/frontends", &json!({"bbb": {"key": " fe1 ", "secret": " s "}})).await;
     assert_eq!(answer.status, StatusCode::OK, "the original does not say 201");
     let frontend = answer.json();
-    has_keys(&frontend, &["id", "active", "bbb", "settings", "account_ref", "created_at", "updated_at"]);
+    has_keys(&frontend, &["id", "active", "bbb", "settings", "account_ref", "description", "created_at", "updated_at"]);
     assert_eq!((&frontend["bbb"]["key"], &frontend["bbb"]["secret"]), (&json!("fe1"), &json!("s")));
     assert_eq!((&frontend["active"], &frontend["account_ref"]), (&json!(true), &Value::Null));
     let settings = &frontend["settings"];
@@ -52,6 +52,23 @@ async fn a_frontend_is_added_with_everything_that_the_original_shows() {
     }
     let shown = cluster.operator().fetch(&format!("/frontends/{}", frontend["id"].as_str().unwrap())).await.granted();
     assert_eq!(shown, frontend);
+}
+
+#[tokio::test]
+async fn a_description_is_kept_until_it_is_cleared() {
+    let cluster = TestCluster::start().await;
+    let mut body = named("school");
+    body["description"] = " Classes 5 to 10 ".into();
+    let (path, frontend) = added(&cluster, &body).await;
+    assert_eq!(frontend["description"], "Classes 5 to 10");
+    let patch = async |body: Value| cluster.operator().patch(&path, &body).await;
+    assert_eq!(patch(json!({"active": false})).await.granted()["description"], "Classes 5 to 10");
+    let refused = patch(json!({"description": "a".repeat(1001)})).await;
+    let wrong = json!({"description": ["should have at most 1000 characters"]});
+    assert_eq!(refused.refused(), (400, &*validation(&wrong)));
+    for none in [Value::Null, json!(" ")] {
+        assert_eq!(patch(json!({"description": none})).await.granted()["description"], Value::Null);
+    }
 }
 
 /// As b3scale-operator does it, which sends the whole object with an empty id and times of zero.

@@ -101,6 +101,27 @@ async fn frontends_are_lines_and_their_secrets_are_covered() {
 }
 
 #[tokio::test]
+async fn a_description_is_set_and_shown() {
+    let described = frontend(&json!({ "description": "Classes 5 to 10" }));
+    let patched = Told::ok(&format!("PATCH /api/v1/frontends/{FRONTEND}"), &described);
+    let found = Told::ok("GET /api/v1/frontends?key=school", json!([described]));
+    let (recorder, ctl) = recorder([found, patched]).await;
+    ctl.done("set frontend --description 'Classes 5 to 10' school").await;
+    let body = json!({ "description": "Classes 5 to 10" });
+    assert_eq!(asked(&recorder)[1], line(&format!("PATCH /api/v1/frontends/{FRONTEND}"), &body.to_string()));
+    let out = ctl.done("show frontend school").await;
+    assert!(
+        out.starts_with(
+            "Frontend: school
+Description: Classes 5 to 10
+Enabled: true
+"
+        ),
+        "{out}"
+    );
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_said_in_a_line() {
     let (recorder, ctl) = recorder([Told::ok("GET /api/v1/frontends?key=nobody", "[]")]).await;
     let said = ctl.fails("show frontend nobody").await;
