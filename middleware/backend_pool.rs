@@ -36,7 +36,8 @@ use tower::Service;
 
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
-use crate::cluster::{Backend, Bound, Meeting, OverloadBounds, Policy};
+use crate::chance::Clock;
+use crate::cluster::{Bound, Meeting, OverloadBounds, Policy};
 use crate::contract::{Contract, Fact};
 use crate::facts::Candidates;
 use crate::fault::Fault;
@@ -105,8 +106,8 @@ impl Stage for BackendPool {
 
     fn layer(self, ports: &Ports) -> Result<StageLayer<Pool>, SetupError> {
         self.bounds()?;
-        let Ports { directory, meetings, nodes, .. } = ports.clone();
-        Ok(StageLayer::new(Pool { directory, meetings, nodes }))
+        let Ports { directory, meetings, nodes, clock, .. } = ports.clone();
+        Ok(StageLayer::new(Pool { directory, meetings, nodes, clock }))
     }
 }
 
@@ -115,6 +116,7 @@ pub struct Pool {
     directory: Arc<dyn Directory>,
     meetings: Arc<dyn Meetings>,
     nodes: Arc<dyn Nodes>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Service<Call> for StageService<Pool> {
@@ -151,13 +153,16 @@ impl Pool {
             return Ok(Candidates::settled(home));
         }
         let mut candidates = Candidates::among(self.directory.backends().iter().cloned());
-        candidates.judge(BackendPool::KIND, Backend::takes_meetings);
+        let now = self.clock.now();
+        candidates.judge(BackendPool::KIND, |backend| backend.takes_meetings(now));
         candidates.or_none().map(|()| candidates)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::cluster::{MeetingState, Refusal};
     use crate::meeting_lookup::MeetingLookup;
@@ -213,7 +218,7 @@ mod tests {
         let create = |cluster: &Memory| cluster.looked_up(CallKind::Create, "m1");
         let candidates = pool(&cluster, create(&cluster)).await.unwrap();
         assert_eq!((candidates.len(), candidates.backends()[0].id), (1, cluster.backend_id("n2")));
-        let said = cluster.backend_named("n1").takes_meetings().unwrap_err().reason;
+        let said = cluster.backend_named("n1").takes_meetings(Instant::now()).unwrap_err().reason;
         assert!(said.starts_with("its agent reports overload: processors 97 % busy"), "{said}");
         let cluster = cluster.agent("n1", 0.85, 0.5);
         assert_eq!(pool(&cluster, create(&cluster)).await.unwrap().len(), 1);
@@ -234,7 +239,7 @@ mod tests {
     #[tokio::test]
     async fn without_a_backend_the_log_says_why() {
         let cluster = school().node_down("n1");
-        let now = std::time::Instant::now();
+        let now = Instant::now();
         let circuit = &cluster.backend_named("n2").vitals.circuit;
         while !circuit.is_open() {
             circuit.admit(now).unwrap().failed(now);

@@ -46,6 +46,7 @@ use tower::Service;
 use self::lot::Lot;
 use crate::bbb::CallKind;
 use crate::call::{Call, Reply};
+use crate::chance::Clock;
 use crate::cluster::{LoadModel, MEETING_FLOOR, Policy};
 use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
@@ -111,9 +112,9 @@ impl Stage for BackendSelect {
     }
 
     fn layer(self, ports: &Ports) -> Result<StageLayer<Selector>, SetupError> {
-        let Ports { directory, meetings, .. } = ports.clone();
-        let lot = Lot::new(self.model());
-        Ok(StageLayer::new(Selector { attempts: self.attempts, directory, meetings, lot }))
+        let Ports { directory, meetings, clock, chance, .. } = ports.clone();
+        let lot = Lot::new(self.model(), chance);
+        Ok(StageLayer::new(Selector { attempts: self.attempts, directory, meetings, clock, lot }))
     }
 }
 
@@ -122,6 +123,7 @@ pub struct Selector {
     attempts: NonZeroU32,
     directory: Arc<dyn Directory>,
     meetings: Arc<dyn Meetings>,
+    clock: Arc<dyn Clock>,
     lot: Lot,
 }
 

@@ -120,11 +120,11 @@ impl Door {
     }
 
     /// A call of the frontend of that key, which comes in now.
-    pub fn new(request_id: HeaderValue, peer: SocketAddr, frontend_key: &str) -> Self {
+    pub fn new(request_id: HeaderValue, peer: SocketAddr, arrival: Instant, frontend_key: &str) -> Self {
         Self {
             request_id,
             peer,
-            arrival: Instant::now(),
+            arrival,
             frontend_key: frontend_key.into(),
             trail: Trail::default(),
             trace: None,

@@ -15,6 +15,20 @@ pub trait Clock: Send + Sync {
     fn time(&self) -> SystemTime;
 }
 
+/// The clocks of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn time(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
 /// Random numbers and ids, not for secrets. Clones draw from one source.
 #[derive(Clone, Debug)]
 pub struct Chance(Arc<Mutex<Rng>>);

@@ -141,9 +141,10 @@ impl GatherService {
     ) -> Result<(Vec<Bytes>, Room), Fault> {
         let Gather { patience_ms, algorithm } = *self.settings;
         let request = NodeRequest::new(call.kind, &Params::default(), None, backend, algorithm, &call.door.request_id);
-        let (patience, trace) = (Some(Duration::from_millis(patience_ms)), call.door.trace.clone());
+        let deadline = Some(self.ports.clock.now() + Duration::from_millis(patience_ms));
+        let trace = call.door.trace.clone();
         let asked = async {
-            let reply = self.ports.nodes.ask_unread(NodeRequest { patience, trace, ..request }).await?;
+            let reply = self.ports.nodes.ask_unread(NodeRequest { deadline, trace, ..request }).await?;
             let (owner, id, bytes, room) = (owner.clone(), backend.id, reply.body.len(), reply.room.clone());
             let own = self.ports.workers.work(bytes, move || list.own_entries(reply, &owner, id)).await?;
             own.map(|own| (own, room))

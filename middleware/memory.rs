@@ -8,7 +8,7 @@ mod waiting;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::backend_pool::BackendPool;
 use crate::bbb::{self, Algorithm, CallKind, MeetingId, Params, Scope, ScopedId, Secret};
 use crate::call::{Body, Call, Door, Reply};
+use crate::chance::{Chance, Clock as _, SystemClock};
 use crate::checksum_verify::ChecksumVerify;
 use crate::cluster::{
     AdminState, AgentReport, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Health, Link, LoadModel,
@@ -49,6 +50,8 @@ pub struct Memory(Arc<Mutex<State>>);
 struct State {
     frontends: Vec<Arc<Frontend>>,
     backends: Vec<(String, Arc<Backend>)>,
+    /// How many ids have been given out.
+    ids: u128,
     policy: PolicyInForce,
     meetings: HashMap<ScopedId, Arc<Meeting>>,
     copies: Vec<BackendId>,
@@ -105,7 +108,8 @@ impl Memory {
         vitals.see(Health::default().answered(), None);
         vitals.signing.learn(Algorithm::Sha256);
         let url = format!("https://{name}.example/bigbluebutton/api/");
-        let new = Backend::new(Uuid::new_v4(), url, secret(&format!("secret-of-{name}")));
+        let id = self.state().next_id();
+        let new = Backend::new(id, url, secret(&format!("secret-of-{name}")));
         let backend = Backend { tags: tags.iter().collect(), vitals, version: 1, ..new };
         self.state().backends.push((name.to_owned(), Arc::new(backend)));
         self
@@ -173,7 +177,7 @@ impl Memory {
 
     /// A backend's agent says how busy the processors of its node are, and how full its memory.
     pub fn agent(self, name: &str, cpu: f32, memory: f32) -> Self {
-        let report = AgentReport { heartbeat: Instant::now(), cpu, memory };
+        let report = AgentReport { heartbeat: SystemClock.now(), cpu, memory };
         self.backend_named(name).vitals.hear(Some(report));
         self
     }
@@ -221,8 +225,16 @@ impl Memory {
     pub fn ports(&self) -> Ports {
         let cluster = || Arc::new(self.clone());
         let (workers, unproved) = (Arc::new(OnTheSpot), Arc::new(OnTheSpot));
-        let policy = self.policy();
-        Ports { directory: cluster(), meetings: cluster(), nodes: cluster(), policy, workers, unproved }
+        Ports {
+            directory: cluster(),
+            meetings: cluster(),
+            nodes: cluster(),
+            clock: Arc::new(SystemClock),
+            chance: Chance::seeded(1),
+            policy: self.policy(),
+            workers,
+            unproved,
+        }
     }
 }
 
@@ -231,7 +243,8 @@ impl Memory {
     /// A call as it comes in, for the first frontend.
     pub fn call(&self, kind: CallKind, query: &str) -> Call {
         let key = self.state().frontends.first().map_or("school".to_owned(), |frontend| frontend.key.clone());
-        let door = Door::new(HeaderValue::from_static("test"), SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), &key);
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let door = Door::new(HeaderValue::from_static("test"), peer, SystemClock.now(), &key);
         Call::new(kind, Params::parse(query), Body::None, Arc::new(door))
     }
 
@@ -357,7 +370,7 @@ impl Memory {
 
     /// The load of a backend by the default model, in whole attendees.
     pub fn load(&self, name: &str) -> f64 {
-        self.backend_named(name).load(&LoadModel::default(), Instant::now()).round()
+        self.backend_named(name).load(&LoadModel::default(), SystemClock.now()).round()
     }
 
     /// The nodes that may have got a create that was then given up.
@@ -380,8 +393,8 @@ impl Memory {
     }
 
     fn add_frontend(self, key: &str, text: &str, active: bool, settings: FrontendSettings) -> Self {
-        let secrets = Secrets::new(secret(text), None);
-        let frontend = Frontend { active, settings, version: 1, ..Frontend::new(Uuid::new_v4(), key, secrets) };
+        let (id, secrets) = (self.state().next_id(), Secrets::new(secret(text), None));
+        let frontend = Frontend { active, settings, version: 1, ..Frontend::new(id, key, secrets) };
         self.state().frontends.push(Arc::new(frontend));
         self
     }
@@ -419,6 +432,12 @@ impl Replies {
 }
 
 impl State {
+    /// An id that no other thing here has.
+    fn next_id(&mut self) -> Uuid {
+        self.ids += 1;
+        Uuid::from_u128(self.ids)
+    }
+
     fn vitals(&self, id: BackendId) -> Option<&Vitals> {
         self.backends.iter().find(|(_, backend)| backend.id == id).map(|(_, backend)| &*backend.vitals)
     }
@@ -432,7 +451,7 @@ impl State {
         }
         if let Some(vitals) = self.vitals(meeting.backend) {
             let (size, shared) = (meeting.size, meeting.shares_people());
-            vitals.seat(&meeting.id, Seats { size, shared, attendees: 0, since: Instant::now() });
+            vitals.seat(&meeting.id, Seats { size, shared, attendees: 0, since: SystemClock.now() });
         }
         meeting
     }

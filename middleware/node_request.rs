@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use http::{HeaderValue, Method};
 
@@ -40,8 +40,8 @@ pub struct NodeRequest {
     pub request_id: HeaderValue,
     /// The trace that the call belongs to.
     pub trace: Option<Trace>,
-    /// The limit of the whole answer, if it is below the client's.
-    pub patience: Option<Duration>,
+    /// When the whole answer must have come, if that is before the client's own limit. Tries with several algorithms share it.
+    pub deadline: Option<Instant>,
     /// Whether this server asks for itself, to learn how the node is. Its answer has room when tenants have used up theirs.
     pub is_poll: bool,
 }
@@ -72,7 +72,7 @@ impl NodeRequest {
         }
         let (backend, request_id) = (Arc::clone(backend), request_id.clone());
         let algorithm = backend.algorithm.or(setting);
-        Self { kind, backend, unsigned, algorithm, content, request_id, trace: None, patience: None, is_poll: false }
+        Self { kind, backend, unsigned, algorithm, content, request_id, trace: None, deadline: None, is_poll: false }
     }
 
     /// The algorithm of its checksum: the settled one, or the last one accepted by its node, or else an algorithm of all nodes.

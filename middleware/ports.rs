@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::bbb::{self, CallKind, Params, ScopedId};
 use crate::call::Reply;
+use crate::chance::{Chance, Clock};
 use crate::cluster::{Backend, BackendId, Claim, Frontend, FrontendId, Link, Meeting, Move, NewMeeting, PolicyInForce};
 use crate::fault::{Fault, NodeFailure};
 use crate::work::Workers;
@@ -28,6 +29,10 @@ pub struct Ports {
     pub meetings: Arc<dyn Meetings>,
     /// The nodes.
     pub nodes: Arc<dyn Nodes>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Random numbers and ids.
+    pub chance: Chance,
     /// The policy of the running pipeline.
     pub policy: PolicyInForce,
     /// Who does long work.
@@ -221,7 +226,6 @@ impl dyn Nodes {
         }
         let backend = Arc::clone(&request.backend);
         let refused = Fault::Node { backend: backend.id, failure: NodeFailure::SecretRefused };
-        let end = request.patience.map(|patience| Instant::now() + patience);
         for algorithm in backend.vitals.signing.tries() {
             request.algorithm = Some(algorithm);
             let reply = self.send(request.clone()).await;
@@ -237,8 +241,6 @@ impl dyn Nodes {
                 }
                 return reply;
             }
-            // All tries together take no longer than one.
-            request.patience = end.map(|end| end.saturating_duration_since(Instant::now()));
         }
         Err(refused)
     }

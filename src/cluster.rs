@@ -53,6 +53,7 @@ use b3scale_middleware::chance::Chance;
 use b3scale_middleware::ports::Nodes;
 use tokio::sync::Notify;
 
+use crate::clock::RuntimeClock;
 use crate::net::nodes::Patience;
 use crate::offload;
 use crate::store::{Store, StoreError};
@@ -130,6 +131,8 @@ impl Cluster {
             directory: Arc::<Cluster>::clone(&cluster),
             meetings: cluster,
             nodes: Arc::new(Guard(Arc::clone(&self.0.circuits))),
+            clock: Arc::new(RuntimeClock),
+            chance: self.0.replica.chance.clone(),
             policy: self.0.replica.view.roster().policy().clone(),
             workers: Arc::new(&offload::CALLS),
             unproved: Arc::new(&offload::UNPROVED),

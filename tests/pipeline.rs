@@ -153,7 +153,11 @@ async fn a_refused_reload_changes_nothing_that_is_shown_of_backends() {
     let backend = cluster.backend_named("n1");
     let shown = || {
         let model = backend.vitals.load_model();
-        (backend.takes_meetings().map_err(|refusal| refusal.word), model, backend.load(&model, Instant::now()).round())
+        (
+            backend.takes_meetings(Instant::now()).map_err(|refusal| refusal.word),
+            model,
+            backend.load(&model, Instant::now()).round(),
+        )
     };
     let first = shown();
     assert_eq!((first.0, first.2), (Ok(()), 65.0));

@@ -62,7 +62,7 @@ impl Pool {
     /// A meeting on a backend that takes no new ones. If it has ended there, a create would make it again.
     fn doubtful(&self, call: &Call) -> Option<(Arc<Meeting>, Arc<Backend>)> {
         let meeting = call.facts.meeting().ok().flatten().filter(|_| call.door.rehearsal.is_none())?;
-        let home = self.home(meeting).filter(|home| home.takes_meetings().is_err())?;
+        let home = self.home(meeting).filter(|home| home.takes_meetings(self.clock.now()).is_err())?;
         Some((Arc::clone(meeting), home))
     }
 
@@ -74,7 +74,7 @@ impl Pool {
         let mut params = Params::default();
         params.set("meetingID", meeting.id.as_ref());
         let info = NodeRequest::new(CallKind::GetMeetingInfo, &params, None, home, None, &call.door.request_id);
-        let info = NodeRequest { patience: Some(PATIENCE), ..info };
+        let info = NodeRequest { deadline: Some(self.clock.now() + PATIENCE), ..info };
         self.nodes.ask(info).await.map_or(Fate::Runs, |reply| fate(&reply))
     }
 }

@@ -66,7 +66,7 @@ impl Selector {
         sent: bool,
         misses: &mut Misses,
     ) -> Option<(Arc<Meeting>, Arc<Backend>)> {
-        while let Some((other, reservation)) = self.lot.draw(&creation.candidates, &meeting.id, creation.size) {
+        while let Some((other, reservation)) = self.draw(creation, &meeting.id) {
             let moved = self.meetings.move_claim(meeting, other.id, sent).await;
             drop(reservation);
             match moved {

@@ -4,19 +4,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::bbb::ScopedId;
+use crate::chance::Chance;
 use crate::cluster::{Backend, LoadModel, Rank, Reservation, Seats, Size};
 use crate::facts::Candidates;
 
 /// Draws the least loaded candidate, and among equals by lot.
 pub(super) struct Lot {
     model: LoadModel,
-    /// Held from the choice to the reservation, so that no two calls see the same load.
-    rng: Mutex<fastrand::Rng>,
+    chance: Chance,
+    /// Locked from the choice to the reservation, so that no two calls see the same load.
+    choice: Mutex<()>,
 }
 
 impl Lot {
-    pub(super) fn new(model: LoadModel) -> Self {
-        Self { model, rng: Mutex::default() }
+    pub(super) fn new(model: LoadModel, chance: Chance) -> Self {
+        Self { model, chance, choice: Mutex::default() }
     }
 
     pub(super) fn model(&self) -> &LoadModel {
@@ -29,9 +31,9 @@ impl Lot {
         candidates: &Candidates,
         id: &ScopedId,
         size: Size,
+        now: Instant,
     ) -> Option<(Arc<Backend>, Reservation)> {
-        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
+        let _choice = self.choice.lock().unwrap_or_else(PoisonError::into_inner);
         let mut best: Option<(Rank, &Arc<Backend>)> = None;
         let mut equals = 0;
         for backend in candidates.backends() {
@@ -42,7 +44,7 @@ impl Lot {
                 _ => equals = 1,
             }
             // Each of so many equals has been the best with the same chance.
-            if rng.usize(..equals) == 0 {
+            if self.chance.below(equals) == 0 {
                 best = Some((rank, backend));
             }
         }
@@ -64,11 +66,11 @@ mod tests {
     }
 
     fn lot() -> Lot {
-        Lot::new(LoadModel::default())
+        Lot::new(LoadModel::default(), Chance::seeded(1))
     }
 
     fn draw(lot: &Lot, cluster: &Memory, number: usize) -> Option<(Arc<Backend>, Reservation)> {
-        lot.draw(&candidates(cluster), &ScopedId::verbatim(&number.to_string()), Size::default())
+        lot.draw(&candidates(cluster), &ScopedId::verbatim(&number.to_string()), Size::default(), Instant::now())
     }
 
     fn two() -> Memory {
@@ -101,6 +103,8 @@ mod tests {
 
     #[test]
     fn without_candidates_nothing_is_drawn() {
-        assert!(lot().draw(&Candidates::among([]), &ScopedId::verbatim("m"), Size::default()).is_none());
+        assert!(
+            lot().draw(&Candidates::among([]), &ScopedId::verbatim("m"), Size::default(), Instant::now()).is_none()
+        );
     }
 }

@@ -1,13 +1,13 @@
 //! Giving a meeting its place: following it where it is, or claiming the best there is.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tower::ServiceExt;
 
 use super::{BackendSelect, Selector};
+use crate::bbb::ScopedId;
 use crate::call::{Call, Reply};
-use crate::cluster::{AdminState, Backend, Claim, Meeting, NewMeeting, Refusal, Size};
+use crate::cluster::{AdminState, Backend, Claim, Meeting, NewMeeting, Refusal, Reservation, Size};
 use crate::facts::Candidates;
 use crate::fault::Fault;
 use crate::ports::{Born, Settled};
@@ -18,7 +18,7 @@ impl Selector {
     pub(super) async fn place(&self, mut call: Call, next: Next) -> Result<Reply, Fault> {
         let candidates = call.facts.take_candidates()?;
         if let Some(rehearsal) = &call.door.rehearsal {
-            return Ok(rehearsal.note(candidates.placement(self.lot.model(), Instant::now())));
+            return Ok(rehearsal.note(candidates.placement(self.lot.model(), self.clock.now())));
         }
         let mut known = call.facts.meeting()?.cloned();
         let mut creation = Creation { size: Size::of_create(&call.params), call, next, candidates };
@@ -52,11 +52,16 @@ impl Selector {
         Err(Fault::MeetingNotReady)
     }
 
+    /// The best candidate, with a place held on it.
+    pub(super) fn draw(&self, creation: &Creation, id: &ScopedId) -> Option<(Arc<Backend>, Reservation)> {
+        self.lot.draw(&creation.candidates, id, creation.size, self.clock.now())
+    }
+
     /// Claims the best place there is. `None`: there is none.
     async fn claim(&self, creation: &Creation) -> Result<Option<(Arc<Backend>, Claim)>, Fault> {
         let scope = creation.call.facts.scope()?;
         let frontend = creation.call.facts.frontend()?.id;
-        let Some((backend, reservation)) = self.lot.draw(&creation.candidates, &scope.scoped, creation.size) else {
+        let Some((backend, reservation)) = self.draw(creation, &scope.scoped) else {
             return Ok(None);
         };
         let (id, meeting_id) = (&scope.scoped, &scope.meeting_id);

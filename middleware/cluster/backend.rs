@@ -84,7 +84,7 @@ impl Backend {
     ///
     /// # Errors
     /// Why not.
-    pub fn takes_meetings(&self) -> Result<(), Refusal> {
+    pub fn takes_meetings(&self, now: Instant) -> Result<(), Refusal> {
         if self.admin_state != AdminState::Ready {
             return Err(Refusal::new(self.admin_state.name(), format!("its admin state is {}", self.admin_state)));
         }
@@ -103,7 +103,7 @@ impl Backend {
         if self.vitals.circuit.is_open() {
             return Err(Refusal::new("circuit", "its node has failed several calls in a row"));
         }
-        let overload = self.vitals.overload(Instant::now());
+        let overload = self.vitals.overload(now);
         overload.map_or(Ok(()), |reason| Err(Refusal::new("overload", reason)))
     }
 

@@ -65,7 +65,7 @@ impl Meetings for Memory {
         } else if taken >= limit {
             Seat::Full
         } else {
-            let id = Uuid::new_v4();
+            let id = state.next_id();
             state.seats.push(TakenSeat {
                 id,
                 frontend,

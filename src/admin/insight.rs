@@ -96,7 +96,7 @@ impl Admin {
             host: backend.url.clone(),
             admin_state: backend.admin_state.into(),
             node_state: vitals.health().state.into(),
-            reason: backend.takes_meetings().err().map(|refusal| refusal.reason),
+            reason: backend.takes_meetings(now).err().map(|refusal| refusal.reason),
             remarks: self.cluster.remarks(backend.id),
             heartbeat_age: agent.map(|agent| now.saturating_duration_since(agent.heartbeat).as_secs_f64()),
             cpu: agent.map(|agent| agent.cpu),

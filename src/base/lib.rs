@@ -7,11 +7,13 @@
 //! | [`rest`], [`client`] | the bodies of the REST API, and a client of it |
 //! | [`token`] | access tokens |
 //! | [`telemetry`] | log, metrics, traces |
+//! | [`clock`] | the clocks that the async runtime goes by |
 //! | [`budget`] | how much may wait in memory |
 //! | [`names`] | the nearest name to an unknown one |
 
 pub mod budget;
 pub mod client;
+pub mod clock;
 pub mod names;
 pub mod net;
 pub mod program;

@@ -65,7 +65,8 @@ impl Circuits {
             }
             circuits.cut_calls(&[&backend]);
             let roster = Arc::clone(circuits.replica.view.roster().backends());
-            let others = roster.iter().filter(|other| other.id != backend.id && other.takes_meetings().is_ok());
+            let now = tokio::time::Instant::now().into_std();
+            let others = roster.iter().filter(|other| other.id != backend.id && other.takes_meetings(now).is_ok());
             let asked = others.filter_map(|other| Some((other, circuits.lines.probe(other.id)?)));
             let circuits = &circuits;
             let asked =
@@ -79,8 +80,8 @@ impl Circuits {
     async fn is_there(&self, backend: &Arc<Backend>, right: Probe) -> bool {
         let request_id = HeaderValue::from_static("b3scaled-probe");
         let question = NodeRequest::new(CallKind::Index, &Params::default(), None, backend, None, &request_id);
-        let patience = Some(self.patience.probe);
-        let answer = self.nodes.send(NodeRequest { patience, is_poll: true, ..question }).await;
+        let deadline = Some((tokio::time::Instant::now() + self.patience.probe).into_std());
+        let answer = self.nodes.send(NodeRequest { deadline, is_poll: true, ..question }).await;
         drop(right);
         // Any HTTP answer shows that the node is there.
         let silence = answer.err().filter(|fault| matches!(fault, Fault::Node { failure, .. } if failure.is_silence()));

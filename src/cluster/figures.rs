@@ -111,7 +111,7 @@ impl ClusterFigures {
         sheet.set(&catalog::BACKEND_ATTENDEES, [host], sum(|one| one.vitals.attendees()));
         let load: f64 = backends.iter().map(|one| one.load(&one.vitals.load_model(), now)).sum();
         sheet.set(&catalog::BACKEND_LOAD, [host], load);
-        let refusals: Vec<_> = backends.iter().filter_map(|one| one.takes_meetings().err()).collect();
+        let refusals: Vec<_> = backends.iter().filter_map(|one| one.takes_meetings(now).err()).collect();
         sheet.set(&catalog::BACKEND_UP, [host], truth(backends.iter().all(|one| one.is_up())));
         sheet.set(&catalog::BACKEND_TAKES_MEETINGS, [host], truth(refusals.len() < backends.len()));
         let is_open = backends.iter().any(|one| one.vitals.circuit.is_open());

@@ -230,7 +230,7 @@ fn about(id: &ScopedId) -> Params {
 fn request(backend: &Arc<Backend>, kind: CallKind, params: &Params, patience: Duration) -> NodeRequest {
     let request_id = HeaderValue::from_static("b3scaled-health");
     let request = NodeRequest::new(kind, params, None, backend, None, &request_id);
-    NodeRequest { patience: Some(patience), is_poll: true, ..request }
+    NodeRequest { deadline: Some((Instant::now() + patience).into_std()), is_poll: true, ..request }
 }
 
 /// A node's answer about one meeting.

@@ -22,7 +22,7 @@ impl Pipeline {
     /// The fault that such a create would meet before there is a choice, as that of a frontend that is switched off.
     pub async fn explain(&self, frontend: &Frontend, params: &[(&str, &str)]) -> Result<Placement, Fault> {
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let door = Door::new(HeaderValue::from_static("explain"), nowhere, &frontend.key);
+        let door = Door::new(HeaderValue::from_static("explain"), nowhere, self.ports.clock.now(), &frontend.key);
         let door = Arc::new(Door { rehearsal: Some(Rehearsal::default()), ..door });
         let call = Call::new(CallKind::Create, signed(frontend, params)?, Body::None, Arc::clone(&door));
         let kind = CallKind::Create;

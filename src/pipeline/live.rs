@@ -20,7 +20,7 @@ const SHIPPED: &str = include_str!("../../pipeline.toml");
 #[derive(Debug)]
 pub struct Pipeline {
     file: Option<PathBuf>,
-    ports: Ports,
+    pub(super) ports: Ports,
     catalog: Catalog,
     routes: ArcSwap<Routes>,
 }

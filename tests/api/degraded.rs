@@ -1,5 +1,7 @@
 //! Nodes with unusable lists: their meetings stay, and no new ones go there.
 
+use std::time::Instant;
+
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::cluster::{MeetingState, NodeState};
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
@@ -28,13 +30,15 @@ async fn lessons() -> (TestCluster, usize, String) {
     cluster.database.execute(&format!("UPDATE backends SET admin_state = 'stopped' WHERE id = '{stopped}'")).await;
     cluster
         .until("no other node takes meetings", || {
-            cluster.cluster.backend(stopped).is_some_and(|other| other.takes_meetings().is_err())
+            cluster.cluster.backend(stopped).is_some_and(|other| other.takes_meetings(Instant::now()).is_err())
         })
         .await;
     cluster.call(CallKind::Create, "name=Other&meetingID=m2").await.success();
     cluster.database.execute(&format!("UPDATE backends SET admin_state = 'ready' WHERE id = '{stopped}'")).await;
     cluster
-        .until("it does again", || cluster.cluster.backend(stopped).is_some_and(|other| other.takes_meetings().is_ok()))
+        .until("it does again", || {
+            cluster.cluster.backend(stopped).is_some_and(|other| other.takes_meetings(Instant::now()).is_ok())
+        })
         .await;
     let ada = cluster.nodes[home].control().join(scoped("m1").as_ref(), "Ada", Role::Viewer).expect("it runs");
     (cluster, home, ada)
@@ -100,7 +104,7 @@ async fn a_list_that_cannot_be_used_degrades_its_node_and_hurts_nobody() {
         assert_eq!(cluster.node_state(home), NodeState::Degraded, "{why}");
         nobody_is_hurt(&cluster, home, &why).await;
         let backend = cluster.cluster.backend(cluster.backends[home].id).expect("it is known");
-        assert_eq!(backend.takes_meetings().map_err(|refusal| refusal.word), Err("degraded"), "{why}");
+        assert_eq!(backend.takes_meetings(Instant::now()).map_err(|refusal| refusal.word), Err("degraded"), "{why}");
         assert_eq!(backend.vitals.attendees(), 1, "{why}: meetings are asked for one by one");
         node.behave();
         cluster.cluster.catch_up().await;

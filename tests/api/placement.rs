@@ -1,5 +1,7 @@
 //! Where meetings go, and why.
 
+use std::time::Instant;
+
 use b3scale::ledger::{Copies, Lookups, Polls};
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{AdminState, BackendId, Placement, Refusal, Standing};
@@ -151,7 +153,7 @@ async fn a_create_that_one_node_refuses_for_itself_goes_to_the_next_and_the_node
     }
     assert_eq!(cluster.spread(), [(0, 0), (1, 8)].into());
     let backend = cluster.cluster.backend(cluster.backends[0].id).unwrap();
-    assert_eq!(backend.takes_meetings(), Ok(()));
+    assert_eq!(backend.takes_meetings(Instant::now()), Ok(()));
     assert!(cluster.database.store().load_copies().await.unwrap().is_empty());
 }
 

@@ -1,6 +1,6 @@
 //! Nodes that take a call and never answer it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use b3scale::ledger::{Copies, Lookups};
 use b3scale::net::nodes::{Patience, UpstreamSettings};
@@ -219,7 +219,7 @@ async fn a_create_that_its_network_swallows_goes_to_the_next_node_and_is_noted()
     cluster.until("the node is up behind the relay", is_there).await;
     relay.stall();
     let mut number = 0;
-    while cluster.cluster.backend(id).unwrap().takes_meetings().is_ok() {
+    while cluster.cluster.backend(id).unwrap().takes_meetings(Instant::now()).is_ok() {
         let query = format!("name=Lesson&meetingID=m{number}");
         within("the create is answered", cluster.call(CallKind::Create, &query)).await.success();
         number += 1;
@@ -230,6 +230,8 @@ async fn a_create_that_its_network_swallows_goes_to_the_next_node_and_is_noted()
     relay.heal();
     cluster.cluster.catch_up().await;
     cluster
-        .until("the node takes meetings again", || cluster.cluster.backend(id).unwrap().takes_meetings().is_ok())
+        .until("the node takes meetings again", || {
+            cluster.cluster.backend(id).unwrap().takes_meetings(Instant::now()).is_ok()
+        })
         .await;
 }

@@ -1,5 +1,7 @@
 //! A server that has started places meetings: it checks the nodes' health before it is ready.
 
+use std::time::Instant;
+
 use b3scale::cluster::Cluster;
 use b3scale_middleware::cluster::{AdminState, NodeState};
 use b3scale_middleware::ports::Directory as _;
@@ -15,7 +17,7 @@ async fn start_after(cluster: &TestCluster, status: &str) -> Cluster {
 
 /// How many backends take new meetings.
 fn taking(server: &Cluster) -> usize {
-    server.backends().iter().filter(|backend| backend.takes_meetings().is_ok()).count()
+    server.backends().iter().filter(|backend| backend.takes_meetings(Instant::now()).is_ok()).count()
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::Instant;
 use tower::util::MapRequest;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_http::decompression::{Decompression, DecompressionBody};
@@ -162,15 +163,15 @@ impl HttpNodes {
             CallKind::Create => self.settings.create,
             _ => self.settings.answer,
         };
-        let limit = request.patience.map_or(limit, |patience| patience.min(limit));
+        let left = request.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now().into_std()));
+        let limit = left.map_or(limit, |left| left.min(limit));
+        let seconds = (limit.as_secs_f64().round() as u64).max(1);
         let mut connection = None;
         let answer = self.answer(request, &mut connection);
         match tokio::time::timeout(limit, answer).await {
             Ok(reply) => reply,
-            Err(_) if connection.as_ref().is_some_and(is_open) => {
-                Err(NodeFailure::Silent { seconds: limit.as_secs().max(1) })
-            }
-            Err(_) => Err(NodeFailure::Unreachable(format!("none within {} s", limit.as_secs().max(1)))),
+            Err(_) if connection.as_ref().is_some_and(is_open) => Err(NodeFailure::Silent { seconds }),
+            Err(_) => Err(NodeFailure::Unreachable(format!("none within {seconds} s"))),
         }
     }
 

@@ -37,7 +37,7 @@ impl Nodes for Script {
         let name = request.kind.name();
         let (backend, answer) = (request.backend.id, self.answers.get(name).cloned());
         let (wait, document) = answer.unwrap_or((u64::MAX, String::new()));
-        let limit = request.patience.unwrap();
+        let limit = request.deadline.unwrap().saturating_duration_since(Instant::now().into_std());
         async move {
             let wait = Duration::from_secs(wait);
             let _ = timeout(wait.min(limit), pending::<()>()).await;

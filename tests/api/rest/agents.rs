@@ -1,5 +1,7 @@
 //! What agents of the original say.
 
+use std::time::Instant;
+
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
 use b3scale_support::{TestCluster, within};
@@ -23,7 +25,7 @@ async fn with_one_node_in_use() -> TestCluster {
     let cluster = with_agent().await;
     let other = cluster.backends[1].id;
     cluster.operator().patch(&format!("/backends/{other}"), &json!({"admin_state": "stopped"})).await.granted();
-    let stopped = || cluster.cluster.backend(other).unwrap().takes_meetings().is_err();
+    let stopped = || cluster.cluster.backend(other).unwrap().takes_meetings(Instant::now()).is_err();
     cluster.until("the server knows that it is stopped", stopped).await;
     cluster
 }

@@ -1,5 +1,7 @@
 //! The cluster at a glance, why a meeting goes where it goes, and the pipeline.
 
+use std::time::Instant;
+
 use b3scale::ledger::{Lookups, Polls};
 use b3scale_middleware::cluster::BackendId;
 use b3scale_middleware::ports::Directory as _;
@@ -17,7 +19,9 @@ async fn the_cluster_is_seen_at_a_glance() {
     let cluster = TestCluster::start().await;
     let (stopped, path) = (cluster.backends[1].id, format!("/backends/{}", cluster.backends[1].id));
     cluster.operator().patch(&path, &json!({"admin_state": "stopped"})).await.granted();
-    cluster.until("the server knows", || cluster.cluster.backend(stopped).unwrap().takes_meetings().is_err()).await;
+    cluster
+        .until("the server knows", || cluster.cluster.backend(stopped).unwrap().takes_meetings(Instant::now()).is_err())
+        .await;
     let report = cluster.operator().fetch("/cluster").await.granted();
     let server = &report["servers"][0];
     assert_eq!((&server["alive"], &server["answering"], &server["problems"]), (&json!(true), &json!(true), &json!([])));
@@ -36,7 +40,9 @@ async fn a_node_whose_agent_reports_overload_takes_no_meetings_and_everybody_is_
     let cluster = TestCluster::start().await;
     let busy = cluster.backends[0].id;
     cluster.database.store().record_heartbeat(busy, Some((0.97, 0.5))).await.unwrap();
-    cluster.until("the agent is heard", || cluster.cluster.backend(busy).unwrap().takes_meetings().is_err()).await;
+    cluster
+        .until("the agent is heard", || cluster.cluster.backend(busy).unwrap().takes_meetings(Instant::now()).is_err())
+        .await;
     let said = "its agent reports overload: processors 97 % busy, until below 80 %";
     let report = cluster.operator().fetch("/cluster").await.granted();
     let reasons: Vec<_> = report["backends"].as_array().unwrap().iter().map(|one| one["reason"].clone()).collect();

@@ -114,7 +114,7 @@ fn request(kind: CallKind, base: &str) -> NodeRequest {
         content: None,
         request_id: HeaderValue::from_static("call-1"),
         trace: None,
-        patience: None,
+        deadline: None,
         is_poll: false,
     }
 }
@@ -289,7 +289,7 @@ async fn a_node_that_stalls_is_silent() {
     })
     .await;
     let asked = request(CallKind::End, &format!("http://{address}"));
-    let impatient = NodeRequest { patience: Some(Duration::from_millis(50)), ..asked };
+    let impatient = NodeRequest { deadline: Some((Instant::now() + Duration::from_millis(50)).into_std()), ..asked };
     assert_eq!(ask_with(nodes(), impatient).await, Err(NodeFailure::Silent { seconds: 1 }));
 }
 
@@ -297,7 +297,7 @@ async fn a_node_that_stalls_is_silent() {
 async fn a_tls_handshake_that_stalls_never_sent_the_call() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let asked = request(CallKind::Create, &format!("https://{}", listener.local_addr().unwrap()));
-    let impatient = NodeRequest { patience: Some(Duration::from_millis(50)), ..asked };
+    let impatient = NodeRequest { deadline: Some((Instant::now() + Duration::from_millis(50)).into_std()), ..asked };
     assert!(matches!(ask_with(nodes(), impatient).await, Err(NodeFailure::Unreachable(_))));
 }
 
