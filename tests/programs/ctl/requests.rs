@@ -103,7 +103,7 @@ async fn frontends_are_lines_and_their_secrets_are_covered() {
 #[tokio::test]
 async fn a_description_is_set_and_shown() {
     let described = frontend(&json!({ "description": "Classes 5 to 10" }));
-    let patched = Told::ok(&format!("PATCH /api/v1/frontends/{FRONTEND}"), &described);
+    let patched = Told::ok(&format!("PATCH /api/v1/frontends/{FRONTEND}"), described.clone());
     let found = Told::ok("GET /api/v1/frontends?key=school", json!([described]));
     let (recorder, ctl) = recorder([found, patched]).await;
     ctl.done("set frontend --description 'Classes 5 to 10' school").await;
