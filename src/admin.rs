@@ -18,6 +18,7 @@ mod jobs;
 mod meetings;
 mod metrics;
 mod operators;
+mod pipeline;
 mod problem;
 mod remembered;
 mod reply;
@@ -240,8 +241,9 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(documented!(agent::rpc))
         .routes(documented!(insight::cluster))
         .routes(documented!(insight::explain))
-        .routes(documented!(insight::pipeline))
-        .routes(documented!(insight::reload))
+        .routes(documented!(pipeline::pipeline))
+        .routes(documented!(pipeline::catalog))
+        .routes(documented!(pipeline::reload))
         .routes(documented!(state::export, state::import))
         .routes(documented!(metrics::show))
 }

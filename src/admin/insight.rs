@@ -1,4 +1,4 @@
-//! The whole cluster at a glance, why a meeting goes where it goes, and the pipeline.
+//! The whole cluster at a glance, and why a meeting goes where it goes.
 
 use std::time::Instant;
 
@@ -13,10 +13,8 @@ use super::access::{Admins, Caller};
 use super::body::Asked;
 use super::problem::Problem;
 use super::reply::Reply;
-use crate::ledger::{Announcements, Servers};
-use crate::rest::{
-    BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, Verdict,
-};
+use crate::ledger::Servers;
+use crate::rest::{BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, Server, Verdict};
 use crate::site::Check;
 use crate::store::{BackendEntry, BackendFilter, FrontendFilter, StoreError, Trouble};
 
@@ -183,31 +181,5 @@ impl Admin {
             Standing::Refused { stage, refusal } => (Verdict::Refused, refusal.reason, Some(stage.to_owned()), None),
         };
         Candidate { id: judged.backend.0, host, verdict, reason, stage, load }
-    }
-}
-
-/// Show the pipeline that the server runs.
-#[utoipa::path(get, path = "/api/v1/pipeline", tag = "pipeline",
-    responses((status = OK, description = "The pipeline", body = PipelineReport)))]
-pub(super) async fn pipeline(State(admin): State<Admin>, _: Caller<Admins>) -> Reply<PipelineReport> {
-    Reply(admin.pipeline_report())
-}
-
-/// Let every server reload its pipeline. A server with a faulty file keeps its pipeline.
-#[utoipa::path(post, path = "/api/v1/pipeline/reload", tag = "pipeline",
-    responses((status = OK, description = "The pipeline that the server runs now", body = PipelineReport),
-        (status = CONFLICT, description = "Everything that is wrong with the file", body = crate::rest::Problem)))]
-pub(super) async fn reload(State(admin): State<Admin>, who: Caller<Admins>) -> Result<Reply<PipelineReport>, Problem> {
-    let hash = admin.pipeline.reload().map_err(|error| Problem::Conflict(error.to_string()))?;
-    admin.store.announce_pipeline().await?;
-    who.audit("the pipeline was reloaded", &hash);
-    Ok(Reply(admin.pipeline_report()))
-}
-
-impl Admin {
-    fn pipeline_report(&self) -> PipelineReport {
-        let pipeline = &self.pipeline;
-        let file = pipeline.file().map(|file| file.display().to_string());
-        PipelineReport { hash: pipeline.hash(), file, plan: pipeline.plan() }
     }
 }

@@ -33,7 +33,8 @@ pub use command::{Command, CommandState, Heartbeat, NewCommand, RpcReply, RpcReq
 pub use frontend::{FRONTEND, Frontend, FrontendChange, FrontendKeys, FrontendKeysChange, StateFrontend};
 pub use ingest::{Batch, Snapshot, SnapshotMeeting};
 pub use insight::{
-    BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, Verdict,
+    BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, StageKind, StageRole,
+    Verdict,
 };
 pub use job::{Job, JobState};
 pub use meeting::{Attendee, Breakout, Meeting, MeetingChange, MeetingInfo, MeetingStage};

@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use argh::{ArgsInfo, FromArgs};
 use b3scale_base::client::Api;
-use b3scale_base::rest::Server;
-use b3scale_middleware::bbb::CallKind;
-use b3scale_middleware::{Contract, Fact};
-use b3scale_pipeline::{Catalog, Entry, Role};
+use b3scale_base::rest::{Server, StageKind, StageRole};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -54,7 +51,7 @@ struct Check {
 #[argh(subcommand, name = "show")]
 struct Show {}
 
-/// Every kind of stage, with its contract for a create. No server is asked.
+/// Every kind of stage, with its contract for a create.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "catalog")]
 struct ShowCatalog {}
@@ -69,7 +66,7 @@ impl Pipeline {
         match self.what {
             What::Check(Check { file }) => check(context, file.as_deref()),
             What::Show(Show {}) => show(context).await,
-            What::Catalog(ShowCatalog {}) => catalog(context),
+            What::Catalog(ShowCatalog {}) => catalog(context).await,
             What::Reload(Reload {}) => reload(context).await,
         }
     }
@@ -86,34 +83,20 @@ async fn show(context: &Context) -> Result<Exit, CtlError> {
     context.console.report(format_args!("{}\n\n{file}, hash {}", report.plan.trim_end(), report.hash), &report)
 }
 
-fn catalog(context: &Context) -> Result<Exit, CtlError> {
-    let catalog = Catalog::shipped();
-    let text = table(&["kind", "is", "needs", "gives", "takes", "only for"], catalog.iter().map(row));
-    let kinds = catalog.iter().map(|entry| {
-        let [needs, gives, takes, only] = columns(entry);
-        json!({ "kind": entry.kind, "is": role(entry), "needs": needs, "gives": gives, "takes": takes, "only": only })
-    });
-    context.console.report(text, &kinds.collect::<Vec<_>>())
+async fn catalog(context: &Context) -> Result<Exit, CtlError> {
+    let kinds = context.api().await?.pipeline_catalog().await?;
+    let text = table(&["kind", "is", "needs", "gives", "takes", "only for"], kinds.iter().map(row));
+    context.console.report(text, &kinds)
 }
 
-fn row(entry: &Entry) -> Vec<String> {
-    let columns = columns(entry).map(|names| names.join(", "));
-    [entry.kind.to_owned(), role(entry).to_owned()].into_iter().chain(columns).collect()
-}
-
-/// Its contract for a create, and its calls if it is not made for all.
-fn columns(entry: &Entry) -> [Vec<&'static str>; 4] {
-    let Contract { needs, gives, takes, only } = entry.contract(CallKind::Create).unwrap_or_default();
-    let names = |facts: &'static [Fact]| facts.iter().map(|fact| fact.name()).collect();
-    let calls = only.unwrap_or_default().iter().map(|call| call.name()).collect();
-    [names(needs), names(gives), names(takes), calls]
-}
-
-fn role(entry: &Entry) -> &'static str {
-    match entry.role {
-        Role::Stage => "stage",
-        Role::Endpoint => "endpoint",
-    }
+fn row(kind: &StageKind) -> Vec<String> {
+    let StageKind { kind, role, needs, gives, takes, only } = kind;
+    let role = match role {
+        StageRole::Stage => "stage",
+        StageRole::Endpoint => "endpoint",
+    };
+    let lists = [needs, gives, takes, only].map(|names| names.join(", "));
+    [kind.clone(), role.to_owned()].into_iter().chain(lists).collect()
 }
 
 async fn reload(context: &Context) -> Result<Exit, CtlError> {

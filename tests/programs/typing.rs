@@ -60,7 +60,6 @@ async fn a_reader_that_leaves_ends_every_program_quietly() {
         agent(&["--version"]),
         ctl(&folder, &["--help"]),
         ctl(&folder, &["export-openapi-schema"]),
-        ctl(&folder, &["pipeline", "catalog"]),
         ctl(&folder, &["pipeline", "check"]),
         ctl(&folder, &["completions", "bash"]),
         ctl(&folder, &["show", "--generate-bash-completion"]),

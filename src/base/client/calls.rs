@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Api, ApiError, segment};
 use crate::rest::{
     Backend, Batch, ClusterReport, Command, Explanation, Frontend, Job, Meeting, NewCommand, PipelineReport, Receipt,
-    SchemaStatus, StateChanges, StateDocument, Status,
+    SchemaStatus, StageKind, StateChanges, StateDocument, Status,
 };
 
 /// The owner of the meetings to list.
@@ -165,6 +165,11 @@ impl Api {
     /// The pipeline that the server runs.
     pub async fn pipeline(&self) -> Result<PipelineReport, ApiError> {
         self.get("pipeline", &[]).await
+    }
+
+    /// Every kind of stage that the server knows.
+    pub async fn pipeline_catalog(&self) -> Result<Vec<StageKind>, ApiError> {
+        self.get("pipeline/catalog", &[]).await
     }
 
     /// Has every server reload its pipeline. Returns the pipeline of the server that was asked.

@@ -158,3 +158,31 @@ pub struct PipelineReport {
     /// The plan of every route, as `b3scaled --check` prints it.
     pub plan: String,
 }
+
+/// A kind of stage or endpoint, with its contract in a create.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StageKind {
+    /// Its name in a pipeline file.
+    pub kind: String,
+    /// Its place on a route.
+    #[serde(rename = "is")]
+    pub role: StageRole,
+    /// The facts that a stage before it must give.
+    pub needs: Vec<String>,
+    /// The facts that it establishes.
+    pub gives: Vec<String>,
+    /// The facts that no later stage has.
+    pub takes: Vec<String>,
+    /// The only calls that it is made for. Empty: all.
+    pub only: Vec<String>,
+}
+
+/// The place of a kind on a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StageRole {
+    /// Before the end.
+    Stage,
+    /// At the end.
+    Endpoint,
+}

@@ -11,7 +11,7 @@ use super::message;
 use crate::log::Lines;
 
 /// Every route, with the scopes that a refusal names. None: any token will do.
-const ROUTES: [(Method, &str, &[&str]); 30] = [
+const ROUTES: [(Method, &str, &[&str]); 31] = [
     (Method::GET, "", &[]),
     (Method::GET, "/status", &[]),
     (Method::POST, "/ctrl/migrate", &["b3scale:admin"]),
@@ -39,6 +39,7 @@ const ROUTES: [(Method, &str, &[&str]); 30] = [
     (Method::GET, "/cluster", &["b3scale:admin"]),
     (Method::GET, "/explain/create", &["b3scale:admin"]),
     (Method::GET, "/pipeline", &["b3scale:admin"]),
+    (Method::GET, "/pipeline/catalog", &["b3scale:admin"]),
     (Method::POST, "/pipeline/reload", &["b3scale:admin"]),
     (Method::GET, "/state", &["b3scale:admin"]),
     (Method::POST, "/state", &["b3scale:admin"]),

@@ -92,6 +92,16 @@ async fn a_placement_is_explained_and_nothing_is_placed() {
 }
 
 #[tokio::test]
+async fn the_catalog_has_every_kind_with_its_contract() {
+    let cluster = TestCluster::start().await;
+    let catalog = cluster.operator().fetch("/pipeline/catalog").await.granted();
+    let kind = |name: &str| catalog.as_array().unwrap().iter().find(|kind| kind["kind"] == name).unwrap().clone();
+    assert_eq!(kind("proxy")["is"], "endpoint");
+    let select = kind("backend-select");
+    assert_eq!((&select["is"], &select["takes"]), (&json!("stage"), &json!(["candidates"])));
+}
+
+#[tokio::test]
 async fn the_pipeline_is_shown_and_read_again() {
     let cluster = TestCluster::start().await;
     let shown = cluster.operator().fetch("/pipeline").await.granted();

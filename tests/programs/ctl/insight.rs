@@ -242,7 +242,14 @@ async fn a_pipeline_is_checked_without_a_server() {
     fs::write(&file, PIPELINE.replacen("\"meeting-scope\"", "\"meeting-scoop\"", 1)).unwrap();
     let said = ctl.run("pipeline check pipeline.toml").await;
     assert!(said.code == 1 && said.out.is_empty() && said.err.contains("did you mean `meeting-scope`?"), "{said:?}");
-    assert_eq!(cells(&ctl.done("pipeline catalog").await, "proxy")[1], "endpoint");
+}
+
+#[tokio::test]
+async fn the_stages_that_there_are_are_the_servers() {
+    let page = json!({ "kind": "page", "is": "endpoint", "needs": ["frontend", "proof"], "gives": ["a"], "takes": ["b"], "only": ["join"] });
+    let (_recorder, ctl) = recorder([Told::ok("GET /api/v1/pipeline/catalog", json!([page]))]).await;
+    let row = ["page", "endpoint", "frontend, proof", "a", "b", "join"];
+    assert_eq!(cells(&ctl.done("pipeline catalog").await, "page"), row);
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ fn told() -> Vec<Told> {
         Told::ok("GET /api/v1/cluster", cluster(["h1", "h1"])),
         Told::ok("GET /api/v1/jobs", "[]"),
         Told::ok("GET /api/v1/pipeline", pipeline.clone()),
+        Told::ok("GET /api/v1/pipeline/catalog", "[]"),
         Told::ok("POST /api/v1/pipeline/reload", pipeline),
         Told::ok("GET /api/v1/state", json!({ "version": 1 })),
         Told::ok("POST /api/v1/state?dry_run=true", changes),
