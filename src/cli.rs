@@ -201,7 +201,7 @@ impl From<DemoCommand> for DemoOptions {
 
 async fn migrate(config: &Config) -> Outcome {
     let database = Database::open_beside(config).await?;
-    let applied = database.store.migrate().await?;
+    let applied = database.store.schema().migrate().await?;
     let lines: Vec<String> = applied.iter().map(|migration| format!("applied {migration}\n")).collect();
     let said = if lines.is_empty() { "nothing to apply\n".to_owned() } else { lines.concat() };
     database.close().await;

@@ -30,7 +30,7 @@ use crate::rest::without_database;
 use crate::server::{Followers, Lobby, Router, Server, ServerParts, ServerSettings};
 use crate::site::{Check, Claimed, Readiness, Site, Sites};
 use crate::store::private::{self, PrivateError, PrivatePostgres};
-use crate::store::{Store, StoreError};
+use crate::store::{self, Store, StoreError};
 use crate::telemetry::catalog::BUILD;
 use crate::telemetry::{self, Counts, Figures, MetricsPage, Sheet, Thing};
 use crate::work::Bench;
@@ -118,11 +118,11 @@ impl Database {
     pub async fn prepare(&self, migrate: Migrate) -> Result<(), ServeError> {
         match migrate {
             Migrate::Auto => {
-                let applied = self.store.migrate().await?;
+                let applied = self.store.schema().migrate().await?;
                 applied.iter().for_each(|migration| tracing::info!(%migration, "Migration applied"));
                 Ok(())
             }
-            Migrate::Manual => match self.store.pending_migrations().await? {
+            Migrate::Manual => match self.store.schema().pending().await? {
                 pending if pending.is_empty() => Ok(()),
                 pending => Err(ServeError::Unmigrated(pending.join(", "))),
             },
@@ -136,7 +136,7 @@ impl Database {
     pub async fn jwt_secret(&self, config: &Config) -> Result<String, ServeError> {
         match &config.jwt_secret {
             Some(secret) => Ok(secret.clone()),
-            None => Ok(self.store.shared_secret(JWT_SECRET).await?),
+            None => Ok(store::shared_secret(&self.store, JWT_SECRET).await?),
         }
     }
 
@@ -256,7 +256,7 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
     let stop = stop_signal()?;
     let database = Database::open(config).await?;
     database.prepare(config.migrate).await?;
-    let frontends = database.store.load_frontends().await?;
+    let frontends = database.store.frontends().load().await?;
     warn_of_idle(frontends.iter().map(|frontend| (&*frontend.key, &frontend.settings)));
     drop(frontends);
     let secret = database.jwt_secret(config).await?;

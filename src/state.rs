@@ -51,7 +51,7 @@ pub enum StateError {
 /// # Errors
 /// [`StoreError::Row`] when a row cannot be read: a document without it might delete it.
 pub async fn export(store: &Store) -> Result<StateDocument, StoreError> {
-    let kept = store.configuration().await?;
+    let kept = store::configuration(store).await?;
     Ok(StateDocument {
         version: VERSION,
         frontends: kept.frontends.into_iter().map(|frontend| StateFrontend::kept(frontend).entry).collect(),

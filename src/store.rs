@@ -21,17 +21,21 @@ mod rows;
 mod seats;
 mod servers;
 mod settings;
+mod tables;
 mod transaction;
 
 pub use b3scale_postgres::{Place, StoreError, Trouble, private};
-pub use backends::{BackendEntry, BackendFilter, Standing};
-pub use commands::{COMMAND_JOB, Command, CommandState};
-pub use configuration::Configuration;
-pub use frontends::FrontendFilter;
+pub use backends::{BackendEntry, BackendFilter, Backends, Standing};
+pub use commands::{COMMAND_JOB, Command, CommandState, Commands};
+pub use configuration::{Configuration, configuration};
+pub use frontends::{FrontendFilter, Frontends};
+pub use garbage::collect_garbage;
 pub use ingest::Ingested;
-pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter};
-pub use migrations::AppliedMigration;
+pub use jobs::Jobs;
+pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter, Meetings};
+pub use migrations::{AppliedMigration, Schema};
 pub use pool::Store;
+pub use settings::shared_secret;
 
 pub(crate) use configuration::{Arrival, PastArrival, Step};
 pub(crate) use transaction::{Ending, Transaction, Work};

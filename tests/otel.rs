@@ -25,8 +25,8 @@ async fn a_call_and_its_stages_are_told_to_the_collector() {
     let database = TestDatabase::new().await;
     let url = format!("{}/bigbluebutton/api/", node.url());
     let backend = Backend::new(Uuid::now_v7(), url, Secret::new("node-secret").unwrap());
-    database.store().record_backend(&backend).await.unwrap();
-    database.store().record_frontend(&new_frontend("school")).await.unwrap();
+    database.store().backends().record(&backend).await.unwrap();
+    database.store().frontends().record(&new_frontend("school")).await.unwrap();
 
     let mut command = program(env!("CARGO_BIN_EXE_b3scaled"), &["--listen", "127.0.0.1:0"]);
     command.env("B3SCALE_DB_URL", database.url()).env("B3SCALE_API_JWT_SECRET", JWT_SECRET);

@@ -44,7 +44,7 @@ impl Shaped for Form {
 #[utoipa::path(get, path = "/api/v1/agent/backend", tag = "agents",
     responses((status = OK, description = "The backend", body = Backend), (status = NOT_FOUND)))]
 pub(super) async fn backend(State(admin): State<Admin>, who: Caller<Agents>) -> Result<Reply<Backend>, Problem> {
-    let found = admin.store.backend_of_agent(who.subject()).await?;
+    let found = admin.store.backends().of_agent(who.subject()).await?;
     found.map(|entry| Reply(admin.shown_backend(entry))).ok_or(Problem::NotFound)
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn backend(State(admin): State<Admin>, who: Caller<Agents>) -> 
 #[utoipa::path(post, path = "/api/v1/agent/heartbeat", tag = "agents",
     responses((status = OK, description = "When it was heard of", body = Heartbeat), (status = NOT_FOUND)))]
 pub(super) async fn heartbeat(State(admin): State<Admin>, who: Caller<Agents>) -> Result<Reply<Heartbeat>, Problem> {
-    let backend = admin.store.backend_id_of_agent(who.subject()).await?.ok_or(Problem::NotFound)?;
+    let backend = admin.store.backends().id_of_agent(who.subject()).await?.ok_or(Problem::NotFound)?;
     let heard = admin.store.record_heartbeat(backend, None).await?.ok_or(Problem::NotFound)?;
     Ok(Reply(Heartbeat { backend_id: backend.0, heartbeat: heard.into() }))
 }
@@ -124,7 +124,7 @@ fn failed(why: &str) -> RpcReply {
 
 /// The backend of an agent.
 pub(super) async fn backend_of(admin: &Admin, agent_ref: &str) -> Result<BackendId, Problem> {
-    admin.store.backend_id_of_agent(agent_ref).await?.ok_or(Problem::Forbidden)
+    admin.store.backends().id_of_agent(agent_ref).await?.ok_or(Problem::Forbidden)
 }
 
 /// Something that happened to a meeting. What it was is for the node to say.

@@ -50,7 +50,7 @@ pub(super) async fn list(
 ) -> Result<Reply<Vec<Backend>>, Problem> {
     let Which { host, host_like, host_ilike } = which;
     let filter = BackendFilter { host: host.as_deref().map(with_slash), host_like, host_ilike };
-    let found = admin.store.list_backends(&filter).await?;
+    let found = admin.store.backends().list(&filter).await?;
     Ok(Reply(found.into_iter().map(|entry| admin.shown_backend(entry)).collect()))
 }
 
@@ -74,9 +74,9 @@ pub(super) async fn add(
             return Ok(Reply(admin.shown_backend(adopted)));
         }
     }
-    admin.store.add_backend(&new).await?;
+    admin.store.backends().add(&new).await?;
     who.audit("a backend was added", &new.url);
-    let added = admin.store.backend_entry(new.id).await?;
+    let added = admin.store.backends().entry(new.id).await?;
     let added = added.unwrap_or(BackendEntry { backend: new, status: NodeStatus::default() });
     Ok(Reply(Backend::of(added.backend, &added.status)))
 }
@@ -89,7 +89,7 @@ pub(super) async fn show(
     who: Caller<Nodes>,
     Id(id): Id,
 ) -> Result<Reply<Backend>, Problem> {
-    let found = admin.store.backend_entry(BackendId(id)).await?;
+    let found = admin.store.backends().entry(BackendId(id)).await?;
     let found = found.filter(|entry| may_see(&who, &entry.backend)).ok_or(Problem::NotFound)?;
     Ok(Reply(admin.shown_backend(found)))
 }
@@ -119,7 +119,7 @@ pub(super) async fn change(
         }
         Ok(changed)
     };
-    let changed = admin.store.change_backend(BackendId(id), by_agent, change).await?;
+    let changed = admin.store.backends().change(BackendId(id), by_agent, change).await?;
     let (before, after) = changed.ok_or(Problem::NotFound)?;
     let differences = lines(&StateBackend::from(before.backend), &StateBackend::from(after.backend.clone()));
     who.audit_change("a backend was changed", &after.backend.url, &differences);
@@ -136,16 +136,20 @@ pub(super) async fn remove(
     Asked(how): Asked<How>,
 ) -> Result<Reply<Backend>, Problem> {
     let store = &admin.store;
-    let mut backend = admin.shown_backend(store.backend_entry(BackendId(id)).await?.ok_or(Problem::NotFound)?);
+    let mut backend = admin.shown_backend(store.backends().entry(BackendId(id)).await?.ok_or(Problem::NotFound)?);
     if is_yes(how.force.as_deref()) {
-        if !store.remove_backend(BackendId(id)).await? {
+        if !store.backends().remove(BackendId(id)).await? {
             return Err(Problem::NotFound);
         }
         who.audit("a backend was removed", &backend.bbb.host);
         backend.admin_state = AdminState::Destroyed;
         return Ok(Reply(backend));
     }
-    store.record_admin_state(BackendId(id), cluster::AdminState::Decommissioned).await?.ok_or(Problem::NotFound)?;
+    store
+        .backends()
+        .record_admin_state(BackendId(id), cluster::AdminState::Decommissioned)
+        .await?
+        .ok_or(Problem::NotFound)?;
     who.audit("a backend was decommissioned", &backend.bbb.host);
     backend.admin_state = AdminState::Decommissioned;
     Ok(Reply(backend))
@@ -156,11 +160,11 @@ pub(super) async fn remove(
 /// # Errors
 /// A conflict that says what to do, if the backend has another secret or another agent.
 async fn adopted(admin: &Admin, new: &cluster::Backend) -> Result<Option<BackendEntry>, Problem> {
-    if let Some(id) = admin.store.adopt_backend(new).await? {
-        return Ok(admin.store.backend_entry(id).await?);
+    if let Some(id) = admin.store.backends().adopt(new).await? {
+        return Ok(admin.store.backends().entry(id).await?);
     }
     let filter = BackendFilter { host: Some(new.url.clone()), ..BackendFilter::default() };
-    let Some(there) = admin.store.list_backends(&filter).await?.pop() else { return Ok(None) };
+    let Some(there) = admin.store.backends().list(&filter).await?.pop() else { return Ok(None) };
     let cluster::Backend { url: host, agent_ref, .. } = &there.backend;
     let other = match agent_ref {
         None => format!(

@@ -26,7 +26,7 @@ impl Shaped for Form {
 #[utoipa::path(get, path = "/api/v1/commands", tag = "commands",
     responses((status = OK, description = "The commands in the order of the requests", body = Vec<Command>)))]
 pub(super) async fn list(State(admin): State<Admin>, _: Caller<Admins>) -> Result<Reply<Vec<Command>>, Problem> {
-    Ok(Reply(admin.store.load_commands().await?.into_iter().map(Command::from).collect()))
+    Ok(Reply(admin.store.commands().load().await?.into_iter().map(Command::from).collect()))
 }
 
 /// Queue a command: `end_all_meetings` with `BackendID`, or `end_meeting` with `ID`. With `BackendID` as well, only the
@@ -47,7 +47,7 @@ pub(super) async fn add(
         return Err(Problem::field(&format!("params.{param}"), "this field is required"));
     }
     let params: &Value = &given.said["params"];
-    let command = admin.store.record_command(action, Some(params)).await?;
+    let command = admin.store.commands().record(action, Some(params)).await?;
     who.audit("a command was given", &format!("{action} {}", params[param]));
     Ok(Accepted(command.into()))
 }
@@ -56,7 +56,7 @@ pub(super) async fn add(
 #[utoipa::path(get, path = "/api/v1/commands/{id}", tag = "commands", params(("id" = Uuid, Path)),
     responses((status = OK, description = "The command", body = Command)))]
 pub(super) async fn show(State(admin): State<Admin>, _: Caller<Admins>, Id(id): Id) -> Result<Reply<Command>, Problem> {
-    let found = admin.store.find_command(id).await?;
+    let found = admin.store.commands().find(id).await?;
     Ok(Reply(found.ok_or(Problem::NotFound)?.into()))
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn list(
     let Which { account_ref, key, key_like } = which;
     let owner = (!who.is_admin()).then(|| who.subject().to_owned());
     let filter = FrontendFilter { owner, account_ref, key, key_like };
-    let found = admin.store.list_frontends(&filter).await?;
+    let found = admin.store.frontends().list(&filter).await?;
     Ok(Reply(found.into_iter().map(Frontend::from).collect()))
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn add(
     who: Caller<Admins>,
     given: Given<Form>,
 ) -> Result<Reply<Frontend>, Problem> {
-    let added = admin.store.add_frontend(&form::filled(given.said)?).await?;
+    let added = admin.store.frontends().add(&form::filled(given.said)?).await?;
     who.audit("a frontend was added", &added.key);
     warn_of_idle([(&*added.key, &added.settings)]);
     Ok(Reply(added.into()))
@@ -67,7 +67,7 @@ pub(super) async fn show(
     who: Caller<Users>,
     Id(id): Id,
 ) -> Result<Reply<Frontend>, Problem> {
-    let found = admin.store.find_frontend(FrontendId(id)).await?.filter(|frontend| may_see(&who, frontend));
+    let found = admin.store.frontends().find(FrontendId(id)).await?.filter(|frontend| may_see(&who, frontend));
     found.map(|frontend| Reply(frontend.into())).ok_or(Problem::NotFound)
 }
 
@@ -94,7 +94,7 @@ pub(super) async fn change(
         }
         Ok(changed)
     };
-    let changed = admin.store.change_frontend(FrontendId(id), change).await?;
+    let changed = admin.store.frontends().change(FrontendId(id), change).await?;
     let (before, after) = changed.ok_or(Problem::NotFound)?;
     if !after.settings.idle().eq(before.settings.idle()) {
         warn_of_idle([(&*after.key, &after.settings)]);
@@ -112,9 +112,9 @@ pub(super) async fn remove(
     who: Caller<Admins>,
     Id(id): Id,
 ) -> Result<Reply<Frontend>, Problem> {
-    let mut frontend = admin.store.find_frontend(FrontendId(id)).await?.ok_or(Problem::NotFound)?;
+    let mut frontend = admin.store.frontends().find(FrontendId(id)).await?.ok_or(Problem::NotFound)?;
     frontend.active = false;
-    if !admin.store.remove_frontend(FrontendId(id)).await? {
+    if !admin.store.frontends().remove(FrontendId(id)).await? {
         return Err(Problem::NotFound);
     }
     who.audit("a frontend was removed", &frontend.key);

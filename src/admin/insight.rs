@@ -47,8 +47,8 @@ impl Admin {
             answering: row.server.id == mine,
             problems: if row.server.id == mine { problems.clone() } else { Vec::new() },
         });
-        let entries = self.store.list_backends(&BackendFilter::default()).await?;
-        let frontends = self.store.list_frontends(&FrontendFilter::default()).await?.into_iter();
+        let entries = self.store.backends().list(&BackendFilter::default()).await?;
+        let frontends = self.store.frontends().list(&FrontendFilter::default()).await?.into_iter();
         let frontends = frontends.map(|entry| self.crowd(entry.id, entry.key, entry.active));
         let backends = entries.into_iter().map(|entry| self.reported(entry)).collect();
         let database = self.cluster.trouble().map(Trouble::obstacle);

@@ -17,14 +17,14 @@ const MOST: u32 = 1000;
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs",
     responses((status = OK, description = "The jobs in the order in which they were queued", body = Vec<Job>)))]
 pub(super) async fn list(State(admin): State<Admin>, _: Caller<Admins>) -> Result<Reply<Vec<Job>>, Problem> {
-    Ok(Reply(admin.store.load_jobs(MOST).await?.into_iter().map(Job::from).collect()))
+    Ok(Reply(admin.store.jobs().load(MOST).await?.into_iter().map(Job::from).collect()))
 }
 
 /// Show a job.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = Uuid, Path)),
     responses((status = OK, description = "The job", body = Job)))]
 pub(super) async fn show(State(admin): State<Admin>, _: Caller<Admins>, Id(id): Id) -> Result<Reply<Job>, Problem> {
-    Ok(Reply(admin.store.find_job(id).await?.ok_or(Problem::NotFound)?.into()))
+    Ok(Reply(admin.store.jobs().find(id).await?.ok_or(Problem::NotFound)?.into()))
 }
 
 /// Discard a job that was given up.
@@ -35,7 +35,7 @@ pub(super) async fn discard(
     who: Caller<Admins>,
     Id(id): Id,
 ) -> Result<Reply<Job>, Problem> {
-    let gone = admin.store.discard_job(id).await?.ok_or(Problem::NotFound)?;
+    let gone = admin.store.jobs().discard(id).await?.ok_or(Problem::NotFound)?;
     who.audit("a job was discarded", &format!("{} {id}", gone.kind));
     Ok(Reply(gone.into()))
 }
@@ -44,7 +44,7 @@ pub(super) async fn discard(
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", tag = "jobs", params(("id" = Uuid, Path)),
     responses((status = OK, description = "The job", body = Job)))]
 pub(super) async fn retry(State(admin): State<Admin>, who: Caller<Admins>, Id(id): Id) -> Result<Reply<Job>, Problem> {
-    let revived = admin.store.revive_job(id).await?.ok_or(Problem::NotFound)?;
+    let revived = admin.store.jobs().revive(id).await?.ok_or(Problem::NotFound)?;
     who.audit("a job was retried", &format!("{} {id}", revived.kind));
     Ok(Reply(revived.into()))
 }

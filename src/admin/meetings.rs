@@ -88,7 +88,7 @@ pub(super) async fn change(
     let own = own(&admin, &who).await?;
     let patch = |entry: &MeetingEntry| info::changed(&shown(&admin, entry).meeting, said.clone());
     let filter = named(&id, own);
-    let patched = admin.store.patch_meeting(filter, patch).await?.ok_or_else(|| admin.without_row(filter))?;
+    let patched = admin.store.meetings().patch(filter, patch).await?.ok_or_else(|| admin.without_row(filter))?;
     who.audit("a meeting was changed", patched.meeting.id.as_ref());
     Ok(Reply(shown(&admin, &patched)))
 }
@@ -134,7 +134,7 @@ async fn backend_named(admin: &Admin, id: Option<&str>, host: Option<&str>) -> R
     let id = id.map(str::parse::<Uuid>).transpose().map_err(|_| Problem::NotFound)?;
     let host = host.map(super::backends::with_slash);
     let filter = BackendFilter { host: host.clone(), ..BackendFilter::default() };
-    let found = match admin.store.list_backends(&filter).await {
+    let found = match admin.store.backends().list(&filter).await {
         Err(error) if error.is_away() => {
             let remembered = |host: String| admin.remembered_backend(&host).map(|backend| backend.id.0);
             let named = host.map_or(id, remembered).filter(|named| id.is_none_or(|id| *named == id));
@@ -148,7 +148,7 @@ async fn backend_named(admin: &Admin, id: Option<&str>, host: Option<&str>) -> R
 
 async fn frontend_with(admin: &Admin, key: &str) -> Result<Uuid, Problem> {
     let filter = FrontendFilter { key: Some(key.to_owned()), ..FrontendFilter::default() };
-    let found = match admin.store.list_frontends(&filter).await {
+    let found = match admin.store.frontends().list(&filter).await {
         Err(error) if error.is_away() => admin.cluster.frontend(key).map(|frontend| frontend.id.0),
         found => found?.into_iter().next().map(|frontend| frontend.id.0),
     };
@@ -157,7 +157,7 @@ async fn frontend_with(admin: &Admin, key: &str) -> Result<Uuid, Problem> {
 
 /// Meetings of the database or, while it does not answer, of memory.
 async fn entries(admin: &Admin, filter: MeetingFilter<'_>) -> Result<Vec<MeetingEntry>, Problem> {
-    match admin.store.meeting_entries(filter).await {
+    match admin.store.meetings().entries(filter).await {
         Err(error) if error.is_away() => Ok(admin.remembered_meetings(filter)),
         entries => Ok(entries?),
     }

@@ -7,7 +7,7 @@ use super::access::{Admins, Anyone, Caller};
 use super::problem::Problem;
 use super::reply::Reply;
 use crate::rest::{Migration, SchemaStatus, Status};
-use crate::store::{AppliedMigration, Store};
+use crate::store::{AppliedMigration, Schema, Store};
 
 /// Set by the build of a release.
 const BUILD: &str = match option_env!("B3SCALE_BUILD") {
@@ -43,7 +43,7 @@ pub(super) async fn status(State(admin): State<Admin>, who: Caller<Anyone>) -> R
 #[utoipa::path(post, path = "/api/v1/ctrl/migrate", tag = "status",
     responses((status = OK, description = "The schema as it is now", body = SchemaStatus)))]
 pub(super) async fn migrate(State(admin): State<Admin>, who: Caller<Admins>) -> Result<Reply<SchemaStatus>, Problem> {
-    for migration in admin.store.migrate().await? {
+    for migration in admin.store.schema().migrate().await? {
         who.audit("a migration was applied", &migration);
     }
     Ok(Reply(schema(&admin.store).await))
@@ -54,22 +54,22 @@ pub(super) async fn migrate(State(admin): State<Admin>, who: Caller<Admins>) -> 
 async fn schema(store: &Store) -> SchemaStatus {
     let status = SchemaStatus {
         available: true,
-        database: store.database_name().to_owned(),
+        database: store.schema().database().to_owned(),
         migrated: true,
         migration: None,
         pending_migrations: 0,
         error: None,
     };
-    match store.last_migration().await {
+    match store.schema().last().await {
         Ok(Some(AppliedMigration { version, description, applied_at })) => {
-            let pending_migrations = Store::migrations().saturating_sub(version.unsigned_abs());
+            let pending_migrations = Schema::versions().saturating_sub(version.unsigned_abs());
             let migration = Some(Migration { applied_at, description, version });
             SchemaStatus { migration, pending_migrations, ..status }
         }
         Err(error) if error.is_away() => SchemaStatus { available: false, error: Some(error.to_string()), ..status },
         nothing => {
             let error = nothing.err().map(|error| error.to_string());
-            SchemaStatus { migrated: false, pending_migrations: Store::migrations(), error, ..status }
+            SchemaStatus { migrated: false, pending_migrations: Schema::versions(), error, ..status }
         }
     }
 }

@@ -13,7 +13,7 @@ use super::introduction::Introduction;
 use super::poll::Poller;
 use super::replica::Replica;
 use super::statuses::Statuses;
-use crate::ledger::{Announcements, Change, Lookups, Polls};
+use crate::ledger::{Announcements, Change, Lookups, Polls, Roster as _};
 use crate::store::{COMMAND_JOB, StoreError};
 use crate::telemetry::catalog::{VIEW_CHANGES, VIEW_RELOADS};
 use crate::work::Waker;

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::trust::Trust;
-use crate::ledger::{Lookups, Polls};
+use crate::ledger::{Lookups, Polls, Roster as _};
 use crate::store::{Store, StoreError};
 use crate::view::View;
 

@@ -174,17 +174,17 @@ async fn start_nodes(
 }
 
 async fn record(store: &Store, tenants: &[Tenant], places: &[Place]) -> Result<(), DemoError> {
-    store.migrate().await?;
+    store.schema().migrate().await?;
     for place in places {
         let backend = Backend {
             tags: [place.tag].iter().collect(),
             agent_ref: place.redis.is_some().then(|| place.name.clone()),
             ..Backend::new(Uuid::now_v7(), place.node.url(), place.secret.clone())
         };
-        store.record_backend(&backend).await?;
+        store.backends().record(&backend).await?;
     }
     for tenant in tenants {
-        store.record_frontend(&tenant.frontend()).await?;
+        store.frontends().record(&tenant.frontend()).await?;
     }
     Ok(())
 }

@@ -59,13 +59,17 @@ pub struct Standing {
     pub reported: bool,
 }
 
-impl Store {
+/// The table of backends.
+#[derive(Clone, Copy)]
+pub struct Backends<'s>(pub(super) &'s Store);
+
+impl Backends<'_> {
     /// Every backend that can be read, each with [`Vitals`] of its own that nothing has been seen of yet.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn load_backends(&self) -> Result<Vec<Backend>, StoreError> {
-        let rows = self.rows("load the backends", "SELECT * FROM backends ORDER BY id", &[]).await?;
+    pub async fn load(self) -> Result<Vec<Backend>, StoreError> {
+        let rows = self.0.rows("load the backends", "SELECT * FROM backends ORDER BY id", &[]).await?;
         Ok(readable(&rows, backend))
     }
 
@@ -73,8 +77,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Row`] when it cannot be read.
-    pub async fn find_backend(&self, id: BackendId) -> Result<Option<Backend>, StoreError> {
-        let row = self.row("find a backend", "SELECT * FROM backends WHERE id = $1", &[&id.0]).await?;
+    pub async fn find(self, id: BackendId) -> Result<Option<Backend>, StoreError> {
+        let row = self.0.row("find a backend", "SELECT * FROM backends WHERE id = $1", &[&id.0]).await?;
         row.as_ref().map(backend).transpose()
     }
 
@@ -82,13 +86,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Row`] when it is the one that was asked for.
-    pub async fn list_backends(&self, filter: &BackendFilter) -> Result<Vec<BackendEntry>, StoreError> {
+    pub async fn list(self, filter: &BackendFilter) -> Result<Vec<BackendEntry>, StoreError> {
         let sql = format!(
             "{ENTRY} WHERE ($1::text IS NULL OR url = $1) AND ($2::text IS NULL OR url LIKE '%' || $2 || '%')
                 AND ($3::text IS NULL OR url ILIKE '%' || $3 || '%') ORDER BY url"
         );
         let BackendFilter { host, host_like, host_ilike } = filter;
-        let rows = self.rows("list backends", &sql, &[host, host_like, host_ilike]).await?;
+        let rows = self.0.rows("list backends", &sql, &[host, host_like, host_ilike]).await?;
         if host.is_some() { rows.iter().map(entry).collect() } else { Ok(readable(&rows, entry)) }
     }
 
@@ -96,8 +100,8 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn backend_entry(&self, id: BackendId) -> Result<Option<BackendEntry>, StoreError> {
-        let row = self.row("find a backend", &format!("{ENTRY} WHERE backends.id = $1"), &[&id.0]).await?;
+    pub async fn entry(self, id: BackendId) -> Result<Option<BackendEntry>, StoreError> {
+        let row = self.0.row("find a backend", &format!("{ENTRY} WHERE backends.id = $1"), &[&id.0]).await?;
         row.as_ref().map(entry).transpose()
     }
 
@@ -105,8 +109,9 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn backend_of_agent(&self, agent_ref: &str) -> Result<Option<BackendEntry>, StoreError> {
-        let row = self.row("find an agent's backend", &format!("{ENTRY} WHERE agent_ref = $1"), &[&agent_ref]).await?;
+    pub async fn of_agent(self, agent_ref: &str) -> Result<Option<BackendEntry>, StoreError> {
+        let row =
+            self.0.row("find an agent's backend", &format!("{ENTRY} WHERE agent_ref = $1"), &[&agent_ref]).await?;
         row.as_ref().map(entry).transpose()
     }
 
@@ -114,9 +119,9 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn backend_id_of_agent(&self, agent_ref: &str) -> Result<Option<BackendId>, StoreError> {
+    pub async fn id_of_agent(self, agent_ref: &str) -> Result<Option<BackendId>, StoreError> {
         let sql = "SELECT id FROM backends WHERE agent_ref = $1";
-        let row = self.row("find an agent's backend", sql, &[&agent_ref]).await?;
+        let row = self.0.row("find an agent's backend", sql, &[&agent_ref]).await?;
         row.map(|row| column(TABLE, &row, "id").map(BackendId)).transpose()
     }
 
@@ -124,17 +129,17 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Taken`] when its URL or its agent's name is in use.
-    pub async fn add_backend(&self, new: &Backend) -> Result<(), StoreError> {
-        self.rows("add a backend", &insert(), &Written::of(new).params(&false)).await.map(drop)
+    pub async fn add(self, new: &Backend) -> Result<(), StoreError> {
+        self.0.rows("add a backend", &insert(), &Written::of(new).params(&false)).await.map(drop)
     }
 
     /// Adds a backend, or changes the one that has its URL.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when a value breaks a rule of the table.
-    pub async fn record_backend(&self, new: &Backend) -> Result<Backend, StoreError> {
+    pub async fn record(self, new: &Backend) -> Result<Backend, StoreError> {
         let sql = format!("{} ON CONFLICT (url) DO UPDATE SET {} RETURNING *", insert(), set());
-        let row = self.row("record a backend", &sql, &Written::of(new).params(&false)).await?;
+        let row = self.0.row("record a backend", &sql, &Written::of(new).params(&false)).await?;
         let gone = || StoreError::Row { row: format!("backend `{}`", new.url), problem: "it is gone".to_owned() };
         backend(&row.ok_or_else(gone)?)
     }
@@ -144,10 +149,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Taken`] when the agent has a backend.
-    pub async fn adopt_backend(&self, new: &Backend) -> Result<Option<BackendId>, StoreError> {
+    pub async fn adopt(self, new: &Backend) -> Result<Option<BackendId>, StoreError> {
         let sql =
             "UPDATE backends SET agent_ref = $3 WHERE url = $1 AND secret = $2 AND agent_ref IS NULL RETURNING id";
-        let row = self.row("adopt a backend", sql, &[&new.url, &new.secret.expose(), &new.agent_ref]).await?;
+        let row = self.0.row("adopt a backend", sql, &[&new.url, &new.secret.expose(), &new.agent_ref]).await?;
         row.map(|row| column(TABLE, &row, "id").map(BackendId)).transpose()
     }
 
@@ -156,22 +161,22 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Taken`] when its new URL is in use; the errors of `change`.
-    pub async fn change_backend<E: From<StoreError> + Send>(
-        &self,
+    pub async fn change<E: From<StoreError> + Send>(
+        self,
         id: BackendId,
         by_agent: bool,
         change: impl Fn(&Backend, Standing) -> Result<Backend, E> + Sync,
     ) -> Result<Option<(BackendEntry, BackendEntry)>, E> {
-        self.transaction(&Changing { id, by_agent, change, error: PhantomData }, Ending::Commit).await
+        self.0.transaction(&Changing { id, by_agent, change, error: PhantomData }, Ending::Commit).await
     }
 
     /// Sets what is wanted of a backend. `None`: there is no such backend.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn record_admin_state(&self, id: BackendId, state: AdminState) -> Result<Option<Backend>, StoreError> {
+    pub async fn record_admin_state(self, id: BackendId, state: AdminState) -> Result<Option<Backend>, StoreError> {
         let sql = "UPDATE backends SET admin_state = $2 WHERE id = $1 RETURNING *";
-        let row = self.row("set a backend's state", sql, &[&id.0, &spelling(state)]).await?;
+        let row = self.0.row("set a backend's state", sql, &[&id.0, &spelling(state)]).await?;
         row.as_ref().map(backend).transpose()
     }
 
@@ -179,9 +184,9 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn remove_backend(&self, id: BackendId) -> Result<bool, StoreError> {
+    pub async fn remove(self, id: BackendId) -> Result<bool, StoreError> {
         let sql = "DELETE FROM backends WHERE id = $1 RETURNING id";
-        Ok(self.row("remove a backend", sql, &[&id.0]).await?.is_some())
+        Ok(self.0.row("remove a backend", sql, &[&id.0]).await?.is_some())
     }
 
     /// Removes the decommissioned backends whose last meeting has ended. A node that is lost cannot say so of its meetings: it
@@ -192,7 +197,7 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn remove_decommissioned(&self, clear: &[(BackendId, SystemTime)]) -> Result<Vec<BackendId>, StoreError> {
+    pub async fn remove_decommissioned(self, clear: &[(BackendId, SystemTime)]) -> Result<Vec<BackendId>, StoreError> {
         let sql = "DELETE FROM backends USING backend_status AS status
             WHERE admin_state = 'decommissioned' AND status.backend_id = backends.id
                 AND NOT EXISTS (
@@ -205,7 +210,7 @@ impl Store {
             RETURNING id";
         let (ids, asked_at): (Vec<Uuid>, Vec<SystemTime>) =
             clear.iter().map(|(id, asked_at)| (id.0, *asked_at)).unzip();
-        let rows = self.rows("remove decommissioned backends", sql, &[&ids, &asked_at]).await?;
+        let rows = self.0.rows("remove decommissioned backends", sql, &[&ids, &asked_at]).await?;
         rows.iter().map(|row| column(TABLE, row, "id").map(BackendId)).collect()
     }
 }

@@ -54,16 +54,20 @@ pub struct Command {
     pub created_at: SystemTime,
 }
 
-impl Store {
+/// The table of commands.
+#[derive(Clone, Copy)]
+pub struct Commands<'s>(pub(super) &'s Store);
+
+impl Commands<'_> {
     /// Asks for something. It is announced, and a job carries it out, if one can within two minutes.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn record_command(&self, action: &str, params: Option<&Value>) -> Result<Command, StoreError> {
+    pub async fn record(self, action: &str, params: Option<&Value>) -> Result<Command, StoreError> {
         let sql = "WITH job AS (
                 INSERT INTO jobs (id, kind, payload) VALUES ($1, $4, jsonb_build_object('id', $1::uuid)))
             INSERT INTO commands (id, action, params) VALUES ($1, $2, $3) RETURNING *";
-        let row = self.row("record a command", sql, &[&Uuid::now_v7(), &action, &params, &COMMAND_JOB]).await?;
+        let row = self.0.row("record a command", sql, &[&Uuid::now_v7(), &action, &params, &COMMAND_JOB]).await?;
         let gone = || StoreError::Row { row: format!("command `{action}`"), problem: "it is gone".to_owned() };
         command(&row.ok_or_else(gone)?)
     }
@@ -72,36 +76,36 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn begin_command(&self, id: Uuid) -> Result<Option<Command>, StoreError> {
+    pub async fn begin(self, id: Uuid) -> Result<Option<Command>, StoreError> {
         let sql = "UPDATE commands SET
                 state = CASE WHEN deadline < now() THEN 'error' ELSE 'running' END,
                 result = CASE WHEN deadline < now() THEN '\"timedout\"'::jsonb END,
                 started_at = CASE WHEN deadline < now() THEN started_at ELSE now() END,
                 stopped_at = CASE WHEN deadline < now() THEN now() END
             WHERE id = $1 AND state IN ('requested', 'running') RETURNING *";
-        self.row("begin a command", sql, &[&id]).await?.as_ref().map(command).transpose()
+        self.0.row("begin a command", sql, &[&id]).await?.as_ref().map(command).transpose()
     }
 
     /// Records the result of a command. `false`: another server has begun it meanwhile, or it is done.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn finish_command(&self, begun: &Command, outcome: Result<Value, String>) -> Result<bool, StoreError> {
+    pub async fn finish(self, begun: &Command, outcome: Result<Value, String>) -> Result<bool, StoreError> {
         let sql = "UPDATE commands SET state = $3, result = $4, stopped_at = now()
             WHERE id = $1 AND started_at = $2 AND state = 'running' RETURNING id";
         let (state, result) = match outcome {
             Ok(result) => ("success", result),
             Err(error) => ("error", Value::String(error)),
         };
-        Ok(self.row("finish a command", sql, &[&begun.id, &begun.started_at, &state, &result]).await?.is_some())
+        Ok(self.0.row("finish a command", sql, &[&begun.id, &begun.started_at, &state, &result]).await?.is_some())
     }
 
     /// One command.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn find_command(&self, id: Uuid) -> Result<Option<Command>, StoreError> {
-        let row = self.row("find a command", "SELECT * FROM commands WHERE id = $1", &[&id]).await?;
+    pub async fn find(self, id: Uuid) -> Result<Option<Command>, StoreError> {
+        let row = self.0.row("find a command", "SELECT * FROM commands WHERE id = $1", &[&id]).await?;
         row.as_ref().map(command).transpose()
     }
 
@@ -109,8 +113,8 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn load_commands(&self) -> Result<Vec<Command>, StoreError> {
-        Ok(readable(&self.rows("load the commands", "SELECT * FROM commands ORDER BY seq", &[]).await?, command))
+    pub async fn load(self) -> Result<Vec<Command>, StoreError> {
+        Ok(readable(&self.0.rows("load the commands", "SELECT * FROM commands ORDER BY seq", &[]).await?, command))
     }
 }
 

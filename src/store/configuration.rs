@@ -52,14 +52,12 @@ pub(crate) struct PastArrival {
     pub(crate) seen_at: SystemTime,
 }
 
-impl Store {
-    /// Every frontend and every backend.
-    ///
-    /// # Errors
-    /// [`StoreError::Row`] when a row cannot be read: it is not left out.
-    pub async fn configuration(&self) -> Result<Configuration, StoreError> {
-        self.transaction(&Reading, Ending::Rollback).await
-    }
+/// Every frontend and every backend.
+///
+/// # Errors
+/// [`StoreError::Row`] when a row cannot be read: it is not left out.
+pub async fn configuration(store: &Store) -> Result<Configuration, StoreError> {
+    store.transaction(&Reading, Ending::Rollback).await
 }
 
 /// Reading the configuration.

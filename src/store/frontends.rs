@@ -32,25 +32,29 @@ pub struct FrontendFilter {
     pub key_like: Option<String>,
 }
 
-impl Store {
+/// The table of frontends.
+#[derive(Clone, Copy)]
+pub struct Frontends<'s>(pub(super) &'s Store);
+
+impl Frontends<'_> {
     /// Every frontend that can be read.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn load_frontends(&self) -> Result<Vec<Frontend>, StoreError> {
-        self.list_frontends(&FrontendFilter::default()).await
+    pub async fn load(self) -> Result<Vec<Frontend>, StoreError> {
+        self.list(&FrontendFilter::default()).await
     }
 
     /// Frontends by their key. One that cannot be read is left out of a list.
     ///
     /// # Errors
     /// [`StoreError::Row`] when it is the one that was asked for.
-    pub async fn list_frontends(&self, filter: &FrontendFilter) -> Result<Vec<Frontend>, StoreError> {
+    pub async fn list(self, filter: &FrontendFilter) -> Result<Vec<Frontend>, StoreError> {
         let sql =
             "SELECT * FROM frontends WHERE ($1::text IS NULL OR account_ref = $1) AND ($2::text IS NULL OR key = $2)
             AND ($3::text IS NULL OR key LIKE '%' || $3 || '%') AND ($4::text IS NULL OR account_ref = $4) ORDER BY key";
         let FrontendFilter { owner, account_ref, key, key_like } = filter;
-        let rows = self.rows("list frontends", sql, &[account_ref, key, key_like, owner]).await?;
+        let rows = self.0.rows("list frontends", sql, &[account_ref, key, key_like, owner]).await?;
         if key.is_some() { rows.iter().map(frontend).collect() } else { Ok(readable(&rows, frontend)) }
     }
 
@@ -58,8 +62,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Row`] when it cannot be read.
-    pub async fn find_frontend(&self, id: FrontendId) -> Result<Option<Frontend>, StoreError> {
-        let row = self.row("find a frontend", "SELECT * FROM frontends WHERE id = $1", &[&id.0]).await?;
+    pub async fn find(self, id: FrontendId) -> Result<Option<Frontend>, StoreError> {
+        let row = self.0.row("find a frontend", "SELECT * FROM frontends WHERE id = $1", &[&id.0]).await?;
         row.as_ref().map(frontend).transpose()
     }
 
@@ -67,21 +71,21 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Taken`] when its key is in use.
-    pub async fn add_frontend(&self, new: &Frontend) -> Result<Frontend, StoreError> {
-        self.put_frontend("add a frontend", &insert(), new).await
+    pub async fn add(self, new: &Frontend) -> Result<Frontend, StoreError> {
+        self.put("add a frontend", &insert(), new).await
     }
 
     /// Adds a frontend, or changes the one that has its key. Settings that we do not know are kept.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when a value breaks a rule of the table.
-    pub async fn record_frontend(&self, new: &Frontend) -> Result<Frontend, StoreError> {
+    pub async fn record(self, new: &Frontend) -> Result<Frontend, StoreError> {
         let sql = format!("{} ON CONFLICT (key) DO UPDATE SET {}", insert(), set());
-        self.put_frontend("record a frontend", &sql, new).await
+        self.put("record a frontend", &sql, new).await
     }
 
-    async fn put_frontend(&self, task: &'static str, sql: &str, new: &Frontend) -> Result<Frontend, StoreError> {
-        let row = self.row(task, &format!("{sql} RETURNING *"), &Written::of(new).params()).await?;
+    async fn put(self, task: &'static str, sql: &str, new: &Frontend) -> Result<Frontend, StoreError> {
+        let row = self.0.row(task, &format!("{sql} RETURNING *"), &Written::of(new).params()).await?;
         let gone = || StoreError::Row { row: format!("frontend `{}`", new.key), problem: "it is gone".to_owned() };
         frontend(&row.ok_or_else(gone)?)
     }
@@ -91,21 +95,21 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Taken`] when its new key is in use; the errors of `change`.
-    pub async fn change_frontend<E: From<StoreError> + Send>(
-        &self,
+    pub async fn change<E: From<StoreError> + Send>(
+        self,
         id: FrontendId,
         change: impl Fn(&Frontend, bool) -> Result<Frontend, E> + Sync,
     ) -> Result<Option<(Frontend, Frontend)>, E> {
-        self.transaction(&Changing { id, change, error: PhantomData }, Ending::Commit).await
+        self.0.transaction(&Changing { id, change, error: PhantomData }, Ending::Commit).await
     }
 
     /// Removes a frontend, whose meetings end. `false`: there was none.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn remove_frontend(&self, id: FrontendId) -> Result<bool, StoreError> {
+    pub async fn remove(self, id: FrontendId) -> Result<bool, StoreError> {
         let sql = "DELETE FROM frontends WHERE id = $1 RETURNING id";
-        Ok(self.row("remove a frontend", sql, &[&id.0]).await?.is_some())
+        Ok(self.0.row("remove a frontend", sql, &[&id.0]).await?.is_some())
     }
 }
 

@@ -28,15 +28,13 @@ const SWEEPS: [&str; 10] = [
     jobs::SWEEP,
 ];
 
-impl Store {
-    /// Removes the garbage of all tables.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database. The rest is left for the next time.
-    pub async fn collect_garbage(&self) -> Result<(), StoreError> {
-        for sql in SWEEPS {
-            self.rows("collect garbage", sql, &[]).await?;
-        }
-        Ok(())
+/// Removes the garbage of all tables.
+///
+/// # Errors
+/// Any [`StoreError`] of the database. The rest is left for the next time.
+pub async fn collect_garbage(store: &Store) -> Result<(), StoreError> {
+    for sql in SWEEPS {
+        store.rows("collect garbage", sql, &[]).await?;
     }
+    Ok(())
 }

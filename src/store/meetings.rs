@@ -20,7 +20,7 @@ use super::transaction::Ending;
 use super::{Store, StoreError};
 use crate::ledger::{Lookups, PastMeeting};
 
-pub use entries::{MeetingEntry, MeetingFilter};
+pub use entries::{MeetingEntry, MeetingFilter, Meetings};
 pub use places::{CLAIM, LIVE};
 
 const TABLE: &str = "meetings";
@@ -32,7 +32,7 @@ impl Lookups for Store {
     }
 
     async fn find_meeting(&self, id: &ScopedId) -> Result<Option<Meeting>, StoreError> {
-        self.meeting("find a meeting", "SELECT * FROM meetings WHERE id = $1", &[&id.as_ref()]).await
+        one(self, "find a meeting", "SELECT * FROM meetings WHERE id = $1", &[&id.as_ref()]).await
     }
 
     async fn find_by_either_id(
@@ -67,15 +67,13 @@ impl Lookups for Store {
     }
 }
 
-impl Store {
-    async fn meeting(
-        &self,
-        task: &'static str,
-        sql: &str,
-        params: super::pool::Params<'_>,
-    ) -> Result<Option<Meeting>, StoreError> {
-        self.row(task, sql, params).await?.as_ref().map(meeting).transpose()
-    }
+async fn one(
+    store: &Store,
+    task: &'static str,
+    sql: &str,
+    params: super::pool::Params<'_>,
+) -> Result<Option<Meeting>, StoreError> {
+    store.row(task, sql, params).await?.as_ref().map(meeting).transpose()
 }
 
 /// What every transition compares.

@@ -21,13 +21,17 @@ const LOCK: i64 = 0x0062_3373_6361_6c65;
 /// How long to wait for another server's migration, and for one's own.
 const LIMIT: Duration = Duration::from_secs(300);
 
-impl Store {
+/// The schema of the database.
+#[derive(Clone, Copy)]
+pub struct Schema<'s>(pub(super) &'s Store);
+
+impl Schema<'_> {
     /// Applies missing migrations, and returns their names. Servers that start at once wait for each other.
     ///
     /// # Errors
     /// [`StoreError::Foreign`] for a database of the original b3scale, [`StoreError::Migration`] when a migration fails or
     /// the database is newer than this program.
-    pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+    pub async fn migrate(self) -> Result<Vec<String>, StoreError> {
         self.with_own_client(async |client, runner| {
             // A lock of the session: it always ends with this connection.
             client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await.map_err(|error| self.refused(&error))?;
@@ -42,7 +46,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Foreign`] for a database of the original b3scale.
-    pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+    pub async fn pending(self) -> Result<Vec<String>, StoreError> {
         self.with_own_client(async |client, runner| {
             self.refuse_the_original(client).await?;
             if !exists(client, "refinery_schema_history").await.map_err(|error| self.refused(&error))? {
@@ -57,41 +61,42 @@ impl Store {
     }
 
     async fn with_own_client<T>(
-        &self,
+        self,
         work: impl AsyncFnOnce(&mut Client, Runner) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let connected = self.target.config.connect(self.connector.clone()).await;
+        let connected = self.0.target.config.connect(self.0.connector.clone()).await;
         let (mut client, connection) = connected.map_err(|error| self.refused(&error))?;
         let driver = tokio::spawn(connection);
         let outcome = timeout(LIMIT, work(&mut client, embedded::migrations::runner())).await;
         driver.abort();
-        outcome.unwrap_or_else(|_| Err(StoreError::Slow { task: "migrate", place: self.place().clone(), limit: LIMIT }))
+        outcome
+            .unwrap_or_else(|_| Err(StoreError::Slow { task: "migrate", place: self.0.place().clone(), limit: LIMIT }))
     }
 
-    async fn refuse_the_original(&self, client: &Client) -> Result<(), StoreError> {
+    async fn refuse_the_original(self, client: &Client) -> Result<(), StoreError> {
         let ours = exists(client, "refinery_schema_history").await;
         let theirs = exists(client, "__meta__").await;
         let frontends = exists(client, "frontends").await;
         let (ours, theirs, frontends) =
             (|| Ok((ours?, theirs?, frontends?)))().map_err(|error| self.refused(&error))?;
         if theirs && frontends && !ours {
-            return Err(StoreError::Foreign { place: self.place().clone() });
+            return Err(StoreError::Foreign { place: self.0.place().clone() });
         }
         Ok(())
     }
 
-    fn refused(&self, error: &tokio_postgres::Error) -> StoreError {
-        StoreError::from_postgres("migrate", self.place(), error)
+    fn refused(self, error: &tokio_postgres::Error) -> StoreError {
+        StoreError::from_postgres("migrate", self.0.place(), error)
     }
 
-    fn failed(&self, error: &refinery::Error) -> StoreError {
+    fn failed(self, error: &refinery::Error) -> StoreError {
         let mut problem = error.to_string();
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {
             problem = format!("{problem}: {cause}");
             source = cause.source();
         }
-        StoreError::Migration { place: self.place().clone(), problem }
+        StoreError::Migration { place: self.0.place().clone(), problem }
     }
 }
 

@@ -11,22 +11,22 @@ use crate::ledger::Roster;
 #[async_trait]
 impl Roster for Store {
     async fn load_frontends(&self) -> Result<Vec<Frontend>, StoreError> {
-        Self::load_frontends(self).await
+        self.frontends().load().await
     }
 
     async fn find_frontend(&self, id: FrontendId) -> Result<Option<Frontend>, StoreError> {
-        Self::find_frontend(self, id).await
+        self.frontends().find(id).await
     }
 
     async fn load_backends(&self) -> Result<Vec<Backend>, StoreError> {
-        Self::load_backends(self).await
+        self.backends().load().await
     }
 
     async fn find_backend(&self, id: BackendId) -> Result<Option<Backend>, StoreError> {
-        Self::find_backend(self, id).await
+        self.backends().find(id).await
     }
 
     async fn remove_decommissioned(&self, clear: &[(BackendId, SystemTime)]) -> Result<Vec<BackendId>, StoreError> {
-        Self::remove_decommissioned(self, clear).await
+        self.backends().remove_decommissioned(clear).await
     }
 }

@@ -34,7 +34,7 @@ fn refused(stage: &'static str, word: &'static str, reason: &str) -> Standing {
 
 async fn until_state(cluster: &TestCluster, number: usize, state: AdminState) {
     let id = cluster.backends[number].id;
-    cluster.database.store().record_admin_state(id, state).await.unwrap().unwrap();
+    cluster.database.store().backends().record_admin_state(id, state).await.unwrap().unwrap();
     let known = || cluster.cluster.backend(id).is_some_and(|backend| backend.admin_state == state);
     cluster.until("the server knows the state", known).await;
 }

@@ -18,11 +18,11 @@ fn scoped(id: &str) -> ScopedId {
 async fn done(cluster: &TestCluster, action: &str, params: Value) -> (CommandState, Value) {
     let store = cluster.database.store();
     let mut feed = store.feed();
-    let asked = store.record_command(action, Some(&params)).await.unwrap();
+    let asked = store.commands().record(action, Some(&params)).await.unwrap();
     let finished = async {
         // Each step of a command is announced, and so is that there is something to listen to.
         while feed.recv().await.is_some() {
-            let command = store.find_command(asked.id).await.unwrap().unwrap();
+            let command = store.commands().find(asked.id).await.unwrap().unwrap();
             if let Some(result) = command.result {
                 return (command.state, result);
             }
@@ -220,7 +220,7 @@ async fn a_removed_backend_causes_no_error_for_its_former_meetings() {
     cluster.call(CallKind::Create, "name=Lesson&meetingID=m1").await.success();
     let home = cluster.homes("Lesson")[0];
     let id = cluster.backends[home].id;
-    assert!(cluster.database.store().remove_backend(id).await.unwrap());
+    assert!(cluster.database.store().backends().remove(id).await.unwrap());
     cluster.until("it is gone", || cluster.cluster.backend(id).is_none()).await;
     let running = cluster.call(CallKind::IsMeetingRunning, "meetingID=m1").await.success();
     assert_eq!(running.field("running"), "false");

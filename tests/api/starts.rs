@@ -63,10 +63,10 @@ async fn a_node_that_hangs_keeps_no_server_from_starting() {
 async fn a_backend_that_is_enabled_later_is_asked_then() {
     let cluster = TestCluster::with(ClusterOptions { nodes: 1, ..Default::default() }).await;
     let id = cluster.backends[0].id;
-    cluster.database.store().record_admin_state(id, AdminState::Init).await.unwrap();
+    cluster.database.store().backends().record_admin_state(id, AdminState::Init).await.unwrap();
     let server = start_after(&cluster, "node_state = 'init', misses = 0, answers = 0, seq = seq + 1").await;
     assert_eq!(server.backend(id).unwrap().vitals.health().state, NodeState::Init, "nobody has enabled it");
-    cluster.database.store().record_admin_state(id, AdminState::Ready).await.unwrap();
+    cluster.database.store().backends().record_admin_state(id, AdminState::Ready).await.unwrap();
     server.wait_until(|| taking(&server) == 1).await;
     server.stop();
 }

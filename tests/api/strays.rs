@@ -26,8 +26,8 @@ async fn listed(cluster: &TestCluster, query: &str) -> Vec<Value> {
 /// Waits until a command is done, and returns its state and result.
 async fn done(cluster: &TestCluster, action: &str, params: Value) -> (CommandState, Value) {
     let store = cluster.database.store();
-    let asked = store.record_command(action, Some(&params)).await.unwrap().id;
-    let command = async || store.find_command(asked).await.unwrap().unwrap();
+    let asked = store.commands().record(action, Some(&params)).await.unwrap().id;
+    let command = async || store.commands().find(asked).await.unwrap().unwrap();
     eventually("the command is done", async || command().await.result.is_some()).await;
     let command = command().await;
     (command.state, command.result.unwrap())
@@ -175,7 +175,7 @@ async fn a_meeting_of_no_frontend_holds_up_a_decommission() {
     assert_eq!(decommissioned, (CommandState::Success, json!(false)), "it is there still");
     cluster.until("it is told", || is_decommissioned(&cluster, backend)).await;
     cluster.cluster.catch_up().await;
-    assert!(cluster.database.store().find_backend(backend).await.unwrap().is_some());
+    assert!(cluster.database.store().backends().find(backend).await.unwrap().is_some());
     cluster.nodes[0].control().expire("theirs");
     cluster.until("it is removed", || cluster.cluster.backend(backend).is_none()).await;
 }
@@ -207,7 +207,7 @@ async fn a_node_is_asked_what_it_runs_before_its_backend_is_removed() {
         "decommissioned"
     );
     cluster.until("it is seen", || !cluster.cluster.strays(None).is_empty()).await;
-    assert!(cluster.database.store().find_backend(backend).await.unwrap().is_some());
+    assert!(cluster.database.store().backends().find(backend).await.unwrap().is_some());
 }
 
 fn is_decommissioned(cluster: &TestCluster, id: BackendId) -> bool {

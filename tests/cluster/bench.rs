@@ -83,7 +83,7 @@ async fn next(attempts: &mut UnboundedReceiver<Attempt>) -> (u32, bool) {
 
 /// Waits until the only job has been given up.
 async fn poisoned(database: &TestDatabase) -> QueuedJob {
-    let only = async || database.store().load_jobs(2).await.expect("the queue answers").pop();
+    let only = async || database.store().jobs().load(2).await.expect("the queue answers").pop();
     eventually("the job is given up", async || only().await.is_some_and(|job| job.poisoned_at.is_some())).await;
     only().await.expect("it is kept")
 }
@@ -93,7 +93,7 @@ async fn a_job_that_succeeds_is_gone() {
     let database = TestDatabase::new().await;
     let (bench, mut attempts) = run(&database, "succeed").await;
     assert_eq!(next(&mut attempts).await, (1, false));
-    eventually("it is gone", async || database.store().load_jobs(1).await.unwrap().is_empty()).await;
+    eventually("it is gone", async || database.store().jobs().load(1).await.unwrap().is_empty()).await;
     bench.stop();
 }
 
@@ -116,7 +116,7 @@ async fn a_job_that_recovers_is_gone() {
     for attempt in [(1, false), (2, false), (3, true)] {
         assert_eq!(next(&mut attempts).await, attempt);
     }
-    eventually("it is gone", async || database.store().load_jobs(1).await.unwrap().is_empty()).await;
+    eventually("it is gone", async || database.store().jobs().load(1).await.unwrap().is_empty()).await;
     bench.stop();
 }
 

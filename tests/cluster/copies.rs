@@ -91,7 +91,7 @@ async fn the_removal_of_a_frontend_and_the_loss_of_an_ending_meeting_doom_copies
     let geometry = cluster.live("geometry").await;
     cluster.store.record_ending(&geometry).await.unwrap().expect("it was live");
     assert_eq!(cluster.store.forget_ending(cluster.a).await.unwrap().len(), 1);
-    assert!(cluster.store.remove_frontend(cluster.frontend).await.unwrap());
+    assert!(cluster.store.frontends().remove(cluster.frontend).await.unwrap());
     let copies = cluster.store.load_copies().await.unwrap();
     assert_eq!(copies.iter().filter(|copy| copy.doomed).count(), 3, "{copies:?}");
 }

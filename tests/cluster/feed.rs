@@ -38,8 +38,8 @@ async fn frontends_and_backends_are_announced_also_from_plain_sql() {
     let cluster = Fixture::new().await;
     let mut feed = cluster.store.feed();
     assert_eq!(next(&mut feed).await, Change::Reconnected);
-    let frontend = cluster.store.record_frontend(&new_frontend("other")).await.unwrap().id;
-    let backend = cluster.store.record_backend(&new_backend("http://c.example/")).await.unwrap().id;
+    let frontend = cluster.store.frontends().record(&new_frontend("other")).await.unwrap().id;
+    let backend = cluster.store.backends().record(&new_backend("http://c.example/")).await.unwrap().id;
     cluster.database.execute("UPDATE frontends SET active = false WHERE key = 'other'").await;
     cluster.database.execute("DELETE FROM backends WHERE url = 'http://c.example/'").await;
     assert_eq!(

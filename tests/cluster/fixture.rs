@@ -28,9 +28,9 @@ impl Fixture {
     pub(crate) async fn new() -> Self {
         let database = TestDatabase::new().await;
         let store = database.store().clone();
-        let frontend = store.record_frontend(&new_frontend("school")).await.expect("a frontend").id;
-        let a = store.record_backend(&new_backend("https://a.example/api/")).await.expect("a backend").id;
-        let b = store.record_backend(&new_backend("https://b.example/api/")).await.expect("a backend").id;
+        let frontend = store.frontends().record(&new_frontend("school")).await.expect("a frontend").id;
+        let a = store.backends().record(&new_backend("https://a.example/api/")).await.expect("a backend").id;
+        let b = store.backends().record(&new_backend("https://b.example/api/")).await.expect("a backend").id;
         Self { database, store, frontend, a, b }
     }
 

@@ -57,9 +57,9 @@ async fn a_job_is_taken_by_one_server_and_gone_once_it_is_done() {
     let mut taken = servers.join_all().await.concat();
     let job = taken.pop().filter(|_| taken.is_empty()).expect("exactly one server has it");
     assert_eq!((job.payload.clone(), job.attempts), (json!("one"), 1));
-    assert!(database.store().find_job(job.id).await.unwrap().is_some_and(|job| job.running));
+    assert!(database.store().jobs().find(job.id).await.unwrap().is_some_and(|job| job.running));
     assert!(database.store().complete_job(&job).await.unwrap());
-    assert_eq!(database.store().find_job(job.id).await.unwrap(), None);
+    assert_eq!(database.store().jobs().find(job.id).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn a_job_that_waits_for_another_attempt_holds_up_its_lane_until_it_is_give
     assert!(store.retry_job(&a1, MINUTE, "the receiver is away").await.unwrap());
     store.complete_job(&b1).await.unwrap();
     assert!(taken(store, SERVER).await.is_empty());
-    let waiting = store.find_job(a1.id).await.unwrap().unwrap();
+    let waiting = store.jobs().find(a1.id).await.unwrap().unwrap();
     assert_eq!((waiting.running, waiting.last_error.as_deref()), (false, Some("the receiver is away")));
 
     database.execute("UPDATE jobs SET run_after = now()").await;
@@ -101,15 +101,15 @@ async fn a_job_that_was_given_up_is_retried_as_the_last_of_its_lane_or_discarded
     let store = database.store();
     enqueue(store, &[("a1", Some("a")), ("a2", Some("a"))]).await;
     let a1 = take(store, SERVER).await.pop().unwrap();
-    assert_eq!(store.revive_job(a1.id).await.unwrap(), None, "it runs");
-    assert_eq!(store.discard_job(a1.id).await.unwrap(), None, "it runs");
+    assert_eq!(store.jobs().revive(a1.id).await.unwrap(), None, "it runs");
+    assert_eq!(store.jobs().discard(a1.id).await.unwrap(), None, "it runs");
     store.poison_job(&a1, "no").await.unwrap();
-    let revived = store.revive_job(a1.id).await.unwrap().expect("it was given up");
+    let revived = store.jobs().revive(a1.id).await.unwrap().expect("it was given up");
     assert_eq!((revived.attempts, revived.poisoned_at), (0, None));
     let a2 = take(store, SERVER).await.pop().unwrap();
     assert_eq!(a2.payload, "a2");
     store.poison_job(&a2, "no").await.unwrap();
-    assert!(store.discard_job(a2.id).await.unwrap().is_some());
+    assert!(store.jobs().discard(a2.id).await.unwrap().is_some());
     assert_eq!(taken(store, SERVER).await, ["a1"]);
 }
 
@@ -194,5 +194,5 @@ async fn however_many_servers_run_them_the_jobs_of_a_lane_keep_their_order() {
 }
 
 async fn database_has_jobs(store: &Store) -> bool {
-    !store.load_jobs(1).await.expect("the queue answers").is_empty()
+    !store.jobs().load(1).await.expect("the queue answers").is_empty()
 }

@@ -18,7 +18,7 @@ async fn a_frontend_is_removed_in_the_middle_of_its_meetings_lives_without_a_dea
     let cluster = Fixture::new().await;
     for round in 0..ROUNDS {
         let key = format!("school-{round}");
-        let frontend = cluster.store.record_frontend(&new_frontend(&key)).await.unwrap().id;
+        let frontend = cluster.store.frontends().record(&new_frontend(&key)).await.unwrap().id;
         collide(&cluster, &key, frontend).await;
         assert_eq!(cluster.database.count("SELECT count(*) FROM meetings").await, 0, "round {round}");
     }
@@ -53,7 +53,7 @@ async fn collide(cluster: &Fixture, key: &str, frontend: FrontendId) {
     let releases = join_all(held.iter().rev().map(|one| store.release_claim(one, true)));
     let claims = join_all((MEETINGS..2 * MEETINGS).map(|number| claim(number, a)));
     let (removed, ends, releases, _claims, doomed, lost) = tokio::join!(
-        store.remove_frontend(frontend),
+        store.frontends().remove(frontend),
         ends,
         releases,
         claims,

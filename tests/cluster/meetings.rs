@@ -407,7 +407,7 @@ async fn claims_that_nobody_finished_are_reaped() {
 #[tokio::test]
 async fn a_claim_on_a_backend_that_was_removed_is_for_the_next_candidate() {
     let cluster = Fixture::new().await;
-    assert!(cluster.store.remove_backend(cluster.b).await.unwrap());
+    assert!(cluster.store.backends().remove(cluster.b).await.unwrap());
     assert_eq!(cluster.claim("algebra", cluster.b).await, Claim::Barred);
     let held = cluster.won("algebra").await;
     assert_eq!(cluster.moved(&held, cluster.b, false).await, None);
@@ -421,7 +421,7 @@ async fn a_backend_that_is_removed_leaves_its_meetings_free_for_another() {
     let (live, ending) = (cluster.live("algebra").await, cluster.live("geometry").await);
     cluster.store.record_ending(&ending).await.unwrap().expect("it runs");
     let held = cluster.won("logic").await;
-    assert!(cluster.store.remove_backend(cluster.a).await.unwrap());
+    assert!(cluster.store.backends().remove(cluster.a).await.unwrap());
     let detached = cluster.found("algebra").await.expect("it is waited for");
     assert_eq!((detached.state, &detached.internal_id), (MeetingState::Detached, &live.internal_id));
     assert_eq!(cluster.found("geometry").await, None, "its end was accepted");
@@ -549,7 +549,7 @@ async fn a_meeting_that_nothing_explains_is_not_adopted() {
     let cluster = Fixture::new().await;
     let (id, name) = (scoped("algebra"), MeetingId::new("algebra"));
     let after = SystemTime::now() + Duration::from_secs(60);
-    let other = cluster.store.record_frontend(&new_frontend("other")).await.unwrap().id;
+    let other = cluster.store.frontends().record(&new_frontend("other")).await.unwrap().id;
     let adopt = async |backend, frontend, internal: &str, breakout| {
         let size = Size { breakout, ..Size::default() };
         let new = NewMeeting { frontend, size, ..cluster.new_meeting(&id, &name, backend) };
@@ -575,7 +575,7 @@ async fn a_lost_meeting_is_not_adopted_for_another_frontend() {
     cluster.live("algebra").await;
     cluster.store.detach_meetings(cluster.a).await.unwrap();
     let (id, name) = (scoped("algebra"), MeetingId::new("algebra"));
-    let frontend = cluster.store.record_frontend(&new_frontend("other")).await.unwrap().id;
+    let frontend = cluster.store.frontends().record(&new_frontend("other")).await.unwrap().id;
     let new = NewMeeting { frontend, ..cluster.new_meeting(&id, &name, cluster.b) };
     let adopted =
         cluster.store.adopt_meeting(new, &born("internal-algebra", 1), false, SystemTime::now()).await.unwrap();
@@ -586,7 +586,7 @@ async fn a_lost_meeting_is_not_adopted_for_another_frontend() {
 async fn a_meeting_whose_backend_was_removed_is_adopted_by_the_one_that_has_its_node() {
     let cluster = Fixture::new().await;
     let live = cluster.live("algebra").await;
-    cluster.store.remove_backend(cluster.a).await.unwrap();
+    cluster.store.backends().remove(cluster.a).await.unwrap();
     let (id, name, now) = (scoped("algebra"), MeetingId::new("algebra"), SystemTime::now());
     let adopt = async |internal: &str| {
         cluster

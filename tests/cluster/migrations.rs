@@ -28,13 +28,13 @@ async fn of_two_servers_that_start_at_once_one_migrates_and_the_other_waits() {
     let database = TestDatabase::empty().await;
     let other = Store::connect(database.url(), 1).await.unwrap();
     let all: Vec<_> = migrations().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(database.store().pending_migrations().await.unwrap(), all);
-    let (one, two) = tokio::join!(database.store().migrate(), other.migrate());
+    assert_eq!(database.store().schema().pending().await.unwrap(), all);
+    let (one, two) = tokio::join!(database.store().schema().migrate(), other.schema().migrate());
     let mut applied = [one.unwrap(), two.unwrap()];
     applied.sort();
     assert_eq!(applied, [vec![], all]);
-    assert_eq!(database.store().pending_migrations().await.unwrap(), [""; 0]);
-    assert!(database.store().load_frontends().await.unwrap().is_empty());
+    assert_eq!(database.store().schema().pending().await.unwrap(), [""; 0]);
+    assert!(database.store().frontends().load().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -43,10 +43,10 @@ async fn a_database_of_the_original_is_refused_and_left_as_it_was() {
     let original = "CREATE TABLE __meta__ (version int UNIQUE, description text, applied_at timestamp);
         CREATE TABLE frontends (id uuid PRIMARY KEY, key varchar(255), secret varchar(255));";
     database.execute(original).await;
-    let error = database.store().migrate().await.expect_err("it is not ours");
+    let error = database.store().schema().migrate().await.expect_err("it is not ours");
     assert!(matches!(error, StoreError::Foreign { .. }), "{error}");
     assert!(error.to_string().contains("`b3scalectl import b3scale`"), "{error}");
-    assert!(matches!(database.store().pending_migrations().await, Err(StoreError::Foreign { .. })));
+    assert!(matches!(database.store().schema().pending().await, Err(StoreError::Foreign { .. })));
     database.execute("DO $$ BEGIN ASSERT to_regclass('refinery_schema_history') IS NULL; END $$").await;
 }
 
@@ -56,7 +56,7 @@ async fn a_database_that_is_newer_than_the_program_is_refused() {
     let newer = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
         VALUES (9999, 'later', '2030-01-01T00:00:00Z', '1')";
     database.execute(newer).await;
-    let error = database.store().migrate().await.expect_err("its schema is unknown");
+    let error = database.store().schema().migrate().await.expect_err("its schema is unknown");
     assert!(matches!(error, StoreError::Migration { .. }), "{error}");
 }
 
@@ -65,7 +65,7 @@ async fn a_database_that_is_newer_than_the_program_is_refused() {
 async fn looking_at_the_schema_leaves_no_connection_behind() {
     let database = TestDatabase::new().await;
     for _ in 0..50 {
-        assert_eq!(database.store().pending_migrations().await.unwrap(), [""; 0]);
+        assert_eq!(database.store().schema().pending().await.unwrap(), [""; 0]);
     }
     // PostgreSQL needs a moment to notice that a client is gone.
     let settled = "DO $$

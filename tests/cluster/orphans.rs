@@ -65,7 +65,7 @@ async fn a_node_that_a_lost_server_was_asking_is_asked_by_another_at_once() {
 async fn a_command_that_a_lost_server_was_running_is_taken_by_another_at_once() {
     let cluster = Fixture::new().await;
     let (gone, heir) = (cluster.server(2).await, cluster.server(3).await);
-    cluster.store.record_command("collect_garbage", None).await.unwrap();
+    cluster.store.commands().record("collect_garbage", None).await.unwrap();
     let take = async |server| cluster.store.take_jobs(COMMAND_JOB, 1, MINUTE, server).await.unwrap();
     let taken = take(gone).await.pop().expect("it waits");
     assert_eq!(take(heir).await, []);

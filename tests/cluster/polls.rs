@@ -61,11 +61,11 @@ async fn a_node_that_is_not_enabled_is_asked_only_while_it_has_meetings() {
     let cluster = Fixture::new().await;
     let live = cluster.live("algebra").await;
     for backend in [cluster.a, cluster.b] {
-        cluster.store.record_admin_state(backend, AdminState::Init).await.unwrap();
+        cluster.store.backends().record_admin_state(backend, AdminState::Init).await.unwrap();
     }
     let taken = cluster.store.take_polls(10, MINUTE, SERVER).await.unwrap();
     assert_eq!(taken.iter().map(|poll| poll.backend).collect::<Vec<_>>(), [live.backend]);
-    cluster.store.record_admin_state(cluster.b, AdminState::Ready).await.unwrap();
+    cluster.store.backends().record_admin_state(cluster.b, AdminState::Ready).await.unwrap();
     let taken = cluster.store.take_polls(10, MINUTE, SERVER).await.unwrap();
     assert_eq!(taken.iter().map(|poll| poll.backend).collect::<Vec<_>>(), [cluster.b], "at once when it is enabled");
 }
@@ -125,7 +125,7 @@ impl Nodes for Unaskable {
 #[tokio::test]
 async fn a_server_that_can_ask_no_node_leaves_them_to_the_others_and_as_they_were() {
     let cluster = Fixture::new().await;
-    cluster.store.record_admin_state(cluster.b, AdminState::Init).await.unwrap();
+    cluster.store.backends().record_admin_state(cluster.b, AdminState::Init).await.unwrap();
     let first = cluster.store.take_poll(cluster.a, MINUTE, SERVER).await.unwrap().unwrap();
     cluster.store.record_poll(&first, &PollOutcome { next: Duration::ZERO, ..answered(&first) }).await.unwrap();
     let nodes = Arc::new(Unaskable(watch::Sender::new(0)));

@@ -26,13 +26,13 @@ async fn it_keeps_what_it_was_given_over_a_restart() {
     let folder = TestFolder::new();
     let cluster = PrivatePostgres::start(folder.path()).await.expect("it starts");
     let store = Store::connect(cluster.url(), 2).await.expect("it takes connections");
-    store.migrate().await.expect("it is empty");
-    let secret = store.shared_secret("jwt").await.expect("it writes");
+    store.schema().migrate().await.expect("it is empty");
+    let secret = b3scale::store::shared_secret(&store, "jwt").await.expect("it writes");
     cluster.stop().await;
     assert!(store.ping().await.expect_err("it is stopped").is_away());
 
     let cluster = PrivatePostgres::start(folder.path()).await.expect("it starts again");
-    assert_eq!(store.shared_secret("jwt").await.expect("the old pool connects anew"), secret);
+    assert_eq!(b3scale::store::shared_secret(&store, "jwt").await.expect("the old pool connects anew"), secret);
     cluster.stop().await;
 }
 

@@ -16,7 +16,7 @@ async fn every_round_trip_is_told_with_its_statement() {
     let (_database, relay, store) = relayed(1).await;
     let mark = relay.mark();
     for _ in 0..2 {
-        store.load_frontends().await.unwrap();
+        store.frontends().load().await.unwrap();
     }
     let trip = |only_prepares| RoundTrip { sql: "SELECT * FROM frontends ORDER BY key".into(), only_prepares };
     assert_eq!(relay.since(mark), [trip(true), trip(false), trip(false)]);
@@ -39,11 +39,11 @@ async fn through_a_way_that_is_cut_nobody_comes_until_it_is_healed() {
 #[tokio::test]
 async fn what_is_sent_on_a_way_that_stalls_arrives_when_it_is_healed() {
     let (database, relay, store) = relayed(1).await;
-    store.record_frontend(&new_frontend("early")).await.expect("it flows");
+    store.frontends().record(&new_frontend("early")).await.expect("it flows");
     relay.stall();
-    let late = tokio::spawn(async move { store.record_frontend(&new_frontend("late")).await });
+    let late = tokio::spawn(async move { store.frontends().record(&new_frontend("late")).await });
     let keys = async || {
-        let frontends = database.store().load_frontends().await.expect("this way is another");
+        let frontends = database.store().frontends().load().await.expect("this way is another");
         frontends.into_iter().map(|frontend| frontend.key).collect::<Vec<_>>()
     };
     assert_eq!(keys().await, ["early"]);

@@ -114,7 +114,7 @@ async fn a_seat_of_a_node_without_an_agent_is_free_again_sooner() {
 async fn people_are_counted_by_the_word_of_agents_and_a_seat_becomes_its_owner() {
     let cluster = Fixture::new().await;
     let (algebra, latin) = (cluster.live("algebra").await, cluster.live("latin").await);
-    let college = cluster.store.record_backend(&new_backend("https://c.example/api/")).await.unwrap().id;
+    let college = cluster.store.backends().record(&new_backend("https://c.example/api/")).await.unwrap().id;
     says(&cluster, 1, &algebra, &["ada"]).await;
     seat(&cluster.store, &algebra, 9, Some("grace")).await;
     // Backend a has an agent, so the servers' own count matters only for the others.

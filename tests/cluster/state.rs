@@ -97,7 +97,7 @@ async fn what_is_imported_is_exported_in_order_and_a_second_time_changes_nothing
     for again in [text, campus()] {
         assert_eq!(state::import(database.store(), &document(again), deleting()).await.unwrap().changes, []);
     }
-    let university = database.store().find_frontend(FrontendId(Uuid::from_u128(7))).await.unwrap();
+    let university = database.store().frontends().find(FrontendId(Uuid::from_u128(7))).await.unwrap();
     assert_eq!(university.expect("it kept its identity").key, "university");
     database.execute("DO $$ BEGIN ASSERT (SELECT created_at FROM frontends WHERE key = 'university') = '2021-02-03T04:05:06Z'; END $$").await;
 }
@@ -109,8 +109,8 @@ async fn only_what_differs_is_touched_and_said_without_secrets() {
     import(store, campus()).await.unwrap();
     database.execute(r#"UPDATE frontends SET settings = settings || '{"theirs": 1}' WHERE key = 'university'"#).await;
     let versions = async || {
-        let frontends = store.load_frontends().await.unwrap();
-        let backends = store.load_backends().await.unwrap();
+        let frontends = store.frontends().load().await.unwrap();
+        let backends = store.backends().load().await.unwrap();
         let frontends = frontends.iter().map(|one| (one.key.clone(), one.version));
         frontends.chain(backends.iter().map(|one| (one.url.clone(), one.version))).collect::<BTreeMap<_, _>>()
     };
@@ -471,8 +471,8 @@ async fn a_time_that_nobody_can_write_is_refused_and_harms_nobody() {
     assert!(problems(database.store(), late).await.contains_key("frontends[0].created_at"));
     import(database.store(), json!({"version": 1, "frontends": [{"key": "a", "secret": "x"}]})).await.unwrap();
     database.execute("UPDATE frontends SET created_at = 'infinity'").await;
-    let listed = database.store().list_frontends(&FrontendFilter::default()).await.unwrap();
+    let listed = database.store().frontends().list(&FrontendFilter::default()).await.unwrap();
     assert_eq!(listed, [], "what cannot be read is left out of a list");
     let filter = FrontendFilter { key: Some("a".to_owned()), ..FrontendFilter::default() };
-    database.store().list_frontends(&filter).await.expect_err("it is there, and is what was asked for");
+    database.store().frontends().list(&filter).await.expect_err("it is there, and is what was asked for");
 }

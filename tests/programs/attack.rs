@@ -74,7 +74,7 @@ async fn memory_and_places_hold_while_nodes_and_strangers_attack() {
 #[tokio::test]
 async fn few_descriptors_are_shared_out_and_told_once() {
     let database = TestDatabase::new().await;
-    database.store().record_frontend(&new_frontend("school")).await.unwrap();
+    database.store().frontends().record(&new_frontend("school")).await.unwrap();
     let limited = "ulimit -n 200 && exec \"$0\"";
     let mut server = program("sh", &["-c", limited, env!("CARGO_BIN_EXE_b3scaled")]);
     server

@@ -125,7 +125,7 @@ impl TestCluster {
             ..Config::read(&Environment::default()).unwrap()
         };
         let store = Store::connect(database.url(), options.connections).await.unwrap();
-        database.store().record_frontend(&new_frontend("school")).await.unwrap();
+        database.store().frontends().record(&new_frontend("school")).await.unwrap();
         let assembly = Assembly::new(&config, store, JWT_SECRET.to_owned(), options.counted).await.unwrap();
         let address = assembly.server.local_addr().to_string();
         let (stop, stopped) = oneshot::channel();
@@ -146,7 +146,7 @@ impl TestCluster {
     pub async fn frontend(&self, key: &str, change: impl FnOnce(&mut FrontendSettings)) {
         let mut frontend = new_frontend(key);
         change(&mut frontend.settings);
-        let version = self.database.store().record_frontend(&frontend).await.unwrap().version;
+        let version = self.database.store().frontends().record(&frontend).await.unwrap().version;
         self.until("the server knows the frontend", || {
             self.cluster.frontend(key).is_some_and(|known| known.version >= version)
         })

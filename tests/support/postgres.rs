@@ -36,7 +36,7 @@ impl TestPostgres {
         let started = Self { cluster, databases: AtomicU32::new(0) };
         started.execute(&format!("CREATE DATABASE {TEMPLATE}")).await;
         let template = Store::connect(&started.url(TEMPLATE), 1).await.expect("the template is there");
-        template.migrate().await.expect("the migrations apply");
+        template.schema().migrate().await.expect("the migrations apply");
         started
     }
 

@@ -18,6 +18,6 @@ pub(crate) async fn record_node(store: &Store, options: NodeOptions, tags: Tags)
     let node = Node::start(options).await.unwrap();
     let secret = Secret::new(node.secret()).unwrap();
     let backend = Backend { tags, ..Backend::new(Uuid::now_v7(), node.url(), secret) };
-    let backend = store.record_backend(&backend).await.unwrap();
+    let backend = store.backends().record(&backend).await.unwrap();
     (node, backend)
 }

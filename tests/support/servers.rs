@@ -75,8 +75,8 @@ impl Servers {
     /// Starts them on a database that the test keeps.
     pub async fn on(program: &'static str, url: &str, options: ServersOptions) -> Self {
         let store = Store::connect(url, 2).await.expect("the database takes connections");
-        store.migrate().await.expect("the migrations apply");
-        store.record_frontend(&new_frontend("school")).await.unwrap();
+        store.schema().migrate().await.expect("the migrations apply");
+        store.frontends().record(&new_frontend("school")).await.unwrap();
         let (mut nodes, mut backends, mut relays) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..options.nodes {
             let node = NodeOptions { secret: format!("node-secret-{number}"), ..options.node.clone() };
@@ -196,7 +196,7 @@ impl Servers {
     pub async fn followed(&self) {
         // Announcements are read in order, so a server that knows this frontend has read all earlier ones.
         let key = format!("frontend-{:x}", fastrand::u64(..));
-        self.store.record_frontend(&new_frontend(&key)).await.unwrap();
+        self.store.frontends().record(&new_frontend(&key)).await.unwrap();
         for server in 0..self.count() {
             let knows = async || self.call_as(&key, server, CallKind::GetMeetings, "").await.is_success();
             eventually("every server has read what was announced", knows).await;

@@ -74,10 +74,10 @@ async fn want(lesson: &Lesson<'_>, place: &Place, state: AdminState) -> Result<(
     let (store, url) = (&lesson.scene.store, place.node.url());
     let wanted = || format!("{} to be set to {state:?}", place.name);
     let refused = |error: StoreError| mismatch(wanted(), error);
-    let backends = store.load_backends().await.map_err(refused)?;
+    let backends = store.backends().load().await.map_err(refused)?;
     let backend = backends.iter().find(|backend| backend.url == url);
     let backend = backend.ok_or_else(|| mismatch(wanted(), "no such backend"))?;
-    store.record_admin_state(backend.id, state).await.map_err(refused)?;
+    store.backends().record_admin_state(backend.id, state).await.map_err(refused)?;
     heard(lesson, SERVERS).await
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn heard(lesson: &Lesson<'_>, servers: usize) -> Result<(), Mis
     let store = &lesson.scene.store;
     let refused = |error: StoreError| mismatch("a frontend to be recorded and removed", error);
     let echo = Tenant::new("echo", "", &lesson.scene.urls);
-    let frontend = store.record_frontend(&echo.frontend()).await.map_err(refused)?;
+    let frontend = store.frontends().record(&echo.frontend()).await.map_err(refused)?;
     let knows = async |endpoint: &Endpoint| {
         let answer = lesson.scene.balancer.call(slice::from_ref(endpoint), CallKind::GetMeetings, &[]).await;
         let answer = answer.map_err(|error| mismatch("an answer", error))?;
@@ -96,5 +96,5 @@ pub(super) async fn heard(lesson: &Lesson<'_>, servers: usize) -> Result<(), Mis
     for endpoint in &echo.endpoints[..servers] {
         eventually(HEARD_LIMIT, "a change to be heard of", async || knows(endpoint).await).await?;
     }
-    store.remove_frontend(frontend.id).await.map(drop).map_err(refused)
+    store.frontends().remove(frontend.id).await.map(drop).map_err(refused)
 }

@@ -103,7 +103,7 @@ impl Copies for Store {
             &born.internal_id,
             &born.create_time,
         ];
-        self.meeting("swap a copy", sql, &params).await
+        super::one(self, "swap a copy", sql, &params).await
     }
 
     async fn record_stray(&self, id: &ScopedId, backend: BackendId) -> Result<bool, StoreError> {

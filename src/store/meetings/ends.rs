@@ -21,7 +21,8 @@ impl Ends for Store {
             doomed AS (UPDATE meeting_copies AS copies SET doomed = true FROM ending WHERE copies.id = ending.id)
             SELECT * FROM ending";
         let (id, backend, attempt) = compared(held);
-        self.meeting("record an ending meeting", sql, &[&id, &backend, &attempt, &held.internal_id, &held.claim]).await
+        super::one(self, "record an ending meeting", sql, &[&id, &backend, &attempt, &held.internal_id, &held.claim])
+            .await
     }
 
     async fn forget_meeting(&self, held: &Meeting) -> Result<bool, StoreError> {
@@ -84,7 +85,7 @@ impl Ends for Store {
                 WHERE past.id = attached.id AND past.internal_id = attached.internal_id)
             SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM attached";
         let (id, backend, attempt) = compared(held);
-        self.meeting("attach a meeting", sql, &[&id, &backend, &attempt, &held.claim]).await
+        super::one(self, "attach a meeting", sql, &[&id, &backend, &attempt, &held.claim]).await
     }
 
     async fn reap_claims(&self, older_than: Duration) -> Result<Vec<(Meeting, Release)>, StoreError> {

@@ -54,25 +54,29 @@ const ENTRIES: &str = "SELECT meetings.*, synced_at,
         AND ($3::text IS NULL OR id = $3) AND ($4::text IS NULL OR internal_id = $4)
     ORDER BY claimed_at, id";
 
-impl Store {
+/// The table of meetings, for the REST API.
+#[derive(Clone, Copy)]
+pub struct Meetings<'s>(pub(in crate::store) &'s Store);
+
+impl Meetings<'_> {
     /// Meetings, in the order in which they were placed.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn meeting_entries(&self, filter: MeetingFilter<'_>) -> Result<Vec<MeetingEntry>, StoreError> {
-        Ok(readable(&self.rows("list meetings", ENTRIES, &filter.params()).await?, entry))
+    pub async fn entries(self, filter: MeetingFilter<'_>) -> Result<Vec<MeetingEntry>, StoreError> {
+        Ok(readable(&self.0.rows("list meetings", ENTRIES, &filter.params()).await?, entry))
     }
 
     /// Changes a meeting until its node's next report, under its lock. `None`: there is no such meeting.
     ///
     /// # Errors
     /// The refusal by `patch`.
-    pub async fn patch_meeting<E: From<StoreError> + Send>(
-        &self,
+    pub async fn patch<E: From<StoreError> + Send>(
+        self,
         filter: MeetingFilter<'_>,
         patch: impl Fn(&MeetingEntry) -> Result<Value, E> + Sync,
     ) -> Result<Option<MeetingEntry>, E> {
-        self.transaction(&Patching { filter, patch, error: PhantomData }, Ending::Commit).await
+        self.0.transaction(&Patching { filter, patch, error: PhantomData }, Ending::Commit).await
     }
 }
 

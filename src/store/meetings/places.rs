@@ -148,7 +148,7 @@ impl Places for Store {
             SELECT *, pg_notify('b3scale', 'meeting:' || id)::text FROM inherited";
         let (id, backend, attempt) = compared(held);
         let params: [&(dyn ToSql + Sync); 6] = [&id, &backend, &attempt, &ticket.server, &ticket.number, &held.claim];
-        self.meeting("inherit a claim", sql, &params).await
+        super::one(self, "inherit a claim", sql, &params).await
     }
 
     async fn record_live(&self, held: &Meeting, born: &Born) -> Result<Option<Meeting>, StoreError> {
@@ -169,7 +169,7 @@ impl Places for Store {
             &held.size.breakout,
             &held.claim,
         ];
-        self.meeting("record a live meeting", LIVE, &params).await
+        super::one(self, "record a live meeting", LIVE, &params).await
     }
 
     async fn renew_meeting(&self, held: &Meeting, born: &Born) -> Result<Option<Meeting>, StoreError> {
@@ -189,7 +189,7 @@ impl Places for Store {
         let (id, backend, attempt) = compared(held);
         let params: [&(dyn ToSql + Sync); 7] =
             [&id, &backend, &attempt, &held.internal_id, &born.internal_id, &born.create_time, &held.claim];
-        self.meeting("renew a meeting", sql, &params).await
+        super::one(self, "renew a meeting", sql, &params).await
     }
 
     async fn release_claim(&self, held: &Meeting, sent: bool) -> Result<Release, StoreError> {
@@ -269,7 +269,7 @@ impl Places for Store {
             &asked_at,
             &by_parent,
         ];
-        self.meeting("adopt a meeting", sql, &params).await
+        super::one(self, "adopt a meeting", sql, &params).await
     }
 }
 

@@ -4,9 +4,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio_postgres::Row;
 
-use super::embedded;
+use super::{Schema, embedded};
+use crate::store::StoreError;
 use crate::store::rows::{column, unreadable};
-use crate::store::{Store, StoreError};
 
 const TABLE: &str = "refinery_schema_history";
 
@@ -21,15 +21,15 @@ pub struct AppliedMigration {
     pub applied_at: OffsetDateTime,
 }
 
-impl Store {
+impl<'s> Schema<'s> {
     /// The name of the database.
-    pub fn database_name(&self) -> &str {
-        let config = &self.target.config;
+    pub fn database(self) -> &'s str {
+        let config = &self.0.target.config;
         config.get_dbname().or(config.get_user()).unwrap_or_default()
     }
 
     /// The number of migrations that this program has.
-    pub fn migrations() -> u32 {
+    pub fn versions() -> u32 {
         u32::try_from(embedded::migrations::runner().get_migrations().len()).unwrap_or(u32::MAX)
     }
 
@@ -37,9 +37,9 @@ impl Store {
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
-    pub async fn last_migration(&self) -> Result<Option<AppliedMigration>, StoreError> {
+    pub async fn last(self) -> Result<Option<AppliedMigration>, StoreError> {
         let sql = "SELECT version, name, applied_on FROM refinery_schema_history ORDER BY version DESC LIMIT 1";
-        self.row("look for the last migration", sql, &[]).await?.as_ref().map(migration).transpose()
+        self.0.row("look for the last migration", sql, &[]).await?.as_ref().map(migration).transpose()
     }
 }
 

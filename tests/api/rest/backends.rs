@@ -336,7 +336,7 @@ async fn a_backend_that_is_enabled_is_asked_at_once() {
     let url = cluster.nodes[0].url().replace("127.0.0.1", "localhost");
     let secret = Secret::new(cluster.nodes[0].secret()).unwrap();
     let new = Backend { admin_state: AdminState::Init, ..Backend::new(Uuid::now_v7(), url, secret) };
-    let id = cluster.database.store().record_backend(&new).await.unwrap().id;
+    let id = cluster.database.store().backends().record(&new).await.unwrap().id;
     cluster.operator().patch(&format!("/backends/{id}"), &json!({"admin_state": "ready"})).await.granted();
     let up = || cluster.cluster.backend(id).is_some_and(|known| known.vitals.health().state == NodeState::Ready);
     cluster.until("the node is up", up).await;

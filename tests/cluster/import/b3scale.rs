@@ -175,7 +175,7 @@ async fn left_out(key: &str, settings: &str) -> String {
     let keys: Vec<_> = read.document.frontends.iter().map(|frontend| frontend.key.as_str()).collect();
     assert_eq!(keys, ["academy", "museum", "school"], "the others come over");
     bring_over(database.store(), &read).await;
-    assert_eq!(database.store().load_frontends().await.expect("they can be read").len(), 3);
+    assert_eq!(database.store().frontends().load().await.expect("they can be read").len(), 3);
     let note = read.notes.iter().find(|note| note.starts_with(&format!("The frontend `{key}` (")));
     note.unwrap_or_else(|| panic!("nothing is said of {key}: {:?}", read.notes)).clone()
 }
@@ -216,7 +216,7 @@ async fn a_backend_that_cannot_be_kept_is_left_out_by_name_and_the_rest_comes_ov
     original.execute(backends).await;
     let read = read(original.url()).await.unwrap();
     bring_over(database.store(), &read).await;
-    assert_eq!(database.store().load_backends().await.unwrap().len(), 4);
+    assert_eq!(database.store().backends().load().await.unwrap().len(), 4);
     for (host, why) in [
         ("https://tagged.example/", "`settings.tags` cannot be read"),
         ("https://listed.example/", "`settings` should be an object"),
@@ -250,14 +250,14 @@ async fn every_row_comes_over_and_a_second_time_changes_nothing() {
         state::import(store, &imported.document, ImportOptions { dry_run: true, ..ImportOptions::default() })
             .await
             .unwrap();
-    assert!(store.load_frontends().await.unwrap().is_empty(), "that was only asked");
+    assert!(store.frontends().load().await.unwrap().is_empty(), "that was only asked");
     let changes = bring_over(store, &imported).await;
     assert_eq!(changes.changes, foreseen.changes);
     // Of three past meetings one is noted with its node already.
     assert_eq!(changes.changes.len(), 3 + 4 + 3 + 2);
-    let school = store.find_frontend(FrontendId(Uuid::from_u128(0xf1))).await.unwrap().expect("it has its id");
+    let school = store.frontends().find(FrontendId(Uuid::from_u128(0xf1))).await.unwrap().expect("it has its id");
     assert_eq!((school.key.as_str(), school.secrets.current().expose()), ("school", "frontend-secret"));
-    let n1 = store.find_backend(BackendId(Uuid::from_u128(0xb1))).await.unwrap().expect("it has its id");
+    let n1 = store.backends().find(BackendId(Uuid::from_u128(0xb1))).await.unwrap().expect("it has its id");
     assert_eq!((n1.url.as_str(), n1.load_factor), ("https://n1.example/bigbluebutton/api/", 1.1));
     let live = store.find_meeting(&ScopedId::new("school", &MeetingId::new("m 1"))).await.unwrap().expect("it runs");
     assert_eq!((live.frontend, live.backend, live.state), (school.id, n1.id, MeetingState::Live));
@@ -309,9 +309,9 @@ async fn what_was_renamed_in_the_original_comes_over_beside_what_it_was() {
         format!("The agent `agent-1` of the backend `https://moved.example/` was left out: {n1}"),
     ];
     assert_eq!(changes.notes, notes);
-    let school = store.find_frontend(FrontendId(Uuid::from_u128(0xf1))).await.unwrap().expect("it keeps its id");
+    let school = store.frontends().find(FrontendId(Uuid::from_u128(0xf1))).await.unwrap().expect("it keeps its id");
     assert_eq!(school.key, "school");
-    let n1 = store.find_backend(BackendId(Uuid::from_u128(0xb1))).await.unwrap().expect("it keeps its id");
+    let n1 = store.backends().find(BackendId(Uuid::from_u128(0xb1))).await.unwrap().expect("it keeps its id");
     assert_eq!(n1.url, "https://n1.example/bigbluebutton/api/");
     let agents = database.count("SELECT count(*) FROM backends WHERE agent_ref = 'agent-1' AND url LIKE '%n1%'").await;
     assert_eq!(agents, 1, "an agent has one backend");

@@ -71,7 +71,7 @@ async fn a_scrape_asks_no_database() {
 
 /// Counts the announcements of meetings until now.
 async fn announced(servers: &Servers, feed: &mut Feed) -> usize {
-    let last = servers.store.record_frontend(&new_frontend("last")).await.expect("a frontend").id;
+    let last = servers.store.frontends().record(&new_frontend("last")).await.expect("a frontend").id;
     let mut meetings = 0;
     loop {
         match within("an announcement", feed.recv()).await.expect("the feed goes on") {

@@ -43,7 +43,7 @@ pub(super) async fn refuses_creates(servers: &Servers, server: usize) {
 /// Cuts a server off, asks it and the others, and reconnects it. Then it follows the changes of that time.
 async fn survive(cut_off: fn(&Relay)) {
     let servers = Servers::start(B3SCALED, ServersOptions::default()).await;
-    servers.store.record_frontend(&new_frontend("college")).await.expect("a frontend");
+    servers.store.frontends().record(&new_frontend("college")).await.expect("a frontend");
     servers.followed().await;
     learn(&servers, LONELY).await;
     cut_off(&servers.relays[LONELY]);
@@ -66,7 +66,7 @@ async fn survive(cut_off: fn(&Relay)) {
 async fn change_without(servers: &Servers) -> Vec<(String, String)> {
     let mut college = new_frontend("college");
     college.active = false;
-    servers.store.record_frontend(&college).await.expect("a frontend");
+    servers.store.frontends().record(&college).await.expect("a frontend");
     let mut created = Vec::new();
     for server in (0..servers.count()).filter(|server| *server != LONELY) {
         let id = format!("new{server}");

@@ -12,7 +12,7 @@ async fn limited(limit: i64) -> Servers {
     let servers = Servers::start(B3SCALED, ServersOptions::default()).await;
     let mut school = new_frontend("school");
     school.settings.attendees_limit = Some(AttendeesLimit { limit });
-    servers.store.record_frontend(&school).await.expect("a frontend");
+    servers.store.frontends().record(&school).await.expect("a frontend");
     for meeting in 0..4 {
         create(&servers, meeting, &format!("m{meeting}")).await;
     }

@@ -54,8 +54,8 @@ impl World {
         command.env("B3SCALE_API_ACCESS_TOKEN", token("node-1", "b3scale:node"));
         let agent = Agent::start(command);
         agent.log.line_with("This node is registered").await;
-        let backend = servers.store.backend_id_of_agent("node-1").await.unwrap().unwrap();
-        servers.store.record_admin_state(backend, AdminState::Ready).await.unwrap();
+        let backend = servers.store.backends().id_of_agent("node-1").await.unwrap().unwrap();
+        servers.store.backends().record_admin_state(backend, AdminState::Ready).await.unwrap();
         servers.followed().await;
         let world = Self { servers, site, way, backend, _agent: agent, _folder: folder };
         for number in 0..MEETINGS {

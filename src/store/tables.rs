@@ -1,0 +1,41 @@
+//! The tables that have a type of their own.
+
+use super::backends::Backends;
+use super::commands::Commands;
+use super::frontends::Frontends;
+use super::jobs::Jobs;
+use super::meetings::Meetings;
+use super::migrations::Schema;
+use super::pool::Store;
+
+impl Store {
+    /// The table of backends.
+    pub fn backends(&self) -> Backends<'_> {
+        Backends(self)
+    }
+
+    /// The table of commands.
+    pub fn commands(&self) -> Commands<'_> {
+        Commands(self)
+    }
+
+    /// The table of frontends.
+    pub fn frontends(&self) -> Frontends<'_> {
+        Frontends(self)
+    }
+
+    /// The table of jobs, for operators.
+    pub fn jobs(&self) -> Jobs<'_> {
+        Jobs(self)
+    }
+
+    /// The table of meetings, for the REST API.
+    pub fn meetings(&self) -> Meetings<'_> {
+        Meetings(self)
+    }
+
+    /// The schema of the database.
+    pub fn schema(&self) -> Schema<'_> {
+        Schema(self)
+    }
+}
