@@ -76,7 +76,7 @@ fn require(name: &str, schema: &mut Value) {
     let Some(fields) = schema.get("properties").and_then(Value::as_object) else { return };
     let is_null = |field: &Value| field["type"].as_array().is_some_and(|types| types.contains(&"null".into()));
     let is_sent =
-        |(name, field): &(&String, &Value)| !left_out.contains(&name.as_str()) && !(is_entry && is_null(field));
+        |(name, field): &(&String, &Value)| !(left_out.contains(&name.as_str()) || is_entry && is_null(field));
     let required: Vec<_> = fields.iter().filter(is_sent).map(|(name, _)| name.clone()).collect();
     schema["required"] = required.into();
 }
