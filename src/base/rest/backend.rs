@@ -231,7 +231,7 @@ pub struct NodeKeysChange {
     pub checksum_algorithm: Option<String>,
 }
 
-/// A backend of a [`StateDocument`](super::StateDocument).
+/// A backend of a `StateDocument`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StateBackend {

@@ -144,7 +144,7 @@ pub struct FrontendKeysChange {
     pub checksum_algorithms: Option<Vec<String>>,
 }
 
-/// A frontend of a [`StateDocument`].
+/// A frontend of a `StateDocument`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StateFrontend {
