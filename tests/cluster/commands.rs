@@ -105,7 +105,7 @@ async fn garbage_is_removed_and_nothing_else() {
     let age = "UPDATE commands SET deadline = now() - interval '2 hours' WHERE action = 'old';
         UPDATE servers SET beat = now() - interval '2 hours' WHERE address = 'old'";
     database.execute(age).await;
-    b3scale::store::collect_garbage(&store).await.unwrap();
+    b3scale::store::collect_garbage(store).await.unwrap();
     let commands = store.commands().load().await.unwrap();
     assert_eq!(commands.iter().map(|one| one.action.as_str()).collect::<Vec<_>>(), ["new"]);
     let servers = store.load_servers().await.unwrap();

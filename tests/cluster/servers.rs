@@ -36,7 +36,7 @@ async fn a_server_that_never_listened_is_never_listed_as_lost() {
     assert_eq!(listed(store).await.len(), 20, "they start");
     silence(&database, 9).await;
     assert_eq!(listed(store).await, []);
-    b3scale::store::collect_garbage(&store).await.unwrap();
+    b3scale::store::collect_garbage(store).await.unwrap();
     assert_eq!(database.count("SELECT count(*) FROM servers").await, 0);
 }
 
@@ -47,7 +47,7 @@ async fn a_server_that_listened_and_fell_silent_is_lost() {
     store.beat(&server(1, "one", "")).await.unwrap();
     store.beat(&server(1, "one", "0.0.0.0:42353")).await.unwrap();
     silence(&database, 9).await;
-    b3scale::store::collect_garbage(&store).await.unwrap();
+    b3scale::store::collect_garbage(store).await.unwrap();
     assert_eq!(listed(store).await, [(1, false)]);
 }
 
