@@ -10,7 +10,7 @@ use crate::admin::operators::{OperatorField, guard};
 use crate::admin::problem::Problem;
 use crate::rest::check::REQUIRED;
 use crate::rest::shape::Shape;
-use crate::rest::{self, FRONTEND, StateFrontend};
+use crate::rest::{self, FRONTEND, FrontendSettings, StateFrontend};
 
 /// The fields of a frontend in a request.
 pub(in crate::admin) struct Form;
@@ -47,17 +47,19 @@ pub(super) fn changed(there: &Frontend, said: Value, operators: Option<&[Operato
     Ok(changed)
 }
 
-/// Reads a form, whose keys stand in an object of their own.
+/// Reads a form, whose keys stand in an object of their own. Its shape has passed over unknown settings, as the original does.
 fn read(mut form: Value, id: Uuid, kept_key: Option<&str>) -> Result<Frontend, Problem> {
+    let unreadable = |error: serde_json::Error| Problem::Body(error.to_string());
     let Value::Object(keys) = form["bbb"].take() else { return Err(Problem::field("bbb", REQUIRED)) };
+    let settings = FrontendSettings::deserialize(form["settings"].take()).map_err(unreadable)?;
     let names: Vec<String> = keys.keys().cloned().collect();
     if let Value::Object(fields) = &mut form {
-        fields.remove("bbb");
+        fields.retain(|name, _| !["bbb", "settings"].contains(&&**name));
         fields.extend(keys);
     }
-    let entry = StateFrontend::deserialize(form).map_err(|error| Problem::Body(error.to_string()))?.trimmed();
+    let entry = StateFrontend { settings, ..StateFrontend::deserialize(form).map_err(unreadable)? }.trimmed();
     let is_key = |place: &str| names.iter().any(|name| place.split('[').next() == Some(name));
-    let in_form = |place: String| if is_key(&place) { format!("bbb.{place}") } else { place };
-    let refused = |problems: Vec<(String, String)>| problems.into_iter().map(|(place, why)| (in_form(place), why));
-    entry.record(id, kept_key == Some(&*entry.key)).map_err(|problems| Problem::fields(refused(problems)))
+    let in_form = |(place, why): (String, String)| (if is_key(&place) { format!("bbb.{place}") } else { place }, why);
+    let record = entry.record(id, kept_key == Some(&*entry.key));
+    record.map_err(|problems| Problem::fields(problems.into_iter().map(in_form)))
 }

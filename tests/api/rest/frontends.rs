@@ -57,7 +57,7 @@ async fn a_frontend_is_added_with_everything_that_the_original_shows() {
 #[tokio::test]
 async fn a_description_is_kept_until_it_is_cleared() {
     let cluster = TestCluster::start().await;
-    let mut body = named("school");
+    let mut body = named("described");
     body["description"] = " Classes 5 to 10 ".into();
     let (path, frontend) = added(&cluster, &body).await;
     assert_eq!(frontend["description"], "Classes 5 to 10");

@@ -39,7 +39,7 @@ pub(super) fn frontend(change: &Value) -> Value {
             "required_tags": null, "default_presentation": null, "attendees_limit": null, "create_default_params": {},
             "create_override_params": {}, "join_default_params": {}, "join_override_params": {}, "recordings": null,
         },
-        "account_ref": null, "created_at": TIME, "updated_at": TIME,
+        "account_ref": null, "description": null, "created_at": TIME, "updated_at": TIME,
     });
     merge(&mut frontend, change);
     frontend
