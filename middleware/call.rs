@@ -11,7 +11,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, StatusCode};
 
-use crate::bbb::{CallKind, Content, Media, Outcome, Params, xml};
+use crate::bbb::xml::{self, Answer, MeetingFields};
+use crate::bbb::{CallKind, Content, Media, Outcome, Params};
 use crate::cluster::{Backend, BackendId, Frontend, Placement};
 use crate::facts::Facts;
 use crate::fault::{Blame, Fault, NodeFailure};
@@ -19,6 +20,9 @@ use crate::trace::Trace;
 
 /// The first bytes of a document, enough to recognise it.
 const LONGEST_HEAD: usize = 1024;
+
+/// BBB's key of a refused checksum.
+const CHECKSUM_ERROR: &str = "checksumError";
 
 /// One BBB API call on its way through the pipeline.
 #[derive(Clone, Debug)]
@@ -240,6 +244,8 @@ pub struct Reply {
     pub cookies: Vec<HeaderValue>,
     /// The document's outcome, if an endpoint has read it.
     pub outcome: Option<Outcome>,
+    /// The meeting that the document is about, if an endpoint has read it.
+    pub meeting: Option<MeetingFields>,
     /// The document.
     pub body: Bytes,
     /// The rest of it, in the pieces in which it lies in memory. A list of thousands of meetings is never joined.
@@ -289,7 +295,7 @@ impl Reply {
     /// A body of some media type.
     pub fn new(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Self {
         let (cookies, rest, room) = (Vec::new(), Vec::new(), Room::default());
-        Self { status, content_type, location: None, cookies, outcome: None, body, rest, room }
+        Self { status, content_type, location: None, cookies, outcome: None, meeting: None, body, rest, room }
     }
 
     /// Reads a node's answer as a BBB document. A read answer is not read again.
@@ -298,13 +304,26 @@ impl Reply {
     pub fn read(mut self, backend: BackendId) -> Result<Self, Fault> {
         if self.outcome.is_none() {
             self.body = xml::printable(&self.body);
-            let outcome = xml::outcome(&self.body).map_err(|error| Fault::garbled(backend, error))?;
-            self.outcome = Some(outcome);
+            let answer = xml::answer(&self.body).map_err(|error| Fault::garbled(backend, error))?;
+            self = self.with(answer);
         }
-        if self.failed_with("checksumError") {
+        if self.failed_with(CHECKSUM_ERROR) {
             return Err(Fault::Node { backend, failure: NodeFailure::SecretRefused });
         }
         Ok(self)
+    }
+
+    /// The reply with what was read of its document.
+    pub(crate) fn with(self, answer: Answer) -> Self {
+        Self { outcome: Some(answer.outcome), meeting: answer.meeting, ..self }
+    }
+
+    /// Whether a node refuses our checksum with it.
+    pub(crate) fn refuses_checksum(&self) -> bool {
+        match &self.outcome {
+            Some(_) => self.failed_with(CHECKSUM_ERROR),
+            None => xml::outcome(&xml::printable(&self.body)).is_ok_and(|outcome| outcome.failed_with(CHECKSUM_ERROR)),
+        }
     }
 
     /// Whether it begins as BBB's documents do.
@@ -335,6 +354,6 @@ impl Reply {
 
     /// Whether the document says FAILED with this key.
     pub fn failed_with(&self, key: &str) -> bool {
-        self.outcome.as_ref().is_some_and(|outcome| !outcome.is_success()) && self.message_key() == key
+        self.outcome.as_ref().is_some_and(|outcome| outcome.failed_with(key))
     }
 }

@@ -407,8 +407,10 @@ impl Memory {
         let document = self.state().replies.next(backend)?;
         let reply = Reply::xml(document);
         // A test that has not said what nodes answer does not look at the reply.
-        let outcome = bbb::xml::outcome(&reply.body).ok();
-        Ok(Reply { outcome, ..reply })
+        Ok(match bbb::xml::answer(&reply.body) {
+            Ok(answer) => reply.with(answer),
+            Err(_) => reply,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

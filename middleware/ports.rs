@@ -190,18 +190,19 @@ pub struct Born {
 impl Born {
     /// Reads the answer to a create with those parameters.
     pub fn read(reply: &Reply, backend: BackendId, params: &Params) -> Result<Self, Fault> {
-        let entry = bbb::xml::entry_of_create(&reply.body, params).map_err(|error| Fault::garbled(backend, error))?;
-        Ok(Self { entry: Some(entry), ..Self::of_info(reply, backend)? })
+        let entry = reply.meeting.as_ref().map(|meeting| bbb::xml::entry_of_create(meeting, params));
+        Ok(Self { entry, ..Self::of_info(reply, backend)? })
     }
 
     /// Reads a node's report of a running meeting.
     pub fn of_info(reply: &Reply, backend: BackendId) -> Result<Self, Fault> {
-        let fields = bbb::xml::fields(&reply.body, ["internalMeetingID", "createTime"]);
-        let [internal_id, create_time] = fields.map_err(|error| Fault::garbled(backend, error))?;
-        let internal_id = internal_id.filter(|id| !id.is_empty());
-        let missing = || Fault::garbled(backend, "a created meeting has no internalMeetingID");
-        let create_time = create_time.and_then(|time| time.trim().parse().ok()).unwrap_or_default();
-        Ok(Self { internal_id: internal_id.ok_or_else(missing)?, create_time, entry: None })
+        let field = |name| reply.meeting.as_ref().map(|meeting| meeting.text(name)).unwrap_or_default();
+        let internal_id = field("internalMeetingID").to_owned();
+        if internal_id.is_empty() {
+            return Err(Fault::garbled(backend, "a created meeting has no internalMeetingID"));
+        }
+        let create_time = field("createTime").trim().parse().unwrap_or_default();
+        Ok(Self { internal_id, create_time, entry: None })
     }
 }
 
@@ -231,7 +232,7 @@ impl dyn Nodes {
             let reply = self.send(request.clone()).await;
             let is_refused = match &reply {
                 Ok(reply) if reply.body.len() > LARGEST_REFUSAL => false,
-                Ok(reply) => reply.clone().read(backend.id).as_ref() == Err(&refused),
+                Ok(reply) => reply.refuses_checksum(),
                 // The sender may have read the document.
                 Err(fault) => *fault == refused,
             };

@@ -20,10 +20,10 @@ fuzz_target!(|input: &[u8]| {
         xml::taken_by_nodes(&document).expect_err("broken");
         return;
     }
-    let _ = xml::outcome(&document);
+    let meeting = xml::answer(&document).ok().and_then(|answer| answer.meeting).unwrap_or_default();
     xml::fields(&document, ["returncode", "a"]).expect("well-formed");
     let params = b3scale_middleware::bbb::Params::parse("name=%3C&meta_a=%26&meta_%3C=1");
-    let entry = xml::entry_of_create(&document, &params).expect("well-formed");
+    let entry = xml::entry_of_create(&meeting, &params);
     xml::well_formed(&entry).expect("an entry of a list is well-formed");
     if let Ok(entry) = xml::entry_of_info(&document) {
         xml::well_formed(&entry).expect("an entry of a list is well-formed");

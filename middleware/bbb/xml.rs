@@ -3,6 +3,7 @@
 //! Documents are never read into structs: elements of a future BBB pass byte for byte. A document must be
 //! whole and well-formed, without a DOCTYPE, at most [`MAX_DEPTH`] elements deep. Only [`pieces()`], [`cut`] and [`legible`] read others.
 
+mod answer;
 mod attendees;
 mod entry;
 mod error;
@@ -15,13 +16,14 @@ mod shown;
 mod strict;
 mod writer;
 
+pub use answer::{Answer, MeetingFields, Outcome, answer, outcome};
 pub use attendees::{Attendee, with_attendees};
 pub use entry::{entry_of_create, entry_of_info, with_breakouts};
 pub use error::{Problem, XmlError};
 pub use events::{MAX_DEPTH, Path};
 pub use pieces::{Pieces, cut, pieces};
 pub use presentation::with_presentation;
-pub use read::{Outcome, children, elements, fields, legible, outcome, well_formed};
+pub use read::{children, elements, fields, legible, well_formed};
 pub use rewrite::{replace, rewrite};
 pub use shown::{ours, printable, shown};
 pub use strict::taken_by_nodes;

@@ -3,23 +3,11 @@
 use bytes::Bytes;
 
 use super::events::{Event, Events};
-use super::{Writer, XmlError, children, elements, fields, is_name, replace};
+use super::{MeetingFields, Writer, XmlError, children, elements, is_name, replace};
 use crate::bbb::Params;
 
-/// Fields of the answer to a create that a list repeats, in the list's order.
-const REPEATED: [&str; 11] = [
-    "meetingID",
-    "internalMeetingID",
-    "createTime",
-    "createDate",
-    "voiceBridge",
-    "dialNumber",
-    "attendeePW",
-    "moderatorPW",
-    "duration",
-    "hasUserJoined",
-    "parentMeetingID",
-];
+/// Fields that a list repeats of the answer to a create, between the ids and the counts.
+const REPEATED: [&str; 6] = ["createTime", "createDate", "voiceBridge", "dialNumber", "attendeePW", "moderatorPW"];
 
 /// Fields of an answer about the call, and not about its meeting.
 const OUTCOME: [&str; 3] = ["returncode", "messageKey", "message"];
@@ -32,32 +20,26 @@ const COUNTS: [&str; 4] = ["participantCount", "listenerCount", "voiceParticipan
 
 /// Writes the `meeting` element that a node would list, of its answer to a create and the parameters of that. Ids are the
 /// node's own.
-///
-/// # Errors
-///
-/// The answer is not well-formed and complete.
-pub fn entry_of_create(answer: &[u8], params: &Params) -> Result<Bytes, XmlError> {
-    let said = fields(answer, REPEATED)?.map(Option::unwrap_or_default);
-    let [meeting_id, internal_id, create_time, .., duration, joined, parent] = &said;
+pub fn entry_of_create(answer: &MeetingFields, params: &Params) -> Bytes {
     let is_true = |name| if params.says_true(name) { "true" } else { "false" };
     let mut entry = Writer::element("meeting").field("meetingName", params.first("name").unwrap_or_default());
-    entry = entry.field("meetingID", meeting_id).field("internalMeetingID", internal_id);
-    for (name, text) in REPEATED.iter().zip(&said).skip(2).take(6) {
-        entry = entry.field(name, text);
-    }
-    entry = entry.field("running", "false").field("duration", duration).field("hasUserJoined", joined);
+    let repeated = |entry: Writer, name: &str| entry.field(name, answer.text(name));
+    entry = repeated(repeated(entry, "meetingID"), "internalMeetingID");
+    entry = REPEATED.iter().fold(entry, |entry, name| repeated(entry, name));
+    entry = repeated(repeated(entry.field("running", "false"), "duration"), "hasUserJoined");
     entry = entry.field("recording", is_true("record")).field("hasBeenForciblyEnded", "false");
-    entry = entry.field("startTime", create_time).field("endTime", "0");
+    entry = entry.field("startTime", answer.text("createTime")).field("endTime", "0");
     entry = COUNTS.iter().fold(entry, |entry, name| entry.field(name, "0"));
     entry = entry.field("maxUsers", params.first("maxParticipants").unwrap_or("0")).field("moderatorCount", "0");
     entry = metadata(entry.open("attendees").close().open("metadata"), params).close();
     entry = entry.field("isBreakout", is_true("isBreakout"));
+    let parent = answer.text("parentMeetingID");
     if params.says_true("isBreakout") && !parent.is_empty() {
         let sequence = params.first("sequence").filter(|sequence| sequence.parse::<u32>().is_ok()).unwrap_or("0");
         entry =
             entry.field("parentMeetingID", parent).field("sequence", sequence).field("freeJoin", is_true("freeJoin"));
     }
-    Ok(entry.finish())
+    entry.finish()
 }
 
 /// Adds breakouts to the entry of their parent that are not in it yet.
@@ -113,7 +95,7 @@ fn metadata(entry: Writer, params: &Params) -> Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bbb::xml::well_formed;
+    use crate::bbb::xml::{answer, well_formed};
 
     const ANSWER: &[u8] = b"<response><returncode>SUCCESS</returncode><meetingID>abc123</meetingID>\
         <internalMeetingID>6367c4-1700000000000</internalMeetingID><parentMeetingID>bbb-none</parentMeetingID>\
@@ -122,8 +104,12 @@ mod tests {
         <createDate>Tue Nov 14 22:13:20 UTC 2023</createDate><hasUserJoined>false</hasUserJoined>\
         <duration>0</duration><hasBeenForciblyEnded>false</hasBeenForciblyEnded></response>";
 
+    fn meeting(xml: &[u8]) -> MeetingFields {
+        answer(xml).expect("well-formed").meeting.expect("it is about a meeting")
+    }
+
     fn entry(query: &str) -> String {
-        let entry = entry_of_create(ANSWER, &Params::parse(query)).expect("the answer is well-formed");
+        let entry = entry_of_create(&meeting(ANSWER), &Params::parse(query));
         well_formed(&entry).expect("so is the entry");
         String::from_utf8(entry.to_vec()).expect("it is text")
     }
@@ -163,7 +149,7 @@ mod tests {
         let with = |parent: &str| {
             let answer = String::from_utf8_lossy(ANSWER).replace("bbb-none", parent);
             let params = Params::parse("isBreakout=true&parentMeetingID=p&sequence=2&freeJoin=TRUE");
-            String::from_utf8(entry_of_create(answer.as_bytes(), &params).expect("well-formed").to_vec()).expect("text")
+            String::from_utf8(entry_of_create(&meeting(answer.as_bytes()), &params).to_vec()).expect("text")
         };
         let tail = "<isBreakout>true</isBreakout><parentMeetingID>p-1</parentMeetingID><sequence>2</sequence>\
             <freeJoin>true</freeJoin></meeting>";

@@ -3,68 +3,7 @@
 use bytes::Bytes;
 
 use super::events::{Event, Events};
-use super::{Path, Problem, ReturnCode, XmlError};
-
-/// An answer's verdict on the call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// Whether the call succeeded.
-    pub returncode: ReturnCode,
-    /// BBB's key of the message, if there is one and it is not empty.
-    pub message_key: Option<String>,
-    /// The message, if there is one and it is not empty.
-    pub message: Option<String>,
-}
-
-impl Outcome {
-    /// Whether the call succeeded.
-    pub fn is_success(&self) -> bool {
-        self.returncode == ReturnCode::Success
-    }
-}
-
-const OUTCOME: [&[&str]; 5] = [
-    &["response", "returncode"],
-    &["response", "messageKey"],
-    &["response", "message"],
-    &["response", "errors", "error", "key"],
-    &["response", "errors", "error", "message"],
-];
-
-/// Reads the outcome of an answer. Of a list of errors it is the first one.
-///
-/// A return code that is not `SUCCESS` is a failure, since some balancers have codes of their own.
-///
-/// # Errors
-///
-/// The document is not well-formed and complete, or it is no answer of BBB.
-pub fn outcome(xml: &[u8]) -> Result<Outcome, XmlError> {
-    let mut is_answer = false;
-    let texts = first_texts(xml, |path| {
-        is_answer |= path.is(&["response"]);
-        OUTCOME.iter().position(|names| path.is(names))
-    })?;
-    let [returncode, key, message, error_key, error_message] = texts.map(|text| text.and_then(trimmed));
-    let no_answer = |what| XmlError::new(Problem::NotAnAnswer(what), 0);
-    if !is_answer {
-        return Err(no_answer("its root is not `response`"));
-    }
-    let returncode = match returncode.as_deref() {
-        Some("SUCCESS") => ReturnCode::Success,
-        Some(_) => ReturnCode::Failed,
-        None => return Err(no_answer("it has no `returncode`")),
-    };
-    Ok(Outcome { returncode, message_key: key.or(error_key), message: message.or(error_message) })
-}
-
-/// The text without white space around it, unless nothing is left.
-fn trimmed(text: String) -> Option<String> {
-    let kept = text.trim();
-    if kept.len() == text.len() {
-        return Some(text).filter(|text| !text.is_empty());
-    }
-    Some(kept.to_owned()).filter(|kept| !kept.is_empty())
-}
+use super::{Path, XmlError};
 
 /// Checks that a document is well-formed and complete.
 ///
@@ -143,7 +82,7 @@ pub fn legible<const N: usize>(xml: &[u8], names: [&str; N]) -> [Option<String>;
 }
 
 /// The text of the first element that `place` gives each index to.
-fn first_texts<const N: usize>(
+pub(super) fn first_texts<const N: usize>(
     xml: &[u8],
     place: impl FnMut(&Path<'_>) -> Option<usize>,
 ) -> Result<[Option<String>; N], XmlError> {
@@ -187,63 +126,12 @@ fn read_texts(
 mod tests {
     use super::*;
 
-    fn problem(xml: &str) -> Problem {
-        outcome(xml.as_bytes()).expect_err(xml).problem().clone()
-    }
-
     #[test]
     fn children_are_read_with_their_names_and_without_what_is_in_them() {
         let xml = b"<a><b>no</b><m><x>1</x><y/><x>a<z>no</z>&amp;b</x></m></a>";
         let read = children(xml, &["a", "m"]).expect("well-formed");
         let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
         assert_eq!(read, [pair("x", "1"), pair("y", ""), pair("x", "a&b")]);
-    }
-
-    #[test]
-    fn an_outcome_is_read() {
-        let read = |xml: &str| outcome(xml.as_bytes()).expect(xml);
-        assert_eq!(
-            read("<response>\n <returncode>SUCCESS</returncode><messageKey></messageKey><message/>\n</response>"),
-            Outcome { returncode: ReturnCode::Success, message_key: None, message: None }
-        );
-        assert_eq!(
-            read(
-                "<response><returncode>FAILED</returncode><messageKey>notFound</messageKey>\
-                 <message>No <![CDATA[<such>]]> thing &amp; &#x2014;</message></response>"
-            ),
-            Outcome {
-                returncode: ReturnCode::Failed,
-                message_key: Some("notFound".to_owned()),
-                message: Some("No <such> thing & —".to_owned()),
-            }
-        );
-        assert_eq!(read("<response><returncode>ERROR</returncode></response>").returncode, ReturnCode::Failed);
-    }
-
-    #[test]
-    fn the_first_of_a_list_of_errors_is_the_outcome() {
-        let xml = "<response><returncode>FAILED</returncode><errors>\
-            <error><key>nonUniqueVoiceBridge</key><message>in use</message></error>\
-            <error><key>other</key><message>other</message></error></errors></response>";
-        let outcome = outcome(xml.as_bytes()).expect("well-formed");
-        assert_eq!(outcome.message_key.as_deref(), Some("nonUniqueVoiceBridge"));
-        assert_eq!(outcome.message.as_deref(), Some("in use"));
-    }
-
-    #[test]
-    fn what_is_no_answer_is_an_error() {
-        assert_eq!(problem("<html/>"), Problem::NotAnAnswer("its root is not `response`"));
-        assert_eq!(problem("<response/>"), Problem::NotAnAnswer("it has no `returncode`"));
-        assert_eq!(problem(""), Problem::Truncated);
-    }
-
-    #[test]
-    fn an_outcome_needs_the_whole_document() {
-        let whole = "<response><returncode>SUCCESS</returncode><a b='1'>x&amp;y<![CDATA[z]]></a><!-- c --></response>";
-        outcome(whole.as_bytes()).expect("complete");
-        for end in 0..whole.len() {
-            assert!(outcome(&whole.as_bytes()[..end]).is_err(), "{}", &whole[..end]);
-        }
     }
 
     #[test]
