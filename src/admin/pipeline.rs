@@ -9,14 +9,14 @@ use super::access::{Admins, Caller};
 use super::problem::Problem;
 use super::reply::Reply;
 use crate::ledger::Announcements;
-use crate::pipeline::{Catalog, Entry, Role};
+use crate::pipeline::{Catalog, Entry, Pipeline, Role};
 use crate::rest::{PipelineReport, StageKind, StageRole};
 
 /// Show the pipeline that the server runs.
 #[utoipa::path(get, path = "/api/v1/pipeline", tag = "pipeline",
     responses((status = OK, description = "The pipeline", body = PipelineReport)))]
 pub(super) async fn pipeline(State(admin): State<Admin>, _: Caller<Admins>) -> Reply<PipelineReport> {
-    Reply(admin.pipeline_report())
+    Reply(report(&admin.pipeline))
 }
 
 /// Let every server reload its pipeline. A server with a faulty file keeps its pipeline.
@@ -27,7 +27,7 @@ pub(super) async fn reload(State(admin): State<Admin>, who: Caller<Admins>) -> R
     let hash = admin.pipeline.reload().map_err(|error| Problem::Conflict(error.to_string()))?;
     admin.store.announce_pipeline().await?;
     who.audit("the pipeline was reloaded", &hash);
-    Ok(Reply(admin.pipeline_report()))
+    Ok(Reply(report(&admin.pipeline)))
 }
 
 /// List every kind of stage, with its contract in a create.
@@ -37,12 +37,9 @@ pub(super) async fn catalog(_: Caller<Admins>) -> Reply<Vec<StageKind>> {
     Reply(Catalog::shipped().iter().map(kind).collect())
 }
 
-impl Admin {
-    fn pipeline_report(&self) -> PipelineReport {
-        let pipeline = &self.pipeline;
-        let file = pipeline.file().map(|file| file.display().to_string());
-        PipelineReport { hash: pipeline.hash(), file, plan: pipeline.plan() }
-    }
+fn report(pipeline: &Pipeline) -> PipelineReport {
+    let file = pipeline.file().map(|file| file.display().to_string());
+    PipelineReport { hash: pipeline.hash(), file, plan: pipeline.plan() }
 }
 
 fn kind(entry: &Entry) -> StageKind {

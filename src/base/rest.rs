@@ -15,6 +15,7 @@ mod problem;
 pub mod shape;
 mod state;
 mod status;
+mod strict;
 mod words;
 
 use std::time::SystemTime;
@@ -39,10 +40,10 @@ pub use insight::{
 pub use job::{Job, JobState};
 pub use meeting::{Attendee, Breakout, Meeting, MeetingChange, MeetingInfo, MeetingStage};
 pub use problem::Problem;
-pub use state::lost;
 pub use state::{Change, ChangeKind, HistoryRow, ImportedMeeting, StateChanges, StateDocument, VERSION};
 pub use status::without_database;
 pub use status::{Migration, SchemaStatus, Status};
+pub use strict::lost;
 
 /// The product by which our agents name themselves in `User-Agent`.
 pub const AGENT: &str = "b3scaleagent";

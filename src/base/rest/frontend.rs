@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::check::{Wrong, said};
 use super::shape::Shape;
-use super::state::strict;
+use super::strict::strict;
 use super::{filled, shown};
 
 /// A tenant's registered client.
