@@ -1,8 +1,16 @@
 //! Habits of this repository that no compiler checks. Each failure says which file it is and what to do.
 
+#[path = "tidy/imports.rs"]
+mod imports;
+#[path = "tidy/words.rs"]
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use imports::{Graph, Modules};
 
 /// Lines that a file of the programs may have, its tests included.
 const LONGEST_FILE: usize = 500;
@@ -23,6 +31,43 @@ const WORLDLY: [&str; 12] = [
     "tokio-postgres",
     "toml",
     "tower-http",
+];
+
+/// The files that may have methods of one type.
+const MOST_FILES_OF_A_TYPE: usize = 3;
+
+/// Words that make sentences without nouns, and the most of them in 10,000: twice the frequency of the project that uses them
+/// most among linkerd2-proxy, tower-http, rustls, vector, crates.io, neon and ripgrep. `docs/style.md` says what to write.
+const WORDS: [(&[&str], f64); 8] = [
+    (&["whoever", "whomever", "whatever", "whichever"], 2.2),
+    (&["whose", "whom"], 7.0),
+    (&["nobody", "somebody", "everybody"], 1.0),
+    (
+        &[
+            "what is",
+            "what was",
+            "what are",
+            "what were",
+            "what it",
+            "what they",
+            "what we",
+            "what has",
+            "what had",
+            "what comes",
+            "what came",
+            "what becomes",
+            "what became",
+            "what stands",
+            "what goes",
+            "what a",
+            "what the",
+        ],
+        5.8,
+    ),
+    (&["one that", "ones that", "those who", "those that", "those whose"], 2.2),
+    (&["said of", "told of", "heard of"], 0.0),
+    (&["is to be", "are to be", "was to be", "were to be"], 8.0),
+    (&["anew", "beside", "fare", "fares", "is another", "be it", "be they", "of which", "of whom"], 0.0),
 ];
 
 struct Source {
@@ -170,6 +215,89 @@ fn is_of_name(letter: char) -> bool {
 }
 
 #[test]
+fn no_files_use_each_other_in_a_circle() {
+    let circles = imports::circles(&graph());
+    let lines: Vec<_> = circles.iter().map(|circle| circle.join(" uses ")).collect();
+    assert!(lines.is_empty(), "move what both need to a file of its own:\n{}", lines.join("\n"));
+}
+
+#[test]
+fn every_room_looks_only_where_the_map_lets_it() {
+    let rooms = Room::all();
+    let mut problems = BTreeSet::new();
+    for (file, used) in &graph() {
+        let room = Room::of(&rooms, file);
+        for other in used {
+            let seen = Room::of(&rooms, other);
+            if room.name != seen.name && !room.sees(&seen.name) {
+                problems.insert(format!("{file}: uses {other}, and `{}` does not look at `{}`", room.name, seen.name));
+            }
+        }
+    }
+    let problems: Vec<_> = problems.into_iter().collect();
+    assert!(problems.is_empty(), "the code map of ARCHITECTURE.md says otherwise:\n{}", problems.join("\n"));
+}
+
+#[test]
+fn rooms_lie_in_layers() {
+    let rooms = Room::all();
+    let looks = rooms.iter().map(|room| {
+        let seen = rooms.iter().filter(|other| other.name != room.name && room.sees(&other.name));
+        (room.name.clone(), seen.map(|other| other.name.clone()).collect())
+    });
+    let circles = imports::circles(&looks.collect::<Graph>());
+    assert!(circles.is_empty(), "rooms of ARCHITECTURE.md's code map look at each other: {circles:?}");
+}
+
+#[test]
+fn every_row_of_the_map_is_needed() {
+    let (rooms, graph) = (Room::all(), graph());
+    let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (file, others) in &graph {
+        let seen = others.iter().map(|other| Room::of(&rooms, other).name.clone());
+        used.entry(Room::of(&rooms, file).name.clone()).or_default().extend(seen);
+    }
+    let unused = rooms.iter().flat_map(|room| {
+        let seen = used.get(&room.name).cloned().unwrap_or_default();
+        room.looks_at
+            .iter()
+            .filter(move |name| !seen.contains(*name))
+            .map(|name| format!("`{}` at `{name}`", room.name))
+    });
+    let unused: Vec<_> = unused.collect();
+    assert!(unused.is_empty(), "these looks of ARCHITECTURE.md's code map see nothing: {unused:?}");
+}
+
+#[test]
+fn no_type_has_methods_in_many_files() {
+    let methods = modules().methods();
+    assert!(methods.len() > 100, "the methods are not where this test looks for them");
+    let spread = methods.iter().filter(|(_, files)| files.len() > MOST_FILES_OF_A_TYPE);
+    let lines: Vec<_> = spread.map(|(name, files)| format!("{name}: {files:?}")).collect();
+    assert!(lines.is_empty(), "give each part of these a type of its own:\n{}", lines.join("\n"));
+}
+
+#[test]
+fn sentences_name_their_subjects() {
+    let mut lines: Vec<_> = rust().iter().flat_map(|source| words::lines(&source.path, &source.text)).collect();
+    for path in prose() {
+        lines.extend(words::lines(&relative(&path), &read(&path)));
+    }
+    let total = lines.iter().map(words::Line::count).sum::<usize>() as f64;
+    for (phrases, bound) in WORDS {
+        let found: Vec<_> = lines.iter().filter(|line| line.hits(phrases) > 0).collect();
+        let count = found.iter().map(|line| line.hits(phrases)).sum::<usize>() as f64;
+        let places: Vec<_> = found.iter().map(|line| &*line.place).collect();
+        let frequency = count / total * 10_000.0;
+        assert!(
+            frequency <= bound,
+            "{phrases:?}: {frequency:.1} in 10,000 words, {bound} at most; see docs/style.md:\n{}",
+            places.join("\n")
+        );
+    }
+}
+
+#[test]
 fn the_middleware_sees_no_sql_no_toml_and_no_sockets() {
     // Not `cargo metadata`: that unites the features of the whole workspace, and so shows the features that the programs ask of tower.
     let tree = ["tree", "--offline", "--package", "b3scale-middleware", "--edges", "normal", "--prefix", "none"];
@@ -202,6 +330,100 @@ fn every_snapshot_belongs_to_a_test() {
         let test = fs::read_to_string(root().join(source)).unwrap_or_default();
         assert!(test.contains(stem), "{name}: no test in {source} has this snapshot; remove the file");
     }
+}
+
+/// A row of ARCHITECTURE.md's code map: a part of the code, and the other parts that it may use.
+struct Room {
+    /// Its first path, as written there.
+    name: String,
+    paths: Vec<String>,
+    looks_at: Vec<String>,
+    looks_everywhere: bool,
+}
+
+impl Room {
+    fn all() -> Vec<Self> {
+        let text = read(&root().join("ARCHITECTURE.md"));
+        let (_, map) = text.split_once("\n## Code map\n").expect("ARCHITECTURE.md has a code map");
+        let rows = map.lines().skip_while(|line| !line.starts_with("|--")).skip(1);
+        let rooms: Vec<_> = rows.take_while(|line| line.starts_with('|')).filter_map(Self::read).collect();
+        assert!(rooms.len() > 10, "the code map is not where this test looks for it");
+        rooms
+    }
+
+    /// Reads a row, unless it is about no code of the programs.
+    fn read(row: &str) -> Option<Self> {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let paths = spans(cells.get(1)?);
+        let is_code = paths.iter().all(|path| path.starts_with("src/") || path.starts_with("middleware/"));
+        let looks_everywhere = cells.get(3)?.starts_with("all");
+        is_code.then(|| Self { name: paths[0].clone(), looks_at: spans(cells[3]), paths, looks_everywhere })
+    }
+
+    /// The room of a file: the one with the longest path.
+    fn of<'r>(rooms: &'r [Self], file: &str) -> &'r Self {
+        let longest = |room: &&Self| room.paths.iter().filter(|path| covers(path, file)).map(String::len).max();
+        let room = rooms.iter().filter(|room| longest(room).is_some()).max_by_key(longest);
+        room.unwrap_or_else(|| panic!("{file} is in no row of ARCHITECTURE.md's code map"))
+    }
+
+    fn sees(&self, name: &str) -> bool {
+        self.looks_everywhere || self.looks_at.iter().any(|seen| seen == name)
+    }
+}
+
+/// Whether a path of the map covers a file: a folder ends in a slash and covers its front file, too.
+fn covers(path: &str, file: &str) -> bool {
+    match path.strip_suffix('/') {
+        Some(folder) => file.starts_with(path) || file.strip_suffix(".rs") == Some(folder),
+        None => path == file,
+    }
+}
+
+/// The code spans of a cell.
+fn spans(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// All modules of the programs' crates, as their manifests name them.
+fn modules() -> Modules {
+    let manifests: Vec<_> = ["middleware", "src"].iter().flat_map(|folder| files(folder)).collect();
+    let manifests = manifests.iter().filter(|path| path.ends_with("Cargo.toml")).map(|path| relative(path));
+    let mut modules = Modules::default();
+    for manifest in manifests {
+        let text = read(&root().join(&manifest));
+        let name = text.lines().find_map(|line| line.strip_prefix("name = \"")).expect("a crate has a name");
+        let folder = manifest.trim_end_matches("Cargo.toml");
+        modules.read_crate(&name.trim_end_matches('"').replace('-', "_"), root(), &format!("{folder}lib.rs"));
+    }
+    modules
+}
+
+/// The import graph. A file may use the front files of the folders that it is in: they are one room.
+fn graph() -> Graph {
+    let mut graph = modules().graph();
+    assert!(graph.len() > 200, "the programs are not where this test looks for them");
+    for (file, used) in &mut graph {
+        used.retain(|other| {
+            let front = other.trim_end_matches(".rs").trim_end_matches("/lib");
+            !file.strip_prefix(front).is_some_and(|rest| rest.starts_with('/'))
+        });
+    }
+    graph
+}
+
+/// Documents, and files with comments that operators read.
+fn prose() -> Vec<PathBuf> {
+    let mut paths: Vec<_> = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "pipeline.toml"]
+        .iter()
+        .map(|name| root().join(name))
+        .collect();
+    paths.extend(["docs", "deploy"].iter().flat_map(|folder| files(folder)));
+    let kinds = ["md", "toml", "yml", "yaml", "conf", "cfg", "service"];
+    // It quotes the words.
+    paths.retain(|path| !path.ends_with("docs/style.md"));
+    paths.retain(|path| path.extension().and_then(|kind| kind.to_str()).is_some_and(|kind| kinds.contains(&kind)));
+    paths
 }
 
 /// Fails with all problems, each under the name of its file.
