@@ -54,9 +54,10 @@ use b3scale_middleware::ports::Nodes;
 use tokio::sync::Notify;
 
 use crate::clock::RuntimeClock;
+use crate::ledger::Storage;
 use crate::net::nodes::Patience;
 use crate::offload;
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use crate::view::View;
 pub use crate::view::{Stray, Unshown};
 use crate::work::Bench;
@@ -111,12 +112,12 @@ impl Cluster {
     /// # Errors
     /// The database cannot be read.
     pub async fn start(
-        store: Store,
+        store: impl Storage + 'static,
         nodes: Arc<dyn Nodes>,
         patience: Patience,
         bench: Bench,
     ) -> Result<Self, StoreError> {
-        let (parts, follower) = Parts::assemble(store, nodes, patience, bench);
+        let (parts, follower) = Parts::assemble(Arc::new(store), nodes, patience, bench);
         follower.load_all().await?;
         let cluster = Self(Arc::new(parts));
         upkeep::register(&cluster.0, follower);
@@ -175,11 +176,17 @@ impl Cluster {
 }
 
 impl Parts {
-    fn assemble(store: Store, nodes: Arc<dyn Nodes>, patience: Patience, bench: Bench) -> (Self, Arc<Follower>) {
+    fn assemble(
+        store: Arc<dyn Storage>,
+        nodes: Arc<dyn Nodes>,
+        patience: Patience,
+        bench: Bench,
+    ) -> (Self, Arc<Follower>) {
         let spawner = bench.spawner();
-        let asker = Asker(Arc::clone(&nodes));
+        let chance = Chance::of_system();
+        let asker = Asker(Arc::clone(&nodes), chance.clone());
         let view = Arc::<View>::default();
-        let replica = Arc::new(Replica::new(bench.server(), store, Arc::clone(&view), Chance::of_system()));
+        let replica = Arc::new(Replica::new(bench.server(), store, Arc::clone(&view), chance));
         let circuits = Arc::new(Circuits::new(Arc::clone(&replica), nodes, patience, spawner.clone()));
         let statuses = Arc::new(Statuses::new(Arc::clone(&view), Arc::clone(&circuits)));
         let introduction = Arc::new(Introduction::new(Arc::clone(&replica)));

@@ -26,11 +26,9 @@ mod transaction;
 
 pub use b3scale_postgres::{Place, StoreError, Trouble, private};
 pub use backends::{BackendEntry, BackendFilter, Backends, Standing};
-pub use commands::{COMMAND_JOB, Command, CommandState, Commands};
+pub use commands::{COMMAND_JOB, Commands};
 pub use configuration::{Configuration, configuration};
 pub use frontends::{FrontendFilter, Frontends};
-pub use garbage::collect_garbage;
-pub use ingest::Ingested;
 pub use jobs::Jobs;
 pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter, Meetings};
 pub use migrations::{AppliedMigration, Schema};

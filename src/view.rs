@@ -28,13 +28,14 @@ mod strays;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Meeting, Presence, Seats};
 use b3scale_middleware::ports::Seen;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use arrivals::Arrivals;
 use clock::StoreClock;
@@ -272,7 +273,7 @@ impl View {
         let attendees = self.presences.people(meeting);
         let attendees = attendees.unwrap_or_else(|| reported.map_or(0, |reported| reported.attendees));
         let (size, shared) = (meeting.size, meeting.shares_people());
-        Seats { size, shared, attendees, since: self.clock.instant_of(meeting.placed_at) }
+        Seats { size, shared, attendees, since: self.clock.instant_of(meeting.placed_at).into_std() }
     }
 }
 
@@ -362,7 +363,7 @@ mod tests {
     fn a_changed_frontend_counts_no_meetings_and_a_changed_backend_only_its_own() {
         let view = View::default();
         view.take_roster(Vec::new(), vec![backend(1), Backend { id: BackendId(Uuid::max()), ..backend(1) }]);
-        let seats = Seats { size: Size::default(), shared: false, attendees: 0, since: Instant::now() };
+        let seats = Seats { size: Size::default(), shared: false, attendees: 0, since: Instant::now().into_std() };
         let roster = Arc::clone(&view.roster());
         roster.backends().iter().for_each(|one| one.vitals.seat(&ScopedId::verbatim("uncounted"), seats));
         let meetings =

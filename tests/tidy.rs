@@ -310,6 +310,20 @@ fn the_middleware_sees_no_sql_no_toml_and_no_sockets() {
     assert!(worldly.is_empty(), "the middleware depends on {worldly:?}: ask for it through a port instead");
 }
 
+/// A simulation of the cluster controls both. `src/clippy.toml` bans the clock of the machine from all of `src`.
+#[test]
+fn the_cluster_is_handed_time_and_chance() {
+    let rooms = ["cluster", "ledger", "view", "work"];
+    let sources = ["SystemTime::now(", "Uuid::new_v4(", "Uuid::now_v7(", "fastrand::"];
+    hold(rust().iter().filter(|source| !source.is_test()).filter_map(|source| {
+        let path = source.path.strip_prefix("src/")?;
+        rooms.iter().find(|room| path.starts_with(&format!("{room}/")) || path == format!("{room}.rs"))?;
+        let code = source.text.strip_suffix(source.tests()).unwrap_or(&source.text);
+        let found = sources.iter().find(|found| code.contains(**found))?;
+        Some((source, format!("`{found}`: take it from Chance, or the time from the database")))
+    }));
+}
+
 #[test]
 fn migrations_are_numbered_without_gaps() {
     let names: Vec<_> = files("migrations").iter().map(|path| relative(path)).collect();

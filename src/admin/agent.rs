@@ -21,10 +21,9 @@ use super::access::{Agents, Caller};
 use super::body::{Document, Given, Shaped};
 use super::problem::Problem;
 use super::reply::{Reply, json};
-use crate::ledger::Polls;
+use crate::ledger::{Ingest, Ingested, Polls};
 use crate::rest::shape::Shape;
 use crate::rest::{Backend, Batch, Heartbeat, Receipt, RpcReply, RpcRequest, RpcStatus};
-use crate::store::Ingested;
 use crate::telemetry::catalog::{INGEST_BATCHES, INGEST_EVENTS, INGEST_SNAPSHOTS};
 
 /// Between two questions to a node whose agent has seen something.

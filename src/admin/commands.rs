@@ -8,9 +8,9 @@ use super::access::{Admins, Caller};
 use super::body::{Given, Id, Shaped};
 use super::problem::Problem;
 use super::reply::{Accepted, Reply};
+use crate::ledger;
 use crate::rest::shape::Shape;
 use crate::rest::{Command, CommandState, NewCommand};
-use crate::store;
 
 /// An action, and the name of its parameter.
 const ACTIONS: [(&str, &str); 2] = [("end_all_meetings", "BackendID"), ("end_meeting", "ID")];
@@ -60,8 +60,8 @@ pub(super) async fn show(State(admin): State<Admin>, _: Caller<Admins>, Id(id): 
     Ok(Reply(found.ok_or(Problem::NotFound)?.into()))
 }
 
-impl From<store::Command> for Command {
-    fn from(row: store::Command) -> Self {
+impl From<ledger::Command> for Command {
+    fn from(row: ledger::Command) -> Self {
         Self {
             id: row.id,
             seq: row.seq,
@@ -77,13 +77,13 @@ impl From<store::Command> for Command {
     }
 }
 
-impl From<store::CommandState> for CommandState {
+impl From<ledger::CommandState> for CommandState {
     /// In the words of the original, whose tools know no running command.
-    fn from(state: store::CommandState) -> Self {
+    fn from(state: ledger::CommandState) -> Self {
         match state {
-            store::CommandState::Requested | store::CommandState::Running => Self::Requested,
-            store::CommandState::Success => Self::Success,
-            store::CommandState::Error => Self::Error,
+            ledger::CommandState::Requested | ledger::CommandState::Running => Self::Requested,
+            ledger::CommandState::Success => Self::Success,
+            ledger::CommandState::Error => Self::Error,
         }
     }
 }

@@ -1,12 +1,11 @@
 //! The whole cluster at a glance, and why a meeting goes where it goes.
 
-use std::time::Instant;
-
 use axum::extract::{RawQuery, State};
 use b3scale_middleware::bbb::Params;
 use b3scale_middleware::cluster::{self, BackendId, FrontendId, Placement, Standing};
 use b3scale_middleware::ports::{Directory as _, Meetings as _};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::Admin;
 use super::access::{Admins, Caller};
@@ -87,7 +86,7 @@ impl Admin {
 
     /// A backend as memory has it.
     pub(super) fn seen(&self, backend: &cluster::Backend) -> BackendReport {
-        let (now, vitals) = (Instant::now(), &backend.vitals);
+        let (now, vitals) = (Instant::now().into_std(), &backend.vitals);
         let agent = vitals.agent();
         BackendReport {
             id: backend.id.0,

@@ -1,7 +1,5 @@
 //! Metrics: of the requests of this API, and a frontend's own figures.
 
-use std::time::Instant;
-
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -9,6 +7,7 @@ use b3scale_middleware::ports::Directory as _;
 use http::Method;
 use http::header::CONTENT_TYPE;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::Admin;
 use super::access::{Caller, Observers};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::ledger::Ingested;
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{BackendId, Meeting};
 
@@ -10,7 +11,6 @@ use super::endings::Endings;
 use super::finder::Finder;
 use super::listing::{Asker, Info};
 use super::replica::Replica;
-use crate::store::Ingested;
 
 /// Between two polls of a node because of a meeting that no server knows: it may be anybody's, and is never known then.
 const UNKNOWN_PAUSE: Duration = Duration::from_secs(5);

@@ -3,7 +3,7 @@
 mod lines;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use b3scale_middleware::bbb::{CallKind, Params};
 use b3scale_middleware::cluster::{Backend, BackendId};
@@ -17,6 +17,7 @@ use crate::net::nodes::Patience;
 use crate::telemetry::catalog::PROBES;
 use crate::work::Spawner;
 use lines::{Held, Lines, Probe};
+use tokio::time::Instant;
 
 /// The nodes, and the calls that wait for them.
 pub(super) struct Circuits {
@@ -49,7 +50,7 @@ impl Circuits {
     /// Cuts the calls that wait for nodes, and sends these no others for a while.
     pub(super) fn cut_calls(&self, backends: &[&Backend]) {
         // All of them before any: a call that is cut moves on, and not to a node that is missing, too.
-        for backend in backends.iter().filter(|backend| backend.vitals.circuit.trip(Instant::now())) {
+        for backend in backends.iter().filter(|backend| backend.vitals.circuit.trip(Instant::now().into_std())) {
             self.report_opened(backend);
         }
         backends.iter().for_each(|backend| self.lines.cut(backend.id));
@@ -65,7 +66,7 @@ impl Circuits {
             }
             circuits.cut_calls(&[&backend]);
             let roster = Arc::clone(circuits.replica.view.roster().backends());
-            let now = tokio::time::Instant::now().into_std();
+            let now = Instant::now().into_std();
             let others = roster.iter().filter(|other| other.id != backend.id && other.takes_meetings(now).is_ok());
             let asked = others.filter_map(|other| Some((other, circuits.lines.probe(other.id)?)));
             let circuits = &circuits;
@@ -80,7 +81,7 @@ impl Circuits {
     async fn is_there(&self, backend: &Arc<Backend>, right: Probe) -> bool {
         let request_id = HeaderValue::from_static("b3scaled-probe");
         let question = NodeRequest::new(CallKind::Index, &Params::default(), None, backend, None, &request_id);
-        let deadline = Some((tokio::time::Instant::now() + self.patience.probe).into_std());
+        let deadline = Some((Instant::now() + self.patience.probe).into_std());
         let answer = self.nodes.send(NodeRequest { deadline, is_poll: true, ..question }).await;
         drop(right);
         // Any HTTP answer shows that the node is there.

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use b3scale_middleware::Fault;
 use b3scale_middleware::cluster::{BackendId, Claim, Meeting, Move, NewMeeting};
 use b3scale_middleware::ports::Born;
+use tokio::time::Instant;
 
 use super::replica::{Replica, fault};
-use crate::ledger::{Ends, Places, Release, Ticket};
+use crate::ledger::{Release, Ticket};
 use crate::store::StoreError;
 use crate::telemetry::catalog::{CLAIMS, CLAIMS_GIVEN_UP, CLAIMS_INHERITED, FAILOVERS, PLACEMENTS};
 

@@ -18,8 +18,8 @@ use super::listing::Asker;
 use super::poll::Poller;
 use super::replica::Replica;
 use super::{Parts, Stray};
-use crate::ledger::Copies;
-use crate::store::{self, COMMAND_JOB, Command, CommandState};
+use crate::ledger::{Command, CommandState};
+use crate::store::COMMAND_JOB;
 use crate::telemetry::catalog::COMMANDS;
 use crate::work::{Attempt, Job, JobError, Terms};
 
@@ -110,7 +110,7 @@ impl Job for Commands {
 
     async fn run(&self, CommandJob { id }: CommandJob, _: Attempt) -> Result<(), JobError> {
         let store = &self.replica.store;
-        let begun = self.replica.observe(store.commands().begin(id).await)?;
+        let begun = self.replica.observe(store.begin_command(id).await)?;
         let Some(command) = begun.filter(|command| command.state == CommandState::Running) else { return Ok(()) };
         let outcome = timeout(WORK_LIMIT, self.carry_out(&command)).await;
         let outcome = outcome.unwrap_or_else(|_| Err("timedout".to_owned()));
@@ -122,7 +122,7 @@ impl Job for Commands {
                 tracing::warn!(command.id = %id, action, error = &*cut_at(error, LONGEST_ERROR), "Command failed");
             }
         }
-        self.replica.observe(store.commands().finish(&command, outcome).await)?;
+        self.replica.observe(store.finish_command(&command, outcome).await)?;
         Ok(())
     }
 }
@@ -158,7 +158,7 @@ impl Commands {
             Action::DecommissionBackend => self.decommission(backend_id(param("id")?)?).await,
             Action::UpdateMeetingState => self.update_meeting_state(&ScopedId::verbatim(param("ID")?)).await,
             Action::CollectGarbage => {
-                let collected = self.replica.observe(store::collect_garbage(&self.replica.store).await);
+                let collected = self.replica.observe(self.replica.store.collect_garbage().await);
                 collected.map(|()| Value::Bool(true)).map_err(|error| error.to_string())
             }
         }
@@ -262,7 +262,7 @@ impl Commands {
     async fn decommission(&self, id: BackendId) -> Outcome {
         let store = &self.replica.store;
         let decommissioned = async {
-            if store.backends().record_admin_state(id, AdminState::Decommissioned).await?.is_none() {
+            if store.record_admin_state(id, AdminState::Decommissioned).await?.is_none() {
                 return Ok(None);
             }
             self.replica.read_backend(id).await?;

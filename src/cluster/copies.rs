@@ -15,7 +15,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::listing::{Asker, Info};
 use super::replica::Replica;
-use crate::ledger::{Copies as _, MeetingCopy};
+use crate::ledger::MeetingCopy;
 use crate::store::StoreError;
 use crate::telemetry::catalog::COPIES_ENDED;
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use b3scale_middleware::cluster::Meeting;
 
 use super::replica::Replica;
-use crate::ledger::Ends;
 use crate::store::StoreError;
 
 /// Writes down the ends of meetings. A step that cannot be written is taken by the node's next report.

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
 
 use b3scale_middleware::cluster::{AdminState, Backend, Frontend, FrontendId, Meeting, MeetingState};
+use tokio::time::Instant;
 
 use super::replica::Replica;
 use crate::store::Trouble;
@@ -109,9 +109,9 @@ impl ClusterFigures {
         let sum = |figure: fn(&Backend) -> u32| backends.iter().map(|one| figure(one)).fold(0, u32::saturating_add);
         sheet.set(&catalog::BACKEND_MEETINGS, [host], sum(|one| one.vitals.meetings()));
         sheet.set(&catalog::BACKEND_ATTENDEES, [host], sum(|one| one.vitals.attendees()));
-        let load: f64 = backends.iter().map(|one| one.load(&one.vitals.load_model(), now)).sum();
+        let load: f64 = backends.iter().map(|one| one.load(&one.vitals.load_model(), now.into_std())).sum();
         sheet.set(&catalog::BACKEND_LOAD, [host], load);
-        let refusals: Vec<_> = backends.iter().filter_map(|one| one.takes_meetings(now).err()).collect();
+        let refusals: Vec<_> = backends.iter().filter_map(|one| one.takes_meetings(now.into_std()).err()).collect();
         sheet.set(&catalog::BACKEND_UP, [host], truth(backends.iter().all(|one| one.is_up())));
         sheet.set(&catalog::BACKEND_TAKES_MEETINGS, [host], truth(refusals.len() < backends.len()));
         let is_open = backends.iter().any(|one| one.vitals.circuit.is_open());
@@ -132,7 +132,7 @@ impl ClusterFigures {
         let latency = backends.iter().filter_map(|one| one.vitals.latency()).max();
         sheet.set_some(&catalog::BACKEND_LATENCY, [host], latency.map(|latency| latency.as_secs_f64()));
         if let Some(agent) = backends.iter().filter_map(|one| one.vitals.agent()).min_by_key(|agent| agent.heartbeat) {
-            let age = now.saturating_duration_since(agent.heartbeat).as_secs_f64();
+            let age = now.into_std().saturating_duration_since(agent.heartbeat).as_secs_f64();
             sheet.set(&catalog::BACKEND_HEARTBEAT_AGE, [host], age);
             sheet.set(&catalog::BACKEND_CPU, [host], agent.cpu);
             sheet.set(&catalog::BACKEND_MEMORY, [host], agent.memory);

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::{self, Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{BackendId, MeetingState};
 use tokio::sync::{MutexGuard, Notify};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::introduction::Introduction;
 use super::poll::Poller;
 use super::replica::Replica;
 use super::statuses::Statuses;
-use crate::ledger::{Announcements, Change, Lookups, Polls, Roster as _};
+use crate::ledger::Change;
 use crate::store::{COMMAND_JOB, StoreError};
 use crate::telemetry::catalog::{VIEW_CHANGES, VIEW_RELOADS};
 use crate::work::Waker;

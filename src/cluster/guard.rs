@@ -1,7 +1,6 @@
 //! The way to the nodes through their circuits: a node that does not answer holds no calls.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{Backend, Passage};
@@ -9,6 +8,7 @@ use b3scale_middleware::ports::{NodeRequest, Nodes};
 use b3scale_middleware::{Fault, NodeFailure, Reply};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
+use tokio::time::Instant;
 
 use super::circuits::Circuits;
 use crate::offload;
@@ -20,7 +20,7 @@ pub(super) struct Guard(pub(super) Arc<Circuits>);
 impl Nodes for Guard {
     fn send(&self, request: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>> {
         let backend = Arc::clone(&request.backend);
-        let passage = match backend.vitals.circuit.admit(Instant::now()) {
+        let passage = match backend.vitals.circuit.admit(Instant::now().into_std()) {
             Ok(passage) => passage,
             Err(why) => {
                 let failure = NodeFailure::LeftAlone(why);
@@ -97,7 +97,7 @@ fn has_opened(passage: Passage, reply: &Result<Reply, Fault>, was_probed: bool) 
     match reply {
         // The node answered its probes, or the call would have been cut: one slow create says nothing of the node.
         Err(Fault::Node { failure: NodeFailure::Silent { .. }, .. }) if was_probed => false,
-        Err(Fault::Node { failure, .. }) if failure.is_silence() => passage.failed(Instant::now()),
+        Err(Fault::Node { failure, .. }) if failure.is_silence() => passage.failed(Instant::now().into_std()),
         // Dropped, the passage says nothing of the node.
         Err(Fault::Node { failure, .. }) if failure.is_ours() => false,
         _ => {

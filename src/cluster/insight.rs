@@ -1,18 +1,18 @@
 //! What people and tools ask of the cluster that calls do not.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use b3scale_middleware::cluster::{BackendId, Frontend, Meeting};
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::figures::ClusterFigures;
 use super::trust::Lack;
 use super::{Cluster, Stray, Unshown};
-use crate::ledger::NewServer;
-use crate::store::{Ingested, StoreError, Trouble};
+use crate::ledger::{Ingested, NewServer};
+use crate::store::{StoreError, Trouble};
 
 impl Cluster {
     /// This server's id, which is drawn at each start.

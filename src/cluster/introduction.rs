@@ -1,12 +1,12 @@
 //! This server among the others: its introduction, and its signs of life.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use rustix::system::uname;
+use tokio::time::Instant;
 
 use super::replica::Replica;
-use crate::ledger::{NewServer, Servers};
+use crate::ledger::NewServer;
 use crate::store::StoreError;
 
 /// This server's introduction, which each beat writes down once more.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use b3scale_middleware::bbb::{CallKind, Params, ScopedId, xml};
+use b3scale_middleware::chance::Chance;
 use b3scale_middleware::cluster::{Backend, Health, Meeting, MeetingState};
 use b3scale_middleware::ports::{NodeRequest, Nodes};
 use b3scale_middleware::{Fault, NodeFailure, Reply};
@@ -101,7 +102,7 @@ impl Heard {
 
 /// Asks the nodes in the server's own name.
 #[derive(Clone)]
-pub(super) struct Asker(pub(super) Arc<dyn Nodes>);
+pub(super) struct Asker(pub(super) Arc<dyn Nodes>, pub(super) Chance);
 
 impl Asker {
     /// Asks a node and reads its document.
@@ -182,7 +183,7 @@ impl Asker {
             return;
         }
         // If time does not suffice for all, different ones are left each time.
-        fastrand::shuffle(&mut open);
+        self.1.shuffle(&mut open);
         let mut answers =
             stream::iter(open).map(|id| async move { (self.info(backend, &id).await, id) }).buffer_unordered(AT_ONCE);
         // In the order of the ids, so that a document that says the same is the same.

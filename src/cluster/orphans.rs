@@ -12,7 +12,6 @@ use futures_util::{StreamExt, stream};
 use super::claims::Claims;
 use super::listing::Asker;
 use super::replica::Replica;
-use crate::ledger::Places;
 use crate::store::StoreError;
 use crate::telemetry::catalog::{CLAIMS_GIVEN_UP, CLAIMS_INHERITED};
 

@@ -5,19 +5,20 @@
 //! and every server follows. Without the database each server asks for itself, and believes itself.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Health, Meeting};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use super::listing::{Asker, Heard};
 use super::reconcile::Reconciler;
 use super::replica::Replica;
 use super::solo::SoloPolls;
 use super::statuses::{OwnStatus, Statuses};
-use crate::ledger::{Poll, PollOutcome, Polls};
+use crate::ledger::{Poll, PollOutcome};
 use crate::offload;
 use crate::store::StoreError;
 use crate::telemetry::catalog::POLLS;
@@ -162,7 +163,7 @@ impl Poller {
             None => None,
         };
         let news = listing.zip(digest.as_deref()).filter(|_| digest != poll.digest);
-        let agent = backend.vitals.agent().filter(|agent| agent.silence(Instant::now()).is_none());
+        let agent = backend.vitals.agent().filter(|agent| agent.silence(Instant::now().into_std()).is_none());
         let outcome = PollOutcome {
             health,
             last_error: problem.as_deref(),
@@ -219,7 +220,7 @@ impl Poller {
             if self.solo.take(backend.id, pause, LEASE) {
                 let (poller, backend) = (self.clone(), Arc::clone(backend));
                 self.spawner.spawn(async move {
-                    let answer = poller.answer(&backend, SystemTime::now()).await;
+                    let answer = poller.answer(&backend, poller.replica.view.clock.time()).await;
                     poller.solo.finish(backend.id);
                     let health = answer.heard.next(backend.vitals.health());
                     poller.statuses.record_health(&backend, health, answer.heard.problem());

@@ -9,7 +9,6 @@ use b3scale_middleware::ports::Born;
 
 use super::endings::Endings;
 use super::replica::Replica;
-use crate::ledger::{Copies, Ends, Lookups, Places};
 use crate::store::StoreError;
 use crate::telemetry::catalog::MEETINGS_DETACHED;
 use crate::view::Known;

@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use b3scale_middleware::Fault;
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::chance::Chance;
 use b3scale_middleware::cluster::{AdminState, BackendId, FrontendId, Meeting};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::trust::Trust;
-use crate::ledger::{Lookups, Polls, Roster as _};
-use crate::store::{Store, StoreError};
+use crate::ledger::Storage;
+use crate::store::StoreError;
 use crate::view::View;
 
 /// Pauses before a result is written once more while the database is away.
@@ -23,14 +23,14 @@ const TRIES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1)
 pub(super) struct Replica {
     /// This server's id. It is drawn at each start.
     pub(super) server: Uuid,
-    pub(super) store: Store,
+    pub(super) store: Arc<dyn Storage>,
     pub(super) chance: Chance,
     pub(super) view: Arc<View>,
     trust: Mutex<Trust>,
 }
 
 impl Replica {
-    pub(super) fn new(server: Uuid, store: Store, view: Arc<View>, chance: Chance) -> Self {
+    pub(super) fn new(server: Uuid, store: Arc<dyn Storage>, view: Arc<View>, chance: Chance) -> Self {
         Self { server, store, view, chance, trust: Mutex::default() }
     }
 

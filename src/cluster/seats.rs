@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::replica::{Replica, fault};
-use crate::ledger::{Crowd, Seats as _};
+use crate::ledger::Crowd;
 use crate::store::StoreError;
 
 /// How many joins of one server are given seats at a time. More than there are connections would only wait for each other.

@@ -1,9 +1,10 @@
 //! Polls without the database: each server asks for itself.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use b3scale_middleware::cluster::BackendId;
 use dashmap::DashMap;
+use tokio::time::Instant;
 
 /// When this server last asked each node. In the future: it is being asked.
 #[derive(Default)]

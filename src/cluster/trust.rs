@@ -1,6 +1,8 @@
 //! Trust in memory: whether the database works, and how old memory is.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::store::{StoreError, Trouble};
 

@@ -13,7 +13,6 @@ use super::lists::Lists;
 use super::orphans::Orphans;
 use super::poll::Poller;
 use super::replica::Replica;
-use crate::store;
 use crate::work::{Duty, Failure, Round};
 
 /// Puts all of it on the bench.
@@ -150,6 +149,6 @@ impl Duty for CollectGarbage {
     const EVERY: Duration = Duration::from_secs(600);
 
     async fn run(&self) -> Result<(), Failure> {
-        Ok(self.0.observe(store::collect_garbage(&self.0.store).await)?)
+        Ok(self.0.observe(self.0.store.collect_garbage().await)?)
     }
 }

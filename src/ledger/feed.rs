@@ -6,7 +6,7 @@ use b3scale_middleware::cluster::{BackendId, FrontendId};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::store::StoreError;
+use b3scale_postgres::StoreError;
 
 /// Changes in the order of their commits. Dropping it ends the connection.
 pub type Feed = mpsc::Receiver<Change>;

@@ -9,7 +9,7 @@ use b3scale_middleware::cluster::{Attempt, BackendId, Claim, FrontendId, Meeting
 use b3scale_middleware::ports::Born;
 use uuid::Uuid;
 
-use crate::store::StoreError;
+use b3scale_postgres::StoreError;
 
 /// All steps of a meeting's life, and the look-ups between them.
 pub trait Ledger: Lookups + Places + Ends + Copies {}

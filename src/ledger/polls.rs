@@ -9,7 +9,7 @@ use b3scale_middleware::cluster::{AgentReport, BackendId, Health};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::store::StoreError;
+use b3scale_postgres::StoreError;
 
 /// Taking polls, and recording their results.
 #[async_trait]

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::store::StoreError;
+use b3scale_postgres::StoreError;
 
 /// Which server does which work.
 ///

@@ -3,11 +3,11 @@
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId};
+use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Frontend, FrontendId};
 
-use crate::store::StoreError;
+use b3scale_postgres::StoreError;
 
-/// Reading what operators have set.
+/// Reading what operators have set, and carrying out what they ask for.
 #[async_trait]
 pub trait Roster: Send + Sync {
     /// Every frontend that can be read.
@@ -27,6 +27,12 @@ pub trait Roster: Send + Sync {
     /// # Errors
     /// [`StoreError::Row`] when it cannot be read.
     async fn find_backend(&self, id: BackendId) -> Result<Option<Backend>, StoreError>;
+
+    /// Sets the wanted state of a backend. `None`: there is no such backend.
+    async fn record_admin_state(&self, id: BackendId, state: AdminState) -> Result<Option<Backend>, StoreError>;
+
+    /// Removes rows that have become of no use, in all tables.
+    async fn collect_garbage(&self) -> Result<(), StoreError>;
 
     /// Removes the decommissioned backends without meetings. The meetings of a lost node, which cannot say that
     /// they have ended, hold it up for ten minutes at most.

@@ -5,7 +5,7 @@ use b3scale_middleware::cluster::BackendId;
 use b3scale_middleware::ports::{NewSeat, Seat};
 use uuid::Uuid;
 
-use crate::store::StoreError;
+use b3scale_postgres::StoreError;
 
 /// Taking seats and giving them back.
 #[async_trait]

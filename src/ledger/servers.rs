@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::store::StoreError;
+use b3scale_postgres::StoreError;
 
 /// The signs of life of servers.
 #[async_trait]

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use b3scale_base::telemetry::catalog::{STAGE_FAULTS, STAGE_SECONDS};
 use b3scale_base::telemetry::{ACCOUNT, one_line};
@@ -12,6 +12,7 @@ use b3scale_middleware::stage::Link;
 use b3scale_middleware::{Blame, Call, Fault, Reply};
 use metrics::{Counter, Histogram};
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower::Service;
 use tracing::{Level, Span, debug, enabled, info};
 

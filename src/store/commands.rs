@@ -1,58 +1,18 @@
 //! The table of commands: actions requested by an operator, with state and result. A job carries each out.
 
-use std::time::SystemTime;
-
-use serde::Deserialize;
+use async_trait::async_trait;
 use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::rows::{column, readable, word};
 use super::{Store, StoreError};
+use crate::ledger::{self, Command};
 
 const TABLE: &str = "commands";
 
 /// The kind of the jobs that carry commands out. Their payload is the `id` of the command.
 pub const COMMAND_JOB: &str = "command";
-
-/// The progress of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CommandState {
-    /// It is queued.
-    Requested,
-    /// A server has begun it.
-    Running,
-    /// It is done.
-    Success,
-    /// It failed.
-    Error,
-}
-
-/// Something to be done by any one server.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Command {
-    /// Identity in the store.
-    pub id: Uuid,
-    /// In the order of the requests.
-    pub seq: i64,
-    /// How far it has come.
-    pub state: CommandState,
-    /// The action.
-    pub action: String,
-    /// With what.
-    pub params: Option<Value>,
-    /// Its result, or the error.
-    pub result: Option<Value>,
-    /// When it is of no use any more.
-    pub deadline: SystemTime,
-    /// When it was begun, the last time.
-    pub started_at: Option<SystemTime>,
-    /// When it was done.
-    pub stopped_at: Option<SystemTime>,
-    /// When it was asked for.
-    pub created_at: SystemTime,
-}
 
 /// The table of commands.
 #[derive(Clone, Copy)]
@@ -72,34 +32,6 @@ impl Commands<'_> {
         command(&row.ok_or_else(gone)?)
     }
 
-    /// Begins a command, again if a lost server has begun it. Past its deadline it fails instead. `None`: it is done.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn begin(self, id: Uuid) -> Result<Option<Command>, StoreError> {
-        let sql = "UPDATE commands SET
-                state = CASE WHEN deadline < now() THEN 'error' ELSE 'running' END,
-                result = CASE WHEN deadline < now() THEN '\"timedout\"'::jsonb END,
-                started_at = CASE WHEN deadline < now() THEN started_at ELSE now() END,
-                stopped_at = CASE WHEN deadline < now() THEN now() END
-            WHERE id = $1 AND state IN ('requested', 'running') RETURNING *";
-        self.0.row("begin a command", sql, &[&id]).await?.as_ref().map(command).transpose()
-    }
-
-    /// Records the result of a command. `false`: another server has begun it meanwhile, or it is done.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn finish(self, begun: &Command, outcome: Result<Value, String>) -> Result<bool, StoreError> {
-        let sql = "UPDATE commands SET state = $3, result = $4, stopped_at = now()
-            WHERE id = $1 AND started_at = $2 AND state = 'running' RETURNING id";
-        let (state, result) = match outcome {
-            Ok(result) => ("success", result),
-            Err(error) => ("error", Value::String(error)),
-        };
-        Ok(self.0.row("finish a command", sql, &[&begun.id, &begun.started_at, &state, &result]).await?.is_some())
-    }
-
     /// One command.
     ///
     /// # Errors
@@ -115,6 +47,29 @@ impl Commands<'_> {
     /// Any [`StoreError`] of the database.
     pub async fn load(self) -> Result<Vec<Command>, StoreError> {
         Ok(readable(&self.0.rows("load the commands", "SELECT * FROM commands ORDER BY seq", &[]).await?, command))
+    }
+}
+
+#[async_trait]
+impl ledger::Commands for Store {
+    async fn begin_command(&self, id: Uuid) -> Result<Option<Command>, StoreError> {
+        let sql = "UPDATE commands SET
+                state = CASE WHEN deadline < now() THEN 'error' ELSE 'running' END,
+                result = CASE WHEN deadline < now() THEN '\"timedout\"'::jsonb END,
+                started_at = CASE WHEN deadline < now() THEN started_at ELSE now() END,
+                stopped_at = CASE WHEN deadline < now() THEN now() END
+            WHERE id = $1 AND state IN ('requested', 'running') RETURNING *";
+        self.row("begin a command", sql, &[&id]).await?.as_ref().map(command).transpose()
+    }
+
+    async fn finish_command(&self, begun: &Command, outcome: Result<Value, String>) -> Result<bool, StoreError> {
+        let sql = "UPDATE commands SET state = $3, result = $4, stopped_at = now()
+            WHERE id = $1 AND started_at = $2 AND state = 'running' RETURNING id";
+        let (state, result) = match outcome {
+            Ok(result) => ("success", result),
+            Err(error) => ("error", Value::String(error)),
+        };
+        Ok(self.row("finish a command", sql, &[&begun.id, &begun.started_at, &state, &result]).await?.is_some())
     }
 }
 

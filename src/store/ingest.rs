@@ -3,10 +3,12 @@
 //! The lock of the backend's status orders the batches of a node at all servers, and numbers every change by the
 //! status's `seq`, which the servers follow. Nothing is announced.
 
-mod fold;
 mod follow;
 
-use b3scale_middleware::cluster::{BackendId, NodeBatch, Receipt};
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use b3scale_middleware::cluster::{BackendId, NodeBatch, Presence, Receipt};
 use serde_json::{Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -15,21 +17,8 @@ use uuid::Uuid;
 use super::rows::column;
 use super::transaction::{Ending, Transaction, Work};
 use super::{Store, StoreError};
-use fold::Folded;
-
-/// The outcome of a batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ingested {
-    /// The receipt for the agent.
-    pub receipt: Receipt,
-    /// Whether it counts. `false`: it has been taken before, or something before it is missing.
-    pub counts: bool,
-    /// Meetings that are believed to run there and have ended by the agent's word: the ids as nodes know them, and the node's
-    /// own. Repeated in every answer until handled: the server that received it may have crashed.
-    pub ended: Vec<(String, String)>,
-    /// Whether it speaks of meetings that have no place on this backend.
-    pub strangers: bool,
-}
+use crate::ledger::fold::Folded;
+use crate::ledger::{Ingest, Ingested};
 
 /// The state of a node's agents.
 struct Known {
@@ -39,25 +28,26 @@ struct Known {
     speaks: bool,
 }
 
-impl Store {
-    /// Takes a batch of an agent, unless it is repeated, or an earlier one is missing.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database. Nothing has been taken then.
-    pub async fn ingest(&self, backend: BackendId, batch: &NodeBatch<'_>) -> Result<Ingested, StoreError> {
+#[async_trait]
+impl Ingest for Store {
+    async fn ingest(&self, backend: BackendId, batch: &NodeBatch<'_>) -> Result<Ingested, StoreError> {
         let folded = Folded::of(batch);
-        self.transaction(&Ingest { backend: backend.0, batch, folded: &folded }, Ending::Commit).await
+        self.transaction(&Taking { backend: backend.0, batch, folded: &folded }, Ending::Commit).await
+    }
+
+    async fn presence_since(&self, known: &[(BackendId, i64)]) -> Result<BTreeMap<BackendId, Presence>, StoreError> {
+        follow::presence_since(self, known).await
     }
 }
 
 /// Taking a batch.
-struct Ingest<'a> {
+struct Taking<'a> {
     backend: Uuid,
     batch: &'a NodeBatch<'a>,
     folded: &'a Folded<'a>,
 }
 
-impl Work for Ingest<'_> {
+impl Work for Taking<'_> {
     const TASK: &'static str = "take what an agent says";
     type Done = Ingested;
     type Error = StoreError;
@@ -91,7 +81,7 @@ impl Work for Ingest<'_> {
     }
 }
 
-impl Ingest<'_> {
+impl Taking<'_> {
     /// Nothing of it counts, and a snapshot is wanted.
     fn refused(&self, last: i64) -> Ingested {
         let receipt = Receipt { seq: last.unsigned_abs(), snapshot: true };

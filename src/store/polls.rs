@@ -2,11 +2,12 @@
 //!
 //! Nothing in it is announced. Servers follow each backend's `seq`, which counts without gaps under the row's lock.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use b3scale_middleware::cluster::{AgentReport, BackendId, Health};
 use bytes::Bytes;
+use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -182,7 +183,7 @@ fn status(row: &Row) -> Result<BackendStatus, StoreError> {
 
 fn agent(row: &Row) -> Result<Option<AgentReport>, StoreError> {
     let Some(silence) = column::<Option<f64>>(TABLE, row, "silence")?.map(seconds) else { return Ok(None) };
-    let now = Instant::now();
+    let now = Instant::now().into_std();
     let figure = |name| Ok::<f32, StoreError>(column::<Option<f32>>(TABLE, row, name)?.unwrap_or_default());
     let heartbeat = now.checked_sub(silence).unwrap_or(now);
     Ok(Some(AgentReport { heartbeat, cpu: figure("cpu")?, memory: figure("memory")? }))

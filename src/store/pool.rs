@@ -1,10 +1,10 @@
 //! The pool of connections, and the one way statements reach PostgreSQL.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use b3scale_postgres::{Connector, Target};
 use deadpool_postgres::{Client, Manager, Object, Pool, PoolError, Runtime};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 

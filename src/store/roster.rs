@@ -3,8 +3,9 @@
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId};
+use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Frontend, FrontendId};
 
+use super::garbage::collect_garbage;
 use super::{Store, StoreError};
 use crate::ledger::Roster;
 
@@ -24,6 +25,14 @@ impl Roster for Store {
 
     async fn find_backend(&self, id: BackendId) -> Result<Option<Backend>, StoreError> {
         self.backends().find(id).await
+    }
+
+    async fn record_admin_state(&self, id: BackendId, state: AdminState) -> Result<Option<Backend>, StoreError> {
+        self.backends().record_admin_state(id, state).await
+    }
+
+    async fn collect_garbage(&self) -> Result<(), StoreError> {
+        collect_garbage(self).await
     }
 
     async fn remove_decommissioned(&self, clear: &[(BackendId, SystemTime)]) -> Result<Vec<BackendId>, StoreError> {

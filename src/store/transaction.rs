@@ -1,10 +1,9 @@
 //! Several statements that count together or not at all.
 
 use std::sync::OnceLock;
-use std::time::Instant;
 
 use deadpool_postgres::Object;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::Row;
 
 use super::pool::{Params, RIVALS, STATEMENT_LIMIT, is_rivalry};

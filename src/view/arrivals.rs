@@ -1,9 +1,10 @@
 //! Attendees that this server has sent to a meeting. They may be there before the node reports them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use b3scale_middleware::bbb::ScopedId;
 use dashmap::DashMap;
+use tokio::time::Instant;
 
 /// How long an attendee may be on the way.
 const ON_THE_WAY: Duration = Duration::from_secs(60);

@@ -1,7 +1,9 @@
 //! The database's clock, by this server's.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
+
+use tokio::time::Instant;
 
 /// The last answer of the database to the question for its time.
 #[derive(Default)]
@@ -16,6 +18,12 @@ impl StoreClock {
     /// Whether the time is known. Without it no age is.
     pub(super) fn is_known(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// The time by the database's clock. Every server asks for it before it reads anything else.
+    pub(crate) fn time(&self) -> SystemTime {
+        let clock = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        clock.map_or(SystemTime::UNIX_EPOCH, |(said, at)| said + at.elapsed())
     }
 
     /// A time of the database's clock by ours. Never in the future.

@@ -1,11 +1,12 @@
 //! Answers of nodes about meetings that are too young for any report.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::Meeting;
 use dashmap::DashMap;
+use tokio::time::Instant;
 
 use super::report::Reported;
 

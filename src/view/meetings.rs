@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{FrontendId, Meeting};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry as Place;
+use tokio::time::Instant;
 
 /// How long the "no" of a look-up is kept, unless the id is announced before. No client can name the id of a node before its
 /// meeting is there.
@@ -73,7 +74,10 @@ impl Meetings {
             Slot::There(meeting) if is_wanted(meeting) => Some(Arc::clone(meeting)),
             Slot::There(_) | Slot::Gone { .. } => None,
         });
-        there.collect()
+        let mut there: Vec<_> = there.collect();
+        // The table has another order in each process.
+        there.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        there
     }
 
     /// A frontend's meeting by its node's own id.

@@ -1,11 +1,12 @@
 //! The people in each meeting as agents report them, younger than any report of a node.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use b3scale_middleware::bbb::xml;
 use b3scale_middleware::cluster::{Attendee, BackendId, Meeting, Presence, PresentMeeting};
 use dashmap::DashMap;
+use tokio::time::Instant;
 
 use super::crowd::Crowd;
 use super::entry::Entry;

@@ -3,7 +3,7 @@
 //! A list is read meeting by meeting: an entry that cannot be read spoils no other. A meeting that a list leaves open (it was cut short, or an
 //! entry does not say which meeting it is) is neither running nor ended until the node was asked for that meeting.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -18,11 +18,11 @@ use super::entry::{Entry, Unshown};
 pub(crate) struct Report {
     /// When the node was asked, by the clock of the store: nothing in it is older.
     pub(crate) asked_at: SystemTime,
-    pub(crate) meetings: HashMap<ScopedId, Arc<Reported>>,
+    pub(crate) meetings: BTreeMap<ScopedId, Arc<Reported>>,
     /// Meetings that the node does not run, by its answers about each.
-    gone: HashSet<ScopedId>,
+    gone: BTreeSet<ScopedId>,
     /// Meetings that were left open, and are as an earlier report has them.
-    inherited: HashSet<ScopedId>,
+    inherited: BTreeSet<ScopedId>,
     /// Whether the list came to its end.
     pub(crate) is_whole: bool,
     /// Whether a meeting that is not in it has ended.
@@ -87,7 +87,7 @@ impl Report {
         let xml::Pieces { entries, is_whole } = xml::pieces(document, "meetings")?;
         let read: Vec<_> = entries.iter().map(Reported::read).collect();
         let is_complete = is_whole && read.iter().all(Option::is_some);
-        let meetings: HashMap<_, _> = read.into_iter().flatten().map(|(id, one)| (id, Arc::new(one))).collect();
+        let meetings: BTreeMap<_, _> = read.into_iter().flatten().map(|(id, one)| (id, Arc::new(one))).collect();
         let readable = meetings.values().filter(|one| one.entry.is_some()).count();
         let unreadable = entries.len() - readable;
         let flaw = if is_whole {
@@ -102,9 +102,9 @@ impl Report {
     pub(crate) fn empty(asked_at: SystemTime) -> Self {
         Self {
             asked_at,
-            meetings: HashMap::new(),
-            gone: HashSet::new(),
-            inherited: HashSet::new(),
+            meetings: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            inherited: BTreeSet::new(),
             is_whole: true,
             is_complete: true,
             flaw: None,

@@ -127,7 +127,7 @@ impl View {
     /// A meeting without an owner as load sees it.
     pub(super) fn seats_of_stray(&self, id: &ScopedId, reported: &Reported) -> Seats {
         let size = Size { breakout: reported.breakout, ..Size::default() };
-        let since = self.clock.instant_of(made_at(reported, SystemTime::now()));
+        let since = self.clock.instant_of(made_at(reported, self.clock.time())).into_std();
         Seats { size, shared: reported.shares_people(id), attendees: reported.attendees, since }
     }
 }

@@ -1,6 +1,6 @@
 //! Answers from memory: a node's recent answer, without another request.
 
-use b3scale::ledger::Lookups;
+use b3scale::ledger::{Ingest, Lookups};
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::ports::Meetings as _;
 use b3scale_node::{Node, Role};

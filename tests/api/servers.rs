@@ -1,7 +1,6 @@
 //! Changes by one server, seen by another.
 
-use b3scale::ledger::Announcements;
-use b3scale::store::CommandState;
+use b3scale::ledger::{Announcements, CommandState};
 use b3scale_middleware::bbb::{Algorithm, CallKind, MeetingId, Params, ScopedId, Secret, sign};
 use b3scale_middleware::cluster::{AdminState, NodeState};
 use b3scale_middleware::ports::{Directory as _, Meetings as _};

@@ -1,6 +1,6 @@
 //! Meetings that run on a node and that no frontend owns: operators see, count and end them, and no tenant does.
 
-use b3scale::store::CommandState;
+use b3scale::ledger::CommandState;
 use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId};
 use b3scale_middleware::cluster::{AdminState, BackendId};
 use b3scale_middleware::ports::{Directory as _, Meetings as _};

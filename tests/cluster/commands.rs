@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use b3scale::ledger::{NewServer, Queue, Servers};
-use b3scale::store::{COMMAND_JOB, Command, CommandState, Store};
+use b3scale::ledger::{Command, CommandState, Commands, NewServer, Queue, Roster as _, Servers};
+use b3scale::store::{COMMAND_JOB, Store};
 use b3scale_support::TestDatabase;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -16,7 +16,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// What a server does that takes a command: it takes the job, and then begins the command.
 async fn begin(store: &Store, lease: Duration) -> Option<Command> {
     let job = store.take_jobs(COMMAND_JOB, 1, lease, SERVER).await.expect("the queue answers").pop()?;
-    store.commands().begin(job.id).await.expect("the database answers")
+    store.begin_command(job.id).await.expect("the database answers")
 }
 
 #[tokio::test]
@@ -32,11 +32,11 @@ async fn a_command_is_done_by_one_server_and_keeps_its_result() {
     let mut taken: Vec<_> = servers.join_all().await.into_iter().flatten().collect();
     let taken = taken.pop().filter(|_| taken.is_empty()).expect("exactly one server has it");
     assert_eq!((taken.id, taken.state), (asked.id, CommandState::Running));
-    assert!(database.store().commands().finish(&taken, Ok(json!(true))).await.unwrap());
+    assert!(database.store().finish_command(&taken, Ok(json!(true))).await.unwrap());
     let done = database.store().commands().find(asked.id).await.unwrap().expect("it is kept for a while");
     assert_eq!((done.state, done.result), (CommandState::Success, Some(json!(true))));
     assert!(done.stopped_at >= done.started_at && done.started_at.is_some());
-    assert_eq!(database.store().commands().begin(asked.id).await.unwrap(), None, "it is done");
+    assert_eq!(database.store().begin_command(asked.id).await.unwrap(), None, "it is done");
 }
 
 #[tokio::test]
@@ -45,8 +45,8 @@ async fn a_command_whose_server_is_lost_is_taken_again_and_the_lost_result_comes
     database.store().commands().record("collect_garbage", None).await.unwrap();
     let lost = begin(database.store(), Duration::ZERO).await.expect("it waits");
     let again = begin(database.store(), MINUTE).await.expect("its lease is over");
-    assert!(!database.store().commands().finish(&lost, Ok(json!(1))).await.unwrap());
-    assert!(database.store().commands().finish(&again, Err("no".to_owned())).await.unwrap());
+    assert!(!database.store().finish_command(&lost, Ok(json!(1))).await.unwrap());
+    assert!(database.store().finish_command(&again, Err("no".to_owned())).await.unwrap());
     let done = database.store().commands().find(again.id).await.unwrap().unwrap();
     assert_eq!((done.state, done.result), (CommandState::Error, Some(json!("no"))));
 }
@@ -105,7 +105,7 @@ async fn garbage_is_removed_and_nothing_else() {
     let age = "UPDATE commands SET deadline = now() - interval '2 hours' WHERE action = 'old';
         UPDATE servers SET beat = now() - interval '2 hours' WHERE address = 'old'";
     database.execute(age).await;
-    b3scale::store::collect_garbage(store).await.unwrap();
+    store.collect_garbage().await.unwrap();
     let commands = store.commands().load().await.unwrap();
     assert_eq!(commands.iter().map(|one| one.action.as_str()).collect::<Vec<_>>(), ["new"]);
     let servers = store.load_servers().await.unwrap();

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use b3scale::ledger::Polls;
+use b3scale::ledger::{Ingest, Ingested, Polls};
 use b3scale::rest::{Batch, Receipt};
-use b3scale::store::Ingested;
 use b3scale_middleware::cluster::{BackendId, Presence};
 use futures_util::future::join_all;
 use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! Seats: a frontend never gets more people into its meetings than its limit, on any server.
 
-use b3scale::ledger::{Crowd, Ends, Seats};
+use b3scale::ledger::{Crowd, Ends, Ingest, Seats};
 use b3scale::rest::Batch;
 use b3scale::store::Store;
 use b3scale_middleware::bbb::Params;

@@ -28,7 +28,7 @@ impl Script {
     }
 
     async fn hear(self) -> Heard {
-        Asker(Arc::new(self)).hear(&backend(), SystemTime::UNIX_EPOCH).await
+        Asker(Arc::new(self), Chance::seeded(1)).hear(&backend(), SystemTime::UNIX_EPOCH).await
     }
 }
 
@@ -72,7 +72,7 @@ async fn a_node_is_no_worse_for_what_this_server_lacks() {
     for failure in [NodeFailure::NotAsked("no file descriptor is left"), NodeFailure::NoRoom] {
         for failing in [&[CallKind::GetMeetings, CallKind::Index][..], &[CallKind::GetMeetings]] {
             let nodes = Failing(failing, failure.clone());
-            let heard = Asker(Arc::new(nodes)).hear(&backend(), SystemTime::UNIX_EPOCH).await;
+            let heard = Asker(Arc::new(nodes), Chance::seeded(1)).hear(&backend(), SystemTime::UNIX_EPOCH).await;
             let health = Health::default().answered();
             assert!(matches!(heard, Heard::Unasked { .. }) && heard.next(health) == health, "{failure}");
         }
@@ -145,7 +145,7 @@ async fn what_a_list_leaves_open_is_asked_for_one_by_one() {
         <participantCount>7</participantCount><messageKey/></response>";
     let cut = LIST.replace("</meetings></response>", "<meeting><x y>");
     let script = Script::default().with("getMeetings", 0, &cut).with("getMeetingInfo", 0, info);
-    let asker = Asker(Arc::new(script.with("index", 0, VERSION)));
+    let asker = Asker(Arc::new(script.with("index", 0, VERSION)), Chance::seeded(1));
     let Heard::Unlisted { mut listing, .. } = asker.hear(&backend(), SystemTime::UNIX_EPOCH).await else {
         panic!("the list was cut short");
     };
@@ -197,7 +197,7 @@ async fn a_document_of_single_answers_has_one_order_whichever_comes_first() {
         let Heard::Unlisted { mut listing, .. } = Heard::without_list(String::new(), SystemTime::UNIX_EPOCH) else {
             panic!("there is no list");
         };
-        Asker(Arc::new(Obliging)).ask_each(&backend(), &believed, &mut listing).await;
+        Asker(Arc::new(Obliging), Chance::seeded(1)).ask_each(&backend(), &believed, &mut listing).await;
         documents.push(String::from_utf8(listing.document.to_vec()).expect("it is text"));
     }
     let places: Vec<_> = believed.iter().map(|meeting| documents[0].find(meeting.id.as_ref())).collect();

@@ -1,6 +1,6 @@
 //! Following agents, a backend at a time and only new rows.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use b3scale_middleware::cluster::{Attendee, BackendId, NodeMeeting, Presence};
@@ -9,30 +9,28 @@ use tokio_postgres::Row;
 use crate::store::rows::{column, readable};
 use crate::store::{Store, StoreError};
 
-impl Store {
-    /// Rows of agents since the known numbers: pairs of a backend and the `seq` of its status.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
-    pub async fn presence_since(&self, known: &[(BackendId, i64)]) -> Result<HashMap<BackendId, Presence>, StoreError> {
-        let (ids, seqs): (Vec<_>, Vec<_>) = known.iter().map(|(id, seq)| (id.0, *seq)).unzip();
-        let since = |table: &str| {
-            format!(
-                "SELECT changed.* FROM unnest($1::uuid[], $2::int8[]) AS known (id, seq)
-                JOIN {table} AS changed ON changed.backend_id = known.id AND changed.seq > known.seq"
-            )
-        };
-        let meetings = self.rows("follow meetings of nodes", &since("node_meetings"), &[&ids, &seqs]).await?;
-        let attendees = self.rows("follow attendees", &since("attendees"), &[&ids, &seqs]).await?;
-        let mut presences: HashMap<BackendId, Presence> = HashMap::new();
-        for (backend, id, meeting) in readable(&meetings, meeting) {
-            presences.entry(backend).or_default().meetings.insert(id, meeting);
-        }
-        for (backend, who, attendee) in readable(&attendees, attendee) {
-            presences.entry(backend).or_default().attendees.insert(who, attendee);
-        }
-        Ok(presences)
+/// Rows of agents since the known numbers: pairs of a backend and the `seq` of its status.
+pub(super) async fn presence_since(
+    store: &Store,
+    known: &[(BackendId, i64)],
+) -> Result<BTreeMap<BackendId, Presence>, StoreError> {
+    let (ids, seqs): (Vec<_>, Vec<_>) = known.iter().map(|(id, seq)| (id.0, *seq)).unzip();
+    let since = |table: &str| {
+        format!(
+            "SELECT changed.* FROM unnest($1::uuid[], $2::int8[]) AS known (id, seq)
+            JOIN {table} AS changed ON changed.backend_id = known.id AND changed.seq > known.seq"
+        )
+    };
+    let meetings = store.rows("follow meetings of nodes", &since("node_meetings"), &[&ids, &seqs]).await?;
+    let attendees = store.rows("follow attendees", &since("attendees"), &[&ids, &seqs]).await?;
+    let mut presences: BTreeMap<BackendId, Presence> = BTreeMap::new();
+    for (backend, id, meeting) in readable(&meetings, meeting) {
+        presences.entry(backend).or_default().meetings.insert(id, meeting);
     }
+    for (backend, who, attendee) in readable(&attendees, attendee) {
+        presences.entry(backend).or_default().attendees.insert(who, attendee);
+    }
+    Ok(presences)
 }
 
 fn is_gone(table: &str, row: &Row) -> Result<bool, StoreError> {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 
+use b3scale::ledger::Ingest;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{AdminState, BackendId};
 use b3scale_support::{Relay, Servers, ServersOptions, TestFolder, TestRedis, eventually, token};

@@ -5,29 +5,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use b3scale_middleware::cluster::{Attendee, AttendeeChange, NodeBatch, NodeEvent, NodeMeeting};
 
 /// Who in which meeting, by the node's own ids.
-pub(super) type Who<'a> = (&'a str, &'a str);
+pub(crate) type Who<'a> = (&'a str, &'a str);
 
 /// The result of a batch. Events of an ended meeting, or of an attendee after their leaving, come too late.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Folded<'a> {
+pub(crate) struct Folded<'a> {
     /// Whether it is the snapshot.
-    pub(super) whole: bool,
+    pub(crate) whole: bool,
     /// Meetings that are there.
-    pub(super) meetings: BTreeMap<&'a str, NodeMeeting>,
+    pub(crate) meetings: BTreeMap<&'a str, NodeMeeting>,
     /// Meetings that have ended.
-    pub(super) ended: BTreeSet<&'a str>,
+    pub(crate) ended: BTreeSet<&'a str>,
     /// Recordings started or paused, in meetings without other events.
-    pub(super) recordings: BTreeMap<&'a str, bool>,
+    pub(crate) recordings: BTreeMap<&'a str, bool>,
     /// Attendees who are there.
-    pub(super) there: BTreeMap<Who<'a>, Attendee>,
+    pub(crate) there: BTreeMap<Who<'a>, Attendee>,
     /// Attendees who have left.
-    pub(super) left: BTreeSet<Who<'a>>,
+    pub(crate) left: BTreeSet<Who<'a>>,
     /// Changed fields of attendees without other events.
-    pub(super) changed: BTreeMap<Who<'a>, AttendeeChange>,
+    pub(crate) changed: BTreeMap<Who<'a>, AttendeeChange>,
 }
 
 impl<'a> Folded<'a> {
-    pub(super) fn of(batch: &NodeBatch<'a>) -> Self {
+    pub(crate) fn of(batch: &NodeBatch<'a>) -> Self {
         let mut folded = Self { whole: batch.snapshot.is_some(), ..Self::default() };
         for (meeting, attendees) in batch.snapshot.iter().flatten() {
             folded.create(meeting);

@@ -1,0 +1,132 @@
+//! How meetings end, are lost, and come back, as `store/meetings/ends.rs` says it in SQL.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use b3scale_middleware::bbb::ScopedId;
+use b3scale_middleware::cluster::{BackendId, Meeting, MeetingState};
+
+use super::{MeetingRow, Model, Statement};
+use crate::ledger::{Ends, Places, Release};
+use b3scale_postgres::StoreError;
+
+#[async_trait]
+impl Ends for Model {
+    async fn record_ending(&self, held: &Meeting) -> Result<Option<Meeting>, StoreError> {
+        self.run(|statement| Ok(statement.record_ending(held))).await
+    }
+
+    async fn forget_meeting(&self, held: &Meeting) -> Result<bool, StoreError> {
+        let is_it = |row: &MeetingRow| row.is_same(held) && row.meeting.state != MeetingState::Claimed;
+        self.run(|statement| Ok(statement.remove(&held.id, is_it).is_some())).await
+    }
+
+    async fn let_go_of_meeting(&self, held: &Meeting) -> Result<bool, StoreError> {
+        let is_it = |row: &MeetingRow| row.is_same(held) && row.runs();
+        self.run(|statement| Ok(statement.remove_to_copy(&held.id, is_it).is_some())).await
+    }
+
+    async fn forget_ending(&self, backend: BackendId) -> Result<Vec<Meeting>, StoreError> {
+        let is_ending = |row: &MeetingRow| row.meeting.backend == backend && row.meeting.state == MeetingState::Ending;
+        self.run(|statement| {
+            let ids = statement.ids_where(is_ending);
+            Ok(ids.iter().filter_map(|id| statement.remove_to_copy(id, is_ending)).collect())
+        })
+        .await
+    }
+
+    async fn detach_meetings(&self, backend: BackendId) -> Result<Vec<Meeting>, StoreError> {
+        let is_live = |row: &MeetingRow| row.meeting.backend == backend && row.meeting.state == MeetingState::Live;
+        self.run(|statement| {
+            let ids = statement.ids_where(is_live);
+            let set = |id| statement.set_state(id, is_live, MeetingState::Detached);
+            Ok(ids.iter().filter_map(set).collect())
+        })
+        .await
+    }
+
+    async fn attach_meeting(&self, held: &Meeting) -> Result<Option<Meeting>, StoreError> {
+        let is_it = |row: &MeetingRow| row.is_place(held) && row.meeting.state == MeetingState::Detached;
+        self.run(|statement| {
+            let attached = statement.set_state(&held.id, is_it, MeetingState::Live);
+            if let Some(Meeting { id, internal_id: Some(internal_id), .. }) = &attached {
+                let at = (id.clone(), internal_id.clone());
+                let past = statement.tables.history.get_mut(&at).filter(|_| statement.seen.history.contains_key(&at));
+                past.into_iter().for_each(|past| past.ended_at = None);
+            }
+            Ok(attached)
+        })
+        .await
+    }
+
+    async fn reap_claims(&self, older_than: Duration) -> Result<Vec<(Meeting, Release)>, StoreError> {
+        let old = self.read(|statement| {
+            let bound = statement.now - older_than;
+            let is_old = |row: &MeetingRow| row.meeting.state == MeetingState::Claimed && row.meeting.placed_at < bound;
+            statement.meetings_where(is_old)
+        });
+        let mut reaped = Vec::new();
+        for claim in old.await? {
+            let release = self.release_claim(&claim, true).await?;
+            reaped.push((claim, release));
+        }
+        Ok(reaped)
+    }
+}
+
+impl Statement {
+    fn record_ending(&mut self, held: &Meeting) -> Option<Meeting> {
+        let may_end = |row: &MeetingRow| {
+            row.is_same(held) && matches!(row.meeting.state, MeetingState::Live | MeetingState::Detached)
+        };
+        let row = self.locked(&held.id, may_end)?;
+        let meeting = Meeting { state: MeetingState::Ending, version: self.version(), ..row.meeting };
+        let updated_at = self.now;
+        self.tables.meetings.insert(held.id.clone(), MeetingRow { meeting: meeting.clone(), updated_at, ..row });
+        let copies: Vec<_> = self.seen.copies.keys().filter(|(id, _)| *id == held.id).cloned().collect();
+        for at in copies {
+            self.locked_copy(&at, |_| true).into_iter().for_each(|copy| copy.doomed = true);
+        }
+        Some(meeting)
+    }
+
+    fn set_state(
+        &mut self,
+        id: &ScopedId,
+        matches: impl Fn(&MeetingRow) -> bool,
+        state: MeetingState,
+    ) -> Option<Meeting> {
+        let row = self.locked(id, matches)?;
+        let meeting = Meeting { state, version: self.version(), ..row.meeting };
+        Some(self.write_announced(MeetingRow { meeting, updated_at: self.now, ..row }))
+    }
+
+    /// Removes a meeting, which has ended.
+    pub(super) fn remove(&mut self, id: &ScopedId, matches: impl Fn(&MeetingRow) -> bool) -> Option<Meeting> {
+        let MeetingRow { meeting, .. } = self.locked(id, matches)?;
+        self.tables.meetings.remove(id);
+        if let Some(internal_id) = &meeting.internal_id {
+            self.end_past(id, internal_id);
+        }
+        self.announce(id);
+        Some(meeting)
+    }
+
+    /// The same, and it is left on its node to be ended with everyone in it.
+    fn remove_to_copy(&mut self, id: &ScopedId, matches: impl Fn(&MeetingRow) -> bool) -> Option<Meeting> {
+        let gone = self.remove(id, matches)?;
+        self.tables.leave_copy(id, gone.backend, gone.attempt, self.now).doomed = true;
+        Some(gone)
+    }
+
+    /// Records that a meeting ended, if the history had it when the statement began.
+    pub(super) fn end_past(&mut self, id: &ScopedId, internal_id: &str) {
+        if self.seen.history.contains_key(&(id.clone(), internal_id.to_owned())) {
+            self.tables.end_past(id, internal_id, self.now);
+        }
+    }
+
+    fn ids_where(&self, matches: impl Fn(&MeetingRow) -> bool) -> Vec<ScopedId> {
+        self.meetings_where(matches).into_iter().map(|meeting| meeting.id).collect()
+    }
+}

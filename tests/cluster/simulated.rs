@@ -1,0 +1,73 @@
+//! Servers on the model of the database, in time that the test sets.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use b3scale::cluster::Cluster;
+use b3scale::ledger::Servers as _;
+use b3scale::ledger::memory::{Model, SimulatedClock};
+use b3scale::net::nodes::Patience;
+use b3scale::work::Bench;
+use b3scale_middleware::bbb::{MeetingId, ScopedId};
+use b3scale_middleware::cluster::{
+    Backend, BackendId, Claim, Frontend, FrontendId, MeetingState, NewMeeting, Secrets, Size,
+};
+use b3scale_middleware::ports::{Meetings as _, NodeRequest, Nodes, Settled};
+use b3scale_middleware::{Fault, Reply};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use uuid::Uuid;
+
+use crate::fixture::{born, secret};
+
+const FRONTEND: FrontendId = FrontendId(Uuid::from_u128(1));
+const BACKEND: BackendId = BackendId(Uuid::from_u128(2));
+
+/// Nodes that run nothing.
+struct Idle;
+
+impl Nodes for Idle {
+    fn send(&self, _: NodeRequest) -> BoxFuture<'static, Result<Reply, Fault>> {
+        let empty = "<response><returncode>SUCCESS</returncode><meetings></meetings></response>";
+        ready(Ok(Reply::xml(Bytes::from_static(empty.as_bytes())))).boxed()
+    }
+}
+
+/// A database with a frontend and a backend.
+async fn model() -> Model {
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let model = Model::new(Arc::new(SimulatedClock::starting_at(start)));
+    let frontend = Frontend::new(FRONTEND.0, "school", Secrets::new(secret("s3cret"), None));
+    let backend = Backend::new(BACKEND.0, "https://a.example/api/", secret("n0de"));
+    model.put_frontend(frontend).await.expect("the model has no trouble");
+    model.put_backend(backend).await.expect("the model has no trouble");
+    model
+}
+
+async fn server(model: &Model, number: u128) -> Cluster {
+    let bench = Bench::new(Arc::new(model.clone()), Uuid::from_u128(number));
+    let started = Cluster::start(model.clone(), Arc::new(Idle), Patience::default(), bench).await;
+    started.expect("the model can be read")
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_on_the_model_hear_of_each_other_and_inherit_the_claim_of_a_lost_one() {
+    let model = model().await;
+    let (first, second) = (server(&model, 0x51).await, server(&model, 0x52).await);
+    let (id, meeting_id) = (ScopedId::verbatim("school-algebra"), MeetingId::new("algebra"));
+    let size = Size::default();
+    let new = NewMeeting { id: &id, meeting_id: &meeting_id, frontend: FRONTEND, backend: BACKEND, size };
+    let Claim::Won(held) = first.claim(new).await.unwrap() else { panic!("it has no other place") };
+    second.wait_until(|| second.known(id.as_ref()).is_some()).await;
+    // It is lost with its claim. What waits for the meeting at the other server gets it, some seconds later.
+    first.stop();
+    drop(first);
+    let Settled::Inherited(inherited) = second.settled(&held).await.unwrap() else { panic!("its server is lost") };
+    assert_eq!((inherited.attempt, inherited.state), (2, MeetingState::Claimed));
+    assert!(second.record_live(&inherited, born("internal", 1)).await.unwrap());
+    let servers = model.load_servers().await.unwrap();
+    let there: Vec<_> = servers.iter().map(|row| (row.server.id, row.alive)).collect();
+    assert_eq!(there, [(second.server_id(), true)]);
+    second.stop();
+}
