@@ -22,7 +22,7 @@ mod seats;
 mod servers;
 
 pub use agents::{Ingest, Ingested};
-pub use commands::{Command, CommandState, Commands};
+pub use commands::{COMMAND_JOB, Command, CommandState, Commands};
 pub use feed::{Announcements, Change, Feed};
 pub use meetings::{Copies, Ends, Ledger, Lookups, MeetingCopy, PastMeeting, Places, Release, Ticket};
 pub use polls::{BackendStatus, Poll, PollOutcome, Polls};

@@ -26,7 +26,7 @@ mod transaction;
 
 pub use b3scale_postgres::{Place, StoreError, Trouble, private};
 pub use backends::{BackendEntry, BackendFilter, Backends, Standing};
-pub use commands::{COMMAND_JOB, Commands};
+pub use commands::Commands;
 pub use configuration::{Configuration, configuration};
 pub use frontends::{FrontendFilter, Frontends};
 pub use jobs::Jobs;

@@ -18,8 +18,8 @@ use super::listing::Asker;
 use super::poll::Poller;
 use super::replica::Replica;
 use super::{Parts, Stray};
+use crate::ledger::COMMAND_JOB;
 use crate::ledger::{Command, CommandState};
-use crate::store::COMMAND_JOB;
 use crate::telemetry::catalog::COMMANDS;
 use crate::work::{Attempt, Job, JobError, Terms};
 

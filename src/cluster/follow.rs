@@ -13,8 +13,9 @@ use super::introduction::Introduction;
 use super::poll::Poller;
 use super::replica::Replica;
 use super::statuses::Statuses;
+use crate::ledger::COMMAND_JOB;
 use crate::ledger::Change;
-use crate::store::{COMMAND_JOB, StoreError};
+use crate::store::StoreError;
 use crate::telemetry::catalog::{VIEW_CHANGES, VIEW_RELOADS};
 use crate::work::Waker;
 

@@ -8,6 +8,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+/// The kind of the jobs that carry commands out. Their payload is the `id` of the command.
+pub const COMMAND_JOB: &str = "command";
+
 /// Carrying out commands.
 #[async_trait]
 pub trait Commands: Send + Sync {

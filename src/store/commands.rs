@@ -7,12 +7,9 @@ use uuid::Uuid;
 
 use super::rows::{column, readable, word};
 use super::{Store, StoreError};
-use crate::ledger::{self, Command};
+use crate::ledger::{self, COMMAND_JOB, Command};
 
 const TABLE: &str = "commands";
-
-/// The kind of the jobs that carry commands out. Their payload is the `id` of the command.
-pub const COMMAND_JOB: &str = "command";
 
 /// The table of commands.
 #[derive(Clone, Copy)]

@@ -32,7 +32,7 @@ const SWEEPS: [&str; 10] = [
 ///
 /// # Errors
 /// Any [`StoreError`] of the database. The rest is left for the next time.
-pub async fn collect_garbage(store: &Store) -> Result<(), StoreError> {
+pub(super) async fn collect_garbage(store: &Store) -> Result<(), StoreError> {
     for sql in SWEEPS {
         store.rows("collect garbage", sql, &[]).await?;
     }

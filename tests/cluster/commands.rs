@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use b3scale::ledger::COMMAND_JOB;
 use b3scale::ledger::{Command, CommandState, Commands, NewServer, Queue, Roster as _, Servers};
-use b3scale::store::{COMMAND_JOB, Store};
+use b3scale::store::Store;
 use b3scale_support::TestDatabase;
 use serde_json::json;
 use tokio::task::JoinSet;

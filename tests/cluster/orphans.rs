@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use b3scale::ledger::COMMAND_JOB;
 use b3scale::ledger::{Places, Polls, Queue, Servers};
-use b3scale::store::COMMAND_JOB;
 use b3scale_middleware::cluster::{Claim, Meeting};
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! The table of servers: which are listed, and which row a start reuses.
 
-use b3scale::ledger::{NewServer, Servers};
+use b3scale::ledger::{NewServer, Roster as _, Servers};
 use b3scale::store::Store;
 use b3scale_support::TestDatabase;
 use uuid::Uuid;
@@ -36,7 +36,7 @@ async fn a_server_that_never_listened_is_never_listed_as_lost() {
     assert_eq!(listed(store).await.len(), 20, "they start");
     silence(&database, 9).await;
     assert_eq!(listed(store).await, []);
-    b3scale::store::collect_garbage(store).await.unwrap();
+    store.collect_garbage().await.unwrap();
     assert_eq!(database.count("SELECT count(*) FROM servers").await, 0);
 }
 
@@ -47,7 +47,7 @@ async fn a_server_that_listened_and_fell_silent_is_lost() {
     store.beat(&server(1, "one", "")).await.unwrap();
     store.beat(&server(1, "one", "0.0.0.0:42353")).await.unwrap();
     silence(&database, 9).await;
-    b3scale::store::collect_garbage(store).await.unwrap();
+    store.collect_garbage().await.unwrap();
     assert_eq!(listed(store).await, [(1, false)]);
 }
 

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Model, Statement};
+use crate::ledger::COMMAND_JOB;
 use crate::ledger::{Change, Command, CommandState, Commands, NewJob};
-use crate::store::COMMAND_JOB;
 
 /// How long a command waits for a server.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -20,7 +20,7 @@ impl Commands for Model {
         self.run(|statement| {
             let now = statement.now;
             let is_open = |row: &Command| matches!(row.state, CommandState::Requested | CommandState::Running);
-            let Some(row) = statement.command(id, is_open) else { return Ok(None) };
+            let Some(row) = command(statement, id, is_open) else { return Ok(None) };
             if row.deadline < now {
                 (row.state, row.result, row.stopped_at) = (CommandState::Error, Some(json!("timedout")), Some(now));
             } else {
@@ -38,7 +38,7 @@ impl Commands for Model {
         self.run(|statement| {
             let now = statement.now;
             let is_begun = |row: &Command| row.state == CommandState::Running && row.started_at == begun.started_at;
-            let Some(row) = statement.command(begun.id, is_begun) else { return Ok(false) };
+            let Some(row) = command(statement, begun.id, is_begun) else { return Ok(false) };
             let (state, result) = match outcome {
                 Ok(result) => (CommandState::Success, result),
                 Err(error) => (CommandState::Error, Value::String(error)),
@@ -73,7 +73,7 @@ impl Model {
             };
             statement.tables.commands.insert(id, row);
             let payload = json!({"id": id});
-            statement.enqueue(&NewJob { kind: COMMAND_JOB, lane: None, payload, delay: Duration::ZERO });
+            super::queue::enqueue(statement, &NewJob { kind: COMMAND_JOB, lane: None, payload, delay: Duration::ZERO });
             statement.announced.push(Change::Command(id));
             Ok(())
         })
@@ -81,10 +81,8 @@ impl Model {
     }
 }
 
-impl Statement {
-    /// A command that matched when the statement began and, locked, still does.
-    fn command(&mut self, id: Uuid, matches: impl Fn(&Command) -> bool) -> Option<&mut Command> {
-        self.seen.commands.get(&id).filter(|row| matches(row))?;
-        self.tables.commands.get_mut(&id).filter(|row| matches(row))
-    }
+/// A command that matched when the statement began and, locked, still does.
+fn command(statement: &mut Statement, id: Uuid, matches: impl Fn(&Command) -> bool) -> Option<&mut Command> {
+    statement.seen.commands.get(&id).filter(|row| matches(row))?;
+    statement.tables.commands.get_mut(&id).filter(|row| matches(row))
 }

@@ -23,13 +23,13 @@ const SPARED_AFTER_SWAP: Duration = Duration::from_secs(60);
 #[async_trait]
 impl Copies for Model {
     async fn load_copies(&self) -> Result<Vec<MeetingCopy>, StoreError> {
-        self.read(Statement::loose_copies).await
+        self.read(loose_copies).await
     }
 
     async fn take_copy(&self, copy: &MeetingCopy) -> Result<bool, StoreError> {
         self.run(|statement| {
-            let (now, is_loose) = (statement.now, statement.is_loose(&copy.id, copy.backend));
-            let taken = statement.locked_copy(&at(copy), |row| row.is(copy) && !row.is_spared(now) && is_loose);
+            let (now, is_loose) = (statement.now, is_loose(statement, &copy.id, copy.backend));
+            let taken = locked_copy(statement, &at(copy), |row| row.is(copy) && !row.is_spared(now) && is_loose);
             Ok(taken.map(|row| row.ending_until = Some(now + ENDING)).is_some())
         })
         .await
@@ -38,11 +38,11 @@ impl Copies for Model {
     async fn forget_copy(&self, copy: &MeetingCopy, settled_after: Duration) -> Result<bool, StoreError> {
         self.run(|statement| {
             let (now, at) = (statement.now, at(copy));
-            if statement.locked_copy(&at, |row| row.is(copy) && row.is_believed_gone(now, settled_after)).is_some() {
+            if locked_copy(statement, &at, |row| row.is(copy) && row.is_believed_gone(now, settled_after)).is_some() {
                 statement.tables.copies.remove(&at);
                 return Ok(true);
             }
-            let first = statement.locked_copy(&at, |row| row.is(copy) && row.missing().is_none());
+            let first = locked_copy(statement, &at, |row| row.is(copy) && row.missing().is_none());
             first.into_iter().for_each(|row| row.missing_since = Some(now));
             Ok(false)
         })
@@ -52,7 +52,7 @@ impl Copies for Model {
     async fn rest_copy(&self, copy: &MeetingCopy, ended: bool) -> Result<(), StoreError> {
         self.run(|statement| {
             let now = statement.now;
-            if let Some(row) = statement.locked_copy(&at(copy), |row| row.is(copy)) {
+            if let Some(row) = locked_copy(statement, &at(copy), |row| row.is(copy)) {
                 row.ending_until = None;
                 row.spared_until = row.spared_until.max(Some(now + REST));
                 row.ended_at = if ended { Some(now) } else { row.ended_at };
@@ -66,14 +66,14 @@ impl Copies for Model {
         self.run(|statement| {
             let is_wanted = |at: &&(ScopedId, BackendId)| at.1 == backend && id.is_none_or(|id| at.0 == *id);
             let wanted: Vec<_> = statement.seen.copies.keys().filter(is_wanted).cloned().collect();
-            let mut doom = |at| Some(statement.locked_copy(at, |_| true)?.doomed = true);
+            let mut doom = |at| Some(locked_copy(statement, at, |_| true)?.doomed = true);
             Ok(wanted.iter().filter_map(&mut doom).count() as u64)
         })
         .await
     }
 
     async fn swap_copy(&self, held: &Meeting, copy: &MeetingCopy, born: &Born) -> Result<Option<Meeting>, StoreError> {
-        self.run(|statement| Ok(statement.swap(held, copy, born))).await
+        self.run(|statement| Ok(swap(statement, held, copy, born))).await
     }
 
     async fn record_stray(&self, id: &ScopedId, backend: BackendId) -> Result<bool, StoreError> {
@@ -91,65 +91,63 @@ impl Copies for Model {
     }
 }
 
-impl Statement {
-    /// A copy that matched when the statement began and, locked, still does.
-    pub(super) fn locked_copy(
-        &mut self,
-        at: &(ScopedId, BackendId),
-        matches: impl Fn(&CopyRow) -> bool,
-    ) -> Option<&mut CopyRow> {
-        self.seen.copies.get(at).filter(|row| matches(row))?;
-        self.tables.copies.get_mut(at).filter(|row| matches(row))
-    }
+/// A copy that matched when the statement began and, locked, still does.
+pub(super) fn locked_copy<'s>(
+    statement: &'s mut Statement,
+    at: &(ScopedId, BackendId),
+    matches: impl Fn(&CopyRow) -> bool,
+) -> Option<&'s mut CopyRow> {
+    statement.seen.copies.get(at).filter(|row| matches(row))?;
+    statement.tables.copies.get_mut(at).filter(|row| matches(row))
+}
 
-    fn loose_copies(&self) -> Vec<MeetingCopy> {
-        let copies = self.seen.copies.iter();
-        let mut loose: Vec<_> = copies
-            .filter(|((id, backend), row)| !row.is_spared(self.now) && self.is_loose(id, *backend))
-            .map(|((id, backend), row)| {
-                let (id, backend) = (id.clone(), *backend);
-                (row.created_at, MeetingCopy { id, backend, attempt: row.attempt, doomed: row.doomed })
-            })
-            .collect();
-        loose.sort_by_key(|(created_at, _)| *created_at);
-        loose.into_iter().map(|(_, copy)| copy).collect()
-    }
+fn loose_copies(statement: &Statement) -> Vec<MeetingCopy> {
+    let copies = statement.seen.copies.iter();
+    let mut loose: Vec<_> = copies
+        .filter(|((id, backend), row)| !row.is_spared(statement.now) && is_loose(statement, id, *backend))
+        .map(|((id, backend), row)| {
+            let (id, backend) = (id.clone(), *backend);
+            (row.created_at, MeetingCopy { id, backend, attempt: row.attempt, doomed: row.doomed })
+        })
+        .collect();
+    loose.sort_by_key(|(created_at, _)| *created_at);
+    loose.into_iter().map(|(_, copy)| copy).collect()
+}
 
-    /// Whether the meeting is gone, or lives elsewhere.
-    fn is_loose(&self, id: &ScopedId, backend: BackendId) -> bool {
-        let is_elsewhere = |row: &MeetingRow| row.meeting.state == MeetingState::Live && row.meeting.backend != backend;
-        self.seen.meetings.get(id).is_none_or(is_elsewhere)
-    }
+/// Whether the meeting is gone, or lives elsewhere.
+fn is_loose(statement: &Statement, id: &ScopedId, backend: BackendId) -> bool {
+    let is_elsewhere = |row: &MeetingRow| row.meeting.state == MeetingState::Live && row.meeting.backend != backend;
+    statement.seen.meetings.get(id).is_none_or(is_elsewhere)
+}
 
-    fn swap(&mut self, held: &Meeting, copy: &MeetingCopy, born: &Born) -> Option<Meeting> {
-        let (now, at) = (self.now, at(copy));
-        let is_live = |row: &MeetingRow| row.is_same(held) && row.meeting.state == MeetingState::Live;
-        let row = self.locked(&held.id, is_live)?;
-        let may_be_ended = |row: &CopyRow| row.ending_until.is_some_and(|until| until > now);
-        let is_there = self.seen.copies.get(&at).is_some_and(|row| row.is(copy) && !row.doomed && !may_be_ended(row));
-        let past = self.seen.history.get(&(held.id.clone(), born.internal_id.clone()));
-        let ran_there = past.is_some_and(|past| past.backend == Some(copy.backend));
-        if !is_there || !ran_there || !self.has_place(copy.backend) {
-            return None;
-        }
-        let meeting = Meeting {
-            backend: copy.backend,
-            attempt: row.meeting.attempt + 1,
-            internal_id: Some(born.internal_id.clone()),
-            entry: None,
-            version: self.version(),
-            ..row.meeting
-        };
-        self.tables.copies.remove(&at);
-        let left = self.tables.leave_copy(&held.id, held.backend, held.attempt, now);
-        (left.doomed, left.spared_until) = (false, Some(now + SPARED_AFTER_SWAP));
-        if let Some(before) = &held.internal_id {
-            self.end_past(&held.id, before);
-        }
-        self.tables.history.entry((held.id.clone(), born.internal_id.clone())).and_modify(|past| past.ended_at = None);
-        let create_time = Some(born.create_time);
-        Some(self.write_announced(MeetingRow { meeting, create_time, updated_at: now, ..row }))
+fn swap(statement: &mut Statement, held: &Meeting, copy: &MeetingCopy, born: &Born) -> Option<Meeting> {
+    let (now, at) = (statement.now, at(copy));
+    let is_live = |row: &MeetingRow| row.is_same(held) && row.meeting.state == MeetingState::Live;
+    let row = statement.locked(&held.id, is_live)?;
+    let may_be_ended = |row: &CopyRow| row.ending_until.is_some_and(|until| until > now);
+    let is_there = statement.seen.copies.get(&at).is_some_and(|row| row.is(copy) && !row.doomed && !may_be_ended(row));
+    let past = statement.seen.history.get(&(held.id.clone(), born.internal_id.clone()));
+    let ran_there = past.is_some_and(|past| past.backend == Some(copy.backend));
+    if !is_there || !ran_there || !statement.has_place(copy.backend) {
+        return None;
     }
+    let meeting = Meeting {
+        backend: copy.backend,
+        attempt: row.meeting.attempt + 1,
+        internal_id: Some(born.internal_id.clone()),
+        entry: None,
+        version: statement.version(),
+        ..row.meeting
+    };
+    statement.tables.copies.remove(&at);
+    let left = statement.tables.leave_copy(&held.id, held.backend, held.attempt, now);
+    (left.doomed, left.spared_until) = (false, Some(now + SPARED_AFTER_SWAP));
+    if let Some(before) = &held.internal_id {
+        super::ends::end_past(statement, &held.id, before);
+    }
+    statement.tables.history.entry((held.id.clone(), born.internal_id.clone())).and_modify(|past| past.ended_at = None);
+    let create_time = Some(born.create_time);
+    Some(super::places::write_announced(statement, MeetingRow { meeting, create_time, updated_at: now, ..row }))
 }
 
 impl CopyRow {

@@ -38,21 +38,21 @@ impl Roster for Model {
         self.run(|statement| {
             let there = statement.seen.backends.get(&id).filter(|_| statement.has_place(id)).cloned();
             let Some(there) = there else { return Ok(None) };
-            statement.put_backend(Backend { admin_state: state, ..there.backend });
+            put_backend(statement, Backend { admin_state: state, ..there.backend });
             Ok(statement.tables.backends.get(&id).map(BackendRow::read))
         })
         .await
     }
 
     async fn collect_garbage(&self) -> Result<(), StoreError> {
-        self.run(|statement| Ok(statement.collect_garbage())).await
+        self.run(|statement| Ok(super::garbage::collect_garbage(statement))).await
     }
 
     async fn remove_decommissioned(&self, clear: &[(BackendId, SystemTime)]) -> Result<Vec<BackendId>, StoreError> {
         self.run(|statement| {
             let rows = statement.seen.backends.values();
-            let done: Vec<_> = rows.filter(|row| statement.is_done(row, clear)).map(|row| row.backend.id).collect();
-            Ok(done.into_iter().filter(|id| statement.remove_backend(*id)).collect())
+            let done: Vec<_> = rows.filter(|row| is_done(statement, row, clear)).map(|row| row.backend.id).collect();
+            Ok(done.into_iter().filter(|id| remove_backend(statement, *id)).collect())
         })
         .await
     }
@@ -78,7 +78,7 @@ impl Model {
     /// # Errors
     /// Any [`StoreError`] of the trait: the model itself has none.
     pub async fn remove_frontend(&self, id: FrontendId) -> Result<bool, StoreError> {
-        self.run(|statement| Ok(statement.remove_frontend(id))).await
+        self.run(|statement| Ok(remove_frontend(statement, id))).await
     }
 
     /// Adds a backend, or changes it.
@@ -86,7 +86,7 @@ impl Model {
     /// # Errors
     /// Any [`StoreError`] of the trait: the model itself has none.
     pub async fn put_backend(&self, backend: Backend) -> Result<(), StoreError> {
-        self.run(|statement| Ok(statement.put_backend(backend))).await
+        self.run(|statement| Ok(put_backend(statement, backend))).await
     }
 
     /// Removes a backend. Its meetings are detached. `false`: there was none.
@@ -94,108 +94,104 @@ impl Model {
     /// # Errors
     /// Any [`StoreError`] of the trait: the model itself has none.
     pub async fn remove_backend(&self, id: BackendId) -> Result<bool, StoreError> {
-        self.run(|statement| Ok(statement.remove_backend(id))).await
+        self.run(|statement| Ok(remove_backend(statement, id))).await
     }
 }
 
-impl Statement {
-    fn put_backend(&mut self, backend: Backend) {
-        let (now, version) = (self.now, self.version());
-        let (id, before) = (backend.id, self.tables.backends.get(&backend.id));
-        let is_enabled = backend.admin_state != AdminState::Init;
-        let enabled_at = before.and_then(|row| row.enabled_at).or(is_enabled.then_some(now));
-        let has_moved = before.is_some_and(|row| row.backend.url != backend.url);
-        let has_changed = before.is_none_or(|row| row.backend.admin_state != backend.admin_state);
-        let created_at = before.map_or(Some(now), |row| row.backend.created_at);
-        let backend = Backend { version, created_at, updated_at: Some(now), ..backend };
-        let row = BackendRow { backend, enabled_at, updated_at: now };
-        self.tables.backends.insert(id, row);
-        let lease = if has_moved { self.version() } else { 0 };
-        let status = self.tables.statuses.entry(id).or_insert_with(|| StatusRow::new(now));
-        if has_moved {
-            status.forget_node(lease, now);
-        } else if has_changed {
-            status.poll_due = now;
-        }
-        self.announced.push(Change::Backend(id));
+fn put_backend(statement: &mut Statement, backend: Backend) {
+    let (now, version) = (statement.now, statement.version());
+    let (id, before) = (backend.id, statement.tables.backends.get(&backend.id));
+    let is_enabled = backend.admin_state != AdminState::Init;
+    let enabled_at = before.and_then(|row| row.enabled_at).or(is_enabled.then_some(now));
+    let has_moved = before.is_some_and(|row| row.backend.url != backend.url);
+    let has_changed = before.is_none_or(|row| row.backend.admin_state != backend.admin_state);
+    let created_at = before.map_or(Some(now), |row| row.backend.created_at);
+    let backend = Backend { version, created_at, updated_at: Some(now), ..backend };
+    let row = BackendRow { backend, enabled_at, updated_at: now };
+    statement.tables.backends.insert(id, row);
+    let lease = if has_moved { statement.version() } else { 0 };
+    let status = statement.tables.statuses.entry(id).or_insert_with(|| StatusRow::new(now));
+    if has_moved {
+        status.forget_node(lease, now);
+    } else if has_changed {
+        status.poll_due = now;
     }
+    statement.announced.push(Change::Backend(id));
+}
 
-    /// The triggers of the table see all rows that are committed.
-    fn remove_backend(&mut self, id: BackendId) -> bool {
-        if !self.has_place(id) {
-            return false;
-        }
-        self.tables.backends.remove(&id);
-        self.tables.statuses.remove(&id);
-        self.tables.agents.retain(|(at, _), _| *at != id);
-        self.tables.node_meetings.retain(|(at, _), _| *at != id);
-        self.tables.attendees.retain(|(at, _, _), _| *at != id);
-        self.announced.push(Change::Backend(id));
-        for meeting in self.committed_where(|row| row.meeting.backend == id) {
-            self.announce(&meeting);
-            match self.tables.meetings.get(&meeting).map(|row| row.meeting.state) {
-                Some(MeetingState::Ending) => self.end_committed(&meeting),
-                Some(MeetingState::Live) => self.detach_committed(&meeting),
-                Some(MeetingState::Claimed | MeetingState::Detached) | None => {}
-            }
-        }
-        self.tables.copies.retain(|(_, at), _| *at != id);
-        true
+/// The triggers of the table see all rows that are committed.
+fn remove_backend(statement: &mut Statement, id: BackendId) -> bool {
+    if !statement.has_place(id) {
+        return false;
     }
+    statement.tables.backends.remove(&id);
+    statement.tables.statuses.remove(&id);
+    statement.tables.agents.retain(|(at, _), _| *at != id);
+    statement.tables.node_meetings.retain(|(at, _), _| *at != id);
+    statement.tables.attendees.retain(|(at, _, _), _| *at != id);
+    statement.announced.push(Change::Backend(id));
+    for meeting in committed_where(statement, |row| row.meeting.backend == id) {
+        statement.announce(&meeting);
+        match statement.tables.meetings.get(&meeting).map(|row| row.meeting.state) {
+            Some(MeetingState::Ending) => end_committed(statement, &meeting),
+            Some(MeetingState::Live) => detach_committed(statement, &meeting),
+            Some(MeetingState::Claimed | MeetingState::Detached) | None => {}
+        }
+    }
+    statement.tables.copies.retain(|(_, at), _| *at != id);
+    true
+}
 
-    fn remove_frontend(&mut self, id: FrontendId) -> bool {
-        if !self.seen.frontends.contains_key(&id) || self.tables.frontends.remove(&id).is_none() {
-            return false;
+fn remove_frontend(statement: &mut Statement, id: FrontendId) -> bool {
+    if !statement.seen.frontends.contains_key(&id) || statement.tables.frontends.remove(&id).is_none() {
+        return false;
+    }
+    statement.announced.push(Change::Frontend(id));
+    statement.tables.seats.retain(|_, seat| seat.frontend != id);
+    let now = statement.now;
+    for meeting in committed_where(statement, |row| row.meeting.frontend == id) {
+        statement.announce(&meeting);
+        let copies = statement.tables.copies.iter_mut().filter(|((of, _), _)| *of == meeting);
+        copies.for_each(|(_, copy)| copy.doomed = true);
+        if let Some(row) = statement.tables.meetings.get(&meeting) {
+            let (backend, attempt) = (row.meeting.backend, row.meeting.attempt);
+            statement.tables.leave_copy(&meeting, backend, attempt, now).doomed = true;
         }
-        self.announced.push(Change::Frontend(id));
-        self.tables.seats.retain(|_, seat| seat.frontend != id);
-        let now = self.now;
-        for meeting in self.committed_where(|row| row.meeting.frontend == id) {
-            self.announce(&meeting);
-            let copies = self.tables.copies.iter_mut().filter(|((of, _), _)| *of == meeting);
-            copies.for_each(|(_, copy)| copy.doomed = true);
-            if let Some(row) = self.tables.meetings.get(&meeting) {
-                let (backend, attempt) = (row.meeting.backend, row.meeting.attempt);
-                self.tables.leave_copy(&meeting, backend, attempt, now).doomed = true;
-            }
-            self.end_committed(&meeting);
-        }
-        true
+        end_committed(statement, &meeting);
     }
+    true
+}
 
-    fn committed_where(&self, matches: impl Fn(&MeetingRow) -> bool) -> Vec<ScopedId> {
-        let rows = self.tables.meetings.iter().filter(|(_, row)| matches(row));
-        rows.map(|(id, _)| id.clone()).collect()
-    }
+fn committed_where(statement: &Statement, matches: impl Fn(&MeetingRow) -> bool) -> Vec<ScopedId> {
+    let rows = statement.tables.meetings.iter().filter(|(_, row)| matches(row));
+    rows.map(|(id, _)| id.clone()).collect()
+}
 
-    fn end_committed(&mut self, id: &ScopedId) {
-        let gone = self.tables.meetings.remove(id);
-        if let Some(internal_id) = gone.and_then(|row| row.meeting.internal_id) {
-            self.tables.end_past(id, &internal_id, self.now);
-        }
+fn end_committed(statement: &mut Statement, id: &ScopedId) {
+    let gone = statement.tables.meetings.remove(id);
+    if let Some(internal_id) = gone.and_then(|row| row.meeting.internal_id) {
+        statement.tables.end_past(id, &internal_id, statement.now);
     }
+}
 
-    fn detach_committed(&mut self, id: &ScopedId) {
-        let (now, version) = (self.now, self.version());
-        if let Some(row) = self.tables.meetings.get_mut(id) {
-            (row.meeting.state, row.meeting.version, row.updated_at) = (MeetingState::Detached, version, now);
-        }
+fn detach_committed(statement: &mut Statement, id: &ScopedId) {
+    let (now, version) = (statement.now, statement.version());
+    if let Some(row) = statement.tables.meetings.get_mut(id) {
+        (row.meeting.state, row.meeting.version, row.updated_at) = (MeetingState::Detached, version, now);
     }
+}
 
-    /// Whether a decommissioned backend has ended its last meeting.
-    fn is_done(&self, row: &BackendRow, clear: &[(BackendId, SystemTime)]) -> bool {
-        let (id, bound) = (row.backend.id, self.now - PATIENCE);
-        let holds_up = |row: &MeetingRow| row.meeting.state != MeetingState::Detached || row.updated_at > bound;
-        let is_held_up = self.seen.meetings.values().any(|row| row.meeting.backend == id && holds_up(row));
-        let Some(status) = self.seen.statuses.get(&id) else { return false };
-        let answers = matches!(status.health.state, NodeState::Ready | NodeState::Degraded);
-        let is_clear =
-            |(clear, asked_at): &(BackendId, SystemTime)| *clear == id && (*asked_at >= row.updated_at || !answers);
-        let is_silent = status.synced_at.is_some_and(|synced| synced < bound);
-        row.backend.admin_state == AdminState::Decommissioned
-            && !is_held_up
-            && (is_silent || clear.iter().any(is_clear))
-    }
+/// Whether a decommissioned backend has ended its last meeting.
+fn is_done(statement: &Statement, row: &BackendRow, clear: &[(BackendId, SystemTime)]) -> bool {
+    let (id, bound) = (row.backend.id, statement.now - PATIENCE);
+    let holds_up = |row: &MeetingRow| row.meeting.state != MeetingState::Detached || row.updated_at > bound;
+    let is_held_up = statement.seen.meetings.values().any(|row| row.meeting.backend == id && holds_up(row));
+    let Some(status) = statement.seen.statuses.get(&id) else { return false };
+    let answers = matches!(status.health.state, NodeState::Ready | NodeState::Degraded);
+    let is_clear =
+        |(clear, asked_at): &(BackendId, SystemTime)| *clear == id && (*asked_at >= row.updated_at || !answers);
+    let is_silent = status.synced_at.is_some_and(|synced| synced < bound);
+    row.backend.admin_state == AdminState::Decommissioned && !is_held_up && (is_silent || clear.iter().any(is_clear))
 }
 
 impl BackendRow {

@@ -24,11 +24,11 @@ const SOON: Duration = Duration::from_secs(1);
 impl Polls for Model {
     async fn take_polls(&self, most: u32, lease: Duration, server: Uuid) -> Result<Vec<Poll>, StoreError> {
         self.run(|statement| {
-            let mut due = statement.due(server);
+            let mut due = due(statement, server);
             due.sort_by_key(|(poll_due, _)| *poll_due);
             let take = |(_, id): (SystemTime, BackendId)| {
                 let is_forgotten = statement.seen.statuses.get(&id).is_some_and(|row| row.is_forgotten(statement.now));
-                let poll = statement.take_poll(id, lease, server)?;
+                let poll = take_poll(statement, id, lease, server)?;
                 Some(if is_forgotten { Poll { health: Health::default(), ..poll } } else { poll })
             };
             Ok(due.into_iter().take(most as usize).filter_map(take).collect())
@@ -39,7 +39,7 @@ impl Polls for Model {
     async fn take_poll(&self, id: BackendId, lease: Duration, server: Uuid) -> Result<Option<Poll>, StoreError> {
         self.run(|statement| {
             let is_enabled = statement.seen.backends.get(&id).is_some_and(|row| row.enabled_at.is_some());
-            Ok(if is_enabled { statement.take_poll(id, lease, server) } else { None })
+            Ok(if is_enabled { take_poll(statement, id, lease, server) } else { None })
         })
         .await
     }
@@ -50,8 +50,8 @@ impl Polls for Model {
             let is_asked =
                 |row: &StatusRow| row.polled_until.is_some_and(|until| until > now) && row.polled_by != Some(server);
             let seize = |id: &BackendId| {
-                statement.status(*id, is_asked)?;
-                statement.take_poll(*id, lease, server)
+                status(statement, *id, is_asked)?;
+                take_poll(statement, *id, lease, server)
             };
             Ok(ids.iter().filter_map(seize).collect())
         })
@@ -61,7 +61,7 @@ impl Polls for Model {
     async fn return_poll(&self, poll: &Poll) -> Result<(), StoreError> {
         self.run(|statement| {
             let now = statement.now;
-            if let Some(row) = statement.status(poll.backend, |row| row.lease == poll.lease) {
+            if let Some(row) = status(statement, poll.backend, |row| row.lease == poll.lease) {
                 (row.polled_until, row.polled_by, row.poll_due) = (None, None, now + SOON);
             }
             Ok(())
@@ -72,7 +72,7 @@ impl Polls for Model {
     async fn hasten_poll(&self, id: BackendId, pause: Duration) -> Result<(), StoreError> {
         self.run(|statement| {
             let now = statement.now;
-            if let Some(row) = statement.status(id, |_| true) {
+            if let Some(row) = status(statement, id, |_| true) {
                 row.hastened_at = Some(now);
                 if row.polled_until.is_none_or(|until| until <= now) {
                     let earliest = row.asked_at.map_or(now, |asked| now.max(asked + pause));
@@ -87,7 +87,7 @@ impl Polls for Model {
     async fn record_poll(&self, poll: &Poll, outcome: &PollOutcome<'_>) -> Result<Option<i64>, StoreError> {
         self.run(|statement| {
             let now = statement.now;
-            let row = statement.status(poll.backend, |row| row.lease == poll.lease);
+            let row = status(statement, poll.backend, |row| row.lease == poll.lease);
             Ok(row.map(|row| row.record(poll, outcome, now)))
         })
         .await
@@ -105,7 +105,7 @@ impl Polls for Model {
         }
         self.run(|statement| {
             let now = statement.now;
-            let Some(row) = statement.status(id, |_| true) else { return Ok(None) };
+            let Some(row) = status(statement, id, |_| true) else { return Ok(None) };
             (row.cpu, row.memory) = figures.unzip();
             (row.heartbeat, row.seq) = (Some(now), row.seq + 1);
             Ok(Some(now))
@@ -124,40 +124,38 @@ impl Polls for Model {
     }
 }
 
-impl Statement {
-    /// A status that matched when the statement began and, locked, still does.
-    fn status(&mut self, id: BackendId, matches: impl Fn(&StatusRow) -> bool) -> Option<&mut StatusRow> {
-        self.seen.statuses.get(&id).filter(|row| matches(row))?;
-        self.tables.statuses.get_mut(&id).filter(|row| matches(row))
-    }
+/// A status that matched when the statement began and, locked, still does.
+fn status(statement: &mut Statement, id: BackendId, matches: impl Fn(&StatusRow) -> bool) -> Option<&mut StatusRow> {
+    statement.seen.statuses.get(&id).filter(|row| matches(row))?;
+    statement.tables.statuses.get_mut(&id).filter(|row| matches(row))
+}
 
-    /// The nodes that a server may take, with the time at which each is due.
-    fn due(&self, server: Uuid) -> Vec<(SystemTime, BackendId)> {
-        let is_due = |row: &StatusRow| {
-            let is_left_by_lost = row.polled_until.is_some_and(|until| until > self.now)
-                && self.seen.is_lost(row.polled_by, Some(server), self.now);
-            row.poll_due <= self.now || row.has_silent_agent(self.now) || is_left_by_lost
-        };
-        let seen = self.seen.statuses.iter().filter(|(id, row)| is_due(row) && self.may_be_asked(**id));
-        let locked = seen.filter(|(id, _)| self.tables.statuses.get(id).is_some_and(is_due));
-        locked.map(|(id, row)| (row.poll_due, *id)).collect()
-    }
+/// The nodes that a server may take, with the time at which each is due.
+fn due(statement: &Statement, server: Uuid) -> Vec<(SystemTime, BackendId)> {
+    let is_due = |row: &StatusRow| {
+        let is_left_by_lost = row.polled_until.is_some_and(|until| until > statement.now)
+            && statement.seen.is_lost(row.polled_by, Some(server), statement.now);
+        row.poll_due <= statement.now || row.has_silent_agent(statement.now) || is_left_by_lost
+    };
+    let seen = statement.seen.statuses.iter().filter(|(id, row)| is_due(row) && may_be_asked(statement, **id));
+    let locked = seen.filter(|(id, _)| statement.tables.statuses.get(id).is_some_and(is_due));
+    locked.map(|(id, row)| (row.poll_due, *id)).collect()
+}
 
-    fn may_be_asked(&self, id: BackendId) -> bool {
-        let seen = &self.seen;
-        let Some(row) = seen.backends.get(&id).filter(|row| row.enabled_at.is_some()) else { return false };
-        row.backend.admin_state != AdminState::Init
-            || seen.meetings.values().any(|row| row.meeting.backend == id)
-            || seen.copies.keys().any(|(_, at)| *at == id)
-    }
+fn may_be_asked(statement: &Statement, id: BackendId) -> bool {
+    let seen = &statement.seen;
+    let Some(row) = seen.backends.get(&id).filter(|row| row.enabled_at.is_some()) else { return false };
+    row.backend.admin_state != AdminState::Init
+        || seen.meetings.values().any(|row| row.meeting.backend == id)
+        || seen.copies.keys().any(|(_, at)| *at == id)
+}
 
-    fn take_poll(&mut self, id: BackendId, lease: Duration, server: Uuid) -> Option<Poll> {
-        let (now, number) = (self.now, self.version());
-        let row = self.status(id, |_| true)?;
-        (row.lease, row.polled_by) = (number, Some(server));
-        (row.poll_due, row.polled_until) = (now + lease, Some(now + lease));
-        Some(Poll { backend: id, health: row.health, asked_at: now, digest: row.digest.clone(), lease: number })
-    }
+fn take_poll(statement: &mut Statement, id: BackendId, lease: Duration, server: Uuid) -> Option<Poll> {
+    let (now, number) = (statement.now, statement.version());
+    let row = status(statement, id, |_| true)?;
+    (row.lease, row.polled_by) = (number, Some(server));
+    (row.poll_due, row.polled_until) = (now + lease, Some(now + lease));
+    Some(Poll { backend: id, health: row.health, asked_at: now, digest: row.digest.clone(), lease: number })
 }
 
 impl StatusRow {

@@ -14,7 +14,7 @@ use crate::ledger::{JobCount, NewJob, Queue, QueuedJob};
 impl Queue for Model {
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<(), StoreError> {
         self.run(|statement| {
-            jobs.iter().for_each(|job| statement.enqueue(job));
+            jobs.iter().for_each(|job| enqueue(statement, job));
             Ok(())
         })
         .await
@@ -29,7 +29,7 @@ impl Queue for Model {
     ) -> Result<Vec<QueuedJob>, StoreError> {
         self.run(|statement| {
             let until = statement.now + lease;
-            let free = statement.free_jobs(kind, server);
+            let free = free_jobs(statement, kind, server);
             let take = |seq| Some(statement.tables.jobs.get_mut(&seq)?.take(until, server));
             Ok(free.into_iter().take(most as usize).filter_map(take).collect())
         })
@@ -39,14 +39,14 @@ impl Queue for Model {
     async fn renew_job(&self, taken: &QueuedJob, lease: Duration) -> Result<bool, StoreError> {
         self.run(|statement| {
             let until = statement.now + lease;
-            Ok(statement.job(taken).map(|row| row.lease = Some(until)).is_some())
+            Ok(job(statement, taken).map(|row| row.lease = Some(until)).is_some())
         })
         .await
     }
 
     async fn complete_job(&self, taken: &QueuedJob) -> Result<bool, StoreError> {
         self.run(|statement| {
-            let is_there = statement.job(taken).is_some();
+            let is_there = job(statement, taken).is_some();
             if is_there {
                 statement.tables.jobs.remove(&taken.seq);
             }
@@ -58,7 +58,7 @@ impl Queue for Model {
     async fn retry_job(&self, taken: &QueuedJob, pause: Duration, error: &str) -> Result<bool, StoreError> {
         self.run(|statement| {
             let run_after = statement.now + pause;
-            let failed = statement.job(taken).map(|row| {
+            let failed = job(statement, taken).map(|row| {
                 row.fail(error);
                 row.job.run_after = run_after;
             });
@@ -70,7 +70,7 @@ impl Queue for Model {
     async fn poison_job(&self, taken: &QueuedJob, error: &str) -> Result<bool, StoreError> {
         self.run(|statement| {
             let now = statement.now;
-            let failed = statement.job(taken).map(|row| {
+            let failed = job(statement, taken).map(|row| {
                 row.fail(error);
                 row.job.poisoned_at = Some(now);
             });
@@ -138,50 +138,48 @@ impl Queue for Model {
     }
 }
 
-impl Statement {
-    pub(super) fn enqueue(&mut self, new: &NewJob) {
-        self.tables.last_job += 1;
-        let seq = self.tables.last_job;
-        let job = QueuedJob {
-            id: Uuid::from_u128(seq.unsigned_abs().into()),
-            seq,
-            kind: new.kind.to_owned(),
-            lane: new.lane.clone(),
-            payload: new.payload.clone(),
-            run_after: self.now + new.delay,
-            attempts: 0,
-            run_by: None,
-            running: false,
-            last_error: None,
-            poisoned_at: None,
-            created_at: self.now,
-        };
-        self.tables.jobs.insert(seq, JobRow { job, lease: None });
-    }
+pub(super) fn enqueue(statement: &mut Statement, new: &NewJob) {
+    statement.tables.last_job += 1;
+    let seq = statement.tables.last_job;
+    let job = QueuedJob {
+        id: Uuid::from_u128(seq.unsigned_abs().into()),
+        seq,
+        kind: new.kind.to_owned(),
+        lane: new.lane.clone(),
+        payload: new.payload.clone(),
+        run_after: statement.now + new.delay,
+        attempts: 0,
+        run_by: None,
+        running: false,
+        last_error: None,
+        poisoned_at: None,
+        created_at: statement.now,
+    };
+    statement.tables.jobs.insert(seq, JobRow { job, lease: None });
+}
 
-    /// The job, if this is still the attempt that has it.
-    fn job(&mut self, taken: &QueuedJob) -> Option<&mut JobRow> {
-        let is_it = |row: &JobRow| {
-            let QueuedJob { id, attempts, run_by, .. } = &row.job;
-            run_by.is_some() && (*id, *attempts, *run_by) == (taken.id, taken.attempts, taken.run_by)
-        };
-        self.seen.jobs.get(&taken.seq).filter(|row| is_it(row))?;
-        self.tables.jobs.get_mut(&taken.seq).filter(|row| is_it(row))
-    }
+/// The job, if this is still the attempt that has it.
+fn job<'s>(statement: &'s mut Statement, taken: &QueuedJob) -> Option<&'s mut JobRow> {
+    let is_it = |row: &JobRow| {
+        let QueuedJob { id, attempts, run_by, .. } = &row.job;
+        run_by.is_some() && (*id, *attempts, *run_by) == (taken.id, taken.attempts, taken.run_by)
+    };
+    statement.seen.jobs.get(&taken.seq).filter(|row| is_it(row))?;
+    statement.tables.jobs.get_mut(&taken.seq).filter(|row| is_it(row))
+}
 
-    /// The jobs of a kind that a server may take: of each lane the first, unless it is not due or another server has it.
-    fn free_jobs(&self, kind: &str, server: Uuid) -> Vec<i64> {
-        let mut lanes = BTreeSet::new();
-        let open = self.seen.jobs.values().filter(|row| row.job.kind == kind && row.job.poisoned_at.is_none());
-        let heads: Vec<_> = open.filter(|row| row.job.lane.as_ref().is_none_or(|lane| lanes.insert(lane))).collect();
-        let is_free = |row: &JobRow| {
-            let is_taken = row.lease.is_some_and(|lease| lease > self.now);
-            let is_lost = self.seen.is_lost(row.job.run_by, Some(server), self.now);
-            row.job.poisoned_at.is_none() && row.job.run_after <= self.now && (!is_taken || is_lost)
-        };
-        let free = heads.into_iter().filter(|row| is_free(row)).map(|row| row.job.seq);
-        free.filter(|seq| self.tables.jobs.get(seq).is_some_and(is_free)).collect()
-    }
+/// The jobs of a kind that a server may take: of each lane the first, unless it is not due or another server has it.
+fn free_jobs(statement: &Statement, kind: &str, server: Uuid) -> Vec<i64> {
+    let mut lanes = BTreeSet::new();
+    let open = statement.seen.jobs.values().filter(|row| row.job.kind == kind && row.job.poisoned_at.is_none());
+    let heads: Vec<_> = open.filter(|row| row.job.lane.as_ref().is_none_or(|lane| lanes.insert(lane))).collect();
+    let is_free = |row: &JobRow| {
+        let is_taken = row.lease.is_some_and(|lease| lease > statement.now);
+        let is_lost = statement.seen.is_lost(row.job.run_by, Some(server), statement.now);
+        row.job.poisoned_at.is_none() && row.job.run_after <= statement.now && (!is_taken || is_lost)
+    };
+    let free = heads.into_iter().filter(|row| is_free(row)).map(|row| row.job.seq);
+    free.filter(|seq| statement.tables.jobs.get(seq).is_some_and(is_free)).collect()
 }
 
 impl JobRow {

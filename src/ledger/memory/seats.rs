@@ -21,7 +21,7 @@ const PATIENCE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(30
 #[async_trait]
 impl Seats for Model {
     async fn take_seat(&self, id: Uuid, wanted: NewSeat<'_>, crowd: Crowd<'_>) -> Result<Seat, StoreError> {
-        self.run(|statement| statement.take_seat(id, wanted, crowd)).await
+        self.run(|statement| take_seat(statement, id, wanted, crowd)).await
     }
 
     async fn return_seat(&self, id: Uuid) -> Result<(), StoreError> {
@@ -36,79 +36,77 @@ impl Seats for Model {
     }
 }
 
-impl Statement {
-    /// Under the lock of the frontend's seats, so that the rows are those that are committed.
-    fn take_seat(&mut self, id: Uuid, wanted: NewSeat<'_>, crowd: Crowd<'_>) -> Result<Seat, StoreError> {
-        let NewSeat { frontend, limit, meeting, user, link } = wanted;
-        let (now, at) = (self.now, meeting.backend);
-        let patience = PATIENCE[usize::from(!self.speaks(at))];
-        let namesakes = if self.speaks(at) { self.namesakes(&wanted) } else { crowd.namesakes };
-        let people = self.people_of(&wanted) + self.people_elsewhere(&crowd);
-        let expected = self.tables.seats.values().filter(|seat| {
-            seat.frontend == frontend && seat.expires_at > now && self.tables.meetings.contains_key(&seat.meeting)
-        });
-        let is_full = people + i64::try_from(expected.count()).unwrap_or(i64::MAX) >= limit;
-        let is_theirs = |seat: &SeatRow| {
-            let is_same_user = user.is_some() && seat.user.as_deref() == user;
-            let is_same_link = link.is_some_and(|link| seat.link == Some(link.digest));
-            seat.frontend == frontend && seat.meeting == meeting.id && (is_same_user || is_same_link)
-        };
-        self.tables.seats.retain(|_, seat| seat.frontend != frontend || seat.expires_at > now);
-        let theirs = self.tables.seats.values_mut().filter(|seat| namesakes < 2 && is_theirs(seat));
-        let reopened = theirs.map(|seat| seat.reopen(now + patience)).count();
-        if reopened > 0 || namesakes == 1 {
-            return Ok(Seat::Held);
-        }
-        if is_full {
-            return Ok(Seat::Full);
-        }
-        if !self.tables.frontends.contains_key(&frontend) {
-            return Err(no_frontend("take a seat"));
-        }
-        let (user, name) = (user.map(str::to_owned), link.map(|link| link.name));
-        let (meeting, link) = (meeting.id.clone(), link.map(|link| link.digest));
-        let seat = SeatRow { frontend, meeting, user, link, name, expires_at: now + patience, reopened: false };
-        self.tables.seats.insert(id, seat);
-        Ok(Seat::Taken(id))
+/// Under the lock of the frontend's seats, so that the rows are those that are committed.
+fn take_seat(statement: &mut Statement, id: Uuid, wanted: NewSeat<'_>, crowd: Crowd<'_>) -> Result<Seat, StoreError> {
+    let NewSeat { frontend, limit, meeting, user, link } = wanted;
+    let (now, at) = (statement.now, meeting.backend);
+    let patience = PATIENCE[usize::from(!speaks(statement, at))];
+    let namesakes = if speaks(statement, at) { namesakes(statement, &wanted) } else { crowd.namesakes };
+    let people = people_of(statement, &wanted) + people_elsewhere(statement, &crowd);
+    let expected = statement.tables.seats.values().filter(|seat| {
+        seat.frontend == frontend && seat.expires_at > now && statement.tables.meetings.contains_key(&seat.meeting)
+    });
+    let is_full = people + i64::try_from(expected.count()).unwrap_or(i64::MAX) >= limit;
+    let is_theirs = |seat: &SeatRow| {
+        let is_same_user = user.is_some() && seat.user.as_deref() == user;
+        let is_same_link = link.is_some_and(|link| seat.link == Some(link.digest));
+        seat.frontend == frontend && seat.meeting == meeting.id && (is_same_user || is_same_link)
+    };
+    statement.tables.seats.retain(|_, seat| seat.frontend != frontend || seat.expires_at > now);
+    let theirs = statement.tables.seats.values_mut().filter(|seat| namesakes < 2 && is_theirs(seat));
+    let reopened = theirs.map(|seat| seat.reopen(now + patience)).count();
+    if reopened > 0 || namesakes == 1 {
+        return Ok(Seat::Held);
     }
+    if is_full {
+        return Ok(Seat::Full);
+    }
+    if !statement.tables.frontends.contains_key(&frontend) {
+        return Err(no_frontend("take a seat"));
+    }
+    let (user, name) = (user.map(str::to_owned), link.map(|link| link.name));
+    let (meeting, link) = (meeting.id.clone(), link.map(|link| link.digest));
+    let seat = SeatRow { frontend, meeting, user, link, name, expires_at: now + patience, reopened: false };
+    statement.tables.seats.insert(id, seat);
+    Ok(Seat::Taken(id))
+}
 
-    /// Whether an agent speaks for a node.
-    fn speaks(&self, backend: BackendId) -> bool {
-        let told_at = self.tables.statuses.get(&backend).and_then(|row| row.told_at);
-        told_at.is_some_and(|told| told > self.now - SPEAKS_FOR)
-    }
+/// Whether an agent speaks for a node.
+fn speaks(statement: &Statement, backend: BackendId) -> bool {
+    let told_at = statement.tables.statuses.get(&backend).and_then(|row| row.told_at);
+    told_at.is_some_and(|told| told > statement.now - SPEAKS_FOR)
+}
 
-    /// How many people in the meeting have the attendee's id.
-    fn namesakes(&self, wanted: &NewSeat<'_>) -> i64 {
-        let (Some(user), Some(internal_id)) = (wanted.user, &wanted.meeting.internal_id) else { return 0 };
-        self.count_there(wanted.meeting.backend, internal_id, |user_id| user_id == user)
-    }
+/// How many people in the meeting have the attendee's id.
+fn namesakes(statement: &Statement, wanted: &NewSeat<'_>) -> i64 {
+    let (Some(user), Some(internal_id)) = (wanted.user, &wanted.meeting.internal_id) else { return 0 };
+    count_there(statement, wanted.meeting.backend, internal_id, |user_id| user_id == user)
+}
 
-    fn count_there(&self, backend: BackendId, internal_id: &str, matches: impl Fn(&str) -> bool) -> i64 {
-        let attendees = self.tables.attendees.iter().filter(|((at, meeting, _), row)| {
-            *at == backend && meeting == internal_id && row.gone_at.is_none() && matches(&row.attendee.user_id)
-        });
-        i64::try_from(attendees.count()).unwrap_or(i64::MAX)
-    }
+fn count_there(statement: &Statement, backend: BackendId, internal_id: &str, matches: impl Fn(&str) -> bool) -> i64 {
+    let attendees = statement.tables.attendees.iter().filter(|((at, meeting, _), row)| {
+        *at == backend && meeting == internal_id && row.gone_at.is_none() && matches(&row.attendee.user_id)
+    });
+    i64::try_from(attendees.count()).unwrap_or(i64::MAX)
+}
 
-    /// People of the frontend on nodes whose agents speak. Those in a breakout are in its parent, unless its frontend created
-    /// it.
-    fn people_of(&self, wanted: &NewSeat<'_>) -> i64 {
-        let own = self.tables.meetings.values().filter(|row| row.meeting.frontend == wanted.frontend && row.runs());
-        let counts = own.filter(|row| self.speaks(row.meeting.backend)).map(|row| {
-            let meeting = &row.meeting;
-            let Some(internal_id) = &meeting.internal_id else { return 0 };
-            let running = self.tables.node_meetings.get(&(meeting.backend, internal_id.clone()));
-            let has_own_people = |breakout: bool| !breakout || meeting.size.breakout && !is_native(&meeting.id, row);
-            let counts = running.is_some_and(|row| row.gone_at.is_none() && has_own_people(row.meeting.breakout));
-            if counts { self.count_there(meeting.backend, internal_id, |_| true) } else { 0 }
-        });
-        counts.sum()
-    }
+/// People of the frontend on nodes whose agents speak. Those in a breakout are in its parent, unless its frontend created
+/// it.
+fn people_of(statement: &Statement, wanted: &NewSeat<'_>) -> i64 {
+    let own = statement.tables.meetings.values().filter(|row| row.meeting.frontend == wanted.frontend && row.runs());
+    let counts = own.filter(|row| speaks(statement, row.meeting.backend)).map(|row| {
+        let meeting = &row.meeting;
+        let Some(internal_id) = &meeting.internal_id else { return 0 };
+        let running = statement.tables.node_meetings.get(&(meeting.backend, internal_id.clone()));
+        let has_own_people = |breakout: bool| !breakout || meeting.size.breakout && !is_native(&meeting.id, row);
+        let counts = running.is_some_and(|row| row.gone_at.is_none() && has_own_people(row.meeting.breakout));
+        if counts { count_there(statement, meeting.backend, internal_id, |_| true) } else { 0 }
+    });
+    counts.sum()
+}
 
-    fn people_elsewhere(&self, crowd: &Crowd<'_>) -> i64 {
-        crowd.people.iter().filter(|(backend, _)| !self.speaks(*backend)).map(|(_, people)| people).sum()
-    }
+fn people_elsewhere(statement: &Statement, crowd: &Crowd<'_>) -> i64 {
+    crowd.people.iter().filter(|(backend, _)| !speaks(statement, *backend)).map(|(_, people)| people).sum()
 }
 
 /// Whether a meeting has one id on both sides.

@@ -15,7 +15,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 #[async_trait]
 impl Servers for Model {
     async fn beat(&self, server: &NewServer) -> Result<SystemTime, StoreError> {
-        self.run(|statement| Ok(statement.beat(server))).await
+        self.run(|statement| Ok(beat(statement, server))).await
     }
 
     async fn leave(&self, id: Uuid) -> Result<(), StoreError> {
@@ -42,24 +42,21 @@ impl Servers for Model {
     }
 }
 
-impl Statement {
-    fn beat(&mut self, server: &NewServer) -> SystemTime {
-        let (now, seen) = (self.now, &self.seen);
-        let is_replaced = |row: &ServerEntry| {
-            row.is_at_the_address_of(server) && seen.is_lost(Some(row.server.id), Some(server.id), now)
-        };
-        let replaced: Vec<_> = seen.servers.values().filter(|row| is_replaced(row)).map(|row| row.server.id).collect();
-        replaced.iter().for_each(|id| drop(self.tables.servers.remove(id)));
-        let new = || ServerEntry { server: server.clone(), started_at: now, beat: now, steady_since: now };
-        let row = self.tables.servers.entry(server.id).or_insert_with(new);
-        if row.beat < now - LONGEST_PAUSE {
-            row.steady_since = now;
-        }
-        row.beat = now;
-        row.server.address.clone_from(&server.address);
-        row.server.pipeline_hash.clone_from(&server.pipeline_hash);
-        now
+fn beat(statement: &mut Statement, server: &NewServer) -> SystemTime {
+    let (now, seen) = (statement.now, &statement.seen);
+    let is_replaced =
+        |row: &ServerEntry| row.is_at_the_address_of(server) && seen.is_lost(Some(row.server.id), Some(server.id), now);
+    let replaced: Vec<_> = seen.servers.values().filter(|row| is_replaced(row)).map(|row| row.server.id).collect();
+    replaced.iter().for_each(|id| drop(statement.tables.servers.remove(id)));
+    let new = || ServerEntry { server: server.clone(), started_at: now, beat: now, steady_since: now };
+    let row = statement.tables.servers.entry(server.id).or_insert_with(new);
+    if row.beat < now - LONGEST_PAUSE {
+        row.steady_since = now;
     }
+    row.beat = now;
+    row.server.address.clone_from(&server.address);
+    row.server.pipeline_hash.clone_from(&server.pipeline_hash);
+    now
 }
 
 impl ServerEntry {
