@@ -17,6 +17,7 @@ mod operators;
 mod places;
 mod polls;
 mod queue;
+mod rows;
 mod seats;
 mod servers;
 mod tables;

@@ -7,6 +7,7 @@ use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{BackendId, Meeting, MeetingState};
 use b3scale_middleware::ports::Born;
 
+use super::rows::{end_past, locked_copy, write_announced};
 use super::{CopyRow, MeetingRow, Model, Statement};
 use crate::ledger::{Copies, MeetingCopy};
 use b3scale_postgres::StoreError;
@@ -91,16 +92,6 @@ impl Copies for Model {
     }
 }
 
-/// A copy that matched when the statement began and, locked, still does.
-pub(super) fn locked_copy<'s>(
-    statement: &'s mut Statement,
-    at: &(ScopedId, BackendId),
-    matches: impl Fn(&CopyRow) -> bool,
-) -> Option<&'s mut CopyRow> {
-    statement.seen.copies.get(at).filter(|row| matches(row))?;
-    statement.tables.copies.get_mut(at).filter(|row| matches(row))
-}
-
 fn loose_copies(statement: &Statement) -> Vec<MeetingCopy> {
     let copies = statement.seen.copies.iter();
     let mut loose: Vec<_> = copies
@@ -143,11 +134,11 @@ fn swap(statement: &mut Statement, held: &Meeting, copy: &MeetingCopy, born: &Bo
     let left = statement.tables.leave_copy(&held.id, held.backend, held.attempt, now);
     (left.doomed, left.spared_until) = (false, Some(now + SPARED_AFTER_SWAP));
     if let Some(before) = &held.internal_id {
-        super::ends::end_past(statement, &held.id, before);
+        end_past(statement, &held.id, before);
     }
     statement.tables.history.entry((held.id.clone(), born.internal_id.clone())).and_modify(|past| past.ended_at = None);
     let create_time = Some(born.create_time);
-    Some(super::places::write_announced(statement, MeetingRow { meeting, create_time, updated_at: now, ..row }))
+    Some(write_announced(statement, MeetingRow { meeting, create_time, updated_at: now, ..row }))
 }
 
 impl CopyRow {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{BackendId, Meeting, MeetingState};
 
+use super::rows::{end_past, locked_copy, meetings_where, write_announced};
 use super::{MeetingRow, Model, Statement};
 use crate::ledger::{Ends, Places, Release};
 use b3scale_postgres::StoreError;
@@ -63,7 +64,7 @@ impl Ends for Model {
         let old = self.read(|statement| {
             let bound = statement.now - older_than;
             let is_old = |row: &MeetingRow| row.meeting.state == MeetingState::Claimed && row.meeting.placed_at < bound;
-            super::places::meetings_where(statement, is_old)
+            meetings_where(statement, is_old)
         });
         let mut reaped = Vec::new();
         for claim in old.await? {
@@ -84,7 +85,7 @@ fn record_ending(statement: &mut Statement, held: &Meeting) -> Option<Meeting> {
     statement.tables.meetings.insert(held.id.clone(), MeetingRow { meeting: meeting.clone(), updated_at, ..row });
     let copies: Vec<_> = statement.seen.copies.keys().filter(|(id, _)| *id == held.id).cloned().collect();
     for at in copies {
-        super::copies::locked_copy(statement, &at, |_| true).into_iter().for_each(|copy| copy.doomed = true);
+        locked_copy(statement, &at, |_| true).into_iter().for_each(|copy| copy.doomed = true);
     }
     Some(meeting)
 }
@@ -97,7 +98,7 @@ fn set_state(
 ) -> Option<Meeting> {
     let row = statement.locked(id, matches)?;
     let meeting = Meeting { state, version: statement.version(), ..row.meeting };
-    Some(super::places::write_announced(statement, MeetingRow { meeting, updated_at: statement.now, ..row }))
+    Some(write_announced(statement, MeetingRow { meeting, updated_at: statement.now, ..row }))
 }
 
 /// Removes a meeting, which has ended.
@@ -122,13 +123,6 @@ fn remove_to_copy(statement: &mut Statement, id: &ScopedId, matches: impl Fn(&Me
     Some(gone)
 }
 
-/// Records that a meeting ended, if the history had it when the statement began.
-pub(super) fn end_past(statement: &mut Statement, id: &ScopedId, internal_id: &str) {
-    if statement.seen.history.contains_key(&(id.clone(), internal_id.to_owned())) {
-        statement.tables.end_past(id, internal_id, statement.now);
-    }
-}
-
 fn ids_where(statement: &Statement, matches: impl Fn(&MeetingRow) -> bool) -> Vec<ScopedId> {
-    super::places::meetings_where(statement, matches).into_iter().map(|meeting| meeting.id).collect()
+    meetings_where(statement, matches).into_iter().map(|meeting| meeting.id).collect()
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{BackendId, MeetingState};
 
+use super::rows::meetings_where;
 use super::{MeetingRow, ServerEntry, Statement};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -36,8 +37,7 @@ pub(super) fn collect_garbage(statement: &mut Statement) {
 fn drop_detached(statement: &mut Statement) {
     let bound = statement.now - DAY;
     let is_old = |row: &MeetingRow| row.meeting.state == MeetingState::Detached && row.updated_at < bound;
-    let old: Vec<ScopedId> =
-        super::places::meetings_where(statement, is_old).into_iter().map(|meeting| meeting.id).collect();
+    let old: Vec<ScopedId> = meetings_where(statement, is_old).into_iter().map(|meeting| meeting.id).collect();
     for id in old {
         if let Some(gone) = super::ends::remove(statement, &id, is_old) {
             statement.tables.leave_copy(&id, gone.backend, gone.attempt, statement.now);

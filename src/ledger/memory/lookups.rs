@@ -5,13 +5,14 @@ use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{FrontendId, Meeting};
 
 use super::Model;
+use super::rows::meetings_where;
 use crate::ledger::{Lookups, PastMeeting};
 use b3scale_postgres::StoreError;
 
 #[async_trait]
 impl Lookups for Model {
     async fn load_meetings(&self) -> Result<Vec<Meeting>, StoreError> {
-        self.read(|statement| super::places::meetings_where(statement, |_| true)).await
+        self.read(|statement| meetings_where(statement, |_| true)).await
     }
 
     async fn find_meeting(&self, id: &ScopedId) -> Result<Option<Meeting>, StoreError> {
@@ -28,8 +29,7 @@ impl Lookups for Model {
         self.read(|statement| {
             let history = &statement.seen.history;
             let is_noted = |meeting: &Meeting| history.contains_key(&(meeting.id.clone(), id.to_owned()));
-            let mut found =
-                super::places::meetings_where(statement, |row| runs_as(&row.meeting) && is_noted(&row.meeting));
+            let mut found = meetings_where(statement, |row| runs_as(&row.meeting) && is_noted(&row.meeting));
             found.extend(statement.seen.meetings.get(scoped).map(|row| row.meeting.clone()));
             found
         })
@@ -37,8 +37,7 @@ impl Lookups for Model {
     }
 
     async fn find_meetings(&self, ids: &[&str]) -> Result<Vec<Meeting>, StoreError> {
-        self.read(|statement| super::places::meetings_where(statement, |row| ids.contains(&row.meeting.id.as_ref())))
-            .await
+        self.read(|statement| meetings_where(statement, |row| ids.contains(&row.meeting.id.as_ref()))).await
     }
 
     async fn find_history(&self, id: &ScopedId) -> Result<Option<PastMeeting>, StoreError> {

@@ -9,6 +9,7 @@ use b3scale_middleware::cluster::{BackendId, Claim, Meeting, MeetingState, Move,
 use b3scale_middleware::ports::Born;
 use uuid::Uuid;
 
+use super::rows::{end_past, locked_copy, meetings_where, write_announced};
 use super::{CopyRow, MeetingRow, Model, Statement, no_frontend};
 use crate::ledger::{Lookups, Places, Release, Ticket};
 use b3scale_postgres::StoreError;
@@ -140,9 +141,7 @@ fn move_claim(statement: &mut Statement, held: &Meeting, to: BackendId, sent: bo
 /// Spares a copy, unless it is being ended.
 fn spare(statement: &mut Statement, at: &(ScopedId, BackendId)) -> bool {
     let now = statement.now;
-    let Some(copy) =
-        super::copies::locked_copy(statement, at, |copy| copy.ending_until.is_none_or(|until| until <= now))
-    else {
+    let Some(copy) = locked_copy(statement, at, |copy| copy.ending_until.is_none_or(|until| until <= now)) else {
         return false;
     };
     copy.spared_until = Some(now + SPARED);
@@ -226,7 +225,7 @@ fn settle_copies(statement: &mut Statement, held: &Meeting) {
     for at in copies {
         if at.1 == held.backend {
             statement.tables.copies.remove(&at);
-        } else if let Some(copy) = super::copies::locked_copy(statement, &at, |copy| copy.internal_id.is_some()) {
+        } else if let Some(copy) = locked_copy(statement, &at, |copy| copy.internal_id.is_some()) {
             (copy.internal_id, copy.create_time) = (None, None);
         }
     }
@@ -235,7 +234,7 @@ fn settle_copies(statement: &mut Statement, held: &Meeting) {
 fn renew(statement: &mut Statement, held: &Meeting, born: &Born) -> Option<Meeting> {
     let row = statement.locked(&held.id, |row| row.is_same(held) && row.runs())?;
     if let Some(before) = &held.internal_id {
-        super::ends::end_past(statement, &held.id, before);
+        end_past(statement, &held.id, before);
     }
     let meeting = Meeting {
         state: MeetingState::Live,
@@ -350,18 +349,6 @@ fn contradicts(statement: &Statement, new: &NewMeeting<'_>, born: &Born, asked_a
     let ended_since = past.and_then(|past| past.ended_at).is_some_and(|ended| ended >= asked_at);
     let mut pasts = statement.seen.history.iter().filter(|((id, _), _)| id == new.id);
     is_copy || ended_since || pasts.any(|(_, past)| past.frontend != new.frontend)
-}
-
-pub(super) fn write_announced(statement: &mut Statement, row: MeetingRow) -> Meeting {
-    let meeting = row.meeting.clone();
-    statement.announce(&meeting.id);
-    statement.tables.meetings.insert(meeting.id.clone(), row);
-    meeting
-}
-
-/// The meetings that match, as they were when the statement began.
-pub(super) fn meetings_where(statement: &Statement, matches: impl Fn(&MeetingRow) -> bool) -> Vec<Meeting> {
-    statement.seen.meetings.values().filter(|row| matches(row)).map(|row| row.meeting.clone()).collect()
 }
 
 /// A meeting that was found on a node.
