@@ -13,9 +13,8 @@ use crate::call::Reply;
 use crate::chance::{Chance, Clock};
 use crate::cluster::{Backend, BackendId, Claim, Frontend, FrontendId, Link, Meeting, Move, NewMeeting, PolicyInForce};
 use crate::fault::{Fault, NodeFailure};
+use crate::node_request::NodeRequest;
 use crate::work::Workers;
-
-pub use crate::node_request::NodeRequest;
 
 /// A longer document refuses no checksum.
 const LARGEST_REFUSAL: usize = 4096;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use b3scale_base::net::nodes::{CaFileError, HttpNodes, UpstreamSettings};
 use b3scale_base::rest::{NodeAttendee, NodeMeeting, SnapshotMeeting};
-use b3scale_middleware::Fault;
 use b3scale_middleware::bbb::{CallKind, Params, xml};
 use b3scale_middleware::cluster::Backend;
-use b3scale_middleware::ports::{NodeRequest, Nodes};
+use b3scale_middleware::ports::Nodes;
+use b3scale_middleware::{Fault, NodeRequest};
 use bytes::Bytes;
 use http::HeaderValue;
 use uuid::Uuid;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use b3scale_middleware::bbb::{CallKind, Params};
 use b3scale_middleware::cluster::{Backend, BackendId};
-use b3scale_middleware::ports::{NodeRequest, Nodes};
-use b3scale_middleware::{Fault, Reply};
+use b3scale_middleware::ports::Nodes;
+use b3scale_middleware::{Fault, NodeRequest, Reply};
 use futures_util::future::{BoxFuture, join_all};
 use http::HeaderValue;
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::cluster::{Backend, Passage};
-use b3scale_middleware::ports::{NodeRequest, Nodes};
-use b3scale_middleware::{Fault, NodeFailure, Reply};
+use b3scale_middleware::ports::Nodes;
+use b3scale_middleware::{Fault, NodeFailure, NodeRequest, Reply};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use tokio::time::Instant;

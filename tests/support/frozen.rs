@@ -9,8 +9,8 @@ use b3scale_middleware::cluster::{
     Backend, BackendId, Claim, Frontend, FrontendId, Meeting, MeetingState, Move, NewMeeting,
 };
 use b3scale_middleware::memory::Memory;
-use b3scale_middleware::ports::{Born, Directory, Meetings, NewSeat, NodeRequest, Nodes, Seat, Seen, Settled};
-use b3scale_middleware::{Call, Fault, Ports, Reply};
+use b3scale_middleware::ports::{Born, Directory, Meetings, NewSeat, Nodes, Seat, Seen, Settled};
+use b3scale_middleware::{Call, Fault, NodeRequest, Ports, Reply};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};

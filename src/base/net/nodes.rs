@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use b3scale_middleware::bbb::{CallKind, Media};
 use b3scale_middleware::call::Room;
-use b3scale_middleware::ports::{NodeRequest, Nodes};
-use b3scale_middleware::{Fault, NodeFailure, Reply, Trace};
+use b3scale_middleware::ports::Nodes;
+use b3scale_middleware::{Fault, NodeFailure, NodeRequest, Reply, Trace};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
