@@ -75,7 +75,7 @@ fn of_documents(route: &PlannedRoute) -> u64 {
     let mut count = 0;
     if has("backend-select") {
         let params = Params::parse(Frozen::CREATE);
-        let meeting = xml::answer(&document).unwrap().meeting.unwrap();
+        let meeting = xml::answer(&document).expect("it is readable").meeting.expect("it has a meeting");
         let read = || {
             assert!(!meeting.text("internalMeetingID").to_owned().is_empty());
             assert!(!xml::entry_of_create(&meeting, &params).is_empty());

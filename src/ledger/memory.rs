@@ -102,6 +102,15 @@ impl Model {
         Ok(done)
     }
 
+    /// Runs a statement that always succeeds.
+    async fn change(&self, work: impl FnOnce(&mut Statement)) -> Result<(), StoreError> {
+        self.run(|statement| {
+            work(statement);
+            Ok(())
+        })
+        .await
+    }
+
     /// Reads the rows as they are committed now.
     async fn read<T>(&self, look: impl FnOnce(&Statement) -> T) -> Result<T, StoreError> {
         self.run(|statement| Ok(look(statement))).await
@@ -163,10 +172,10 @@ impl Announcements for Model {
     }
 
     async fn echo(&self, server: Uuid) -> Result<(), StoreError> {
-        self.run(|statement| Ok(statement.announced.push(Change::Echo(server)))).await
+        self.change(|statement| statement.announced.push(Change::Echo(server))).await
     }
 
     async fn announce_pipeline(&self) -> Result<(), StoreError> {
-        self.run(|statement| Ok(statement.announced.push(Change::Pipeline))).await
+        self.change(|statement| statement.announced.push(Change::Pipeline)).await
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use b3scale_middleware::bbb::{CallKind, Params};
 use b3scale_middleware::call::Gate;
@@ -11,6 +10,7 @@ use b3scale_middleware::{Body, Call, Door, Fault};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
+use tokio::time::Instant;
 use tracing::Span;
 
 use super::reading::Reading;
@@ -50,7 +50,7 @@ impl Visit {
     ) -> Self {
         let kind = *target.call.as_ref().unwrap_or(&CallKind::Index);
         let name = target.call.as_ref().map_or("(unknown)", |kind| kind.name());
-        let door = Door::new(request_id(&head.headers), visitor.peer, Instant::now(), &target.frontend_key);
+        let door = Door::new(request_id(&head.headers), visitor.peer, Instant::now().into_std(), &target.frontend_key);
         let span = telemetry::span_of(&door.request_id, name);
         let trace = telemetry::trace_of(&span, &head.headers);
         let gate: Arc<dyn Gate> = Arc::<Ticket>::clone(ticket);

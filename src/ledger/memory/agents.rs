@@ -213,7 +213,7 @@ impl Taking<'_> {
         };
         let arrived = self.folded.there.iter().filter(|(who, _)| !is_there(who));
         let arrived: Vec<_> = arrived.filter_map(|((meeting, _), one)| Some((self.placed(meeting)?, one))).collect();
-        let named = arrived.iter().filter_map(|arrival| Some((arrival.0.clone(), Some(arrival.1.user_id.clone()))));
+        let named = arrived.iter().map(|arrival| (arrival.0.clone(), Some(arrival.1.user_id.clone())));
         let mut comers: BTreeMap<(ScopedId, Option<String>), Vec<&Attendee>> = BTreeMap::new();
         for (key, (_, one)) in named.zip(&arrived) {
             comers.entry(key).or_default().push(one);

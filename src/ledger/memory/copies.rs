@@ -67,8 +67,14 @@ impl Copies for Model {
         self.run(|statement| {
             let is_wanted = |at: &&(ScopedId, BackendId)| at.1 == backend && id.is_none_or(|id| at.0 == *id);
             let wanted: Vec<_> = statement.seen.copies.keys().filter(is_wanted).cloned().collect();
-            let mut doom = |at| Some(locked_copy(statement, at, |_| true)?.doomed = true);
-            Ok(wanted.iter().filter_map(&mut doom).count() as u64)
+            let mut doomed = 0;
+            for at in &wanted {
+                if let Some(copy) = locked_copy(statement, at, |_| true) {
+                    copy.doomed = true;
+                    doomed += 1;
+                }
+            }
+            Ok(doomed)
         })
         .await
     }

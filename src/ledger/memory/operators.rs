@@ -45,7 +45,7 @@ impl Roster for Model {
     }
 
     async fn collect_garbage(&self) -> Result<(), StoreError> {
-        self.run(|statement| Ok(super::garbage::collect_garbage(statement))).await
+        self.change(super::garbage::collect_garbage).await
     }
 
     async fn remove_decommissioned(&self, clear: &[(BackendId, SystemTime)]) -> Result<Vec<BackendId>, StoreError> {
@@ -86,7 +86,7 @@ impl Model {
     /// # Errors
     /// Any [`StoreError`] of the trait: the model itself has none.
     pub async fn put_backend(&self, backend: Backend) -> Result<(), StoreError> {
-        self.run(|statement| Ok(put_backend(statement, backend))).await
+        self.change(|statement| put_backend(statement, backend)).await
     }
 
     /// Removes a backend. Its meetings are detached. `false`: there was none.

@@ -19,7 +19,7 @@ impl Servers for Model {
     }
 
     async fn leave(&self, id: Uuid) -> Result<(), StoreError> {
-        self.run(|statement| Ok(drop(statement.tables.servers.remove(&id)))).await
+        self.change(|statement| drop(statement.tables.servers.remove(&id))).await
     }
 
     async fn load_servers(&self) -> Result<Vec<ServerRow>, StoreError> {
