@@ -42,7 +42,7 @@ fn hold(steps: impl Strategy<Value = Step>) {
     let rig = runtime.block_on(Rig::new());
     let histories = prop::collection::vec(steps, STEPS);
     let config = Config::default();
-    let config = Config { cases: config.cases / PART, max_shrink_iters: 100, failure_persistence: None, ..config };
+    let config = Config { cases: config.cases / PART, max_shrink_iters: 40, failure_persistence: None, ..config };
     let held = TestRunner::new(config)
         .run(&histories, |history| runtime.block_on(rig.replay(&history)).map_err(TestCaseError::fail));
     if let Err(error) = held {

@@ -12,7 +12,8 @@ use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::{
     Backend, BackendId, Claim, Frontend, FrontendId, MeetingState, NewMeeting, Secrets, Size,
 };
-use b3scale_middleware::ports::{Meetings as _, NodeRequest, Nodes, Settled};
+use b3scale_middleware::node_request::NodeRequest;
+use b3scale_middleware::ports::{Meetings as _, Nodes, Settled};
 use b3scale_middleware::{Fault, Reply};
 use bytes::Bytes;
 use futures_util::FutureExt;

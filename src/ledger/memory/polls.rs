@@ -98,14 +98,13 @@ impl Polls for Model {
         id: BackendId,
         figures: Option<(f32, f32)>,
     ) -> Result<Option<SystemTime>, StoreError> {
-        let is_share = |figure: f32| (0.0..=1.0).contains(&figure);
-        if figures.is_some_and(|(cpu, memory)| !is_share(cpu) || !is_share(memory)) {
-            let message = "new row for relation \"backend_status\" violates check constraint".to_owned();
-            return Err(StoreError::Refused { task: "record a heartbeat", message, code: "23514".to_owned() });
-        }
         self.run(|statement| {
             let now = statement.now;
             let Some(row) = status(statement, id, |_| true) else { return Ok(None) };
+            let is_share = |figure: f32| (0.0..=1.0).contains(&figure);
+            if figures.is_some_and(|(cpu, memory)| !is_share(cpu) || !is_share(memory)) {
+                return Err(no_share());
+            }
             (row.cpu, row.memory) = figures.unzip();
             (row.heartbeat, row.seq) = (Some(now), row.seq + 1);
             Ok(Some(now))
@@ -225,4 +224,10 @@ impl StatusRow {
             seq: self.seq,
         }
     }
+}
+
+/// PostgreSQL's answer to a figure that is no share.
+fn no_share() -> StoreError {
+    let message = "new row for relation \"backend_status\" violates check constraint".to_owned();
+    StoreError::Refused { task: "record a heartbeat", message, code: "23514".to_owned() }
 }

@@ -298,7 +298,13 @@ impl History<'_> {
     }
 
     fn learn(&mut self, sql: &Answer, model: &Answer) {
-        for (sql, model) in sql.learned.meetings.iter().zip(&model.learned.meetings) {
+        // Rows of one statement come in any order.
+        let by_id = |answer: &Answer| {
+            let mut meetings = answer.learned.meetings.clone();
+            meetings.sort_by(|one, other| one.id.cmp(&other.id));
+            meetings
+        };
+        for (sql, model) in by_id(sql).into_iter().zip(by_id(model)) {
             let meetings = self.meetings.iter_mut().enumerate();
             let known = meetings.filter(|(number, _)| meeting_id(*number).0 == sql.id).map(|(_, known)| known);
             known.for_each(|known| known.push((sql.clone(), model.clone())));

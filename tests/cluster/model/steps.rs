@@ -406,7 +406,8 @@ impl Op {
     async fn ask_of_node(&self, db: &impl Life, belief: &Belief, learned: &mut Learned) -> Result<String, StoreError> {
         let (id, server, lease) = (backend(self.backend), server(self.server), Duration::from_secs(40));
         let taken = match (self.kind, &belief.poll) {
-            (Kind::TakePolls, _) => db.take_polls(1 + self.number as u32, lease, server).await?,
+            // All that are due: of nodes that are due at the same time, any may come first.
+            (Kind::TakePolls, _) => db.take_polls(10, lease, server).await?,
             (Kind::TakePoll, _) => db.take_poll(id, lease, server).await?.into_iter().collect(),
             (Kind::SeizePolls, _) => db.seize_polls(&[id, backend(0)], lease, server).await?,
             (Kind::ReturnPoll, Some(poll)) => return db.return_poll(poll).await.map(|()| String::new()),
