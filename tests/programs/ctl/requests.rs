@@ -105,20 +105,12 @@ async fn a_description_is_set_and_shown() {
     let described = frontend(&json!({ "description": "Classes 5 to 10" }));
     let patched = Told::ok(&format!("PATCH /api/v1/frontends/{FRONTEND}"), described.clone());
     let found = Told::ok("GET /api/v1/frontends?key=school", json!([described]));
-    let (recorder, ctl) = recorder([found, patched]).await;
+    let (recorder, ctl) = recorder([one_frontend(), patched, found]).await;
     ctl.done("set frontend --description 'Classes 5 to 10' school").await;
     let body = json!({ "description": "Classes 5 to 10" });
     assert_eq!(asked(&recorder)[1], line(&format!("PATCH /api/v1/frontends/{FRONTEND}"), &body.to_string()));
     let out = ctl.done("show frontend school").await;
-    assert!(
-        out.starts_with(
-            "Frontend: school
-Description: Classes 5 to 10
-Enabled: true
-"
-        ),
-        "{out}"
-    );
+    assert!(out.starts_with("Frontend: school\nDescription: Classes 5 to 10\nEnabled: true\n"), "{out}");
 }
 
 #[tokio::test]
