@@ -271,7 +271,7 @@ impl fmt::Debug for Room {
     }
 }
 
-/// It is no part of what a reply says.
+/// The room is no part of a reply's content.
 impl PartialEq for Room {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -313,7 +313,7 @@ impl Reply {
         Ok(self)
     }
 
-    /// The reply with what was read of its document.
+    /// The reply with the answer that was read of its document.
     pub(crate) fn with(self, answer: Answer) -> Self {
         Self { outcome: Some(answer.outcome), meeting: answer.meeting, ..self }
     }

@@ -30,7 +30,7 @@ pub struct Frontend {
     pub settings: FrontendSettings,
     /// The customer it belongs to, in another system.
     pub account_ref: Option<String>,
-    /// What it is for, in the words of its operator.
+    /// Its purpose, in the words of its operator.
     pub description: Option<String>,
     /// When it was added. `None`: the store is to say so.
     pub created_at: Option<SystemTime>,
@@ -98,7 +98,7 @@ impl Secrets {
     }
 }
 
-/// What is done to a frontend's calls.
+/// Changes that stages make to a frontend's calls.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
@@ -122,7 +122,7 @@ pub struct FrontendSettings {
     /// Overrides of parameters of `join`.
     #[serde(deserialize_with = "null_is_empty")]
     pub join_override_params: ParamMap,
-    /// What becomes of its recordings.
+    /// The handling of its recordings.
     pub recordings: Option<RecordingSettings>,
     /// The tags that it may choose among with `meta_server-tag`. `null`: any. Not known to the original.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]

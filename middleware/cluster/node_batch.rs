@@ -12,7 +12,7 @@ pub struct NodeBatch<'a> {
     pub boot: Uuid,
     /// Counts the batches of this start, from 1.
     pub seq: u64,
-    /// Everything that runs on the node, in place of what was said before. The events come after it.
+    /// Everything that runs on the node. It replaces earlier snapshots and events, and the events of this batch follow it.
     pub snapshot: Option<Vec<(&'a NodeMeeting, &'a [Attendee])>>,
     /// Whether the agent is connected to the node's Redis. If not, its attendees may be outdated.
     pub redis_connected: bool,

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What becomes of a frontend's recordings.
+/// The handling of a frontend's recordings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct RecordingSettings {
-    /// Who may see them, whatever the meeting says.
+    /// Who may see them. It overrides the meeting's own parameter.
     pub visibility_override: Option<Visibility>,
 }
 
@@ -16,9 +16,9 @@ pub struct RecordingSettings {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(try_from = "String", rename_all = "snake_case")]
 pub enum Visibility {
-    /// Nobody.
+    /// No one.
     Unpublished,
-    /// Whoever has the link.
+    /// Everyone with the link.
     Published,
     /// Whom the frontend lets.
     Protected,
