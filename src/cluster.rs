@@ -116,8 +116,9 @@ impl Cluster {
         nodes: Arc<dyn Nodes>,
         patience: Patience,
         bench: Bench,
+        chance: Chance,
     ) -> Result<Self, StoreError> {
-        let (parts, follower) = Parts::assemble(Arc::new(store), nodes, patience, bench);
+        let (parts, follower) = Parts::assemble(Arc::new(store), nodes, patience, bench, chance);
         follower.load_all().await?;
         let cluster = Self(Arc::new(parts));
         upkeep::register(&cluster.0, follower);
@@ -181,9 +182,9 @@ impl Parts {
         nodes: Arc<dyn Nodes>,
         patience: Patience,
         bench: Bench,
+        chance: Chance,
     ) -> (Self, Arc<Follower>) {
         let spawner = bench.spawner();
-        let chance = Chance::of_system();
         let asker = Asker(Arc::clone(&nodes), chance.clone());
         let view = Arc::<View>::default();
         let replica = Arc::new(Replica::new(bench.server(), store, Arc::clone(&view), chance));

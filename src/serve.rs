@@ -171,8 +171,9 @@ impl Assembly {
         counted: Option<Counts>,
     ) -> Result<Self, ServeError> {
         let nodes = Arc::new(HttpNodes::new(config.upstream.clone())?);
-        let bench = Bench::new(Arc::new(store.clone()), Chance::of_system().id());
-        let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience, bench).await?;
+        let chance = Chance::of_system();
+        let bench = Bench::new(Arc::new(store.clone()), chance.id());
+        let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience, bench, chance).await?;
         let assembled = Self::around(cluster.clone(), config, store, secret, counted);
         match assembled {
             Ok(assembly) => {

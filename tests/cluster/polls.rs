@@ -8,6 +8,7 @@ use b3scale::ledger::{Poll, PollOutcome, Polls};
 use b3scale::net::nodes::Patience;
 use b3scale::store::Store;
 use b3scale::work::Bench;
+use b3scale_middleware::chance::Chance;
 use b3scale_middleware::cluster::{AdminState, BackendId, Health, NodeState};
 use b3scale_middleware::ports::{Directory as _, Nodes};
 use b3scale_middleware::{Fault, NodeFailure, NodeRequest, Reply};
@@ -16,7 +17,6 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
 use crate::fixture::{Fixture, SERVER};
 
@@ -130,8 +130,9 @@ async fn a_server_that_can_ask_no_node_leaves_them_to_the_others_and_as_they_wer
     cluster.store.record_poll(&first, &PollOutcome { next: Duration::ZERO, ..answered(&first) }).await.unwrap();
     let nodes = Arc::new(Unaskable(watch::Sender::new(0)));
     let store = Store::connect(cluster.database.url(), 4).await.unwrap();
-    let bench = Bench::new(Arc::new(store.clone()), Uuid::new_v4());
-    let server = Cluster::start(store, Arc::<Unaskable>::clone(&nodes), Patience::default(), bench).await.unwrap();
+    let (asked, chance) = (Arc::<Unaskable>::clone(&nodes), Chance::of_system());
+    let bench = Bench::new(Arc::new(store.clone()), chance.id());
+    let server = Cluster::start(store, asked, Patience::default(), bench, chance).await.unwrap();
     within("it tries", nodes.0.subscribe().wait_for(|asked| *asked > 0)).await.unwrap();
     eventually("the poll is given back", async || is_free(&cluster, cluster.a).await).await;
     assert!(server.backend(cluster.a).unwrap().is_up(), "its silence is ours");

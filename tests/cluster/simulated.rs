@@ -9,8 +9,9 @@ use b3scale::ledger::memory::{Model, SimulatedClock};
 use b3scale::net::nodes::Patience;
 use b3scale::work::Bench;
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
+use b3scale_middleware::chance::Chance;
 use b3scale_middleware::cluster::{
-    Backend, BackendId, Claim, Frontend, FrontendId, MeetingState, NewMeeting, Secrets, Size,
+    Backend, BackendId, Claim, Frontend, FrontendId, Meeting, MeetingState, NewMeeting, Secrets, Size,
 };
 use b3scale_middleware::node_request::NodeRequest;
 use b3scale_middleware::ports::{Meetings as _, Nodes, Settled};
@@ -46,21 +47,28 @@ async fn model() -> Model {
     model
 }
 
-async fn server(model: &Model, number: u128) -> Cluster {
-    let bench = Bench::new(Arc::new(model.clone()), Uuid::from_u128(number));
-    let started = Cluster::start(model.clone(), Arc::new(Idle), Patience::default(), bench).await;
+async fn server(model: &Model, seed: u64) -> Cluster {
+    let chance = Chance::seeded(seed);
+    let bench = Bench::new(Arc::new(model.clone()), chance.id());
+    let started = Cluster::start(model.clone(), Arc::new(Idle), Patience::default(), bench, chance).await;
     started.expect("the model can be read")
+}
+
+/// The claim of the one meeting.
+async fn won(server: &Cluster) -> Arc<Meeting> {
+    let (id, meeting_id) = (ScopedId::verbatim("school-algebra"), MeetingId::new("algebra"));
+    let size = Size::default();
+    let new = NewMeeting { id: &id, meeting_id: &meeting_id, frontend: FRONTEND, backend: BACKEND, size };
+    let Claim::Won(held) = server.claim(new).await.unwrap() else { panic!("it has no other place") };
+    held
 }
 
 #[tokio::test(start_paused = true)]
 async fn servers_on_the_model_hear_of_each_other_and_inherit_the_claim_of_a_lost_one() {
     let model = model().await;
     let (first, second) = (server(&model, 0x51).await, server(&model, 0x52).await);
-    let (id, meeting_id) = (ScopedId::verbatim("school-algebra"), MeetingId::new("algebra"));
-    let size = Size::default();
-    let new = NewMeeting { id: &id, meeting_id: &meeting_id, frontend: FRONTEND, backend: BACKEND, size };
-    let Claim::Won(held) = first.claim(new).await.unwrap() else { panic!("it has no other place") };
-    second.wait_until(|| second.known(id.as_ref()).is_some()).await;
+    let held = won(&first).await;
+    second.wait_until(|| second.known(held.id.as_ref()).is_some()).await;
     // It is lost with its claim. What waits for the meeting at the other server gets it, some seconds later.
     first.stop();
     drop(first);
@@ -71,4 +79,16 @@ async fn servers_on_the_model_hear_of_each_other_and_inherit_the_claim_of_a_lost
     let there: Vec<_> = servers.iter().map(|row| (row.server.id, row.alive)).collect();
     assert_eq!(there, [(second.server_id(), true)]);
     second.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_draws_the_same_ids_from_the_same_seed() {
+    let mut drawn = Vec::new();
+    for seed in [7, 7, 8] {
+        let server = server(&model().await, seed).await;
+        drawn.push((server.server_id(), won(&server).await.claim));
+        server.stop();
+    }
+    assert_eq!(drawn[0], drawn[1]);
+    assert_ne!(drawn[0], drawn[2]);
 }

@@ -15,13 +15,13 @@ use b3scale::store::Store;
 use b3scale::telemetry::Counts;
 use b3scale::work::Bench;
 use b3scale_middleware::bbb::CallKind;
+use b3scale_middleware::chance::Chance;
 use b3scale_middleware::cluster::{Backend, FrontendSettings, NodeState};
 use b3scale_middleware::ports::Directory;
 use b3scale_node::tls::TestAuthority;
 use b3scale_node::{Node, NodeOptions};
 use http::Method;
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
 use crate::client::Http;
 use crate::records::record_node;
@@ -215,8 +215,9 @@ impl TestCluster {
     /// What another server of the same cluster knows. It has no port, and asks no node unless it takes one.
     pub async fn another_server(&self) -> Cluster {
         let store = Store::connect(self.database.url(), 4).await.unwrap();
-        let bench = Bench::new(Arc::new(store.clone()), Uuid::new_v4());
-        Cluster::start(store, self.cluster.ports().nodes, Patience::default(), bench).await.unwrap()
+        let (nodes, chance) = (self.cluster.ports().nodes, Chance::of_system());
+        let bench = Bench::new(Arc::new(store.clone()), chance.id());
+        Cluster::start(store, nodes, Patience::default(), bench, chance).await.unwrap()
     }
 
     /// The state the server sees a node in.
