@@ -1,4 +1,4 @@
-# What there is to do here. `make` alone lists it. Every target first installs what it lacks and says so.
+# `make` alone lists the targets. Every target first installs missing packages and names them.
 
 ARGS ?=
 FUZZ_SECONDS ?= 300

@@ -313,7 +313,7 @@ impl Reply {
         Ok(self)
     }
 
-    /// The reply with the answer that was read of its document.
+    /// The reply with the parsed parts of its document.
     pub(crate) fn with(self, answer: Answer) -> Self {
         Self { outcome: Some(answer.outcome), meeting: answer.meeting, ..self }
     }

@@ -30,7 +30,7 @@ pub struct Frontend {
     pub settings: FrontendSettings,
     /// The customer it belongs to, in another system.
     pub account_ref: Option<String>,
-    /// Its purpose, in the words of its operator.
+    /// Its purpose, in the operator's words.
     pub description: Option<String>,
     /// When it was added. `None`: the store is to say so.
     pub created_at: Option<SystemTime>,
@@ -98,7 +98,7 @@ impl Secrets {
     }
 }
 
-/// Changes that stages make to a frontend's calls.
+/// A frontend's settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
@@ -122,7 +122,7 @@ pub struct FrontendSettings {
     /// Overrides of parameters of `join`.
     #[serde(deserialize_with = "null_is_empty")]
     pub join_override_params: ParamMap,
-    /// The handling of its recordings.
+    /// Settings of its recordings.
     pub recordings: Option<RecordingSettings>,
     /// The tags that it may choose among with `meta_server-tag`. `null`: any. Not known to the original.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
@@ -133,7 +133,7 @@ impl FrontendSettings {
     /// Reads settings as they are stored, where `null` is as good as missing. Unknown names are passed over.
     ///
     /// # Errors
-    /// The name of one that cannot be read. Its value may be a password.
+    /// The name of an unreadable one. Its value may be a password.
     pub fn read(mut stored: Value) -> Result<Self, String> {
         drop_nulls(&mut stored);
         let read = |stored: &Value| Self::deserialize(stored);
@@ -173,7 +173,7 @@ impl FrontendSettings {
         self.attendees_limit.take_if(|limit| limit.limit <= 0);
         self.drop_empty_params();
         self.recordings.take_if(|recordings| *recordings == RecordingSettings::default());
-        // None at all is another thing than any.
+        // None at all differs from any.
         self.allowed_tags = self.allowed_tags.map(|tags| tags.normal());
         self
     }

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The handling of a frontend's recordings.
+/// Settings of a frontend's recordings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct RecordingSettings {
-    /// Who may see them. It overrides the meeting's own parameter.
+    /// Their visibility, instead of the meeting's.
     pub visibility_override: Option<Visibility>,
 }
 
@@ -18,13 +18,13 @@ pub struct RecordingSettings {
 pub enum Visibility {
     /// No one.
     Unpublished,
-    /// Everyone with the link.
+    /// Anyone with the link.
     Published,
-    /// Whom the frontend lets.
+    /// Users admitted by the frontend.
     Protected,
-    /// Everybody: it is listed.
+    /// Anyone: it is listed.
     Public,
-    /// It is listed for everybody, and opened for whom the frontend lets.
+    /// It is listed for anyone, and opened for users admitted by the frontend.
     PublicProtected,
 }
 

@@ -1,7 +1,7 @@
-//! What agents say: that they are there, and what has happened on their node.
+//! Agents: their heartbeats, and the events of their nodes.
 //!
-//! Ours send batches, each of which counts once. Those of the original say of each event that it happened, in any order; so nothing
-//! is counted by that: the node is asked soon, and what it says counts.
+//! Ours send batches, and each counts once. The original's send single events in any order, so none
+//! is counted: the node is polled soon, and its answer counts.
 
 use std::time::Duration;
 
@@ -26,13 +26,13 @@ use crate::rest::shape::Shape;
 use crate::rest::{Backend, Batch, Heartbeat, Receipt, RpcReply, RpcRequest, RpcStatus};
 use crate::telemetry::catalog::{INGEST_BATCHES, INGEST_EVENTS, INGEST_SNAPSHOTS};
 
-/// Between two questions to a node whose agent has seen something.
+/// Between two polls of a node after events of its agent.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The most characters of why a request is none, which may quote it.
 const LONGEST_REASON: usize = 500;
 
-/// What an agent may say.
+/// The fields of an agent's request.
 pub(super) struct Form;
 
 impl Shaped for Form {
@@ -49,14 +49,14 @@ pub(super) async fn backend(State(admin): State<Admin>, who: Caller<Agents>) -> 
 
 /// Say that the agent is there.
 #[utoipa::path(post, path = "/api/v1/agent/heartbeat", tag = "agents",
-    responses((status = OK, description = "When it was heard of", body = Heartbeat), (status = NOT_FOUND)))]
+    responses((status = OK, description = "The time of the heartbeat", body = Heartbeat), (status = NOT_FOUND)))]
 pub(super) async fn heartbeat(State(admin): State<Admin>, who: Caller<Agents>) -> Result<Reply<Heartbeat>, Problem> {
     let backend = admin.store.backends().id_of_agent(who.subject()).await?.ok_or(Problem::NotFound)?;
     let heard = admin.store.record_heartbeat(backend, None).await?.ok_or(Problem::NotFound)?;
     Ok(Reply(Heartbeat { backend_id: backend.0, heartbeat: heard.into() }))
 }
 
-/// Say what has happened on the node since the last batch. Each counts once, however often it is sent.
+/// Send the node's events since the last batch. Each batch counts once, however often it is sent.
 #[utoipa::path(post, path = "/api/v1/agent/ingest", tag = "agents", request_body = Batch,
     responses((status = OK, description = "Up to which batch all is known", body = Receipt)))]
 pub(super) async fn ingest(
@@ -76,7 +76,7 @@ pub(super) async fn ingest(
     Ok(Reply(ingested.receipt))
 }
 
-/// Counts a batch by what became of it. `None`: it could not be taken.
+/// Counts a batch by its outcome. `None`: it could not be recorded.
 fn count(batch: &Batch, ingested: Option<&Ingested>) {
     let outcome = match ingested {
         Some(ingested) if ingested.counts => "counted",
@@ -94,7 +94,7 @@ fn count(batch: &Batch, ingested: Option<&Ingested>) {
 /// Say that something has changed on the node.
 #[utoipa::path(post, path = "/api/v1/agent/rpc", tag = "agents", request_body = RpcRequest,
     responses((status = OK, description = "Whether it was understood", body = RpcReply),
-        (status = BAD_REQUEST, description = "What came is no request", body = RpcReply)))]
+        (status = BAD_REQUEST, description = "The body is no request", body = RpcReply)))]
 pub(super) async fn rpc(
     State(admin): State<Admin>,
     who: Caller<Agents>,
@@ -126,14 +126,14 @@ pub(super) async fn backend_of(admin: &Admin, agent_ref: &str) -> Result<Backend
     admin.store.backends().id_of_agent(agent_ref).await?.ok_or(Problem::Forbidden)
 }
 
-/// Something that happened to a meeting. What it was is for the node to say.
+/// An event of a meeting. The node itself has its details.
 #[derive(Debug, Deserialize)]
 struct Event {
     internal_meeting_id: String,
 }
 
 impl Event {
-    /// Reads what an agent says: a JSON object, or the same as base64, as the original's agent has it.
+    /// Reads an event: a JSON object, or the same as base64, as the original's agent sends it.
     fn read(action: &str, payload: &Value) -> Result<Self, String> {
         const ACTIONS: [&str; 4] =
             ["meeting_state_reset", "meeting_set_running", "meeting_add_attendee", "meeting_remove_attendee"];

@@ -24,10 +24,10 @@ pub(super) use form::with_slash;
 pub(super) struct Which {
     /// The one with that URL.
     host: Option<String>,
-    /// Those whose URL holds that text, in which `%` and `_` stand for others.
+    /// Backends with this text in their URL; `%` and `_` are wildcards.
     #[serde(rename = "host__like")]
     host_like: Option<String>,
-    /// The same, whatever the case.
+    /// The same in any case.
     #[serde(rename = "host__ilike")]
     host_ilike: Option<String>,
 }
@@ -36,7 +36,7 @@ pub(super) struct Which {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct How {
-    /// `yes`, `true` or `1`: now, whatever runs there. Else it is removed when the last meeting there has ended.
+    /// `yes`, `true` or `1`: now, even with running meetings. Else it is removed when its last meeting has ended.
     force: Option<String>,
 }
 
@@ -126,7 +126,7 @@ pub(super) async fn change(
     Ok(Reply(admin.shown_backend(after)))
 }
 
-/// Remove a backend: when its last meeting has ended or, by force, now. Its meetings go on there, and may be created anew.
+/// Remove a backend: when its last meeting has ended or, by force, now. Its meetings go on there, and may be created again elsewhere.
 #[utoipa::path(delete, path = "/api/v1/backends/{id}", tag = "backends", params(("id" = Uuid, Path), How),
     responses((status = OK, description = "The backend as it is now", body = Backend)))]
 pub(super) async fn remove(
@@ -180,7 +180,7 @@ async fn adopted(admin: &Admin, new: &cluster::Backend) -> Result<Option<Backend
 
 /// Whether a backend is the agent's that asks, or an operator asks.
 ///
-/// Defect 47 of the original: an operator's token that was an agent's, too, saw only what is the agent's.
+/// Defect 47 of the original: an operator's token that was an agent's, too, saw only the agent's backend.
 fn may_see(who: &Caller<Nodes>, backend: &cluster::Backend) -> bool {
     who.is_admin() || is_own(who, backend)
 }

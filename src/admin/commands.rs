@@ -78,7 +78,7 @@ impl From<ledger::Command> for Command {
 }
 
 impl From<ledger::CommandState> for CommandState {
-    /// In the words of the original, whose tools know no running command.
+    /// In the words of the original. Its tools know no running command.
     fn from(state: ledger::CommandState) -> Self {
         match state {
             ledger::CommandState::Requested | ledger::CommandState::Running => Self::Requested,

@@ -25,12 +25,12 @@ pub(super) struct Which {
     account_ref: Option<String>,
     /// The one with that key.
     key: Option<String>,
-    /// Those whose key holds that text, in which `%` and `_` stand for others.
+    /// Frontends with this text in their key; `%` and `_` are wildcards.
     #[serde(rename = "key__like")]
     key_like: Option<String>,
 }
 
-/// List frontends. A token without `b3scale:admin` sees those whose `account_ref` is its subject.
+/// List frontends. A token without `b3scale:admin` sees the frontends with its subject as their `account_ref`.
 #[utoipa::path(get, path = "/api/v1/frontends", tag = "frontends", params(Which),
     responses((status = OK, description = "The frontends by their key", body = Vec<Frontend>)))]
 pub(super) async fn list(
@@ -72,7 +72,7 @@ pub(super) async fn show(
 }
 
 /// Change a frontend. With the scope `b3scale` alone: all but `account_ref` and `allowed_tags`, which stay as they are, and the fields
-/// that `B3SCALE_API_OPERATOR_FIELDS` names, whose change is refused.
+/// that `B3SCALE_API_OPERATOR_FIELDS` names: their change is refused.
 #[utoipa::path(patch, path = "/api/v1/frontends/{id}", tag = "frontends", params(("id" = Uuid, Path)),
     request_body = FrontendChange,
     responses((status = OK, description = "The frontend as it is now", body = Frontend), (status = CONFLICT)))]

@@ -20,7 +20,7 @@ pub(super) struct How {
     dry_run: Option<String>,
     /// `yes`, `true` or `1`: the document comes from another system, and what only exists here stays.
     moving: Option<String>,
-    /// The fingerprint of the changes that somebody has agreed to. If the document would change something else, nothing is done.
+    /// The fingerprint of the agreed changes. If the document would make others, nothing is done.
     fingerprint: Option<String>,
     /// `yes`, `true` or `1`: delete the frontends and backends that are not in the document. Meetings of such frontends end.
     delete: Option<String>,
@@ -35,7 +35,7 @@ pub(super) async fn export(State(admin): State<Admin>, who: Caller<Admins>) -> R
     Ok(Reply(document))
 }
 
-/// Make the cluster what a document says: all of it or, if anything is wrong, nothing.
+/// Change the cluster to a document: all of it or, on any error, nothing.
 #[utoipa::path(post, path = "/api/v1/state", tag = "state", params(How), request_body = StateDocument,
     responses((status = OK, description = "What differs", body = StateChanges), (status = CONFLICT)))]
 pub(super) async fn import(

@@ -43,9 +43,9 @@ pub(super) struct Reporter {
     trouble: Trouble,
     /// Whether the node's events are heard.
     redis_connected: bool,
-    /// What the server has is no picture of this node.
+    /// The server lacks a valid snapshot of this node.
     stale: bool,
-    /// There is a new picture to be sent.
+    /// A new snapshot waits to be sent.
     picture: bool,
     /// A batch is on its way.
     on_its_way: bool,
@@ -210,7 +210,7 @@ impl Reporter {
             }
             Delivered::Lost => false,
         };
-        // One that was sent without a picture says nothing about the picture that is in the making.
+        // The answer to a batch without a snapshot says nothing about the snapshot in the making.
         if counts || self.stale {
             return;
         }

@@ -58,7 +58,7 @@ fn filled(text: Option<String>) -> Option<String> {
     text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-/// The time of a row. One that is not stored yet has none.
+/// The time of a row. An unstored row has none.
 fn shown(time: Option<SystemTime>) -> OffsetDateTime {
     time.map_or(OffsetDateTime::UNIX_EPOCH, OffsetDateTime::from)
 }

@@ -1,4 +1,4 @@
-//! Carrying out commands, each of which is a job.
+//! Carrying out commands. Each is a job.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -55,7 +55,7 @@ impl Lists {
     pub(super) async fn list(&self, frontend: FrontendId) -> Vec<Bytes> {
         let view = &self.replica.view;
         let of = move |state| move |one: &Meeting| one.frontend == frontend && one.state == state;
-        // Results are not announced, and a frontend wants to see what it has just created at another server.
+        // Results are not announced, and a frontend must see its recent creates at another server.
         let claims = view.meetings.filtered(of(MeetingState::Claimed));
         if !claims.is_empty() && !self.replica.trust().is_away() {
             let claims: Vec<_> = claims.iter().map(|claim| claim.id.clone()).collect();

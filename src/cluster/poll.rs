@@ -30,7 +30,7 @@ const WITHOUT_AGENT: Duration = Duration::from_secs(5);
 /// Until a node with a reporting agent is polled again.
 const WITH_AGENT: Duration = Duration::from_secs(20);
 
-/// Until a node is polled again whose next answer may change its health.
+/// Until a node is polled again if the next answer may change its health.
 const IN_DOUBT: Duration = Duration::from_secs(1);
 
 /// How long a server may take to ask a node, one by one for its meetings if it must, and to write the answer down.

@@ -65,7 +65,7 @@ struct SetFrontend {
     /// the customer it belongs to, in another system
     #[argh(option, arg_name = "ref")]
     account_ref: Option<String>,
-    /// what it is for, in your words; an empty text is removed
+    /// its purpose, in your words; empty: removes it
     #[argh(option, arg_name = "text")]
     description: Option<String>,
     /// its key

@@ -86,7 +86,7 @@ pub trait Places: Send + Sync {
 
     /// A node runs a meeting that is not in the database, and that is explained: it ran there within the last hour, another
     /// system had it, or it is a breakout (`by_parent`). A detached meeting that lost its backend for good is adopted by the
-    /// backend that now has its node. `None`: nothing explains it, it is another frontend's, it is a copy, or it ended after
+    /// backend that now has its node. `None`: nothing explains it, it belongs to another frontend, it is a copy, or it ended after
     /// `asked_at`, before which the node said nothing.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use b3scale_middleware::cluster::{AdminState, Backend, BackendId, Frontend, Fron
 
 use b3scale_postgres::StoreError;
 
-/// Reading what operators have set, and carrying out what they ask for.
+/// Reading the records of operators, and removing decommissioned ones.
 #[async_trait]
 pub trait Roster: Send + Sync {
     /// Every frontend that can be read.

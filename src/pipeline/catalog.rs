@@ -94,7 +94,7 @@ impl Entry {
 pub(super) trait Planned {
     fn contract(&self, call: CallKind) -> Contract;
 
-    /// Adds what the settings say about all backends to the policy of the pipeline.
+    /// Adds its settings for all backends to the policy of the pipeline.
     fn set_policy(&self, policy: &mut Policy);
 
     /// Whether the settings can be used.

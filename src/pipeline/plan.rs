@@ -61,7 +61,7 @@ impl Plan {
         planner.problems.or(routes).map(|routes| Plan { source: source.clone(), routes })
     }
 
-    /// What its stages say about all backends.
+    /// The policy of its stages.
     pub fn policy(&self) -> Policy {
         let mut policy = Policy::default();
         self.routes.iter().flat_map(|route| &route.steps).for_each(|step| step.planned.set_policy(&mut policy));

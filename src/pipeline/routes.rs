@@ -37,7 +37,7 @@ impl Routes {
         self.stacks[call.index()].clone()
     }
 
-    /// What the pipeline says about all backends, to be put in force with its routes.
+    /// The pipeline's policy, put in force with its routes.
     pub fn policy(&self) -> Policy {
         self.policy
     }

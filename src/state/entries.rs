@@ -83,7 +83,7 @@ impl Entry for StateBackend {
     }
 }
 
-/// A backend's URL as it is kept. One that cannot be used stays as it is, and is refused elsewhere.
+/// A backend's URL as it is stored. An unusable one stays as it is, and is refused elsewhere.
 pub(super) fn host(text: &str) -> String {
     base_url(text).unwrap_or_else(|| text.to_owned())
 }

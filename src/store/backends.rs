@@ -1,4 +1,4 @@
-//! The table of backends: what an operator set.
+//! The table of backends: the records of operators.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -33,9 +33,9 @@ const ENTRY: &str = "SELECT backends.*, node_state, last_error, latency_ns, atte
 pub struct BackendFilter {
     /// The one with that URL.
     pub host: Option<String>,
-    /// Those whose URL holds that text, in which `%` and `_` stand for others.
+    /// Backends with this text in their URL; `%` and `_` are wildcards.
     pub host_like: Option<String>,
-    /// The same, whatever the case.
+    /// The same in any case.
     pub host_ilike: Option<String>,
 }
 
@@ -82,10 +82,10 @@ impl Backends<'_> {
         row.as_ref().map(backend).transpose()
     }
 
-    /// Backends by their URL, with the last answers of their nodes. One that cannot be read is left out of a list.
+    /// Backends by their URL, with the last answers of their nodes. Unreadable ones are left out of a list.
     ///
     /// # Errors
-    /// [`StoreError::Row`] when it is the one that was asked for.
+    /// [`StoreError::Row`] if the wanted one is unreadable.
     pub async fn list(self, filter: &BackendFilter) -> Result<Vec<BackendEntry>, StoreError> {
         let sql = format!(
             "{ENTRY} WHERE ($1::text IS NULL OR url = $1) AND ($2::text IS NULL OR url LIKE '%' || $2 || '%')
@@ -133,7 +133,7 @@ impl Backends<'_> {
         self.0.rows("add a backend", &insert(), &Written::of(new).params(&false)).await.map(drop)
     }
 
-    /// Adds a backend, or changes the one that has its URL.
+    /// Adds a backend, or changes the existing one with its URL.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when a value breaks a rule of the table.
@@ -156,8 +156,8 @@ impl Backends<'_> {
         row.map(|row| column(TABLE, &row, "id").map(BackendId)).transpose()
     }
 
-    /// Changes a backend, whose row stays locked meanwhile, and returns it as it was and as it is. `None`: there is no
-    /// such backend. One that an agent stops may be started by it again.
+    /// Changes a backend under its row's lock, and returns it as it was and as it is. `None`: there is no
+    /// such backend. An agent may start its stopped backend again.
     ///
     /// # Errors
     /// [`StoreError::Taken`] when its new URL is in use; the errors of `change`.
@@ -170,7 +170,7 @@ impl Backends<'_> {
         self.0.transaction(&Changing { id, by_agent, change, error: PhantomData }, Ending::Commit).await
     }
 
-    /// Sets what is wanted of a backend. `None`: there is no such backend.
+    /// Sets a backend's admin state. `None`: there is no such backend.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
@@ -180,7 +180,7 @@ impl Backends<'_> {
         row.as_ref().map(backend).transpose()
     }
 
-    /// Removes a backend, whatever it has: its meetings are detached. `false`: there was none.
+    /// Removes a backend: its meetings are detached. `false`: there was none.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
@@ -189,10 +189,10 @@ impl Backends<'_> {
         Ok(self.0.row("remove a backend", sql, &[&id.0]).await?.is_some())
     }
 
-    /// Removes the decommissioned backends whose last meeting has ended. A node that is lost cannot say so of its meetings: it
+    /// Removes the decommissioned backends without meetings. A lost node cannot report the end of its meetings: it
     /// is waited for, and not for more than ten minutes.
     ///
-    /// `clear` names the backends whose nodes listed all that they run, and ran nothing else, each with when it was asked. An answer of before the
+    /// `clear` names the backends with a complete list and no other meetings, each with the time of its poll. An answer from before the
     /// decommissioning counts only if the node gives no other.
     ///
     /// # Errors

@@ -123,7 +123,7 @@ impl Transaction<'_> {
 
     /// Adds meetings that run, unless they are known, and returns the ids of those it added.
     //
-    // A copy is never adopted, and one that has ended here is not there again because the other system has not noticed.
+    // A copy is never adopted, and a meeting that has ended here does not return because the other system has not noticed.
     pub(crate) async fn place_arrivals(&self, arrivals: &[Arrival]) -> Result<HashSet<String>, StoreError> {
         let sql = "WITH given AS (
                 SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::int8[], $7::bool[])

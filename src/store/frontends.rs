@@ -15,20 +15,20 @@ use super::{Store, StoreError};
 
 const TABLE: &str = "frontends";
 
-/// The columns that operators set beside the settings, and the parameters of their values.
+/// The columns of operators other than the settings, and the parameters of their values.
 const COLUMNS: &str = "key, secret, next_secret, checksum_algorithms, active, account_ref, description";
 const VALUES: &str = "$4, $5, $6, $7, $8, $9, $10";
 
 /// Which frontends. By default all.
 #[derive(Clone, Debug, Default)]
 pub struct FrontendFilter {
-    /// Those of that customer, whatever else is asked for.
+    /// Only frontends of that customer.
     pub owner: Option<String>,
     /// Those of that customer.
     pub account_ref: Option<String>,
     /// The one with that key.
     pub key: Option<String>,
-    /// Those whose key holds that text, in which `%` and `_` stand for others.
+    /// Frontends with this text in their key; `%` and `_` are wildcards.
     pub key_like: Option<String>,
 }
 
@@ -45,10 +45,10 @@ impl Frontends<'_> {
         self.list(&FrontendFilter::default()).await
     }
 
-    /// Frontends by their key. One that cannot be read is left out of a list.
+    /// Frontends by their key. Unreadable ones are left out of a list.
     ///
     /// # Errors
-    /// [`StoreError::Row`] when it is the one that was asked for.
+    /// [`StoreError::Row`] if the wanted one is unreadable.
     pub async fn list(self, filter: &FrontendFilter) -> Result<Vec<Frontend>, StoreError> {
         let sql =
             "SELECT * FROM frontends WHERE ($1::text IS NULL OR account_ref = $1) AND ($2::text IS NULL OR key = $2)
@@ -75,7 +75,7 @@ impl Frontends<'_> {
         self.put("add a frontend", &insert(), new).await
     }
 
-    /// Adds a frontend, or changes the one that has its key. Settings that we do not know are kept.
+    /// Adds a frontend, or changes the existing one with its key. Unknown settings are kept.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when a value breaks a rule of the table.
@@ -90,7 +90,7 @@ impl Frontends<'_> {
         frontend(&row.ok_or_else(gone)?)
     }
 
-    /// Changes a frontend, whose row stays locked meanwhile, and returns it as it was and as it is. `change` gets to know
+    /// Changes a frontend under its row's lock, and returns it as it was and as it is. `change` gets to know
     /// whether it has meetings. `None`: there is no such frontend.
     ///
     /// # Errors
@@ -103,7 +103,7 @@ impl Frontends<'_> {
         self.0.transaction(&Changing { id, change, error: PhantomData }, Ending::Commit).await
     }
 
-    /// Removes a frontend, whose meetings end. `false`: there was none.
+    /// Removes a frontend: its meetings end. `false`: there was none.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.

@@ -33,7 +33,7 @@ struct Present {
 #[derive(Debug, Default)]
 struct Shown {
     present: PresentMeeting,
-    /// The report's entry with those who are there now. `None`: the meeting was not reported.
+    /// The report's entry with present attendees. `None`: the meeting was not reported.
     entry: Option<Entry>,
 }
 

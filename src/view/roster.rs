@@ -8,7 +8,7 @@ use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Poli
 /// The frontends and backends at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
-    /// For every backend, also for one that is added later.
+    /// For every backend, also for later ones.
     policy: PolicyInForce,
     frontends: BTreeMap<String, Arc<Frontend>>,
     backends: BTreeMap<BackendId, Arc<Backend>>,

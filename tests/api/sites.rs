@@ -1,4 +1,4 @@
-//! Sites beside BBB's calls: which one answers, what bodies it reads, streams, and the drain.
+//! Sites: their paths, bounds of bodies, streams, and the drain.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ impl Site for Upload {
     }
 }
 
-/// A stream whose first line has come.
+/// A stream after its first line.
 async fn streaming(rig: &Rig) -> TcpStream {
     let mut stream = rig.connect().await;
     stream.write_all(b"GET /stream HTTP/1.1\r\nHost: b3scale.test\r\n\r\n").await.expect("the request is taken");
@@ -74,7 +74,7 @@ async fn streaming(rig: &Rig) -> TcpStream {
     stream
 }
 
-/// What comes until the connection is closed.
+/// The bytes until the connection is closed.
 async fn rest(mut stream: TcpStream) -> String {
     let mut text = Vec::new();
     // It may be reset.

@@ -14,7 +14,7 @@ use crate::fixture::SERVER;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What a server does that takes a command: it takes the job, and then begins the command.
+/// A server's steps for a command: it takes the job, and then begins the command.
 async fn begin(store: &Store, lease: Duration) -> Option<Command> {
     let job = store.take_jobs(COMMAND_JOB, 1, lease, SERVER).await.expect("the queue answers").pop()?;
     store.begin_command(job.id).await.expect("the database answers")

@@ -1,4 +1,4 @@
-//! The queue of jobs: who takes which, in which order, and what becomes of failures.
+//! The queue of jobs: leases, order, and failures.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,7 +26,7 @@ async fn cluster() -> TestDatabase {
     database
 }
 
-/// A job whose payload is its name.
+/// A job with its name as payload.
 fn named(name: &str, lane: Option<&str>) -> NewJob {
     NewJob { kind: "test", lane: lane.map(str::to_owned), payload: json!(name), delay: Duration::ZERO }
 }

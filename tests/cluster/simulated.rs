@@ -8,12 +8,12 @@ use b3scale::ledger::Servers as _;
 use b3scale::ledger::memory::{Model, SimulatedClock};
 use b3scale::net::nodes::Patience;
 use b3scale::work::Bench;
+use b3scale_middleware::NodeRequest;
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::chance::Chance;
 use b3scale_middleware::cluster::{
     Backend, BackendId, Claim, Frontend, FrontendId, Meeting, MeetingState, NewMeeting, Secrets, Size,
 };
-use b3scale_middleware::node_request::NodeRequest;
 use b3scale_middleware::ports::{Meetings as _, Nodes, Settled};
 use b3scale_middleware::{Fault, Reply};
 use bytes::Bytes;
@@ -67,9 +67,12 @@ async fn won(server: &Cluster) -> Arc<Meeting> {
 async fn servers_on_the_model_hear_of_each_other_and_inherit_the_claim_of_a_lost_one() {
     let model = model().await;
     let (first, second) = (server(&model, 0x51).await, server(&model, 0x52).await);
-    let held = won(&first).await;
-    second.wait_until(|| second.known(held.id.as_ref()).is_some()).await;
-    // It is lost with its claim. What waits for the meeting at the other server gets it, some seconds later.
+    let (id, meeting_id) = (ScopedId::verbatim("school-algebra"), MeetingId::new("algebra"));
+    let size = Size::default();
+    let new = NewMeeting { id: &id, meeting_id: &meeting_id, frontend: FRONTEND, backend: BACKEND, size };
+    let Claim::Won(held) = first.claim(new).await.unwrap() else { panic!("it has no other place") };
+    second.wait_until(|| second.known(id.as_ref()).is_some()).await;
+    // It is lost with its claim. A create that waits at the other server gets the meeting some seconds later.
     first.stop();
     drop(first);
     let Settled::Inherited(inherited) = second.settled(&held).await.unwrap() else { panic!("its server is lost") };

@@ -47,7 +47,7 @@ pub struct ClusterOptions {
     pub operator_fields: Vec<&'static str>,
     /// The tags that agents may give their nodes.
     pub agent_tags: Vec<&'static str>,
-    /// The pipeline file. `None`: the one that is compiled in.
+    /// The pipeline file. `None`: the compiled-in one.
     pub pipeline: Option<String>,
     /// What `/metrics` shows. `None`: there is no such page.
     pub counted: Option<Counts>,

@@ -168,7 +168,7 @@ impl Modules {
         }
     }
 
-    /// Finds a name in a module: a module below it, an item of its own, or one that it uses.
+    /// Finds a name in a module: a module below it, an item of its own, or an import.
     fn find(&self, place: usize, name: &str, steps: usize) -> Option<Target> {
         let module = &self.modules[place];
         if let Some(child) = module.children.get(name) {

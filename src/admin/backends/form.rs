@@ -43,7 +43,7 @@ pub(super) fn filled(said: Value, agent_ref: Option<String>) -> Result<Backend, 
     read(form, Uuid::now_v7(), agent_ref)
 }
 
-/// A backend with what is said put over what is there.
+/// A backend with a form merged over it.
 pub(super) fn changed(there: &Backend, said: Value) -> Result<Backend, Problem> {
     let shown = rest::Backend::of(there.clone(), &NodeStatus::default());
     let mut form = serde_json::to_value(shown).map_err(|_| Problem::Internal)?;

@@ -47,7 +47,7 @@ pub(super) fn changed(there: &Frontend, said: Value, operators: Option<&[Operato
     Ok(changed)
 }
 
-/// Reads a form, whose keys stand in an object of their own. Its shape has passed over unknown settings, as the original does.
+/// Reads a form, with its keys in an object of their own. Its shape has skipped unknown settings, as the original does.
 fn read(mut form: Value, id: Uuid, kept_key: Option<&str>) -> Result<Frontend, Problem> {
     let unreadable = |error: serde_json::Error| Problem::Body(error.to_string());
     let Value::Object(keys) = form["bbb"].take() else { return Err(Problem::field("bbb", REQUIRED)) };

@@ -62,7 +62,7 @@ pub enum EgressError {
     /// The host is inside, and not in a network that is open.
     #[error("`{0}` is inside this network; B3SCALE_EGRESS_ALLOW would open it")]
     Inward(String),
-    /// No connection, or one that broke.
+    /// No connection, or a broken one.
     #[error("no answer: {0}")]
     Unreachable(String),
     /// The answer did not come in time.
@@ -105,7 +105,7 @@ impl Egress {
         Ok(Self { client: FollowRedirectLayer::with_policy(policy).layer(client), settings })
     }
 
-    /// Sends a request and takes in the whole answer, whatever its status.
+    /// Sends a request and reads the whole answer, of any status.
     ///
     /// # Errors
     /// There is none, or none that may be taken in.

@@ -18,11 +18,11 @@ use crate::net::url::base_url;
 pub struct Backend {
     /// Identity, given by the server.
     pub id: Uuid,
-    /// What was seen of the node.
+    /// The observed state of the node.
     pub node_state: NodeState,
-    /// What is wanted of it.
+    /// Its admin state.
     pub admin_state: AdminState,
-    /// When its agent was last heard of; `2000-01-01T00:00:00Z`: never.
+    /// Its agent's last heartbeat; `2000-01-01T00:00:00Z`: never.
     #[serde(with = "time::serde::rfc3339")]
     pub agent_heartbeat: OffsetDateTime,
     /// The subject of its agent's token.
@@ -37,7 +37,7 @@ pub struct Backend {
     pub attendees_count: u32,
     /// How much a unit of load counts there: 2.0 is a node half as strong as one at 1.0.
     pub load_factor: f64,
-    /// Where the node is and what its checksums are made with.
+    /// Address and secret of the node.
     pub bbb: NodeKeys,
     /// What frontends may ask for.
     pub settings: BackendSettings,
@@ -90,12 +90,12 @@ impl Backend {
     }
 }
 
-/// Where a node is and what its checksums are made with.
+/// Address and secret of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodeKeys {
     /// The base URL of its API, ending in a slash: `https://node.example/bigbluebutton/api/`.
     pub host: String,
-    /// What its checksums are made with.
+    /// The secret of its checksums.
     pub secret: String,
     /// The only algorithm of its checksums. `null`: it is found out. Not known to the original.
     #[serde(default)]
@@ -112,7 +112,7 @@ pub struct BackendSettings {
     pub tags: Vec<String>,
 }
 
-/// What was seen of a node.
+/// The observed state of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeState {
@@ -130,7 +130,7 @@ pub enum NodeState {
     Decommissioned,
 }
 
-/// What is wanted of a backend.
+/// A backend's state as set by the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AdminState {
@@ -199,7 +199,7 @@ static KEYS: Shape = Shape::Object(&[
     ("checksum_algorithm", Shape::Optional(&Shape::Text)),
 ]);
 
-/// What is to be changed about a backend. What is left out stays.
+/// A change of a backend. Missing fields stay.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BackendChange {
     /// Needed with both when a backend is added.
@@ -216,13 +216,13 @@ pub struct BackendChange {
     pub load_factor: Option<f64>,
 }
 
-/// What is to be changed about where a node is. What is left out stays.
+/// A change of a node's address and secret. Missing fields stay.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NodeKeysChange {
     /// The base URL of its API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// What its checksums are made with.
+    /// The secret of its checksums.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
     /// `null` or empty: it is found out. Not known to the original.
@@ -237,7 +237,7 @@ pub struct NodeKeysChange {
 pub struct StateBackend {
     /// The base URL of its API, ending in a slash.
     pub host: String,
-    /// What the node's checksums are made with.
+    /// The secret of the node's checksums.
     pub secret: String,
     /// The only algorithm of its checksums. Missing: it is found out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -248,7 +248,7 @@ pub struct StateBackend {
     /// How much a unit of load counts there.
     #[serde(default = "one")]
     pub load_factor: f64,
-    /// What is wanted of it.
+    /// Its admin state.
     #[serde(default = "ready")]
     pub admin_state: AdminState,
     /// The subject of its agent's token.
@@ -263,7 +263,7 @@ pub struct StateBackend {
 }
 
 impl From<Backend> for StateBackend {
-    /// What an operator may set of a backend.
+    /// The fields of a backend that an operator may set.
     fn from(backend: Backend) -> Self {
         let Backend { bbb, settings, load_factor, admin_state, agent_ref, .. } = backend;
         let (NodeKeys { host, secret, checksum_algorithm }, BackendSettings { tags }) = (bbb, settings);
@@ -278,7 +278,7 @@ impl From<cluster::Backend> for StateBackend {
 }
 
 impl StateBackend {
-    /// A backend that is ready, of which nothing else is said.
+    /// A ready backend without other fields.
     pub fn new(host: String, secret: String) -> Self {
         Self {
             host,

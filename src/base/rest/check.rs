@@ -7,7 +7,7 @@ use b3scale_middleware::cluster::FrontendSettings;
 
 use crate::net::url::{base_url, without_user};
 
-/// What is said of a field that has nothing in it.
+/// The problem of an empty field.
 pub const REQUIRED: &str = "this field is required";
 
 /// The largest limit: tools keep it in 32 bits with a sign.
@@ -16,7 +16,7 @@ const LARGEST_LIMIT: i64 = i32::MAX as i64;
 /// How much a unit of load may count on a node. A factor near zero would draw every meeting there.
 pub const LOAD_FACTORS: RangeInclusive<f64> = 0.01..=100.0;
 
-/// The same where an agent says it, whose token may be in other hands.
+/// The same for an agent. Its token may be stolen.
 pub const AGENTS_FACTORS: RangeInclusive<f64> = 0.1..=10.0;
 
 /// The most characters of a key: with a longer one no meeting's id fits what nodes take.
@@ -53,7 +53,7 @@ impl Wrong {
         self.text(place, secret, LONGEST_SECRET);
     }
 
-    /// The key of a frontend. One that is there already may stay.
+    /// The key of a frontend. An existing one may stay.
     pub(super) fn key(&mut self, place: &str, key: &str, is_kept: bool) {
         self.text(place, Some(key), LONGEST_KEY);
         let is_clean = !key.contains(|char: char| matches!(char, '/' | '\\' | '"') || char.is_control());
@@ -113,7 +113,7 @@ pub(super) fn said(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.trim().is_empty())
 }
 
-/// Whether nodes can tell by the name what is in the file.
+/// Whether nodes know the file's type by its name.
 fn names_a_file(name: &str) -> bool {
     let is_clean = !name.contains(|char: char| matches!(char, '/' | '\\') || char.is_control());
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);

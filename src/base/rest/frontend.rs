@@ -17,15 +17,15 @@ use super::{filled, shown};
 pub struct Frontend {
     /// Identity, given by the server.
     pub id: Uuid,
-    /// One that is not active is answered as if it did not exist.
+    /// An inactive one is answered as if it did not exist.
     pub active: bool,
-    /// How it is known and what it signs with.
+    /// Its key and secrets.
     pub bbb: FrontendKeys,
-    /// What is done to its calls.
+    /// Its settings.
     pub settings: FrontendSettings,
     /// The customer it belongs to, in another system. Tokens without `b3scale:admin` see only those of their subject.
     pub account_ref: Option<String>,
-    /// What it is for, in the words of its operator. Not known to the original.
+    /// Its purpose, in the operator's words. Not known to the original.
     #[serde(default)]
     pub description: Option<String>,
     /// When it was added.
@@ -36,14 +36,14 @@ pub struct Frontend {
     pub updated_at: OffsetDateTime,
 }
 
-/// How a frontend is known and what it signs with.
+/// A frontend's key and secrets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FrontendKeys {
     /// The segment of the URL that names it.
     pub key: String,
-    /// What its checksums are made with.
+    /// The secret of its checksums.
     pub secret: String,
-    /// Valid beside the first one while the frontend is moved to it. Not known to the original.
+    /// A second valid secret while the frontend is moved to it. Not known to the original.
     #[serde(default)]
     pub next_secret: Option<String>,
     /// The checksum algorithms it may use. `null`: all. Not known to the original.
@@ -106,7 +106,7 @@ static PRESENTATION: Shape = Shape::Object(&[("url", Shape::Text), ("force", Sha
 static LIMIT: Shape = Shape::Object(&[("limit", Shape::Whole)]);
 static RECORDINGS: Shape = Shape::Object(&[("visibility_override", Shape::Optional(&Shape::Text))]);
 
-/// What is to be changed about a frontend. What is left out stays.
+/// A change of a frontend. Missing fields stay.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FrontendChange {
     /// Needed with a `key` and a `secret` when a frontend is added.
@@ -126,13 +126,13 @@ pub struct FrontendChange {
     pub description: Option<String>,
 }
 
-/// What is to be changed about how a frontend is known. What is left out stays.
+/// A change of a frontend's key and secrets. Missing fields stay.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FrontendKeysChange {
     /// It cannot be changed while meetings run under the old one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// What its checksums are made with.
+    /// The secret of its checksums.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
     /// `null` or empty ends the change to another secret. Not known to the original.
@@ -150,24 +150,24 @@ pub struct FrontendKeysChange {
 pub struct StateFrontend {
     /// The segment of the URL that names it.
     pub key: String,
-    /// What its checksums are made with.
+    /// The secret of its checksums.
     pub secret: String,
-    /// Valid beside the first one while the frontend is moved to it.
+    /// A second valid secret while the frontend is moved to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_secret: Option<String>,
     /// The checksum algorithms it may use. Missing: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum_algorithms: Option<Vec<String>>,
-    /// One that is not active is answered as if it did not exist.
+    /// An inactive one is answered as if it did not exist.
     #[serde(default = "yes")]
     pub active: bool,
     /// The customer it belongs to, in another system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_ref: Option<String>,
-    /// What it is for, in the words of its operator.
+    /// Its purpose, in the operator's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// What is done to its calls.
+    /// Its settings.
     #[serde(default, deserialize_with = "strict")]
     pub settings: FrontendSettings,
     /// The identity it brings from another system. Kept if it is new here.
@@ -179,7 +179,7 @@ pub struct StateFrontend {
 }
 
 impl From<Frontend> for StateFrontend {
-    /// What an operator may set of a frontend.
+    /// The fields of a frontend that an operator may set.
     fn from(frontend: Frontend) -> Self {
         let Frontend { active, bbb, settings, account_ref, description, .. } = frontend;
         let FrontendKeys { key, secret, next_secret, checksum_algorithms } = bbb;
@@ -194,7 +194,7 @@ impl From<cluster::Frontend> for StateFrontend {
 }
 
 impl StateFrontend {
-    /// An active frontend of which nothing else is said.
+    /// An active frontend without other fields.
     pub fn new(key: String, secret: String) -> Self {
         Self {
             key,

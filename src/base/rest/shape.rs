@@ -1,8 +1,8 @@
 //! Bodies of requests, read and merged as the original does it.
 //!
-//! The original decodes a body over the object that it has: what the body does not say stays, objects and maps are merged,
-//! lists are replaced, `null` clears what may be absent and leaves alone what may not. A [`Shape`] says which is which. Keys
-//! count whatever their case, unknown ones are ignored, and what follows the first value is not read.
+//! The original decodes a body over the existing object: missing fields stay, objects and maps are merged,
+//! lists are replaced, `null` clears optional fields and leaves others alone. A [`Shape`] knows which is which. Keys
+//! count in any case, unknown ones are ignored, and text after the first value is not read.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 
-/// What a value of a body is.
+/// The type of a value in a body.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
     /// A string, never `null`.
@@ -29,12 +29,12 @@ pub enum Shape {
     Optional(&'static Shape),
     /// Named values, never `null`.
     Object(&'static [(&'static str, Shape)]),
-    /// Whatever it is.
+    /// Any value.
     Any,
 }
 
 impl Shape {
-    /// What there is before anything is said.
+    /// The value before any body.
     pub fn zero(&self) -> Value {
         match self {
             Shape::Text => Value::from(""),
@@ -58,7 +58,7 @@ impl Shape {
         members.iter().map(|(name, shape)| (*name, shape))
     }
 
-    /// Puts what is given over what is there.
+    /// Merges a body over a value.
     pub fn merge(&self, there: &mut Value, given: Value) {
         match (self, given) {
             (Shape::Text | Shape::Flag | Shape::Whole | Shape::Number | Shape::Object(_), Value::Null) => {}
@@ -92,7 +92,7 @@ impl Shape {
     /// Reads a body of this shape.
     ///
     /// # Errors
-    /// What is wrong with it, and where, in the words of the original.
+    /// Its problem and place, in the words of the original.
     pub fn read(&'static self, body: &[u8]) -> Result<Value, String> {
         let mut json = serde_json::Deserializer::from_slice(body);
         let seed = Seed { shape: self, path: String::new() };
@@ -162,7 +162,7 @@ impl Seed {
         }
     }
 
-    /// A member as it is spelt here, and what it is. `None`: nobody knows it.
+    /// A member in its spelling here, with its type. `None`: it is unknown.
     fn member(&self, name: String) -> Option<(String, &'static Shape)> {
         match self.solid() {
             Shape::Object(fields) => {
@@ -225,7 +225,7 @@ impl<'de> Visitor<'de> for Seed {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
         match self.solid() {
-            // PostgreSQL has no such character, and nobody means it.
+            // PostgreSQL has no such character.
             Shape::Any | Shape::Text if text.contains('\0') => {
                 Err(E::invalid_value(Unexpected::Str("a text with the character U+0000"), &self))
             }

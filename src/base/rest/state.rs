@@ -13,8 +13,8 @@ pub const VERSION: u32 = 1;
 
 /// Frontends and backends as one document.
 ///
-/// A frontend is known by its key, a backend by its host. What an entry does not say is set to its default, so that the
-/// document alone decides what is there. Entries that are missing from it are left alone, unless they are to be deleted.
+/// A frontend is known by its key, a backend by its host. Fields missing from an entry are set to their defaults, so that the
+/// document alone decides. Entries missing from it stay, unless deletion is asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StateDocument {
@@ -29,7 +29,7 @@ pub struct StateDocument {
     /// Running meetings that are brought over from another system, and never exported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub meetings: Vec<ImportedMeeting>,
-    /// Meetings that ran in another system, whose recordings may still come. Never exported.
+    /// Past meetings of another system: their recordings may still come. Never exported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryRow>,
 }
@@ -90,7 +90,7 @@ pub struct StateChanges {
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Change {
-    /// What is done.
+    /// The change.
     pub kind: ChangeKind,
     /// `frontend`, `backend`, `meeting` or `history`.
     pub what: String,
@@ -100,7 +100,7 @@ pub struct Change {
     pub details: Vec<String>,
 }
 
-/// What is done with an entry.
+/// The change of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {

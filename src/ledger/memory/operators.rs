@@ -195,7 +195,7 @@ fn is_done(statement: &Statement, row: &BackendRow, clear: &[(BackendId, SystemT
 }
 
 impl BackendRow {
-    /// As a server reads it: what it observes of the node is its own.
+    /// As a server reads it: its observations of the node are its own.
     fn read(&self) -> Backend {
         Backend { vitals: Arc::new(Vitals::default()), ..self.backend.clone() }
     }

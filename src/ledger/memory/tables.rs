@@ -1,4 +1,4 @@
-//! The rows of the model, and what their triggers do.
+//! The rows of the model, and their triggers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -15,7 +15,7 @@ const TABLE: &str = "refinery_schema_history";
 pub struct AppliedMigration {
     /// Its number.
     pub version: i32,
-    /// What it does.
+    /// Its name.
     pub description: String,
     /// When it was applied.
     pub applied_at: OffsetDateTime,

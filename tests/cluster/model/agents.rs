@@ -1,4 +1,4 @@
-//! What agents report, and the seats of those who are on their way.
+//! Reports of agents, and seats of attendees on their way.
 
 use b3scale::ledger::{Crowd, Ingest, Seats};
 use b3scale::store::StoreError;

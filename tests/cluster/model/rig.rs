@@ -72,14 +72,14 @@ struct History<'a> {
     clock: Arc<Still>,
     model: Model,
     tickets: i64,
-    /// What was known of each meeting, in both databases: the last is true.
+    /// Known rows of each meeting, in both databases: the last is current.
     meetings: [Vec<(Meeting, Meeting)>; 3],
     polls: Vec<(Poll, Poll)>,
     jobs: Vec<(QueuedJob, QueuedJob)>,
     seats: Vec<Uuid>,
 }
 
-/// An operation, and what it is based on, on each side.
+/// An operation, and its basis, on each side.
 struct Prepared {
     op: Op,
     sql: Belief,
@@ -173,7 +173,7 @@ impl History<'_> {
         Ok(())
     }
 
-    /// Runs operations of several sessions at once, each of which has begun before the first can come to its end.
+    /// Runs operations of several sessions at once: all begin before the first can end.
     async fn take_together(&mut self, ops: &[Op]) -> Result<(), String> {
         let mut prepared = Vec::new();
         for op in ops {
@@ -261,7 +261,7 @@ impl History<'_> {
         op.perform(Side::Model(model), belief, *ticket, self.clock.time()).await
     }
 
-    /// What an operation is based on: the same row on each side.
+    /// The basis of an operation: the same row on each side.
     async fn prepare(&mut self, op: &Op) -> Prepared {
         self.tickets += 1;
         let known = &self.meetings[op.meeting];
@@ -371,7 +371,7 @@ fn heard(feed: &mut Feed) -> Vec<String> {
     in_order(std::iter::from_fn(|| feed.try_recv().ok()).collect())
 }
 
-/// The order within a statement is nobody's business.
+/// The order within a statement does not matter.
 fn in_order(changes: Vec<Change>) -> Vec<String> {
     let changes = changes.iter().filter(|change| **change != Change::Reconnected);
     let mut words: Vec<_> = changes.map(|change| format!("{change:?}")).collect();

@@ -39,7 +39,7 @@ const LINES: [&str; 11] = [
     "SELECT concat_ws(' ', 'duty', name, micros(due), shown(run_by::text)) FROM duties",
 ];
 
-/// What the statements above are written with.
+/// Parts of the statements above.
 pub(super) const FUNCTIONS: &str = "
     CREATE FUNCTION micros(timestamptz) RETURNS text LANGUAGE sql IMMUTABLE AS
         'SELECT coalesce((extract(epoch FROM $1) * 1000000)::int8::text, ''-'')';

@@ -1,4 +1,4 @@
-//! The steps: what is done to both databases, and what each answers.
+//! The steps: operations on both databases, and their answers.
 
 use std::time::{Duration, SystemTime};
 
@@ -26,7 +26,7 @@ pub(super) enum Step {
     Pass(u64),
 }
 
-/// One operation. What its numbers mean depends on its kind.
+/// One operation. Its kind gives its numbers their meaning.
 #[derive(Clone, Debug)]
 pub(super) struct Op {
     pub(super) kind: Kind,
@@ -174,7 +174,7 @@ impl Kind {
     ];
 }
 
-/// What the steps are made of.
+/// The parts of the steps.
 pub(super) trait Life: Ingest + Ledger + Polls + Queue + Seats + Servers {}
 
 impl<T: Ingest + Ledger + Polls + Queue + Seats + Servers> Life for T {}
@@ -186,7 +186,7 @@ pub(super) enum Side<'a> {
     Model(&'a Model),
 }
 
-/// What an operation is based on: what its side has answered before.
+/// The basis of an operation: earlier answers of its side.
 #[derive(Clone, Default)]
 pub(super) struct Belief {
     pub(super) meeting: Option<Meeting>,
@@ -198,7 +198,7 @@ pub(super) struct Belief {
     pub(super) batch: u64,
 }
 
-/// What an operation learned that later ones may be based on.
+/// The result of an operation, as a basis of later ones.
 #[derive(Clone, Default)]
 pub(super) struct Learned {
     pub(super) meetings: Vec<Meeting>,
@@ -243,7 +243,7 @@ impl Op {
         NewServer { id, host: "host".to_owned(), address, version: String::new(), pipeline_hash: String::new() }
     }
 
-    /// Does it on one side, based on what that side believes. `number` is unique to the operation.
+    /// Runs it on one side, based on that side's rows. `number` is unique to the operation.
     pub(super) async fn perform(&self, side: Side<'_>, belief: &Belief, number: i64, now: SystemTime) -> Answer {
         let mut learned = Learned::default();
         let answered = match side {
@@ -340,7 +340,7 @@ impl Op {
         }
     }
 
-    /// What is based on a meeting.
+    /// Operations on a meeting.
     async fn ask_of_meeting(
         &self,
         db: &impl Life,
@@ -372,7 +372,7 @@ impl Op {
             Kind::LetGo => return Ok(db.let_go_of_meeting(held).await?.to_string()),
             Kind::Inherit => db.inherit_claim(held, ticket).await?,
             Kind::Live => db.record_live(held, &born).await?,
-            // One that has the id already is not made again.
+            // An existing id is not created again.
             Kind::Renew if held.internal_id.as_ref() == Some(&born.internal_id) => None,
             Kind::Renew => db.renew_meeting(held, &born).await?,
             Kind::Ending => db.record_ending(held).await?,
@@ -389,7 +389,7 @@ impl Op {
         Ok(changed.as_ref().map_or_else(|| "none".to_owned(), told))
     }
 
-    /// What is based on a copy.
+    /// Operations on a copy.
     async fn ask_of_copy(&self, db: &impl Life, belief: &Belief) -> Result<String, StoreError> {
         let Some(copy) = &belief.copy else { return Ok(String::new()) };
         match self.kind {

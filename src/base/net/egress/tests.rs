@@ -51,7 +51,7 @@ fn settings(open: &str) -> EgressSettings {
     EgressSettings { allow, largest: 999, redirects: 1, ..EgressSettings::default() }
 }
 
-/// What comes of a request with a body.
+/// The outcome of a request with a body.
 async fn post(egress: &Egress, url: &str) -> Result<(StatusCode, Bytes), EgressError> {
     let request = Request::builder().method(Method::POST).uri(url).body(Full::from("hello")).expect("a request");
     let response = egress.send(request).await?;
@@ -139,6 +139,6 @@ async fn a_name_is_resolved_once_and_only_its_outward_addresses_are_used() {
     let egress = Egress::resolving_by(resolver, settings("127.0.0.1/32")).expect("a client");
     assert_eq!(post(&egress, &format!("http://school.example:{port}/")).await, hello());
     assert_eq!(asked.load(Relaxed), 1, "the connection went to the address that was judged");
-    // Another name is another connection, and resolves to the inside alone.
+    // Another name has its own connection, and resolves to the inside alone.
     assert_eq!(post(&egress, &format!("http://evil.example:{port}/")).await, inward("evil.example"));
 }

@@ -1,4 +1,4 @@
-//! Which addresses are inside: those that no server of a tenant can have on the public Internet.
+//! Inner addresses: no server of a tenant can have them on the public Internet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -34,7 +34,7 @@ const INSIDE_V4: [Ipv4Net; 15] = [
     v4([240, 0, 0, 0], 4),
 ];
 
-/// All of IPv6 that is assigned to hosts. What is outside of it is loopback, link-local, unique-local, multicast, or has no use yet.
+/// The IPv6 addresses assigned to hosts. All others are loopback, link-local, unique-local, multicast, or unassigned.
 const UNICAST: Ipv6Net = v6([0x2000, 0], 3);
 
 /// The special networks within it.
