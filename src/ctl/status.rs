@@ -18,7 +18,7 @@ impl Status {
     pub(super) async fn run(self, context: &Context) -> Result<Exit, CtlError> {
         let (api, _) = context.connect().await?;
         let cluster = api.cluster().await?;
-        let head = ["server", "state", "heard of", "version", "pipeline", "problems"];
+        let head = ["server", "state", "last beat", "version", "pipeline", "problems"];
         let servers = table(&head, cluster.servers.iter().map(server));
         let head = ["backend", "wanted", "node", "agent", "latency", "meetings", "people", "remarks"];
         let backends = table(&head, cluster.backends.iter().map(backend));

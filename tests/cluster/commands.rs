@@ -87,7 +87,7 @@ async fn a_duty_under_way_is_not_due_and_that_of_a_lost_server_is() {
     assert!(store.renew_duty("retention", MINUTE, SERVER).await.unwrap(), "it is still at work");
     assert!(!store.take_duty("retention", MINUTE, other).await.unwrap());
     database.execute(overdue).await;
-    assert!(store.take_duty("retention", MINUTE, other).await.unwrap(), "nothing was heard of the first");
+    assert!(store.take_duty("retention", MINUTE, other).await.unwrap(), "the first is silent");
     assert!(!store.renew_duty("retention", MINUTE, SERVER).await.unwrap(), "which has lost it");
 }
 

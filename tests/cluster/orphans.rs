@@ -43,7 +43,7 @@ async fn a_server_that_was_away_itself_judges_nobody_for_a_while() {
     claimed_by(&cluster, other, "algebra").await;
     cluster.lose(other).await;
     cluster.lose(observer).await;
-    assert_eq!(cluster.store.orphaned_claims(observer).await.unwrap(), [], "it has not been heard of either");
+    assert_eq!(cluster.store.orphaned_claims(observer).await.unwrap(), [], "the observer is silent, too");
     let row = cluster.store.load_servers().await.unwrap().into_iter().find(|row| row.server.id == observer);
     cluster.store.beat(&row.expect("it is noted").server).await.unwrap();
     assert_eq!(cluster.store.orphaned_claims(observer).await.unwrap(), [], "it has only just come back");
