@@ -351,6 +351,8 @@ impl Op {
     ) -> Result<String, StoreError> {
         let born = self.born();
         let changed = match self.kind {
+            // No server moves a claim to where it is.
+            Kind::Move if held.backend == backend(self.backend) => None,
             Kind::Move => {
                 return Ok(match db.move_claim(held, backend(self.backend), self.flag).await? {
                     Move::Moved(meeting) => {
@@ -425,7 +427,13 @@ impl Op {
             (Kind::Follow, _) => {
                 let mut statuses = db.statuses_since(&[(id, self.number as i64), (backend(1), 4)]).await?;
                 statuses.sort_by_key(|status| status.backend);
-                statuses.iter_mut().for_each(|status| status.agent = None);
+                // In SQL an age is a number with a point.
+                let round = |age: Option<Duration>| {
+                    age.map(|age| Duration::from_millis((age.as_secs_f64() * 1000.0).round() as u64))
+                };
+                for status in &mut statuses {
+                    (status.age, status.told, status.agent) = (round(status.age), round(status.told), None);
+                }
                 return Ok(format!("{statuses:?}"));
             }
             _ => return Ok(String::new()),
