@@ -92,12 +92,14 @@ impl Sites {
         claim.routes().into_iter().try_for_each(|route| routes.insert(route, Arc::clone(site)))
     }
 
-    /// The site that owns the path of a request.
+    /// The site that owns the path of a request. An empty part of the path matches no parameter.
     pub(crate) fn find<B>(&self, request: &Request<B>) -> Option<&dyn Site> {
         let path = request.uri().path();
         let of_host = || self.by_host.get(&host(request)?)?.at(path).ok();
         let own = if self.by_host.is_empty() { None } else { of_host() };
-        own.or_else(|| self.anywhere.at(path).ok()).map(|route| &**route.value)
+        let route = own.or_else(|| self.anywhere.at(path).ok())?;
+        let is_whole = route.params.iter().all(|(_, value)| !value.is_empty());
+        is_whole.then(|| &**route.value)
     }
 }
 

@@ -15,11 +15,12 @@ fn migrations() -> Vec<(String, String)> {
     let files = fs::read_dir(folder).expect("it is there").flatten().map(|file| file.path());
     let read = |file: PathBuf| {
         let stem = file.file_stem().and_then(OsStr::to_str).expect("a name");
-        (stem.replacen("V000", "V", 1), fs::read_to_string(&file).expect("it can be read"))
+        let name = format!("V{}", stem.trim_start_matches(['V', '0']));
+        (stem.to_owned(), (name, fs::read_to_string(&file).expect("it can be read")))
     };
     let mut migrations: Vec<_> = files.map(read).collect();
     migrations.sort();
-    migrations
+    migrations.into_iter().map(|(_, migration)| migration).collect()
 }
 
 /// Defect 37 of the original: migrations ran without a lock.

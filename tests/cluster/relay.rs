@@ -1,6 +1,6 @@
 //! The relay of the other tests: it records the traffic, and cuts or stalls it.
 
-use b3scale::ledger::{Announcements, Change};
+use b3scale::ledger::{Announcements, Change, Lookups as _};
 use b3scale::store::Store;
 use b3scale_support::{Relay, RoundTrip, TestDatabase, new_frontend, within};
 
@@ -16,9 +16,9 @@ async fn every_round_trip_is_told_with_its_statement() {
     let (_database, relay, store) = relayed(1).await;
     let mark = relay.mark();
     for _ in 0..2 {
-        store.frontends().load().await.unwrap();
+        store.load_meetings().await.unwrap();
     }
-    let trip = |only_prepares| RoundTrip { sql: "SELECT * FROM frontends ORDER BY key".into(), only_prepares };
+    let trip = |only_prepares| RoundTrip { sql: "SELECT * FROM meetings".into(), only_prepares };
     assert_eq!(relay.since(mark), [trip(true), trip(false), trip(false)]);
 }
 

@@ -59,7 +59,9 @@ async fn won(server: &Cluster) -> Arc<Meeting> {
     let (id, meeting_id) = (ScopedId::verbatim("school-algebra"), MeetingId::new("algebra"));
     let size = Size::default();
     let new = NewMeeting { id: &id, meeting_id: &meeting_id, frontend: FRONTEND, backend: BACKEND, size };
-    let Claim::Won(held) = server.claim(new).await.unwrap() else { panic!("it has no other place") };
+    let Claim::Won(held) = server.claim(new).await.expect("the claim is answered") else {
+        panic!("it has no other place")
+    };
     held
 }
 

@@ -220,10 +220,10 @@ impl Module {
                 self.used.insert(path.last().cloned().unwrap_or_default(), path.clone());
             }
             UseTree::Name(part) => {
-                drop(self.used.insert(part.ident.to_string(), joined(path, &part.ident.to_string())))
+                self.used.insert(part.ident.to_string(), joined(path, &part.ident.to_string()));
             }
             UseTree::Rename(part) if part.ident == "self" => {
-                drop(self.used.insert(part.rename.to_string(), path.clone()))
+                self.used.insert(part.rename.to_string(), path.clone());
             }
             UseTree::Rename(part) => {
                 self.used.insert(part.rename.to_string(), joined(path, &part.ident.to_string()));

@@ -160,7 +160,7 @@ impl History<'_> {
     }
 
     async fn take_alone(&mut self, op: &Op) -> Result<(), String> {
-        let prepared = self.prepare(op).await;
+        let prepared = self.prepare(op);
         let (mut feed, marks) = (self.model.feed(), self.marks().await);
         let (sql, model) = (self.ask_sql(&prepared).await, self.ask(&self.model, &prepared).await);
         same("answer", &sql.words, &model.words)?;
@@ -177,7 +177,7 @@ impl History<'_> {
     async fn take_together(&mut self, ops: &[Op]) -> Result<(), String> {
         let mut prepared = Vec::new();
         for op in ops {
-            prepared.push(self.prepare(op).await);
+            prepared.push(self.prepare(op));
         }
         let marks = self.marks().await;
         let answers = self.overlap(&prepared).await;
@@ -186,7 +186,7 @@ impl History<'_> {
         let mut schedules = vec![Vec::new()];
         let mut outcomes = Vec::new();
         while let Some(schedule) = schedules.pop() {
-            let outcome = self.try_schedule(&prepared, &schedule, marks.1).await;
+            let outcome = self.try_schedule(&prepared, &schedule, marks.1);
             if !outcome.open.is_empty() {
                 schedules.extend(outcome.open.iter().map(|next| [&schedule[..], &[*next]].concat()));
                 continue;
@@ -228,7 +228,7 @@ impl History<'_> {
     }
 
     /// Runs the model's statements in an order: each number in it lets that one begin, or go on to its end.
-    async fn try_schedule(&self, prepared: &[Prepared], schedule: &[usize], mark: i64) -> Outcome {
+    fn try_schedule(&self, prepared: &[Prepared], schedule: &[usize], mark: i64) -> Outcome {
         let model = Model::of(self.model.tables().as_ref().clone(), Arc::<Still>::clone(&self.clock));
         let mut feed = model.feed();
         let mut statements: Vec<BoxFuture<'_, Answer>> =
@@ -262,7 +262,7 @@ impl History<'_> {
     }
 
     /// The basis of an operation: the same row on each side.
-    async fn prepare(&mut self, op: &Op) -> Prepared {
+    fn prepare(&mut self, op: &Op) -> Prepared {
         self.tickets += 1;
         let known = &self.meetings[op.meeting];
         let meetings = known.len().checked_sub(1 + op.age).map(|at| known[at].clone());
@@ -334,9 +334,7 @@ impl History<'_> {
 
     /// Sets both clocks forward.
     async fn pass(&self, time: Duration) {
-        let mut now = self.clock.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *now += time;
-        drop(now);
+        *self.clock.0.lock().unwrap_or_else(PoisonError::into_inner) += time;
         let sql = "UPDATE instant SET at = at + make_interval(secs => $1)";
         self.rig.client.execute(sql, &[&time.as_secs_f64()]).await.expect("the clock is set");
     }
@@ -350,7 +348,7 @@ impl History<'_> {
         loop {
             let change = within("the mark comes", feed.recv()).await.expect("the feed goes on");
             if change == Change::Echo(mark) {
-                return in_order(changes);
+                return in_order(&changes);
             }
             changes.push(change);
         }
@@ -368,11 +366,11 @@ struct Outcome {
 }
 
 fn heard(feed: &mut Feed) -> Vec<String> {
-    in_order(std::iter::from_fn(|| feed.try_recv().ok()).collect())
+    in_order(&std::iter::from_fn(|| feed.try_recv().ok()).collect::<Vec<_>>())
 }
 
 /// The order within a statement does not matter.
-fn in_order(changes: Vec<Change>) -> Vec<String> {
+fn in_order(changes: &[Change]) -> Vec<String> {
     let changes = changes.iter().filter(|change| **change != Change::Reconnected);
     let mut words: Vec<_> = changes.map(|change| format!("{change:?}")).collect();
     words.sort();
