@@ -1,7 +1,7 @@
 //! The database as a model in memory: the same rows, versions, announcements and leases as PostgreSQL's, on a clock that is
 //! handed in.
 //!
-//! It is as isolated as READ COMMITTED, and no more. A [`Statement`] reads the rows as they were committed when it began. Then
+//! It is as isolated as READ COMMITTED, and no more. A statement reads the rows as they were committed when it began. Then
 //! it lets other tasks run, as a statement waits for locks, and writes to the rows as they are by now: a row that was changed
 //! meanwhile must still match, a row that was added meanwhile is not seen. `tests/cluster/model.rs` holds the model to the
 //! SQL.
