@@ -15,6 +15,13 @@ use crate::stage::{Next, Stage};
 
 impl Selector {
     /// Finds the meeting's place, or gives it one, and sends the create there.
+    //
+    // 1. A rehearsed create only records the placement.
+    // 2. A known meeting is waited for until its claim is settled. It may have a place (follow it), the claim of a lost server
+    //    (finish its create on the same node), or none any more.
+    // 3. Without one, the best candidate is claimed. The winner sends the create.
+    // 4. If another server was first, its meeting is known from now on: back to 2. If a copy on that node is being ended, the
+    //    next candidate is claimed.
     pub(super) async fn place(&self, mut call: Call, next: Next) -> Result<Reply, Fault> {
         let candidates = call.facts.take_candidates()?;
         if let Some(rehearsal) = &call.door.rehearsal {
@@ -83,8 +90,8 @@ impl Selector {
         Ok(reply)
     }
 
-    /// Where the claim of a lost server is gone on with: its node says if it has made the meeting already. `None`: the backend
-    /// was removed or closed to new meetings meanwhile, and might only make it now.
+    /// The backend of a lost server's claim: its node's answer shows whether it has made the meeting. `None`: the backend was
+    /// removed or closed to new meetings meanwhile, and might make the meeting only now.
     fn open_home(&self, claim: &Meeting) -> Option<Arc<Backend>> {
         self.directory.backend(claim.backend).filter(|backend| backend.admin_state == AdminState::Ready)
     }

@@ -16,10 +16,15 @@ use crate::store::{Store, StoreError};
 
 /// How a claim is made: one of the two statements of a create.
 //
-// DO NOTHING would return no row while the rival is uncommitted. The update waits for it, and writes back the value
-// there unless that is detached. The meeting is locked before its copies, as everywhere, or two statements could
-// wait for each other. The claim itself keeps a copy there from being ended; that the copy is spared is for statements that
-// began before the claim was there to be seen.
+// 1. `place` keeps the backend from being removed meanwhile. Without the backend there is no claim.
+// 2. `there` locks the meeting, if it exists. A meeting is locked before its copies everywhere, or two statements could
+//    deadlock.
+// 3. `left_there` looks for a copy of the meeting on that backend.
+// 4. `spared` puts off the end of that copy, unless a server is just ending it. A claim protects the copy from later
+//    statements; the pause protects it from statements that began before the claim was visible.
+// 5. `placed` inserts the claim if there is no such copy, or a spared one. On a conflict it takes a detached meeting, with a
+//    new attempt. Any other row is written back unchanged: DO NOTHING would return no row while the rival is uncommitted.
+// 6. The claim's own number tells the winner. Only a winner announces the meeting.
 pub const CLAIM: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $4 FOR KEY SHARE),
     there AS MATERIALIZED (SELECT state FROM meetings WHERE id = $1 FOR UPDATE),
     left_there AS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4),
@@ -47,8 +52,15 @@ pub const CLAIM: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE 
 
 /// How the result of a create is noted: the other one.
 //
-// Only a returned or recreated meeting is announced: no server waits for the result of a claim by announcement.
-// The detached place of a claimed meeting is a mere copy from now on.
+// 1. `place` keeps the backend from being removed meanwhile.
+// 2. `before` sees whether the meeting was more than a claim when the statement began.
+// 3. `live` makes the claim live, if backend, attempt and claim are still the row's. It inserts the meeting if its claim had
+//    been released (`again`).
+// 4. `noted` keeps the node's own id in the history, for late recordings and internal ids.
+// 5. `adopted` drops a copy on this backend: it is the meeting now.
+// 6. `settled` turns the detached place of a claimed meeting, on another backend, into a mere copy.
+// 7. `copied` records a copy if the meeting lives elsewhere by now, so that this one is ended.
+// 8. Only a returned or recreated meeting is announced: no server waits for the result of a claim by announcement.
 pub const LIVE: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $2 FOR KEY SHARE),
     before AS MATERIALIZED (SELECT FROM meetings WHERE id = $1 AND state <> 'claimed'),
     live AS (
