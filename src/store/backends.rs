@@ -65,9 +65,6 @@ pub struct Backends<'s>(pub(super) &'s Store);
 
 impl Backends<'_> {
     /// Every backend that can be read, each with [`Vitals`] of its own that nothing has been seen of yet.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn load(self) -> Result<Vec<Backend>, StoreError> {
         let rows = self.0.rows("load the backends", "SELECT * FROM backends ORDER BY id", &[]).await?;
         Ok(readable(&rows, backend))
@@ -97,18 +94,12 @@ impl Backends<'_> {
     }
 
     /// One backend, with the last answers of its node.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn entry(self, id: BackendId) -> Result<Option<BackendEntry>, StoreError> {
         let row = self.0.row("find a backend", &format!("{ENTRY} WHERE backends.id = $1"), &[&id.0]).await?;
         row.as_ref().map(entry).transpose()
     }
 
     /// The backend of an agent, with the last answers of its node.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn of_agent(self, agent_ref: &str) -> Result<Option<BackendEntry>, StoreError> {
         let row =
             self.0.row("find an agent's backend", &format!("{ENTRY} WHERE agent_ref = $1"), &[&agent_ref]).await?;
@@ -116,9 +107,6 @@ impl Backends<'_> {
     }
 
     /// The identity of an agent's backend.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn id_of_agent(self, agent_ref: &str) -> Result<Option<BackendId>, StoreError> {
         let sql = "SELECT id FROM backends WHERE agent_ref = $1";
         let row = self.0.row("find an agent's backend", sql, &[&agent_ref]).await?;
@@ -171,9 +159,6 @@ impl Backends<'_> {
     }
 
     /// Sets a backend's admin state. `None`: there is no such backend.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn record_admin_state(self, id: BackendId, state: AdminState) -> Result<Option<Backend>, StoreError> {
         let sql = "UPDATE backends SET admin_state = $2 WHERE id = $1 RETURNING *";
         let row = self.0.row("set a backend's state", sql, &[&id.0, &spelling(state)]).await?;
@@ -181,9 +166,6 @@ impl Backends<'_> {
     }
 
     /// Removes a backend: its meetings are detached. `false`: there was none.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn remove(self, id: BackendId) -> Result<bool, StoreError> {
         let sql = "DELETE FROM backends WHERE id = $1 RETURNING id";
         Ok(self.0.row("remove a backend", sql, &[&id.0]).await?.is_some())
@@ -194,9 +176,6 @@ impl Backends<'_> {
     ///
     /// `clear` names the backends with a complete list and no other meetings, each with the time of its poll. An answer from before the
     /// decommissioning counts only if the node gives no other.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn remove_decommissioned(self, clear: &[(BackendId, SystemTime)]) -> Result<Vec<BackendId>, StoreError> {
         let sql = "DELETE FROM backends USING backend_status AS status
             WHERE admin_state = 'decommissioned' AND status.backend_id = backends.id

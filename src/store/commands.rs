@@ -17,9 +17,6 @@ pub struct Commands<'s>(pub(super) &'s Store);
 
 impl Commands<'_> {
     /// Asks for something. It is announced, and a job carries it out, if one can within two minutes.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn record(self, action: &str, params: Option<&Value>) -> Result<Command, StoreError> {
         let sql = "WITH job AS (
                 INSERT INTO jobs (id, kind, payload) VALUES ($1, $4, jsonb_build_object('id', $1::uuid)))
@@ -30,18 +27,12 @@ impl Commands<'_> {
     }
 
     /// One command.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn find(self, id: Uuid) -> Result<Option<Command>, StoreError> {
         let row = self.0.row("find a command", "SELECT * FROM commands WHERE id = $1", &[&id]).await?;
         row.as_ref().map(command).transpose()
     }
 
     /// Recent commands, finished ones included.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn load(self) -> Result<Vec<Command>, StoreError> {
         Ok(readable(&self.0.rows("load the commands", "SELECT * FROM commands ORDER BY seq", &[]).await?, command))
     }

@@ -38,9 +38,6 @@ pub struct Frontends<'s>(pub(super) &'s Store);
 
 impl Frontends<'_> {
     /// Every frontend that can be read.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn load(self) -> Result<Vec<Frontend>, StoreError> {
         self.list(&FrontendFilter::default()).await
     }
@@ -104,9 +101,6 @@ impl Frontends<'_> {
     }
 
     /// Removes a frontend: its meetings end. `false`: there was none.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn remove(self, id: FrontendId) -> Result<bool, StoreError> {
         let sql = "DELETE FROM frontends WHERE id = $1 RETURNING id";
         Ok(self.0.row("remove a frontend", sql, &[&id.0]).await?.is_some())

@@ -129,9 +129,6 @@ pub struct Jobs<'s>(pub(super) &'s Store);
 
 impl Jobs<'_> {
     /// Lets a job that was given up run again, as the last of its lane, with all its attempts. `None`: there is no such job.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn revive(self, id: Uuid) -> Result<Option<QueuedJob>, StoreError> {
         let sql = "UPDATE jobs SET seq = DEFAULT, attempts = 0, run_after = now(), poisoned_at = NULL
             WHERE id = $1 AND poisoned_at IS NOT NULL RETURNING *, false AS running";
@@ -139,27 +136,18 @@ impl Jobs<'_> {
     }
 
     /// Removes a job that was given up. `None`: there is no such job.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn discard(self, id: Uuid) -> Result<Option<QueuedJob>, StoreError> {
         let sql = "DELETE FROM jobs WHERE id = $1 AND poisoned_at IS NOT NULL RETURNING *, false AS running";
         self.0.row("discard a job", sql, &[&id]).await?.as_ref().map(job).transpose()
     }
 
     /// One job.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn find(self, id: Uuid) -> Result<Option<QueuedJob>, StoreError> {
         let sql = "SELECT *, coalesce(lease > now(), false) AS running FROM jobs WHERE id = $1";
         self.0.row("find a job", sql, &[&id]).await?.as_ref().map(job).transpose()
     }
 
     /// The oldest jobs, given-up ones included.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn load(self, most: u32) -> Result<Vec<QueuedJob>, StoreError> {
         let sql = "SELECT *, coalesce(lease > now(), false) AS running FROM jobs ORDER BY seq LIMIT $1";
         Ok(readable(&self.0.rows("load the jobs", sql, &[&i64::from(most)]).await?, job))

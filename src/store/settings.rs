@@ -7,9 +7,6 @@ use super::rows::column;
 use super::{Store, StoreError};
 
 /// The secret of that name, made from 48 random bytes the first time any server asks. Every server gets the same.
-///
-/// # Errors
-/// Any [`StoreError`] of the database.
 pub async fn shared_secret(store: &Store, name: &str) -> Result<String, StoreError> {
     let mut bytes = [0; 48];
     let random = aws_lc_rs::rand::fill(&mut bytes);

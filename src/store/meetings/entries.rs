@@ -60,9 +60,6 @@ pub struct Meetings<'s>(pub(in crate::store) &'s Store);
 
 impl Meetings<'_> {
     /// Meetings, in the order in which they were placed.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn entries(self, filter: MeetingFilter<'_>) -> Result<Vec<MeetingEntry>, StoreError> {
         Ok(readable(&self.0.rows("list meetings", ENTRIES, &filter.params()).await?, entry))
     }

@@ -34,9 +34,6 @@ impl<'s> Schema<'s> {
     }
 
     /// The last migration that was applied. `None`: there is no schema.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn last(self) -> Result<Option<AppliedMigration>, StoreError> {
         let sql = "SELECT version, name, applied_on FROM refinery_schema_history ORDER BY version DESC LIMIT 1";
         self.0.row("look for the last migration", sql, &[]).await?.as_ref().map(migration).transpose()
