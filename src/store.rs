@@ -36,4 +36,5 @@ pub use pool::Store;
 pub use settings::shared_secret;
 
 pub(crate) use configuration::{Arrival, PastArrival, Step};
+pub(crate) use tables::taken;
 pub(crate) use transaction::{Ending, Transaction, Work};

@@ -10,7 +10,7 @@ use tracing::error;
 
 use super::reply::json;
 use crate::rest;
-use crate::store::StoreError;
+use crate::store::{StoreError, taken};
 use crate::token::Scope;
 
 /// The most fields of a body that an answer names.
@@ -162,7 +162,7 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
-            StoreError::Taken { rule, .. } => Self::Conflict(taken(rule)),
+            StoreError::Taken { rule, .. } => Self::Conflict(taken(rule).to_owned()),
             error if error.is_away() => {
                 error!(%error, "Asking the database for the REST API failed");
                 Self::Unavailable(error.obstacle())
@@ -181,15 +181,4 @@ fn bounded(problem: rest::Problem) -> rest::Problem {
     let texts = |why: Vec<String>| why.into_iter().take(MOST_FIELDS).map(text).collect();
     let fields = problem.fields.into_iter().take(MOST_FIELDS).map(|(path, why)| (text(path), texts(why)));
     rest::Problem { error: problem.error, fields: fields.collect(), message: text(problem.message) }
-}
-
-/// Unique fields, by the names of the tables' constraints.
-fn taken(rule: &str) -> String {
-    let what = match rule {
-        "frontends_key_key" => "a frontend with this key exists already",
-        "backends_url_key" => "a backend with this host exists already",
-        "backends_agent_ref_key" => "another backend has this agent_ref",
-        _ => "this exists already",
-    };
-    what.to_owned()
 }

@@ -1,4 +1,4 @@
-//! The tables that have a type of their own.
+//! The tables that have a type of their own, and their unique fields.
 
 use super::backends::Backends;
 use super::commands::Commands;
@@ -37,5 +37,15 @@ impl Store {
     /// The schema of the database.
     pub fn schema(&self) -> Schema<'_> {
         Schema(self)
+    }
+}
+
+/// The unique field that is in use already, by the name of its constraint.
+pub(crate) fn taken(rule: &str) -> &'static str {
+    match rule {
+        "frontends_key_key" => "a frontend with this key exists already",
+        "backends_url_key" => "a backend with this host exists already",
+        "backends_agent_ref_key" => "another backend has this agent_ref",
+        _ => "this exists already",
     }
 }
