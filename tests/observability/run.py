@@ -76,7 +76,7 @@ def program() -> Path:
 
 
 def prove(b3scaled: Path, folder: Path, arguments: argparse.Namespace) -> None:
-    catalog = shipped.read_catalog(ROOT / "src/telemetry/catalog.rs")
+    catalog = shipped.read_catalog(ROOT / "src/base/telemetry/catalog.rs")
     dashboards = shipped.read_dashboards(ROOT / "deploy/grafana")
     check_files(folder)
     with Demo(b3scaled, folder) as demo, Prometheus(folder, demo.servers, ROOT / "deploy/prometheus/rules.yml") as prometheus:
