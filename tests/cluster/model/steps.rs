@@ -425,7 +425,8 @@ impl Op {
                 return db.record_heartbeat(id, figures).await.map(|time| format!("{time:?}"));
             }
             (Kind::Follow, _) => {
-                let mut statuses = db.statuses_since(&[(id, self.number as i64), (backend(1), 4)]).await?;
+                let other = backend((self.backend + 1) % 3);
+                let mut statuses = db.statuses_since(&[(id, self.number as i64), (other, 4)]).await?;
                 statuses.sort_by_key(|status| status.backend);
                 // In SQL an age is a number with a point.
                 let round = |age: Option<Duration>| {
