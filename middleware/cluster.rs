@@ -36,7 +36,10 @@ pub use node_batch::{NodeBatch, NodeEvent, NodeFigures, Receipt};
 pub use overload::{Bound, OverloadBounds};
 pub use placement::{Placement, Rank, Standing, Verdict};
 pub use policy::{Policy, PolicyInForce};
-pub use recording::{RecordingSettings, Visibility};
+pub use recording::{
+    BreakoutOf, NewTrack, PreviewImage, RecordId, Recording, RecordingChange, RecordingCursor, RecordingFormat,
+    RecordingPage, RecordingQuery, RecordingSettings, RecordingState, TextTrack, TrackKind, Visibility,
+};
 pub use refusal::Refusal;
 pub use signing::Signing;
 pub use tags::{TagChoice, Tags};

@@ -4,6 +4,7 @@
 
 mod calls;
 mod meetings;
+mod recordings;
 mod waiting;
 
 use std::collections::HashMap;
@@ -219,6 +220,7 @@ impl Memory {
         Ports {
             directory: cluster(),
             meetings: cluster(),
+            recordings: cluster(),
             nodes: cluster(),
             clock: Arc::new(SystemClock),
             chance: Chance::seeded(1),

@@ -1,5 +1,7 @@
 //! Ports: what stages ask of the world. The programs implement them; [`memory`](crate::memory) does for tests.
 
+mod recordings;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use crate::fault::{Fault, NodeFailure};
 use crate::node_request::NodeRequest;
 use crate::work::Workers;
 
+pub use recordings::Recordings;
+
 /// A longer document refuses no checksum.
 const LARGEST_REFUSAL: usize = 4096;
 
@@ -26,6 +30,8 @@ pub struct Ports {
     pub directory: Arc<dyn Directory>,
     /// The meetings.
     pub meetings: Arc<dyn Meetings>,
+    /// The recordings.
+    pub recordings: Arc<dyn Recordings>,
     /// The nodes.
     pub nodes: Arc<dyn Nodes>,
     /// The clocks.

@@ -50,7 +50,7 @@ use std::sync::Arc;
 
 use b3scale_middleware::Ports;
 use b3scale_middleware::chance::Chance;
-use b3scale_middleware::ports::Nodes;
+use b3scale_middleware::ports::{Nodes, Recordings};
 use tokio::sync::Notify;
 
 use crate::clock::RuntimeClock;
@@ -127,11 +127,12 @@ impl Cluster {
     }
 
     /// The ports that stages ask.
-    pub fn ports(&self) -> Ports {
+    pub fn ports(&self, recordings: Arc<dyn Recordings>) -> Ports {
         let cluster = Arc::new(self.clone());
         Ports {
             directory: Arc::<Cluster>::clone(&cluster),
             meetings: cluster,
+            recordings,
             nodes: Arc::new(Guard(Arc::clone(&self.0.circuits))),
             clock: Arc::new(RuntimeClock),
             chance: self.0.replica.chance.clone(),

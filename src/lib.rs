@@ -12,6 +12,7 @@
 //! | `view` | this server's memory |
 //! | [`cluster`] | how memory follows the database, and polls of the nodes |
 //! | [`ledger`] | the cluster's database, as traits, and a model of it in memory |
+//! | [`recordings`] | recordings: their files and records |
 //! | [`work`] | a bench for background work: rounds, duties, queued jobs |
 //! | [`store`] | PostgreSQL, and the private cluster of the default run |
 //! | [`state`] | the configuration as one document, read out and put back |
@@ -27,6 +28,7 @@ pub mod ledger;
 mod offload;
 pub mod pages;
 pub mod proxies;
+pub mod recordings;
 pub mod serve;
 pub mod server;
 pub mod site;

@@ -26,6 +26,7 @@ use crate::pipeline::{self, Pipeline, ReloadError};
 use crate::program::signals::stop_signal;
 use crate::program::systemd;
 use crate::proxies::Proxies;
+use crate::recordings::Library;
 use crate::rest::without_database;
 use crate::server::{Followers, Lobby, Router, Server, ServerParts, ServerSettings};
 use crate::site::{Check, Claimed, Readiness, Site, Sites};
@@ -196,7 +197,8 @@ impl Assembly {
         secret: String,
         counted: Option<Counts>,
     ) -> Result<Self, ServeError> {
-        let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports())?);
+        let library = Arc::new(Library::new(store.clone()));
+        let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports(library))?);
         let trusted: Arc<dyn Readiness> = Arc::new(Trusted(cluster.clone()));
         let figures = Everything {
             cluster: cluster.clone(),

@@ -150,7 +150,7 @@ impl Follower {
                     self.replica.trust().prove(announced);
                 }
             }
-            Change::Reconnected | Change::Meeting(_) | Change::Echo(_) => {}
+            Change::Reconnected | Change::Meeting(_) | Change::Recording(_) | Change::Echo(_) => {}
         }
         Ok(())
     }

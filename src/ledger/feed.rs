@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::{BackendId, FrontendId};
+use b3scale_middleware::cluster::{BackendId, FrontendId, RecordId};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -38,6 +38,8 @@ pub enum Change {
     Meeting(ScopedId),
     /// A command was recorded, or has come a step further.
     Command(Uuid),
+    /// A recording was changed such that running tickets may end, or is gone.
+    Recording(RecordId),
     /// Every server is to read its pipeline again.
     Pipeline,
     /// A server has made sure that it hears announcements: everything before this has been heard.
@@ -53,6 +55,7 @@ impl Change {
             Change::Backend(_) => "backend",
             Change::Meeting(_) => "meeting",
             Change::Command(_) => "command",
+            Change::Recording(_) => "recording",
             Change::Pipeline => "pipeline",
             Change::Echo(_) => "echo",
         }

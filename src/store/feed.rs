@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::{BackendId, FrontendId};
+use b3scale_middleware::cluster::{BackendId, FrontendId, RecordId};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::tls::TlsStream;
@@ -31,6 +31,7 @@ impl Change {
             "backend" => Some(Self::Backend(BackendId(id.parse().ok()?))),
             "meeting" => Some(Self::Meeting(ScopedId::verbatim(id))),
             "command" => Some(Self::Command(id.parse().ok()?)),
+            "recording" => Some(Self::Recording(RecordId::new(id)?)),
             "pipeline" => Some(Self::Pipeline),
             "echo" => Some(Self::Echo(id.parse().ok()?)),
             _ => None,

@@ -1,0 +1,88 @@
+-- Recordings. A record stays as a tombstone when its recording is deleted, so that a late import does not bring it back.
+CREATE TABLE recordings (
+    record_id           text PRIMARY KEY CHECK (record_id ~ '^[A-Za-z0-9_-]{1,255}$'),
+    -- NULL: the meeting is unknown here, or its frontend was removed. Only operators see it.
+    frontend_id         uuid REFERENCES frontends ON DELETE SET NULL,
+    -- The frontend's id of the meeting, and the node's.
+    meeting_id          text NOT NULL,
+    internal_meeting_id text NOT NULL,
+    name                text NOT NULL,
+    is_breakout         boolean NOT NULL DEFAULT false,
+    state               text NOT NULL CHECK (state IN ('published', 'unpublished', 'deleted')),
+    protected           boolean NOT NULL DEFAULT false,
+    -- Milliseconds since 1970.
+    start_time          bigint NOT NULL,
+    end_time            bigint NOT NULL,
+    participants        bigint NOT NULL DEFAULT 0,
+    raw_size            bigint NOT NULL DEFAULT 0,
+    -- Texts by their names.
+    metadata            jsonb NOT NULL DEFAULT '{}',
+    breakout            jsonb,
+    breakout_rooms      text[] NOT NULL DEFAULT '{}',
+    -- Grows with every change that ends the tickets of the recording.
+    epoch               integer NOT NULL DEFAULT 0,
+    created_at          timestamptz NOT NULL DEFAULT now(),
+    updated_at          timestamptz NOT NULL DEFAULT now(),
+    deleted_at          timestamptz
+);
+
+-- Lists are newest first. A list of some meetings reads each of them from the second, and beginnings of ids from the third.
+CREATE INDEX recordings_newest ON recordings (frontend_id, start_time DESC, record_id DESC) INCLUDE (state);
+CREATE INDEX recordings_of_meetings ON recordings (frontend_id, meeting_id, start_time DESC, record_id DESC);
+CREATE INDEX recordings_by_beginning ON recordings (frontend_id, record_id text_pattern_ops);
+CREATE INDEX recordings_deleted ON recordings (deleted_at) WHERE deleted_at IS NOT NULL;
+
+CREATE TABLE recording_formats (
+    record_id       text NOT NULL REFERENCES recordings ON DELETE CASCADE,
+    format          text NOT NULL CHECK (format ~ '^[A-Za-z0-9_-]{1,64}$'),
+    -- Path and query on the host of playback.
+    link            text NOT NULL,
+    -- Milliseconds.
+    processing_time bigint NOT NULL DEFAULT 0,
+    duration        bigint NOT NULL DEFAULT 0,
+    -- Bytes.
+    size            bigint NOT NULL DEFAULT 0,
+    images          jsonb NOT NULL DEFAULT '[]',
+    extensions      text NOT NULL DEFAULT '',
+    -- Where the files are: 'local' or 's3', and the tree or the prefix there. NULL: there are none here.
+    shelf           text CHECK (shelf IN ('local', 's3')),
+    place           text,
+    -- Tells one content from another: the digest of names and contents.
+    digest          text,
+    files           bigint NOT NULL DEFAULT 0,
+    imported_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (record_id, format)
+);
+
+CREATE TABLE recording_tracks (
+    record_id  text NOT NULL REFERENCES recordings ON DELETE CASCADE,
+    kind       text NOT NULL CHECK (kind IN ('captions', 'subtitles')),
+    lang       text NOT NULL,
+    label      text NOT NULL,
+    source     text NOT NULL,
+    -- WebVTT.
+    content    text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (record_id, kind, lang)
+);
+
+-- A recording became ready for its frontend. Written in the transaction that makes it visible, read by the delivery of callbacks.
+CREATE TABLE recordings_ready (
+    seq         bigserial PRIMARY KEY,
+    record_id   text NOT NULL REFERENCES recordings ON DELETE CASCADE,
+    -- NULL: the recording as a whole, which is announced once.
+    format      text,
+    frontend_id uuid NOT NULL REFERENCES frontends ON DELETE CASCADE,
+    created_at  timestamptz NOT NULL DEFAULT now()
+);
+CREATE UNIQUE INDEX recordings_ready_once ON recordings_ready (record_id, coalesce(format, ''));
+
+-- Servers remember who may play a recording, and forget it when they hear of a change.
+CREATE FUNCTION announce_recording() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('b3scale', 'recording:' || OLD.record_id);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER announce_change AFTER UPDATE OF state, protected, epoch, frontend_id ON recordings
+    FOR EACH ROW EXECUTE FUNCTION announce_recording();
+CREATE TRIGGER announce_removal AFTER DELETE ON recordings FOR EACH ROW EXECUTE FUNCTION announce_recording();

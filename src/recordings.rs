@@ -1,0 +1,9 @@
+//! Recordings: their records, their files, and how both come in and go out.
+//!
+//! A record is a row of PostgreSQL, the files of its formats lie on a [`Shelf`](shelf::Shelf). Files are placed before their row
+//! names them, and removed after no row names them. So a server may be killed at any step: nothing half-placed is ever listed.
+
+mod library;
+pub mod shelf;
+
+pub use library::Library;
