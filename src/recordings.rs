@@ -5,5 +5,7 @@
 
 mod library;
 pub mod shelf;
+mod tickets;
 
 pub use library::Library;
+pub use tickets::{Purpose, Subject, Tickets};

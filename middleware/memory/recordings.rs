@@ -20,15 +20,16 @@ impl Recordings for Memory {
         ready(Ok(RecordingPage::default())).boxed()
     }
 
-    fn change<'a>(&'a self, _: FrontendId, _: &'a [RecordId], _: RecordingChange) -> BoxFuture<'a, Result<bool, Fault>> {
+    fn change<'a>(
+        &'a self,
+        _: FrontendId,
+        _: &'a [RecordId],
+        _: RecordingChange,
+    ) -> BoxFuture<'a, Result<bool, Fault>> {
         ready(Ok(false)).boxed()
     }
 
-    fn tracks<'a>(
-        &'a self,
-        _: FrontendId,
-        _: &'a RecordId,
-    ) -> BoxFuture<'a, Result<Option<Vec<TextTrack>>, Fault>> {
+    fn tracks<'a>(&'a self, _: FrontendId, _: &'a RecordId) -> BoxFuture<'a, Result<Option<Vec<TextTrack>>, Fault>> {
         ready(Ok(None)).boxed()
     }
 

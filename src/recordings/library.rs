@@ -32,15 +32,16 @@ impl Recordings for Library {
         ready(Err(Fault::StoreAway(self.store.place().to_string()))).boxed()
     }
 
-    fn change<'a>(&'a self, _: FrontendId, _: &'a [RecordId], _: RecordingChange) -> BoxFuture<'a, Result<bool, Fault>> {
+    fn change<'a>(
+        &'a self,
+        _: FrontendId,
+        _: &'a [RecordId],
+        _: RecordingChange,
+    ) -> BoxFuture<'a, Result<bool, Fault>> {
         ready(Err(Fault::StoreAway(self.store.place().to_string()))).boxed()
     }
 
-    fn tracks<'a>(
-        &'a self,
-        _: FrontendId,
-        _: &'a RecordId,
-    ) -> BoxFuture<'a, Result<Option<Vec<TextTrack>>, Fault>> {
+    fn tracks<'a>(&'a self, _: FrontendId, _: &'a RecordId) -> BoxFuture<'a, Result<Option<Vec<TextTrack>>, Fault>> {
         ready(Err(Fault::StoreAway(self.store.place().to_string()))).boxed()
     }
 

@@ -85,7 +85,13 @@ pub trait Shelf: Send + Sync {
 
     /// Opens a file, or a part of it; a part beyond its end is cut. `None`: there is no such file. `path` is relative, has no empty
     /// segment, no `.` and no `..`.
-    async fn open(&self, key: &FormatKey, place: &str, path: &str, part: Option<Part>) -> Result<Option<Opened>, ShelfError>;
+    async fn open(
+        &self,
+        key: &FormatKey,
+        place: &str,
+        path: &str,
+        part: Option<Part>,
+    ) -> Result<Option<Opened>, ShelfError>;
 
     /// Size and change of a file without its bytes.
     async fn look(&self, key: &FormatKey, place: &str, path: &str) -> Result<Option<Opened>, ShelfError>;
