@@ -1,5 +1,7 @@
 //! Recordings: what meetings leave, and who may see them.
 
+mod described;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::SystemTime;
@@ -7,6 +9,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::FrontendId;
+
+pub use described::{described, is_format};
 
 /// The longest id of a recording, in bytes.
 const LONGEST_ID: usize = 255;
