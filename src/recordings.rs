@@ -3,6 +3,7 @@
 //! A record is a row of PostgreSQL, the files of its formats lie on a [`Shelf`](shelf::Shelf). Files are placed before their row
 //! names them, and removed after no row names them. So a server may be killed at any step: nothing half-placed is ever listed.
 
+pub mod archive;
 mod library;
 pub mod shelf;
 mod tickets;

@@ -1,0 +1,58 @@
+//! The bytes of an archive: counted, hashed, and decompressed.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, BufRead, BufReader, Read};
+use std::rc::Rc;
+
+use flate2::bufread::MultiGzDecoder;
+use sha2::{Digest as _, Sha256};
+
+use super::content::hex;
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const BUFFER: usize = 256 << 10;
+
+/// Tells length and digest of the bytes that were read.
+#[derive(Clone, Default)]
+pub(super) struct Meter(Rc<State>);
+
+#[derive(Default)]
+struct State {
+    count: Cell<u64>,
+    hash: RefCell<Sha256>,
+}
+
+impl Meter {
+    /// Bytes read so far.
+    pub(super) fn count(&self) -> u64 {
+        self.0.count.get()
+    }
+
+    /// The SHA-256 of the bytes read so far, in hexadecimal digits.
+    pub(super) fn sha256(&self) -> String {
+        hex(&self.0.hash.borrow().clone().finalize())
+    }
+}
+
+struct Metered<R> {
+    source: R,
+    meter: Meter,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        self.meter.0.count.set(self.meter.count() + count as u64);
+        self.meter.0.hash.borrow_mut().update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// The tar in a source, and the meter of the source.
+pub(super) fn plain<'s>(source: impl Read + 's) -> io::Result<(Box<dyn Read + 's>, Meter)> {
+    let meter = Meter::default();
+    let mut source = BufReader::with_capacity(BUFFER, Metered { source, meter: meter.clone() });
+    let is_compressed = source.fill_buf()?.starts_with(&GZIP);
+    let plain: Box<dyn Read> = if is_compressed { Box::new(MultiGzDecoder::new(source)) } else { Box::new(source) };
+    Ok((plain, meter))
+}
