@@ -344,6 +344,6 @@ pub struct NewTrack {
     pub lang: String,
     /// Its name for people.
     pub label: String,
-    /// Its text, as WebVTT.
+    /// Its text, as `WebVTT`.
     pub vtt: String,
 }
