@@ -27,9 +27,12 @@ CREATE TABLE recordings (
 );
 
 -- Lists are newest first. A list of some meetings reads each of them from the second, and beginnings of ids from the third.
+-- Tombstones are passed over in the index.
 CREATE INDEX recordings_newest ON recordings (frontend_id, start_time DESC, record_id DESC) INCLUDE (state);
-CREATE INDEX recordings_of_meetings ON recordings (frontend_id, meeting_id, start_time DESC, record_id DESC);
-CREATE INDEX recordings_by_beginning ON recordings (frontend_id, record_id text_pattern_ops);
+CREATE INDEX recordings_of_meetings ON recordings (frontend_id, meeting_id, start_time DESC, record_id DESC) INCLUDE (state);
+CREATE INDEX recordings_by_beginning ON recordings (frontend_id, record_id text_pattern_ops) INCLUDE (start_time, state);
+-- Operators list those of all frontends.
+CREATE INDEX recordings_of_all ON recordings (start_time DESC, record_id DESC) INCLUDE (state);
 CREATE INDEX recordings_deleted ON recordings (deleted_at) WHERE deleted_at IS NOT NULL;
 
 CREATE TABLE recording_formats (
@@ -76,6 +79,35 @@ CREATE TABLE recordings_ready (
     created_at  timestamptz NOT NULL DEFAULT now()
 );
 CREATE UNIQUE INDEX recordings_ready_once ON recordings_ready (record_id, coalesce(format, ''));
+
+-- A ticket ends when its recording is unpublished, deleted, protected, or comes to another frontend, such as none.
+CREATE FUNCTION change_recording() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.updated_at := now();
+    IF NEW.state <> OLD.state AND NEW.state <> 'published' OR NEW.protected AND NOT OLD.protected
+            OR NEW.frontend_id IS DISTINCT FROM OLD.frontend_id THEN
+        NEW.epoch := OLD.epoch + 1;
+    END IF;
+    NEW.deleted_at := CASE WHEN NEW.state = 'deleted' THEN coalesce(OLD.deleted_at, now()) END;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER change_recording BEFORE UPDATE ON recordings FOR EACH ROW EXECUTE FUNCTION change_recording();
+
+-- A job brings the files in line with the rows: after a change of the state, which tells their tree, after the arrival of a format,
+-- and after that of a text track, which the player reads from a file. Its row commits with the change, so it is never lost.
+CREATE FUNCTION settle_recording() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO jobs (kind, lane, payload)
+        SELECT 'settle_recording', NEW.record_id, jsonb_build_object('record_id', NEW.record_id)
+        WHERE EXISTS (SELECT FROM recording_formats WHERE record_id = NEW.record_id AND place IS NOT NULL);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER settle_files AFTER UPDATE ON recordings
+    FOR EACH ROW WHEN (NEW.state <> OLD.state) EXECUTE FUNCTION settle_recording();
+CREATE TRIGGER settle_files AFTER INSERT OR UPDATE OF imported_at ON recording_formats
+    FOR EACH ROW EXECUTE FUNCTION settle_recording();
+CREATE TRIGGER settle_files AFTER INSERT OR UPDATE ON recording_tracks
+    FOR EACH ROW WHEN (NEW.source = 'upload') EXECUTE FUNCTION settle_recording();
 
 -- Servers remember who may play a recording, and forget it when they hear of a change.
 CREATE FUNCTION announce_recording() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -15,6 +15,7 @@ mod meetings;
 mod migrations;
 mod polls;
 mod pool;
+mod recordings;
 mod rehearsal;
 mod roster;
 mod rows;
@@ -33,6 +34,9 @@ pub use jobs::Jobs;
 pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter, Meetings};
 pub use migrations::{AppliedMigration, Schema};
 pub use pool::Store;
+pub use recordings::{
+    Added, ChangeError, LARGEST_METADATA, NewFormat, Owner, PAGE, Recordings, Rules, StoredFormat, StoredTrack,
+};
 pub use settings::shared_secret;
 
 pub(crate) use configuration::{Arrival, PastArrival, Step};

@@ -187,6 +187,17 @@ impl Recording {
         }
     }
 
+    /// Gives it that visibility.
+    pub fn show(&mut self, visibility: Visibility) {
+        self.state = if visibility.is_published() { RecordingState::Published } else { RecordingState::Unpublished };
+        self.protected = visibility.is_protected();
+        if visibility.is_listed() {
+            self.metadata.insert("gl-listed".to_owned(), "true".to_owned());
+        } else {
+            self.metadata.remove("gl-listed");
+        }
+    }
+
     /// The size of all formats, in bytes.
     pub fn size(&self) -> i64 {
         self.formats.iter().map(|format| format.size).sum()

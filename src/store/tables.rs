@@ -7,6 +7,7 @@ use super::jobs::Jobs;
 use super::meetings::Meetings;
 use super::migrations::Schema;
 use super::pool::Store;
+use super::recordings::Recordings;
 
 impl Store {
     /// The table of backends.
@@ -32,6 +33,11 @@ impl Store {
     /// The table of meetings, for the REST API.
     pub fn meetings(&self) -> Meetings<'_> {
         Meetings(self)
+    }
+
+    /// The tables of recordings.
+    pub fn recordings(&self) -> Recordings<'_> {
+        Recordings(self)
     }
 
     /// The schema of the database.
