@@ -13,6 +13,7 @@ use crate::budget::Budget;
 use crate::net::egress::EgressSettings;
 use crate::net::nodes::UpstreamSettings;
 use crate::program::{ConfigError, Environment};
+use crate::recordings::RecordingsConfig;
 
 /// Whether a server changes the database's schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub struct Config {
     pub upstream: UpstreamSettings,
     /// How addresses that tenants name are reached, and which inward networks are open to that.
     pub egress: EgressSettings,
+    /// Where recordings are, and who sees them.
+    pub recordings: RecordingsConfig,
     /// Required from clients that ask for metrics.
     pub metrics_token: Option<String>,
     /// Whether metrics name each meeting.
@@ -106,6 +109,7 @@ impl Config {
                 allow: environment.list("B3SCALE_EGRESS_ALLOW", "networks such as 10.1.0.0/16,fd00::/8 are wanted")?,
                 ..EgressSettings::default()
             },
+            recordings: RecordingsConfig::read(environment)?,
             metrics_token: text("B3SCALE_METRICS_TOKEN")?,
             metrics_per_meeting: environment.choice(
                 "B3SCALE_METRICS_PER_MEETING",

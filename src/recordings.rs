@@ -5,8 +5,13 @@
 
 pub mod archive;
 mod library;
+mod media;
+pub mod settings;
 pub mod shelf;
+mod shelves;
 mod tickets;
 
 pub use library::Library;
+pub use settings::RecordingsConfig;
+pub use shelves::{Inbox, Shelves};
 pub use tickets::{Purpose, Subject, Tickets};

@@ -1,13 +1,19 @@
 //! Shelves: where the files of recordings lie.
 
+pub mod local;
+mod path;
+pub mod s3;
+
 use std::error::Error;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use b3scale_middleware::cluster::RecordId;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+
+pub use path::{FilePath, FormatKey};
 
 /// A failure of a shelf.
 #[derive(Debug, thiserror::Error)]
@@ -30,15 +36,6 @@ pub enum ShelfError {
     },
 }
 
-/// One format of one recording.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FormatKey {
-    /// The recording.
-    pub record: RecordId,
-    /// The format: letters, digits, `-` and `_`, 64 at most.
-    pub format: String,
-}
-
 /// Where the files of a recording belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tree {
@@ -50,7 +47,13 @@ pub enum Tree {
     Deleted,
 }
 
-/// An open file.
+/// A part of a file, in bytes: from the first to before the second.
+pub type Part = std::ops::Range<u64>;
+
+/// The bytes of a file, in pieces that are read as they are wanted.
+pub type Content = BoxStream<'static, Result<Bytes, ShelfError>>;
+
+/// An open file: one content, even if the file is replaced meanwhile.
 pub struct Opened {
     /// Its size in bytes.
     pub size: u64,
@@ -58,50 +61,63 @@ pub struct Opened {
     pub modified: SystemTime,
     /// Tells one content from another. It is no secret.
     pub tag: String,
-    /// Its bytes, or those of the wanted range.
-    pub content: BoxStream<'static, Result<Bytes, ShelfError>>,
+    read: Read,
 }
 
-/// A part of a file, in bytes: from the first to before the second.
-pub type Part = std::ops::Range<u64>;
+type Read = Box<dyn FnOnce(Part) -> BoxFuture<'static, Result<Content, ShelfError>> + Send + Sync>;
 
-/// Where files of recordings lie.
+impl Opened {
+    /// The bytes of a part. Its end is cut to the end of the file.
+    ///
+    /// # Errors
+    /// The shelf cannot be used, or the content is gone.
+    pub async fn read(self, part: Part) -> Result<Content, ShelfError> {
+        let end = part.end.min(self.size);
+        (self.read)(part.start.min(end)..end).await
+    }
+}
+
+/// A shelf.
 ///
-/// A *place* is the shelf's own word for the spot where it put a format, and stays in the row of the format.
+/// A *place* is the shelf's own word for the spot where it put a format, and stays in the row of the format. A file that was put,
+/// moved or written survives a loss of power from then on.
 #[async_trait]
 pub trait Shelf: Send + Sync {
     /// Its word in the table of formats: `local` or `s3`.
     fn name(&self) -> &'static str;
 
-    /// Puts a folder in place of an earlier content of that format, durably. Returns its place. The earlier content stays readable
-    /// until then, and the folder belongs to the shelf from the call on.
+    /// Puts the content of a folder in place of an earlier one, and returns its place. The folder belongs to the shelf from the call
+    /// on. An earlier content of the same place is replaced at once, and never missing. One of another place stays until it is
+    /// removed.
     async fn put(&self, key: &FormatKey, tree: Tree, folder: &Path) -> Result<String, ShelfError>;
 
-    /// Moves a format to another tree, unless it is there. Returns its place.
+    /// Moves a format to another tree, unless it is there, and returns its place. A format without files has a place, too.
     async fn shift(&self, key: &FormatKey, place: &str, tree: Tree) -> Result<String, ShelfError>;
 
-    /// Removes a format. One that is not there is no error.
+    /// Removes the files of a format at one place. A format that is not there is no error.
     async fn remove(&self, key: &FormatKey, place: &str) -> Result<(), ShelfError>;
 
-    /// Opens a file, or a part of it; a part beyond its end is cut. `None`: there is no such file. `path` is relative, has no empty
-    /// segment, no `.` and no `..`.
-    async fn open(
-        &self,
-        key: &FormatKey,
-        place: &str,
-        path: &str,
-        part: Option<Part>,
-    ) -> Result<Option<Opened>, ShelfError>;
-
-    /// Size and change of a file without its bytes.
-    async fn look(&self, key: &FormatKey, place: &str, path: &str) -> Result<Option<Opened>, ShelfError>;
+    /// Opens a file. `None`: there is no such file. A link is no file.
+    async fn open(&self, key: &FormatKey, place: &str, path: &FilePath) -> Result<Option<Opened>, ShelfError>;
 
     /// Writes one file of a format, such as a caption, in place of an earlier one.
-    async fn write(&self, key: &FormatKey, place: &str, path: &str, content: Bytes) -> Result<(), ShelfError>;
+    async fn write(&self, key: &FormatKey, place: &str, path: &FilePath, content: Bytes) -> Result<(), ShelfError>;
 
     /// The files of a format with their sizes, in the order of their paths.
     async fn files(&self, key: &FormatKey, place: &str) -> Result<Vec<(String, u64)>, ShelfError>;
 
-    /// All formats that lie here, whether a row names them or not.
+    /// The formats that lie here with their places, with and without a row.
     async fn all(&self) -> Result<Vec<(FormatKey, String)>, ShelfError>;
+
+    /// Removes remains of work that was interrupted before that time, and returns their number.
+    async fn sweep(&self, before: SystemTime) -> Result<usize, ShelfError>;
+
+    /// An address from which a browser can get a file by itself, for so long. `None`: this shelf has none.
+    async fn link(
+        &self,
+        key: &FormatKey,
+        place: &str,
+        path: &FilePath,
+        valid: Duration,
+    ) -> Result<Option<String>, ShelfError>;
 }

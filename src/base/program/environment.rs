@@ -24,7 +24,7 @@ const FILES: [&str; 3] = [".env", "/etc/default/b3scale", "/etc/sysconfig/b3scal
 const AGENTS_FILES: [&str; 4] = [FILES[0], FILES[1], FILES[2], "/etc/default/b3scaleagent"];
 
 /// Every variable that a program of b3scale or of the original knows.
-pub const KNOWN: [&str; 38] = [
+pub const KNOWN: [&str; 50] = [
     "B3SCALE_AGENT_TAGS",
     "B3SCALE_API_ACCESS_TOKEN",
     "B3SCALE_API_CA_FILE",
@@ -54,9 +54,21 @@ pub const KNOWN: [&str; 38] = [
     "B3SCALE_NODE_CA_FILE",
     "B3SCALE_PIPELINE",
     "B3SCALE_RECORDINGS_DEFAULT_VISIBILITY",
+    "B3SCALE_RECORDINGS_DELETED_PATH",
     "B3SCALE_RECORDINGS_INBOX_PATH",
     "B3SCALE_RECORDINGS_PLAYBACK_HOST",
+    "B3SCALE_RECORDINGS_PLAYER_PATH",
+    "B3SCALE_RECORDINGS_PROTECTION",
     "B3SCALE_RECORDINGS_PUBLISHED_PATH",
+    "B3SCALE_RECORDINGS_READY",
+    "B3SCALE_RECORDINGS_S3_ACCESS_KEY",
+    "B3SCALE_RECORDINGS_S3_BUCKET",
+    "B3SCALE_RECORDINGS_S3_DELIVERY",
+    "B3SCALE_RECORDINGS_S3_ENDPOINT",
+    "B3SCALE_RECORDINGS_S3_REGION",
+    "B3SCALE_RECORDINGS_S3_SECRET_KEY",
+    "B3SCALE_RECORDINGS_SPOOL_PATH",
+    "B3SCALE_RECORDINGS_STORAGE",
     "B3SCALE_RECORDINGS_UNPUBLISHED_PATH",
     "B3SCALE_REVERSE_PROXY_MODE",
     "B3SCALE_TEST_DB_URL",
@@ -73,21 +85,21 @@ pub const NEVER_EMPTY: [&str; 5] =
     ["B3SCALE_API_JWT_SECRET", "B3SCALE_DATA_DIR", "B3SCALE_DB_URL", "B3SCALE_METRICS_TOKEN", "B3SCALE_PIPELINE"];
 
 /// Variables that hold a secret. No error prints their values.
-const SECRET: [&str; 4] =
-    ["B3SCALE_API_ACCESS_TOKEN", "B3SCALE_API_JWT_SECRET", "B3SCALE_DB_URL", "B3SCALE_METRICS_TOKEN"];
+const SECRET: [&str; 5] = [
+    "B3SCALE_API_ACCESS_TOKEN",
+    "B3SCALE_API_JWT_SECRET",
+    "B3SCALE_DB_URL",
+    "B3SCALE_METRICS_TOKEN",
+    "B3SCALE_RECORDINGS_S3_SECRET_KEY",
+];
 
 /// Variables of the original without effect here, each with the consequence.
-const IDLE: [(&str, &str); 8] = [
+const IDLE: [(&str, &str); 3] = [
     (
         "B3SCALE_API_URL",
         "only b3scalectl and b3scaleagent use it: nodes are told the callbacks of frontends as they are",
     ),
     ("B3SCALE_CMD_WORKER_POOL_SIZE", "each server carries out one command at a time"),
-    ("B3SCALE_RECORDINGS_DEFAULT_VISIBILITY", "recordings are not served"),
-    ("B3SCALE_RECORDINGS_INBOX_PATH", "recordings are not served"),
-    ("B3SCALE_RECORDINGS_PLAYBACK_HOST", "recordings are not served"),
-    ("B3SCALE_RECORDINGS_PUBLISHED_PATH", "recordings are not served"),
-    ("B3SCALE_RECORDINGS_UNPUBLISHED_PATH", "recordings are not served"),
     ("B3SCALE_REVERSE_PROXY_MODE", "browsers are sent to the nodes themselves"),
 ];
 

@@ -71,7 +71,7 @@ fn a_variable_of_the_original_that_does_nothing_yet_is_named_with_what_that_mean
     let all: Vec<_> = IDLE.iter().map(|(name, _)| (*name, "1")).collect();
     assert_eq!(environment(&all).idle().collect::<Vec<_>>(), IDLE);
     assert!(IDLE.iter().all(|(name, _)| KNOWN.contains(name)), "it is not warned about twice");
-    let silent = [("B3SCALE_REVERSE_PROXY_MODE", "false"), ("B3SCALE_RECORDINGS_INBOX_PATH", "")];
+    let silent = [("B3SCALE_REVERSE_PROXY_MODE", "false"), ("B3SCALE_CMD_WORKER_POOL_SIZE", "")];
     assert_eq!(environment(&silent).idle().count(), 0);
 }
 
