@@ -47,9 +47,10 @@ pub(super) fn place(path: &str) -> Result<Place, ArchiveError> {
         [] => Ok(Place::Above),
         [format] if is_format(format) => Ok(Place::Above),
         [format, record, rest @ ..] if is_format(format) => {
-            let Some(record) = RecordId::new(record) else { return refused("has no id of a recording in it") };
+            let key = RecordId::new(record).and_then(|record| FormatKey::new(&record, format));
+            let Some(key) = key else { return refused("has no id of a recording in it") };
             let path = (!rest.is_empty()).then(|| rest.join("/"));
-            Ok(Place::In(FormatKey { record, format: (*format).to_owned() }, path))
+            Ok(Place::In(key, path))
         }
         _ => refused("does not begin with the name of a format"),
     }
@@ -62,7 +63,7 @@ mod tests {
     fn at(path: &str) -> String {
         match place(path) {
             Ok(Place::Above) => "above".to_owned(),
-            Ok(Place::In(key, path)) => format!("{} of {}: {}", key.format, key.record, path.unwrap_or_default()),
+            Ok(Place::In(key, path)) => format!("{} of {}: {}", key.format(), key.record(), path.unwrap_or_default()),
             Err(error) => error.to_string(),
         }
     }

@@ -70,7 +70,7 @@ fn video() -> Archive {
 fn formats(unpacked: &Unpacked) -> Vec<(String, Result<i64, String>)> {
     let format = |format: &UnpackedFormat| {
         let content = format.content.as_ref().map(|content| content.files).map_err(Clone::clone);
-        (format!("{} of {}", format.key.format, format.key.record), content)
+        (format!("{} of {}", format.key.format(), format.key.record()), content)
     };
     unpacked.formats.iter().map(format).collect()
 }

@@ -184,7 +184,7 @@ impl<'u> Unpacking<'u> {
     }
 
     fn home(&self, key: &FormatKey) -> PathBuf {
-        self.into.join(key.record.as_str()).join(&key.format)
+        self.into.join(key.record().as_str()).join(key.format())
     }
 
     fn finish(mut self) -> Result<Vec<UnpackedFormat>, ArchiveError> {
@@ -217,7 +217,7 @@ struct Paths {
 impl Paths {
     /// Enters a path and the folders above it. Returns the problem if it cannot stand next to an earlier one.
     fn enter(&mut self, key: &FormatKey, path: &str, kind: Kind) -> Result<Option<&'static str>, ArchiveError> {
-        let home = format!("{}/{}", key.format, key.record);
+        let home = key.to_string();
         let folders = path.match_indices('/').map(|(end, _)| (&path[..end], Kind::Folder));
         for (path, kind) in folders.chain([(path, kind)]) {
             let name = format!("{home}/{}", path.to_lowercase());

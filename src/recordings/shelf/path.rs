@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use b3scale_middleware::cluster::RecordId;
-
-/// The longest name of a format, in bytes.
-const LONGEST_FORMAT: usize = 64;
+use b3scale_middleware::cluster::{RecordId, is_format};
 
 /// The longest path of a file, in bytes, and the deepest.
 const LONGEST_PATH: usize = 1024;
@@ -22,11 +19,9 @@ pub struct FormatKey {
 }
 
 impl FormatKey {
-    /// The format of that name, if the name has letters, digits, `-` and `_` alone, and at most 64 of them.
+    /// The format of that name, if a format may have it.
     pub fn new(record: &RecordId, format: &str) -> Option<Self> {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        let is_usable = !format.is_empty() && format.len() <= LONGEST_FORMAT && format.bytes().all(is_plain);
-        is_usable.then(|| Self { record: record.clone(), format: format.into() })
+        is_format(format).then(|| Self { record: record.clone(), format: format.into() })
     }
 
     /// The recording.
