@@ -77,6 +77,15 @@ impl Opened {
     }
 }
 
+/// A content of a format: its place, and a stamp that a later content of the same place does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The place.
+    pub place: String,
+    /// The stamp. Contents on shelves that never use a place twice have none.
+    pub stamp: String,
+}
+
 /// A shelf.
 ///
 /// A *place* is the shelf's own word for the spot where it put a format, and stays in the row of the format. A file that was put,
@@ -91,11 +100,17 @@ pub trait Shelf: Send + Sync {
     /// removed.
     async fn put(&self, key: &FormatKey, tree: Tree, folder: &Path) -> Result<String, ShelfError>;
 
+    /// Does as [`put`](Self::put), unless the place has a content. `None`: it has one.
+    async fn add(&self, key: &FormatKey, tree: Tree, folder: &Path) -> Result<Option<String>, ShelfError>;
+
     /// Moves a format to another tree, unless it is there, and returns its place. A format without files has a place, too.
     async fn shift(&self, key: &FormatKey, place: &str, tree: Tree) -> Result<String, ShelfError>;
 
     /// Removes the files of a format at one place. A format that is not there is no error.
     async fn remove(&self, key: &FormatKey, place: &str) -> Result<(), ShelfError>;
+
+    /// Removes a content of a format. Another content that has come to its place stays.
+    async fn remove_content(&self, key: &FormatKey, content: &Stored) -> Result<(), ShelfError>;
 
     /// Opens a file. `None`: there is no such file. A link is no file.
     async fn open(&self, key: &FormatKey, place: &str, path: &FilePath) -> Result<Option<Opened>, ShelfError>;
@@ -106,8 +121,14 @@ pub trait Shelf: Send + Sync {
     /// The files of a format with their sizes, in the order of their paths.
     async fn files(&self, key: &FormatKey, place: &str) -> Result<Vec<(String, u64)>, ShelfError>;
 
+    /// The contents of a format that lie here, with and without a row.
+    async fn contents(&self, key: &FormatKey) -> Result<Vec<Stored>, ShelfError>;
+
     /// The formats that lie here with their places, with and without a row.
-    async fn all(&self) -> Result<Vec<(FormatKey, String)>, ShelfError>;
+    fn all(&self) -> BoxStream<'_, Result<(FormatKey, String), ShelfError>>;
+
+    /// Whether a place lies in that tree. On a shelf without trees any place does.
+    fn is_in(&self, place: &str, tree: Tree) -> bool;
 
     /// Removes remains of work that was interrupted before that time, and returns their number.
     async fn sweep(&self, before: SystemTime) -> Result<usize, ShelfError>;

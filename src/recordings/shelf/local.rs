@@ -7,7 +7,7 @@ mod disk;
 pub(super) mod folder;
 mod open;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,9 @@ use async_trait::async_trait;
 use b3scale_middleware::cluster::RecordId;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-use super::{Content, FilePath, FormatKey, Opened, Part, Shelf, ShelfError, Tree};
+use super::{Content, FilePath, FormatKey, Opened, Part, Shelf, ShelfError, Stored, Tree};
 use disk::Disk;
 
 /// The beginning of names of unfinished work. No recording has such an id.
@@ -97,6 +97,16 @@ impl Local {
         let trees = Arc::clone(&self.trees);
         self.disk.look(move || work(&trees)).await.map_err(|error| failure(&self.shown(), error))
     }
+
+    /// The recordings in the folder of a format.
+    async fn keys(&self, (tree, format): (Tree, OsString)) -> Result<Vec<(FormatKey, String)>, ShelfError> {
+        let list = move |trees: &Trees| {
+            let records = folder::folders(&trees.folder(tree).join(&format))?;
+            let key = |record: &OsString| FormatKey::new(&RecordId::new(record.to_str()?)?, format.to_str()?);
+            Ok(records.iter().filter_map(key).map(|key| (key, name(tree).to_owned())).collect())
+        };
+        self.look(list).await
+    }
 }
 
 #[async_trait]
@@ -114,6 +124,15 @@ impl Shelf for Local {
         self.change(put).await.map(|()| name(tree).to_owned())
     }
 
+    async fn add(&self, key: &FormatKey, tree: Tree, folder: &Path) -> Result<Option<String>, ShelfError> {
+        let (key, folder) = (key.clone(), folder.to_owned());
+        let add = move |trees: &Trees| {
+            folder::secure(&folder)?;
+            folder::add(&folder, &trees.of(&key, tree))
+        };
+        Ok(self.change(add).await?.then(|| name(tree).to_owned()))
+    }
+
     async fn shift(&self, key: &FormatKey, place: &str, tree: Tree) -> Result<String, ShelfError> {
         let (key, place) = (key.clone(), place.to_owned());
         let shift = move |trees: &Trees| match trees.find(&key, &place) {
@@ -126,6 +145,13 @@ impl Shelf for Local {
     async fn remove(&self, key: &FormatKey, place: &str) -> Result<(), ShelfError> {
         let (key, tree) = (key.clone(), tree(place));
         self.change(move |trees| tree.map_or(Ok(()), |tree| folder::remove(&trees.of(&key, tree)))).await
+    }
+
+    async fn remove_content(&self, key: &FormatKey, content: &Stored) -> Result<(), ShelfError> {
+        let (key, tree, stamp) = (key.clone(), tree(&content.place), content.stamp.clone());
+        let remove =
+            move |trees: &Trees| tree.map_or(Ok(()), |tree| folder::remove_stamped(&trees.of(&key, tree), &stamp));
+        self.change(remove).await
     }
 
     async fn open(&self, key: &FormatKey, place: &str, path: &FilePath) -> Result<Option<Opened>, ShelfError> {
@@ -162,17 +188,27 @@ impl Shelf for Local {
         self.look(list).await
     }
 
-    async fn all(&self) -> Result<Vec<(FormatKey, String)>, ShelfError> {
-        let list = |trees: &Trees| {
+    async fn contents(&self, key: &FormatKey) -> Result<Vec<Stored>, ShelfError> {
+        let key = key.clone();
+        let look = move |trees: &Trees| {
             let mut found = Vec::new();
-            for (tree, format, record) in records(trees)? {
-                let key = format.to_str().zip(record.to_str().and_then(RecordId::new));
-                let key = key.and_then(|(format, record)| FormatKey::new(&record, format));
-                found.extend(key.map(|key| (key, name(tree).to_owned())));
+            for tree in Trees::ALL {
+                let stamp = folder::stamp(&trees.of(&key, tree))?;
+                found.extend(stamp.map(|stamp| Stored { place: name(tree).to_owned(), stamp }));
             }
             Ok(found)
         };
-        self.look(list).await
+        self.look(look).await
+    }
+
+    fn all(&self) -> BoxStream<'_, Result<(FormatKey, String), ShelfError>> {
+        let formats = stream::once(self.look(formats));
+        let records = formats.map_ok(|formats| stream::iter(formats).then(|format| self.keys(format))).try_flatten();
+        records.map_ok(|keys| stream::iter(keys).map(Ok)).try_flatten().boxed()
+    }
+
+    fn is_in(&self, place: &str, tree: Tree) -> bool {
+        place == name(tree)
     }
 
     async fn sweep(&self, before: SystemTime) -> Result<usize, ShelfError> {
@@ -209,14 +245,21 @@ fn tree(place: &str) -> Option<Tree> {
     Trees::ALL.into_iter().find(|tree| name(*tree) == place)
 }
 
-/// The folders in the folders of formats, with those of unfinished work.
-fn records(trees: &Trees) -> io::Result<Vec<(Tree, std::ffi::OsString, std::ffi::OsString)>> {
+/// The folders of formats.
+fn formats(trees: &Trees) -> io::Result<Vec<(Tree, OsString)>> {
     let mut found = Vec::new();
     for tree in Trees::ALL {
-        for format in folder::folders(trees.folder(tree))? {
-            let records = folder::folders(&trees.folder(tree).join(&format))?;
-            found.extend(records.into_iter().map(|record| (tree, format.clone(), record)));
-        }
+        found.extend(folder::folders(trees.folder(tree))?.into_iter().map(|format| (tree, format)));
+    }
+    Ok(found)
+}
+
+/// The folders in the folders of formats, with those of unfinished work.
+fn records(trees: &Trees) -> io::Result<Vec<(Tree, OsString, OsString)>> {
+    let mut found = Vec::new();
+    for (tree, format) in formats(trees)? {
+        let records = folder::folders(&trees.folder(tree).join(&format))?;
+        found.extend(records.into_iter().map(|record| (tree, format.clone(), record)));
     }
     Ok(found)
 }

@@ -15,7 +15,7 @@ use b3scale_middleware::cluster::RecordId;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::ready;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use http::Method;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as Key;
@@ -25,7 +25,7 @@ use object_store::{
 };
 use url::Url;
 
-use super::{Content, FilePath, FormatKey, Opened, Shelf, ShelfError, Tree};
+use super::{Content, FilePath, FormatKey, Opened, Shelf, ShelfError, Stored, Tree};
 use crate::net::tls::CaFileError;
 use crate::recordings::media::content_type;
 use client::Connect;
@@ -152,6 +152,10 @@ impl Shelf for S3 {
         }
     }
 
+    async fn add(&self, key: &FormatKey, tree: Tree, folder: &Path) -> Result<Option<String>, ShelfError> {
+        self.put(key, tree, folder).await.map(Some)
+    }
+
     async fn shift(&self, _: &FormatKey, place: &str, _: Tree) -> Result<String, ShelfError> {
         Ok(place.to_owned())
     }
@@ -164,6 +168,10 @@ impl Shelf for S3 {
             Err(object_store::Error::NotFound { .. }) | Ok(()) => Ok(()),
             Err(error) => Err(self.failure(error)),
         }
+    }
+
+    async fn remove_content(&self, key: &FormatKey, content: &Stored) -> Result<(), ShelfError> {
+        self.remove(key, &content.place).await
     }
 
     async fn open(&self, key: &FormatKey, place: &str, path: &FilePath) -> Result<Option<Opened>, ShelfError> {
@@ -204,13 +212,28 @@ impl Shelf for S3 {
         Ok(files)
     }
 
-    async fn all(&self) -> Result<Vec<(FormatKey, String)>, ShelfError> {
-        let mut found = std::collections::BTreeSet::new();
-        let mut objects = self.store.list(None);
-        while let Some(meta) = objects.try_next().await.map_err(|error| self.failure(error))? {
-            found.extend(format_of(meta.location.as_ref()));
-        }
-        Ok(found.into_iter().collect())
+    async fn contents(&self, key: &FormatKey) -> Result<Vec<Stored>, ShelfError> {
+        let prefix = Key::from_iter([key.format(), key.record().as_str()]);
+        let listed = self.store.list_with_delimiter(Some(&prefix)).await.map_err(|error| self.failure(error))?;
+        let places = listed.common_prefixes.into_iter().filter_map(|prefix| Some(prefix.filename()?.to_owned()));
+        Ok(places.filter(|place| is_place(place)).map(|place| Stored { place, stamp: String::new() }).collect())
+    }
+
+    fn all(&self) -> BoxStream<'_, Result<(FormatKey, String), ShelfError>> {
+        // A bucket lists its objects in their order, so those of one content come together.
+        let mut last = None;
+        let formats = self.store.list(None).map_ok(move |meta| {
+            let found = format_of(meta.location.as_ref());
+            let is_new = found != last;
+            last.clone_from(&found);
+            found.filter(|_| is_new)
+        });
+        let formats = formats.map_err(|error| self.failure(error));
+        formats.try_filter_map(|found| ready(Ok(found))).boxed()
+    }
+
+    fn is_in(&self, place: &str, _: Tree) -> bool {
+        is_place(place)
     }
 
     async fn sweep(&self, _: SystemTime) -> Result<usize, ShelfError> {

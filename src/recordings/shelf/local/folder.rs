@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
@@ -66,6 +67,28 @@ pub(super) fn take(folder: &Path, target: &Path) -> io::Result<()> {
     folder.parent().map_or(Ok(()), sync)
 }
 
+/// Moves a durable folder to a target, unless there is one. `false`: there is one.
+pub(super) fn add(folder: &Path, target: &Path) -> io::Result<bool> {
+    let parent = target.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    fs::create_dir_all(parent)?;
+    let staged = unfinished(target);
+    match fs::rename(folder, &staged) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            copy(folder, &staged).inspect_err(|_| drop(fs::remove_dir_all(&staged)))?;
+            remove(folder)?;
+        }
+        renamed => renamed?,
+    }
+    // A folder with files is never replaced by a rename.
+    match fs::rename(&staged, target) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
+            fs::remove_dir_all(&staged)?;
+            Ok(false)
+        }
+        renamed => renamed.and_then(|()| sync(parent)).map(|()| true),
+    }
+}
+
 /// Puts a folder in place of another one, if there is one. That one is removed.
 fn replace(staged: &Path, target: &Path) -> io::Result<()> {
     match renameat_with(CWD, staged, CWD, target, RenameFlags::EXCHANGE) {
@@ -97,6 +120,35 @@ pub(super) fn remove(folder: &Path) -> io::Result<()> {
             folder.parent().map_or(Ok(()), sync)?;
             fs::remove_dir_all(old)
         }
+    }
+}
+
+/// Removes a folder, if it is the one with that stamp.
+pub(super) fn remove_stamped(folder: &Path, wanted: &str) -> io::Result<()> {
+    let is_wanted = |folder: &Path| Ok::<_, io::Error>(stamp(folder)?.is_some_and(|found| found == wanted));
+    if !is_wanted(folder)? {
+        return Ok(());
+    }
+    let old = unfinished(folder);
+    fs::rename(folder, &old)?;
+    // Another one may have come in between. A still later one has its place rightly.
+    if is_wanted(&old)? || fs::rename(&old, folder).is_err() {
+        folder.parent().map_or(Ok(()), sync)?;
+        return fs::remove_dir_all(old);
+    }
+    Ok(())
+}
+
+/// Tells a folder from a later one of its name. `None`: there is no folder.
+pub(super) fn stamp(folder: &Path) -> io::Result<Option<String>> {
+    match fs::metadata(folder) {
+        Ok(found) if found.is_dir() => {
+            let made = found.created().ok().and_then(|made| made.duration_since(SystemTime::UNIX_EPOCH).ok());
+            let made = made.map(|made| made.as_nanos()).unwrap_or_default();
+            Ok(Some(format!("{:x}-{:x}-{made:x}", found.dev(), found.ino())))
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(None),
     }
 }
 
