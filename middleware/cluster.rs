@@ -38,8 +38,8 @@ pub use placement::{Placement, Rank, Standing, Verdict};
 pub use policy::{Policy, PolicyInForce};
 pub use recording::{
     BreakoutOf, NewTrack, PreviewImage, RecordId, Recording, RecordingChange, RecordingCursor, RecordingFormat,
-    RecordingPage, RecordingQuery, RecordingSettings, RecordingState, TextTrack, TrackKind, Visibility, described,
-    is_format,
+    RecordingPage, RecordingQuery, RecordingSettings, RecordingState, TRASH_DAYS, TextTrack, TrackKind, Visibility,
+    described, is_format,
 };
 pub use refusal::Refusal;
 pub use signing::Signing;

@@ -23,7 +23,9 @@ CREATE TABLE recordings (
     epoch               integer NOT NULL DEFAULT 0,
     created_at          timestamptz NOT NULL DEFAULT now(),
     updated_at          timestamptz NOT NULL DEFAULT now(),
-    deleted_at          timestamptz
+    deleted_at          timestamptz,
+    -- When the trash was emptied of it: a tombstone without name, metadata and formats is left.
+    purged_at           timestamptz
 );
 
 -- Lists are newest first. A list of some meetings reads each of them from the second, and beginnings of ids from the third.
@@ -33,7 +35,7 @@ CREATE INDEX recordings_of_meetings ON recordings (frontend_id, meeting_id, star
 CREATE INDEX recordings_by_beginning ON recordings (frontend_id, record_id text_pattern_ops) INCLUDE (start_time, state);
 -- Operators list those of all frontends.
 CREATE INDEX recordings_of_all ON recordings (start_time DESC, record_id DESC) INCLUDE (state);
-CREATE INDEX recordings_deleted ON recordings (deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX recordings_in_trash ON recordings (deleted_at) WHERE deleted_at IS NOT NULL AND purged_at IS NULL;
 
 CREATE TABLE recording_formats (
     record_id       text NOT NULL REFERENCES recordings ON DELETE CASCADE,
@@ -53,6 +55,8 @@ CREATE TABLE recording_formats (
     -- Tells one content from another: the digest of names and contents.
     digest          text,
     files           bigint NOT NULL DEFAULT 0,
+    -- Their size, as the shelf has it. 0: not measured yet.
+    bytes           bigint NOT NULL DEFAULT 0,
     imported_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (record_id, format)
 );
@@ -89,12 +93,14 @@ BEGIN
         NEW.epoch := OLD.epoch + 1;
     END IF;
     NEW.deleted_at := CASE WHEN NEW.state = 'deleted' THEN coalesce(OLD.deleted_at, now()) END;
+    NEW.purged_at := CASE WHEN NEW.state = 'deleted' THEN NEW.purged_at END;
     RETURN NEW;
 END $$;
 CREATE TRIGGER change_recording BEFORE UPDATE ON recordings FOR EACH ROW EXECUTE FUNCTION change_recording();
 
--- A job brings the files in line with the rows: after a change of the state, which tells their tree, after the arrival of a format,
--- and after that of a text track, which the player reads from a file. Its row commits with the change, so it is never lost.
+-- A job brings the files in line with the rows: after a change of the state, which tells their tree, after the arrival of a format or
+-- its move to another shelf, and after the arrival of a text track, which the player reads from a file. Its row commits with the
+-- change, so it is never lost.
 CREATE FUNCTION settle_recording() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO jobs (kind, lane, payload)
@@ -106,8 +112,16 @@ CREATE TRIGGER settle_files AFTER UPDATE ON recordings
     FOR EACH ROW WHEN (NEW.state <> OLD.state) EXECUTE FUNCTION settle_recording();
 CREATE TRIGGER settle_files AFTER INSERT OR UPDATE OF imported_at ON recording_formats
     FOR EACH ROW EXECUTE FUNCTION settle_recording();
+CREATE TRIGGER settle_moved_files AFTER UPDATE OF shelf ON recording_formats
+    FOR EACH ROW WHEN (NEW.shelf IS DISTINCT FROM OLD.shelf) EXECUTE FUNCTION settle_recording();
 CREATE TRIGGER settle_files AFTER INSERT OR UPDATE ON recording_tracks
     FOR EACH ROW WHEN (NEW.source = 'upload') EXECUTE FUNCTION settle_recording();
+
+-- Whether such a job, or one that moves the recording to another shelf, is under way.
+CREATE FUNCTION is_settling(record_id text) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM jobs
+        WHERE kind IN ('settle_recording', 'move_recording', 'import_recording') AND lane = record_id AND poisoned_at IS NULL)
+$$;
 
 -- Servers remember who may play a recording, and forget it when they hear of a change.
 CREATE FUNCTION announce_recording() RETURNS trigger LANGUAGE plpgsql AS $$

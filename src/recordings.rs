@@ -6,12 +6,16 @@
 pub mod archive;
 mod library;
 mod media;
+mod removal;
+mod retention;
 pub mod settings;
 pub mod shelf;
 mod shelves;
 mod tickets;
 
 pub use library::Library;
+pub use removal::Remover;
+pub use retention::Retention;
 pub use settings::RecordingsConfig;
 pub use shelves::{Inbox, Shelves};
 pub use tickets::{Purpose, Subject, Tickets};

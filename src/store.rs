@@ -9,6 +9,7 @@ mod configuration;
 mod feed;
 mod frontends;
 mod garbage;
+mod holdings;
 mod ingest;
 mod jobs;
 mod meetings;
@@ -30,6 +31,9 @@ pub use backends::{BackendEntry, BackendFilter, Backends, Standing};
 pub use commands::Commands;
 pub use configuration::{Configuration, configuration};
 pub use frontends::{FrontendFilter, Frontends};
+pub use holdings::{
+    FileStanding, Holding, Holdings, MOVE, Overdue, OverdueRecording, OverdueTotal, REMOVAL, Spot, Stock, Which,
+};
 pub use jobs::Jobs;
 pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter, Meetings};
 pub use migrations::{AppliedMigration, Schema};

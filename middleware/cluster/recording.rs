@@ -24,6 +24,9 @@ pub struct RecordingSettings {
     pub visibility_override: Option<Visibility>,
 }
 
+/// Days until the trash loses files, unless the frontend has another number.
+pub const TRASH_DAYS: i64 = 7;
+
 /// Who may see a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -3,6 +3,7 @@
 use super::backends::Backends;
 use super::commands::Commands;
 use super::frontends::Frontends;
+use super::holdings::Holdings;
 use super::jobs::Jobs;
 use super::meetings::Meetings;
 use super::migrations::Schema;
@@ -23,6 +24,11 @@ impl Store {
     /// The table of frontends.
     pub fn frontends(&self) -> Frontends<'_> {
         Frontends(self)
+    }
+
+    /// The files of recordings, as the tables have them.
+    pub fn holdings(&self) -> Holdings<'_> {
+        Holdings(self)
     }
 
     /// The table of jobs, for operators.

@@ -18,6 +18,7 @@ mod private;
 mod records;
 mod relay;
 mod reload;
+mod retention;
 mod seats;
 mod servers;
 mod simulated;
