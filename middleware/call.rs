@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, Stream, StreamExt};
 use http::{HeaderValue, StatusCode};
 
 use crate::bbb::xml::{self, Answer, MeetingFields};
@@ -71,7 +72,7 @@ pub trait BodySource: fmt::Debug + Send + Sync {
     fn media(&self) -> Media;
 
     /// Takes it in, once, bounded in size and time.
-    fn read(&self) -> BoxFuture<'_, Result<Bytes, Fault>>;
+    fn read(&self) -> BoxFuture<'_, Result<Content, Fault>>;
 }
 
 /// How a call came in.
@@ -250,7 +251,9 @@ pub struct Reply {
     pub body: Bytes,
     /// The rest of it, in the pieces in which it lies in memory. A list of thousands of meetings is never joined.
     pub rest: Vec<Bytes>,
-    /// The memory that is set aside for it.
+    /// The end of it, if that is made while the rest is sent.
+    pub tail: Tail,
+    /// The memory that is set aside for it, but for the tail.
     pub room: Room,
 }
 
@@ -262,6 +265,11 @@ impl Room {
     /// Keeps that until the reply has been sent.
     pub fn of(kept: impl Any + Send + Sync) -> Self {
         Self(Some(Arc::new(kept)))
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 }
 
@@ -280,10 +288,51 @@ impl PartialEq for Room {
 
 impl Eq for Room {}
 
+/// The end of a long document, made piece by piece while the beginning is sent. A fault cuts the connection, so that no client takes
+/// a part for the whole.
+#[derive(Clone, Default)]
+pub struct Tail(Option<Arc<Mutex<Option<Pieces>>>>);
+
+/// The pieces of a [`Tail`].
+pub type Pieces = BoxStream<'static, Result<Bytes, Fault>>;
+
+impl Tail {
+    /// The end in these pieces.
+    pub fn of(pieces: impl Stream<Item = Result<Bytes, Fault>> + Send + 'static) -> Self {
+        Self(Some(Arc::new(Mutex::new(Some(pieces.boxed())))))
+    }
+
+    /// Its pieces, for the first who asks. `None`: the document ends without them.
+    pub fn take(&self) -> Option<Pieces> {
+        self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl fmt::Debug for Tail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tail").field(&self.0.is_some()).finish()
+    }
+}
+
+/// No one can look into a tail, so it equals its clones alone.
+impl PartialEq for Tail {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_ref().map(Arc::as_ptr) == other.0.as_ref().map(Arc::as_ptr)
+    }
+}
+
+impl Eq for Tail {}
+
 impl Reply {
     /// A BBB document.
     pub fn xml(body: Bytes) -> Self {
         Self::new(StatusCode::OK, HeaderValue::from_static("text/xml;charset=utf-8"), body)
+    }
+
+    /// The answer to a call that BBB answers in JSON.
+    pub fn json(response: &serde_json::Value) -> Self {
+        let document = serde_json::json!({ "response": response }).to_string();
+        Self::new(StatusCode::OK, HeaderValue::from_static("application/json;charset=utf-8"), document.into())
     }
 
     /// A redirect, with nothing in its body.
@@ -294,8 +343,8 @@ impl Reply {
 
     /// A body of some media type.
     pub fn new(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Self {
-        let (cookies, rest, room) = (Vec::new(), Vec::new(), Room::default());
-        Self { status, content_type, location: None, cookies, outcome: None, meeting: None, body, rest, room }
+        let (cookies, rest, tail, room) = (Vec::new(), Vec::new(), Tail::default(), Room::default());
+        Self { status, content_type, location: None, cookies, outcome: None, meeting: None, body, rest, tail, room }
     }
 
     /// Reads a node's answer as a BBB document. A read answer is not read again.

@@ -68,7 +68,7 @@ impl NodeRequest {
             let (query, form) = params.split(LONGEST_QUERY);
             unsigned.truncate(start);
             unsigned.push_str(&query);
-            content = Some(Content { media: Media::Form, bytes: form.into() });
+            content = Some(Content::new(Media::Form, form));
         }
         let (backend, request_id) = (Arc::clone(backend), request_id.clone());
         let algorithm = backend.algorithm.or(setting);

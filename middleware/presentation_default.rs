@@ -90,7 +90,7 @@ impl Transform for PresentationDefault {
         let merged = xml::with_presentation(given, &slides.url, filename, slides.force)
             .map_err(|error| Fault::UnreadableBody(error.to_string()))?;
         if let Some(bytes) = merged {
-            call.body = Body::Read(Content { media: Media::Xml, bytes });
+            call.body = Body::Read(Content::new(Media::Xml, bytes));
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ mod tests {
         let cluster = Memory::new().frontend_with("school", |settings| settings.default_presentation = Some(slides));
         let mut call = cluster.verified(CallKind::Create, query);
         if let Some(xml) = given {
-            call.body = Body::Read(Content { media: Media::Xml, bytes: xml.into() });
+            call.body = Body::Read(Content::new(Media::Xml, xml));
         }
         cluster.through(PresentationDefault {}, call).await.0.unwrap()
     }

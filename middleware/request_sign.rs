@@ -147,7 +147,7 @@ mod tests {
         let cluster = Memory::new().frontend("school", "secret").backend("n1", &[]);
         let mut call = cluster.behind(MeetingScope {}, cluster.verified(kind, &format!("meetingID=m1{more}")));
         call.choose(cluster.backend_named("n1"));
-        call.body = content.map_or(Body::None, |media| Body::Read(Content { media, bytes: "<modules/>".into() }));
+        call.body = content.map_or(Body::None, |media| Body::Read(Content::new(media, "<modules/>")));
         let (seen, reply) = cluster.through(stage, call).await;
         seen.map(|call| call.facts.signature().unwrap().clone()).ok_or_else(|| reply.unwrap_err())
     }
@@ -162,7 +162,7 @@ mod tests {
         let more = format!("&moderatorPW=mp&{welcome}&name=a+b");
         let request = sent(CallKind::Create, &more, None, RequestSign::default()).await.unwrap();
         assert_eq!(request.unsigned, "create?meetingID=WyJzY2hvb2wiLCJtMSIsImIzc2NsIl0%3D&moderatorPW=mp&name=a+b");
-        assert_eq!(request.content, Some(Content { media: Media::Form, bytes: welcome.into() }));
+        assert_eq!(request.content, Some(Content::new(Media::Form, welcome)));
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ mod connections;
 mod dispatch;
 mod exhaustion;
 mod log;
+mod outgoing;
 mod pace;
 mod places;
 mod reading;

@@ -25,6 +25,7 @@ pub(crate) use answer::{answer, escape, local, page, redirect, text};
 pub use claim::{Claim, Claimed, Sites};
 pub use intake::{Intake, IntakeError};
 pub use pieces::Pieces;
+pub(crate) use pieces::kept;
 pub use readiness::{Check, Readiness};
 
 /// An answer. Its body lies in memory in pieces, or is a stream.

@@ -35,7 +35,7 @@ impl Selector {
                     self.meetings.release(&meeting, false).await;
                     return Ok(refusal);
                 }
-                Ok(refusal) => Miss::Refused(refusal),
+                Ok(refusal) => Miss::Refused(Box::new(refusal)),
                 Err(fault) => Miss::Failed(fault),
             };
             left -= u32::from(miss.takes_time());

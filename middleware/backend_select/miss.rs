@@ -9,7 +9,7 @@ use crate::fault::{Fault, NodeFailure};
 /// Why a node did not create a meeting.
 pub(super) enum Miss {
     /// It said no, and another node may say yes.
-    Refused(Reply),
+    Refused(Box<Reply>),
     /// It gave no answer that can be used, or none could be asked for.
     Failed(Fault),
 }
@@ -65,7 +65,7 @@ impl Misses {
             Miss::Refused(refusal) => {
                 let before = self.refusal.as_ref();
                 self.differ |= before.is_some_and(|before| before.message_key() != refusal.message_key());
-                self.refusal = Some(refusal);
+                self.refusal = Some(*refusal);
             }
         }
     }

@@ -143,6 +143,24 @@ impl CallKind {
         }
     }
 
+    /// Whether it is about recordings, which live here and at no node.
+    pub const fn concerns_recordings(self) -> bool {
+        matches!(
+            self,
+            Self::GetRecordings
+                | Self::PublishRecordings
+                | Self::DeleteRecordings
+                | Self::UpdateRecordings
+                | Self::GetRecordingTextTracks
+                | Self::PutRecordingTextTrack
+        )
+    }
+
+    /// Whether it takes a file among the parts of its body.
+    pub const fn takes_file(self) -> bool {
+        matches!(self, Self::PutRecordingTextTrack)
+    }
+
     /// Whether this call may carry a body of that type. A call without a body need not be asked.
     pub const fn accepts(self, media: Media) -> bool {
         match media {

@@ -108,6 +108,8 @@ const KNOWN: &[&str] = &[
     "presentationConversionCacheEnabled",
     "presentationUploadExternalDescription",
     "presentationUploadExternalUrl",
+    // Not of BBB, but of b3scale and scalelite.
+    "protect",
     "publish",
     "record",
     "recordFullDurationMedia",
@@ -138,7 +140,7 @@ const KNOWN: &[&str] = &[
     "welcome",
 ];
 
-/// Names that identify the meeting and its place, or an attendee and their rights.
+/// Names that identify the meeting and its place, an attendee and their rights, or a recording and its visibility.
 const TRUSTED: &[&str] = &[
     "attendeePW",
     "auth",
@@ -155,6 +157,7 @@ const TRUSTED: &[&str] = &[
     "moderatorPW",
     "parentMeetingID",
     "password",
+    "protect",
     "publish",
     "recordID",
     "replaceSessionToken",

@@ -110,6 +110,17 @@ impl Params {
         self.first(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
+    /// The items of a list with commas. Blanks around an item do not count, and neither do empty ones.
+    pub fn list(&self, name: &str) -> impl Iterator<Item = &str> {
+        let items = self.first(name).unwrap_or_default().split(',');
+        items.map(str::trim).filter(|item| !item.is_empty())
+    }
+
+    /// Names and values of the metadata. BBB keeps the names in lower case.
+    pub fn metadata(&self) -> impl Iterator<Item = (String, &str)> {
+        self.iter().filter_map(|(name, value)| Some((name.strip_prefix("meta_")?.to_ascii_lowercase(), value)))
+    }
+
     /// Whether a join's answer is a redirect. Of given values, only `true` means so.
     pub fn wants_redirect(&self) -> bool {
         self.first("redirect").is_none_or(str::is_empty) || self.says_true("redirect")

@@ -27,6 +27,6 @@ pub use presentation::with_presentation;
 pub use read::{children, elements, fields, legible, well_formed};
 pub use recording::{DocumentError, LARGEST_METADATA, Parent, Playback, RecordingDocument, Thumbnail, recording};
 pub use rewrite::{replace, rewrite};
-pub use shown::{ours, printable, shown};
+pub use shown::{is_ours, ours, printable, shown};
 pub use strict::taken_by_nodes;
 pub use writer::{ReturnCode, Writer, is_name};

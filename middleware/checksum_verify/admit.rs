@@ -1,5 +1,7 @@
 //! Proving a call, and admitting the covered part of its body.
 
+use bytes::Bytes;
+
 use super::ChecksumVerify;
 use crate::bbb::{self, Accepted, ChecksumError, Content, Covered, Media, Signed};
 use crate::call::{Body, BodySource, Call};
@@ -21,11 +23,11 @@ pub(super) async fn admit_with_body(
     if media != Media::Form || call.params.first("checksum").is_some() {
         verify(&mut call, None, settings)?;
     }
-    let bytes = source.read().await?;
-    let length = bytes.len();
+    let content = source.read().await?;
+    let length = content.bytes.len();
     let admit = move || match media {
-        Media::Form => admit_form(call, &bytes, settings),
-        media => admit_document(call, Content { media, bytes }),
+        Media::Form => admit_form(call, content, settings),
+        Media::Xml | Media::Multipart | Media::Other => admit_document(call, content),
     };
     workers.work(length, admit).await?
 }
@@ -39,14 +41,17 @@ fn admit_document(mut call: Call, content: Content) -> Result<Call, Fault> {
     Ok(call)
 }
 
-/// Takes the parameters of a form in, as far as the checksum lets it.
-fn admit_form(mut call: Call, bytes: &[u8], settings: ChecksumVerify) -> Result<Call, Fault> {
+/// Takes the parameters of a form in, as far as the checksum lets it. Its files are kept for the call that takes one.
+fn admit_form(mut call: Call, content: Content, settings: ChecksumVerify) -> Result<Call, Fault> {
     // Invalid UTF-8 is replaced, as in a query.
-    let form = String::from_utf8_lossy(bytes);
+    let form = String::from_utf8_lossy(&content.bytes);
     match verify(&mut call, Some(&form), settings)? {
         Covered::Query => call.params.merge_uncovered(&form),
         Covered::Form(signed) => call.params.merge_form(&signed),
         Covered::Nothing => call.params.merge_form(&form),
+    }
+    if call.kind.takes_file() {
+        call.body = Body::Read(Content { bytes: Bytes::new(), ..content });
     }
     Ok(call)
 }

@@ -2,26 +2,30 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
-use crate::bbb::Media;
+use crate::bbb::{Content, FilePart, Media};
 use crate::call::{Body, BodySource};
 use crate::fault::Fault;
 
 /// A body that waits at the peer, and remembers whether it was taken.
 #[derive(Clone, Debug)]
 pub struct Waiting {
-    media: Media,
-    bytes: Bytes,
+    content: Content,
     read: Arc<Mutex<bool>>,
 }
 
 impl Waiting {
     /// A body of some media type.
     pub fn new(media: Media, text: &str) -> Self {
-        Self { media, bytes: Bytes::copy_from_slice(text.as_bytes()), read: Arc::default() }
+        Self { content: Content::new(media, text.to_owned()), read: Arc::default() }
+    }
+
+    /// The same with a file among its parts.
+    pub fn file(mut self, name: &str, bytes: &[u8]) -> Self {
+        self.content.files.push(FilePart { name: name.to_owned(), bytes: bytes.to_vec().into() });
+        self
     }
 
     /// The body as a call holds it.
@@ -37,11 +41,11 @@ impl Waiting {
 
 impl BodySource for Waiting {
     fn media(&self) -> Media {
-        self.media
+        self.content.media
     }
 
-    fn read(&self) -> BoxFuture<'_, Result<Bytes, Fault>> {
+    fn read(&self) -> BoxFuture<'_, Result<Content, Fault>> {
         *self.read.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        ready(Ok(self.bytes.clone())).boxed()
+        ready(Ok(self.content.clone())).boxed()
     }
 }

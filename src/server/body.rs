@@ -5,9 +5,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use b3scale_middleware::bbb::Media;
+use b3scale_middleware::bbb::{FilePart, Media};
 use b3scale_middleware::call::BodySource;
-use b3scale_middleware::{Body, Fault};
+use b3scale_middleware::{Body, Content, Fault};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -74,15 +74,15 @@ impl fmt::Debug for HttpBody {
 }
 
 impl BodySource for HttpBody {
-    /// Parts become a form, so that no stage needs to know them.
+    /// Parts become a form and files, so that no stage needs to know them.
     fn media(&self) -> Media {
         if self.media == Media::Multipart { Media::Form } else { self.media }
     }
 
-    fn read(&self) -> BoxFuture<'_, Result<Bytes, Fault>> {
+    fn read(&self) -> BoxFuture<'_, Result<Content, Fault>> {
         Box::pin(async {
             let bytes = self.take().await?;
-            if self.media == Media::Multipart { self.form(bytes).await } else { Ok(bytes) }
+            if self.media == Media::Multipart { self.form(bytes).await } else { Ok(Content::new(self.media, bytes)) }
         })
     }
 }
@@ -111,13 +111,13 @@ impl HttpBody {
         Ok(read)
     }
 
-    /// Writes parts as the form they stand for.
-    async fn form(&self, parts: Bytes) -> Result<Bytes, Fault> {
-        // In a form, a byte of a part takes up three at most.
+    /// Writes parts as the form they stand for, and keeps their files.
+    async fn form(&self, parts: Bytes) -> Result<Content, Fault> {
+        // In a form, a byte of a part takes up three at most, and in a file one.
         self.ticket.grow(parts.len() * 3).map_err(|Full| Fault::Overloaded)?;
         let content_type = self.content_type.clone();
         let form = offload::CALLS.work(parts.len(), move || form_of_parts(&content_type, parts)).await?;
-        self.ticket.shrink_to(form.len());
+        self.ticket.shrink_to(form.bytes.len() + form.files.iter().map(|file| file.bytes.len()).sum::<usize>());
         Ok(form)
     }
 
@@ -157,8 +157,8 @@ fn cut_off(error: IntakeError) -> Fault {
     }
 }
 
-/// Writes `multipart/form-data` as the form it stands for. Files are no parameters and are left out.
-fn form_of_parts(content_type: &str, bytes: Bytes) -> Result<Bytes, Fault> {
+/// Writes `multipart/form-data` as the form it stands for. Files are no parameters and stand by themselves.
+fn form_of_parts(content_type: &str, bytes: Bytes) -> Result<Content, Fault> {
     let boundary = multer::parse_boundary(content_type).map_err(|_| unreadable("the parts have no boundary"))?;
     let whole = stream::once(ready(Ok::<_, std::convert::Infallible>(bytes)));
     // All bytes are there, so nothing is waited for.
@@ -166,17 +166,20 @@ fn form_of_parts(content_type: &str, bytes: Bytes) -> Result<Bytes, Fault> {
     form.unwrap_or_else(|| Err(Fault::Internal("parts in memory were waited for".to_owned())))
 }
 
-async fn form_of(mut parts: multer::Multipart<'_>) -> Result<Bytes, Fault> {
-    let mut pairs = Vec::new();
+async fn form_of(mut parts: multer::Multipart<'_>) -> Result<Content, Fault> {
+    let (mut pairs, mut files) = (Vec::new(), Vec::new());
     while let Some(part) = parts.next_field().await.map_err(|_| unreadable("the parts are broken"))? {
-        let name = part.name().filter(|_| part.file_name().is_none()).map(str::to_owned);
+        let (name, is_file) = (part.name().map(str::to_owned), part.file_name().is_some());
         let bytes = part.bytes().await.map_err(|_| unreadable("the parts are broken"))?;
-        if let Some(name) = name {
+        match name {
+            Some(name) if is_file => files.push(FilePart { name, bytes }),
             // Invalid UTF-8 is replaced, as in a query.
-            pairs.push((name, String::from_utf8_lossy(&bytes).into_owned()));
+            Some(name) => pairs.push((name, String::from_utf8_lossy(&bytes).into_owned())),
+            None => {}
         }
     }
-    Ok(form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into())
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    Ok(Content { files, ..Content::new(Media::Form, form) })
 }
 
 fn unreadable(why: &str) -> Fault {

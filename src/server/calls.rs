@@ -19,7 +19,7 @@ use super::shared::Shared;
 use super::target::Target;
 use super::ticket::Ticket;
 use super::visit::Visit;
-use super::{browser, render};
+use super::{browser, outgoing, render};
 use crate::site::{Answer, Visitor};
 use crate::telemetry::Sheet;
 use crate::telemetry::catalog::CALLS_IN_FLIGHT;
@@ -69,12 +69,12 @@ async fn run(visit: &Arc<Visit>, call: Result<Call, Fault>) -> Result<Reply, Fau
     let limit = limit(&visit.shared, &call);
     let late = || Err(Fault::Internal(format!("no answer within {} s", limit.as_secs())));
     if !visit.kind.changes_something() {
-        let ended = timeout(limit, travel(&visit.shared, call)).instrument(visit.span.clone()).await;
+        let ended = timeout(limit, travel(visit, call)).instrument(visit.span.clone()).await;
         return visit.end(ended.unwrap_or_else(|_| late()));
     }
     // A client that hangs up or waits too long must not cut such a call in half: all that it waits for is bounded.
     let own = Arc::clone(visit);
-    let whole = async move { own.end(travel(&own.shared, call).await) };
+    let whole = async move { own.end(travel(&own, call).await) };
     let task = tokio::spawn(whole.instrument(visit.span.clone()));
     match timeout(limit, task).await {
         Ok(Ok(ended)) => ended,
@@ -84,11 +84,13 @@ async fn run(visit: &Arc<Visit>, call: Result<Call, Fault>) -> Result<Reply, Fau
 }
 
 /// Sends a call through the stages of its route.
-async fn travel(shared: &Shared, call: Call) -> Result<Reply, Fault> {
-    let next = shared.parts.router.route(call.kind);
+async fn travel(visit: &Visit, call: Call) -> Result<Reply, Fault> {
+    let next = visit.shared.parts.router.route(call.kind);
     let next = next.ok_or_else(|| Fault::UnsupportedRequest(call.kind.name().into()))?;
     let answer = AssertUnwindSafe(next.oneshot(call)).catch_unwind().await;
-    answer.unwrap_or_else(|panic| Err(Fault::Internal(format!("a stage panicked: {}", text_of(&*panic)))))
+    let reply =
+        answer.unwrap_or_else(|panic| Err(Fault::Internal(format!("a stage panicked: {}", text_of(&*panic)))))?;
+    outgoing::with_room(visit, reply)
 }
 
 /// How long a client waits at most.
@@ -103,9 +105,12 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// Writes the answer.
-fn written(visit: &Visit, result: Result<Reply, Fault>) -> Answer {
+fn written(visit: &Arc<Visit>, result: Result<Reply, Fault>) -> Answer {
     match result {
-        Ok(reply) => render::reply(reply),
+        Ok(reply) => match reply.tail.take() {
+            Some(tail) => outgoing::followed(visit, render::reply(reply), tail),
+            None => render::reply(reply),
+        },
         Err(fault) => {
             let seen = browser::answer(visit, &fault);
             let answer = seen.unwrap_or_else(|| render::fault(&fault, visit.kind, is_in_json(visit, &fault)));
@@ -119,6 +124,8 @@ fn is_in_json(visit: &Visit, fault: &Fault) -> bool {
     let of_the_call = match fault {
         Fault::UnsupportedRequest(name) => CallKind::answers_json(name),
         Fault::ChecksumMissing | Fault::ChecksumMismatch(_) => false,
+        // BBB checks this parameter before it writes JSON.
+        Fault::InvalidParam { key: "missingParamRecordID", .. } => false,
         _ => CallKind::answers_json(visit.name),
     };
     of_the_call || visit.reading.prefers_json()

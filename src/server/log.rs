@@ -44,6 +44,12 @@ impl Visit {
         result
     }
 
+    /// Writes that an answer ends before its end. Its client sees a broken connection.
+    pub(super) fn cut_short(&self, fault: &Fault) {
+        let text = one_line(&fault.to_string());
+        line!(self, warn, "Cutting an answer short", blame = self.door.trail.blame(fault).name(), fault = text);
+    }
+
     fn write(&self, result: &Result<Reply, Fault>) {
         match result {
             Ok(reply) => {

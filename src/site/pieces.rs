@@ -22,6 +22,11 @@ struct Last {
     _room: Room,
 }
 
+/// A piece that keeps memory until it has been sent.
+pub(crate) fn kept(piece: Bytes, room: Room) -> Bytes {
+    Bytes::from_owner(Last { piece, _room: room })
+}
+
 impl AsRef<[u8]> for Last {
     fn as_ref(&self) -> &[u8] {
         &self.piece
@@ -37,7 +42,7 @@ impl Pieces {
         pieces.retain(|piece| !piece.is_empty());
         let left = pieces.iter().map(|piece| piece.len() as u64).sum();
         if let Some(piece) = pieces.pop_back() {
-            pieces.push_back(Bytes::from_owner(Last { piece, _room: room }));
+            pieces.push_back(kept(piece, room));
         }
         Self { pieces, left }
     }

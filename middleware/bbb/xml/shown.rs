@@ -40,13 +40,18 @@ pub fn shown(xml: &Bytes, mut ids: impl FnMut(&str) -> Option<String>) -> Result
 /// The metadata of an entry that is ours, by names.
 pub fn ours(entry: &[u8]) -> Vec<(String, String)> {
     let mut metadata = children(entry, &["meeting", "metadata"]).unwrap_or_default();
-    metadata.retain(|(name, _)| name.starts_with(OURS));
+    metadata.retain(|(name, _)| is_ours(name));
     metadata
+}
+
+/// Whether metadata of that name is ours and not the tenant's.
+pub fn is_ours(name: &str) -> bool {
+    name.starts_with(OURS)
 }
 
 fn is_left_out(path: &Path<'_>) -> bool {
     match path.names() {
-        [.., "metadata", name] if name.starts_with(OURS) => true,
+        [.., "metadata", name] if is_ours(name) => true,
         [_, .., name] => !is_name(name),
         _ => false,
     }

@@ -56,6 +56,17 @@ impl Writer {
         self
     }
 
+    /// Adds an element with attributes and text. An attribute without a value is left out.
+    pub fn field_with(mut self, name: &str, attributes: &[(&str, &str)], text: &str) -> Self {
+        self.out.extend_from_slice(format!("<{name}").as_bytes());
+        for (attribute, value) in attributes.iter().filter(|(_, value)| !value.is_empty()) {
+            self.out.extend_from_slice(format!(" {attribute}=\"{}\"", escape(value)).as_bytes());
+        }
+        self = self.raw(b">").raw(escape(text).as_bytes());
+        self.tag("</", name);
+        self
+    }
+
     /// Starts an element with children.
     pub fn open(mut self, name: &str) -> Self {
         self.tag("<", name);
@@ -162,6 +173,14 @@ mod tests {
             .finish();
         let expected = "<response><returncode>SUCCESS</returncode><meetings><meeting>1</meeting></meetings>\
             <messageKey></messageKey><message>a &lt; b &amp; &quot;c&quot;</message></response>";
+        assert_eq!(answer, expected);
+    }
+
+    #[test]
+    fn attributes_are_escaped_and_empty_ones_left_out() {
+        let image = [("width", "176"), ("height", ""), ("alt", "a \"b\" <c>")];
+        let answer = Writer::element("images").field_with("image", &image, "x&y").finish();
+        let expected = "<images><image width=\"176\" alt=\"a &quot;b&quot; &lt;c&gt;\">x&amp;y</image></images>";
         assert_eq!(answer, expected);
     }
 

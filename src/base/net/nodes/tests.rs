@@ -141,7 +141,7 @@ async fn ask_with(nodes: HttpNodes, request: NodeRequest) -> Result<Reply, NodeF
 #[tokio::test]
 async fn a_node_is_sent_the_allowed_headers_and_no_others() {
     let (node, address) = Node::serve(|| document(OK)).await;
-    let content = Content { media: Media::Xml, bytes: Bytes::from_static(b"<modules/>") };
+    let content = Content::new(Media::Xml, "<modules/>");
     let post = NodeRequest { content: Some(content), ..request(CallKind::Create, &format!("http://{address}")) };
     ask_with(nodes(), post).await.unwrap();
     let asked = node.asked_last();
