@@ -64,6 +64,12 @@ pub enum Fault {
     /// The meeting does not exist, or belongs to another frontend.
     #[error("no such meeting of this frontend")]
     MeetingNotFound,
+    /// None of these recordings exists, or they belong to another frontend. The first id that was asked for.
+    #[error("no such recording of this frontend: {0}")]
+    RecordingNotFound(Box<str>),
+    /// The recording has no text tracks. Its id.
+    #[error("the recording has no text tracks: {0}")]
+    NoTextTracks(Box<str>),
     /// The meeting is being made, or its node does not answer: a join may be tried again.
     #[error("the meeting's node is not ready")]
     MeetingNotReady,
@@ -229,6 +235,11 @@ impl Fault {
         Fault::Node { backend, failure: NodeFailure::Garbled(why.to_string()) }
     }
 
+    /// No recording is named.
+    pub fn no_record_id() -> Self {
+        Fault::InvalidParam { key: "missingParamRecordID", message: "You must specify a recordID.".into() }
+    }
+
     /// A parameter refused with BBB's `validationError`.
     pub fn validation(message: impl Into<Cow<'static, str>>) -> Self {
         Fault::InvalidParam { key: "validationError", message: message.into() }
@@ -252,6 +263,9 @@ impl Fault {
                 CallKind::SendChatMessage => "meetingNotFound",
                 _ => "notFound",
             },
+            Fault::RecordingNotFound(_) if CallKind::answers_json(kind.name()) => "noRecordings",
+            Fault::RecordingNotFound(_) => "notFound",
+            Fault::NoTextTracks(_) => "noCaptionsFound",
             Fault::MeetingNotReady => "serverUnavailable",
             // BBB's own for a meeting that is full.
             Fault::NoSeat { .. } => "maxParticipantsReached",
@@ -290,6 +304,12 @@ impl Fault {
             Fault::InvalidParam { message, .. } => return message.clone(),
             Fault::MeetingNotFound if kind == CallKind::SendChatMessage => "Meeting not found or not active",
             Fault::MeetingNotFound => "A meeting with that ID does not exist",
+            Fault::RecordingNotFound(id) => match kind {
+                CallKind::GetRecordingTextTracks => return Cow::Owned(format!("No recording found for {id}")),
+                CallKind::PutRecordingTextTrack => return Cow::Owned(format!("No recording was found for {id}")),
+                _ => "We could not find recordings",
+            },
+            Fault::NoTextTracks(id) => return Cow::Owned(format!("No captions found for {id}")),
             Fault::MeetingNotReady => "The server of this meeting is not ready. Please try again in a moment.",
             Fault::NoSeat { .. } => {
                 "The number of people who may be in the meetings of this organisation at once has been reached."
@@ -303,6 +323,9 @@ impl Fault {
                 "The request is larger than the servers take."
             }
             Fault::Node { .. } => "The server of this meeting could not answer.",
+            Fault::StoreAway(_) if kind.concerns_recordings() => {
+                "The recordings cannot be read or changed at the moment. Please try again."
+            }
             Fault::StoreAway(_) => "The meeting cannot be looked up or placed at the moment. Please try again.",
             Fault::Overloaded => "There are too many requests at the moment. Please try again.",
             Fault::Unestablished(_) | Fault::Internal(_) => {
@@ -327,6 +350,8 @@ impl Fault {
             | Fault::UnprovedTooLarge { .. }
             | Fault::InvalidParam { .. }
             | Fault::MeetingNotFound
+            | Fault::RecordingNotFound(_)
+            | Fault::NoTextTracks(_)
             | Fault::MeetingNotReady
             | Fault::NoSeat { .. }
             | Fault::NoBackend(_)
@@ -354,6 +379,8 @@ impl Fault {
             | Fault::UnprovedTooLarge { .. }
             | Fault::InvalidParam { .. }
             | Fault::MeetingNotFound
+            | Fault::RecordingNotFound(_)
+            | Fault::NoTextTracks(_)
             | Fault::NoSeat { .. }
             | Fault::Refused(_) => Blame::Frontend,
             Fault::Node { failure, .. } if failure.is_ours() => Blame::Us,
@@ -397,6 +424,8 @@ impl Fault {
             | Fault::UnprovedTooLarge { .. }
             | Fault::InvalidParam { .. }
             | Fault::MeetingNotFound
+            | Fault::RecordingNotFound(_)
+            | Fault::NoTextTracks(_)
             | Fault::MeetingNotReady
             | Fault::NoSeat { .. }
             | Fault::NoBackend(_)

@@ -46,10 +46,13 @@ pub mod meta_frontend;
 pub mod params_rewrite;
 pub mod presentation_default;
 pub mod proxy;
+pub mod recording_change;
+pub mod recording_list;
 pub mod redirect;
 pub mod refuse;
 pub mod request_sign;
 pub mod tag_filter;
+pub mod text_tracks;
 
 pub use bbb::Content;
 pub use call::{Body, Call, Door, Reply};
@@ -79,6 +82,9 @@ pub fn visit<V: Visitor>(visitor: &mut V) {
     visitor.endpoint::<redirect::Redirect>();
     visitor.endpoint::<meeting_list::MeetingList>();
     visitor.endpoint::<gather::Gather>();
+    visitor.endpoint::<recording_list::RecordingList>();
+    visitor.endpoint::<recording_change::RecordingChange>();
+    visitor.endpoint::<text_tracks::TextTracks>();
     visitor.endpoint::<answer::Answer>();
     visitor.endpoint::<refuse::Refuse>();
 }

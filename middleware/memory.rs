@@ -28,6 +28,7 @@ use crate::node_request::NodeRequest;
 use crate::ports::{Directory, Meetings, Nodes, Ports, Seen};
 use crate::work::OnTheSpot;
 
+pub use recordings::RECORDINGS_OF_A_PAGE;
 pub use waiting::Waiting;
 
 /// A node's answer to a refused checksum.
@@ -51,6 +52,7 @@ struct State {
     seen: HashMap<ScopedId, Seen>,
     replies: Replies,
     requests: Vec<NodeRequest>,
+    archive: recordings::Archive,
 }
 
 /// Someone on the way to a meeting.

@@ -5,7 +5,7 @@
 //! cluster, which add nothing of their own. Counts do not depend on the machine.
 //!
 //! Two figures are measured alone and subtracted, since they grow with the input and not with the route: the allocations of the
-//! endpoint for the same call without stages, and those of reading a node's document once more.
+//! endpoint for the same call without stages, and those of reading a node's document once more, or the body of a call that has one.
 //! `backend-select` reads it for the meeting's internal id and its entry in lists, `meeting-scope` to put the
 //! tenant's own id back.
 //! The rest are allocations of the stages and of the engine between them. The document here does not name the meeting:
@@ -17,9 +17,12 @@ use b3scale_middleware::bbb::{CallKind, Params, xml};
 use b3scale_middleware::gather::Gather;
 use b3scale_middleware::meeting_list::MeetingList;
 use b3scale_middleware::proxy::Proxy;
+use b3scale_middleware::recording_change::RecordingChange;
+use b3scale_middleware::recording_list::RecordingList;
 use b3scale_middleware::redirect::Redirect;
 use b3scale_middleware::stage::Link;
-use b3scale_middleware::{Call, Endpoint, Next};
+use b3scale_middleware::text_tracks::TextTracks;
+use b3scale_middleware::{Body, Call, Endpoint, Next};
 use b3scale_support::{Frozen, with_idle_stages};
 use futures_util::FutureExt;
 use tower::ServiceExt;
@@ -38,7 +41,7 @@ fn no_shipped_route_allocates_more_than_three_times_a_stage() {
     for route in plan.routes() {
         let name = route.call.name();
         let all = allocations(&pipeline.route(route.call).expect("it is shipped"), || cluster.call(route.call));
-        let (endpoint, documents) = (of_endpoint(route, &cluster), of_documents(route));
+        let (endpoint, documents) = (of_endpoint(route, &cluster), of_documents(route) + of_body(route, &cluster));
         let bound = A_STAGE * (route.steps.len() as u64 - 1);
         let stages = all - endpoint - documents;
         println!("{name:<17}{all:>8}{endpoint:>10}{documents:>10}{stages:>8}{bound:>8}");
@@ -55,6 +58,9 @@ fn of_endpoint(route: &PlannedRoute, cluster: &Frozen) -> u64 {
     match route.steps.last().expect("a route has an end").kind {
         Answer::KIND => direct(Answer::default(), cluster, || cluster.call(kind)),
         MeetingList::KIND => direct(MeetingList {}, cluster, || cluster.verified_call(kind)),
+        RecordingList::KIND => direct(RecordingList {}, cluster, || cluster.verified_call(kind)),
+        RecordingChange::KIND => direct(RecordingChange {}, cluster, || cluster.verified_call(kind)),
+        TextTracks::KIND => direct(TextTracks {}, cluster, || cluster.verified_call(kind)),
         Gather::KIND => direct(Gather::default(), cluster, || cluster.verified_call(kind)),
         Proxy::KIND => direct(Proxy {}, cluster, || cluster.signed_call(kind)),
         Redirect::KIND => direct(Redirect {}, cluster, || cluster.signed_call(kind)),
@@ -87,6 +93,16 @@ fn of_documents(route: &PlannedRoute) -> u64 {
         count += allocation_counter::measure(read).count_total;
     }
     count
+}
+
+/// Allocations of reading the body of a call, and the form in it.
+fn of_body(route: &PlannedRoute, cluster: &Frozen) -> u64 {
+    let Call { body: Body::Unread(source), mut params, .. } = cluster.call(route.call) else { return 0 };
+    let read = || {
+        assert!(source.read().now_or_never().is_some_and(|read| read.is_ok()));
+        params.merge_uncovered("");
+    };
+    allocation_counter::measure(read).count_total
 }
 
 /// Allocations of the second call: the first also pays for one-time set-up.

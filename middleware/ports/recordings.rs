@@ -9,7 +9,7 @@ use crate::fault::Fault;
 
 /// The recordings of all frontends. A recording of another frontend does not exist for a caller.
 pub trait Recordings: Send + Sync {
-    /// A part of a list: its beginning, or from that place on. Links are whole URLs, those of protected recordings with a ticket.
+    /// A part of a list: its beginning, or from that place on. A list with a limit is whole in one part. Links are whole URLs, those of protected recordings with a ticket.
     fn list<'a>(
         &'a self,
         frontend: FrontendId,

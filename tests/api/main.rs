@@ -18,6 +18,7 @@ mod log;
 mod lost;
 mod metrics;
 mod placement;
+mod recordings;
 mod rest;
 mod returned;
 mod rig;

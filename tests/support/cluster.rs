@@ -17,6 +17,7 @@ use b3scale::work::Bench;
 use b3scale_middleware::bbb::CallKind;
 use b3scale_middleware::chance::Chance;
 use b3scale_middleware::cluster::{Backend, FrontendSettings, NodeState};
+use b3scale_middleware::memory::Memory;
 use b3scale_middleware::ports::Directory;
 use b3scale_node::tls::TestAuthority;
 use b3scale_node::{Node, NodeOptions};
@@ -215,7 +216,7 @@ impl TestCluster {
     /// What another server of the same cluster knows. It has no port, and asks no node unless it takes one.
     pub async fn another_server(&self) -> Cluster {
         let store = Store::connect(self.database.url(), 4).await.unwrap();
-        let (nodes, chance) = (self.cluster.ports().nodes, Chance::of_system());
+        let (nodes, chance) = (self.cluster.ports(Arc::new(Memory::new())).nodes, Chance::of_system());
         let bench = Bench::new(Arc::new(store.clone()), chance.id());
         Cluster::start(store, nodes, Patience::default(), bench, chance).await.unwrap()
     }

@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use b3scale_middleware::bbb::{CallKind, ScopedId};
+use b3scale_middleware::bbb::{CallKind, Content, FilePart, Media, ScopedId};
 use b3scale_middleware::cluster::{
-    Backend, BackendId, Claim, Frontend, FrontendId, Meeting, MeetingState, Move, NewMeeting,
+    Backend, BackendId, Claim, Frontend, FrontendId, Meeting, MeetingState, Move, NewMeeting, NewTrack, RecordId,
+    Recording, RecordingChange, RecordingCursor, RecordingPage, RecordingQuery, TextTrack, TrackKind,
 };
-use b3scale_middleware::memory::Memory;
-use b3scale_middleware::ports::{Born, Directory, Meetings, NewSeat, Nodes, Seat, Seen, Settled};
-use b3scale_middleware::{Call, Fault, NodeRequest, Ports, Reply};
+use b3scale_middleware::memory::{Memory, Waiting};
+use b3scale_middleware::ports::{Born, Directory, Meetings, NewSeat, Nodes, Recordings, Seat, Seen, Settled};
+use b3scale_middleware::{Body, Call, Fault, NodeRequest, Ports, Reply};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -28,6 +29,7 @@ struct World {
     meetings: HashMap<ScopedId, Arc<Meeting>>,
     claimed: Arc<Meeting>,
     reply: Reply,
+    recording: Recording,
 }
 
 impl Frozen {
@@ -38,6 +40,9 @@ impl Frozen {
     /// The parameters of its create.
     pub const CREATE: &str = "meetingID=m2&name=Lesson&record=true";
 
+    /// A file that is put to its recording.
+    const CAPTIONS: &[u8] = b"WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nHello\n";
+
     /// Builds it.
     pub fn school() -> Self {
         let memory = Memory::new()
@@ -45,7 +50,8 @@ impl Frozen {
             .backend("n1", &["eu"])
             .backend("n2", &["eu"])
             .meeting("school", "m1", "n1", MeetingState::Live)
-            .meeting("school", "m2", "n2", MeetingState::Claimed);
+            .meeting("school", "m2", "n2", MeetingState::Claimed)
+            .recording("school", "r-1", |_| {});
         let meeting = |id| memory.meeting_named("school", id).expect("it has been put there");
         let live = meeting("m1");
         let world = World {
@@ -54,6 +60,7 @@ impl Frozen {
             claimed: meeting("m2"),
             meetings: HashMap::from([(live.id.clone(), live)]),
             reply: Reply::xml(Self::ANSWER.into()),
+            recording: memory.recording_named("r-1"),
         };
         Self { memory, world: Arc::new(world) }
     }
@@ -64,6 +71,7 @@ impl Frozen {
         Ports {
             directory: Arc::clone(world) as _,
             meetings: Arc::clone(world) as _,
+            recordings: Arc::clone(world) as _,
             nodes: Arc::clone(world) as _,
             ..self.memory.ports()
         }
@@ -71,7 +79,11 @@ impl Frozen {
 
     /// A call that comes to a good end here, signed, as it comes in.
     pub fn call(&self, kind: CallKind) -> Call {
-        self.memory.call(kind, self.verified_call(kind).params.raw())
+        let mut call = self.memory.call(kind, self.verified_call(kind).params.raw());
+        if kind.takes_file() {
+            call.body = Waiting::new(Media::Form, "").file("file", Self::CAPTIONS).waiting();
+        }
+        call
     }
 
     /// The same call behind `checksum-verify`.
@@ -80,9 +92,18 @@ impl Frozen {
             CallKind::Create => Self::CREATE,
             CallKind::Join => "meetingID=m1&fullName=Ada&role=VIEWER",
             CallKind::SendChatMessage => "meetingID=m1&message=Hello",
+            CallKind::PublishRecordings => "recordID=r-1&publish=true",
+            CallKind::UpdateRecordings => "recordID=r-1&meta_name=Lesson",
+            CallKind::DeleteRecordings | CallKind::GetRecordingTextTracks => "recordID=r-1",
+            CallKind::PutRecordingTextTrack => "recordID=r-1&kind=captions&lang=en&label=English",
             _ => "meetingID=m1",
         };
-        self.memory.verified(kind, query)
+        let mut call = self.memory.verified(kind, query);
+        if kind.takes_file() {
+            let file = FilePart { name: "file".to_owned(), bytes: Self::CAPTIONS.into() };
+            call.body = Body::Read(Content { files: vec![file], ..Content::new(Media::Form, "") });
+        }
+        call
     }
 
     /// A call of that kind behind `request-sign`.
@@ -178,6 +199,37 @@ impl Meetings for World {
 
     fn let_go<'a>(&'a self, _: &'a Meeting) -> BoxFuture<'a, ()> {
         ready(()).boxed()
+    }
+}
+
+impl Recordings for World {
+    fn list<'a>(
+        &'a self,
+        _: FrontendId,
+        _: &'a RecordingQuery,
+        _: Option<&'a RecordingCursor>,
+    ) -> BoxFuture<'a, Result<RecordingPage, Fault>> {
+        ready(Ok(RecordingPage { recordings: vec![self.recording.clone()], ..RecordingPage::default() })).boxed()
+    }
+
+    fn change<'a>(
+        &'a self,
+        _: FrontendId,
+        _: &'a [RecordId],
+        _: RecordingChange,
+    ) -> BoxFuture<'a, Result<bool, Fault>> {
+        ready(Ok(true)).boxed()
+    }
+
+    fn tracks<'a>(&'a self, _: FrontendId, _: &'a RecordId) -> BoxFuture<'a, Result<Option<Vec<TextTrack>>, Fault>> {
+        let text = str::to_owned;
+        let (kind, lang, label) = (TrackKind::Captions, text("en"), text("English"));
+        let track = TextTrack { kind, lang, label, source: text("upload"), href: text("https://play.example/en.vtt") };
+        ready(Ok(Some(vec![track]))).boxed()
+    }
+
+    fn put_track<'a>(&'a self, _: FrontendId, _: &'a RecordId, _: NewTrack) -> BoxFuture<'a, Result<bool, Fault>> {
+        ready(Ok(true)).boxed()
     }
 }
 
