@@ -82,6 +82,30 @@ pub enum AgentError {
     /// A request failed.
     #[error("{0}{hint}", hint = advice(.0))]
     Api(#[from] ApiError),
+    /// A folder of recordings cannot be used.
+    #[error("{}: {source}; {hint}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The problem.
+        source: io::Error,
+        /// The remedy.
+        hint: &'static str,
+    },
+    /// There are no formats of a recording.
+    #[error("{} has no format of recording {record}; --dir names the folder of published recordings", dir.display())]
+    NoRecording {
+        /// The recording.
+        record: String,
+        /// The folder of published recordings.
+        dir: PathBuf,
+    },
+    /// Some recordings were not pushed.
+    #[error("{failed} formats of recordings were not pushed; those that were not refused are tried again")]
+    NotPushed {
+        /// How many.
+        failed: usize,
+    },
     /// The output cannot be written.
     #[error(transparent)]
     Output(#[from] Unwritable),

@@ -13,6 +13,7 @@
 //! | `reporter`, `outbox` | batches, and their times |
 //! | `uplink`, `trouble` | delivery, and retries |
 //! | `drain` | maintenance |
+//! | `recording` | recordings, pushed to the server |
 #![expect(clippy::doc_markdown, reason = "argh prints these comments, and backticks would be printed too")]
 
 mod drain;
@@ -22,6 +23,7 @@ mod figures;
 mod message;
 mod outbox;
 mod properties;
+mod recording;
 mod reporter;
 mod roster;
 mod settings;
@@ -48,6 +50,7 @@ use tokio::sync::mpsc;
 
 use feed::Feed;
 use figures::Gauge;
+use recording::PushCommand;
 use reporter::Reporter;
 use settings::{LoadFactor, Node, RedisPlace, Server};
 use survey::Surveyor;
@@ -79,6 +82,7 @@ pub struct B3scaleagent {
 enum Command {
     Drain(DrainCommand),
     Resume(ResumeCommand),
+    Recording(RecordingCommand),
 }
 
 /// Give this node no new meetings. Running ones go on.
@@ -94,6 +98,20 @@ struct DrainCommand {
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "resume")]
 struct ResumeCommand {}
+
+/// Recordings of this node.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "recording")]
+struct RecordingCommand {
+    #[argh(subcommand)]
+    command: RecordingAction,
+}
+
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand)]
+enum RecordingAction {
+    Push(PushCommand),
+}
 
 impl B3scaleagent {
     /// The grammar of its lines.
@@ -127,6 +145,9 @@ impl B3scaleagent {
             None => report_until_stopped(&environment, server, self.register).await?,
             Some(Command::Drain(DrainCommand { wait })) => drain::drain(&server, wait).await?,
             Some(Command::Resume(ResumeCommand {})) => drain::resume(&server).await?,
+            Some(Command::Recording(RecordingCommand { command: RecordingAction::Push(push) })) => {
+                recording::push(&environment, &server, push).await?;
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

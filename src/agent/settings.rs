@@ -112,9 +112,18 @@ impl Server {
 
     /// A client with this token.
     pub(super) fn api(&self, token: &str) -> Result<Api, ApiError> {
+        self.patient(token, PATIENCE)
+    }
+
+    /// A client without a token, for requests that take so long and are signed one by one.
+    pub(super) fn uploader(&self, patience: Duration) -> Result<Api, ApiError> {
+        self.patient("", patience)
+    }
+
+    fn patient(&self, token: &str, patience: Duration) -> Result<Api, ApiError> {
         let user_agent = format!("{AGENT}/{}", env!("CARGO_PKG_VERSION"));
         let (url, token, ca_file) = (self.url.clone(), token.to_owned(), self.ca_file.clone());
-        Api::new(&ApiSettings { url, token, user_agent, ca_file, patience: PATIENCE })
+        Api::new(&ApiSettings { url, token, user_agent, ca_file, patience })
     }
 }
 

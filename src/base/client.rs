@@ -149,6 +149,24 @@ impl Api {
         self.answer(request, &url).await
     }
 
+    /// Sends a request with another token, such as the signature of a node. `path` begins with a slash.
+    ///
+    /// # Errors
+    /// As for [`Api::get`].
+    pub async fn send(&self, method: Method, path: &str, token: &str, body: Bytes) -> Result<Bytes, ApiError> {
+        let url = format!("{}{path}", self.base);
+        let mut request = Request::new(Full::new(body));
+        let mut authorization = header_value(&format!("Bearer {token}"))?;
+        authorization.set_sensitive(true);
+        request.headers_mut().insert(header::AUTHORIZATION, authorization);
+        *request.method_mut() = method.clone();
+        let answer = self.answer(request, &url).await?;
+        match failure::of_status(answer.status(), answer.body()) {
+            None => Ok(answer.into_body()),
+            Some(failure) => Err(ApiError::failed(&method, &url, failure)),
+        }
+    }
+
     async fn exchange<T: DeserializeOwned>(
         &self,
         method: Method,

@@ -6,6 +6,7 @@
 //! | [`net`] | the HTTP client to the nodes, TLS, reasons behind errors |
 //! | [`rest`], [`client`] | the bodies of the REST API, and a client of it |
 //! | [`token`] | access tokens |
+//! | [`signature`] | signatures of nodes under uploads |
 //! | [`telemetry`] | log, metrics, traces |
 //! | [`clock`] | the clocks that the async runtime goes by |
 //! | [`budget`] | how much may wait in memory |
@@ -18,5 +19,6 @@ pub mod names;
 pub mod net;
 pub mod program;
 pub mod rest;
+pub mod signature;
 pub mod telemetry;
 pub mod token;

@@ -16,6 +16,7 @@ pub mod shape;
 mod state;
 mod status;
 mod strict;
+mod upload;
 mod words;
 
 use std::time::SystemTime;
@@ -44,6 +45,7 @@ pub use state::{Change, ChangeKind, HistoryRow, ImportedMeeting, StateChanges, S
 pub use status::without_database;
 pub use status::{Migration, SchemaStatus, Status};
 pub use strict::lost;
+pub use upload::{Announcement, UPLOADS, Upload, UploadState};
 
 /// The product by which our agents name themselves in `User-Agent`.
 pub const AGENT: &str = "b3scaleagent";

@@ -24,7 +24,7 @@ const FILES: [&str; 3] = [".env", "/etc/default/b3scale", "/etc/sysconfig/b3scal
 const AGENTS_FILES: [&str; 4] = [FILES[0], FILES[1], FILES[2], "/etc/default/b3scaleagent"];
 
 /// Every variable that a program of b3scale or of the original knows.
-pub const KNOWN: [&str; 50] = [
+pub const KNOWN: [&str; 53] = [
     "B3SCALE_AGENT_TAGS",
     "B3SCALE_API_ACCESS_TOKEN",
     "B3SCALE_API_CA_FILE",
@@ -56,6 +56,8 @@ pub const KNOWN: [&str; 50] = [
     "B3SCALE_RECORDINGS_DEFAULT_VISIBILITY",
     "B3SCALE_RECORDINGS_DELETED_PATH",
     "B3SCALE_RECORDINGS_INBOX_PATH",
+    "B3SCALE_RECORDINGS_KEEP_FREE",
+    "B3SCALE_RECORDINGS_LARGEST",
     "B3SCALE_RECORDINGS_PLAYBACK_HOST",
     "B3SCALE_RECORDINGS_PLAYER_PATH",
     "B3SCALE_RECORDINGS_PROTECTION",
@@ -70,6 +72,7 @@ pub const KNOWN: [&str; 50] = [
     "B3SCALE_RECORDINGS_SPOOL_PATH",
     "B3SCALE_RECORDINGS_STORAGE",
     "B3SCALE_RECORDINGS_UNPUBLISHED_PATH",
+    "B3SCALE_RECORDINGS_WORK_PATH",
     "B3SCALE_REVERSE_PROXY_MODE",
     "B3SCALE_TEST_DB_URL",
     "B3SCALE_TEST_REDIS_URL",
