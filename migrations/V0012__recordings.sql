@@ -10,6 +10,8 @@ CREATE TABLE recordings (
     is_breakout         boolean NOT NULL DEFAULT false,
     state               text NOT NULL CHECK (state IN ('published', 'unpublished', 'deleted')),
     protected           boolean NOT NULL DEFAULT false,
+    -- It is unpublished for want of a frontend alone.
+    held                boolean NOT NULL DEFAULT false,
     -- Milliseconds since 1970.
     start_time          bigint NOT NULL,
     end_time            bigint NOT NULL,
@@ -132,3 +134,32 @@ END $$;
 CREATE TRIGGER announce_change AFTER UPDATE OF state, protected, epoch, frontend_id ON recordings
     FOR EACH ROW EXECUTE FUNCTION announce_recording();
 CREATE TRIGGER announce_removal AFTER DELETE ON recordings FOR EACH ROW EXECUTE FUNCTION announce_recording();
+
+-- Recordings on their way in. A job takes in each; the row outlives the job, so that nodes hear of the outcome.
+CREATE TABLE recording_imports (
+    id         uuid PRIMARY KEY,
+    -- In chunks from a node, as an archive in scalelite's spool, or as a metadata.xml next to folders of the inbox.
+    source     text NOT NULL CHECK (source IN ('upload', 'spool', 'folder')),
+    -- The URL of the node, or the subject of an operator's token.
+    sender     text NOT NULL DEFAULT '',
+    -- For people: the recording and its format, or the file.
+    name       text NOT NULL,
+    record_id  text,
+    format     text,
+    -- Bytes and SHA-256 of the archive, as announced.
+    length     bigint,
+    sha256     text,
+    -- The metadata.xml of a folder, and the overrides of its meeting and frontend.
+    document   text,
+    meeting_id text,
+    frontend   text,
+    state      text NOT NULL CHECK (state IN ('receiving', 'waiting', 'running', 'imported', 'refused')),
+    reason     text,
+    -- The formats that were taken in, as `<format>/<record id>`.
+    formats    text[] NOT NULL DEFAULT '{}',
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX recording_imports_announced ON recording_imports (record_id, sender);
+CREATE INDEX recording_imports_receiving ON recording_imports (sender) WHERE state = 'receiving';
+CREATE INDEX recording_imports_settled ON recording_imports (updated_at) WHERE state IN ('imported', 'refused');

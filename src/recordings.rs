@@ -4,6 +4,9 @@
 //! names them, and removed after no row names them. So a server may be killed at any step: nothing half-placed is ever listed.
 
 pub mod archive;
+mod arrivals;
+mod arriving;
+mod import;
 mod library;
 mod media;
 mod removal;
@@ -11,11 +14,18 @@ mod retention;
 pub mod settings;
 pub mod shelf;
 mod shelves;
+mod spool;
 mod tickets;
+mod upload;
 
+pub use arrivals::Arrivals;
+pub use arriving::{Arriving, ArrivingParts};
+pub use import::{Adopt, FolderError, ImportSettings, Importer, Posted, SharedInbox, Sweep};
 pub use library::Library;
 pub use removal::Remover;
 pub use retention::Retention;
 pub use settings::RecordingsConfig;
 pub use shelves::{Inbox, Shelves};
+pub use spool::Spool;
 pub use tickets::{Purpose, Subject, Tickets};
+pub use upload::{UploadParts, Uploads};

@@ -10,6 +10,7 @@ mod feed;
 mod frontends;
 mod garbage;
 mod holdings;
+mod imports;
 mod ingest;
 mod jobs;
 mod meetings;
@@ -34,6 +35,7 @@ pub use frontends::{FrontendFilter, Frontends};
 pub use holdings::{
     FileStanding, Holding, Holdings, MOVE, Overdue, OverdueRecording, OverdueTotal, REMOVAL, Spot, Stock, Which,
 };
+pub use imports::{Adoptable, IMPORT_JOB, Import, ImportSource, ImportState, Imports};
 pub use jobs::Jobs;
 pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter, Meetings};
 pub use migrations::{AppliedMigration, Schema};

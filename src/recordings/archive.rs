@@ -17,7 +17,8 @@ use b3scale_middleware::bbb::cut;
 use super::shelf::FormatKey;
 
 pub use content::Content;
-pub use unpack::{Unpacked, UnpackedFormat, unpack};
+pub(super) use unpack::free_space;
+pub use unpack::{Unpacked, UnpackedFormat, has_end, unpack};
 
 /// Bounds of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

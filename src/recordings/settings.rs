@@ -1,5 +1,6 @@
 //! The settings of recordings.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -68,6 +69,12 @@ pub struct RecordingsConfig {
     pub inbox: Option<PathBuf>,
     /// Where nodes put archives in scalelite's way. `None`: they do not.
     pub spool: Option<PathBuf>,
+    /// Where archives are unpacked. By default in the inbox, or in the system's folder of temporary files if that is a bucket.
+    pub work: Option<PathBuf>,
+    /// The most bytes of a recording.
+    pub largest: u64,
+    /// The bytes that stay free on the disks of inbox and work.
+    pub keep_free: u64,
     /// The bucket. `None`: there is none.
     pub s3: Option<S3Settings>,
     /// How files in the bucket reach a browser.
@@ -104,6 +111,16 @@ impl RecordingsConfig {
             deleted: environment.path(DELETED)?,
             inbox: environment.path(INBOX)?,
             spool: environment.path(SPOOL)?,
+            work: environment.path("B3SCALE_RECORDINGS_WORK_PATH")?,
+            largest: bytes(environment, "B3SCALE_RECORDINGS_LARGEST", "a whole number of GiB from 1 on is wanted", 30)?
+                .unwrap_or(64 << 30),
+            keep_free: bytes(
+                environment,
+                "B3SCALE_RECORDINGS_KEEP_FREE",
+                "a whole number of MiB from 1 on is wanted",
+                20,
+            )?
+            .unwrap_or(1 << 30),
             s3: s3(environment)?,
             delivery: environment.choice("B3SCALE_RECORDINGS_S3_DELIVERY", &deliveries, Delivery::Proxy)?,
             playback_host: environment
@@ -119,6 +136,17 @@ impl RecordingsConfig {
             )?,
         })
     }
+}
+
+/// A number of units of `1 << shift` bytes.
+fn bytes(
+    environment: &Environment,
+    name: &'static str,
+    wanted: &'static str,
+    shift: u32,
+) -> Result<Option<u64>, ConfigError> {
+    let units = environment.parse::<NonZeroU32>(name, wanted)?;
+    Ok(units.map(|units| u64::from(units.get()) << shift))
 }
 
 fn s3(environment: &Environment) -> Result<Option<S3Settings>, ConfigError> {

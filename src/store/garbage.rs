@@ -1,9 +1,9 @@
 //! Garbage: rows that have become of no use, in all tables.
 
-use super::{Store, StoreError, jobs};
+use super::{Store, StoreError, imports, jobs};
 
 /// One statement for each kind of garbage. A new table adds its own here.
-const SWEEPS: [&str; 10] = [
+const SWEEPS: [&str; 11] = [
     "DELETE FROM commands WHERE deadline < now() - interval '1 hour'",
     "DELETE FROM servers WHERE beat < now() - interval '1 hour' OR address = '' AND is_lost(id, NULL)",
     // A detached meeting becomes a copy.
@@ -26,6 +26,7 @@ const SWEEPS: [&str; 10] = [
         WHERE gone_at < now() - interval '10 minutes' LIMIT 50000)",
     "DELETE FROM node_meetings WHERE gone_at < now() - interval '10 minutes'",
     jobs::SWEEP,
+    imports::SWEEP,
 ];
 
 /// Removes the garbage of all tables.

@@ -49,6 +49,8 @@ pub struct NewFormat {
 pub struct Rules {
     /// The visibility of a new recording.
     pub visibility: Visibility,
+    /// Whether a new recording is unpublished for want of a frontend alone.
+    pub held: bool,
     /// Whether each format is announced to the frontend, and not only the recording.
     pub ready_per_format: bool,
 }

@@ -4,6 +4,7 @@ use super::backends::Backends;
 use super::commands::Commands;
 use super::frontends::Frontends;
 use super::holdings::Holdings;
+use super::imports::Imports;
 use super::jobs::Jobs;
 use super::meetings::Meetings;
 use super::migrations::Schema;
@@ -29,6 +30,11 @@ impl Store {
     /// The files of recordings, as the tables have them.
     pub fn holdings(&self) -> Holdings<'_> {
         Holdings(self)
+    }
+
+    /// The table of imports of recordings.
+    pub fn imports(&self) -> Imports<'_> {
+        Imports(self)
     }
 
     /// The table of jobs, for operators.

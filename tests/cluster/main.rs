@@ -6,6 +6,7 @@ mod copies;
 mod feed;
 mod fixture;
 mod import;
+mod imports;
 mod ingest;
 mod jobs;
 mod locks;

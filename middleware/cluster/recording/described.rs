@@ -50,12 +50,28 @@ pub fn described(document: &RecordingDocument) -> Result<(Recording, Option<Reco
     Ok((recording, format))
 }
 
+impl RecordingFormat {
+    /// A format of which nothing is known but its files.
+    pub fn bare(id: &RecordId, kind: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            link: format!("/playback/{kind}/{id}/"),
+            processing_time: 0,
+            duration: 0,
+            size: 0,
+            images: Vec::new(),
+            extensions: String::new(),
+        }
+    }
+}
+
 fn format_of(id: &RecordId, playback: &Playback) -> Result<RecordingFormat, DocumentError> {
     let kind = playback.format.clone();
     if !is_format(&kind) {
         return Err(unsafe_name("playback/format", &kind));
     }
-    let link = if playback.link.is_empty() { format!("/playback/{kind}/{id}/") } else { playback.link.clone() };
+    let bare = RecordingFormat::bare(id, &kind);
+    let link = if playback.link.is_empty() { bare.link } else { playback.link.clone() };
     let image = |Thumbnail { link, alt, width, height }| PreviewImage { link, alt, width, height };
     Ok(RecordingFormat {
         kind,

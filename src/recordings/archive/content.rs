@@ -1,8 +1,8 @@
 //! The digest of a folder of files: the same for the same names and contents.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
+
+use crate::signature::hex;
 
 /// The files of a format.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,16 +39,6 @@ impl Sum {
         let files = i64::try_from(self.files.len()).unwrap_or(i64::MAX);
         Content { files, bytes: self.bytes, digest: hex(&hash.finalize()) }
     }
-}
-
-/// Hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut digits = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a string does not fail.
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits
 }
 
 #[cfg(test)]

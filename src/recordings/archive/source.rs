@@ -1,13 +1,14 @@
 //! The bytes of an archive: counted, hashed, and decompressed.
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::rc::Rc;
 
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
-use super::content::hex;
+use crate::signature::hex;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const BUFFER: usize = 256 << 10;
@@ -46,6 +47,14 @@ impl<R: Read> Read for Metered<R> {
         self.meter.0.hash.borrow_mut().update(&buffer[..count]);
         Ok(count)
     }
+}
+
+/// Whether a file is compressed. It is read from its beginning afterwards.
+pub(super) fn is_compressed(file: &mut File) -> io::Result<bool> {
+    let mut start = Vec::new();
+    file.take(GZIP.len() as u64).read_to_end(&mut start)?;
+    file.rewind()?;
+    Ok(start == GZIP)
 }
 
 /// The tar in a source, and the meter of the source.

@@ -152,7 +152,7 @@ fn an_entry_that_no_recording_has_refuses_its_format_alone() {
         (EntryType::Char, "is a device"),
         (EntryType::Block, "is a device"),
         (EntryType::Fifo, "is a named pipe"),
-        (EntryType::Other(b'V'), "is no file and no folder"),
+        (EntryType::new(b'V'), "is no file and no folder"),
     ] {
         let unpacked = video().special(kind, "podcast/a-1/x").file("podcast/a-1/y", "y").unpack().unwrap();
         let refused = Err(format!("`podcast/a-1/x` {problem}"));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{statvfs, syncfs};
@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::content::{Content, Sum};
 use super::path::{Place, place};
-use super::source::{Meter, plain};
+use super::source::{Meter, is_compressed, plain};
 use super::tar::{Entry, Kind, Tar};
 use super::{ArchiveError, FormatKey, Limits};
 
@@ -22,6 +22,8 @@ const SMALL: u64 = 64 << 20;
 const MOST_PATHS: usize = 32 << 20;
 /// The space on the disk is looked at again after so many bytes.
 const SPACE_EVERY: u64 = 256 << 20;
+/// The size of the mark of the end.
+const END: u64 = 1024;
 const BUFFER: usize = 256 << 10;
 
 /// An archive whose files lie in a folder.
@@ -60,6 +62,36 @@ pub fn unpack(source: impl Read, into: &Path, limits: Limits) -> Result<Unpacked
     }
     let formats = work.finish()?;
     Ok(Unpacked { formats, length: meter.count(), sha256: meter.sha256() })
+}
+
+/// Whether a file has the end of an archive. Of a compressed one all is read, of a plain one the last bytes alone.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn has_end(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    if !is_compressed(&mut file)? {
+        let length = file.seek(SeekFrom::End(0))?;
+        if length < END {
+            return Ok(false);
+        }
+        let mut end = [0; END as usize];
+        file.seek(SeekFrom::Start(length - END))?;
+        file.read_exact(&mut end)?;
+        return Ok(end.iter().all(|byte| *byte == 0));
+    }
+    let (plain, _) = plain(file)?;
+    let mut tar = Tar::new(plain);
+    loop {
+        match tar.next() {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(true),
+            Err(ArchiveError::Incomplete) => return Ok(false),
+            Err(ArchiveError::Source(error)) => return Err(error),
+            // A damaged archive is whole: nothing more will come.
+            Err(_) => return Ok(true),
+        }
+    }
 }
 
 struct Unpacking<'u> {

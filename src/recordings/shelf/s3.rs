@@ -110,7 +110,7 @@ impl S3 {
         first.transpose().map(drop).map_err(Into::into)
     }
 
-    fn failure(&self, error: object_store::Error) -> ShelfError {
+    pub(in crate::recordings) fn failure(&self, error: object_store::Error) -> ShelfError {
         let place = format!("the bucket {}", self.bucket);
         let reason = error.to_string();
         // The servers have no common word for it.

@@ -11,8 +11,8 @@ use crate::store::transaction::{Transaction, Work};
 /// Makes a recording, unless it is there. Its frontend may be gone by now.
 const MAKE: &str =
     "INSERT INTO recordings (record_id, frontend_id, meeting_id, internal_meeting_id, name, is_breakout, state,
-        protected, start_time, end_time, participants, raw_size, metadata, breakout, breakout_rooms)
-    VALUES ($1, (SELECT id FROM frontends WHERE id = $2), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+        protected, start_time, end_time, participants, raw_size, metadata, breakout, breakout_rooms, held)
+    VALUES ($1, (SELECT id FROM frontends WHERE id = $2), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
     ON CONFLICT (record_id) DO NOTHING RETURNING record_id";
 
 /// Renews what a later format knows better, and locks the row. Formats differ in the elements that they have, so an absent one
@@ -71,7 +71,7 @@ impl Adding<'_> {
         let Recording { meeting_id, internal_meeting_id, name, is_breakout, protected, .. } = &new;
         let Recording { start_time, end_time, participants, raw_size, breakout_rooms, .. } = &new;
         let breakout = new.breakout.as_ref().map(Json);
-        let params: [&(dyn ToSql + Sync); 15] = [
+        let params: [&(dyn ToSql + Sync); 16] = [
             &self.id(),
             &new.frontend.map(|frontend| frontend.0),
             meeting_id,
@@ -87,6 +87,7 @@ impl Adding<'_> {
             &Json(&new.metadata),
             &breakout,
             breakout_rooms,
+            &self.rules.held,
         ];
         Ok(!transaction.rows(MAKE, &params).await?.is_empty())
     }

@@ -1,0 +1,104 @@
+//! Recordings without a frontend that get one, and remains of imports that end.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use b3scale_middleware::cluster::{Frontend, Recording, RecordingState};
+
+use super::owner::Owner;
+use super::{Failure, Importer, Parts};
+use crate::store::{Adoptable, Import, StoreError};
+use crate::work::{self, Duty};
+
+/// Folders of attempts this old belong to no attempt any more.
+const OLDEST_WORK: Duration = Duration::from_secs(24 * 3600);
+
+impl Importer {
+    /// Gives a known recording without a frontend to its owner. With an override, it moves from another frontend, too.
+    pub(super) async fn adopt_or_move(
+        &self,
+        known: &Recording,
+        owner: Option<&Owner>,
+        import: &Import,
+    ) -> Result<(), Failure> {
+        let Some(owner) = owner else { return Ok(()) };
+        let is_moved = import.frontend.is_some() || import.meeting_id.is_some();
+        let is_owned = known.frontend == Some(owner.frontend.id) && known.meeting_id == owner.meeting_id;
+        if known.frontend.is_none() || is_moved && !is_owned {
+            self.0.adopt(known.clone(), owner).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Parts {
+    /// Gives a recording to a frontend, as one of that meeting.
+    async fn adopt(&self, mut recording: Recording, owner: &Owner) -> Result<(), StoreError> {
+        let (imports, recordings) = (self.store.imports(), self.store.recordings());
+        let before = recording.metadata.clone();
+        owner.claim(&mut recording);
+        let changed = recording.metadata.iter().filter(|(name, value)| before.get(*name) != Some(value));
+        imports.rename(&recording.id, &changed.collect()).await?;
+        if imports.is_held(&recording.id).await? {
+            // Its node has it published, or it would not have been held.
+            let published = Recording { state: RecordingState::Published, ..recording.clone() };
+            let visibility = owner.visibility(&published, self.settings.default_visibility);
+            recordings.set_visibility(&recording.id, visibility).await?;
+        }
+        // Last, since a recording with a frontend is not adopted again.
+        recordings.assign(&recording.id, owner.frontend.id, &owner.meeting_id).await?;
+        tracing::info!(recording = %recording.id, frontend = &*owner.frontend.key, "Adopting a recording");
+        Ok(())
+    }
+}
+
+/// Adopts recordings of meetings that were unknown when they came.
+pub struct Adopt(pub Importer);
+
+impl Duty for Adopt {
+    const NAME: &'static str = "adopt-recordings";
+    const EVERY: Duration = Duration::from_secs(60);
+
+    async fn run(&self) -> Result<(), work::Failure> {
+        let parts = &self.0.0;
+        for Adoptable { record, frontend, meeting_id } in parts.store.imports().adoptable().await? {
+            let recording = parts.store.recordings().find(&record).await?;
+            let frontend: Option<Frontend> = parts.store.frontends().find(frontend).await?;
+            if let Some((recording, frontend)) = recording.zip(frontend) {
+                parts.adopt(recording, &Owner { frontend, meeting_id }).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Removes uploads that were given up, archives without a job, and folders of attempts that were cut off.
+pub struct Sweep(pub Importer);
+
+impl Duty for Sweep {
+    const NAME: &'static str = "sweep-imports";
+    const EVERY: Duration = Duration::from_secs(600);
+
+    async fn run(&self) -> Result<(), work::Failure> {
+        let parts = Arc::clone(&self.0.0);
+        for import in parts.store.imports().abandoned().await? {
+            parts.arrivals.remove(import.id).await?;
+            parts.store.imports().remove(import.id).await?;
+            tracing::warn!(import = import.name, import.sender, "Removing an abandoned import");
+        }
+        let work = parts.settings.work.clone();
+        tokio::task::spawn_blocking(move || sweep(&work)).await??;
+        Ok(())
+    }
+}
+
+fn sweep(work: &std::path::Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(work)? {
+        let entry = entry?;
+        let age = SystemTime::now().duration_since(entry.metadata()?.modified()?).unwrap_or_default();
+        if age > OLDEST_WORK {
+            std::fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}

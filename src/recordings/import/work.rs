@@ -1,0 +1,76 @@
+//! Folders for work, the way of an archive into them, and the way back to the spool.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use bytes::{Buf, Bytes};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use uuid::Uuid;
+
+use super::{Failure, Parts};
+use crate::recordings::spool;
+use crate::store::Import;
+
+/// A folder for one attempt at an import.
+//
+// It is not removed on drop: a cut-off attempt may still be moving files out of it. The sweep removes such remains.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn new(work: &Path, import: Uuid) -> Result<Self, Failure> {
+        let path = work.join(format!("{import}-{:08x}", fastrand::u32(..)));
+        let made = std::fs::create_dir_all(&path);
+        made.map_err(|error| Failure::Passing(format!("{} cannot be made: {error}", path.display())))?;
+        Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Removes it with its files, when nothing works in it any more.
+    pub(super) async fn remove(self) {
+        let path = self.0;
+        let removed = spawn_blocking(move || std::fs::remove_dir_all(path)).await;
+        if let Ok(Err(error)) = removed {
+            tracing::debug!(%error, "Removing a folder of work failed");
+        }
+    }
+}
+
+/// Reads, on a thread that may wait, pieces that a task sends.
+pub(super) struct Pipe {
+    pieces: mpsc::Receiver<Bytes>,
+    piece: Bytes,
+}
+
+impl Pipe {
+    pub(super) fn new(pieces: mpsc::Receiver<Bytes>) -> Self {
+        Self { pieces, piece: Bytes::new() }
+    }
+}
+
+impl Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            let Some(next) = self.pieces.blocking_recv() else { return Ok(0) };
+            self.piece = next;
+        }
+        let count = buffer.len().min(self.piece.len());
+        self.piece.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// Puts a refused archive with its reason into the spool, if this server has one. The archive leaves the inbox then.
+pub(super) async fn hand_back(parts: &Parts, import: &Import, reason: &str) -> Result<(), crate::work::JobError> {
+    let Some(spool) = parts.settings.spool.clone() else { return Ok(()) };
+    let (pieces, received) = mpsc::channel(super::PIECES);
+    let (name, reason) = (import.name.clone(), reason.to_owned());
+    let written = spawn_blocking(move || spool::set_aside(&spool, &name, &reason, &mut Pipe::new(received)));
+    let sent = parts.arrivals.send(import.id, pieces).await;
+    written.await??;
+    sent?;
+    Ok(parts.arrivals.remove(import.id).await?)
+}
