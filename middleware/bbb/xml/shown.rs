@@ -37,11 +37,6 @@ pub fn shown(xml: &Bytes, mut ids: impl FnMut(&str) -> Option<String>) -> Result
     rewrite_without(xml, is_left_out, |path, text| plain_number(path, text).or_else(|| ids(text)))
 }
 
-/// Whether metadata of that name is ours and not the tenant's.
-pub fn is_ours(name: &str) -> bool {
-    name.starts_with(OURS)
-}
-
 /// The metadata of an entry that is ours, by names.
 pub fn ours(entry: &[u8]) -> Vec<(String, String)> {
     let mut metadata = children(entry, &["meeting", "metadata"]).unwrap_or_default();
