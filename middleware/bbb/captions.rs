@@ -105,15 +105,22 @@ fn are_blank(lines: &[&str]) -> bool {
 
 /// Writes the text of a cue. A blank line would end it.
 fn put_text(out: &mut String, lines: &[&str]) {
-    for line in lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()) {
-        let mut rest = line;
-        while let Some(at) = rest.find(['<', '>', '&', '{']) {
-            let (mark, behind) = mark(&rest[at..]);
-            out.extend([&rest[..at], mark]);
-            rest = behind;
+    for text in lines.iter().map(|line| marked_up(line)) {
+        if !text.trim().is_empty() {
+            out.extend([text.trim(), "\n"]);
         }
-        out.extend([rest, "\n"]);
     }
+}
+
+/// A line of SubRip with the marks of WebVTT.
+fn marked_up(line: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(line.len()), line);
+    while let Some(at) = rest.find(['<', '>', '&', '{']) {
+        let (mark, behind) = mark(&rest[at..]);
+        out.extend([&rest[..at], mark]);
+        rest = behind;
+    }
+    out + rest
 }
 
 /// Reads the mark at the beginning of a text: as WebVTT has it, and the text behind. Fonts and places are left out.
@@ -175,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_number_in_a_text_stays_and_a_blank_line_ends_no_text() {
-        let file = "00:00:01.000 --> 00:00:02.000\n42\n\n\nand more\n7\n00:00:03.000 --> 00:00:04.000\n";
+        let file = "00:00:01.000 --> 00:00:02.000\n42\n\n<font x></font>\nand more\n7\n00:00:03.000 --> 00:00:04.000\n";
         let expected = "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n42\nand more\n7\n\n00:00:03.000 --> 00:00:04.000\n";
         assert_eq!(read(file).as_deref(), Ok(expected));
     }
