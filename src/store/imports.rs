@@ -251,7 +251,7 @@ impl Imports<'_> {
 
     /// Changes metadata of a recording.
     pub async fn rename(self, id: &RecordId, metadata: &BTreeMap<&String, &String>) -> Result<(), StoreError> {
-        let sql = "UPDATE recordings SET metadata = metadata || $2 WHERE record_id = $1 AND $2 <> '{}'";
+        let sql = "UPDATE recordings SET metadata = metadata || $2::jsonb WHERE record_id = $1 AND $2::jsonb <> '{}'";
         self.0.rows("rename a recording", sql, &[&id.as_str(), &Json(metadata)]).await.map(drop)
     }
 

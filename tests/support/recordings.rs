@@ -190,6 +190,7 @@ impl PublishedFolder {
     /// An archive of all these formats.
     pub fn archive(&self, recordings: &[&Recorded], formats: &[&str]) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
+        tar.follow_symlinks(false);
         for recorded in recordings {
             for format in formats {
                 let name = format!("{format}/{}", recorded.id);

@@ -21,10 +21,10 @@ const RENEW: &str = "UPDATE recordings SET
         meeting_id = CASE WHEN frontend_id IS NULL AND owner.id IS NOT NULL THEN $3 ELSE meeting_id END,
         frontend_id = coalesce(frontend_id, owner.id),
         is_breakout = is_breakout OR $4,
-        start_time = coalesce(nullif($5, 0), start_time),
-        end_time = coalesce(nullif($6, 0), end_time),
-        participants = coalesce(nullif($7, 0), participants),
-        raw_size = coalesce(nullif($8, 0), raw_size),
+        start_time = coalesce(nullif($5::bigint, 0), start_time),
+        end_time = coalesce(nullif($6::bigint, 0), end_time),
+        participants = coalesce(nullif($7::bigint, 0), participants),
+        raw_size = coalesce(nullif($8::bigint, 0), raw_size),
         breakout = coalesce(breakout, $9),
         breakout_rooms = CASE WHEN breakout_rooms = '{}' THEN $10 ELSE breakout_rooms END
     FROM (SELECT (SELECT id FROM frontends WHERE id = $2) AS id) AS owner
