@@ -143,7 +143,7 @@ impl Rig {
         assert_eq!(fs::read_to_string(folder.join("metadata.xml")).unwrap(), recorded.metadata(format));
     }
 
-    /// How often the frontend is to be told of recordings.
+    /// How many recordings were announced to their frontends.
     async fn announced(&self) -> i64 {
         self.cluster.database.count("SELECT count(*) FROM recordings_ready").await
     }

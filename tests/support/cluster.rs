@@ -50,6 +50,8 @@ pub struct ClusterOptions {
     pub agent_tags: Vec<&'static str>,
     /// The pipeline file. `None`: the compiled-in one.
     pub pipeline: Option<String>,
+    /// Further variables of the server's environment.
+    pub environment: Vec<(&'static str, String)>,
     /// What `/metrics` shows. `None`: there is no such page.
     pub counted: Option<Counts>,
 }
@@ -67,6 +69,7 @@ impl Default for ClusterOptions {
             operator_fields: Vec::new(),
             agent_tags: Vec::new(),
             pipeline: None,
+            environment: Vec::new(),
             counted: None,
         }
     }
@@ -112,6 +115,8 @@ impl TestCluster {
             backends.push(backend);
             nodes.push(node);
         }
+        let variables = options.environment.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let environment: Environment = variables.collect();
         let config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             drain_delay: Duration::ZERO,
@@ -123,7 +128,7 @@ impl TestCluster {
                 ca_file: authority.as_ref().map(|authority| written(&folder, "ca.pem", authority.pem())),
                 ..options.upstream
             },
-            ..Config::read(&Environment::default()).unwrap()
+            ..Config::read(&environment).unwrap()
         };
         let store = Store::connect(database.url(), options.connections).await.unwrap();
         database.store().frontends().record(&new_frontend("school")).await.unwrap();

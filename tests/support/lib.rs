@@ -27,7 +27,7 @@ pub use hearing::{hear, keep};
 pub use postgres::{TestDatabase, TestFolder, TestPostgres, postgres};
 pub use program::{Log, Running, kill, output, program, servers, still_running};
 pub use recorder::{Asked, Recorder, Told};
-pub use recordings::{PublishedFolder, Recorded, publish};
+pub use recordings::{PublishedFolder, Recorded, RecordingFolders, publish};
 pub use records::new_frontend;
 pub use redis::TestRedis;
 pub use relay::{Mark, Relay};

@@ -207,6 +207,64 @@ impl Default for PublishedFolder {
     }
 }
 
+/// The folders of a cluster with recordings.
+pub struct RecordingFolders {
+    folder: TestFolder,
+}
+
+impl RecordingFolders {
+    /// New ones.
+    pub fn new() -> Self {
+        let folder = TestFolder::new();
+        for name in ["published", "unpublished", "inbox", "spool"] {
+            fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        Self { folder }
+    }
+
+    /// One of them: `published`, `unpublished`, `deleted`, `inbox`, `spool`.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The variables of a server with these folders.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let path = |name| self.path(name).display().to_string();
+        vec![
+            ("B3SCALE_RECORDINGS_PUBLISHED_PATH", path("published")),
+            ("B3SCALE_RECORDINGS_UNPUBLISHED_PATH", path("unpublished")),
+            ("B3SCALE_RECORDINGS_INBOX_PATH", path("inbox")),
+            ("B3SCALE_RECORDINGS_SPOOL_PATH", path("spool")),
+            ("B3SCALE_RECORDINGS_KEEP_FREE", "1".to_owned()),
+        ]
+    }
+
+    /// Panics unless all files of a format lie in a tree as the node had them.
+    pub fn hold(&self, tree: &str, recorded: &Recorded, format: &str) {
+        let folder = self.path(tree).join(format).join(&recorded.id);
+        for (path, content) in recorded.files(format) {
+            let placed = fs::read(folder.join(&path)).unwrap_or_else(|error| panic!("{format}/{path}: {error}"));
+            assert!(placed == content, "{format}/{path} has another content");
+        }
+        assert_eq!(fs::read_to_string(folder.join("metadata.xml")).unwrap(), recorded.metadata(format));
+    }
+
+    /// The chunks of uploads and claimed archives that are in the inbox.
+    pub fn chunks(&self) -> Vec<PathBuf> {
+        let imports = fs::read_dir(self.path("inbox/.b3scale-arrivals")).into_iter().flatten();
+        let chunks = imports.flat_map(|import| fs::read_dir(import.unwrap().path()).into_iter().flatten());
+        let mut chunks: Vec<_> = chunks.map(|chunk| chunk.unwrap().path()).collect();
+        chunks.sort();
+        chunks
+    }
+}
+
+impl Default for RecordingFolders {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Publishes a format below any folder, in place of an earlier one.
 pub fn publish(dir: &Path, recorded: &Recorded, format: &str) -> PathBuf {
     let folder = dir.join(format).join(&recorded.id);

@@ -30,11 +30,20 @@ pub struct ServersOptions {
     pub connections: usize,
     /// The pipeline file of all of them.
     pub pipeline: Option<PathBuf>,
+    /// Further variables of their environment.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Default for ServersOptions {
     fn default() -> Self {
-        Self { servers: 3, nodes: 4, node: NodeOptions::default(), connections: 6, pipeline: None }
+        Self {
+            servers: 3,
+            nodes: 4,
+            node: NodeOptions::default(),
+            connections: 6,
+            pipeline: None,
+            environment: Vec::new(),
+        }
     }
 }
 
@@ -52,6 +61,7 @@ pub struct Servers {
     program: &'static str,
     connections: usize,
     pipeline: Option<PathBuf>,
+    environment: Vec<(&'static str, String)>,
     http: Http,
     _database: Option<TestDatabase>,
 }
@@ -89,16 +99,27 @@ impl Servers {
         }
         let begun: Vec<_> = relays
             .iter()
-            .map(|relay| begin(program, relay, options.connections, options.pipeline.as_deref()))
+            .map(|relay| begin(program, relay, options.connections, options.pipeline.as_deref(), &options.environment))
             .collect();
         let mut processes = Vec::new();
         for (running, log) in begun {
             processes.push(Process::ready(running, log).await);
         }
-        let ServersOptions { connections, pipeline, .. } = options;
+        let ServersOptions { connections, pipeline, environment, .. } = options;
         let http = Http::new();
-        let servers =
-            Self { nodes, backends, relays, store, processes, program, connections, pipeline, http, _database: None };
+        let servers = Self {
+            nodes,
+            backends,
+            relays,
+            store,
+            processes,
+            program,
+            connections,
+            pipeline,
+            environment,
+            http,
+            _database: None,
+        };
         servers.see_all_nodes().await;
         servers
     }
@@ -188,7 +209,8 @@ impl Servers {
     /// Starts a server again, on another port, that was killed or terminated.
     pub async fn restart(&mut self, server: usize) {
         self.ended(server).await;
-        let (running, log) = begin(self.program, &self.relays[server], self.connections, self.pipeline.as_deref());
+        let (running, log) =
+            begin(self.program, &self.relays[server], self.connections, self.pipeline.as_deref(), &self.environment);
         self.processes[server] = Process::ready(running, log).await;
     }
 
@@ -253,8 +275,15 @@ fn print_last_words(server: usize, log: &Log) {
     eprintln!("The last words of server {server}:\n{}", log.last_words());
 }
 
-fn begin(path: &str, relay: &Relay, connections: usize, pipeline: Option<&Path>) -> (Running, Log) {
+fn begin(
+    path: &str,
+    relay: &Relay,
+    connections: usize,
+    pipeline: Option<&Path>,
+    environment: &[(&'static str, String)],
+) -> (Running, Log) {
     let mut command = program(path, &[]);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     if let Some(pipeline) = pipeline {
         command.env("B3SCALE_PIPELINE", pipeline);
     }

@@ -51,7 +51,7 @@ pub fn described(document: &RecordingDocument) -> Result<(Recording, Option<Reco
 }
 
 impl RecordingFormat {
-    /// A format of which nothing is known but its files.
+    /// A format with files alone: its document says nothing of it.
     pub fn bare(id: &RecordId, kind: &str) -> Self {
         Self {
             kind: kind.to_owned(),

@@ -13,7 +13,7 @@ use crate::work::{self, Duty};
 /// Folders of attempts this old belong to no attempt any more.
 const OLDEST_WORK: Duration = Duration::from_secs(24 * 3600);
 
-impl Importer {
+impl Parts {
     /// Gives a known recording without a frontend to its owner. With an override, it moves from another frontend, too.
     pub(super) async fn adopt_or_move(
         &self,
@@ -25,13 +25,11 @@ impl Importer {
         let is_moved = import.frontend.is_some() || import.meeting_id.is_some();
         let is_owned = known.frontend == Some(owner.frontend.id) && known.meeting_id == owner.meeting_id;
         if known.frontend.is_none() || is_moved && !is_owned {
-            self.0.adopt(known.clone(), owner).await?;
+            self.adopt(known.clone(), owner).await?;
         }
         Ok(())
     }
-}
 
-impl Parts {
     /// Gives a recording to a frontend, as one of that meeting.
     async fn adopt(&self, mut recording: Recording, owner: &Owner) -> Result<(), StoreError> {
         let (imports, recordings) = (self.store.imports(), self.store.recordings());

@@ -49,7 +49,7 @@ impl Importer {
         let owner = owner(store, &recording, import).await?;
         let owner = owner.inspect(|owner| owner.claim(&mut recording));
         if let Some(known) = &known {
-            self.adopt_or_move(known, owner.as_ref(), import).await?;
+            self.0.adopt_or_move(known, owner.as_ref(), import).await?;
         }
         let rules = self.rules(&recording, owner.as_ref());
         let tree = tree(known.as_ref().map_or(rules.visibility, Recording::visibility));

@@ -19,7 +19,7 @@ pub(super) enum Problem {
     Unsigned,
     /// The signature is right, and its time is not. By how many seconds the clocks differ.
     Clock(i64),
-    /// The signature is right, and the request is another.
+    /// The signature is right, and covers another request.
     Other,
     NotFound,
     Wrong(String),
