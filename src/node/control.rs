@@ -96,10 +96,10 @@ impl Control<'_> {
 
     /// The meeting is over and gone at once, with its breakouts. False without such a meeting.
     pub fn expire(&self, meeting: &str) -> bool {
-        let now = Instant::now();
+        let (now, epoch_ms) = (Instant::now(), self.0.epoch_ms());
         self.0.change(|state| {
             let known = state.end(meeting, now);
-            state.expire(now);
+            state.expire(now, epoch_ms);
             known
         })
     }

@@ -26,6 +26,7 @@ use super::calls;
 use super::farewell;
 use super::misbehave::{self, Body, Cut};
 use super::params::Params;
+use super::recording::{self, Recorded};
 use super::request::Request;
 use super::state::SeenCall;
 
@@ -50,32 +51,45 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
             },
             Some(_) = tasks.join_next() => {}
             () = due(&shared) => {
-                let farewells = shared.change(|state| {
-                    state.expire(Instant::now());
-                    std::mem::take(&mut state.farewells)
+                let epoch_ms = shared.epoch_ms();
+                let (farewells, recorded) = shared.change(|state| {
+                    state.expire(Instant::now(), epoch_ms);
+                    (std::mem::take(&mut state.farewells), std::mem::take(&mut state.recorded))
                 });
                 farewells.into_iter().for_each(|url| drop(tasks.spawn(farewell::call(url))));
+                recorded.into_iter().for_each(|one| drop(tasks.spawn(publish(shared.clone(), one))));
             }
         }
     }
 }
 
-/// Ends when a timer of a meeting has run out or a farewell waits. Looks again whenever meetings have changed.
+/// Ends when a timer of a meeting has run out, or a farewell or a recording waits. Looks again whenever meetings have changed.
 async fn due(shared: &Shared) {
     loop {
         let changed = shared.meetings_changed.notified();
-        let (deadline, farewells) = {
+        let (deadline, has_ended) = {
             let state = shared.read();
-            (state.deadline(), state.farewells.len())
+            (state.deadline(), !state.farewells.is_empty() || !state.recorded.is_empty())
         };
         match deadline {
-            _ if farewells > 0 => return,
+            _ if has_ended => return,
             Some(deadline) => tokio::select! {
                 () = tokio::time::sleep_until(deadline) => return,
                 () = changed => {}
             },
             None => changed.await,
         }
+    }
+}
+
+/// Publishes a recording, if the node keeps any.
+async fn publish(shared: Arc<Shared>, recorded: Recorded) {
+    let Some(folder) = shared.options.recordings.clone() else { return };
+    let id = recorded.id.clone();
+    match tokio::task::spawn_blocking(move || recording::publish(&recorded, &folder)).await {
+        Ok(Ok(())) => shared.modify(|state| state.published.push(id)),
+        Ok(Err(error)) => tracing::warn!(%error, "Publishing a recording of the simulated node failed"),
+        Err(error) => tracing::warn!(%error, "Publishing a recording of the simulated node was cut off"),
     }
 }
 

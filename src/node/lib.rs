@@ -23,6 +23,7 @@ mod http;
 mod meeting;
 mod misbehave;
 mod params;
+mod recording;
 mod request;
 mod says;
 mod state;
@@ -32,6 +33,7 @@ mod xml;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -75,6 +77,8 @@ pub struct NodeOptions {
     pub frozen_clock: Option<u64>,
     /// URL of the Redis for events, as BBB publishes its own; `None` publishes none. Undeliverable events are lost.
     pub redis: Option<String>,
+    /// Where recorded meetings leave a recording each when they end, as in `/var/bigbluebutton/published`; `None` leaves none.
+    pub recordings: Option<PathBuf>,
 }
 
 /// A running node. It ends when this is dropped.
@@ -247,6 +251,7 @@ impl Default for NodeOptions {
             group_numbers: false,
             frozen_clock: None,
             redis: None,
+            recordings: None,
         }
     }
 }

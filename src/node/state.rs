@@ -10,6 +10,7 @@ use super::checksum::sha1_hex;
 use super::farewell;
 use super::meeting::{Attendee, ChatMessage, Document, Media, Meeting, Role};
 use super::misbehave::Misbehaviour;
+use super::recording::Recorded;
 use super::says::Unsaid;
 
 /// Calls remembered at most.
@@ -32,6 +33,10 @@ pub struct NodeState {
     pub(super) misbehaviours: Vec<Rule>,
     /// Addresses still to be told that a meeting has ended.
     pub(super) farewells: Vec<String>,
+    /// Recorded meetings whose recordings are still to be published.
+    pub(super) recorded: Vec<Recorded>,
+    /// Ids of published recordings.
+    pub(super) published: Vec<String>,
     /// Words still to be said to Redis.
     pub(super) unsaid: Unsaid,
 }
@@ -123,6 +128,11 @@ impl NodeState {
     /// The meeting with this meeting id, or with this internal id.
     pub fn meeting(&self, id: &str) -> Option<MeetingView> {
         self.find(id).map(MeetingView::of)
+    }
+
+    /// The ids of recordings that are published, the oldest first.
+    pub fn published(&self) -> &[String] {
+        &self.published
     }
 
     /// The latest calls, oldest first: at most 1000, and no more than 16 MiB of bodies.
@@ -274,7 +284,7 @@ impl NodeState {
     }
 
     /// Runs due timers: forgets late users, removes meetings with their breakouts.
-    pub(super) fn expire(&mut self, now: Instant) {
+    pub(super) fn expire(&mut self, now: Instant, epoch_ms: u64) {
         self.meetings.values_mut().for_each(|meeting| meeting.forget_late(now));
         let due = |meeting: &&Meeting| meeting.end().is_some_and(|end| end <= now);
         let due: Vec<_> = self.all().filter(due).map(|meeting| meeting.internal_id.clone()).collect();
@@ -285,6 +295,7 @@ impl NodeState {
                 }
                 self.unsaid.ended(&meeting);
                 self.farewells.extend(farewell::addresses(&meeting));
+                self.recorded.extend(Recorded::of(&meeting, epoch_ms));
             }
         }
         let meetings = &self.meetings;

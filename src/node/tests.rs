@@ -3,6 +3,7 @@
 mod failing;
 mod joining;
 mod meetings;
+mod recordings;
 mod timers;
 mod wire;
 

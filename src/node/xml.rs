@@ -80,7 +80,8 @@ fn civil(days: u64) -> (u64, usize, u64) {
     (year, month, rest + 1)
 }
 
-fn escaped(value: &str) -> String {
+/// A value as it may stand in XML.
+pub(super) fn escaped(value: &str) -> String {
     value.chars().fold(String::with_capacity(value.len()), |mut text, letter| {
         match letter {
             '&' => text.push_str("&amp;"),
