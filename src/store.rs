@@ -33,7 +33,8 @@ pub use commands::Commands;
 pub use configuration::{Configuration, configuration};
 pub use frontends::{FrontendFilter, Frontends};
 pub use holdings::{
-    FileStanding, Holding, Holdings, MOVE, Overdue, OverdueRecording, OverdueTotal, REMOVAL, Spot, Stock, Which,
+    Backlog, FileStanding, Holding, Holdings, MOVE, Overdue, OverdueRecording, OverdueTotal, REMOVAL, Spot, Stock,
+    Which,
 };
 pub use imports::{Adoptable, IMPORT_JOB, Import, ImportSource, ImportState, Imports};
 pub use jobs::Jobs;

@@ -5,6 +5,7 @@
 
 mod calls;
 mod failure;
+mod lines;
 mod userinfo;
 
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ use crate::net::tls::{self, Connector};
 pub use crate::net::tls::CaFileError;
 pub use calls::{MeetingsOf, PutState};
 pub use failure::{ApiError, Failure};
+pub use lines::Lines;
 pub use userinfo::{blanked, blanked_in};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -8,6 +8,7 @@ mod adoption;
 mod documents;
 mod folder;
 mod format;
+mod found;
 mod owner;
 mod work;
 
@@ -25,11 +26,13 @@ use super::archive::{ArchiveError, Limits, Unpacked, unpack};
 use super::arrivals::Arrivals;
 use super::shelf::ShelfError;
 use super::shelves::Shelves;
+use super::work_folder::WorkFolder;
 use crate::store::{IMPORT_JOB, Import, ImportSource, ImportState, Store, StoreError};
 use crate::work::{Attempt, Job, JobError, Terms};
 
 pub use adoption::{Adopt, Sweep};
 pub use folder::{FolderError, Posted};
+pub(super) use found::take_found;
 
 /// Pieces of an archive that wait to be unpacked.
 const PIECES: usize = 2;
@@ -161,13 +164,13 @@ impl Importer {
         if parts.arrivals.chunks(import.id).await?.is_empty() {
             return Err(Failure::Refused("its archive is not in the inbox any more".to_owned()));
         }
-        let folder = work::Folder::new(&parts.settings.work, import.id)?;
+        let folder = WorkFolder::new(&parts.settings.work, &import.id.to_string())?;
         let taken = self.take_archive_in(import, &folder).await;
         folder.remove().await;
         taken
     }
 
-    async fn take_archive_in(&self, import: &Import, folder: &work::Folder) -> Result<Taken, Failure> {
+    async fn take_archive_in(&self, import: &Import, folder: &WorkFolder) -> Result<Taken, Failure> {
         let Unpacked { formats, length, sha256 } = self.unpack(import, folder.path().to_owned()).await?;
         let differs = import.length.is_some_and(|announced| announced != length)
             || import.sha256.as_ref().is_some_and(|announced| *announced != sha256);
@@ -212,6 +215,12 @@ impl From<StoreError> for Failure {
         if matches!(error, StoreError::Refused { .. }) {
             return Self::Refused(error.to_string());
         }
+        Self::Passing(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
         Self::Passing(error.to_string())
     }
 }

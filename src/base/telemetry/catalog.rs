@@ -176,6 +176,22 @@ catalog! {
     Figure BACKGROUND_TASKS = "b3scale_background_tasks" []
         "Running tasks of this server's own.";
 
+    "Recordings":
+    Counter RECORDING_IMPORTS = "b3scale_recording_imports_total" [outcome = "imported" | "refused" | "paused"]
+        "Attempts at imports of recordings that ended on this server. refused: the archive cannot be taken in as it is; paused: a disk is full or a bucket away, and another attempt follows.";
+    Gauge RECORDING_IMPORTS_WAITING = "b3scale_recording_imports_waiting" []
+        "Imports that are not taken in yet, except refused ones. Counted every 15 seconds.";
+    Gauge RECORDING_IMPORT_AGE = "b3scale_recording_import_age_seconds" []
+        "How long ago the oldest of these imports was queued.";
+    Gauge RECORDING_UPLOADS = "b3scale_recording_uploads" []
+        "Uploads of recordings that had a chunk within the last five minutes and lack others.";
+    Gauge RECORDING_FORMATS = "b3scale_recording_formats" [shelf, format]
+        "Formats of recordings with files, those in the trash included, by shelf (local, s3) and format (presentation, video, podcast, screenshare, notes, statistics, other).";
+    Gauge RECORDING_BYTES = "b3scale_recording_bytes" [shelf, format]
+        "Size of these files, in bytes.";
+    Counter PLAYBACK_REQUESTS = "b3scale_playback_requests_total" [format, class]
+        "Answered requests of browsers for recordings, by format and class of the status: 2xx, 3xx, 4xx, 5xx. player: the files of the player.";
+
     "Agents":
     Counter INGEST_BATCHES = "b3scale_ingest_batches_total" [outcome = "counted" | "repeated" | "refused" | "failed"]
         "Batches of agents. repeated: received before; refused: a snapshot is required; failed: it could not be recorded.";

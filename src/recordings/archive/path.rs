@@ -10,15 +10,23 @@ const LONGEST: usize = 1024;
 /// The most bytes of a segment, which file systems bound.
 const LONGEST_SEGMENT: usize = 255;
 /// Folders that may stand before the format.
-const TREES: [&str; 2] = ["published", "unpublished"];
+const PUBLISHED: &str = "published";
+const UNPUBLISHED: &str = "unpublished";
 
 /// The place of an entry.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// A folder above all formats.
     Above,
-    /// In a format. Without a path: the folder of the format itself.
-    In(FormatKey, Option<String>),
+    /// In a format.
+    In {
+        /// The format.
+        key: FormatKey,
+        /// The path there. `None`: the folder of the format itself.
+        path: Option<String>,
+        /// Whether it comes from among unpublished recordings.
+        is_unpublished: bool,
+    },
 }
 
 /// The place that a path names.
@@ -40,7 +48,8 @@ pub(super) fn place(path: &str) -> Result<Place, ArchiveError> {
     if segments.iter().any(|segment| segment.len() > LONGEST_SEGMENT) {
         return refused("has a name that is too long");
     }
-    if segments.first().is_some_and(|first| TREES.contains(first)) {
+    let is_unpublished = segments.first() == Some(&UNPUBLISHED);
+    if is_unpublished || segments.first() == Some(&PUBLISHED) {
         segments.remove(0);
     }
     match &segments[..] {
@@ -50,7 +59,7 @@ pub(super) fn place(path: &str) -> Result<Place, ArchiveError> {
             let key = RecordId::new(record).and_then(|record| FormatKey::new(&record, format));
             let Some(key) = key else { return refused("has no id of a recording in it") };
             let path = (!rest.is_empty()).then(|| rest.join("/"));
-            Ok(Place::In(key, path))
+            Ok(Place::In { key, path, is_unpublished })
         }
         _ => refused("does not begin with the name of a format"),
     }
@@ -63,7 +72,10 @@ mod tests {
     fn at(path: &str) -> String {
         match place(path) {
             Ok(Place::Above) => "above".to_owned(),
-            Ok(Place::In(key, path)) => format!("{} of {}: {}", key.format(), key.record(), path.unwrap_or_default()),
+            Ok(Place::In { key, path, is_unpublished }) => {
+                let tree = if is_unpublished { "unpublished " } else { "" };
+                format!("{tree}{} of {}: {}", key.format(), key.record(), path.unwrap_or_default())
+            }
             Err(error) => error.to_string(),
         }
     }
@@ -72,7 +84,7 @@ mod tests {
     fn a_path_names_format_record_and_file() {
         assert_eq!(at("video/a-1/css/x y.css"), "video of a-1: css/x y.css");
         assert_eq!(at("./published//video/a-1/./é.vtt"), "video of a-1: é.vtt");
-        assert_eq!(at("unpublished/video/a-1/"), "video of a-1: ");
+        assert_eq!(at("unpublished/video/a-1/"), "unpublished video of a-1: ");
         assert_eq!(["", "./", "published/", "published/video/", "video"].map(at), ["above"; 5]);
     }
 

@@ -1,6 +1,6 @@
 //! Unpacking an archive into a folder, durably.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -44,6 +44,8 @@ pub struct UnpackedFormat {
     pub key: FormatKey,
     /// The folder with its files.
     pub folder: PathBuf,
+    /// Whether the archive has it among unpublished recordings, whatever its `metadata.xml` says.
+    pub is_unpublished: bool,
     /// Its files, or why it is refused.
     pub content: Result<Content, String>,
 }
@@ -99,6 +101,8 @@ struct Unpacking<'u> {
     limits: Limits,
     meter: Meter,
     formats: BTreeMap<FormatKey, Result<Sum, String>>,
+    /// Formats from among unpublished recordings.
+    unpublished: BTreeSet<FormatKey>,
     paths: Paths,
     entries: u64,
     bytes: u64,
@@ -109,8 +113,9 @@ struct Unpacking<'u> {
 
 impl<'u> Unpacking<'u> {
     fn new(into: &'u Path, limits: Limits, meter: Meter) -> Self {
-        let (formats, paths, buffer) = (BTreeMap::new(), Paths::default(), vec![0; BUFFER]);
-        Self { into, limits, meter, formats, paths, entries: 0, bytes: 0, check_at: SPACE_EVERY, buffer }
+        let (formats, unpublished, paths) = (BTreeMap::new(), BTreeSet::new(), Paths::default());
+        let buffer = vec![0; BUFFER];
+        Self { into, limits, meter, formats, unpublished, paths, entries: 0, bytes: 0, check_at: SPACE_EVERY, buffer }
     }
 
     fn take(&mut self, entry: &Entry, tar: &mut Tar<impl Read>) -> Result<(), ArchiveError> {
@@ -123,7 +128,12 @@ impl<'u> Unpacking<'u> {
         }
         let (key, path) = match (place(&entry.path)?, entry.kind) {
             (Place::Above, Kind::Folder) => return Ok(()),
-            (Place::In(key, path), _) => (key, path),
+            (Place::In { key, path, is_unpublished }, _) => {
+                if is_unpublished {
+                    self.unpublished.insert(key.clone());
+                }
+                (key, path)
+            }
             _ => return Err(ArchiveError::unsafe_path(&entry.path, "lies outside of all recordings")),
         };
         let problem = match (path, entry.kind) {
@@ -228,7 +238,12 @@ impl<'u> Unpacking<'u> {
         syncfs(&folder).map_err(|error| ArchiveError::of_disk(error.into()))?;
         let formats = std::mem::take(&mut self.formats).into_iter();
         Ok(formats
-            .map(|(key, sum)| UnpackedFormat { folder: self.home(&key), key, content: sum.map(Sum::finish) })
+            .map(|(key, sum)| UnpackedFormat {
+                folder: self.home(&key),
+                is_unpublished: self.unpublished.contains(&key),
+                key,
+                content: sum.map(Sum::finish),
+            })
             .collect())
     }
 }

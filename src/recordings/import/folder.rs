@@ -13,9 +13,10 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::format::Files;
-use super::{Failure, Importer, Taken, documents, work};
+use super::{Failure, Importer, Taken, documents};
 use crate::recordings::shelf::FormatKey;
-use crate::store::{FrontendFilter, IMPORT_JOB, Import, ImportSource, ImportState, StoreError};
+use crate::recordings::work_folder::WorkFolder;
+use crate::store::{FrontendFilter, IMPORT_JOB, Import, ImportSource, ImportState, Spot, StoreError};
 use crate::work::Waker;
 
 /// How long a post waits for the end of its import. Its request may take a minute.
@@ -148,9 +149,10 @@ impl Importer {
         };
         let inbox = self.0.settings.inbox.as_ref();
         if let Some(place) = inbox.and_then(|inbox| inbox.place) {
-            return self.take_format(import, key, document, Files::Placed(place)).await;
+            let spot = Spot { shelf: "local".to_owned(), place: place.to_owned() };
+            return self.take_format(import, key, document, Files::Placed(&spot)).await;
         }
-        let desk = work::Folder::new(&self.0.settings.work, import.id)?;
+        let desk = WorkFolder::new(&self.0.settings.work, &import.id.to_string())?;
         let taken = self.take_copy(import, key, document, &folder, desk.path()).await;
         desk.remove().await;
         taken

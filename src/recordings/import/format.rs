@@ -9,14 +9,14 @@ use super::owner::{Owner, owner, without_ours};
 use super::{Failure, Importer, documents};
 use crate::recordings::archive::{Content, UnpackedFormat};
 use crate::recordings::shelf::{FormatKey, Tree};
-use crate::store::{Import, ImportSource, NewFormat, Rules, StoredFormat};
+use crate::store::{Import, ImportSource, NewFormat, Rules, Spot, StoredFormat};
 
 /// Where the files of a format are.
 pub(super) enum Files<'f> {
     /// In a folder, which goes to the shelf. Their content is known if they come from an archive.
     Folder(&'f Path, Option<Content>),
-    /// On the local shelf already, at that place.
-    Placed(&'static str),
+    /// On a shelf already.
+    Placed(&'f Spot),
     /// Not here, or not yet.
     None,
 }
@@ -24,9 +24,10 @@ pub(super) enum Files<'f> {
 impl Importer {
     /// Takes in a format of an archive.
     pub(super) async fn take_unpacked(&self, import: &Import, unpacked: UnpackedFormat) -> Result<(), Failure> {
-        let UnpackedFormat { key, folder, content } = unpacked;
+        let UnpackedFormat { key, folder, is_unpublished, content } = unpacked;
         let content = content.map_err(Failure::Refused)?;
-        let document = documents::of_folder(&folder).await?;
+        let mut document = documents::of_folder(&folder).await?;
+        document.is_published &= !is_unpublished;
         self.take_format(import, &key, &document, Files::Folder(&folder, Some(content))).await
     }
 
@@ -82,17 +83,11 @@ impl Importer {
         let format = key.format().to_owned();
         let (folder, content) = match files {
             Files::Folder(folder, content) => (folder, content),
-            Files::Placed(place) => {
-                let local = self.0.shelves.named("local");
-                let shelf = local.ok_or_else(|| Failure::Passing("there is no local shelf".to_owned()))?;
-                let place = Some(shelf.shift(key, place, tree).await?);
-                return Ok(Some(StoredFormat {
-                    format,
-                    shelf: Some("local".to_owned()),
-                    place,
-                    digest: None,
-                    files: 0,
-                }));
+            Files::Placed(Spot { shelf, place }) => {
+                let missing = || Failure::Passing(format!("this server has no shelf `{shelf}`"));
+                let place = self.0.shelves.named(shelf).ok_or_else(missing)?.shift(key, place, tree).await?;
+                let (shelf, place) = (Some(shelf.clone()), Some(place));
+                return Ok(Some(StoredFormat { format, shelf, place, digest: None, files: 0 }));
             }
             Files::None => return Ok(Some(StoredFormat { format, shelf: None, place: None, digest: None, files: 0 })),
         };

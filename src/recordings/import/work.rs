@@ -1,43 +1,14 @@
-//! Folders for work, the way of an archive into them, and the way back to the spool.
+//! The way of an archive out of the inbox: into a folder, or back to the spool.
 
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
 
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
-use uuid::Uuid;
 
-use super::{Failure, Parts};
+use super::Parts;
 use crate::recordings::spool;
 use crate::store::Import;
-
-/// A folder for one attempt at an import.
-//
-// It is not removed on drop: a cut-off attempt may still be moving files out of it. The sweep removes such remains.
-pub(super) struct Folder(PathBuf);
-
-impl Folder {
-    pub(super) fn new(work: &Path, import: Uuid) -> Result<Self, Failure> {
-        let path = work.join(format!("{import}-{:08x}", fastrand::u32(..)));
-        let made = std::fs::create_dir_all(&path);
-        made.map_err(|error| Failure::Passing(format!("{} cannot be made: {error}", path.display())))?;
-        Ok(Self(path))
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// Removes it with its files, when nothing works in it any more.
-    pub(super) async fn remove(self) {
-        let path = self.0;
-        let removed = spawn_blocking(move || std::fs::remove_dir_all(path)).await;
-        if let Ok(Err(error)) = removed {
-            tracing::debug!(%error, "Removing a folder of work failed");
-        }
-    }
-}
 
 /// Reads, on a thread that may wait, pieces that a task sends.
 pub(super) struct Pipe {
