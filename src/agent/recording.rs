@@ -1,8 +1,6 @@
 //! Pushing recordings to the server: over HTTPS, in chunks, signed with the secret of the node.
 
 mod queue;
-mod tarball;
-mod transfer;
 
 use std::fs;
 use std::io;
@@ -13,6 +11,7 @@ use argh::{ArgsInfo, FromArgs};
 use b3scale_base::clock::RuntimeClock;
 use b3scale_base::program::Environment;
 use b3scale_base::program::terminal;
+use b3scale_base::upload::{LocalFormat, Outcome, Sender, Transfer};
 use b3scale_middleware::chance::Clock;
 use b3scale_middleware::cluster::{RecordId, is_format};
 use tracing::{error, info, warn};
@@ -20,7 +19,6 @@ use tracing::{error, info, warn};
 use super::AgentError;
 use super::settings::{Node, Server};
 use queue::{Queue, Waiting};
-use transfer::{Outcome, Transfer};
 
 /// How long a request with a chunk may take.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -71,7 +69,8 @@ pub(super) async fn push(environment: &Environment, server: &Server, push: PushC
         let added = formats.iter().try_for_each(|format| queue.add(&id, format));
         added.map_err(unusable(&push.queue, of_queue))?;
     }
-    let transfer = Transfer::new(server.uploader(PATIENCE)?, &node, push.rate);
+    let sender = Sender::Node { url: node.url, secret: node.secret };
+    let transfer = Transfer::new(server.uploader(PATIENCE)?, sender, push.rate);
     let mut pushing = Pushing { push: &push, transfer, failed: 0 };
     for waiting in queue.waiting().map_err(unusable(&push.queue, of_queue))? {
         let is_named = push.record_ids.iter().any(|record| *record == *waiting.record.as_str());
@@ -112,12 +111,14 @@ impl Pushing<'_> {
             info!(recording = name, "Passing over a format without a folder");
             return waiting.finish();
         }
-        let outcome = self.transfer.send(waiting.record.as_str(), &waiting.format, &folder).await;
+        let (record, format) = (waiting.record.to_string(), waiting.format.clone());
+        let local = LocalFormat { record, format, folder, is_unpublished: false };
+        let outcome = self.transfer.send(&local, |_| ()).await;
         match outcome {
-            Outcome::Imported => {
+            Outcome::Imported { .. } => {
                 info!(recording = name, "Recording imported");
                 if self.push.delete_after_import {
-                    fs::remove_dir_all(&folder)?;
+                    fs::remove_dir_all(&local.folder)?;
                 }
                 waiting.finish()
             }

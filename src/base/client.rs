@@ -77,8 +77,7 @@ impl Api {
     /// The URL, the token or the file of certificate authorities cannot be used.
     pub fn new(settings: &ApiSettings) -> Result<Self, ApiError> {
         let base = base(&settings.url)?;
-        let mut authorization = header_value(&format!("Bearer {}", settings.token.trim()))?;
-        authorization.set_sensitive(true);
+        let authorization = bearer(settings.token.trim())?;
         let connector = tls::connector(settings.ca_file.as_deref(), CONNECT)?;
         let client = Client::builder(TokioExecutor::new()).build(connector);
         let (client, user_agent) = (Decompression::new(client), header_value(&settings.user_agent)?);
@@ -151,15 +150,14 @@ impl Api {
         self.answer(request, &url).await
     }
 
-    /// Sends a request with another token, such as the signature of a node. `path` begins with a slash.
+    /// Sends a request, perhaps with another token than the client's, such as the signature of a node. `path` begins with a slash.
     ///
     /// # Errors
     /// As for [`Api::get`].
-    pub async fn send(&self, method: Method, path: &str, token: &str, body: Bytes) -> Result<Bytes, ApiError> {
+    pub async fn send(&self, method: Method, path: &str, token: Option<&str>, body: Bytes) -> Result<Bytes, ApiError> {
         let url = format!("{}{path}", self.base);
         let mut request = Request::new(Full::new(body));
-        let mut authorization = header_value(&format!("Bearer {token}"))?;
-        authorization.set_sensitive(true);
+        let authorization = token.map_or_else(|| Ok(self.authorization.clone()), bearer)?;
         request.headers_mut().insert(header::AUTHORIZATION, authorization);
         *request.method_mut() = method.clone();
         let answer = self.answer(request, &url).await?;
@@ -249,6 +247,12 @@ fn base(url: &str) -> Result<String, ApiError> {
     // Tools of the original take it with the path of its API.
     let base = url.trim_end_matches('/');
     Ok(base.strip_suffix("/api/v1").unwrap_or(base).trim_end_matches('/').to_owned())
+}
+
+fn bearer(token: &str) -> Result<HeaderValue, ApiError> {
+    let mut value = header_value(&format!("Bearer {token}"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn header_value(text: &str) -> Result<HeaderValue, ApiError> {

@@ -6,6 +6,7 @@
 //! | [`net`] | the HTTP client to the nodes, TLS, reasons behind errors |
 //! | [`rest`], [`client`] | the bodies of the REST API, and a client of it |
 //! | [`token`] | access tokens |
+//! | [`upload`] | uploads of recordings |
 //! | [`signature`] | signatures of nodes under uploads |
 //! | [`telemetry`] | log, metrics, traces |
 //! | [`clock`] | the clocks that the async runtime goes by |
@@ -22,3 +23,4 @@ pub mod rest;
 pub mod signature;
 pub mod telemetry;
 pub mod token;
+pub mod upload;

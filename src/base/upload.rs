@@ -1,13 +1,12 @@
-//! Sending one format: announced, chunk by chunk, finished, and then asked for until it is imported.
+//! Uploads of recordings, for the agent and the command line: a tar is announced, sent chunk by chunk, and finished. Then the server is
+//! asked until it is imported.
 
-use std::path::Path;
+mod tarball;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use b3scale_base::client::{Api, ApiError};
-use b3scale_base::clock::RuntimeClock;
-use b3scale_base::rest::{Announcement, UPLOADS, Upload, UploadState};
-use b3scale_base::signature::{Signed, hex, sha256};
 use b3scale_middleware::bbb::Secret;
 use b3scale_middleware::chance::Clock;
 use bytes::Bytes;
@@ -16,8 +15,11 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
-use super::tarball::Tarball;
-use crate::settings::Node;
+use crate::client::{Api, ApiError};
+use crate::clock::RuntimeClock;
+use crate::rest::{Announcement, UPLOADS, Upload, UploadState};
+use crate::signature::{Signed, hex, sha256};
+use tarball::Tarball;
 
 /// The size of the parts whose digests tell whether files have changed, and of chunks unless the server says otherwise.
 const PART: u64 = 8 << 20;
@@ -30,24 +32,61 @@ const LOOK_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// How a push ended.
+/// How an upload ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub enum Outcome {
     /// The server has the files in their place and lists them.
-    Imported,
+    Imported {
+        /// Whether it had them before.
+        was_known: bool,
+    },
     /// The server has all chunks, and has not imported them yet.
     Queued,
     /// The server cannot take it as it is.
     Refused(String),
-    /// It may succeed later. Whether some chunks arrived.
-    Failed { reason: String, arrived: bool },
+    /// It may succeed later.
+    Failed {
+        /// Why.
+        reason: String,
+        /// Whether some chunks arrived.
+        arrived: bool,
+    },
+}
+
+/// A recording that the server did not have before.
+const NEW: Outcome = Outcome::Imported { was_known: false };
+
+/// The sender of recordings.
+#[derive(Clone, Debug)]
+pub enum Sender {
+    /// A node, which signs its requests.
+    Node {
+        /// The URL of its API.
+        url: String,
+        /// Its secret.
+        secret: Secret,
+    },
+    /// An operator, with the token of the client.
+    Operator,
+}
+
+/// A format of a recording in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalFormat {
+    /// The recording.
+    pub record: String,
+    /// The format.
+    pub format: String,
+    /// Its files.
+    pub folder: PathBuf,
+    /// Whether it lies among unpublished recordings.
+    pub is_unpublished: bool,
 }
 
 /// Sends formats of recordings.
-pub(super) struct Transfer {
+pub struct Transfer {
     api: Api,
-    node: String,
-    secret: Secret,
+    sender: Sender,
     /// The most MiB a second.
     rate: Option<u32>,
 }
@@ -66,42 +105,50 @@ struct Prepared {
 }
 
 impl Transfer {
-    pub(super) fn new(api: Api, node: &Node, rate: Option<u32>) -> Self {
-        Self { api, node: node.url.clone(), secret: node.secret.clone(), rate: rate.filter(|rate| *rate > 0) }
+    /// A sender to a server. `rate`: the most MiB a second.
+    pub fn new(api: Api, sender: Sender, rate: Option<u32>) -> Self {
+        Self { api, sender, rate: rate.filter(|rate| *rate > 0) }
     }
 
-    /// Sends a format, and waits a while for its import.
-    pub(super) async fn send(&self, record: &str, format: &str, folder: &Path) -> Outcome {
+    /// Sends a format, and waits a while for its import. `sent` is called with the bytes of each chunk.
+    pub async fn send(&self, local: &LocalFormat, sent: impl Fn(u64)) -> Outcome {
         let mut arrived = false;
-        match self.attempt(record, format, folder, &mut arrived).await {
+        let count = |bytes| {
+            arrived = true;
+            sent(bytes);
+        };
+        match self.attempt(local, count).await {
             Ok(outcome) => outcome,
             Err(Failure::Final(reason)) => Outcome::Refused(reason),
             Err(Failure::Passing(reason)) => Outcome::Failed { reason, arrived },
         }
     }
 
-    async fn attempt(&self, record: &str, format: &str, folder: &Path, arrived: &mut bool) -> Result<Outcome, Failure> {
-        let (folder, prefix) = (folder.to_owned(), format!("{format}/{record}"));
+    async fn attempt(&self, local: &LocalFormat, mut sent: impl FnMut(u64)) -> Result<Outcome, Failure> {
+        let LocalFormat { record: record_id, format, folder, is_unpublished } = local.clone();
+        let tree = if is_unpublished { "unpublished/" } else { "" };
+        let prefix = format!("{tree}{format}/{record_id}");
         let prepared = Arc::new(on_disk(move || Prepared::of(&folder, &prefix)).await?);
-        let (record_id, format) = (record.to_owned(), format.to_owned());
         let (length, sha256) = (prepared.tarball.length(), prepared.sha256.clone());
         let announcement = Announcement { record_id, format, length, sha256 };
         let body = serde_json::to_vec(&announcement).map_err(|error| Failure::Final(error.to_string()))?;
         let mut upload = self.ask(Method::POST, UPLOADS, body.into()).await?;
         let path = format!("{UPLOADS}/{}", upload.id);
+        let was_known = upload.state == UploadState::Imported;
         if upload.state == UploadState::Receiving {
             if upload.chunk_size == 0 || upload.chunk_size > LARGEST_CHUNK {
                 return Err(Failure::Passing(format!("the server wants chunks of {} bytes", upload.chunk_size)));
             }
             for number in upload.missing {
                 let began = Instant::now();
-                let sent = self.send_chunk(&prepared, &path, number, upload.chunk_size).await?;
-                *arrived = true;
-                self.pace(sent, began).await;
+                let bytes = self.send_chunk(&prepared, &path, number, upload.chunk_size).await?;
+                sent(bytes);
+                self.pace(bytes, began).await;
             }
             upload = self.ask(Method::POST, &format!("{path}/finish"), Bytes::new()).await?;
         }
-        self.wait(upload, &path, &prepared.sha256).await
+        let outcome = self.wait(upload, &path, &prepared.sha256).await?;
+        Ok(if was_known && outcome == NEW { Outcome::Imported { was_known } } else { outcome })
     }
 
     /// Sends a chunk. Returns its size.
@@ -125,7 +172,7 @@ impl Transfer {
         let (end, mut pause) = (Instant::now() + PATIENCE, LOOK_PAUSE);
         loop {
             match upload.state {
-                UploadState::Imported if upload.sha256 == digest => return Ok(Outcome::Imported),
+                UploadState::Imported if upload.sha256 == digest => return Ok(NEW),
                 UploadState::Imported => {
                     return Err(Failure::Passing("the server has imported another content".to_owned()));
                 }
@@ -147,10 +194,15 @@ impl Transfer {
     }
 
     async fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, Failure> {
-        let signed = Signed::new(method.as_str(), path, &body, RuntimeClock.time());
-        let token = signed.token(&self.node, self.secret.expose());
-        let token = token.map_err(|error| Failure::Final(error.to_string()))?;
-        self.api.send(method, path, &token, body).await.map_err(|error| Failure::of(&error))
+        let token = match &self.sender {
+            Sender::Operator => None,
+            Sender::Node { url, secret } => {
+                let signed = Signed::new(method.as_str(), path, &body, RuntimeClock.time());
+                let token = signed.token(url, secret.expose());
+                Some(token.map_err(|error| Failure::Final(error.to_string()))?)
+            }
+        };
+        self.api.send(method, path, token.as_deref(), body).await.map_err(|error| Failure::of(&error))
     }
 }
 
