@@ -26,7 +26,8 @@ use crate::pipeline::{self, Pipeline, ReloadError};
 use crate::program::signals::stop_signal;
 use crate::program::systemd;
 use crate::proxies::Proxies;
-use crate::recordings::Library;
+use crate::recordings::shelf::ShelfError;
+use crate::recordings::{Arriving, ArrivingParts, Library, RecordingsConfig, Shelves};
 use crate::rest::without_database;
 use crate::server::{Followers, Lobby, Router, Server, ServerParts, ServerSettings};
 use crate::site::{Check, Claimed, Readiness, Site, Sites};
@@ -174,8 +175,10 @@ impl Assembly {
         let nodes = Arc::new(HttpNodes::new(config.upstream.clone())?);
         let chance = Chance::of_system();
         let bench = Bench::new(Arc::new(store.clone()), chance.id());
-        let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience, bench, chance).await?;
-        let assembled = Self::around(cluster.clone(), config, store, secret, counted);
+        let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience, bench.clone(), chance).await?;
+        let arriving =
+            shelves(&config.recordings).await.and_then(|shelves| arriving(config, &store, shelves, &bench, &secret));
+        let assembled = Self::around(cluster.clone(), arriving, config, store, secret, counted);
         match assembled {
             Ok(assembly) => {
                 let (address, hash) = (assembly.server.local_addr().to_string(), assembly.pipeline.hash().to_string());
@@ -192,6 +195,7 @@ impl Assembly {
 
     fn around(
         cluster: Cluster,
+        arriving: Option<Arriving>,
         config: &Config,
         store: Store,
         secret: String,
@@ -239,6 +243,7 @@ impl Assembly {
             Arc::new(Health(Arc::<Vec<_>>::clone(&readiness))),
             Arc::new(WaitingPage { room, calls: calls.clone() }),
         ];
+        sites.extend(arriving.map(|arriving| arriving.uploads as Arc<dyn Site>));
         if let Some(counted) = counted {
             let page = MetricsPage { counted, figures, token: config.metrics_token.clone() };
             sites.push(Arc::new(Metrics { page, calls, readiness }));
@@ -317,6 +322,30 @@ fn reload_on_demand(pipeline: Arc<Pipeline>, cluster: Cluster, address: SocketAd
         }
     });
     Ok(())
+}
+
+/// The shelves of recordings. With a wrong setting there are none, and all else works.
+async fn shelves(config: &RecordingsConfig) -> Option<Shelves> {
+    let opened = Shelves::open(config).await;
+    opened.unwrap_or_else(|error| {
+        tracing::error!(%error, "Opening the shelves of recordings failed, recordings are off");
+        None
+    })
+}
+
+/// The ways in of recordings. Without them, those that are here are played all the same.
+fn arriving(config: &Config, store: &Store, shelves: Shelves, bench: &Bench, secret: &str) -> Option<Arriving> {
+    let parts = ArrivingParts {
+        config: &config.recordings,
+        store: store.clone(),
+        shelves,
+        bench,
+        secret: secret.to_owned(),
+        proxies: Proxies::at(config.trusted_proxies.clone()),
+        budget: config.upstream.budget.clone(),
+    };
+    let log = |error: &ShelfError| tracing::error!(%error, "Opening the inbox of recordings failed, imports are off");
+    Arriving::open(parts).inspect_err(log).ok()
 }
 
 fn settings(config: &Config) -> ServerSettings {

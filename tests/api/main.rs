@@ -33,5 +33,6 @@ mod strangers;
 mod strays;
 mod tenants_view;
 mod troubled;
+mod uploads;
 mod waiting;
 mod wire;

@@ -9,6 +9,7 @@ mod misbehaving;
 mod orphaned;
 mod placement;
 mod postgres;
+mod recordings;
 mod restarted;
 mod returned;
 mod seats;

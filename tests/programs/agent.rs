@@ -4,6 +4,7 @@
 mod desk;
 mod drain;
 mod interruptions;
+mod recordings;
 mod registration;
 mod reports;
 mod whole_way;

@@ -249,11 +249,12 @@ impl RecordingFolders {
         assert_eq!(fs::read_to_string(folder.join("metadata.xml")).unwrap(), recorded.metadata(format));
     }
 
-    /// The chunks of uploads and claimed archives that are in the inbox.
+    /// The whole chunks of uploads and claimed archives that are in the inbox.
     pub fn chunks(&self) -> Vec<PathBuf> {
         let imports = fs::read_dir(self.path("inbox/.b3scale-arrivals")).into_iter().flatten();
         let chunks = imports.flat_map(|import| fs::read_dir(import.unwrap().path()).into_iter().flatten());
         let mut chunks: Vec<_> = chunks.map(|chunk| chunk.unwrap().path()).collect();
+        chunks.retain(|chunk| !chunk.to_string_lossy().contains('#'));
         chunks.sort();
         chunks
     }

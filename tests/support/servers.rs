@@ -182,6 +182,23 @@ impl Servers {
         self.http.request(&process.address, Method::GET, path, &[], "").await
     }
 
+    /// A request with a token.
+    ///
+    /// # Errors
+    /// [`Unanswered`] says how far it came.
+    pub async fn send(
+        &self,
+        server: usize,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: &str,
+    ) -> Result<Answer, Unanswered> {
+        let process = &self.processes[server % self.count()];
+        let bearer = format!("Bearer {token}");
+        self.http.request(&process.address, method, path, &[("authorization", &*bearer)], body).await
+    }
+
     /// A request of an operator to the REST API.
     pub async fn operate(&self, server: usize, method: Method, path: &str) -> Answer {
         let process = &self.processes[server % self.count()];

@@ -1,0 +1,47 @@
+//! Scalelite's spool: whole archives in a folder.
+
+use std::fs;
+
+use b3scale_middleware::cluster::{RecordId, Recording};
+use b3scale_support::{Recorded, eventually};
+
+use super::Rig;
+
+async fn find(rig: &Rig, recorded: &Recorded) -> Option<Recording> {
+    let id = RecordId::new(&recorded.id).expect("it is an id");
+    rig.cluster.database.store().recordings().find(&id).await.expect("the tables answer")
+}
+
+/// As rsync does it: under a name that begins with a dot, then renamed.
+fn put(rig: &Rig, name: &str, archive: &[u8]) {
+    let spool = rig.folders.path("spool");
+    fs::write(spool.join(format!(".{name}.Xa81")), archive).unwrap();
+    fs::rename(spool.join(format!(".{name}.Xa81")), spool.join(name)).unwrap();
+}
+
+#[tokio::test]
+async fn archives_are_taken_from_the_spool_and_a_bad_one_blocks_no_other() {
+    let rig = Rig::new().await;
+    let (first, last) = (Recorded::new(1, "one"), Recorded::new(2, "two"));
+    let archive = first.archive(&["presentation", "video"]);
+    put(&rig, "a.tar", b"no archive at all, and without an end");
+    put(&rig, &format!("{}.tar", first.id), &archive);
+    let mut bad = last.archive(&["podcast"]);
+    bad[0] ^= 1;
+    put(&rig, &format!("{}.tar", last.id), &bad);
+
+    eventually("a good archive is imported", async || find(&rig, &first).await.is_some_and(|it| it.formats.len() == 2))
+        .await;
+    rig.folders.hold("unpublished", &first, "video");
+    let spool = rig.folders.path("spool");
+    let reason = spool.join(format!("failed/{}.tar.reason", last.id));
+    eventually("a damaged archive is set aside", async || reason.exists()).await;
+    assert_eq!(fs::read_to_string(reason).unwrap(), "the archive is damaged: a header has a wrong checksum\n");
+    assert_eq!(fs::read(spool.join(format!("failed/{}.tar", last.id))).unwrap(), bad);
+    assert!(spool.join("a.tar").exists(), "it may still be growing");
+    assert!(find(&rig, &last).await.is_none());
+
+    put(&rig, &format!("{}.tar", last.id), &last.archive(&["podcast"]));
+    eventually("its node sends it again", async || find(&rig, &last).await.is_some()).await;
+    rig.folders.hold("unpublished", &last, "podcast");
+}
