@@ -50,8 +50,9 @@ use std::sync::Arc;
 
 use b3scale_middleware::Ports;
 use b3scale_middleware::chance::Chance;
+use b3scale_middleware::cluster::RecordId;
 use b3scale_middleware::ports::{Nodes, Recordings};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 
 use crate::clock::RuntimeClock;
 use crate::ledger::Storage;
@@ -102,6 +103,7 @@ struct Parts {
     agents: Agents,
     figures: ClusterFigures,
     reloads: Arc<Notify>,
+    recordings: broadcast::Sender<Option<RecordId>>,
     asker: Asker,
     bench: Bench,
 }
@@ -158,6 +160,11 @@ impl Cluster {
         if let Err(error) = self.0.replica.observe(cleared.await) {
             tracing::debug!(%error, "Cleanup failed");
         }
+    }
+
+    /// Tells which recordings change from now on: who may play them, or in which state they are. `None` stands for any.
+    pub fn recording_changes(&self) -> broadcast::Receiver<Option<RecordId>> {
+        self.0.recordings.subscribe()
     }
 
     /// Waits until the view is as wanted. Looks again with each change.
@@ -238,6 +245,7 @@ impl Parts {
             circuits,
             poller,
             reloads,
+            recordings: follower.recordings(),
             asker,
             bench,
         };

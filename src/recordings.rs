@@ -11,6 +11,8 @@ mod import;
 mod library;
 mod media;
 mod moving;
+pub mod playback;
+pub mod protected;
 mod removal;
 mod retention;
 pub mod settings;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use b3scale_middleware::Next;
 use b3scale_middleware::bbb::CallKind;
-use b3scale_middleware::chance::Chance;
+use b3scale_middleware::chance::{Chance, Clock};
 use http::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::admin::{AdminParts, Api};
+use crate::clock::RuntimeClock;
 use crate::cluster::Cluster;
 use crate::config::{Config, Migrate};
 use crate::idle::warn_of_idle;
@@ -26,8 +27,9 @@ use crate::pipeline::{self, Pipeline, ReloadError};
 use crate::program::signals::stop_signal;
 use crate::program::systemd;
 use crate::proxies::Proxies;
-use crate::recordings::shelf::ShelfError;
-use crate::recordings::{Arriving, ArrivingParts, Library, RecordingsConfig, Shelves};
+use crate::recordings::playback::{Gate, Playback, PlaybackParts, Records};
+use crate::recordings::protected::Protected;
+use crate::recordings::{Library, Shelves, Tickets};
 use crate::rest::without_database;
 use crate::server::{Followers, Lobby, Router, Server, ServerParts, ServerSettings};
 use crate::site::{Check, Claimed, Readiness, Site, Sites};
@@ -175,10 +177,9 @@ impl Assembly {
         let nodes = Arc::new(HttpNodes::new(config.upstream.clone())?);
         let chance = Chance::of_system();
         let bench = Bench::new(Arc::new(store.clone()), chance.id());
-        let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience, bench.clone(), chance).await?;
-        let arriving =
-            shelves(&config.recordings).await.and_then(|shelves| arriving(config, &store, shelves, &bench, &secret));
-        let assembled = Self::around(cluster.clone(), arriving, config, store, secret, counted);
+        let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience, bench, chance).await?;
+        let shelves = shelves(config).await;
+        let assembled = Self::around(cluster.clone(), config, store, secret, shelves, counted);
         match assembled {
             Ok(assembly) => {
                 let (address, hash) = (assembly.server.local_addr().to_string(), assembly.pipeline.hash().to_string());
@@ -195,12 +196,13 @@ impl Assembly {
 
     fn around(
         cluster: Cluster,
-        arriving: Option<Arriving>,
         config: &Config,
         store: Store,
         secret: String,
+        shelves: Option<Shelves>,
         counted: Option<Counts>,
     ) -> Result<Self, ServeError> {
+        let recordings = recordings(&cluster, config, &store, &secret, shelves);
         let library = Arc::new(Library::new(store.clone()));
         let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports(library))?);
         let trusted: Arc<dyn Readiness> = Arc::new(Trusted(cluster.clone()));
@@ -243,14 +245,39 @@ impl Assembly {
             Arc::new(Health(Arc::<Vec<_>>::clone(&readiness))),
             Arc::new(WaitingPage { room, calls: calls.clone() }),
         ];
-        sites.extend(arriving.map(|arriving| arriving.uploads as Arc<dyn Site>));
         if let Some(counted) = counted {
             let page = MetricsPage { counted, figures, token: config.metrics_token.clone() };
             sites.push(Arc::new(Metrics { page, calls, readiness }));
         }
+        sites.extend(recordings);
         let server = server.with(Sites::new(sites)?);
         Ok(Self { cluster, pipeline, server })
     }
+}
+
+/// The shelves of recordings. Without them everything else works.
+async fn shelves(config: &Config) -> Option<Shelves> {
+    let opened = Shelves::open(&config.recordings).await;
+    opened.unwrap_or_else(|error| {
+        tracing::error!("Files of recordings are off: {error}");
+        None
+    })
+}
+
+/// The sites that play recordings.
+fn recordings(
+    cluster: &Cluster,
+    config: &Config,
+    store: &Store,
+    secret: &str,
+    shelves: Option<Shelves>,
+) -> [Arc<dyn Site>; 2] {
+    let (records, clock): (Arc<dyn Records>, Arc<dyn Clock>) = (Arc::new(store.clone()), Arc::new(RuntimeClock));
+    let gate = Arc::new(Gate::new(records, Tickets::new(secret.as_bytes())));
+    tokio::spawn(Arc::clone(&gate).follow(cluster.recording_changes()));
+    let budget = config.upstream.budget.clone();
+    let parts = PlaybackParts { gate: Arc::clone(&gate), shelves, budget, clock: Arc::clone(&clock) };
+    [Arc::new(Playback::new(&config.recordings, parts)), Arc::new(Protected::new(&config.recordings, gate, clock))]
 }
 
 /// Serves until SIGTERM or Ctrl-C.
@@ -322,30 +349,6 @@ fn reload_on_demand(pipeline: Arc<Pipeline>, cluster: Cluster, address: SocketAd
         }
     });
     Ok(())
-}
-
-/// The shelves of recordings. With a wrong setting there are none, and all else works.
-async fn shelves(config: &RecordingsConfig) -> Option<Shelves> {
-    let opened = Shelves::open(config).await;
-    opened.unwrap_or_else(|error| {
-        tracing::error!(%error, "Opening the shelves of recordings failed, recordings are off");
-        None
-    })
-}
-
-/// The ways in of recordings. Without them, those that are here are played all the same.
-fn arriving(config: &Config, store: &Store, shelves: Shelves, bench: &Bench, secret: &str) -> Option<Arriving> {
-    let parts = ArrivingParts {
-        config: &config.recordings,
-        store: store.clone(),
-        shelves,
-        bench,
-        secret: secret.to_owned(),
-        proxies: Proxies::at(config.trusted_proxies.clone()),
-        budget: config.upstream.budget.clone(),
-    };
-    let log = |error: &ShelfError| tracing::error!(%error, "Opening the inbox of recordings failed, imports are off");
-    Arriving::open(parts).inspect_err(log).ok()
 }
 
 fn settings(config: &Config) -> ServerSettings {

@@ -5,8 +5,8 @@ use std::sync::{self, Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::{BackendId, MeetingState};
-use tokio::sync::{MutexGuard, Notify};
+use b3scale_middleware::cluster::{BackendId, MeetingState, RecordId};
+use tokio::sync::{MutexGuard, Notify, broadcast};
 use tokio::time::{Instant, sleep};
 
 use super::introduction::Introduction;
@@ -25,6 +25,9 @@ const RELOAD_PAUSE: Duration = Duration::from_secs(1);
 /// Announcements that are read with one statement, if so many wait.
 const MOST_AT_ONCE: usize = 512;
 
+/// Changed recordings that a slow reader may leave behind. Past that it takes all for changed.
+const MOST_RECORDINGS: usize = 1024;
+
 /// Follows the database.
 pub(super) struct Follower {
     replica: Arc<Replica>,
@@ -34,6 +37,7 @@ pub(super) struct Follower {
     /// Rings when a reload of the pipeline was announced.
     reloads: Arc<Notify>,
     waker: Waker,
+    recordings: broadcast::Sender<Option<RecordId>>,
     /// When the echoes were announced that have not come back.
     echoes: Mutex<VecDeque<Instant>>,
     /// Held while statuses are followed, so that none are followed in the middle of a full load.
@@ -50,7 +54,13 @@ impl Follower {
         waker: Waker,
     ) -> Self {
         let (echoes, following) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { replica, introduction, statuses, poller, reloads, waker, echoes, following }
+        let recordings = broadcast::Sender::new(MOST_RECORDINGS);
+        Self { replica, introduction, statuses, poller, reloads, waker, recordings, echoes, following }
+    }
+
+    /// Tells which recordings have changed. `None` stands for any.
+    pub(super) fn recordings(&self) -> broadcast::Sender<Option<RecordId>> {
+        self.recordings.clone()
     }
 
     /// Reads announced rows again, once everything was loaded.
@@ -69,6 +79,8 @@ impl Follower {
     pub(super) async fn load_all(&self) -> Result<(), StoreError> {
         let Replica { store, view, .. } = &*self.replica;
         VIEW_RELOADS.with([]).increment(1);
+        // Without a reader there is none that remembers one.
+        let _ = self.recordings.send(None);
         let began = Instant::now();
         // A row that is unchanged since then and not in the database is gone. A row of a claim made meanwhile is not.
         let before = view.meetings.versions();
@@ -112,7 +124,12 @@ impl Follower {
     }
 
     async fn apply(&self, changes: &[Change]) -> Result<(), StoreError> {
-        changes.iter().for_each(|change| VIEW_CHANGES.with([change.name()]).increment(1));
+        for change in changes {
+            VIEW_CHANGES.with([change.name()]).increment(1);
+            if let Change::Recording(id) = change {
+                let _ = self.recordings.send(Some(id.clone()));
+            }
+        }
         // Everything is read after all of these were announced.
         if changes.contains(&Change::Reconnected) {
             return self.load_all().await;

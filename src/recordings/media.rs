@@ -37,6 +37,16 @@ pub(super) fn content_type(path: &str) -> &'static str {
     }
 }
 
+/// Whether a type is text, which shrinks a lot.
+pub(super) fn is_text(content_type: &str) -> bool {
+    content_type.ends_with("; charset=utf-8") || content_type == "application/manifest+json"
+}
+
+/// Whether a type is audio or video.
+pub(super) fn is_media(content_type: &str) -> bool {
+    content_type.starts_with("video/") || content_type.starts_with("audio/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +70,16 @@ mod tests {
         ] {
             assert_eq!(content_type(path), wanted, "{path}");
         }
+    }
+
+    #[test]
+    fn text_shrinks_and_media_do_not() {
+        for path in ["a.svg", "a.xml", "a.json", "a.vtt", "a.html", "a.txt", "a.js", "a.css"] {
+            assert!(is_text(content_type(path)) && !is_media(content_type(path)), "{path}");
+        }
+        for path in ["a.webm", "a.mp4", "a.ogg", "a.m4v"] {
+            assert!(is_media(content_type(path)) && !is_text(content_type(path)), "{path}");
+        }
+        assert!(!is_text(content_type("a.png")) && !is_text(content_type("a.pdf")));
     }
 }

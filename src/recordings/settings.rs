@@ -81,6 +81,8 @@ pub struct RecordingsConfig {
     pub delivery: Delivery,
     /// Scheme, host and port of the links in lists.
     pub playback_host: Option<Url>,
+    /// The address of the API.
+    pub api_url: Option<Url>,
     /// The folder of the built player. `None`: own pages play.
     pub player: Option<PathBuf>,
     /// How a browser proves that it may play a protected recording.
@@ -126,6 +128,8 @@ impl RecordingsConfig {
             playback_host: environment
                 .parse::<Address>(HOST, "a URL such as https://play.example is wanted")?
                 .map(|host| host.0),
+            // It is for other programs, too, which say what is wrong with it.
+            api_url: environment.text("B3SCALE_API_URL").and_then(|url| Url::parse(url.trim()).ok()),
             player: environment.path(PLAYER)?,
             protection: environment.choice("B3SCALE_RECORDINGS_PROTECTION", &protections, Protection::Ticket)?,
             default_visibility: visibility.map_or(Visibility::Published, |word| word.0),
@@ -135,6 +139,12 @@ impl RecordingsConfig {
                 false,
             )?,
         })
+    }
+
+    /// The host that shows recordings and nothing else: that of playback, if the API is known to have another one.
+    pub fn own_host(&self) -> Option<&str> {
+        let (playback, api) = (self.playback_host.as_ref()?.host_str()?, self.api_url.as_ref()?.host_str()?);
+        (playback != api).then_some(playback)
     }
 }
 
@@ -214,6 +224,16 @@ mod tests {
         let s3 = config.s3.unwrap();
         assert_eq!((&*s3.bucket, &*s3.region), ("b3scale", "us-east-1"));
         assert_eq!(s3.endpoint.unwrap().as_str(), "http://127.0.0.1:9000/");
+    }
+
+    #[test]
+    fn playback_has_a_host_of_its_own_only_next_to_a_known_one_of_the_api() {
+        let own = |values: &[(&str, &str)]| read(values).unwrap().own_host().map(str::to_owned);
+        let (play, api) = ((HOST, "https://Play.example:8443"), "B3SCALE_API_URL");
+        assert_eq!(own(&[play, (api, "https://b3scale.example")]).as_deref(), Some("play.example"));
+        assert_eq!(own(&[play, (api, "http://play.example")]), None);
+        assert_eq!(own(&[play]), None);
+        assert_eq!(own(&[(api, "https://b3scale.example")]), None);
     }
 
     #[test]

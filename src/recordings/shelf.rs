@@ -10,8 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
+use futures_util::future::{BoxFuture, ready};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 
 pub use path::{FilePath, FormatKey};
 
@@ -67,6 +68,32 @@ pub struct Opened {
 type Read = Box<dyn FnOnce(Part) -> BoxFuture<'static, Result<Content, ShelfError>> + Send + Sync>;
 
 impl Opened {
+    /// Bytes of our own making, as a file.
+    pub(super) fn of(content: Bytes, modified: SystemTime, tag: String) -> Self {
+        let size = content.len() as u64;
+        let read = move |part: Part| {
+            // Both ends are within the content.
+            let bounds =
+                usize::try_from(part.start).unwrap_or(usize::MAX)..usize::try_from(part.end).unwrap_or(usize::MAX);
+            let bytes = content.slice(bounds);
+            ready(Ok(stream::iter([Ok(bytes)]).boxed())).boxed()
+        };
+        Self { size, modified, tag, read: Box::new(read) }
+    }
+
+    /// The whole content, if it has at most so many bytes.
+    ///
+    /// # Errors
+    /// As for [`Opened::read`].
+    pub async fn whole(self, most: u64) -> Result<Option<Bytes>, ShelfError> {
+        if self.size > most {
+            return Ok(None);
+        }
+        let size = self.size;
+        let pieces: Vec<Bytes> = self.read(0..size).await?.try_collect().await?;
+        Ok(Some(pieces.concat().into()))
+    }
+
     /// The bytes of a part. Its end is cut to the end of the file.
     ///
     /// # Errors

@@ -222,6 +222,15 @@ impl Rig {
         Answer::whole(&mut stream).await
     }
 
+    /// All bytes of the answer to one request.
+    pub(crate) async fn bytes(&self, request: impl AsRef<[u8]>) -> Vec<u8> {
+        let mut stream = self.connect().await;
+        stream.write_all(request.as_ref()).await.expect("the request is taken");
+        let mut bytes = Vec::new();
+        within(stream.read_to_end(&mut bytes)).await.expect("the answer is not cut off");
+        bytes
+    }
+
     pub(crate) async fn get(&self, target: &str) -> Answer {
         self.fetch_with(target, "").await
     }

@@ -1,6 +1,7 @@
 //! Helpers that the tests share.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod bucket;
 mod client;
 mod cluster;
 mod counted;
@@ -19,6 +20,7 @@ mod servers;
 mod wait;
 mod wire;
 
+pub use bucket::TestBucket;
 pub use client::{Answer, SECRET, Unanswered, signed};
 pub use cluster::{ClusterOptions, TestCluster};
 pub use counted::Counted;

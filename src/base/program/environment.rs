@@ -97,11 +97,7 @@ const SECRET: [&str; 5] = [
 ];
 
 /// Variables of the original without effect here, each with the consequence.
-const IDLE: [(&str, &str); 3] = [
-    (
-        "B3SCALE_API_URL",
-        "only b3scalectl and b3scaleagent use it: nodes are told the callbacks of frontends as they are",
-    ),
+const IDLE: [(&str, &str); 2] = [
     ("B3SCALE_CMD_WORKER_POOL_SIZE", "each server carries out one command at a time"),
     ("B3SCALE_REVERSE_PROXY_MODE", "browsers are sent to the nodes themselves"),
 ];

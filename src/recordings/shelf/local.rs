@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use b3scale_middleware::cluster::RecordId;
 use bytes::Bytes;
 use futures_util::FutureExt;
+use futures_util::future::ready;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::{Content, FilePath, FormatKey, Opened, Part, Shelf, ShelfError, Stored, Tree};
@@ -160,13 +161,8 @@ impl Shelf for Local {
             let Some(tree) = trees.find(&key, &place) else { return Ok(None) };
             open::file(&trees.of(&key, tree), &path)
         };
-        let Some(found) = self.look(find).await? else { return Ok(None) };
-        let (disk, place, file) = (self.disk.clone(), self.shown(), Arc::new(found.file));
-        let read = move |part| {
-            let content = content(disk, place, file, part);
-            async { Ok(content) }.boxed()
-        };
-        Ok(Some(Opened { size: found.size, modified: found.modified, tag: found.tag, read: Box::new(read) }))
+        let found = self.look(find).await?;
+        Ok(found.map(|found| opened(found, self.disk.clone(), self.shown())))
     }
 
     async fn write(&self, key: &FormatKey, place: &str, path: &FilePath, content: Bytes) -> Result<(), ShelfError> {
@@ -230,6 +226,36 @@ impl Shelf for Local {
     async fn link(&self, _: &FormatKey, _: &str, _: &FilePath, _: Duration) -> Result<Option<String>, ShelfError> {
         Ok(None)
     }
+}
+
+/// A folder of files that are no recordings.
+pub struct Folder {
+    path: PathBuf,
+    disk: Disk,
+}
+
+impl Folder {
+    /// The folder at a path.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, disk: Disk::new() }
+    }
+
+    /// Opens a file of it. `None`: there is no such file.
+    ///
+    /// # Errors
+    /// The folder cannot be used.
+    pub async fn open(&self, path: &FilePath) -> Result<Option<Opened>, ShelfError> {
+        let (folder, path, shown) = (self.path.clone(), path.clone(), self.path.display().to_string());
+        let found = self.disk.look(move || open::file(&folder, &path)).await.map_err(|error| failure(&shown, error))?;
+        Ok(found.map(|found| opened(found, self.disk.clone(), shown)))
+    }
+}
+
+/// A file that was found.
+fn opened(found: open::Found, disk: Disk, place: String) -> Opened {
+    let open::Found { file, size, modified, tag } = found;
+    let read = move |part| ready(Ok(content(disk, place, Arc::new(file), part))).boxed();
+    Opened { size, modified, tag, read: Box::new(read) }
 }
 
 /// The name of a tree, which is a place.
