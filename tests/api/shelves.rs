@@ -50,6 +50,10 @@ async fn text(shelf: &dyn Shelf, key: &FormatKey, place: &str, file: &str) -> Op
     Some(String::from_utf8(bytes(opened, 0..u64::MAX).await).unwrap())
 }
 
+async fn all(shelf: &dyn Shelf) -> Vec<(FormatKey, String)> {
+    shelf.all().try_collect().await.unwrap()
+}
+
 struct Folders {
     root: TestFolder,
     shelf: Local,
@@ -102,7 +106,7 @@ async fn hold(shelf: &dyn Shelf) {
     let listed = shelf.files(&key("presentation"), &place).await.unwrap();
     let sizes: Vec<_> = listed.iter().map(|(path, size)| (&**path, *size)).collect();
     assert_eq!(sizes, [("metadata.xml", 12), ("presentation/a b/ü #1.txt", 2), ("video/webcams.webm", 10)]);
-    assert_eq!(shelf.all().await.unwrap(), [(key("presentation"), place.clone())]);
+    assert_eq!(all(shelf).await, [(key("presentation"), place.clone())]);
 
     // One file more, and one in place of an earlier one.
     let before = open().await.tag;
@@ -139,7 +143,7 @@ async fn hold(shelf: &dyn Shelf) {
         shelf.remove(&key("presentation"), &place).await.unwrap();
         assert_eq!(text(shelf, &key("presentation"), &place, "metadata.xml").await, None);
     }
-    assert_eq!(shelf.all().await.unwrap(), []);
+    assert_eq!(all(shelf).await, []);
     assert_eq!(shelf.files(&key("presentation"), &place).await.unwrap(), []);
     assert_eq!(text(shelf, &key("presentation"), "../etc", "passwd").await, None, "that is no place");
 
@@ -218,7 +222,7 @@ async fn a_format_moves_across_file_systems_and_replaces_its_target() {
         let place = shelf.shift(&key("video"), "unpublished", Tree::Deleted).await.unwrap();
         assert_eq!(text(&shelf, &key("video"), &place, "a/b.txt").await.as_deref(), Some(content));
         assert_eq!(shelf.files(&key("video"), &place).await.unwrap().len(), 2);
-        assert_eq!(shelf.all().await.unwrap(), [(key("video"), "deleted".to_owned())], "nothing else is left");
+        assert_eq!(all(&shelf).await, [(key("video"), "deleted".to_owned())], "nothing else is left");
     }
     let left = fs::read_dir(trash.join("deleted/video")).unwrap().count();
     assert_eq!(left, 1, "no unfinished work is left");
@@ -275,7 +279,7 @@ async fn remains_of_a_killed_server_are_swept_once_they_are_old() {
     let sweep = async |before| folders.shelf.sweep(before).await.unwrap();
     assert_eq!(sweep(SystemTime::now() - Duration::from_hours(1)).await, 0, "another server may be at it");
     assert_eq!(sweep(SystemTime::now() + Duration::from_hours(1)).await, 1);
-    assert_eq!(folders.shelf.all().await.unwrap().len(), 1);
+    assert_eq!(all(&folders.shelf).await.len(), 1);
 }
 
 #[tokio::test]
@@ -289,7 +293,7 @@ async fn a_bucket_that_goes_away_is_said_to_be_away_and_works_when_it_is_back() 
         shelf.open(&key("video"), &place, &path("a.txt")).await.map(drop),
         shelf.put(&key("video"), Tree::Published, &folder).await.map(drop),
         shelf.remove(&key("video"), &place).await,
-        shelf.all().await.map(drop),
+        shelf.all().try_collect::<Vec<_>>().await.map(drop),
     ];
     for failed in failed {
         let error = failed.unwrap_err();
@@ -313,7 +317,7 @@ async fn generations_lie_next_to_each_other_and_the_inbox_is_no_format() {
     let mut objects = [&one, &two].map(|place| format!("video/{RECORD}/{place}/a.txt"));
     objects.sort();
     assert_eq!(bucket.objects(), objects);
-    assert_eq!(shelf.all().await.unwrap().len(), 2);
+    assert_eq!(all(&shelf).await.len(), 2);
     assert_eq!(text(&shelf, &key("video"), &one, "a.txt").await.as_deref(), Some("1"));
     let link = shelf.link(&key("video"), &one, &path("a.txt"), Duration::from_secs(60)).await.unwrap().unwrap();
     assert!(
