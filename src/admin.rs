@@ -20,6 +20,7 @@ mod metrics;
 mod operators;
 mod pipeline;
 mod problem;
+mod recordings;
 mod remembered;
 mod reply;
 mod state;
@@ -52,6 +53,7 @@ use crate::budget::Budget;
 use crate::cluster::Cluster;
 use crate::pipeline::Pipeline;
 use crate::proxies::Proxies;
+use crate::recordings::Library;
 use crate::site::{Answer, Claim, Intake, Readiness, Site, Visitor};
 use crate::store::Store;
 use crate::telemetry::Counts;
@@ -73,6 +75,8 @@ pub struct AdminParts {
     pub cluster: Cluster,
     /// The database.
     pub store: Store,
+    /// The recordings.
+    pub library: Arc<Library>,
     /// What calls travel through.
     pub pipeline: Arc<Pipeline>,
     /// Whether this server can take calls.
@@ -108,6 +112,7 @@ impl Deref for Admin {
 struct Inner {
     cluster: Cluster,
     store: Store,
+    library: Arc<Library>,
     pipeline: Arc<Pipeline>,
     readiness: Arc<dyn Readiness>,
     gate: Gate,
@@ -137,6 +142,7 @@ impl Api {
         let AdminParts {
             cluster,
             store,
+            library,
             pipeline,
             readiness,
             secret,
@@ -150,6 +156,7 @@ impl Api {
         let inner = Inner {
             cluster,
             store,
+            library,
             pipeline,
             readiness,
             gate: Gate::new(&secret, proxies),
@@ -230,6 +237,11 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(documented!(backends::show, backends::change, backends::remove))
         .routes(documented!(meetings::list))
         .routes(documented!(meetings::show, meetings::change, meetings::remove))
+        .routes(documented!(recordings::list))
+        .routes(documented!(recordings::show, recordings::remove))
+        .routes(documented!(recordings::assign))
+        .routes(documented!(recordings::ready))
+        .routes(documented!(recordings::set_visibility))
         .routes(documented!(commands::list, commands::add))
         .routes(documented!(commands::show))
         .routes(documented!(jobs::list))

@@ -23,7 +23,6 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod demo;
-mod idle;
 pub mod ledger;
 mod offload;
 pub mod pages;

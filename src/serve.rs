@@ -1,4 +1,6 @@
-//! Putting a server together: database, cluster, pipeline, port.
+//! Putting a server together: database, cluster, recordings, pipeline, port.
+
+mod recordings;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -7,7 +9,8 @@ use std::time::Duration;
 
 use b3scale_middleware::Next;
 use b3scale_middleware::bbb::CallKind;
-use b3scale_middleware::chance::{Chance, Clock};
+use b3scale_middleware::chance::Chance;
+use b3scale_middleware::ports;
 use http::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,10 +18,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::admin::{AdminParts, Api};
-use crate::clock::RuntimeClock;
 use crate::cluster::Cluster;
 use crate::config::{Config, Migrate};
-use crate::idle::warn_of_idle;
 use crate::net::descriptors;
 use crate::net::nodes::HttpNodes;
 use crate::net::tls::CaFileError;
@@ -27,9 +28,7 @@ use crate::pipeline::{self, Pipeline, ReloadError};
 use crate::program::signals::stop_signal;
 use crate::program::systemd;
 use crate::proxies::Proxies;
-use crate::recordings::playback::{Gate, Playback, PlaybackParts, Records};
-use crate::recordings::protected::Protected;
-use crate::recordings::{Library, Shelves, Tickets};
+use crate::recordings::Library;
 use crate::rest::without_database;
 use crate::server::{Followers, Lobby, Router, Server, ServerParts, ServerSettings};
 use crate::site::{Check, Claimed, Readiness, Site, Sites};
@@ -38,6 +37,7 @@ use crate::store::{self, Store, StoreError};
 use crate::telemetry::catalog::BUILD;
 use crate::telemetry::{self, Counts, Figures, MetricsPage, Sheet, Thing};
 use crate::work::Bench;
+use recordings::Recordings;
 
 /// The name of the cluster's secret for tokens.
 const JWT_SECRET: &str = "jwt-secret";
@@ -177,9 +177,9 @@ impl Assembly {
         let nodes = Arc::new(HttpNodes::new(config.upstream.clone())?);
         let chance = Chance::of_system();
         let bench = Bench::new(Arc::new(store.clone()), chance.id());
-        let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience, bench, chance).await?;
-        let shelves = shelves(config).await;
-        let assembled = Self::around(cluster.clone(), config, store, secret, shelves, counted);
+        let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience, bench.clone(), chance).await?;
+        let recordings = Recordings::open(config, &store, &cluster, &bench, &secret).await;
+        let assembled = Self::around(cluster.clone(), recordings, config, store, secret, counted);
         match assembled {
             Ok(assembly) => {
                 let (address, hash) = (assembly.server.local_addr().to_string(), assembly.pipeline.hash().to_string());
@@ -196,14 +196,13 @@ impl Assembly {
 
     fn around(
         cluster: Cluster,
+        recordings: Recordings,
         config: &Config,
         store: Store,
         secret: String,
-        shelves: Option<Shelves>,
         counted: Option<Counts>,
     ) -> Result<Self, ServeError> {
-        let recordings = recordings(&cluster, config, &store, &secret, shelves);
-        let library = Arc::new(Library::new(store.clone()));
+        let library: Arc<dyn ports::Recordings> = Arc::<Library>::clone(&recordings.library);
         let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports(library))?);
         let trusted: Arc<dyn Readiness> = Arc::new(Trusted(cluster.clone()));
         let figures = Everything {
@@ -222,6 +221,7 @@ impl Assembly {
         let api = Arc::new(Api::new(AdminParts {
             cluster: cluster.clone(),
             store,
+            library: recordings.library,
             pipeline: Arc::clone(&pipeline),
             readiness: Arc::clone(&trusted),
             secret,
@@ -249,35 +249,10 @@ impl Assembly {
             let page = MetricsPage { counted, figures, token: config.metrics_token.clone() };
             sites.push(Arc::new(Metrics { page, calls, readiness }));
         }
-        sites.extend(recordings);
+        sites.extend(recordings.sites);
         let server = server.with(Sites::new(sites)?);
         Ok(Self { cluster, pipeline, server })
     }
-}
-
-/// The shelves of recordings. Without them everything else works.
-async fn shelves(config: &Config) -> Option<Shelves> {
-    let opened = Shelves::open(&config.recordings).await;
-    opened.unwrap_or_else(|error| {
-        tracing::error!("Files of recordings are off: {error}");
-        None
-    })
-}
-
-/// The sites that play recordings.
-fn recordings(
-    cluster: &Cluster,
-    config: &Config,
-    store: &Store,
-    secret: &str,
-    shelves: Option<Shelves>,
-) -> [Arc<dyn Site>; 2] {
-    let (records, clock): (Arc<dyn Records>, Arc<dyn Clock>) = (Arc::new(store.clone()), Arc::new(RuntimeClock));
-    let gate = Arc::new(Gate::new(records, Tickets::new(secret.as_bytes())));
-    tokio::spawn(Arc::clone(&gate).follow(cluster.recording_changes()));
-    let budget = config.upstream.budget.clone();
-    let parts = PlaybackParts { gate: Arc::clone(&gate), shelves, budget, clock: Arc::clone(&clock) };
-    [Arc::new(Playback::new(&config.recordings, parts)), Arc::new(Protected::new(&config.recordings, gate, clock))]
 }
 
 /// Serves until SIGTERM or Ctrl-C.
@@ -291,9 +266,6 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
     let stop = stop_signal()?;
     let database = Database::open(config).await?;
     database.prepare(config.migrate).await?;
-    let frontends = database.store.frontends().load().await?;
-    warn_of_idle(frontends.iter().map(|frontend| (&*frontend.key, &frontend.settings)));
-    drop(frontends);
     let secret = database.jwt_secret(config).await?;
     let Assembly { cluster, pipeline, server } =
         Assembly::new(config, database.store.clone(), secret, Some(counted)).await?;

@@ -58,6 +58,7 @@ pub async fn export(store: &Store) -> Result<StateDocument, StoreError> {
         backends: kept.backends.into_iter().map(|backend| StateBackend::kept(backend).entry).collect(),
         meetings: Vec::new(),
         history: Vec::new(),
+        recordings: Vec::new(),
     })
 }
 
@@ -153,6 +154,7 @@ impl Work for PutBack<'_> {
         };
         changes.extend(arrivals::meetings(transaction, &document.meetings, &places).await?);
         changes.extend(arrivals::history(transaction, &document.history, &places).await?);
+        changes.extend(arrivals::recordings(transaction, &document.recordings, &places).await?);
         match &options.fingerprint {
             Some(agreed) if *agreed != fingerprint(&changes) => Err(StateError::Moved),
             Some(_) | None => Ok((changes, notes)),

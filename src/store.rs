@@ -43,9 +43,11 @@ pub use migrations::{AppliedMigration, Schema};
 pub use pool::Store;
 pub use recordings::{
     Added, ChangeError, LARGEST_METADATA, NewFormat, Owner, PAGE, Recordings, Rules, StoredFormat, StoredTrack,
+    whole_list,
 };
 pub use settings::shared_secret;
 
 pub(crate) use configuration::{Arrival, PastArrival, Step};
+pub(crate) use recordings::TakenOver;
 pub(crate) use tables::taken;
 pub(crate) use transaction::{Ending, Transaction, Work};

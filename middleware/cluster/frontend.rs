@@ -157,14 +157,6 @@ impl FrontendSettings {
         self.attendees_limit.map(|limit| limit.limit).filter(|limit| *limit > 0)
     }
 
-    /// The settings that do nothing yet, a sentence each.
-    pub fn idle(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let overrides = self.recordings.as_ref().is_some_and(|recordings| recordings.visibility_override.is_some());
-        overrides
-            .then_some("the setting `recordings.visibility_override` does nothing yet: recordings are not served")
-            .into_iter()
-    }
-
     /// Every value in the one way in which it is compared: nothing that says nothing, no word twice, words in order.
     #[must_use]
     pub fn normal(mut self) -> Self {

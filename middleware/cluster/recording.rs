@@ -15,13 +15,22 @@ pub use described::{described, is_format};
 /// The longest id of a recording, in bytes.
 const LONGEST_ID: usize = 255;
 
-/// Settings of a frontend's recordings.
+/// Settings of a frontend's recordings. The original knows the first alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct RecordingSettings {
     /// Their visibility, instead of the meeting's.
     pub visibility_override: Option<Visibility>,
+    /// Days after the end of the meeting until they go to the trash. `null`: they stay.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 36500))]
+    pub keep_days: Option<i64>,
+    /// The most bytes of all of them together, without the trash. The oldest go there first. `null`: any number.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 9007199254740991_i64))]
+    pub keep_bytes: Option<i64>,
+    /// Days until the trash loses their files. `null`: 7.
+    #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 36500))]
+    pub trash_days: Option<i64>,
 }
 
 /// Days until the trash loses files, unless the frontend has another number.
@@ -220,6 +229,7 @@ pub struct BreakoutOf {
 
 /// One format of a recording, such as `presentation` or `video`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecordingFormat {
     /// Its name: letters, digits, `-` and `_`.
     pub kind: String,
@@ -239,6 +249,7 @@ pub struct RecordingFormat {
 
 /// A thumbnail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PreviewImage {
     /// Its path on the host of playback. In a page for a tenant: the whole URL.
     pub link: String,

@@ -31,6 +31,7 @@ const DOCUMENT: &str = "/api/v1/openapi.json";
         (name = "frontends", description = "Tenants"),
         (name = "backends", description = "Nodes"),
         (name = "meetings", description = "Where meetings are"),
+        (name = "recordings", description = "What meetings have left"),
         (name = "commands", description = "The action"),
         (name = "jobs", description = "Queued background work"),
         (name = "agents", description = "For the agents on the nodes"),

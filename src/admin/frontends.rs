@@ -11,7 +11,6 @@ use super::access::{Admins, Caller, Users};
 use super::body::{Filter, Given, Id};
 use super::problem::Problem;
 use super::reply::Reply;
-use crate::idle::warn_of_idle;
 use crate::rest::{Frontend, FrontendChange, StateFrontend};
 use crate::state::lines;
 use crate::store::FrontendFilter;
@@ -55,7 +54,6 @@ pub(super) async fn add(
 ) -> Result<Reply<Frontend>, Problem> {
     let added = admin.store.frontends().add(&form::filled(given.said)?).await?;
     who.audit("a frontend was added", &added.key);
-    warn_of_idle([(&*added.key, &added.settings)]);
     Ok(Reply(added.into()))
 }
 
@@ -96,9 +94,6 @@ pub(super) async fn change(
     };
     let changed = admin.store.frontends().change(FrontendId(id), change).await?;
     let (before, after) = changed.ok_or(Problem::NotFound)?;
-    if !after.settings.idle().eq(before.settings.idle()) {
-        warn_of_idle([(&*after.key, &after.settings)]);
-    }
     let differences = lines(&StateFrontend::from(before), &StateFrontend::from(after.clone()));
     who.audit_change("a frontend was changed", &after.key, &differences);
     Ok(Reply(after.into()))

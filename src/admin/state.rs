@@ -8,7 +8,6 @@ use super::access::{Admins, Caller};
 use super::body::{Asked, Document, is_yes};
 use super::problem::Problem;
 use super::reply::Reply;
-use crate::idle::warn_of_idle;
 use crate::rest::{Change, ChangeKind, StateChanges, StateDocument};
 use crate::state::{self, ImportOptions, StateError};
 
@@ -53,7 +52,6 @@ pub(super) async fn import(
     let done = state::import(&admin.store, &document, options).await?;
     if done.applied {
         done.changes.iter().for_each(|change| who.audit(&told(change), &change.name));
-        warn_of_idle(document.frontends.iter().map(|frontend| (&*frontend.key, &frontend.settings)));
     }
     Ok(Reply(done))
 }

@@ -28,7 +28,7 @@ use url::Url;
 use crate::net::tls::{self, Connector};
 
 pub use crate::net::tls::CaFileError;
-pub use calls::{MeetingsOf, PutState};
+pub use calls::{MeetingsOf, PutState, RecordingsOf};
 pub use failure::{ApiError, Failure};
 pub use lines::Lines;
 pub use userinfo::{blanked, blanked_in};

@@ -12,6 +12,7 @@ mod insight;
 mod job;
 mod meeting;
 mod problem;
+mod recording;
 mod recording_files;
 pub mod shape;
 mod state;
@@ -42,11 +43,17 @@ pub use insight::{
 pub use job::{Job, JobState};
 pub use meeting::{Attendee, Breakout, Meeting, MeetingChange, MeetingInfo, MeetingStage};
 pub use problem::Problem;
+pub use recording::{
+    ASSIGNMENT, Assignment, Format, Image, Images, Preview, Recording, RecordingInfo, VISIBILITY, VisibilityChange,
+    XmlName,
+};
 pub use recording_files::{
     FileProblem, FileProblemKind, FormatFiles, MOVE, OverdueReason, OverdueRecording, RecordingMove, Retention,
     RetentionStep, VerifyLine, VerifyProgress, VerifyTotals,
 };
-pub use state::{Change, ChangeKind, HistoryRow, ImportedMeeting, StateChanges, StateDocument, VERSION};
+pub use state::{
+    Change, ChangeKind, HistoryRow, ImportedMeeting, ImportedRecording, StateChanges, StateDocument, VERSION,
+};
 pub use status::without_database;
 pub use status::{Migration, SchemaStatus, Status};
 pub use strict::lost;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use argh::{ArgsInfo, CommandInfoWithArgs, FromArgValue, FromArgs};
+use b3scale_base::client::RecordingsOf;
 use b3scale_base::program::Environment;
 use b3scale_base::program::spelling::{Begun, Language};
 use serde_json::json;
@@ -81,6 +82,9 @@ async fn candidates(language: &Language, words: &[String]) -> Vec<String> {
             (_, "completions") => ["bash", "zsh", "fish"].map(str::to_owned).to_vec(),
             (_, "backend") | ("end", "meetings") => known(&begun, Wanted::Backends).await,
             (_, "frontend") => known(&begun, Wanted::Frontends).await,
+            (_, "recording" | "recording-visibility") | ("recording", "assign" | "ready") => {
+                known(&begun, Wanted::Recordings).await
+            }
             _ => Vec::new(),
         },
     }
@@ -101,9 +105,10 @@ fn flags(root: &CommandInfoWithArgs, begun: &Begun<'_>) -> Vec<String> {
 enum Wanted {
     Backends,
     Frontends,
+    Recordings,
 }
 
-/// The hosts or the keys, if the server can be asked without a word.
+/// The hosts, the keys or the newest record ids, if the server can be asked without a word.
 async fn known(begun: &Begun<'_>, wanted: Wanted) -> Vec<String> {
     let asking = async {
         let ca_file = begun.value("ca-file").map(Into::into);
@@ -112,6 +117,10 @@ async fn known(begun: &Begun<'_>, wanted: Wanted) -> Vec<String> {
         Some(match wanted {
             Wanted::Backends => api.backends().await.ok()?.into_iter().map(|backend| backend.bbb.host).collect(),
             Wanted::Frontends => api.frontends().await.ok()?.into_iter().map(|frontend| frontend.bbb.key).collect(),
+            Wanted::Recordings => {
+                let recordings = api.recordings(RecordingsOf::Everybody, false, None).await.ok()?;
+                recordings.iter().filter_map(|one| Some(one["record_id"].as_str()?.to_owned())).collect()
+            }
         })
     };
     timeout(PATIENCE, asking).await.ok().flatten().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! `delete`: removes a backend or a frontend.
+//! `delete`: removes a backend, a frontend or a recording.
 
 use argh::{ArgsInfo, FromArgs};
 use b3scale_base::client::MeetingsOf;
@@ -8,10 +8,11 @@ use serde_json::json;
 use super::context::Context;
 use super::entry::{Entry as _, dry_command};
 use super::find::{find_backend, find_frontend};
+use super::recordings::DeleteRecording;
 use super::{CtlError, Exit};
 
 dry_command! {
-    /// Remove a backend or a frontend. Also: del, rm.
+    /// Remove a backend, a frontend or a recording. Also: del, rm.
     Delete, "delete"
 }
 
@@ -20,6 +21,7 @@ dry_command! {
 enum What {
     Backend(DeleteBackend),
     Frontend(DeleteFrontend),
+    Recording(DeleteRecording),
 }
 
 /// Remove a backend once its last meeting has ended. If its node does not answer, it is removed at once.
@@ -34,7 +36,7 @@ struct DeleteBackend {
     host: String,
 }
 
-/// Remove a frontend with all that it has. Its meetings are ended.
+/// Remove a frontend with all that it has. Its meetings are ended. Its recordings stay, for operators alone.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "frontend")]
 struct DeleteFrontend {
@@ -48,6 +50,7 @@ impl Delete {
         match self.what {
             What::Backend(command) => command.run(context, self.dry).await,
             What::Frontend(command) => command.run(context, self.dry).await,
+            What::Recording(command) => command.run(context, self.dry).await,
         }
     }
 }

@@ -68,12 +68,6 @@ pub enum CtlError {
         /// The unambiguous ids, with their frontends.
         ids: String,
     },
-    /// It is of a later version.
-    #[error("{url}: this server has no recordings yet")]
-    NoRecordings {
-        /// The server.
-        url: String,
-    },
     /// The database takes no changes.
     #[error("{url}: nothing can be changed now: {why}")]
     NoDatabase {

@@ -4,6 +4,7 @@
 
 pub mod b3scale;
 pub(crate) mod command;
+mod recordings;
 pub mod scalelite;
 
 use std::fmt;
@@ -12,6 +13,9 @@ use b3scale_base::rest::check::LOAD_FACTORS;
 use b3scale_base::rest::{StateDocument, VERSION};
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_postgres::{CONNECTING, ForeignDatabase, StoreError, Trouble};
+
+/// The most recordings in one document.
+const RECORDINGS_AT_ONCE: usize = 5000;
 
 /// The records of another system.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,8 +34,22 @@ impl Imported {
             backends: Vec::new(),
             meetings: Vec::new(),
             history: Vec::new(),
+            recordings: Vec::new(),
         };
         Self { document, notes: Vec::new() }
+    }
+
+    /// The document in parts that a server takes: the first has all but the later recordings.
+    pub fn into_parts(mut self) -> Vec<StateDocument> {
+        let frontends = self.document.frontends.clone();
+        let mut recordings = std::mem::take(&mut self.document.recordings).into_iter();
+        self.document.recordings.extend(recordings.by_ref().take(RECORDINGS_AT_ONCE));
+        let mut parts = vec![self.document];
+        while !recordings.as_slice().is_empty() {
+            let recordings = recordings.by_ref().take(RECORDINGS_AT_ONCE).collect();
+            parts.push(StateDocument { frontends: frontends.clone(), recordings, ..Self::new().document });
+        }
+        parts
     }
 
     fn note(&mut self, text: impl Into<String>) {

@@ -1,15 +1,11 @@
 //! `set`: adds a backend or a frontend, or changes it.
 
 use argh::{ArgsInfo, FromArgs};
-use b3scale_base::rest::FrontendSettings;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::console::complain;
 use super::context::Context;
 use super::entry::{Change, Editor, dry_command};
 use super::openapi::SettingsOf;
-use super::recordings::recorded;
 use super::{CtlError, Exit};
 
 dry_command! {
@@ -132,8 +128,6 @@ impl SetFrontend {
     async fn run(self, context: &Context, dry: bool) -> Result<Exit, CtlError> {
         let key = self.key.clone();
         let change = self.change()?;
-        let settings = change.get("settings").and_then(|settings| FrontendSettings::deserialize(settings).ok());
-        settings.iter().flat_map(FrontendSettings::idle).for_each(|what| complain(&format!("note: {what}")));
         let api = context.api_for_changes().await?;
         context.console.progress(format_args!("getting frontend: {key}"))?;
         let there = api.find_frontend(&key).await?;
@@ -179,7 +173,7 @@ impl SetVisibility {
         if dry {
             return console.skipping("update recording");
         }
-        let changed = api.change_visibility(&json!({ "record_id": id, "visibility": visibility })).await;
-        console.report("Ok.", &recorded(&api, changed)?)
+        let changed = api.change_visibility(&json!({ "record_id": id, "visibility": visibility })).await?;
+        console.report("Ok.", &changed)
     }
 }

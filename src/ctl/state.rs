@@ -5,7 +5,7 @@ mod document;
 use std::path::PathBuf;
 
 use argh::{ArgsInfo, FromArgValue, FromArgs};
-use b3scale_base::client::{Api, PutState};
+use b3scale_base::client::{Api, ApiError, PutState};
 use b3scale_base::rest::{Change, ChangeKind, StateChanges, StateDocument};
 
 use super::console::{complain, indented};
@@ -74,12 +74,8 @@ impl State {
             What::Export(Export { format }) => export(context, format).await,
             What::Import(Import { dry_run, delete, file }) => {
                 let document = document::read(&file)?;
-                for frontend in &document.frontends {
-                    let tell = |what| complain(&format!("note: of the frontend `{}`: {what}", frontend.key));
-                    frontend.settings.idle().for_each(tell);
-                }
                 let api = context.api_for_changes().await?;
-                put(context, &api, &document, Wanted { dry_run, delete, ..Wanted::default() }).await
+                put(context, &api, &[document], Wanted { dry_run, delete, ..Wanted::default() }).await
             }
         }
     }
@@ -95,16 +91,16 @@ async fn export(context: &Context, format: Option<Format>) -> Result<Exit, CtlEr
     context.console.report(text.trim_end(), &state)
 }
 
-/// Shows the changes of a document, and makes them. Deletions are confirmed first.
+/// Shows the changes of a document and its continuations, and makes them. Deletions are confirmed first.
 pub(super) async fn put(
     context: &Context,
     api: &Api,
-    document: &StateDocument,
+    documents: &[StateDocument],
     wanted: Wanted,
 ) -> Result<Exit, CtlError> {
     let Wanted { dry_run, delete, moving } = wanted;
     let how = PutState { dry_run: true, delete, moving, fingerprint: None };
-    let (planned, console) = (api.put_state(document, how).await?, &context.console);
+    let (planned, console) = (put_all(api, documents, how).await?, &context.console);
     planned.notes.iter().for_each(|note| complain(&format!("note: {note}")));
     if planned.changes.is_empty() {
         return console.unchanged(&planned);
@@ -119,11 +115,26 @@ pub(super) async fn put(
         console.confirm(&format!("{gone} of them are deleted, and what runs there is lost."))?;
     }
     let how = PutState { dry_run: false, fingerprint: planned.fingerprint.as_deref(), ..how };
-    let made = match api.put_state(document, how).await {
+    let made = match put_all(api, documents, how).await {
         Err(error) if error.is_conflict() => return Err(CtlError::Overtaken { url: api.url().to_owned() }),
         made => made?,
     };
     console.report(format_args!("done: {}", counted(&made)), &made)
+}
+
+/// Puts a document and its continuations. A continuation repeats the frontends of its recordings, so those alone count.
+async fn put_all(api: &Api, documents: &[StateDocument], how: PutState<'_>) -> Result<StateChanges, ApiError> {
+    let mut all: Option<StateChanges> = None;
+    for document in documents {
+        match &mut all {
+            None => all = Some(api.put_state(document, how).await?),
+            Some(all) => {
+                let more = api.put_state(document, PutState { fingerprint: None, ..how }).await?;
+                all.changes.extend(more.changes.into_iter().filter(|change| change.what == "recording"));
+            }
+        }
+    }
+    Ok(all.unwrap_or_default())
 }
 
 /// The differences, with their records.

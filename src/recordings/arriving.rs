@@ -1,6 +1,6 @@
 //! All ways in, put together.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::archive::Limits;
@@ -28,6 +28,8 @@ pub struct Arriving {
     pub importer: Importer,
     /// Takes uploads, a site.
     pub uploads: Arc<Uploads>,
+    /// The folder for archives while they are unpacked.
+    pub work: PathBuf,
 }
 
 /// The parts of a server that the ways in use.
@@ -62,6 +64,7 @@ impl Arriving {
             reason: error.into(),
         };
         std::fs::create_dir_all(&settings.work).map_err(unusable)?;
+        let work = settings.work.clone();
         let importer = Importer::new(store.clone(), shelves, arrivals.clone(), settings);
         bench.job(importer.clone());
         bench.duty(Adopt(importer.clone()));
@@ -72,7 +75,7 @@ impl Arriving {
         }
         let largest = config.largest;
         let uploads = Uploads::new(UploadParts { store, arrivals, waker, secret, proxies, budget, largest });
-        Ok(Self { importer, uploads: Arc::new(uploads) })
+        Ok(Self { importer, uploads: Arc::new(uploads), work })
     }
 }
 
@@ -99,7 +102,7 @@ fn settings(config: &RecordingsConfig, inbox: &Inbox) -> ImportSettings {
 /// The place on the local shelf that a folder is, if it is one of the trees.
 fn place(folder: &Path, config: &RecordingsConfig) -> Option<&'static str> {
     let folder = folder.canonicalize().ok()?;
-    let is = |tree: &Option<std::path::PathBuf>| {
+    let is = |tree: &Option<PathBuf>| {
         tree.as_ref().and_then(|tree| tree.canonicalize().ok()).is_some_and(|tree| tree == folder)
     };
     match () {

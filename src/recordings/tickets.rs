@@ -23,15 +23,20 @@ pub enum Purpose {
     Play = 2,
     /// In a cookie, for the files of all formats.
     Cookie = 3,
+    /// In the path of a thumbnail, and of no other file.
+    Thumbnail = 4,
+    /// In the path of a text track. The format is its kind and language.
+    Track = 5,
 }
 
 impl Purpose {
     /// How long a ticket of that use is valid. Links are opened from pages that stay open for a while, and files are fetched for
-    /// as long as the recording is watched.
+    /// as long as the recording is watched. Thumbnails are shown by pages that keep a list.
     pub const fn lifetime(self) -> Duration {
         match self {
-            Self::Link => Duration::from_hours(1),
+            Self::Link | Self::Track => Duration::from_hours(1),
             Self::Play | Self::Cookie => Duration::from_hours(8),
+            Self::Thumbnail => Duration::from_hours(24),
         }
     }
 }
@@ -109,6 +114,8 @@ mod tests {
 
     const RECORD: &str = "0123456789012345678901234567890123456789-1700000000000";
 
+    const PURPOSES: [Purpose; 5] = [Purpose::Link, Purpose::Play, Purpose::Cookie, Purpose::Thumbnail, Purpose::Track];
+
     fn now() -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(1_700_000_000)
     }
@@ -124,7 +131,7 @@ mod tests {
     #[test]
     fn a_ticket_admits_again_and_again_until_it_expires() {
         let (tickets, id) = (Tickets::new(b"secret"), record(RECORD));
-        for purpose in [Purpose::Link, Purpose::Play, Purpose::Cookie] {
+        for purpose in PURPOSES {
             let ticket = tickets.issue(purpose, subject(&id), now());
             let admits = |at| tickets.admits(&ticket, purpose, subject(&id), at);
             let end = now() + purpose.lifetime();
@@ -145,10 +152,9 @@ mod tests {
     #[test]
     fn a_ticket_has_one_use_one_tenant_one_recording_one_epoch_and_one_format() {
         let (tickets, id) = (Tickets::new(b"secret"), record(RECORD));
-        let purposes = [Purpose::Link, Purpose::Play, Purpose::Cookie];
-        for issued in purposes {
+        for issued in PURPOSES {
             let ticket = tickets.issue(issued, subject(&id), now());
-            for wanted in purposes {
+            for wanted in PURPOSES {
                 assert_eq!(tickets.admits(&ticket, wanted, subject(&id), now()), wanted == issued);
             }
         }

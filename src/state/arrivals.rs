@@ -1,12 +1,13 @@
-//! Meetings imported from another system: running and past ones.
+//! Meetings imported from another system, running and past ones, and their recordings.
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
-use b3scale_middleware::cluster::{BackendId, FrontendId};
+use b3scale_middleware::cluster::{BackendId, FrontendId, RecordId, Recording, RecordingState};
 use uuid::Uuid;
 
 use super::entries::host;
-use crate::rest::{Change, ChangeKind, HistoryRow, ImportedMeeting};
+use crate::rest::{Change, ChangeKind, HistoryRow, ImportedMeeting, ImportedRecording};
 use crate::store::{Arrival, PastArrival, StoreError, Transaction};
 
 /// Owners and places of meetings: frontends by their keys, backends by their URLs.
@@ -34,6 +35,32 @@ impl Places<'_> {
             create_time: meeting.create_time,
             breakout: meeting.breakout,
         })
+    }
+
+    fn recording(&self, one: &ImportedRecording) -> Option<Recording> {
+        let mut recording = Recording {
+            id: RecordId::new(&one.record_id)?,
+            frontend: Some(self.frontend(&one.frontend)?),
+            meeting_id: one.meeting_id.clone(),
+            internal_meeting_id: one.internal_meeting_id.clone(),
+            name: one.name.clone(),
+            is_breakout: one.is_breakout,
+            state: RecordingState::Published,
+            protected: false,
+            start_time: one.start_time,
+            end_time: one.end_time,
+            participants: one.participants,
+            raw_size: 0,
+            metadata: one.metadata.clone(),
+            breakout: None,
+            breakout_rooms: Vec::new(),
+            formats: one.formats.clone(),
+            epoch: 0,
+            created_at: one.created_at.map_or_else(SystemTime::now, SystemTime::from),
+            updated_at: SystemTime::now(),
+        };
+        recording.show(one.visibility);
+        Some(recording)
     }
 
     fn past(&self, row: &HistoryRow) -> Option<PastArrival> {
@@ -71,6 +98,26 @@ pub(super) async fn history(
     let recorded = transaction.record_past_arrivals(&past).await?;
     let change = |one: &HistoryRow| added("history", &one.id, vec![format!("frontend: {}", one.frontend)]);
     Ok(history.iter().filter(|one| recorded.contains(&one.id)).map(change).collect())
+}
+
+/// Adds recordings, unless they are known, and formats that a known one of the same frontend lacks.
+pub(super) async fn recordings(
+    transaction: &Transaction<'_>,
+    recordings: &[ImportedRecording],
+    places: &Places<'_>,
+) -> Result<Vec<Change>, StoreError> {
+    let arrivals: Vec<_> = recordings.iter().filter_map(|one| places.recording(one)).collect();
+    let taken = transaction.take_over(&arrivals).await?;
+    let change = |one: &ImportedRecording| {
+        let formats = taken.formats.get(&one.record_id);
+        let is_new = taken.recordings.contains(&one.record_id);
+        let kind = if is_new { ChangeKind::Add } else { ChangeKind::Change };
+        let formats = formats.into_iter().flatten().map(|format| format!("format: {format}"));
+        let details: Vec<_> = std::iter::once(format!("frontend: {}", one.frontend)).chain(formats).collect();
+        let is_changed = is_new || details.len() > 1;
+        is_changed.then(|| Change { kind, ..added("recording", &one.record_id, details) })
+    };
+    Ok(recordings.iter().filter_map(change).collect())
 }
 
 fn added(what: &str, id: &str, details: Vec<String>) -> Change {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 
 use b3scale_middleware::bbb::MeetingId;
+use b3scale_middleware::cluster::{RecordId, is_format};
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -138,6 +139,22 @@ fn check_arrivals(problems: &mut Problems, document: &StateDocument) {
             problems.add(format!("history[{at}].frontend"), unknown("frontend", &row.frontend));
         }
     }
+    for (at, recording) in document.recordings.iter().enumerate() {
+        let place = |field: &str| format!("recordings[{at}].{field}");
+        if RecordId::new(&recording.record_id).is_none() {
+            problems.add(place("record_id"), "must have 1 to 255 letters, digits, `-` and `_`");
+        }
+        if !keys.contains(recording.frontend.as_str()) {
+            problems.add(place("frontend"), unknown("frontend", &recording.frontend));
+        }
+        let kinds = recording.formats.iter().map(|format| Some(&format.kind));
+        problems.unique(&place("formats"), "kind", kinds);
+        if !recording.formats.iter().all(|format| is_format(&format.kind)) {
+            problems.add(place("formats"), "must each have a kind of 1 to 64 letters, digits, `-` and `_`");
+        }
+        problems.time(place("created_at"), recording.created_at);
+    }
+    problems.unique("recordings", "record_id", document.recordings.iter().map(|one| Some(&one.record_id)));
     problems.unique("meetings", "id", document.meetings.iter().map(|one| Some(&one.id)));
     problems.unique("history", "id", document.history.iter().map(|one| Some(&one.id)));
 }

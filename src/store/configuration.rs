@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
-use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId};
+use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Recording};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::rows::column;
 use super::transaction::{Ending, Transaction, Work};
-use super::{Store, StoreError, backends, frontends};
+use super::{Store, StoreError, TakenOver, backends, frontends, recordings};
 
 /// Every frontend by its key and every backend by its URL.
 #[derive(Clone, Debug)]
@@ -158,6 +158,11 @@ impl Transaction<'_> {
         let params: [&(dyn ToSql + Sync); 7] =
             [&ids, &meeting_ids, &frontends, &backends, &internal_ids, &create_times, &breakouts];
         added(&self.rows(sql, &params).await?, "meetings")
+    }
+
+    /// Adds recordings, unless they are known, and the formats that those of their frontends lack.
+    pub(crate) async fn take_over(&self, recordings: &[Recording]) -> Result<TakenOver, StoreError> {
+        recordings::take_over(self, recordings).await
     }
 
     /// Adds meetings that ran to the history, unless it has them, and returns the ids of those it added.

@@ -6,6 +6,7 @@
 mod adding;
 mod changes;
 mod lists;
+mod moved;
 mod rows;
 
 use b3scale_middleware::cluster::{FrontendId, RecordId, Recording, RecordingFormat, TrackKind, Visibility};
@@ -16,7 +17,9 @@ use super::{Store, StoreError};
 use rows::{COLUMNS, recording, stored, track};
 
 pub use changes::{ChangeError, LARGEST_METADATA};
-pub use lists::{Owner, PAGE};
+pub use lists::{Owner, PAGE, whole_list};
+pub(crate) use moved::TakenOver;
+pub(super) use moved::take_over;
 
 /// The files of a format.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +82,7 @@ pub struct StoredTrack {
     pub label: String,
     /// Where it comes from: `live`, `upload` or `automatic`.
     pub source: String,
-    /// Its text, as WebVTT.
+    /// Its text, as `text/vtt`.
     pub content: String,
 }
 

@@ -120,7 +120,7 @@ impl Stage {
             table.rows.lock().unwrap().insert(id(record), known(record, tenant(number)));
         }
         let records: Arc<dyn Records> = Arc::<Table>::clone(&table);
-        let gate = Arc::new(Gate::new(records, Tickets::new(SECRET)));
+        let gate = Arc::new(Gate::new(records, Arc::new(Tickets::new(SECRET))));
         let changes = broadcast::Sender::new(16);
         tokio::spawn(Arc::clone(&gate).follow(changes.subscribe()));
         let ticking: Arc<dyn Clock> = Arc::<ByHand>::clone(&clock);

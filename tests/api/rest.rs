@@ -13,6 +13,7 @@ mod jobs;
 mod meetings;
 mod metrics;
 mod openapi;
+mod recordings;
 mod state;
 mod status;
 mod trust;

@@ -16,6 +16,7 @@ mod model;
 mod orphans;
 mod polls;
 mod private;
+mod recordings;
 mod records;
 mod relay;
 mod reload;

@@ -62,18 +62,6 @@ async fn a_start_that_fails_leaves_no_server_and_a_restart_is_no_second_one() {
 }
 
 #[tokio::test]
-async fn frontends_with_a_setting_that_does_nothing_yet_are_named_in_one_line_at_the_start() {
-    let database = TestDatabase::new().await;
-    let rows = "INSERT INTO frontends (id, key, secret, settings) SELECT gen_random_uuid(), 'f' || 100 + number, 's',
-        '{\"recordings\": {\"visibility_override\": \"public\"}}' FROM generate_series(1, 12) AS number";
-    database.execute(rows).await;
-    let lines = logged_at_start(command(&database, "127.0.0.1:0")).await;
-    let warned: Vec<_> = lines.iter().filter_map(|line| Some((line["frontends"].as_str()?, &line["count"]))).collect();
-    let named: Vec<_> = (101..=110).map(|number| format!("f{number}")).collect();
-    assert_eq!(warned, [(&*named.join(", "), &12.into())]);
-}
-
-#[tokio::test]
 async fn a_variable_of_the_original_that_does_nothing_yet_is_warned_about_once() {
     let database = TestDatabase::new().await;
     let mut command = command(&database, "127.0.0.1:0");

@@ -11,7 +11,7 @@ const LEFT_OUT: [(&str, &[&str]); 4] = [
     ("Problem", &["error", "fields"]),
     ("DefaultPresentation", &["filename"]),
     ("StateChanges", &["notes"]),
-    ("StateDocument", &["meetings", "history"]),
+    ("StateDocument", &["meetings", "history", "recordings"]),
 ];
 
 /// The entries of a state document, which leave out every field that would be `null`.

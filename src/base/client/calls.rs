@@ -20,6 +20,19 @@ pub enum MeetingsOf<'a> {
     Everybody,
 }
 
+/// The owner of the recordings to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingsOf<'a> {
+    /// Those of a frontend, by its identity.
+    Id(&'a str),
+    /// Those of a frontend, by its key.
+    Key(&'a str),
+    /// Those without a frontend.
+    Unassigned,
+    /// All of them.
+    Everybody,
+}
+
 /// How a configuration is put back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PutState<'a> {
@@ -132,14 +145,41 @@ impl Api {
         self.get("jobs", &[]).await
     }
 
-    /// The recordings of a frontend, known by its `frontend_id` or its `frontend_key`.
-    pub async fn recordings(&self, by: &str, value: &str) -> Result<Vec<Value>, ApiError> {
-        self.get("recordings", &[(by, value)]).await
+    /// Recordings, 1000 at most: the newest, or those that follow a record id. `deleted`: those in the trash, too.
+    pub async fn recordings(
+        &self,
+        whose: RecordingsOf<'_>,
+        deleted: bool,
+        after: Option<&str>,
+    ) -> Result<Vec<Value>, ApiError> {
+        let filter = match whose {
+            RecordingsOf::Id(id) => Some(("frontend_id", id)),
+            RecordingsOf::Key(key) => Some(("frontend_key", key)),
+            RecordingsOf::Unassigned => Some(("unassigned", "true")),
+            RecordingsOf::Everybody => None,
+        };
+        let query = [filter, deleted.then_some(("deleted", "true")), after.map(|id| ("after", id))];
+        self.get("recordings", &query.into_iter().flatten().collect::<Vec<_>>()).await
     }
 
     /// A recording.
     pub async fn recording(&self, id: &str) -> Result<Value, ApiError> {
         self.get(&format!("recordings/{}", segment(id)), &[]).await
+    }
+
+    /// Moves a recording to the trash.
+    pub async fn delete_recording(&self, id: &str) -> Result<Value, ApiError> {
+        self.delete(&format!("recordings/{}", segment(id)), &[]).await
+    }
+
+    /// Gives a recording to a frontend.
+    pub async fn assign_recording(&self, id: &str, assignment: &Value) -> Result<Value, ApiError> {
+        self.post(&format!("recordings/{}/assign", segment(id)), &[], assignment).await
+    }
+
+    /// Announces a recording to its frontend again.
+    pub async fn announce_recording(&self, id: &str) -> Result<Value, ApiError> {
+        self.trigger(&format!("recordings/{}/ready", segment(id))).await
     }
 
     /// Says who may see a recording.

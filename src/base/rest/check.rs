@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use b3scale_middleware::bbb::Algorithm;
-use b3scale_middleware::cluster::FrontendSettings;
+use b3scale_middleware::cluster::{FrontendSettings, RecordingSettings};
 
 use crate::net::url::{base_url, without_user};
 
@@ -27,6 +27,12 @@ const LONGEST_FILENAME: usize = 255;
 
 /// The most characters of a URL.
 const LONGEST_URL: usize = 2048;
+
+/// The most days for which recordings are kept: a hundred years.
+const LONGEST_KEPT: i64 = 36_500;
+
+/// The most bytes in a setting: tools keep numbers in JavaScript.
+const LARGEST_SIZE: i64 = (1 << 53) - 1;
 
 /// The most characters of a secret.
 const LONGEST_SECRET: usize = 1024;
@@ -95,6 +101,19 @@ impl Wrong {
     }
 
     pub(super) fn settings(&mut self, place: &str, settings: &FrontendSettings) {
+        let RecordingSettings { keep_days, keep_bytes, trash_days, .. } =
+            settings.recordings.clone().unwrap_or_default();
+        for (name, value, bounds) in [
+            ("keep_days", keep_days, 1..=LONGEST_KEPT),
+            ("keep_bytes", keep_bytes, 1..=LARGEST_SIZE),
+            ("trash_days", trash_days, 0..=LONGEST_KEPT),
+        ] {
+            self.unless(
+                value.is_none_or(|value| bounds.contains(&value)),
+                &format!("{place}.recordings.{name}"),
+                || format!("should be from {} to {}, or null", bounds.start(), bounds.end()),
+            );
+        }
         let limit = settings.attendees_limit.map_or(0, |limit| limit.limit);
         self.unless((0..=LARGEST_LIMIT).contains(&limit), &format!("{place}.attendees_limit.limit"), || {
             format!("should be from 0 to {LARGEST_LIMIT}")

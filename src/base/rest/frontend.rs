@@ -1,7 +1,7 @@
 //! Frontends, in the original's shape and as entries of a [`StateDocument`](super::StateDocument).
 
 use b3scale_middleware::bbb::{Algorithms, Secret};
-use b3scale_middleware::cluster::{self, FrontendSettings, Secrets};
+use b3scale_middleware::cluster::{self, FrontendSettings, RecordingSettings, Secrets};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -104,7 +104,12 @@ const SETTINGS: Shape = Shape::Object(&[
 
 static PRESENTATION: Shape = Shape::Object(&[("url", Shape::Text), ("force", Shape::Flag), ("filename", Shape::Text)]);
 static LIMIT: Shape = Shape::Object(&[("limit", Shape::Whole)]);
-static RECORDINGS: Shape = Shape::Object(&[("visibility_override", Shape::Optional(&Shape::Text))]);
+static RECORDINGS: Shape = Shape::Object(&[
+    ("visibility_override", Shape::Optional(&Shape::Text)),
+    ("keep_days", Shape::Optional(&Shape::Whole)),
+    ("keep_bytes", Shape::Optional(&Shape::Whole)),
+    ("trash_days", Shape::Optional(&Shape::Whole)),
+]);
 
 /// A change of a frontend. Missing fields stay.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -227,13 +232,17 @@ impl StateFrontend {
     #[must_use]
     pub fn moved_onto(self, there: &Self) -> Self {
         let allowed_tags = self.settings.allowed_tags.or_else(|| there.settings.allowed_tags.clone());
+        let kept = there.settings.recordings.clone().unwrap_or_default();
+        let visibility_override = self.settings.recordings.and_then(|recordings| recordings.visibility_override);
+        let recordings = RecordingSettings { visibility_override, ..kept };
+        let recordings = Some(recordings).filter(|recordings| *recordings != RecordingSettings::default());
         Self {
             next_secret: self.next_secret.or_else(|| there.next_secret.clone()),
             checksum_algorithms: there.checksum_algorithms.clone(),
             active: there.active,
             account_ref: self.account_ref.or_else(|| there.account_ref.clone()),
             description: self.description.or_else(|| there.description.clone()),
-            settings: FrontendSettings { allowed_tags, ..self.settings },
+            settings: FrontendSettings { allowed_tags, recordings, ..self.settings },
             ..self
         }
     }

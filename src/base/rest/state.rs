@@ -2,6 +2,9 @@
 //!
 //! Not known to the original.
 
+use std::collections::BTreeMap;
+
+use b3scale_middleware::cluster::{RecordingFormat, Visibility};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -32,6 +35,9 @@ pub struct StateDocument {
     /// Past meetings of another system: their recordings may still come. Never exported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryRow>,
+    /// Recordings of another system, without their files. Never exported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recordings: Vec<ImportedRecording>,
 }
 
 /// A running meeting that is brought over from another system.
@@ -72,6 +78,42 @@ pub struct HistoryRow {
     pub seen_at: OffsetDateTime,
 }
 
+/// A recording that is brought over from another system, without its files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedRecording {
+    /// Its id: the node's internal id of the meeting.
+    pub record_id: String,
+    /// The key of its frontend.
+    pub frontend: String,
+    /// The meeting, by the frontend's id.
+    pub meeting_id: String,
+    /// The meeting, by the node's id.
+    pub internal_meeting_id: String,
+    /// The name of the meeting.
+    pub name: String,
+    /// Whether the meeting was a breakout.
+    #[serde(default)]
+    pub is_breakout: bool,
+    /// Who may see it.
+    pub visibility: Visibility,
+    /// When the meeting began, in milliseconds since 1970.
+    pub start_time: i64,
+    /// When the meeting ended, in milliseconds since 1970.
+    pub end_time: i64,
+    /// How many people came.
+    #[serde(default)]
+    pub participants: i64,
+    /// Its metadata.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// Its formats. Links are paths on the host of playback.
+    pub formats: Vec<RecordingFormat>,
+    /// When it was added there.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    pub created_at: Option<OffsetDateTime>,
+}
+
 /// What putting a document back changes, or would.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateChanges {
@@ -92,7 +134,7 @@ pub struct StateChanges {
 pub struct Change {
     /// The change.
     pub kind: ChangeKind,
-    /// `frontend`, `backend`, `meeting` or `history`.
+    /// `frontend`, `backend`, `meeting`, `history` or `recording`.
     pub what: String,
     /// Its key, host or id.
     pub name: String,

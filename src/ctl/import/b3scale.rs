@@ -1,5 +1,7 @@
 //! The database of the original b3scale.
 
+mod recordings;
+
 use std::collections::HashMap;
 use std::time::SystemTime;
 
@@ -36,11 +38,7 @@ pub async fn read(url: &str) -> Result<Imported, ImportError> {
     let hosts = read_backends(&source, &mut imported).await?;
     read_meetings(&source, &keys, &hosts, &mut imported).await?;
     read_history(&source, &keys, &mut imported).await?;
-    if source.has_table("recordings").await? {
-        let recordings = source.rows("count the recordings", "SELECT count(*) FROM recordings", &[]).await?;
-        let recordings = recordings.first().map_or(Ok(0), |row| column::<i64>("recordings", row, "count"))?;
-        imported.left_out(usize::try_from(recordings).unwrap_or(0), "recording", "(they are not brought over yet)");
-    }
+    recordings::read(&source, &keys, &mut imported).await?;
     Ok(imported)
 }
 
@@ -106,8 +104,7 @@ fn frontend(table: &str, row: &Row, id: Uuid, key: String) -> Result<Judged<Stat
     let unknown = unknown
         .iter()
         .map(|name| format!("The setting `{name}` of the frontend `{key}` was left out: it is not known here."));
-    let idle = settings.idle().map(|what| format!("Of the frontend `{key}`: {what}."));
-    let notes = unknown.chain(idle).collect();
+    let notes = unknown.collect();
     let entry = StateFrontend {
         active: column::<Option<bool>>(table, row, "active")?.unwrap_or(true),
         account_ref: reference(table, row, "account_ref")?,

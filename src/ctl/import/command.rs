@@ -3,7 +3,7 @@
 use argh::{ArgsInfo, FromArgs};
 
 use super::scalelite::{NAMESPACE, SingleTenant, Source};
-use super::{Imported, b3scale, scalelite};
+use super::{b3scale, scalelite};
 use crate::console::complain;
 use crate::context::Context;
 use crate::state::{Wanted, put};
@@ -24,7 +24,7 @@ enum What {
     Scalelite(FromScalelite),
 }
 
-/// From a database of the original b3scale: frontends, backends and meetings.
+/// From a database of the original b3scale: frontends, backends, meetings, and recordings without their files.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "b3scale")]
 struct FromB3scale {
@@ -43,7 +43,7 @@ struct FromScalelite {
     /// its REDIS_URL, as it is reached from here
     #[argh(option, arg_name = "url")]
     from: String,
-    /// its DATABASE_URL, to count the recordings
+    /// its DATABASE_URL, for the recordings, without their files
     #[argh(option, arg_name = "url")]
     from_db: Option<String>,
     /// its REDIS_NAMESPACE; default: scalelite
@@ -68,9 +68,8 @@ impl Import {
             What::B3scale(FromB3scale { from, dry_run }) => (b3scale::read(&from).await?, dry_run),
             What::Scalelite(command) => (scalelite::read(&command.source()?).await?, command.dry_run),
         };
-        let Imported { document, notes } = imported;
-        notes.iter().for_each(|note| complain(&format!("note: {note}")));
-        put(context, &api, &document, Wanted { dry_run, moving: true, ..Wanted::default() }).await
+        imported.notes.iter().for_each(|note| complain(&format!("note: {note}")));
+        put(context, &api, &imported.into_parts(), Wanted { dry_run, moving: true, ..Wanted::default() }).await
     }
 }
 

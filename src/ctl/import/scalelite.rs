@@ -1,5 +1,6 @@
-//! The Redis of scalelite, where its servers, its tenants and the meetings that run are.
+//! The Redis of scalelite, where its servers, its tenants and the meetings that run are, and the PostgreSQL of its recordings.
 
+mod recordings;
 mod redis;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -7,11 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use b3scale_base::net::url::{base_url, without_user};
 use b3scale_base::rest::{AdminState, FrontendSettings, ImportedMeeting, Params, StateBackend, StateFrontend};
 use b3scale_middleware::bbb::MeetingId;
-use b3scale_postgres::column;
 use uuid::Uuid;
 
 use self::redis::{Hash, Redis};
-use super::{ImportError, Imported, changed_factor, load_factor, open, unkept};
+use super::{ImportError, Imported, changed_factor, load_factor, unkept};
 
 /// The prefix of scalelite's keys, unless its `REDIS_NAMESPACE` says otherwise.
 pub const NAMESPACE: &str = "scalelite";
@@ -25,7 +25,7 @@ pub struct Source {
     pub redis: String,
     /// The prefix of its keys: its `REDIS_NAMESPACE`.
     pub namespace: String,
-    /// `postgres://…`, its `DATABASE_URL`, to count its recordings.
+    /// `postgres://…`, its `DATABASE_URL`, where its recordings are.
     pub postgres: Option<String>,
     /// The one frontend that it has without tenants.
     pub single: Option<SingleTenant>,
@@ -68,7 +68,7 @@ pub async fn read(source: &Source) -> Result<Imported, ImportError> {
     read_meetings(&redis, &meetings, &keys, &hosts, &mut imported).await?;
     note_what_is_elsewhere(&mut imported);
     if let Some(url) = &source.postgres {
-        count_recordings(url, &mut imported).await?;
+        recordings::read(url, &keys, &mut imported).await?;
     }
     Ok(imported)
 }
@@ -293,19 +293,6 @@ fn note_what_is_elsewhere(imported: &mut Imported) {
     imported.note(format!(
         "What scalelite has in its environment is not read: {names}. It goes into the frontends' settings."
     ));
-}
-
-async fn count_recordings(url: &str, imported: &mut Imported) -> Result<(), ImportError> {
-    let source = open("--from-db", url).await?;
-    if !(source.has_table("recordings").await? && source.has_table("playback_formats").await?) {
-        let reason = "it has no tables `recordings` and `playback_formats`";
-        return Err(ImportError::stranger(source.place(), "scalelite", reason));
-    }
-    let sql = "SELECT count(*) FROM recordings WHERE state IS DISTINCT FROM 'deleted'";
-    let rows = source.rows("count the recordings", sql, &[]).await?;
-    let count: i64 = rows.first().map_or(Ok(0), |row| column("recordings", row, "count"))?;
-    imported.left_out(usize::try_from(count).unwrap_or(0), "recording", "(they are not brought over yet)");
-    Ok(())
 }
 
 #[cfg(test)]

@@ -77,14 +77,14 @@ pub enum Access {
 /// Decides who may play.
 pub struct Gate {
     records: Arc<dyn Records>,
-    tickets: Tickets,
+    tickets: Arc<Tickets>,
     memory: Mutex<Memory>,
     lookups: Semaphore,
 }
 
 impl Gate {
     /// A gate that knows nothing yet.
-    pub fn new(records: Arc<dyn Records>, tickets: Tickets) -> Self {
+    pub fn new(records: Arc<dyn Records>, tickets: Arc<Tickets>) -> Self {
         Self { records, tickets, memory: Mutex::default(), lookups: Semaphore::new(LOOKUPS) }
     }
 

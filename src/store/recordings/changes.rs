@@ -51,7 +51,7 @@ impl Recordings<'_> {
     /// Sets who may see a recording. A deleted one comes back from the trash. `None`: there is no such recording.
     pub async fn set_visibility(self, id: &RecordId, visibility: Visibility) -> Result<Option<Recording>, StoreError> {
         let sql = format!(
-            "UPDATE recordings SET state = $2, protected = $3,
+            "UPDATE recordings SET state = $2, protected = $3, held = false,
                 metadata = CASE WHEN $4 THEN metadata || '{{\"gl-listed\": \"true\"}}' ELSE metadata - 'gl-listed' END
             WHERE record_id = $1 RETURNING {COLUMNS}"
         );

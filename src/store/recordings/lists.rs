@@ -35,12 +35,7 @@ impl Recordings<'_> {
         from: Option<&RecordingCursor>,
     ) -> Result<Vec<Recording>, StoreError> {
         let Some(keys) = Keys::of(owner, query, from) else { return Ok(Vec::new()) };
-        let sql = format!(
-            "SELECT {COLUMNS} FROM ({}) AS page JOIN recordings USING (record_id)
-            ORDER BY page.start_time DESC, record_id DESC",
-            keys.sql()
-        );
-        Ok(readable(&self.0.rows("list recordings", &sql, &keys.params()).await?, recording))
+        Ok(readable(&self.0.rows("list recordings", &page(&keys.sql()), &keys.params()).await?, recording))
     }
 
     /// How many recordings a list has, without offset and limit.
@@ -52,6 +47,22 @@ impl Recordings<'_> {
         let total: i64 = row.map_or(Ok(0), |row| column("recordings", &row, "total"))?;
         Ok(total.unsigned_abs())
     }
+}
+
+/// The statement of a frontend's whole list: its parameters are the frontend, the states, no texts, the time and the id before which
+/// the page begins, its limit and its offset.
+pub fn whole_list() -> String {
+    let query = RecordingQuery { states: vec![RecordingState::Published], ..RecordingQuery::default() };
+    let keys = Keys::of(Owner::Frontend(FrontendId(Uuid::nil())), &query, None);
+    keys.map_or_else(String::new, |keys| page(&keys.sql()))
+}
+
+/// The recordings of some keys. Only they are read from the table.
+fn page(keys: &str) -> String {
+    format!(
+        "SELECT {COLUMNS} FROM ({keys}) AS page JOIN recordings USING (record_id)
+        ORDER BY page.start_time DESC, record_id DESC"
+    )
 }
 
 /// Where a list begins to look.
@@ -146,14 +157,14 @@ impl<'a> Keys<'a> {
             // In ASCII, `{{` comes after every character of an id.
             Source::Beginnings => format!(
                 "SELECT start_time, record_id FROM unnest($3::text[]) AS wanted (beginning)
-                JOIN recordings ON record_id ~>=~ beginning AND record_id ~<~ beginning || '{{' WHERE {kept}
+                JOIN recordings ON record_id ~>=~ beginning AND record_id ~<~ (beginning || '{{') WHERE {kept}
                 {ORDER} LIMIT $6 OFFSET $7"
             ),
             // Of each meeting no more is read than the page may hold.
             Source::Meetings => format!(
                 "SELECT start_time, record_id FROM unnest($3::text[]) AS wanted (meeting) CROSS JOIN LATERAL (
                     SELECT start_time, record_id FROM recordings WHERE meeting_id = meeting AND {kept}
-                    {ORDER} LIMIT $6 + $7) AS found
+                    {ORDER} LIMIT $6::bigint + $7::bigint) AS found
                 {ORDER} LIMIT $6 OFFSET $7"
             ),
         }

@@ -9,7 +9,6 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{has_keys, message, validation};
-use crate::log::Lines;
 
 /// Adds a frontend and gives its path.
 async fn added(cluster: &TestCluster, body: &Value) -> (String, Value) {
@@ -85,22 +84,6 @@ async fn what_is_read_only_is_ignored() {
         "create_default_params": {"record": "true"}, "create_override_params": {}, "recordings": null}});
     let patched = cluster.operator().patch(&path, &patch).await.granted();
     assert_eq!(patched["settings"]["required_tags"], json!(["gpu"]));
-}
-
-#[tokio::test]
-async fn a_setting_that_does_nothing_yet_is_warned_about_when_it_is_made() {
-    let (lines, _guard) = Lines::catch();
-    let cluster = TestCluster::start().await;
-    let warnings = || lines.text().matches("This setting of frontends has no effect yet").count();
-    let idle = json!({"recordings": {"visibility_override": "public"}});
-    added(&cluster, &json!({"bbb": {"key": "new", "secret": SECRET}, "settings": idle})).await;
-    assert_eq!(warnings(), 1);
-    let (path, _) = added(&cluster, &named("old")).await;
-    assert_eq!(warnings(), 1);
-    cluster.operator().patch(&path, &json!({"settings": idle})).await.granted();
-    assert_eq!(warnings(), 2);
-    cluster.operator().patch(&path, &json!({"active": false})).await.granted();
-    assert_eq!(warnings(), 2, "it was there before");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use b3scale::store::StoreError;
 use b3scale_ctl::import::b3scale::read;
 use b3scale_ctl::import::{ImportError, Imported};
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
-use b3scale_middleware::cluster::{BackendId, FrontendId, MeetingState};
+use b3scale_middleware::cluster::{BackendId, FrontendId, MeetingState, RecordId, Visibility};
 use b3scale_support::TestDatabase;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -111,14 +111,15 @@ async fn what_does_not_come_over_is_said() {
     let expected = [
         "The frontend `nobody` (00000000-0000-0000-0000-0000000000f4) was left out: it has no key or no secret.",
         "The setting `theirs` of the frontend `school` was left out: it is not known here.",
-        "Of the frontend `school`: the setting `recordings.visibility_override` does nothing yet: recordings are not served.",
         "The backend `http` (00000000-0000-0000-0000-0000000000b5) was left out: it has no usable URL or no secret.",
         "The setting `theirs` of the backend `https://n1.example/bigbluebutton/api/` was left out: it is not known here.",
         "The load factor of `https://n2.example/bigbluebutton/api/` is 0 there and 1 here: it should be from 0.01 to 100.",
         "Left out: 1 meeting without a frontend that comes over (breakouts are found again on their nodes).",
         "Left out: 1 meeting without a backend that comes over.",
         "Left out: 1 past meeting without a frontend that comes over.",
-        "Left out: 2 recordings (they are not brought over yet).",
+        "Left out: 1 recording without a frontend that comes over.",
+        "Left out: 1 recording with an id that is none of a recording.",
+        "Of 2 recordings only the records come over: their files lie where they are: take the folders over, or copy them.",
     ];
     assert_eq!(read_whole().await.notes, expected);
 }
@@ -254,7 +255,7 @@ async fn every_row_comes_over_and_a_second_time_changes_nothing() {
     let changes = bring_over(store, &imported).await;
     assert_eq!(changes.changes, foreseen.changes);
     // Of three past meetings one is noted with its node already.
-    assert_eq!(changes.changes.len(), 3 + 4 + 3 + 2);
+    assert_eq!(changes.changes.len(), 3 + 4 + 3 + 2 + 2);
     let school = store.frontends().find(FrontendId(Uuid::from_u128(0xf1))).await.unwrap().expect("it has its id");
     assert_eq!((school.key.as_str(), school.secrets.current().expose()), ("school", "frontend-secret"));
     let n1 = store.backends().find(BackendId(Uuid::from_u128(0xb1))).await.unwrap().expect("it has its id");
@@ -264,12 +265,45 @@ async fn every_row_comes_over_and_a_second_time_changes_nothing() {
     assert_eq!(live.meeting_id.as_ref(), "m 1");
     let past = store.find_history(&ScopedId::new("school", &MeetingId::new("m 2"))).await.unwrap().expect("it ran");
     assert_eq!((past.frontend, past.backend), (school.id, None));
+    let table = store.recordings();
+    let recording = table.find(&RecordId::new("r-1719835200000").unwrap()).await.unwrap().expect("it came over");
+    assert_eq!((recording.frontend, &*recording.meeting_id, &*recording.name), (Some(school.id), "m 1", "Biology"));
+    assert_eq!((recording.visibility(), recording.end_time), (Visibility::PublicProtected, 1_719_838_800_000));
+    let metadata = [("gl-listed", "true"), ("meetingId", "m 1"), ("meetingName", "Biology")];
+    assert!(recording.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).eq(metadata));
+    let [format] = &*recording.formats else { panic!("{recording:?}") };
+    assert_eq!((&*format.link, format.duration), ("/playback/presentation/2.3/r-1719835200000", 3_600_000));
+    assert_eq!(format.images[0].link, "/presentation/r-1719835200000/presentation/d2/thumbnails/thumb-1.png");
+    let odd = table.find(&RecordId::new("r-1719835200001").unwrap()).await.unwrap().expect("it came over");
+    assert_eq!((odd.start_time, odd.visibility()), (1_719_835_200_001, Visibility::Unpublished));
     let exported = state::export(store).await.unwrap();
 
     let again = read(original.url()).await.unwrap();
     assert_eq!(again, imported);
     assert_eq!(bring_over(store, &again).await.changes, []);
     assert_eq!(state::export(store).await.unwrap(), exported);
+}
+
+#[tokio::test]
+async fn a_recording_is_as_it_is_here_and_gets_only_formats_that_it_lacks() {
+    let (original, database) = (original().await, TestDatabase::new().await);
+    let store = database.store();
+    bring_over(store, &read(original.url()).await.unwrap()).await;
+    let id = RecordId::new("r-1719835200000").unwrap();
+    store.recordings().set_visibility(&id, Visibility::Unpublished).await.unwrap().expect("it is there");
+    original
+        .execute(
+            "UPDATE recordings SET state = jsonb_set(state, '{Formats,1}', '{\"Type\": \"video\", \"Length\": 59}')
+            WHERE record_id = 'r-1719835200000'",
+        )
+        .await;
+    let changes = bring_over(store, &read(original.url()).await.unwrap()).await.changes;
+    assert_eq!(changes.iter().map(|change| change.name.as_str()).collect::<Vec<_>>(), [id.as_str()]);
+    assert_eq!(changes[0].details, ["frontend: school", "format: video"]);
+    let found = store.recordings().find(&id).await.unwrap().expect("it is there");
+    assert_eq!((found.visibility(), found.formats.len()), (Visibility::Unpublished, 2));
+    store.recordings().delete(&id).await.unwrap().expect("it is there");
+    assert_eq!(bring_over(store, &read(original.url()).await.unwrap()).await.changes, [], "it does not return");
 }
 
 /// Moving in takes days, and the old system goes on.

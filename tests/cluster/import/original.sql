@@ -132,8 +132,18 @@ INSERT INTO meetings (id, internal_id, state, frontend_id, backend_id, updated_a
     ('breakout', 'internal-4', '{"IsBreakout": true}', NULL, '00000000-0000-0000-0000-0000000000b1', now()),
     ('WyJzY2hvb2wiLCJtIDMiLCJiM3NjbCJd', 'internal-5', '{}', '00000000-0000-0000-0000-0000000000f1', NULL, now());
 
-INSERT INTO recordings (record_id, state, frontend_id, meeting_id, internal_meeting_id) VALUES
-    ('r1', '{}', '00000000-0000-0000-0000-0000000000f1', 'WyJzY2hvb2wiLCJtIDEiLCJiM3NjbCJd', 'DEPRECATED:m'),
-    ('r2', '{}', '00000000-0000-0000-0000-0000000000f1', 'WyJzY2hvb2wiLCJtIDEiLCJiM3NjbCJd', 'DEPRECATED:m');
+INSERT INTO recordings (record_id, state, frontend_id, meeting_id, internal_meeting_id, created_at) VALUES
+    ('r-1719835200000', '{"XMLName": {"Space": "", "Local": ""}, "RecordID": "r-1719835200000",
+        "MeetingID": "WyJzY2hvb2wiLCJtIDEiLCJiM3NjbCJd", "InternalMeetingID": "DEPRECATED:m", "Name": "Biology",
+        "IsBreakout": false, "Published": true, "State": "published", "StartTime": 1719835200000, "EndTime": 1719838800000,
+        "Participants": 3, "Metadata": {"meetingName": "Biology", "meetingId": "WyJzY2hvb2wiLCJtIDEiLCJiM3NjbCJd",
+        "gl-listed": "true", "protect": "true", "b3s-frontend": "school"}, "Formats": [{"Type": "presentation",
+        "URL": "https://n1.example/playback/presentation/2.3/r-1719835200000", "ProcessingTime": 5000, "Length": 60,
+        "Preview": {"Images": {"All": [{"Alt": "Thumbnail 01", "Height": 136, "Width": 176,
+        "URL": "presentation/r-1719835200000/presentation/d2/thumbnails/thumb-1.png"}]}}}]}',
+        '00000000-0000-0000-0000-0000000000f1', 'WyJzY2hvb2wiLCJtIDEiLCJiM3NjbCJd', 'DEPRECATED:m', '2024-07-01 08:00:00'),
+    ('r-1719835200001', '{}', '00000000-0000-0000-0000-0000000000f2', 'WyJhY2FkZW15IiwibSAxIiwiYjNzY2wiXQ==', 'DEPRECATED:m', now()),
+    ('r 2', '{}', '00000000-0000-0000-0000-0000000000f1', 'WyJzY2hvb2wiLCJtIDEiLCJiM3NjbCJd', 'DEPRECATED:m', now()),
+    ('r-1719835200003', '{}', '00000000-0000-0000-0000-0000000000f4', 'WyJub2JvZHkiLCJtIDEiLCJiM3NjbCJd', 'DEPRECATED:m', now());
 
 INSERT INTO commands (action, params, deadline) VALUES ('update_node_state', '{"ID": 1}', now());

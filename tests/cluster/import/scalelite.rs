@@ -4,6 +4,7 @@ use b3scale::rest::StateDocument;
 use b3scale_ctl::import::scalelite::{NAMESPACE, SingleTenant, Source, read};
 use b3scale_ctl::import::{ImportError, Imported};
 use b3scale_middleware::bbb::{self, Algorithm, CallKind, Secret};
+use b3scale_middleware::cluster::{RecordId, Visibility};
 use b3scale_middleware::ports::Meetings as _;
 use b3scale_support::{ClusterOptions, SECRET, TestCluster, TestDatabase, TestRedis};
 use serde_json::json;
@@ -141,22 +142,58 @@ async fn any_number_of_meetings_is_read() {
     assert_eq!(imported.document.meetings.len(), 2500);
 }
 
+const RECORDINGS: &str = "
+    CREATE TABLE recordings (id bigserial PRIMARY KEY, record_id varchar, meeting_id varchar, name varchar, published boolean,
+        participants integer, state varchar, starttime timestamp, endtime timestamp, deleted_at timestamp, protected boolean);
+    CREATE TABLE metadata (id bigserial, recording_id bigint, key varchar, value varchar);
+    CREATE TABLE playback_formats (id bigserial, recording_id bigint, format varchar, url varchar, length integer,
+        processing_time integer);
+    CREATE TABLE thumbnails (id bigserial, playback_format_id bigint, width integer, height integer, alt varchar, url varchar,
+        sequence integer);
+    INSERT INTO recordings (record_id, meeting_id, name, published, participants, state, starttime, endtime, protected) VALUES
+        ('a-1', 'lesson', 'Biology', true, 3, 'published', '2024-07-01 12:00:00', '2024-07-01 13:00:00', true),
+        ('b-1', 'lesson', 'Deleted', false, 3, 'deleted', '2024-07-01 12:00:00', '2024-07-01 13:00:00', NULL),
+        ('c-1', 'other', NULL, false, NULL, NULL, NULL, NULL, NULL),
+        ('d-1', 'other', NULL, true, NULL, 'published', NULL, NULL, NULL);
+    INSERT INTO metadata (recording_id, key, value) VALUES (1, 'tenant-id', 'c3'), (1, 'gl-listed', 'false'), (3, 'tenant-id', 'c3'),
+        (4, 'tenant-id', 'c9');
+    INSERT INTO playback_formats (recording_id, format, url, length, processing_time) VALUES
+        (1, 'video', '/playback/video/a-1/', 60, NULL), (1, 'presentation', '/playback/presentation/2.3/a-1', 60, 5000);
+    INSERT INTO thumbnails (playback_format_id, width, height, alt, url, sequence) VALUES
+        (2, 176, 136, 'Second', '/presentation/a-1/presentation/d2/thumbnails/thumb-2.png', 1),
+        (2, 176, 136, 'First', '/presentation/a-1/presentation/d2/thumbnails/thumb-1.png', 0);";
+
 #[tokio::test]
-async fn recordings_are_counted_where_scalelite_has_them() {
-    let (redis, database) = (TestRedis::start().await, TestDatabase::empty().await);
+async fn recordings_come_from_the_database_that_scalelite_has_them_in() {
+    let (redis, foreign, database) = (TestRedis::start().await, TestDatabase::empty().await, TestDatabase::new().await);
     enter(&redis, &SERVERS).await;
-    let with_postgres = Source { postgres: Some(database.url().to_owned()), ..source(&redis) };
-    let error = read(&with_postgres).await.expect_err("that is no database of scalelite");
-    assert!(
-        error.to_string().ends_with("is not scalelite's: it has no tables `recordings` and `playback_formats`"),
-        "{error}"
-    );
-    let tables = "CREATE TABLE recordings (record_id varchar, state varchar);
-        CREATE TABLE playback_formats (recording_id bigint);
-        INSERT INTO recordings VALUES ('a', 'published'), ('b', 'deleted'), ('c', NULL);";
-    database.execute(tables).await;
+    enter(&redis, &TENANTS).await;
+    let with_postgres = Source { postgres: Some(foreign.url().to_owned()), ..source(&redis) };
+    let error = read(&with_postgres).await.expect_err("that is no database of scalelite").to_string();
+    assert!(error.ends_with("is not scalelite's: it has no table `recordings`"), "{error}");
+    foreign.execute(RECORDINGS).await;
     let imported = read(&with_postgres).await.unwrap();
-    assert_eq!(imported.notes.last().unwrap(), "Left out: 2 recordings (they are not brought over yet).");
+    let left_out = "Left out: 1 recording without a tenant that comes over.";
+    assert!(imported.notes.iter().any(|note| note == left_out), "{:?}", imported.notes);
+    let store = database.store();
+    bring_over(store, &imported).await;
+    let find = async |id: &str| store.recordings().find(&RecordId::new(id).unwrap()).await.unwrap();
+    let lesson = find("a-1").await.expect("it came over");
+    assert_eq!((&*lesson.meeting_id, lesson.visibility(), lesson.participants), ("lesson", Visibility::Protected, 3));
+    assert_eq!((lesson.start_time, lesson.end_time), (1_719_835_200_000, 1_719_838_800_000));
+    let kinds: Vec<_> = lesson.formats.iter().map(|format| (&*format.kind, format.duration)).collect();
+    assert_eq!(kinds, [("presentation", 3_600_000), ("video", 3_600_000)]);
+    let images: Vec<_> = lesson.formats[0].images.iter().map(|image| (&*image.alt, &*image.width)).collect();
+    assert_eq!(images, [("First", "176"), ("Second", "176")]);
+    assert!(!lesson.metadata.contains_key("tenant-id"));
+    assert_eq!(find("c-1").await.expect("it came over").visibility(), Visibility::Unpublished);
+    assert!(find("b-1").await.is_none() && find("d-1").await.is_none());
+    assert_eq!(bring_over(store, &read(&with_postgres).await.unwrap()).await.changes, []);
+    // Old versions of scalelite protect nothing.
+    foreign.execute("ALTER TABLE recordings DROP COLUMN protected").await;
+    let old = read(&with_postgres).await.unwrap();
+    let lesson = old.document.recordings.iter().find(|one| one.record_id == "a-1").expect("it is read");
+    assert_eq!(lesson.visibility, Visibility::Published);
 }
 
 #[tokio::test]

@@ -76,17 +76,6 @@ async fn a_meeting_of_no_frontend_is_listed_without_one_and_ended() {
 }
 
 #[tokio::test]
-async fn a_setting_that_does_nothing_yet_is_kept_and_told() {
-    let cluster = TestCluster::start().await;
-    let ctl = Ctl::of_operator(&cluster.url());
-    let set = "set frontend school -j '{\"recordings\":{\"visibility_override\":\"public\"}}'";
-    let said = ctl.run(set).await;
-    let note = "note: the setting `recordings.visibility_override` does nothing yet: recordings are not served\n";
-    assert_eq!((said.code, said.err.as_str()), (0, note));
-    assert!(ctl.done("show frontend school").await.contains("\"public\""));
-}
-
-#[tokio::test]
 async fn what_is_exported_changes_nothing_and_what_it_lacks_can_be_deleted() {
     let cluster = TestCluster::start().await;
     let ctl = Ctl::of_operator(&cluster.url());

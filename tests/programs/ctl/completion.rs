@@ -13,9 +13,12 @@ async fn offered(ctl: &Ctl, line: &str) -> Vec<String> {
     ctl.done(&format!("{line} {ASK}")).await.lines().map(str::to_owned).collect()
 }
 
-fn known() -> [Told; 2] {
-    let backends = Told::ok("GET /api/v1/backends", json!([backend(&json!({}))]));
-    [backends, Told::ok("GET /api/v1/frontends", json!([frontend(&json!({}))]))]
+fn known() -> [Told; 3] {
+    [
+        Told::ok("GET /api/v1/backends", json!([backend(&json!({}))])),
+        Told::ok("GET /api/v1/frontends", json!([frontend(&json!({}))])),
+        Told::ok("GET /api/v1/recordings", json!([{ "record_id": "r-1" }])),
+    ]
 }
 
 #[tokio::test]
@@ -23,7 +26,7 @@ async fn commands_flags_hosts_and_keys_are_offered() {
     let (_recorder, ctl) = recorder(known()).await;
     assert!(offered(&ctl, "").await.contains(&"create-meeting".to_owned()));
     assert_eq!(offered(&ctl, "del").await, offered(&ctl, "delete").await);
-    assert_eq!(offered(&ctl, "delete").await, ["backend", "frontend"]);
+    assert_eq!(offered(&ctl, "delete").await, ["backend", "frontend", "recording"]);
     let flags = offered(&ctl, "set backend --s").await;
     assert!(["--secret", "--opts", "--json"].iter().all(|flag| flags.contains(&(*flag).to_owned())), "{flags:?}");
     for line in ["enable backend", "end meetings", "show meetings --backend", "--json set --dry backend"] {
@@ -31,6 +34,11 @@ async fn commands_flags_hosts_and_keys_are_offered() {
     }
     for line in ["s frontend", "cm --frontend", "explain create --frontend"] {
         assert_eq!(offered(&ctl, line).await, ["school"], "{line}");
+    }
+    for line in
+        ["show recording", "set recording-visibility", "delete recording", "recording assign", "recording ready"]
+    {
+        assert_eq!(offered(&ctl, line).await, ["r-1"], "{line}");
     }
     assert_eq!(offered(&ctl, "completions").await, ["bash", "zsh", "fish"]);
     assert_eq!(offered(&ctl, "enable backend x").await, [""; 0]);

@@ -268,12 +268,19 @@ async fn a_load_factor_that_is_none_is_refused_before_anything_is_asked() {
 }
 
 #[tokio::test]
-async fn a_server_without_recordings_is_one() {
+async fn a_recording_or_its_frontend_that_is_not_there_is_named() {
     let (recorder, ctl) = recorder([]).await;
-    let expected = format!("{}: this server has no recordings yet\n", recorder.url());
-    for line in ["show recordings --frontend school", "show recording r-1", "set recording-visibility r-1 public"] {
+    for (line, what, list) in [
+        ("show recordings --frontend school", "frontend `school`", "frontends"),
+        ("show recording r-1", "recording `r-1`", "recordings"),
+        ("delete recording r-1", "recording `r-1`", "recordings"),
+        ("recording assign r-1 school", "recording `r-1`", "recordings"),
+        ("recording ready r-1", "recording `r-1`", "recordings"),
+    ] {
         let said = ctl.run(line).await;
-        assert_eq!((said.code, said.err), (1, expected.clone()), "{line}");
+        let expected =
+            format!("{}: there is no {what}; `b3scalectl show {list}` shows those there are\n", recorder.url());
+        assert_eq!((said.code, said.err), (1, expected), "{line}");
     }
 }
 
@@ -327,18 +334,20 @@ async fn a_meeting_is_created_and_joined_as_its_frontend_would() {
 async fn recordings_are_listed_and_their_visibility_is_set() {
     let recording = json!({
         "record_id": "r-1",
-        "recording": { "EndTime": "2026-11-22T07:12:22Z", "Metadata": { "meetingName": "Lesson" } },
+        "recording": { "EndTime": 1_700_000_600_000_i64, "Metadata": { "meetingName": "Lesson" } },
     });
     let told = [
         Told::ok("GET /api/v1/recordings?frontend_key=school", json!([recording])),
         Told::ok("GET /api/v1/recordings?frontend_id=f-1", "[]"),
+        Told::ok("GET /api/v1/recordings?unassigned=true&deleted=true", json!([recording])),
         Told::ok("GET /api/v1/recordings/r-1", recording.clone()),
         Told::ok("POST /api/v1/recordings-visibility", recording),
     ];
     let (recorder, ctl) = recorder(told).await;
     let head = "Recording\tTimestamp\tMeeting\n";
     let out = ctl.done("show recordings --fe school").await;
-    assert_eq!(out, format!("{head}r-1 2026-11-22T07:12:22Z Lesson\n"));
+    assert_eq!(out, format!("{head}r-1 1700000600000 Lesson\n"));
+    assert_eq!(ctl.done("show recordings --unassigned --deleted").await, out);
     assert_eq!(ctl.done("show recordings --feid f-1").await, head);
     assert!(ctl.done("show recording r-1").await.starts_with("{\n   \"record_id\""));
     recorder.asked();
@@ -346,6 +355,45 @@ async fn recordings_are_listed_and_their_visibility_is_set() {
     assert_eq!(out, "Update recording: r-1 Visiblity: public\nOk.\n");
     let body = r#"{"record_id":"r-1","visibility":"public"}"#;
     assert_eq!(asked(&recorder), [line("POST /api/v1/recordings-visibility", body)]);
+}
+
+#[tokio::test]
+async fn a_long_list_of_recordings_is_read_page_by_page() {
+    let page = |numbers: std::ops::Range<u32>| {
+        let recordings: Vec<_> = numbers.map(|number| json!({ "record_id": format!("r-{number}") })).collect();
+        json!(recordings)
+    };
+    let told = [
+        Told::ok("GET /api/v1/recordings", page(0..1000)),
+        Told::ok("GET /api/v1/recordings?after=r-999", page(1000..1001)),
+    ];
+    let (_recorder, ctl) = recorder(told).await;
+    let out = ctl.done("show recordings").await;
+    assert_eq!((out.lines().count(), out.lines().last()), (1002, Some("r-1000  ")));
+}
+
+#[tokio::test]
+async fn a_recording_is_deleted_assigned_and_announced() {
+    let recording = json!({ "record_id": "r-1" });
+    let told = [
+        Told::ok("DELETE /api/v1/recordings/r-1", recording.clone()),
+        Told::ok("POST /api/v1/recordings/r-1/assign", recording.clone()),
+        Told::ok("POST /api/v1/recordings/r-1/ready", recording),
+    ];
+    let (recorder, ctl) = recorder(told).await;
+    for (command, said, request, body) in [
+        ("rm recording r-1", "deleted recording: r-1", "DELETE /api/v1/recordings/r-1", ""),
+        (
+            "recording assign r-1 school --meeting-id lesson",
+            "assigned recording: r-1 school",
+            "POST /api/v1/recordings/r-1/assign",
+            r#"{"frontend_key":"school","meeting_id":"lesson"}"#,
+        ),
+        ("recording ready r-1", "announced recording: r-1", "POST /api/v1/recordings/r-1/ready", ""),
+    ] {
+        assert_eq!(ctl.done(command).await, format!("{said}\n"));
+        assert_eq!(asked(&recorder), [line(request, body)], "{command}");
+    }
 }
 
 #[tokio::test]
