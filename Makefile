@@ -23,7 +23,7 @@ agent: ## Build b3scaleagent for the nodes: one file that needs nothing of the s
 	@tests/alone $(AGENT)
 
 test: ## Run all tests: units, documentation, real PostgreSQL, real sockets, real client libraries.
-	@tests/install rust postgresql redis python node
+	@tests/install rust postgresql redis python node ruby
 	rm -rf $(LOGS) && mkdir -p $(LOGS)
 	B3SCALE_TEST_LOGS=$(LOGS) cargo test --workspace
 	tests/secrets $(LOGS)

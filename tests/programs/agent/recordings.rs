@@ -176,6 +176,32 @@ async fn an_interrupted_push_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn bbbs_script_queues_a_format_and_nothing_else() {
+    const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/b3scale_post_publish.rb");
+    let site = Site::start().await;
+    let recorded = Recorded::new(1, "lesson");
+    site.published.publish(&recorded, "podcast");
+    let run = async |arguments: &[&str]| {
+        let mut ruby = program("ruby", &[&[SCRIPT], arguments].concat());
+        ruby.env("B3SCALE_RECORDINGS_QUEUE", site.queue());
+        output(ruby).await
+    };
+    for arguments in [["-m", &*recorded.id, "-f", "podcast"], ["--meeting-id", &recorded.id, "--format", "notes"]] {
+        let queued = run(&arguments).await;
+        assert!(queued.status.success() && queued.stderr.is_empty(), "{}", said(&queued));
+    }
+    assert_eq!(site.queued(), ["notes", "podcast"].map(|format| format!("{}.{format}", recorded.id)));
+    for arguments in [&["-m", "../a", "-f", "notes"][..], &["-f", "notes"], &["-m", "a-1", "-f", "a b"]] {
+        let refused = run(arguments).await;
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(said(&refused).starts_with("b3scale_post_publish: -m and -f are wanted"), "{}", said(&refused));
+    }
+    assert!(site.push(&[]).await.status.success());
+    assert!(site.find(&recorded).await.is_some());
+    assert_eq!(site.queued(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_recording_that_is_not_here_is_named() {
     let site = Site::start().await;
     let refused = site.push(&["a-1"]).await;
