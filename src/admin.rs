@@ -13,6 +13,7 @@ mod commands;
 mod docs;
 mod failures;
 mod frontends;
+mod imports;
 mod insight;
 mod jobs;
 mod meetings;
@@ -53,10 +54,11 @@ use crate::budget::Budget;
 use crate::cluster::Cluster;
 use crate::pipeline::Pipeline;
 use crate::proxies::Proxies;
-use crate::recordings::Library;
+use crate::recordings::{Importer, Library};
 use crate::site::{Answer, Claim, Intake, Readiness, Site, Visitor};
 use crate::store::Store;
 use crate::telemetry::Counts;
+use crate::work::Waker;
 use access::Gate;
 use problem::Problem;
 
@@ -77,6 +79,10 @@ pub struct AdminParts {
     pub store: Store,
     /// The recordings.
     pub library: Arc<Library>,
+    /// Takes recordings in. `None`: this server takes none in.
+    pub importer: Option<Importer>,
+    /// Wakes the jobs that a request has queued.
+    pub waker: Waker,
     /// What calls travel through.
     pub pipeline: Arc<Pipeline>,
     /// Whether this server can take calls.
@@ -113,6 +119,8 @@ struct Inner {
     cluster: Cluster,
     store: Store,
     library: Arc<Library>,
+    importer: Option<Importer>,
+    waker: Waker,
     pipeline: Arc<Pipeline>,
     readiness: Arc<dyn Readiness>,
     gate: Gate,
@@ -143,6 +151,8 @@ impl Api {
             cluster,
             store,
             library,
+            importer,
+            waker,
             pipeline,
             readiness,
             secret,
@@ -157,6 +167,8 @@ impl Api {
             cluster,
             store,
             library,
+            importer,
+            waker,
             pipeline,
             readiness,
             gate: Gate::new(&secret, proxies),
@@ -237,6 +249,7 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(documented!(backends::show, backends::change, backends::remove))
         .routes(documented!(meetings::list))
         .routes(documented!(meetings::show, meetings::change, meetings::remove))
+        .routes(documented!(imports::import))
         .routes(documented!(recordings::list))
         .routes(documented!(recordings::show, recordings::remove))
         .routes(documented!(recordings::assign))

@@ -222,6 +222,8 @@ impl Assembly {
             cluster: cluster.clone(),
             store,
             library: recordings.library,
+            importer: recordings.arriving.map(|arriving| arriving.importer),
+            waker: recordings.waker,
             pipeline: Arc::clone(&pipeline),
             readiness: Arc::clone(&trusted),
             secret,

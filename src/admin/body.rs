@@ -26,6 +26,9 @@ use crate::site::IntakeError;
 /// The largest body, in bytes.
 const LARGEST: usize = 1 << 20;
 
+/// The largest body of any type, in bytes.
+const LARGEST_OF_ANY_TYPE: usize = 4 << 20;
+
 /// The largest document, in bytes.
 pub(super) const LARGEST_DOCUMENT: usize = 32 << 20;
 
@@ -91,6 +94,18 @@ impl<T: Bounded> FromRequest<Admin> for Document<T> {
     }
 }
 
+/// A body of any type, and the room it takes up.
+pub(super) struct AnyType(pub(super) Bytes, pub(super) Room);
+
+impl FromRequest<Admin> for AnyType {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, admin: &Admin) -> Result<Self, Problem> {
+        let (body, room) = unread(request, admin, LARGEST_OF_ANY_TYPE).await?;
+        Ok(Self(body, room))
+    }
+}
+
 /// Reads a document. An error names the field: the path costs time, so it is searched for only then.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| {
@@ -103,6 +118,12 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 /// The bytes of a body that says it is JSON. An empty one need not say so.
 async fn json(request: Request, admin: &Admin, largest: usize) -> Result<(Bytes, Room), Problem> {
     let is_json = is_json(request.headers());
+    let (body, room) = unread(request, admin, largest).await?;
+    if body.is_empty() || is_json { Ok((body, room)) } else { Err(Problem::MediaType) }
+}
+
+/// The bytes of a body of any type.
+async fn unread(request: Request, admin: &Admin, largest: usize) -> Result<(Bytes, Room), Problem> {
     let mut buffer = admin.budget.buffer(access::owner(&request));
     let mut body = request.into_body();
     while let Some(frame) = body.frame().await {
@@ -112,8 +133,7 @@ async fn json(request: Request, admin: &Admin, largest: usize) -> Result<(Bytes,
         }
         buffer.push(&piece, largest).map_err(full)?;
     }
-    let (body, room) = buffer.finish();
-    if body.is_empty() || is_json { Ok((body, room)) } else { Err(Problem::MediaType) }
+    Ok(buffer.finish())
 }
 
 fn cut_off(error: &axum::Error) -> Problem {

@@ -37,6 +37,8 @@ pub(super) enum Problem {
     Forbidden,
     /// There is no such thing, or it is not theirs.
     NotFound,
+    /// The request names something that does not exist.
+    Missing(String),
     /// The request says too little, or nothing that could be understood.
     BadRequest,
     /// The body cannot be read.
@@ -96,7 +98,7 @@ impl Problem {
             Problem::NoToken | Problem::BadToken => StatusCode::UNAUTHORIZED,
             Problem::TooManyBadTokens => StatusCode::TOO_MANY_REQUESTS,
             Problem::Scope(_) | Problem::Forbidden | Problem::Operators(_) => StatusCode::FORBIDDEN,
-            Problem::NotFound => StatusCode::NOT_FOUND,
+            Problem::NotFound | Problem::Missing(_) => StatusCode::NOT_FOUND,
             Problem::BadRequest | Problem::Body(_) | Problem::Fields(_) => StatusCode::BAD_REQUEST,
             Problem::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Problem::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -119,7 +121,7 @@ impl Problem {
             Problem::Forbidden => says("Forbidden"),
             Problem::NotFound => says("Not Found"),
             Problem::BadRequest => says("Bad Request"),
-            Problem::Body(why) => says(&why),
+            Problem::Body(why) | Problem::Missing(why) => says(&why),
             Problem::Fields(fields) => {
                 let error = Some("validation_error".to_owned());
                 rest::Problem { error, fields, message: "validation failed with input".to_owned() }
