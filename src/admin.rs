@@ -58,7 +58,6 @@ use crate::recordings::{Importer, Library};
 use crate::site::{Answer, Claim, Intake, Readiness, Site, Visitor};
 use crate::store::Store;
 use crate::telemetry::Counts;
-use crate::work::Waker;
 use access::Gate;
 use problem::Problem;
 
@@ -79,10 +78,8 @@ pub struct AdminParts {
     pub store: Store,
     /// The recordings.
     pub library: Arc<Library>,
-    /// Takes recordings in. `None`: this server takes none in.
+    /// Takes in recordings. `None`: this server takes none in.
     pub importer: Option<Importer>,
-    /// Wakes the jobs that a request has queued.
-    pub waker: Waker,
     /// What calls travel through.
     pub pipeline: Arc<Pipeline>,
     /// Whether this server can take calls.
@@ -120,7 +117,6 @@ struct Inner {
     store: Store,
     library: Arc<Library>,
     importer: Option<Importer>,
-    waker: Waker,
     pipeline: Arc<Pipeline>,
     readiness: Arc<dyn Readiness>,
     gate: Gate,
@@ -152,7 +148,6 @@ impl Api {
             store,
             library,
             importer,
-            waker,
             pipeline,
             readiness,
             secret,
@@ -168,7 +163,6 @@ impl Api {
             store,
             library,
             importer,
-            waker,
             pipeline,
             readiness,
             gate: Gate::new(&secret, proxies),
@@ -249,12 +243,12 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(documented!(backends::show, backends::change, backends::remove))
         .routes(documented!(meetings::list))
         .routes(documented!(meetings::show, meetings::change, meetings::remove))
-        .routes(documented!(imports::import))
         .routes(documented!(recordings::list))
         .routes(documented!(recordings::show, recordings::remove))
         .routes(documented!(recordings::assign))
         .routes(documented!(recordings::ready))
         .routes(documented!(recordings::set_visibility))
+        .routes(documented!(imports::add))
         .routes(documented!(commands::list, commands::add))
         .routes(documented!(commands::show))
         .routes(documented!(jobs::list))

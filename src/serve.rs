@@ -223,7 +223,6 @@ impl Assembly {
             store,
             library: recordings.library,
             importer: recordings.arriving.map(|arriving| arriving.importer),
-            waker: recordings.waker,
             pipeline: Arc::clone(&pipeline),
             readiness: Arc::clone(&trusted),
             secret,

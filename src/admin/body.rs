@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use b3scale_middleware::bbb::xml::LARGEST_METADATA;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
@@ -25,9 +26,6 @@ use crate::site::IntakeError;
 
 /// The largest body, in bytes.
 const LARGEST: usize = 1 << 20;
-
-/// The largest body of any type, in bytes.
-const LARGEST_OF_ANY_TYPE: usize = 4 << 20;
 
 /// The largest document, in bytes.
 pub(super) const LARGEST_DOCUMENT: usize = 32 << 20;
@@ -94,18 +92,6 @@ impl<T: Bounded> FromRequest<Admin> for Document<T> {
     }
 }
 
-/// A body of any type, and the room it takes up.
-pub(super) struct AnyType(pub(super) Bytes, pub(super) Room);
-
-impl FromRequest<Admin> for AnyType {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, admin: &Admin) -> Result<Self, Problem> {
-        let (body, room) = unread(request, admin, LARGEST_OF_ANY_TYPE).await?;
-        Ok(Self(body, room))
-    }
-}
-
 /// Reads a document. An error names the field: the path costs time, so it is searched for only then.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| {
@@ -115,15 +101,25 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     })
 }
 
+/// A body of any type, as it stands, and the room it takes up.
+pub(super) struct Raw(pub(super) Bytes, pub(super) Room);
+
+impl FromRequest<Admin> for Raw {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, admin: &Admin) -> Result<Self, Problem> {
+        bytes(request, admin, LARGEST_METADATA).await.map(|(body, room)| Self(body, room))
+    }
+}
+
 /// The bytes of a body that says it is JSON. An empty one need not say so.
 async fn json(request: Request, admin: &Admin, largest: usize) -> Result<(Bytes, Room), Problem> {
     let is_json = is_json(request.headers());
-    let (body, room) = unread(request, admin, largest).await?;
+    let (body, room) = bytes(request, admin, largest).await?;
     if body.is_empty() || is_json { Ok((body, room)) } else { Err(Problem::MediaType) }
 }
 
-/// The bytes of a body of any type.
-async fn unread(request: Request, admin: &Admin, largest: usize) -> Result<(Bytes, Room), Problem> {
+async fn bytes(request: Request, admin: &Admin, largest: usize) -> Result<(Bytes, Room), Problem> {
     let mut buffer = admin.budget.buffer(access::owner(&request));
     let mut body = request.into_body();
     while let Some(frame) = body.frame().await {

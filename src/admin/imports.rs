@@ -1,64 +1,77 @@
-//! Imports of recordings that nodes put into a shared folder, as with the original.
+//! The original's import of recordings: a node posts `metadata.xml`, while the files lie in a shared folder.
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::Admin;
 use super::access::{Caller, Nodes};
-use super::body::{AnyType, Filter};
+use super::body::{Filter, Raw};
 use super::problem::Problem;
-use super::reply::Reply;
+use super::reply::{Accepted, Reply};
 use crate::recordings::{FolderError, Posted};
-use crate::rest::RecordingInfo;
+use crate::rest::{self, Recording, RecordingInfo};
 
-/// Why this server takes no recordings in.
-const OFF: &str =
-    "recordings are off: B3SCALE_RECORDINGS_PUBLISHED_PATH and B3SCALE_RECORDINGS_UNPUBLISHED_PATH are not set";
-
-/// How a recording is taken in.
+/// Whose recording it is, if not as its `metadata.xml` says.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Overrides {
-    /// The frontend's id of the meeting, instead of that in the document.
+    /// The frontend's id of the meeting.
     override_original_meeting_id: Option<String>,
-    /// The key of the recording's frontend, instead of the frontend of the meeting.
+    /// The key of the frontend.
     override_frontend_key: Option<String>,
 }
 
-/// Take in a recording by its `metadata.xml`. The files of all its formats in the inbox come with it. A recording of an unknown meeting
-/// is kept without a frontend.
-///
-/// Defects 19 and 43 of the original: a meeting older than seven days, an unknown one and a broken document were internal errors.
+/// An outcome.
+pub(super) enum Imported {
+    /// The recording as it is now.
+    Now(Box<RecordingInfo>),
+    /// It is queued.
+    Queued(String),
+}
+
+impl IntoResponse for Imported {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Now(recording) => Reply(recording).into_response(),
+            Self::Queued(message) => Accepted(rest::Problem { message, ..rest::Problem::default() }).into_response(),
+        }
+    }
+}
+
+/// Import a recording. The body is its `metadata.xml`, of any content type. Its files move from the inbox to their tree; files that are
+/// not there are no error. A recording of an unknown meeting has no frontend, and is unpublished until its meeting is known.
 #[utoipa::path(post, path = "/api/v1/recordings-import", tag = "recordings", params(Overrides),
     request_body(content = String, content_type = "application/xml"),
-    responses((status = OK, description = "The recording", body = RecordingInfo), (status = NOT_FOUND), (status = CONFLICT)))]
-pub(super) async fn import(
+    responses(
+        (status = OK, description = "The recording as it is now", body = RecordingInfo),
+        (status = ACCEPTED, description = "The import is queued, and waits for room or for its turn", body = rest::Problem),
+        (status = BAD_REQUEST), (status = NOT_FOUND), (status = CONFLICT)))]
+pub(super) async fn add(
     State(admin): State<Admin>,
     who: Caller<Nodes>,
     Filter(overrides): Filter<Overrides>,
-    AnyType(document, _room): AnyType,
-) -> Result<Reply<RecordingInfo>, Problem> {
-    let importer = admin.importer.as_ref().ok_or_else(|| Problem::Unavailable(OFF.to_owned()))?;
-    if document.is_empty() {
-        return Err(Problem::Body("the body is empty: it should be the metadata.xml of a recording".to_owned()));
-    }
+    Raw(document, _room): Raw,
+) -> Result<Imported, Problem> {
+    let off = "recordings are off: this server has no folder and no bucket for them, or cannot use them";
+    let importer = admin.importer.as_ref().ok_or_else(|| Problem::Unavailable(off.to_owned()))?;
+    let Overrides { override_original_meeting_id, override_frontend_key } = overrides;
     let posted = Posted {
-        document: document.into(),
-        meeting_id: overrides.override_original_meeting_id,
-        frontend: overrides.override_frontend_key,
+        document: document.to_vec(),
+        meeting_id: override_original_meeting_id,
+        frontend: override_frontend_key,
         sender: who.subject().to_owned(),
     };
-    let imported = importer.post(posted, &admin.waker).await.map_err(problem)?;
-    who.audit("a recording was imported", imported.id.as_str());
-    let shown = admin.library.find(&imported.id).await?.ok_or(Problem::NotFound)?;
-    Ok(Reply(shown.into()))
-}
-
-fn problem(error: FolderError) -> Problem {
-    match error {
-        FolderError::Document(_) | FolderError::Refused(_) => Problem::Body(error.to_string()),
-        FolderError::Frontend(_) => Problem::Missing(error.to_string()),
-        FolderError::Queued(_) => Problem::Unavailable(error.to_string()),
-        FolderError::Store(error) => error.into(),
+    match importer.post(posted).await {
+        Ok(recording) => {
+            who.audit("a recording was imported", recording.id.as_str());
+            let recording = admin.library.find(&recording.id).await?.unwrap_or(recording);
+            Ok(Imported::Now(Box::new(Recording::from(recording).recording)))
+        }
+        Err(FolderError::Queued(why)) => Ok(Imported::Queued(why)),
+        Err(FolderError::Document(error)) => Err(Problem::Body(error.to_string())),
+        Err(error @ FolderError::Frontend(_)) => Err(Problem::Missing(error.to_string())),
+        Err(FolderError::Refused(why)) => Err(Problem::Conflict(why)),
+        Err(FolderError::Store(error)) => Err(error.into()),
     }
 }

@@ -37,7 +37,7 @@ pub(super) enum Problem {
     Forbidden,
     /// There is no such thing, or it is not theirs.
     NotFound,
-    /// The request names something that does not exist.
+    /// There is no such thing: which.
     Missing(String),
     /// The request says too little, or nothing that could be understood.
     BadRequest,

@@ -65,7 +65,7 @@ impl Arriving {
         };
         std::fs::create_dir_all(&settings.work).map_err(unusable)?;
         let work = settings.work.clone();
-        let importer = Importer::new(store.clone(), shelves, arrivals.clone(), settings);
+        let importer = Importer::new(store.clone(), shelves, arrivals.clone(), settings, bench.waker());
         bench.job(importer.clone());
         bench.duty(Adopt(importer.clone()));
         bench.duty(Sweep(importer.clone()));

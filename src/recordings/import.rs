@@ -28,7 +28,7 @@ use super::shelf::ShelfError;
 use super::shelves::Shelves;
 use super::work_folder::WorkFolder;
 use crate::store::{IMPORT_JOB, Import, ImportSource, ImportState, Store, StoreError};
-use crate::work::{Attempt, Job, JobError, Terms};
+use crate::work::{Attempt, Job, JobError, Terms, Waker};
 
 pub use adoption::{Adopt, Sweep};
 pub use folder::{FolderError, Posted};
@@ -72,6 +72,7 @@ struct Parts {
     shelves: Shelves,
     arrivals: Arrivals,
     settings: ImportSettings,
+    waker: Waker,
     /// Rings when an import on this server has settled.
     settled: Notify,
 }
@@ -129,9 +130,9 @@ impl Job for Importer {
 }
 
 impl Importer {
-    /// An importer to these shelves.
-    pub fn new(store: Store, shelves: Shelves, arrivals: Arrivals, settings: ImportSettings) -> Self {
-        Self(Arc::new(Parts { store, shelves, arrivals, settings, settled: Notify::new() }))
+    /// An importer to these shelves. The waker is that of the bench, which runs its jobs.
+    pub fn new(store: Store, shelves: Shelves, arrivals: Arrivals, settings: ImportSettings, waker: Waker) -> Self {
+        Self(Arc::new(Parts { store, shelves, arrivals, settings, waker, settled: Notify::new() }))
     }
 
     /// Records the outcome. The archive of an import goes last.

@@ -14,11 +14,11 @@ use crate::recordings::protected::Protected;
 use crate::recordings::shelf::ShelfError;
 use crate::recordings::{
     Arriving, ArrivingParts, CountRecordings, Library, Links, Mover, Remover, Retention, Settle, Shelves, TextTracks,
-    Tickets,
+    Tickets, Verifier,
 };
 use crate::site::Site;
 use crate::store::Store;
-use crate::work::{Bench, Waker};
+use crate::work::Bench;
 
 /// The recordings of a server.
 pub(super) struct Recordings {
@@ -26,8 +26,8 @@ pub(super) struct Recordings {
     pub(super) library: Arc<Library>,
     /// Their ways in. `None`: this server takes none in.
     pub(super) arriving: Option<Arriving>,
-    /// Wakes their jobs.
-    pub(super) waker: Waker,
+    /// Compares their files with their records. `None`: there are no files here.
+    pub(super) verifier: Option<Verifier>,
     /// The sites that play them and take them in.
     pub(super) sites: Vec<Arc<dyn Site>>,
 }
@@ -43,9 +43,10 @@ impl Recordings {
         bench.duty(Retention::new(store.clone(), bench.waker()));
         let shelves = shelves(config).await;
         let arriving = shelves.clone().and_then(|shelves| arriving(config, store, shelves, bench, secret));
-        if let Some((shelves, arriving)) = shelves.clone().zip(arriving.as_ref()) {
-            bench.job(Mover::new(store.clone(), shelves, arriving.work.clone(), bench.waker()));
-        }
+        let verifier = shelves.clone().zip(arriving.as_ref()).map(|(shelves, arriving)| {
+            bench.job(Mover::new(store.clone(), shelves.clone(), arriving.work.clone(), bench.waker()));
+            Verifier::new(store.clone(), shelves, arriving.importer.clone())
+        });
         if let Some(shelves) = &shelves {
             bench.job(Settle::new(store.clone(), shelves.clone()));
             bench.job(Remover::new(store.clone(), shelves.clone()));
@@ -53,7 +54,7 @@ impl Recordings {
         let mut sites = playback(config, store, cluster, Arc::clone(&tickets), shelves);
         sites.push(Arc::new(TextTracks::new(store.clone(), tickets)));
         sites.extend(arriving.iter().map(|arriving| Arc::<_>::clone(&arriving.uploads) as Arc<dyn Site>));
-        Self { library, arriving, waker: bench.waker(), sites }
+        Self { library, arriving, verifier, sites }
     }
 }
 

@@ -8,6 +8,7 @@ mod bodies;
 mod commands;
 mod follow;
 mod frontends;
+mod imports;
 mod insight;
 mod jobs;
 mod meetings;

@@ -1,6 +1,5 @@
 //! Uploads of recordings: chunk by chunk, signed by nodes, taken in by the server.
 
-mod posted;
 mod refusals;
 mod spool;
 

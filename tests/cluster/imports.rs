@@ -12,7 +12,7 @@ use b3scale::program::Environment;
 use b3scale::recordings::archive::Limits;
 use b3scale::recordings::{Arrivals, ImportSettings, Importer, RecordingsConfig, Shelves};
 use b3scale::store::{Import, ImportSource, ImportState, StoredFormat};
-use b3scale::work::{Attempt, Job, JobError};
+use b3scale::work::{Attempt, Job, JobError, Waker};
 use b3scale_middleware::cluster::{RecordId, Recording, RecordingState, Visibility};
 use b3scale_support::{PublishedFolder, Recorded, TestFolder};
 use serde_json::json;
@@ -63,7 +63,7 @@ impl Rig {
             ready_per_format: false,
         };
         change(&mut settings);
-        let importer = Importer::new(cluster.store.clone(), shelves, arrivals.clone(), settings);
+        let importer = Importer::new(cluster.store.clone(), shelves, arrivals.clone(), settings, Waker::default());
         Self { cluster, folder, arrivals, importer }
     }
 
@@ -242,7 +242,7 @@ async fn a_full_disk_pauses_an_import_and_loses_nothing() {
         default_visibility: Visibility::Published,
         ready_per_format: false,
     };
-    let roomy = Importer::new(full.cluster.store.clone(), shelves, full.arrivals.clone(), settings);
+    let roomy = Importer::new(full.cluster.store.clone(), shelves, full.arrivals.clone(), settings, Waker::default());
     run(&roomy, import).await.expect("there is room now");
     full.is_placed("published", &recorded, "podcast");
 }

@@ -8,7 +8,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use crate::admin::Admin;
 use crate::admin::access::{Caller, Rule};
-use crate::admin::body::{AnyType, Asked, Document, Filter, Given, Id, Name};
+use crate::admin::body::{Asked, Document, Filter, Given, Id, Name, Raw};
 use crate::admin::problem::Problem;
 
 /// The meaning of a refusal, unless its handler gives it.
@@ -59,8 +59,8 @@ impl<T> Argument for Document<T> {
     const REFUSALS: &'static [StatusCode] = BODY;
 }
 
-impl Argument for AnyType {
-    const REFUSALS: &'static [StatusCode] = &[StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE];
+impl Argument for Raw {
+    const REFUSALS: &'static [StatusCode] = &[StatusCode::PAYLOAD_TOO_LARGE];
 }
 
 impl<A: Argument> Argument for Result<A, Problem> {

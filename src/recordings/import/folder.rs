@@ -17,7 +17,6 @@ use super::{Failure, Importer, Taken, documents};
 use crate::recordings::shelf::FormatKey;
 use crate::recordings::work_folder::WorkFolder;
 use crate::store::{FrontendFilter, IMPORT_JOB, Import, ImportSource, ImportState, Spot, StoreError};
-use crate::work::Waker;
 
 /// How long a post waits for the end of its import. Its request may take a minute.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -66,7 +65,7 @@ impl Importer {
     ///
     /// # Errors
     /// Why there is no recording yet, or none at all.
-    pub async fn post(&self, posted: Posted, waker: &Waker) -> Result<Recording, FolderError> {
+    pub async fn post(&self, posted: Posted) -> Result<Recording, FolderError> {
         let text = String::from_utf8_lossy(&posted.document).replace('\0', "");
         let (recording, _) = described(&documents::parsed(posted.document).await?)?;
         if let Some(key) = &posted.frontend {
@@ -84,7 +83,7 @@ impl Importer {
             ..Import::new(Uuid::now_v7(), ImportSource::Folder, recording.id.to_string())
         };
         self.0.store.imports().admit(&import).await?;
-        waker.wake(IMPORT_JOB);
+        self.0.waker.wake(IMPORT_JOB);
         self.wait(import.id, &recording.id).await
     }
 
