@@ -67,8 +67,8 @@ pub(super) async fn list(
         }
     };
     let query = RecordingQuery { states, limit: Some(limit), ..RecordingQuery::default() };
-    let recordings = admin.library.all(owner, &query, from.as_ref()).await?;
-    Ok(Reply(recordings.into_iter().map(Recording::from).collect()))
+    let page = admin.library.all(owner, &query, from.as_ref()).await?;
+    Ok(Reply(page.recordings.into_iter().map(Recording::from).collect()))
 }
 
 /// Show a recording.

@@ -38,10 +38,10 @@ impl Library {
         owner: Owner,
         query: &RecordingQuery,
         from: Option<&RecordingCursor>,
-    ) -> Result<Vec<Recording>, StoreError> {
-        let mut recordings = self.store.recordings().list(owner, query, from).await?;
-        recordings.iter_mut().for_each(|recording| self.links.complete(recording));
-        Ok(recordings)
+    ) -> Result<RecordingPage, StoreError> {
+        let mut page = self.store.recordings().list(owner, query, from).await?;
+        page.recordings.iter_mut().for_each(|recording| self.links.complete(recording));
+        Ok(page)
     }
 
     /// One recording for operators, in any state.
@@ -110,14 +110,12 @@ impl Library {
         // A list without a limit comes page by page. Its first page alone passes over the offset.
         let offset = if from.is_some() { 0 } else { query.offset };
         let wanted = RecordingQuery { offset, limit: query.limit.or(Some(PAGE)), ..query.clone() };
-        let recordings = self.all(owner, &wanted, from).await.map_err(|error| fault(&error))?;
-        let last = recordings.last().filter(|_| query.limit.is_none() && recordings.len() as u64 == PAGE);
-        let next = last.map(|last| RecordingCursor { start_time: last.start_time, id: last.id.clone() });
-        let total = match query.limit {
-            Some(_) => Some(self.store.recordings().count(owner, query).await.map_err(|error| fault(&error))?),
-            None => None,
-        };
-        Ok(RecordingPage { recordings, total, next })
+        let page = self.all(owner, &wanted, from).await.map_err(|error| fault(&error))?;
+        if query.limit.is_none() {
+            return Ok(page);
+        }
+        let total = self.store.recordings().count(owner, query).await.map_err(|error| fault(&error))?;
+        Ok(RecordingPage { total: Some(total), next: None, ..page })
     }
 
     async fn changed(&self, frontend: FrontendId, ids: &[RecordId], change: &RecordingChange) -> Result<bool, Fault> {

@@ -1,5 +1,7 @@
 //! Calls about recordings over real sockets: documents to the byte, lists that are sent while they are read, files in parts.
 
+mod tenants;
+
 use std::sync::Arc;
 
 use b3scale::budget::Budget;

@@ -1,4 +1,4 @@
-// A lesson with npm bbb-api: clients.mjs URL SECRET. CLIENTS_NODE is the folder it is installed in.
+// A lesson and its recordings with npm bbb-api: clients.mjs URL SECRET. CLIENTS_NODE is the folder it is installed in.
 
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -46,7 +46,28 @@ check("meetings", listed, Object.entries(names).sort());
 const forged = await call("getMeetings", {}, { ...credentials, salt: "wrong" });
 check("wrong secret", forged.messageKey, ["checksumError"]);
 
+const meetings = { meetingID: Object.keys(names).join(",") };
+async function recordings(params) {
+    const { recording } = (await call("getRecordings", { ...meetings, ...params })).recordings[0];
+    return recording ?? [];
+}
+
+const recorded = await recordings({});
+check("newest first", recorded.map((one) => one.meetingID[0]), ["node-2", "node-1"]);
+check("format", recorded[0].playback[0].format[0].type, ["presentation"]);
+const recordID = recorded.map((one) => one.recordID[0]).join(",");
+check("one of two", (await call("getRecordings", { ...meetings, limit: 1 })).totalElements, ["2"]);
+check("unpublish", (await call("publishRecordings", { recordID, publish: "false" })).published, ["false"]);
+check("unpublished", (await recordings({ state: "unpublished" })).length, 2);
+check("publish", (await call("publishRecordings", { recordID, publish: "true" })).published, ["true"]);
+check("update", (await call("updateRecordings", { recordID, meta_name: "Better", protect: "true" })).updated, ["true"]);
+const updated = (await recordings({ meta_name: "Bet%25" })).map((one) => [one.metadata[0].name[0], one.protected[0]]);
+check("updated", updated, [["Better", "true"], ["Better", "true"]]);
+check("delete", (await call("deleteRecordings", { recordID })).deleted, ["true"]);
+check("deleted", (await call("getRecordings", meetings)).messageKey, ["noRecordings"]);
+check("delete again", (await call("deleteRecordings", { recordID })).messageKey, ["notFound"]);
+
 for (const meetingID of Object.keys(names)) {
     check("end", (await call("end", { meetingID, password: "moderator" })).returncode, ["SUCCESS"]);
 }
-console.log("node: bbb-api plays the lesson");
+console.log("node: bbb-api plays the lesson and finds its recordings");

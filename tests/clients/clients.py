@@ -1,4 +1,4 @@
-"""A lesson with PyPI bigbluebutton-api-python: clients.py URL SECRET."""
+"""A lesson and its recordings with PyPI bigbluebutton-api-python: clients.py URL SECRET."""
 
 import ssl
 import sys
@@ -58,6 +58,30 @@ check("meetings", listed, names)
 check("wrong secret", failure(lambda: BigBlueButton(url, "wrong").get_meetings()), "checksumError")
 check("unknown meeting", failure(lambda: client.get_meeting_info("nobody's")), "notFound")
 
+
+def recordings(**query):
+    """The states of the meetings' recordings by their names."""
+    listed = client.get_recordings(",".join(names), **query).get_recordings()
+    return {str(one.get_name()): str(one.get_state()) for one in listed}
+
+
+listed = client.get_recordings(", ".join(names)).get_recordings()
+check("newest first", [str(one.get_meetingid()) for one in listed], ["python-2", "python 1"])
+check("played", str(listed[0].get_playbackurl()).rpartition("/playback/")[2], f"presentation/2.3/{listed[0].get_recordid()}")
+ids = ",".join(str(one.get_recordid()) for one in listed)
+check("published", set(recordings().values()), {"published"})
+check("metadata", len(recordings(meta={"room": "12%"})), 2)
+check("no such metadata", recordings(meta={"room": "13"}), {})
+check("unpublish", client.publish_recordings(ids, False).is_published(), False)
+check("unpublished", (len(recordings(states=["unpublished"])), recordings(states=["published"])), (2, {}))
+check("publish", client.publish_recordings(ids).is_published(), True)
+check("update", client.update_recordings(ids, {"name": "A & B", "room": ""}).is_updated(), True)
+check("updated", [client.get_recordings(recording_id=ids).get_recordings()[0].get_meta(name) for name in ("name", "room")], ["A & B", None])
+check("unknown recording", failure(lambda: client.publish_recordings("0" * 40)), "notFound")
+check("delete", client.delete_recordings(ids).is_deleted(), True)
+check("deleted", (recordings(), len(recordings(states=["deleted"]))), ({}, 2))
+check("delete again", failure(lambda: client.delete_recordings(ids)), "notFound")
+
 for meeting_id in names:
     check("end", str(client.end_meeting(meeting_id, "moderator").get_return_code()), "SUCCESS")
-print("python: bigbluebutton-api-python plays the lesson")
+print("python: bigbluebutton-api-python plays the lesson and finds its recordings")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Plays a lesson with client libraries as they are in use, once with http nodes and once with https nodes.
+# Plays a lesson and looks at recordings with client libraries as they are in use, once with http nodes and once with https nodes.
 #
 # The libraries are installed below target/clients, unless they are there. B3SCALED names the program to test; without it,
 # it is built.
@@ -42,7 +42,7 @@ stop_demo() {
 
 # with_demo OPTION…: plays the lesson against a demo of its own.
 with_demo() {
-    local object url secret
+    local object api token key url secret
     say "b3scaled demo $*"
     exec 3< <(exec "$b3scaled" demo --json --listen 127.0.0.1:0 "$@" 2>"$log")
     demo_pid=$!
@@ -52,10 +52,12 @@ with_demo() {
         cat "$log" >&2
         return 1
     fi
-    read -r url secret < <(python3 -c '
+    read -r api token key url secret < <(python3 -c '
 import json, sys
-frontend = json.loads(sys.argv[1])["frontends"][0]
-print(frontend["url"], frontend["secret"])' "$object")
+demo = json.loads(sys.argv[1])
+frontend = demo["frontends"][0]
+print(demo["api"], demo["token"], frontend["key"], frontend["url"], frontend["secret"])' "$object")
+    python3 "$here/recordings.py" "$api" "$token" "$key"
     "$place/python/bin/python" "$here/clients.py" "$url" "$secret"
     CLIENTS_NODE="$place/node" node --no-deprecation "$here/clients.mjs" "$url" "$secret"
     stop_demo

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use b3scale_middleware::cluster::{FrontendId, RecordId, Recording, RecordingCursor, RecordingQuery, RecordingState};
+use b3scale_middleware::cluster::{
+    FrontendId, RecordId, RecordingCursor, RecordingPage, RecordingQuery, RecordingState,
+};
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::Recordings;
 use super::rows::{COLUMNS, recording};
 use crate::store::StoreError;
-use crate::store::rows::{column, readable};
+use crate::store::rows::{column, readable, unreadable};
 
 /// The most recordings that one statement should read.
 pub const PAGE: u64 = 100;
@@ -33,9 +36,13 @@ impl Recordings<'_> {
         owner: Owner,
         query: &RecordingQuery,
         from: Option<&RecordingCursor>,
-    ) -> Result<Vec<Recording>, StoreError> {
-        let Some(keys) = Keys::of(owner, query, from) else { return Ok(Vec::new()) };
-        Ok(readable(&self.0.rows("list recordings", &page(&keys.sql()), &keys.params()).await?, recording))
+    ) -> Result<RecordingPage, StoreError> {
+        let Some(keys) = Keys::of(owner, query, from) else { return Ok(RecordingPage::default()) };
+        let rows = self.0.rows("list recordings", &page(&keys.sql()), &keys.params()).await?;
+        // Behind a full page there may be another one, also if its last recording is unreadable.
+        let last = rows.last().filter(|_| query.limit == Some(rows.len() as u64));
+        let next = last.map(place).transpose()?;
+        Ok(RecordingPage { recordings: readable(&rows, recording), total: None, next })
     }
 
     /// How many recordings a list has, without offset and limit.
@@ -47,6 +54,14 @@ impl Recordings<'_> {
         let total: i64 = row.map_or(Ok(0), |row| column("recordings", &row, "total"))?;
         Ok(total.unsigned_abs())
     }
+}
+
+/// The place of a row in the list.
+fn place(row: &Row) -> Result<RecordingCursor, StoreError> {
+    const TABLE: &str = "recordings";
+    let id = RecordId::new(column(TABLE, row, "record_id")?);
+    let id = id.ok_or_else(|| unreadable(TABLE, row, "its id is none of a recording"))?;
+    Ok(RecordingCursor { start_time: column(TABLE, row, "start_time")?, id })
 }
 
 /// The statement of a frontend's whole list: its parameters are the frontend, the states, no texts, the time and the id before which
