@@ -78,7 +78,7 @@ impl Protected {
         to(&format!("{host}{}", format.link), Some(&self.set_cookie(key.record(), &cookie)))
     }
 
-    /// The same link on the host of playback, if this is another host.
+    /// The same link on the host of playback, unless the request came there.
     fn elsewhere(&self, request: &Parts) -> Option<String> {
         let (playback, host) = (self.playback.as_ref()?, self.host.as_deref()?);
         let named = request.headers.get(header::HOST).and_then(|named| named.to_str().ok()).unwrap_or_default();

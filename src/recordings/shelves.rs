@@ -144,7 +144,10 @@ async fn s3(config: &RecordingsConfig) -> Result<Option<S3>, ConfigError> {
 /// Whether a server did not answer, rather than refuse.
 fn is_away(error: &object_store::Error) -> bool {
     use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
-    !matches!(error, NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. })
+    let is_refused = matches!(error, NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. });
+    // The refusal of a list has no kind of its own.
+    let words = ["NoSuchBucket", "AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"];
+    !is_refused && !words.iter().any(|word| error.to_string().contains(word))
 }
 
 /// Makes sure that a folder is there and that files in it can be listed and written.

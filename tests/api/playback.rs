@@ -1,5 +1,6 @@
 //! Playback: what browsers and players ask of recordings, and what no one gets.
 
+mod announced;
 mod files;
 mod outage;
 mod pages;

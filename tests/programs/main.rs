@@ -6,6 +6,7 @@ mod ctl;
 mod demo;
 mod manager;
 mod pipeline;
+mod playback;
 mod spelling;
 mod starts;
 mod typing;

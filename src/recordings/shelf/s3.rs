@@ -101,13 +101,15 @@ impl S3 {
         &self.store
     }
 
-    /// Asks the bucket for any of its objects.
+    /// Lists objects, writes one, and removes it.
     ///
     /// # Errors
     /// The server does not answer, or refuses.
     pub async fn probe(&self) -> Result<(), S3Error> {
-        let first = self.store.list(Some(&Key::from(INBOX))).next().await;
-        first.transpose().map(drop).map_err(Into::into)
+        self.store.list(Some(&Key::from(INBOX))).next().await.transpose()?;
+        let trial = Key::from(format!(".b3scale-{:016x}", fastrand::u64(..)));
+        self.store.put(&trial, "b3scale was here".into()).await?;
+        Ok(self.store.delete(&trial).await?)
     }
 
     pub(in crate::recordings) fn failure(&self, error: object_store::Error) -> ShelfError {
