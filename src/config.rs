@@ -37,8 +37,6 @@ pub struct Config {
     pub migrate: Migrate,
     /// Where to listen.
     pub listen: SocketAddr,
-    /// The public URL of the cluster, for the links that it gives out. `None`: that of this server's port.
-    pub api_url: Option<Url>,
     /// What tokens are signed with. `None`: the secret that the cluster shares.
     pub jwt_secret: Option<String>,
     /// Proxies trusted to name the client of a request, in addition to those on this machine.
@@ -92,7 +90,6 @@ impl Config {
                 Migrate::Auto,
             )?,
             listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 42353))),
-            api_url: environment.parse("B3SCALE_API_URL", "a URL such as https://b3scale.example is wanted")?,
             jwt_secret: text("B3SCALE_API_JWT_SECRET")?,
             trusted_proxies: environment
                 .list("B3SCALE_TRUSTED_PROXIES", "addresses with commas in between are wanted")?,

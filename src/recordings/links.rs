@@ -5,6 +5,10 @@ use std::time::SystemTime;
 
 use b3scale_middleware::cluster::{FrontendId, Recording, TrackKind};
 
+use super::playback::route;
+use super::protected;
+use super::settings::Protection;
+use super::shelf::FormatKey;
 use super::tickets::{Purpose, Subject, Tickets};
 
 /// Makes the links of recordings in lists. The tables have paths alone, so that they outlive any host.
@@ -12,13 +16,14 @@ use super::tickets::{Purpose, Subject, Tickets};
 pub struct Links {
     /// Scheme, host and port of the playback, without a slash at the end.
     host: Arc<str>,
+    protection: Protection,
     tickets: Arc<Tickets>,
 }
 
 impl Links {
     /// Links to that host of playback: scheme, host and port.
-    pub fn new(host: &str, tickets: Arc<Tickets>) -> Self {
-        Self { host: host.trim_end_matches('/').into(), tickets }
+    pub fn new(host: &str, protection: Protection, tickets: Arc<Tickets>) -> Self {
+        Self { host: host.trim_end_matches('/').into(), protection, tickets }
     }
 
     /// Completes the links of a recording. Without a frontend there is no one to admit, so they stay without tickets.
@@ -41,13 +46,17 @@ impl Links {
                 });
                 image.link = format!("{}{}", self.host, signed.unwrap_or(path));
             }
-            format.link = match tenant {
-                Some(frontend) => {
+            let path = match tenant.zip(FormatKey::new(record, &format.kind)) {
+                Some((frontend, key)) => {
                     let ticket = self.ticket(Purpose::Link, Subject { frontend, record, epoch, format: &format.kind });
-                    format!("{}/playback/ticket/{ticket}/{}/{record}", self.host, format.kind)
+                    match self.protection {
+                        Protection::Ticket => route::link(&key, &ticket),
+                        Protection::Cookie => protected::path(&key, &ticket),
+                    }
                 }
-                None => format!("{}{}", self.host, rooted(&format.link)),
+                None => rooted(&format.link),
             };
+            format.link = format!("{}{path}", self.host);
         }
     }
 
@@ -82,7 +91,7 @@ mod tests {
     const ID: &str = "0123456789012345678901234567890123456789-1700000000000";
 
     fn links() -> Links {
-        Links::new("https://play.example/", Arc::new(Tickets::new(b"secret")))
+        Links::new("https://play.example/", Protection::Ticket, Arc::new(Tickets::new(b"secret")))
     }
 
     fn recording(protected: bool) -> Recording {
@@ -151,6 +160,15 @@ mod tests {
         };
         assert!(admits(&link, Purpose::Link, "video") && admits(&image, Purpose::Thumbnail, "presentation"));
         assert!(!admits(&image, Purpose::Link, "video") && !admits(&image, Purpose::Play, "presentation"));
+    }
+
+    #[test]
+    fn in_the_originals_way_a_link_leads_to_a_cookie() {
+        let mut protected = recording(true);
+        Links { protection: Protection::Cookie, ..links() }.complete(&mut protected);
+        let link = &protected.formats[0].link;
+        let token = format!("https://play.example/api/v1/protected/recordings/video~{ID}~");
+        assert!(link.strip_prefix(&token).is_some_and(Tickets::is_like), "{link}");
     }
 
     #[test]

@@ -105,14 +105,25 @@ impl Playback {
         })
     }
 
-    /// The right of a request to a format.
-    async fn access(&self, key: &FormatKey, ticket: Option<&str>, request: &Parts, visitor: &Visitor) -> Access {
+    /// The right of a request to a file of a format, or to its page.
+    async fn access(
+        &self,
+        key: &FormatKey,
+        path: Option<&FilePath>,
+        ticket: Option<&str>,
+        request: &Parts,
+        visitor: &Visitor,
+    ) -> Access {
+        let now = self.parts.clock.time();
         let proof = match (ticket, self.protection) {
             (Some(ticket), _) => Proof::Ticket(ticket, Purpose::Play),
             (None, Protection::Cookie) => cookie(&request.headers, key.record()).map_or(Proof::None, Proof::Cookie),
             (None, Protection::Ticket) => Proof::None,
         };
-        let access = self.parts.gate.access(key.record(), Some(key.format()), proof, self.parts.clock.time()).await;
+        let access = match path {
+            Some(path) => self.parts.gate.file(key, path, proof, now).await,
+            None => self.parts.gate.access(key, proof, now).await,
+        };
         if matches!(access, Access::Admitted(_)) {
             visitor.admit();
         }
@@ -122,7 +133,7 @@ impl Playback {
     /// A link of a list leads to the player with a ticket for the files.
     async fn link(&self, key: &FormatKey, ticket: &str) -> Answer {
         let (now, proof) = (self.parts.clock.time(), Proof::Ticket(ticket, Purpose::Link));
-        let (known, is_protected) = match self.parts.gate.access(key.record(), Some(key.format()), proof, now).await {
+        let (known, is_protected) = match self.parts.gate.access(key, proof, now).await {
             Access::Open(known) => (known, false),
             Access::Admitted(known) => (known, true),
             Access::Locked(_) => return expired(),
@@ -152,7 +163,7 @@ impl Playback {
         if prefix.as_deref().is_some_and(|prefix| !Tickets::is_like(prefix)) {
             return Ok(unavailable());
         }
-        let (known, keep) = match self.access(&key, prefix.as_deref(), request, visitor).await {
+        let (known, keep) = match self.access(&key, None, prefix.as_deref(), request, visitor).await {
             Access::Open(known) => (known, Keep::Asking),
             Access::Admitted(known) => (known, Keep::Never),
             Access::Locked(_) => return Ok(expired()),
@@ -170,7 +181,7 @@ impl Playback {
 
     async fn file(&self, target: Target, request: &Parts, visitor: &Visitor) -> Result<Answer, ShelfError> {
         let Target { key, ticket, path, is_folder } = target;
-        let access = self.access(&key, ticket.as_deref(), request, visitor).await;
+        let access = self.access(&key, path.as_ref(), ticket.as_deref(), request, visitor).await;
         match path {
             Some(path) => self.inner_file(&key, &path, access, request).await,
             None => self.entry(&key, ticket.as_deref(), is_folder, access, request).await,
@@ -189,8 +200,6 @@ impl Playback {
         let (known, keep) = match access {
             Access::Open(known) => (known, Keep::Asking),
             Access::Admitted(known) => (known, if is_metadata { Keep::Never } else { Keep::Private }),
-            // Lists show thumbnails.
-            Access::Locked(known) if known.lists(key, path) => (known, Keep::Asking),
             Access::Locked(_) => return Ok(policy::words(StatusCode::FORBIDDEN, "This recording is protected.\n")),
             Access::Unknown => return Ok(policy::words(StatusCode::NOT_FOUND, "There is no such recording.\n")),
             Access::Away => return Ok(policy::overloaded()),
@@ -308,17 +317,6 @@ impl Site for Playback {
             }
         }
         .boxed()
-    }
-}
-
-impl Known {
-    /// Whether a file is a thumbnail in lists.
-    pub(super) fn lists(&self, key: &FormatKey, path: &FilePath) -> bool {
-        let images = self.recording.formats.iter().flat_map(|format| &format.images);
-        images.filter_map(|image| Route::of(image.link.split('?').next()?)).any(|route| match route {
-            Route::File(target) => target.key == *key && target.path.as_ref() == Some(path),
-            _ => false,
-        })
     }
 }
 

@@ -65,7 +65,7 @@ impl Protected {
             return to(&elsewhere, None);
         }
         let (now, proof) = (self.clock.time(), Proof::Ticket(ticket, Purpose::Link));
-        let known = match self.gate.access(key.record(), Some(key.format()), proof, now).await {
+        let known = match self.gate.access(&key, proof, now).await {
             Access::Open(known) | Access::Admitted(known) => known,
             Access::Locked(_) => return expired(),
             Access::Unknown => return unavailable(),
@@ -95,35 +95,43 @@ impl Protected {
         format!("{}={ticket}; Path=/; Max-Age={seconds}; HttpOnly; {site}", cookie_name(record))
     }
 
-    /// Answers a web server. Its module knows yes, no and failure.
+    /// Answers a web server. Its module knows yes, no and failure, and takes over who may keep the file.
     async fn auth(&self, request: &Parts) -> Answer {
-        match self.is_allowed(request).await {
-            Some(true) => site::text(StatusCode::OK, ""),
-            Some(false) => {
+        let keep = match self.allowed(request).await {
+            Allowed::Shared => "no-cache",
+            Allowed::Private => "private, no-cache",
+            Allowed::No => {
                 let json = HeaderValue::from_static("application/json");
-                site::answer(StatusCode::FORBIDDEN, json, Bytes::from_static(b"{\"message\":\"Forbidden\"}\n"))
+                return site::answer(StatusCode::FORBIDDEN, json, Bytes::from_static(b"{\"message\":\"Forbidden\"}\n"));
             }
-            None => site::text(StatusCode::SERVICE_UNAVAILABLE, ""),
-        }
+            Allowed::Unknown => return site::text(StatusCode::SERVICE_UNAVAILABLE, ""),
+        };
+        let mut answer = site::text(StatusCode::OK, "");
+        answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
+        answer
     }
 
-    /// Whether a file may be served. `None`: the database is away.
-    async fn is_allowed(&self, request: &Parts) -> Option<bool> {
+    /// Whether a file may be served.
+    async fn allowed(&self, request: &Parts) -> Allowed {
         let mut resources = request.headers.get_all(RESOURCE).iter();
-        let (Some(resource), None) = (resources.next(), resources.next()) else { return Some(false) };
+        let (Some(resource), None) = (resources.next(), resources.next()) else { return Allowed::No };
         let path = resource.to_str().unwrap_or_default().split('?').next().unwrap_or_default();
         let Target { key, ticket, path, .. } = match Route::of(path) {
             Some(Route::File(target)) => target,
-            Some(Route::Player(_) | Route::PlayerFile(_) | Route::OldPlayer) => return Some(true),
-            Some(Route::Link(..)) | None => return Some(false),
+            Some(Route::Player(_) | Route::PlayerFile(_) | Route::OldPlayer) => return Allowed::Shared,
+            Some(Route::Link(..)) | None => return Allowed::No,
         };
         let cookie = || cookie(&request.headers, key.record()).map_or(Proof::None, Proof::Cookie);
         let proof = ticket.as_deref().map_or_else(cookie, |ticket| Proof::Ticket(ticket, Purpose::Play));
-        match self.gate.access(key.record(), Some(key.format()), proof, self.clock.time()).await {
-            Access::Open(_) | Access::Admitted(_) => Some(true),
-            Access::Locked(known) => Some(path.is_some_and(|path| known.lists(&key, &path))),
-            Access::Unknown => Some(false),
-            Access::Away => None,
+        let access = match path {
+            Some(path) => self.gate.file(&key, &path, proof, self.clock.time()).await,
+            None => self.gate.access(&key, proof, self.clock.time()).await,
+        };
+        match access {
+            Access::Open(_) => Allowed::Shared,
+            Access::Admitted(_) => Allowed::Private,
+            Access::Locked(_) | Access::Unknown => Allowed::No,
+            Access::Away => Allowed::Unknown,
         }
     }
 }
@@ -144,6 +152,17 @@ impl Site for Protected {
         }
         .boxed()
     }
+}
+
+/// Whether a file may be served.
+enum Allowed {
+    /// To anyone.
+    Shared,
+    /// To this browser.
+    Private,
+    No,
+    /// The database is away.
+    Unknown,
 }
 
 /// The format and the ticket in a token.

@@ -81,7 +81,7 @@ pub struct RecordingsConfig {
     pub delivery: Delivery,
     /// Scheme, host and port of the links in lists.
     pub playback_host: Option<Url>,
-    /// The address of the API.
+    /// The address of the API, as browsers know it.
     pub api_url: Option<Url>,
     /// The folder of the built player. `None`: own pages play.
     pub player: Option<PathBuf>,
@@ -128,8 +128,7 @@ impl RecordingsConfig {
             playback_host: environment
                 .parse::<Address>(HOST, "a URL such as https://play.example is wanted")?
                 .map(|host| host.0),
-            // It is for other programs, too, which say what is wrong with it.
-            api_url: environment.text("B3SCALE_API_URL").and_then(|url| Url::parse(url.trim()).ok()),
+            api_url: environment.parse("B3SCALE_API_URL", "a URL such as https://b3scale.example is wanted")?,
             player: environment.path(PLAYER)?,
             protection: environment.choice("B3SCALE_RECORDINGS_PROTECTION", &protections, Protection::Ticket)?,
             default_visibility: visibility.map_or(Visibility::Published, |word| word.0),

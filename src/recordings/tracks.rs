@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Request, StatusCode, header};
 
+use super::settings::RecordingsConfig;
 use super::tickets::{Purpose, Subject, Tickets};
 use crate::site::{self, Answer, Body, Claim, Site, Visitor};
 use crate::store::{Store, StoreError};
@@ -19,12 +20,14 @@ const VTT: HeaderValue = HeaderValue::from_static("text/vtt;charset=utf-8");
 pub struct TextTracks {
     store: Store,
     tickets: Arc<Tickets>,
+    /// The host that shows recordings and nothing else.
+    host: Option<String>,
 }
 
 impl TextTracks {
     /// The tracks of these tables.
-    pub fn new(store: Store, tickets: Arc<Tickets>) -> Self {
-        Self { store, tickets }
+    pub fn new(store: Store, tickets: Arc<Tickets>, config: &RecordingsConfig) -> Self {
+        Self { store, tickets, host: config.own_host().map(str::to_owned) }
     }
 
     /// The text at a path. `None`: there is none, or its ticket does not hold.
@@ -46,7 +49,8 @@ impl TextTracks {
 
 impl Site for TextTracks {
     fn claims(&self) -> Vec<Claim> {
-        vec![Claim::below("/textTrack")]
+        let claim = Claim::below("/textTrack");
+        vec![self.host.as_deref().map_or_else(|| claim.clone(), |host| claim.clone().on(host))]
     }
 
     fn answer(&self, request: Request<Body>, _: Visitor) -> BoxFuture<'_, Answer> {

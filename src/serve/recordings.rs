@@ -36,7 +36,7 @@ impl Recordings {
     /// Opens the shelves, and begins the background work. With a wrong setting there are no shelves, and all else works.
     pub(super) async fn open(config: &Config, store: &Store, cluster: &Cluster, bench: &Bench, secret: &str) -> Self {
         let tickets = Arc::new(Tickets::new(secret.as_bytes()));
-        let links = Links::new(&playback_host(config), Arc::clone(&tickets));
+        let links = Links::new(&playback_host(config), config.recordings.protection, Arc::clone(&tickets));
         let visibility = config.recordings.default_visibility;
         let library = Arc::new(Library::new(store.clone(), links, bench.waker(), visibility));
         bench.round(CountRecordings::new(store.clone()));
@@ -52,7 +52,7 @@ impl Recordings {
             bench.job(Remover::new(store.clone(), shelves.clone()));
         }
         let mut sites = playback(config, store, cluster, Arc::clone(&tickets), shelves);
-        sites.push(Arc::new(TextTracks::new(store.clone(), tickets)));
+        sites.push(Arc::new(TextTracks::new(store.clone(), tickets, &config.recordings)));
         sites.extend(arriving.iter().map(|arriving| Arc::<_>::clone(&arriving.uploads) as Arc<dyn Site>));
         Self { library, arriving, verifier, sites }
     }
@@ -98,6 +98,6 @@ fn playback(
 
 /// Where browsers play recordings.
 fn playback_host(config: &Config) -> String {
-    let host = config.recordings.playback_host.as_ref().or(config.api_url.as_ref());
+    let host = config.recordings.playback_host.as_ref().or(config.recordings.api_url.as_ref());
     host.map_or_else(|| format!("http://{}", config.listen), Url::to_string)
 }

@@ -118,5 +118,8 @@ class Tickets:
     def link(self, frontend: str, record: str, form: str) -> str:
         return self.issue(1, frontend, record, form)
 
+    def thumbnail(self, frontend: str, record: str) -> str:
+        return self.issue(4, frontend, record, "presentation", hours=24)
+
     def play(self, frontend: str, record: str, form: str, epoch: int = 0) -> str:
         return self.issue(2, frontend, record, form, epoch, hours=8)

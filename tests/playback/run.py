@@ -141,8 +141,10 @@ def files(name: str, port: Port, frontend: str, tickets: Tickets) -> None:
                 answer, _ = ask(port, at(path, LOCKED, ticket), method)
                 require(answer.status == 403, f"{name} answers {method} {path} with {answer.status}, for a ticket that opens nothing")
                 require("Location" not in answer.headers, f"{name} leads {path} elsewhere")
-    thumbnail = "/presentation/ID/presentation/d2d9-1/thumbnails/thumb-1.png"
-    require(status(port, at(thumbnail, LOCKED)) == 200, f"{name} shows no thumbnail")
+    thumbnail, ticket = "/presentation/ID/presentation/d2d9-1/thumbnails/thumb-1.png", tickets.thumbnail(frontend, LOCKED)
+    require(status(port, at(thumbnail, LOCKED, ticket)) == 200, f"{name} shows no thumbnail")
+    require(status(port, at(thumbnail, LOCKED)) == 403, f"{name} shows a thumbnail without its ticket")
+    require(status(port, at("/presentation/ID/shapes.svg", LOCKED, ticket)) == 403, f"{name} takes a ticket of a thumbnail for slides")
     say(name, f"{len(FILES)} paths are open with the right ticket, and closed with each other one")
 
 

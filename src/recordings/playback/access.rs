@@ -14,7 +14,9 @@ use http::{HeaderMap, header};
 use tokio::sync::{Semaphore, broadcast};
 use tokio::time::{Instant, timeout};
 
+use super::super::shelf::{FilePath, FormatKey};
 use super::super::tickets::{Purpose, Subject, Tickets};
+use super::route::Route;
 use crate::store::{Store, StoreError, StoredFormat};
 
 /// How long a look-up counts.
@@ -39,6 +41,17 @@ pub struct Known {
     pub recording: Recording,
     /// The files of its formats.
     pub stored: Vec<StoredFormat>,
+}
+
+impl Known {
+    /// Whether a file is a thumbnail in lists.
+    fn lists(&self, key: &FormatKey, path: &FilePath) -> bool {
+        let images = self.recording.formats.iter().flat_map(|format| &format.images);
+        images.filter_map(|image| Route::of(image.link.split('?').next()?)).any(|route| match route {
+            Route::File(target) => target.key == *key && target.path.as_ref() == Some(path),
+            _ => false,
+        })
+    }
 }
 
 /// The records of recordings.
@@ -99,13 +112,26 @@ impl Gate {
         }
     }
 
-    /// The right of a visitor with these proofs to a format of a recording. A format of `None` stands for all of them.
-    pub async fn access(&self, id: &RecordId, format: Option<&str>, proof: Proof<'_>, now: SystemTime) -> Access {
-        let known = match self.known(id).await {
-            Ok(Some(known)) => known,
-            Ok(None) => return Access::Unknown,
-            Err(Away) => return Access::Away,
-        };
+    /// The right of a visitor with that proof to a file of a format. A thumbnail has tickets of its own, too: lists show it.
+    pub async fn file(&self, key: &FormatKey, path: &FilePath, proof: Proof<'_>, now: SystemTime) -> Access {
+        match (self.access(key, proof, now).await, proof) {
+            (Access::Locked(known), Proof::Ticket(ticket, Purpose::Play)) if known.lists(key, path) => {
+                self.access_of(known, key, Proof::Ticket(ticket, Purpose::Thumbnail), now)
+            }
+            (access, _) => access,
+        }
+    }
+
+    /// The right of a visitor with that proof to a format of a recording.
+    pub async fn access(&self, key: &FormatKey, proof: Proof<'_>, now: SystemTime) -> Access {
+        match self.known(key.record()).await {
+            Ok(Some(known)) => self.access_of(known, key, proof, now),
+            Ok(None) => Access::Unknown,
+            Err(Away) => Access::Away,
+        }
+    }
+
+    fn access_of(&self, known: Arc<Known>, key: &FormatKey, proof: Proof<'_>, now: SystemTime) -> Access {
         // Of a tenant that was removed.
         let Some(frontend) = known.recording.frontend else { return Access::Unknown };
         if known.recording.state != RecordingState::Published {
@@ -114,8 +140,7 @@ impl Gate {
         if !known.recording.protected {
             return Access::Open(known);
         }
-        let subject =
-            Subject { frontend, record: id, epoch: known.recording.epoch, format: format.unwrap_or_default() };
+        let subject = Subject { frontend, record: key.record(), epoch: known.recording.epoch, format: key.format() };
         let holds = |ticket: &str, purpose, subject| self.tickets.admits(ticket, purpose, subject, now);
         let is_admitted = match proof {
             Proof::None => false,

@@ -108,6 +108,11 @@ pub(in crate::recordings) fn player(record: &RecordId) -> String {
     format!("/playback/presentation/{VERSION}/{record}")
 }
 
+/// The path of a link of a list.
+pub(in crate::recordings) fn link(key: &FormatKey, ticket: &str) -> String {
+    format!("/playback/ticket/{ticket}/{}/{}", key.format(), key.record())
+}
+
 /// The folder of a format's files, for a page with links to them.
 pub(in crate::recordings) fn folder(key: &FormatKey, ticket: Option<&str>) -> String {
     let prefix = match key.format() {

@@ -106,7 +106,8 @@ async fn unpublish_protect_and_delete_end_running_tickets_at_once() {
             assert_eq!(stage.status(&at(path, Some(&ticket))).await, status, "{name}: {path}");
             assert_eq!(stage.status(&at(path, None)).await, status, "{name}: {path} without a ticket");
         }
-        let thumbnail = stage.status(&format!("/presentation/{RECORD}/{THUMBNAIL}")).await;
+        let ticket = stage.ticket(Purpose::Thumbnail, "presentation");
+        let thumbnail = stage.status(&format!("/presentation/{ticket}/{RECORD}/{THUMBNAIL}")).await;
         assert_eq!(thumbnail, status, "{name}: a thumbnail");
     }
     let stage = Stage::new().await;
@@ -144,15 +145,24 @@ async fn a_link_of_a_list_leads_into_its_format() {
 }
 
 #[tokio::test]
-async fn listed_thumbnails_need_no_ticket_and_all_other_pictures_do() {
+async fn listed_thumbnails_have_tickets_of_their_own_that_open_nothing_else() {
     let stage = Stage::new().await;
     stage.protect().await;
-    let thumbnail = stage.get(&format!("/presentation/{RECORD}/{THUMBNAIL}")).await;
+    let ticket = stage.ticket(Purpose::Thumbnail, "presentation");
+    let thumbnail = stage.get(&format!("/presentation/{ticket}/{RECORD}/{THUMBNAIL}")).await;
     assert_eq!((thumbnail.status, &*thumbnail.body), (200, "thumb"));
-    for other in ["presentation/d2d9-1/thumbnails/thumb-2.png", "presentation/d2d9-1/slide-1.png"] {
-        assert_eq!(stage.status(&format!("/presentation/{RECORD}/{other}")).await, 403, "{other}");
+    assert_eq!(thumbnail.header("cache-control"), Some("private, no-cache"));
+    assert_eq!(stage.status(&format!("/presentation/{RECORD}/{THUMBNAIL}")).await, 403, "it shows a slide");
+    for other in ["presentation/d2d9-1/thumbnails/thumb-2.png", "presentation/d2d9-1/slide-1.png", "metadata.xml"] {
+        assert_eq!(stage.status(&format!("/presentation/{ticket}/{RECORD}/{other}")).await, 403, "{other}");
     }
-    assert_eq!(stage.status(&format!("/video/{RECORD}/{THUMBNAIL}")).await, 403);
+    for path in [format!("/video/{ticket}/{RECORD}/{THUMBNAIL}"), format!("/presentation/{ticket}/{RECORD}/")] {
+        assert_eq!(stage.status(&path).await, 403, "{path}");
+    }
+    assert_eq!(asked(&stage, &format!("/presentation/{ticket}/{RECORD}/{THUMBNAIL}"), "").await, 200);
+    assert_eq!(asked(&stage, &format!("/presentation/{ticket}/{RECORD}/shapes.svg"), "").await, 403);
+    stage.clock.0.store(24 * 3600, Relaxed);
+    assert_eq!(stage.status(&format!("/presentation/{ticket}/{RECORD}/{THUMBNAIL}")).await, 403, "it has expired");
 }
 
 /// Defect 2: the original's decision can be led astray by the spelling of a path.
