@@ -21,6 +21,7 @@ mod metrics;
 mod operators;
 mod pipeline;
 mod problem;
+mod recording_files;
 mod recordings;
 mod remembered;
 mod reply;
@@ -54,10 +55,11 @@ use crate::budget::Budget;
 use crate::cluster::Cluster;
 use crate::pipeline::Pipeline;
 use crate::proxies::Proxies;
-use crate::recordings::{Importer, Library};
+use crate::recordings::{Importer, Library, Verifier};
 use crate::site::{Answer, Claim, Intake, Readiness, Site, Visitor};
 use crate::store::Store;
 use crate::telemetry::Counts;
+use crate::work::Waker;
 use access::Gate;
 use problem::Problem;
 
@@ -80,6 +82,10 @@ pub struct AdminParts {
     pub library: Arc<Library>,
     /// Takes in recordings. `None`: this server takes none in.
     pub importer: Option<Importer>,
+    /// Compares their files with their records. `None`: there are no files here.
+    pub verifier: Option<Verifier>,
+    /// The right to wake the queues of background work.
+    pub waker: Waker,
     /// What calls travel through.
     pub pipeline: Arc<Pipeline>,
     /// Whether this server can take calls.
@@ -117,6 +123,8 @@ struct Inner {
     store: Store,
     library: Arc<Library>,
     importer: Option<Importer>,
+    verifier: Option<Verifier>,
+    waker: Waker,
     pipeline: Arc<Pipeline>,
     readiness: Arc<dyn Readiness>,
     gate: Gate,
@@ -148,6 +156,8 @@ impl Api {
             store,
             library,
             importer,
+            verifier,
+            waker,
             pipeline,
             readiness,
             secret,
@@ -163,6 +173,8 @@ impl Api {
             store,
             library,
             importer,
+            verifier,
+            waker,
             pipeline,
             readiness,
             gate: Gate::new(&secret, proxies),
@@ -249,6 +261,10 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(documented!(recordings::ready))
         .routes(documented!(recordings::set_visibility))
         .routes(documented!(imports::add))
+        .routes(documented!(recording_files::files))
+        .routes(documented!(recording_files::move_one))
+        .routes(documented!(recording_files::verify))
+        .routes(documented!(recording_files::retention, recording_files::retain))
         .routes(documented!(commands::list, commands::add))
         .routes(documented!(commands::show))
         .routes(documented!(jobs::list))

@@ -35,7 +35,7 @@ pub use library::Library;
 pub use links::Links;
 pub use moving::Mover;
 pub use removal::Remover;
-pub use retention::Retention;
+pub use retention::{Retention, Taken};
 pub use settings::RecordingsConfig;
 pub use settle::Settle;
 pub use shelves::{Inbox, Shelves};

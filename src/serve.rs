@@ -223,6 +223,8 @@ impl Assembly {
             store,
             library: recordings.library,
             importer: recordings.arriving.map(|arriving| arriving.importer),
+            verifier: recordings.verifier,
+            waker: recordings.waker,
             pipeline: Arc::clone(&pipeline),
             readiness: Arc::clone(&trusted),
             secret,

@@ -33,10 +33,9 @@ pub use commands::Commands;
 pub use configuration::{Configuration, configuration};
 pub use frontends::{FrontendFilter, Frontends};
 pub use holdings::{
-    Backlog, FileStanding, Holding, Holdings, MOVE, Overdue, OverdueRecording, OverdueTotal, REMOVAL, Spot, Stock,
-    Which,
+    FileStanding, Holding, Holdings, MOVE, Overdue, OverdueRecording, OverdueTotal, REMOVAL, Spot, Stock, Which,
 };
-pub use imports::{Adoptable, IMPORT_JOB, Import, ImportSource, ImportState, Imports};
+pub use imports::{Adoptable, Backlog, IMPORT_JOB, Import, ImportSource, ImportState, Imports};
 pub use jobs::Jobs;
 pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter, Meetings};
 pub use migrations::{AppliedMigration, Schema};

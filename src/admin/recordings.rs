@@ -188,7 +188,7 @@ async fn frontend_named(admin: &Admin, id: &str) -> Result<FrontendId, Problem> 
     found.map(|frontend| frontend.id).ok_or(Problem::NotFound)
 }
 
-async fn frontend_with(admin: &Admin, key: &str) -> Result<Option<cluster::Frontend>, Problem> {
+pub(super) async fn frontend_with(admin: &Admin, key: &str) -> Result<Option<cluster::Frontend>, Problem> {
     let filter = FrontendFilter { key: Some(key.to_owned()), ..FrontendFilter::default() };
     Ok(admin.store.frontends().list(&filter).await?.into_iter().next())
 }

@@ -26,6 +26,8 @@ impl Exit {
     const DONE: Self = Self { code: 0 };
     /// There was nothing to change.
     const UNCHANGED: Self = Self { code: 64 };
+    /// Something is wrong, and was said.
+    pub(super) const WRONG: Self = Self { code: 1 };
     /// The one who watched has seen enough.
     pub(super) const SEEN: Self = Self::DONE;
 }

@@ -80,6 +80,11 @@ impl Context {
         }
     }
 
+    /// The server, for requests that take so long.
+    pub(super) async fn patient_api(&self, patience: Duration) -> Result<Api, CtlError> {
+        self.api_with(self.token().await?, patience)
+    }
+
     /// The server, with its status, for a command that shows the state of its database.
     pub(super) async fn connect(&self) -> Result<(Api, Status), CtlError> {
         let api = self.api_as(self.token().await?)?;
@@ -94,9 +99,13 @@ impl Context {
 
     /// The server, with an unchecked token.
     pub(super) fn api_as(&self, token: String) -> Result<Api, CtlError> {
+        self.api_with(token, PATIENCE)
+    }
+
+    fn api_with(&self, token: String, patience: Duration) -> Result<Api, CtlError> {
         let user_agent = concat!("b3scalectl/", env!("CARGO_PKG_VERSION")).to_owned();
         let (url, ca_file) = (self.url.clone(), self.ca_file.clone());
-        Ok(Api::new(&ApiSettings { url, token, user_agent, ca_file, patience: PATIENCE })?)
+        Ok(Api::new(&ApiSettings { url, token, user_agent, ca_file, patience })?)
     }
 
     /// The token there is, without asking for anything. Without one it is made of the secret in the environment.

@@ -24,6 +24,7 @@ mod openapi;
 mod overview;
 mod param;
 mod pipeline;
+mod progress;
 mod recordings;
 mod set;
 mod show;

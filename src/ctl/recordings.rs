@@ -1,5 +1,10 @@
 //! `show recordings`, `show recording`, `delete recording` and `recording`: what meetings have left.
 
+mod import;
+mod moving;
+mod retention;
+mod verify;
+
 use argh::{ArgsInfo, FromArgs};
 use b3scale_base::client::{Api, ApiError, RecordingsOf};
 use serde_json::{Value, json};
@@ -9,6 +14,10 @@ use super::context::Context;
 use super::entry::dry_command;
 use super::find::missing;
 use super::{CtlError, Exit};
+use import::ImportFolder;
+use moving::Move;
+use retention::Retention;
+use verify::Verify;
 
 /// The most recordings that a server lists at once.
 const PAGE: usize = 1000;
@@ -50,7 +59,7 @@ pub(super) struct DeleteRecording {
 }
 
 dry_command! {
-    /// Give a recording to a frontend, or announce it again. Not known to the original.
+    /// Recordings and their files: assign, announce, import, move, verify. Not known to the original.
     Recording, "recording"
 }
 
@@ -59,6 +68,10 @@ dry_command! {
 enum What {
     Assign(Assign),
     Ready(Ready),
+    Import(ImportFolder),
+    Move(Move),
+    Verify(Verify),
+    Retention(Retention),
 }
 
 /// Give a recording of an unknown meeting to a frontend, which is told that it is ready.
@@ -152,6 +165,10 @@ impl Recording {
         match self.what {
             What::Assign(command) => command.run(context, self.dry).await,
             What::Ready(command) => command.run(context, self.dry).await,
+            What::Import(command) => command.run(context, self.dry).await,
+            What::Move(command) => command.run(context, self.dry).await,
+            What::Verify(command) => command.run(context, self.dry).await,
+            What::Retention(command) => command.run(context, self.dry).await,
         }
     }
 }

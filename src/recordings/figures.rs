@@ -30,7 +30,7 @@ impl CountRecordings {
     }
 
     async fn count(&self) -> Result<(), StoreError> {
-        let backlog = self.store.holdings().backlog().await?;
+        let backlog = self.store.imports().backlog().await?;
         RECORDING_IMPORTS_WAITING.with([]).set(backlog.waiting as f64);
         RECORDING_IMPORT_AGE.with([]).set(backlog.oldest.as_secs_f64());
         RECORDING_UPLOADS.with([]).set(backlog.uploads as f64);

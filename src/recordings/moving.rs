@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use b3scale_middleware::cluster::{RecordId, RecordingState};
+use b3scale_middleware::cluster::RecordId;
 use serde::{Deserialize, Serialize};
 
-use super::shelf::{FormatKey, Shelf, Stored, Tree};
+use super::settle::tree;
+use super::shelf::{FormatKey, Shelf, Stored};
 use super::shelves::Shelves;
 use super::work_folder::WorkFolder;
 use crate::store::{Holding, MOVE, REMOVAL, Spot, Store};
@@ -136,13 +137,4 @@ async fn copy(
 
 fn changed(key: &FormatKey) -> JobError {
     JobError::Retry(format!("{key} changed while it was moved"))
-}
-
-/// Where the files of a recording in that state belong.
-pub(super) fn tree(state: RecordingState) -> Tree {
-    match state {
-        RecordingState::Published => Tree::Published,
-        RecordingState::Unpublished => Tree::Unpublished,
-        RecordingState::Deleted => Tree::Deleted,
-    }
 }

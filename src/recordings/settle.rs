@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use b3scale_middleware::cluster::{RecordId, Recording, RecordingState, TrackKind};
+use b3scale_middleware::cluster::{RecordId, RecordingState, TrackKind};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Shelves;
 use super::shelf::{FilePath, FormatKey, Shelf, ShelfError, Tree};
-use crate::store::{Store, StoredFormat, StoredTrack};
+use crate::store::{Holding, Spot, Store, StoredTrack};
 use crate::work::{Attempt, Job, JobError, Terms};
 
 /// The source of text tracks that a frontend puts.
@@ -43,24 +43,28 @@ impl Settle {
         Self { store, shelves }
     }
 
-    async fn settle(
-        &self,
-        recording: &Recording,
-        stored: &StoredFormat,
-        tracks: &[StoredTrack],
-    ) -> Result<(), JobError> {
-        let (Some(name), Some(place)) = (&stored.shelf, &stored.place) else { return Ok(()) };
+    async fn settle(&self, mut row: Holding, tracks: &[StoredTrack]) -> Result<(), JobError> {
+        let Some(Spot { shelf: name, place }) = row.spot.clone() else { return Ok(()) };
         let unknown = || JobError::Retry(format!("the shelf `{name}` is not set up on this server"));
-        let shelf = self.shelves.named(name).ok_or_else(unknown)?;
-        let Some(key) = FormatKey::new(&recording.id, &stored.format) else { return Ok(()) };
-        let settled = shelf.shift(&key, place, tree(recording.state)).await?;
-        if settled != *place {
-            self.store.recordings().set_place(key.record(), key.format(), name, &settled).await?;
+        let shelf = self.shelves.named(&name).ok_or_else(unknown)?;
+        let Some(key) = FormatKey::new(&row.record, &row.format) else { return Ok(()) };
+        let settled = shelf.shift(&key, &place, tree(row.state)).await?;
+        let changed = || JobError::Retry(format!("{key} changed meanwhile"));
+        if settled != place {
+            let spot = Spot { shelf: name, place: settled.clone() };
+            if !self.store.holdings().relocate(&row, &spot).await? {
+                return Err(changed());
+            }
+            row.spot = Some(spot);
         }
         if key.format() == PRESENTATION && !tracks.is_empty() {
             Captions { shelf: &*shelf, key: &key, place: &settled }.write(tracks).await?;
         }
-        Ok(())
+        if self.store.holdings().measure(&row, sums(&shelf.files(&key, &settled).await?)).await? {
+            Ok(())
+        } else {
+            Err(changed())
+        }
     }
 }
 
@@ -81,11 +85,10 @@ impl Job for Settle {
         let none = || JobError::Poison(format!("`{}` is no id of a recording", payload.record_id));
         let id = RecordId::new(&payload.record_id).ok_or_else(none)?;
         let table = self.store.recordings();
-        let Some(recording) = table.find(&id).await? else { return Ok(()) };
         let mut tracks = table.tracks(&id).await?;
         tracks.retain(|track| track.kind == TrackKind::Captions && track.source == UPLOAD);
-        for stored in table.stored(&id).await? {
-            self.settle(&recording, &stored, &tracks).await?;
+        for row in self.store.holdings().of(&id).await? {
+            self.settle(row, &tracks).await?;
         }
         Ok(())
     }
@@ -98,6 +101,12 @@ pub(super) fn tree(state: RecordingState) -> Tree {
         RecordingState::Unpublished => Tree::Unpublished,
         RecordingState::Deleted => Tree::Deleted,
     }
+}
+
+/// How many files there are, and their size.
+pub(super) fn sums(files: &[(String, u64)]) -> [i64; 2] {
+    let bytes = files.iter().fold(0_u64, |sum, (_, size)| sum.saturating_add(*size));
+    [files.len() as u64, bytes].map(|sum| i64::try_from(sum).unwrap_or(i64::MAX))
 }
 
 /// The captions of a presentation, as the player reads them.

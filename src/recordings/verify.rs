@@ -65,6 +65,11 @@ impl Verifier {
         Self { store, shelves, importer }
     }
 
+    /// Whether this server has the shelf of that name.
+    pub fn has_shelf(&self, name: &str) -> bool {
+        self.shelves.named(name).is_some()
+    }
+
     /// Compares all, and sends the lines of the verification, until there are no more or no one receives them.
     pub async fn run(&self, repairs: bool, lines: Sender<VerifyLine>) {
         let (totals, told) = (VerifyTotals::default(), Instant::now());

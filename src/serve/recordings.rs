@@ -18,7 +18,7 @@ use crate::recordings::{
 };
 use crate::site::Site;
 use crate::store::Store;
-use crate::work::Bench;
+use crate::work::{Bench, Waker};
 
 /// The recordings of a server.
 pub(super) struct Recordings {
@@ -28,6 +28,8 @@ pub(super) struct Recordings {
     pub(super) arriving: Option<Arriving>,
     /// Compares their files with their records. `None`: there are no files here.
     pub(super) verifier: Option<Verifier>,
+    /// The right to wake the queues of their background work.
+    pub(super) waker: Waker,
     /// The sites that play them and take them in.
     pub(super) sites: Vec<Arc<dyn Site>>,
 }
@@ -54,7 +56,7 @@ impl Recordings {
         let mut sites = playback(config, store, cluster, Arc::clone(&tickets), shelves);
         sites.push(Arc::new(TextTracks::new(store.clone(), tickets, &config.recordings)));
         sites.extend(arriving.iter().map(|arriving| Arc::<_>::clone(&arriving.uploads) as Arc<dyn Site>));
-        Self { library, arriving, verifier, sites }
+        Self { library, arriving, verifier, waker: bench.waker(), sites }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Files of recordings as the rows know them: which there are, where they lie, which are to go.
 
-mod backlog;
 mod moves;
 mod retention;
 
@@ -14,7 +13,6 @@ use tokio_postgres::types::ToSql;
 use super::rows::{column, readable, unreadable, word};
 use super::{Store, StoreError};
 
-pub use backlog::Backlog;
 pub use retention::{Overdue, OverdueRecording, OverdueTotal};
 
 /// The kind of the jobs that remove files.

@@ -25,11 +25,11 @@ const SLOW: usize = 40;
 async fn playing(database: &TestDatabase, folder: &TestFolder) -> (Running, String) {
     let path = |name: &str| folder.path().join(name);
     let video = path("published").join("video").join(RECORD);
-    fs::create_dir_all(&video).unwrap();
-    fs::create_dir_all(path("unpublished")).unwrap();
-    File::create(video.join("video-0.mp4")).unwrap().set_len(SIZE).unwrap();
-    let frontend = database.store().frontends().record(&new_frontend("school")).await.unwrap().id;
-    let id = RecordId::new(RECORD).unwrap();
+    fs::create_dir_all(&video).expect("it works here");
+    fs::create_dir_all(path("unpublished")).expect("it works here");
+    File::create(video.join("video-0.mp4")).expect("it works here").set_len(SIZE).expect("it works here");
+    let frontend = database.store().frontends().record(&new_frontend("school")).await.expect("it works here").id;
+    let id = RecordId::new(RECORD).expect("it works here");
     let recording = Recording {
         id,
         frontend: Some(frontend),
@@ -69,7 +69,7 @@ async fn playing(database: &TestDatabase, folder: &TestFolder) -> (Running, Stri
     };
     let rules = Rules { visibility: Visibility::Published, ready_per_format: false, held: false };
     let new = NewFormat { recording, format, stored };
-    database.store().recordings().add_format(&new, &rules).await.unwrap();
+    database.store().recordings().add_format(&new, &rules).await.expect("it works here");
     let mut command = b3scaled(&["--listen", "127.0.0.1:0"]);
     command.env("B3SCALE_DB_URL", database.url()).env("B3SCALE_LOG_FORMAT", "structured");
     command.env("B3SCALE_RECORDINGS_PUBLISHED_PATH", path("published"));
@@ -83,22 +83,22 @@ async fn playing(database: &TestDatabase, folder: &TestFolder) -> (Running, Stri
 
 /// A connection on which the video was asked for, behind the head of the answer.
 async fn asked(address: &str, range: &str) -> (TcpStream, String) {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut stream = TcpStream::connect(address).await.expect("it works here");
     let head =
         format!("GET /video/{RECORD}/video-0.mp4 HTTP/1.1\r\nHost: b3scale.test\r\nConnection: close\r\n{range}\r\n");
-    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(head.as_bytes()).await.expect("it works here");
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {
-        answer.push(stream.read_u8().await.unwrap());
+        answer.push(stream.read_u8().await.expect("it works here"));
     }
-    (stream, String::from_utf8(answer).unwrap())
+    (stream, String::from_utf8(answer).expect("it works here"))
 }
 
 /// Takes all that comes, and counts it.
 async fn taken(mut stream: TcpStream) -> u64 {
     let (mut buffer, mut bytes) = (vec![0; 1 << 20], 0);
     loop {
-        match stream.read(&mut buffer).await.unwrap() {
+        match stream.read(&mut buffer).await.expect("it works here") {
             0 => return bytes,
             read => bytes += read as u64,
         }
@@ -107,15 +107,15 @@ async fn taken(mut stream: TcpStream) -> u64 {
 
 /// Bytes of memory by a line of the system's report on a process.
 fn memory(process: u32, line: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let found = status.lines().find_map(|each| each.strip_prefix(line)).unwrap();
-    found.trim_matches([':', ' ', '\t']).trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it works here");
+    let found = status.lines().find_map(|each| each.strip_prefix(line)).expect("it works here");
+    found.trim_matches([':', ' ', '\t']).trim_end_matches(" kB").parse::<u64>().expect("it works here") << 10
 }
 
 /// The growth of a process at its peak during some work.
 async fn growth(process: u32, work: impl Future<Output = ()>) -> u64 {
     // From here on, the peak is counted again.
-    fs::write(format!("/proc/{process}/clear_refs"), "5").unwrap();
+    fs::write(format!("/proc/{process}/clear_refs"), "5").expect("it works here");
     let before = memory(process, "VmRSS");
     work.await;
     memory(process, "VmHWM").saturating_sub(before)
@@ -144,7 +144,7 @@ async fn two_gigabytes_are_streamed_within_twenty_megabytes() {
             viewers.push(asked(&address, "").await.0);
         }
         // The others leave in the middle, and one goes on from there.
-        let last = viewers.pop().unwrap();
+        let last = viewers.pop().expect("it works here");
         drop(viewers);
         assert_eq!(taken(last).await, SIZE);
     };

@@ -1,6 +1,6 @@
 //! The refusals that the document lists: those of every request, those of a handler's arguments, and the handler's own.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::handler::Handler;
 use http::StatusCode;
 use utoipa::openapi::path::{Operation, PathItem, Paths};
@@ -46,6 +46,8 @@ pub(in crate::admin) trait Argument {
 impl Argument for State<Admin> {}
 
 impl Argument for RawQuery {}
+
+impl<T> Argument for Extension<T> {}
 
 impl<R: Rule> Argument for Caller<R> {
     const REFUSALS: &'static [StatusCode] = if R::SCOPES.is_empty() { &[] } else { &[StatusCode::FORBIDDEN] };

@@ -3,10 +3,11 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Api, ApiError, segment};
+use super::{Api, ApiError, Lines, segment};
 use crate::rest::{
-    Backend, Batch, ClusterReport, Command, Explanation, Frontend, Job, Meeting, NewCommand, PipelineReport, Receipt,
-    SchemaStatus, StageKind, StateChanges, StateDocument, Status,
+    Backend, Batch, ClusterReport, Command, Explanation, FormatFiles, Frontend, Job, Meeting, NewCommand,
+    PipelineReport, Receipt, RecordingMove, Retention, RetentionStep, SchemaStatus, StageKind, StateChanges,
+    StateDocument, Status,
 };
 
 /// The owner of the meetings to list.
@@ -140,6 +141,11 @@ impl Api {
         self.get(&format!("commands/{id}"), &[]).await
     }
 
+    /// A job. One that is done is not found.
+    pub async fn job(&self, id: Uuid) -> Result<Job, ApiError> {
+        self.get(&format!("jobs/{id}"), &[]).await
+    }
+
     /// The oldest jobs.
     pub async fn jobs(&self) -> Result<Vec<Job>, ApiError> {
         self.get("jobs", &[]).await
@@ -180,6 +186,40 @@ impl Api {
     /// Announces a recording to its frontend again.
     pub async fn announce_recording(&self, id: &str) -> Result<Value, ApiError> {
         self.trigger(&format!("recordings/{}/ready", segment(id))).await
+    }
+
+    /// Files of recordings, about 1000 of whole ones: those of a frontend or on a shelf, whose record ids follow one.
+    pub async fn recording_files(
+        &self,
+        frontend: Option<&str>,
+        shelf: Option<&str>,
+        after: &str,
+    ) -> Result<Vec<FormatFiles>, ApiError> {
+        let query =
+            [frontend.map(|key| ("frontend_key", key)), shelf.map(|name| ("shelf", name)), Some(("after", after))];
+        self.get("recordings-files", &query.into_iter().flatten().collect::<Vec<_>>()).await
+    }
+
+    /// Queues the move of a recording to a shelf.
+    pub async fn move_recording(&self, id: &str, to: &str) -> Result<Job, ApiError> {
+        let body = RecordingMove { to: to.to_owned() };
+        self.post(&format!("recordings/{}/move", segment(id)), &[], &body).await
+    }
+
+    /// Compares files of recordings with the database. With `fix`: repairs, too.
+    pub async fn verify_recordings(&self, fix: bool) -> Result<Lines, ApiError> {
+        let query: &[_] = if fix { &[("fix", "true")] } else { &[] };
+        self.post_for_lines("recordings-verify", query).await
+    }
+
+    /// The recordings that retention takes.
+    pub async fn overdue_recordings(&self) -> Result<Retention, ApiError> {
+        self.get("recordings-retention", &[]).await
+    }
+
+    /// Lets retention take some of them now.
+    pub async fn retain_recordings(&self) -> Result<RetentionStep, ApiError> {
+        self.trigger("recordings-retention").await
     }
 
     /// Says who may see a recording.

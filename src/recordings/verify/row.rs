@@ -1,7 +1,7 @@
 //! A row and its files.
 
 use super::Verifier;
-use crate::recordings::moving::tree;
+use crate::recordings::settle::{sums, tree};
 use crate::recordings::shelf::{FormatKey, ShelfError};
 use crate::rest::{FileProblem, FileProblemKind};
 use crate::store::{Holding, Spot, StoreError};
@@ -170,8 +170,7 @@ impl Difference {
 
 /// A difference in number or size from a row that knows them.
 fn measured(row: &Holding, files: &[(String, u64)]) -> Option<Difference> {
-    let count = i64::try_from(files.len()).unwrap_or(i64::MAX);
-    let bytes = files.iter().map(|(_, size)| i64::try_from(*size).unwrap_or(i64::MAX)).sum();
+    let [count, bytes] = sums(files);
     let is_known = row.files > 0 && row.bytes > 0;
     if !is_known || (row.files, row.bytes) == (count, bytes) {
         return None;
