@@ -77,7 +77,9 @@ fn trees(root: &Path, trash: &Path) -> Trees {
         unpublished: root.join("unpublished"),
         deleted: trash.join("deleted"),
     };
-    [&trees.published, &trees.unpublished, &trees.deleted].map(|tree| fs::create_dir_all(tree).unwrap());
+    for tree in [&trees.published, &trees.unpublished, &trees.deleted] {
+        fs::create_dir_all(tree).unwrap();
+    }
     trees
 }
 
@@ -115,7 +117,6 @@ async fn hold(shelf: &dyn Shelf) {
         assert_eq!(text(shelf, &key("presentation"), &place, file).await.as_deref(), Some(content));
     }
     assert_ne!(open().await.tag, before, "another content has another tag");
-    assert_eq!(open().await.tag, open().await.tag);
 
     // A rebuilt content takes the place of the whole earlier one.
     let rebuilt = filled(inbox.path(), "2", &[("metadata.xml", "<rebuilt/>")]);

@@ -32,7 +32,7 @@ struct Rig {
 fn config(folder: &Path) -> RecordingsConfig {
     let below = |name: &str| {
         let path = folder.join(name);
-        fs::create_dir_all(&path).unwrap();
+        fs::create_dir_all(&path).expect("it works here");
         path.display().to_string()
     };
     let values = [
@@ -93,9 +93,9 @@ impl Rig {
             ..Import::new(Uuid::now_v7(), ImportSource::Upload, "an archive")
         };
         let file = self.folder.path().join(import.id.to_string());
-        fs::write(&file, archive).unwrap();
+        fs::write(&file, archive).expect("it works here");
         self.arrivals.take(import.id, &file).await.expect("the inbox takes it");
-        assert!(self.cluster.store.imports().admit(&import).await.unwrap());
+        assert!(self.cluster.store.imports().admit(&import).await.expect("it works here"));
         import.id
     }
 
@@ -111,7 +111,7 @@ impl Rig {
     }
 
     async fn state(&self, import: Uuid) -> (ImportState, Option<String>) {
-        let import = self.cluster.store.imports().find(import).await.unwrap().expect("it is known");
+        let import = self.cluster.store.imports().find(import).await.expect("it works here").expect("it is known");
         (import.state, import.reason)
     }
 
@@ -140,7 +140,7 @@ impl Rig {
             let placed = fs::read(folder.join(&path)).unwrap_or_else(|error| panic!("{format}/{path}: {error}"));
             assert!(placed == content, "{format}/{path} has another content");
         }
-        assert_eq!(fs::read_to_string(folder.join("metadata.xml")).unwrap(), recorded.metadata(format));
+        assert_eq!(fs::read_to_string(folder.join("metadata.xml")).expect("it works here"), recorded.metadata(format));
     }
 
     /// How many recordings were announced to their frontends.
@@ -152,14 +152,16 @@ impl Rig {
     fn left_over(&self) -> Vec<String> {
         let names = |folder: PathBuf| {
             let entries = fs::read_dir(folder).into_iter().flatten();
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+            entries
+                .map(|entry| entry.expect("it works here").file_name().into_string().expect("it works here"))
+                .collect::<Vec<_>>()
         };
         [names(self.folder.path().join("inbox/.b3scale-arrivals")), names(self.folder.path().join("work"))].concat()
     }
 }
 
 async fn run(importer: &Importer, import: Uuid) -> Result<(), JobError> {
-    let payload = serde_json::from_value(json!({ "id": import })).unwrap();
+    let payload = serde_json::from_value(json!({ "id": import })).expect("it works here");
     importer.run(payload, Attempt { number: 1, last: false }).await
 }
 
@@ -233,7 +235,7 @@ async fn a_full_disk_pauses_an_import_and_loses_nothing() {
     assert!(reason.starts_with("no room left for the files of the archive"), "{reason}");
     assert_eq!(full.state(import).await, (ImportState::Waiting, Some(reason)));
     assert!(full.find(&recorded).await.is_none());
-    let shelves = Shelves::open(&config(full.folder.path())).await.unwrap().unwrap();
+    let shelves = Shelves::open(&config(full.folder.path())).await.expect("it works here").expect("it works here");
     let settings = ImportSettings {
         work: full.folder.path().join("work"),
         inbox: None,
@@ -263,21 +265,21 @@ async fn remains_are_swept() {
         sha256: Some(digit.repeat(64)),
         ..Import::new(Uuid::now_v7(), ImportSource::Upload, "video")
     };
-    let old = store.imports().announce(&upload("a"), 10).await.unwrap().expect("it is announced");
-    let young = store.imports().announce(&upload("b"), 10).await.unwrap().expect("it is announced");
+    let old = store.imports().announce(&upload("a"), 10).await.expect("it works here").expect("it is announced");
+    let young = store.imports().announce(&upload("b"), 10).await.expect("it works here").expect("it is announced");
     for import in [old.id, young.id] {
-        rig.arrivals.put(import, 0, vec![0; 4096].into()).await.unwrap();
+        rig.arrivals.put(import, 0, vec![0; 4096].into()).await.expect("it works here");
     }
     let aged = format!("UPDATE recording_imports SET updated_at = now() - interval '49 hours' WHERE id = '{}'", old.id);
     rig.cluster.database.execute(&aged).await;
     let refused = rig.arrive("node-a", b"no archive".to_vec()).await;
     poison(rig.run(refused).await);
     Sweep(rig.importer.clone()).run().await.expect("it sweeps");
-    assert!(store.imports().find(old.id).await.unwrap().is_none());
-    assert!(rig.arrivals.chunks(old.id).await.unwrap().is_empty());
-    assert_eq!(rig.arrivals.chunks(young.id).await.unwrap().len(), 1);
-    assert_eq!(rig.arrivals.chunks(refused).await.unwrap().len(), 1, "its job is there for an operator");
+    assert!(store.imports().find(old.id).await.expect("it works here").is_none());
+    assert!(rig.arrivals.chunks(old.id).await.expect("it works here").is_empty());
+    assert_eq!(rig.arrivals.chunks(young.id).await.expect("it works here").len(), 1);
+    assert_eq!(rig.arrivals.chunks(refused).await.expect("it works here").len(), 1, "its job is there for an operator");
     rig.cluster.database.execute("DELETE FROM jobs").await;
     Sweep(rig.importer.clone()).run().await.expect("it sweeps");
-    assert!(rig.arrivals.chunks(refused).await.unwrap().is_empty());
+    assert!(rig.arrivals.chunks(refused).await.expect("it works here").is_empty());
 }

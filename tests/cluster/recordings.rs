@@ -39,8 +39,9 @@ async fn the_first_format_makes_the_recording_and_a_later_one_keeps_what_was_cha
     assert_eq!(first.recording.visibility(), Visibility::Published);
     let renamed =
         RecordingChange::Update { metadata: vec![("name".to_owned(), "Plants".to_owned())], protect: Some(true) };
-    let changed = cluster.store.recordings().change(cluster.frontend, &[id.clone()], &renamed).await.unwrap();
-    assert_eq!(changed, [id.clone()]);
+    let changed =
+        cluster.store.recordings().change(cluster.frontend, std::slice::from_ref(&id), &renamed).await.unwrap();
+    assert_eq!(changed, std::slice::from_ref(&id));
 
     let mut video = new_format(1, school, "another", "video");
     (video.recording.participants, video.recording.raw_size) = (0, 5_000);

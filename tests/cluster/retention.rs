@@ -74,7 +74,7 @@ async fn recordings_stay_without_a_rule_and_go_to_the_trash_after_their_days() {
     assert_eq!((cluster.overdue().await, cluster.in_state("published").await), (Vec::new(), 4));
     cluster.rules(r#"{"keep_days": 30}"#).await;
     assert_eq!(cluster.overdue().await, pairs([("r-4000", Overdue::Age), ("r-31", Overdue::Age)]));
-    let total = cluster.store.holdings().overdue_total().await.unwrap();
+    let total = cluster.store.holdings().overdue_total().await.expect("it works here");
     assert_eq!((total.recordings, total.bytes), (2, 200));
     cluster.retain().await;
     assert_eq!((cluster.in_state("published").await, cluster.in_state("deleted").await), (2, 2));
@@ -150,7 +150,7 @@ async fn a_recording_that_comes_back_from_the_trash_keeps_its_files() {
 async fn shelves(folder: &TestFolder) -> Shelves {
     let path = |name: &str| {
         let path = folder.path().join(name);
-        std::fs::create_dir_all(&path).unwrap();
+        std::fs::create_dir_all(&path).expect("it works here");
         path
     };
     let environment = b3scale::program::Environment::default();
@@ -158,16 +158,18 @@ async fn shelves(folder: &TestFolder) -> Shelves {
         published: Some(path("published")),
         unpublished: Some(path("unpublished")),
         deleted: Some(path("deleted")),
-        ..RecordingsConfig::read(&environment).unwrap()
+        ..RecordingsConfig::read(&environment).expect("it works here")
     };
-    Shelves::open(&config).await.unwrap().unwrap()
+    Shelves::open(&config).await.expect("it works here").expect("it works here")
 }
 
 /// Runs the jobs of a kind until there are none.
 async fn work(store: &Store, shelves: Shelves) {
     let bench = Bench::new(std::sync::Arc::new(store.clone()), Uuid::from_u128(7));
     bench.job(Remover::new(store.clone(), shelves));
-    let open = async || store.jobs().load(10).await.unwrap().iter().filter(|job| job.kind == "remove_files").count();
+    let open = async || {
+        store.jobs().load(10).await.expect("it works here").iter().filter(|job| job.kind == "remove_files").count()
+    };
     eventually("no job is left", async || open().await == 0).await;
     bench.stop();
 }
@@ -178,8 +180,8 @@ async fn files_go_after_their_row_and_stay_if_a_row_names_them_again() {
     let shelves = shelves(&folder).await;
     for id in ["gone", "again"] {
         let files = folder.path().join("deleted/video").join(id);
-        std::fs::create_dir_all(&files).unwrap();
-        std::fs::write(files.join("metadata.xml"), "<recording/>").unwrap();
+        std::fs::create_dir_all(&files).expect("it works here");
+        std::fs::write(files.join("metadata.xml"), "<recording/>").expect("it works here");
         cluster.recorded(id, 10, 100).await;
         cluster.drop_days_ago(id, 8).await;
     }

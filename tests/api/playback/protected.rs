@@ -85,10 +85,13 @@ async fn tickets_expire() {
     assert_eq!(stage.status(&at(path, Some(&play))).await, 403);
 }
 
+/// A change, by name, and the status of a file after it.
+type Case = (&'static str, fn(&mut Recording), u16);
+
 #[tokio::test]
 async fn unpublish_protect_and_delete_end_running_tickets_at_once() {
     let raise = |recording: &mut Recording| recording.epoch += 1;
-    let changes: [(&str, fn(&mut Recording), u16); 4] = [
+    let changes: [Case; 4] = [
         ("unpublish", |recording| recording.state = RecordingState::Unpublished, 404),
         ("delete", |recording| recording.state = RecordingState::Deleted, 404),
         ("remove its tenant", |recording| recording.frontend = None, 404),

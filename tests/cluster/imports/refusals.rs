@@ -13,7 +13,7 @@ async fn refused(rig: &Rig, archive: Vec<u8>) -> String {
     let import = rig.arrive("node-a", archive).await;
     let reason = poison(rig.run(import).await);
     assert_eq!(rig.state(import).await, (ImportState::Refused, Some(reason.clone())));
-    assert_eq!(rig.arrivals.chunks(import).await.unwrap().len(), 1);
+    assert_eq!(rig.arrivals.chunks(import).await.expect("it works here").len(), 1);
     reason
 }
 
@@ -45,9 +45,9 @@ async fn one_bad_format_does_not_block_the_others() {
     let recorded = rig.recorded(1, "lesson").await;
     let archive = changed(&recorded, &["presentation", "video", "podcast"], |published| {
         let metadata = published.path().join("video").join(&recorded.id).join("metadata.xml");
-        fs::write(metadata, "<recording><id>").unwrap();
+        fs::write(metadata, "<recording><id>").expect("it works here");
         let link = published.path().join("podcast").join(&recorded.id).join("link");
-        std::os::unix::fs::symlink("/etc/passwd", link).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", link).expect("it works here");
     });
     let reason = refused(&rig, archive).await;
     let id = &recorded.id;
@@ -64,7 +64,8 @@ async fn a_document_of_another_recording_or_format_is_refused() {
     let (recorded, other) = (rig.recorded(1, "lesson").await, Recorded::new(2, "other"));
     let with = |document: String| {
         changed(&recorded, &["podcast"], |published| {
-            fs::write(published.path().join("podcast").join(&recorded.id).join("metadata.xml"), document).unwrap();
+            fs::write(published.path().join("podcast").join(&recorded.id).join("metadata.xml"), document)
+                .expect("it works here");
         })
     };
     let reason = refused(&rig, with(other.metadata("podcast"))).await;
@@ -81,7 +82,8 @@ async fn a_format_without_a_document_is_refused() {
     let rig = Rig::new().await;
     let recorded = rig.recorded(1, "lesson").await;
     let archive = changed(&recorded, &["podcast"], |published| {
-        fs::remove_file(published.path().join("podcast").join(&recorded.id).join("metadata.xml")).unwrap();
+        fs::remove_file(published.path().join("podcast").join(&recorded.id).join("metadata.xml"))
+            .expect("it works here");
     });
     assert_eq!(refused(&rig, archive).await, format!("podcast/{}: there is no metadata.xml", recorded.id));
 }
@@ -102,7 +104,7 @@ async fn another_archive_than_the_announced_one_is_refused() {
 async fn a_job_without_its_archive_is_given_up() {
     let rig = Rig::new().await;
     let import = rig.arrive("node-a", b"gone".to_vec()).await;
-    rig.arrivals.remove(import).await.unwrap();
+    rig.arrivals.remove(import).await.expect("it works here");
     assert_eq!(poison(rig.run(import).await), "its archive is not in the inbox any more");
     rig.run(Uuid::now_v7()).await.expect("nothing is known of it");
 }
