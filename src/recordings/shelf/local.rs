@@ -305,11 +305,9 @@ fn content(disk: Disk, place: String, file: Arc<std::fs::File>, part: Part) -> C
                 return Ok(None);
             }
             let length = (part.end - part.start).min(CHUNK as u64);
-            let read = disk.look(move || {
-                let mut chunk = vec![0; usize::try_from(length).unwrap_or(CHUNK)];
-                file.read_exact_at(&mut chunk, part.start)?;
-                Ok(chunk)
-            });
+            // Made here and not on the thread that reads: the allocator keeps memory for each thread that takes some.
+            let mut chunk = vec![0; usize::try_from(length).unwrap_or(CHUNK)];
+            let read = disk.look(move || file.read_exact_at(&mut chunk, part.start).map(|()| chunk));
             let chunk = read.await.map_err(|error| failure(&place, error))?;
             Ok(Some((Bytes::from(chunk), part.start + length..part.end)))
         }
