@@ -104,7 +104,7 @@ async fn announcements_of_newer_versions_are_passed_over() {
     let server = uuid::Uuid::from_u128(7);
     cluster.store.echo(server).await.unwrap();
     assert_eq!(next(&mut feed).await, Change::Echo(server));
-    for payload in ["", "pipeline", "recording:x", "frontend:not-an-id"] {
+    for payload in ["", "pipeline", "gathering:x", "frontend:not-an-id"] {
         cluster.database.execute(&format!("SELECT pg_notify('b3scale', '{payload}')")).await;
     }
     assert_eq!(announced(&cluster, &mut feed).await, []);

@@ -14,11 +14,13 @@ const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 const ALWAYS: [&str; 4] = ["401", "429", "500", "503"];
 
 /// The refusals that other tests provoke.
-const ELSEWHERE: [(&str, &str, &str); 7] = [
+const ELSEWHERE: [(&str, &str, &str); 9] = [
     ("delete", "/api/v1/meetings/{id}", "409"),
     ("patch", "/api/v1/meetings/{id}", "409"),
     ("post", "/api/v1/agent/ingest", "413"),
     ("post", "/api/v1/pipeline/reload", "409"),
+    ("post", "/api/v1/recordings-import", "404"),
+    ("post", "/api/v1/recordings-import", "409"),
     ("post", "/api/v1/recordings/{id}/assign", "409"),
     ("post", "/api/v1/recordings/{id}/ready", "409"),
     ("post", "/api/v1/state", "413"),
@@ -142,6 +144,7 @@ async fn special(cluster: &TestCluster, seen: &mut Seen) {
         (&operator, "patch", "/api/v1/backends/{id}", (&*backend, ""), &*host),
         (&operator, "get", "/api/v1/meetings", ("", "?frontend_key=nobody"), ""),
         (&operator, "get", "/api/v1/recordings", ("", "?frontend_key=nobody"), ""),
+        (&operator, "get", "/api/v1/recordings-files", ("", "?frontend_key=nobody"), ""),
         (&operator, "get", "/api/v1/explain/create", ("", "?frontend=nobody"), ""),
         (&operator, "get", "/api/v1/explain/create", ("", "?frontend=school&meetingID=a,b"), ""),
         (&operator, "post", "/api/v1/state", ("", "?fingerprint=another"), &*state),
