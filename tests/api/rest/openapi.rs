@@ -14,7 +14,7 @@ const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 const ALWAYS: [&str; 4] = ["401", "429", "500", "503"];
 
 /// The refusals that other tests provoke.
-const ELSEWHERE: [(&str, &str, &str); 10] = [
+const ELSEWHERE: [(&str, &str, &str); 11] = [
     ("delete", "/api/v1/meetings/{id}", "409"),
     ("patch", "/api/v1/meetings/{id}", "409"),
     ("post", "/api/v1/agent/ingest", "413"),
@@ -23,6 +23,7 @@ const ELSEWHERE: [(&str, &str, &str); 10] = [
     ("post", "/api/v1/recordings-import", "409"),
     ("post", "/api/v1/recordings-import", "413"),
     ("post", "/api/v1/recordings/{id}/assign", "409"),
+    ("post", "/api/v1/recordings/{id}/move", "409"),
     ("post", "/api/v1/recordings/{id}/ready", "409"),
     ("post", "/api/v1/state", "413"),
 ];
