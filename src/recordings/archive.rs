@@ -2,7 +2,7 @@
 //!
 //! An archive may come from a broken or a hostile machine, so nothing in it is believed. An entry that no recording has refuses its
 //! format. A path that leads elsewhere, a bomb, and an archive without its end refuse all of it. The files are on the disk when
-//! [`unpack`] returns.
+//! [`unpack()`] returns.
 
 mod content;
 mod path;

@@ -1,7 +1,7 @@
 //! Folders, laid out as the original has them: `<tree>/<format>/<record id>/…`. A place is the name of a tree.
 //!
 //! Everything that takes a file's place is written next to it, made durable and renamed. So neither a crash nor a reader ever meets
-//! half of it. Names of unfinished work begin with [`UNFINISHED`].
+//! half of it. Names of unfinished work begin with `UNFINISHED`.
 
 mod disk;
 pub(super) mod folder;
