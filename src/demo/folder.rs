@@ -8,6 +8,13 @@ use uuid::Uuid;
 
 use super::DemoError;
 
+/// The folders of recordings, by the variables of the servers.
+const RECORDINGS: [(&str, &str); 3] = [
+    ("B3SCALE_RECORDINGS_PUBLISHED_PATH", "published"),
+    ("B3SCALE_RECORDINGS_UNPUBLISHED_PATH", "unpublished"),
+    ("B3SCALE_RECORDINGS_INBOX_PATH", "inbox"),
+];
+
 /// The folder of one demo. A temporary one is removed when this is dropped.
 pub(super) struct Folder {
     path: PathBuf,
@@ -41,6 +48,16 @@ impl Folder {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Makes the folders of recordings, and says which variable of a server names each.
+    pub(super) fn recordings(&self) -> Result<Vec<(&'static str, String)>, DemoError> {
+        let made = RECORDINGS.map(|(variable, name)| {
+            let folder = self.path.join("recordings").join(name);
+            fs::create_dir_all(&folder).map_err(DemoError::file("make the folder", &folder))?;
+            Ok((variable, folder.display().to_string()))
+        });
+        made.into_iter().collect()
     }
 }
 

@@ -87,6 +87,7 @@ impl Scene {
             // The frontends of the demo are on this machine.
             ("B3SCALE_EGRESS_ALLOW", "127.0.0.0/8,::1/128".to_owned()),
         ];
+        environment.extend(folder.recordings()?);
         let mut ca_file = None;
         if let Some(authority) = authority {
             let file = folder.path().join("node-ca.pem");
