@@ -99,7 +99,7 @@ def add(postgres: Postgres, frontend: str, record: str, protected: bool) -> None
 
 
 def query(postgres: Postgres, sql: str) -> None:
-    command = [f"{postgres_programs()}/psql", postgres.url, "-q", "-v", "ON_ERROR_STOP=1"]
+    command = [shutil.which("psql") or f"{postgres_programs()}/psql", postgres.url, "-q", "-v", "ON_ERROR_STOP=1"]
     subprocess.run(command, input=sql, text=True, check=True)
 
 
