@@ -348,9 +348,8 @@ pub(super) fn unavailable() -> Answer {
 }
 
 pub(super) fn expired() -> Answer {
-    let text = "This recording is protected, and its link is valid for a while only. Please open it once more from the page where \
-                you found it.";
-    policy::page(StatusCode::FORBIDDEN, "This link has expired", text)
+    let text = "Its links are valid for a while only. Please open it once more from the page where you found it.";
+    policy::page(StatusCode::FORBIDDEN, "This recording is protected", text)
 }
 
 fn away() -> Answer {

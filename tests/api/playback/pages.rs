@@ -73,8 +73,8 @@ async fn people_are_told_why_there_is_no_recording() {
     let stage = Stage::new().await;
     stage.protect().await;
     for (path, status, title) in [
-        (format!("/playback/video/{RECORD}/"), 403, "This link has expired"),
-        (format!("/playback/presentation/2.3/{RECORD}"), 403, "This link has expired"),
+        (format!("/playback/video/{RECORD}/"), 403, "This recording is protected"),
+        (format!("/playback/presentation/2.3/{RECORD}"), 403, "This recording is protected"),
         ("/playback/video/unknown-1/".to_owned(), 404, "This recording is not available"),
         ("/playback/presentation/2.3/unknown-1".to_owned(), 404, "This recording is not available"),
         ("/playback/ticket/x/video/unknown-1".to_owned(), 404, "This recording is not available"),
