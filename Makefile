@@ -39,13 +39,15 @@ check: ## Check format, lints, documentation and dependencies.
 	@tests/deny
 
 proof: export B3SCALED = $(TARGET)/release/b3scaled
-proof: agent ## Run what takes more machinery: the agent for nodes, fuzzing, the lesson from the release build, schemathesis, Prometheus, HAProxy, nginx, systemd, traces.
-	@tests/install rust postgresql redis prometheus haproxy nginx systemd python fuzz
+proof: agent ## Run what takes more machinery: the agent for nodes, fuzzing, the lesson from the release build, schemathesis, Prometheus, HAProxy, nginx, Chromium, S3, systemd, traces.
+	@tests/install rust postgresql redis prometheus haproxy nginx chromium systemd python node go fuzz
 	fuzz/run 20
 	cargo run --release -- demo --once
 	tests/openapi/run.py
 	tests/observability/run.py
 	tests/balancers/run.py
+	tests/playback/run.py
+	tests/storage/run
 	tests/systemd/run
 	cargo test --features otel --test otel
 

@@ -25,6 +25,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use url::form_urlencoded;
 
+use super::figures::label;
 use super::media::{content_type, is_media};
 use super::settings::{Delivery, Protection, RecordingsConfig};
 use super::shelf::{FilePath, FormatKey, Shelf, ShelfError};
@@ -32,6 +33,7 @@ use super::shelves::Shelves;
 use super::tickets::{Purpose, Tickets};
 use crate::budget::{Budget, Owner, Room};
 use crate::site::{Answer, Body, Claim, Intake, Site, Visitor};
+use crate::telemetry::catalog::PLAYBACK_REQUESTS;
 pub use access::{Access, Gate, Known, Proof, Records};
 pub(super) use access::{cookie, cookie_name};
 use file::{Keep, Sending};
@@ -88,7 +90,19 @@ impl Playback {
     }
 
     async fn look(&self, request: &Parts, visitor: &Visitor) -> Answer {
-        let answered = match Route::of(request.uri.path()) {
+        let route = Route::of(request.uri.path());
+        let format = match &route {
+            Some(Route::File(Target { key, .. }) | Route::Link(key, _)) => label(key.format()),
+            Some(Route::Player(_) | Route::PlayerFile(_) | Route::OldPlayer) => "player",
+            None => label(""),
+        };
+        let answer = self.answer_to(route, request, visitor).await;
+        PLAYBACK_REQUESTS.with([format, class(answer.status())]).increment(1);
+        answer
+    }
+
+    async fn answer_to(&self, route: Option<Route>, request: &Parts, visitor: &Visitor) -> Answer {
+        let answered = match route {
             None => Ok(policy::words(StatusCode::NOT_FOUND, "There is nothing here.\n")),
             Some(Route::OldPlayer) => Ok(old_player(request)),
             Some(Route::Link(key, ticket)) => Ok(self.link(&key, &ticket).await),
@@ -336,6 +350,16 @@ fn parameter(request: &Parts, wanted: &str) -> Option<String> {
 
 fn pairs(request: &Parts) -> impl Iterator<Item = (String, String)> {
     form_urlencoded::parse(request.uri.query().unwrap_or_default().as_bytes()).into_owned()
+}
+
+/// The class of a status, as metrics name it.
+fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    }
 }
 
 fn no_file() -> Answer {

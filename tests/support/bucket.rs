@@ -39,15 +39,15 @@ impl TestBucket {
         Self { address, service, serving, folder }
     }
 
+    /// A shelf in an empty bucket of the server that `TEST_BUCKET_URL` names. `None`: it is not set.
+    pub fn elsewhere() -> Option<S3> {
+        let url = std::env::var("TEST_BUCKET_URL").ok()?;
+        Some(S3::new(&settings(&url)).unwrap())
+    }
+
     /// The settings of a client.
     pub fn settings(&self) -> S3Settings {
-        S3Settings {
-            bucket: BUCKET.to_owned(),
-            endpoint: Some(format!("http://{}", self.address).parse().unwrap()),
-            region: "us-east-1".to_owned(),
-            access_key: Some(ACCESS_KEY.to_owned()),
-            secret_key: Some(SECRET_KEY.to_owned()),
-        }
+        settings(&format!("http://{}", self.address))
     }
 
     /// The same as variables of the environment.
@@ -107,6 +107,16 @@ impl Drop for TestBucket {
         if let Some(serving) = self.serving.take() {
             serving.abort();
         }
+    }
+}
+
+fn settings(url: &str) -> S3Settings {
+    S3Settings {
+        bucket: BUCKET.to_owned(),
+        endpoint: Some(url.parse().unwrap()),
+        region: "us-east-1".to_owned(),
+        access_key: Some(ACCESS_KEY.to_owned()),
+        secret_key: Some(SECRET_KEY.to_owned()),
     }
 }
 
