@@ -36,7 +36,7 @@ impl Links {
         let tenant = frontend.filter(|_| *protected);
         for format in formats {
             for image in &mut format.images {
-                let path = rooted(&image.link);
+                let path = route::served(&image.link);
                 let signed = tenant.and_then(|frontend| {
                     let (tree, file) = path.split_once(&format!("/{record}/"))?;
                     // Thumbnails of all formats lie in the presentation.
@@ -54,7 +54,7 @@ impl Links {
                         Protection::Cookie => protected::path(&key, &ticket),
                     }
                 }
-                None => rooted(&format.link),
+                None => route::served(&format.link),
             };
             format.link = format!("{}{path}", self.host);
         }
@@ -71,11 +71,6 @@ impl Links {
     fn ticket(&self, purpose: Purpose, subject: Subject<'_>) -> String {
         self.tickets.issue(purpose, subject, SystemTime::now())
     }
-}
-
-/// A path from the root on.
-fn rooted(path: &str) -> String {
-    if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
 }
 
 #[cfg(test)]

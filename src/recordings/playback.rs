@@ -42,9 +42,6 @@ use player::Player;
 pub(super) use policy::redirect;
 use route::{Route, Target};
 
-/// The first segments of paths of recordings, on a host that they share with the API.
-const OWN_PATHS: [&str; 2] = ["playback", "recording"];
-
 /// A body is never read.
 const NO_BODY: Intake = Intake { largest: 0, pause: Duration::from_secs(5), whole: Duration::from_secs(5) };
 
@@ -158,7 +155,7 @@ impl Playback {
             return unavailable();
         };
         if !is_protected {
-            return redirect(&format.link);
+            return redirect(&route::served(&format.link));
         }
         let Some(ticket) = self.parts.gate.issue(Purpose::Play, &known, key.format(), now) else {
             return unavailable();
@@ -184,7 +181,7 @@ impl Playback {
             Access::Unknown => return Ok(unavailable()),
             Access::Away => return Ok(away()),
         };
-        if !known.stored.iter().any(|stored| stored.format == key.format()) {
+        if self.place(&known, &key).is_none() {
             return Ok(unavailable());
         }
         match &self.player {
@@ -309,7 +306,7 @@ impl Site for Playback {
     fn claims(&self) -> Vec<Claim> {
         match &self.host {
             Some(host) => vec![Claim::below("/").on(host)],
-            None => OWN_PATHS.iter().chain(&route::KNOWN).map(|first| Claim::below(&format!("/{first}"))).collect(),
+            None => route::SHARED.iter().chain(&route::KNOWN).map(|first| Claim::below(&format!("/{first}"))).collect(),
         }
     }
 

@@ -17,7 +17,7 @@ use http::request::Parts;
 use http::{Request, StatusCode};
 use url::Url;
 
-use super::playback::route::{Route, Target};
+use super::playback::route::{self, Route, Target};
 use super::playback::{Access, Gate, Proof, cookie, cookie_name, expired, unavailable};
 use super::settings::RecordingsConfig;
 use super::shelf::FormatKey;
@@ -75,7 +75,7 @@ impl Protected {
         let cookie = self.gate.issue(Purpose::Cookie, &known, "", now);
         let (Some(format), Some(cookie)) = (format, cookie) else { return unavailable() };
         let host = self.playback.as_ref().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
-        to(&format!("{host}{}", format.link), Some(&self.set_cookie(key.record(), &cookie)))
+        to(&format!("{host}{}", route::served(&format.link)), Some(&self.set_cookie(key.record(), &cookie)))
     }
 
     /// The same link on the host of playback, unless the request came there.

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::super::shelf::{FilePath, FormatKey};
 use super::super::tickets::{Purpose, Subject, Tickets};
-use super::route::Route;
+use super::route::{Route, served};
 use crate::store::{Store, StoreError, StoredFormat};
 
 /// How long a look-up counts.
@@ -47,7 +47,7 @@ impl Known {
     /// Whether a file is a thumbnail in lists.
     fn lists(&self, key: &FormatKey, path: &FilePath) -> bool {
         let images = self.recording.formats.iter().flat_map(|format| &format.images);
-        images.filter_map(|image| Route::of(image.link.split('?').next()?)).any(|route| match route {
+        images.filter_map(|image| Route::of(served(&image.link).split('?').next()?)).any(|route| match route {
             Route::File(target) => target.key == *key && target.path.as_ref() == Some(path),
             _ => false,
         })

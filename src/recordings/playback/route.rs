@@ -13,6 +13,9 @@ use super::super::tickets::Tickets;
 pub(in crate::recordings) const KNOWN: [&str; 6] =
     ["presentation", "video", "podcast", "notes", "screenshare", "statistics"];
 
+/// The first segments of paths of all formats.
+pub(in crate::recordings) const SHARED: [&str; 2] = ["playback", "recording"];
+
 /// The version of the player that plays recordings of all versions.
 const VERSION: &str = "2.3";
 
@@ -124,10 +127,17 @@ pub(in crate::recordings) fn folder(key: &FormatKey, ticket: Option<&str>) -> St
     format!("{prefix}/{ticket}{}/", key.record())
 }
 
+/// A stored link as a path that is served on any host: formats without a path of their own are below `/playback`.
+pub(in crate::recordings) fn served(link: &str) -> String {
+    let path = link.trim_start_matches('/');
+    let first = path.split(['/', '?']).next().unwrap_or_default();
+    if SHARED.contains(&first) || KNOWN.contains(&first) { format!("/{path}") } else { format!("/playback/{path}") }
+}
+
 /// A stored link with a ticket in front of the recording. A link that does not name it leads to its page.
 pub(in crate::recordings) fn with_ticket(link: &str, key: &FormatKey, ticket: &str) -> String {
     let record = format!("/{}", key.record());
-    match link.split_once(&record) {
+    match served(link).split_once(&record) {
         Some((prefix, rest)) if rest.is_empty() || rest.starts_with('/') => format!("{prefix}/{ticket}{record}{rest}"),
         _ => folder(key, Some(ticket)),
     }
@@ -268,6 +278,21 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_link_leads_to_a_path_of_ours_and_to_no_other_host() {
+        for (link, path) in [
+            ("/playback/video/ID/", "/playback/video/ID/"),
+            ("podcast/ID/audio.ogg", "/podcast/ID/audio.ogg"),
+            ("/recording/screenshare/ID/", "/recording/screenshare/ID/"),
+            ("/statistics?id=1", "/statistics?id=1"),
+            ("/my-format/ID/?x=/", "/playback/my-format/ID/?x=/"),
+            ("//evil.example/ID/", "/playback/evil.example/ID/"),
+            ("/", "/playback/"),
+        ] {
+            assert_eq!(served(link), path, "{link}");
+        }
+    }
+
+    #[test]
     fn a_stored_link_gets_its_ticket_in_front_of_the_recording() {
         let key = |format| FormatKey::new(&RecordId::new(RECORD).unwrap(), format).unwrap();
         for (format, link, ticketed) in [
@@ -277,6 +302,7 @@ mod tests {
             ("screenshare", "/recording/screenshare/ID/", "/recording/screenshare/T/ID/"),
             ("statistics", "/playback/statistics/ID", "/playback/statistics/T/ID"),
             ("statistics", "/statistics?id=1", "/playback/statistics/T/ID/"),
+            ("my-format", "/my-format/ID/x.html", "/playback/my-format/T/ID/x.html"),
             ("video", "/playback/video/IDx/", "/playback/video/T/ID/"),
             ("video", "", "/playback/video/T/ID/"),
         ] {
