@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::playback::route::KNOWN;
 use crate::store::{Store, StoreError};
 use crate::telemetry::catalog::{
     RECORDING_BYTES, RECORDING_FORMATS, RECORDING_IMPORT_AGE, RECORDING_IMPORTS_WAITING, RECORDING_UPLOADS,
 };
 use crate::work::Round;
-
-/// Formats that are labels. Nodes name further ones, in any number.
-const FORMATS: [&str; 6] = ["presentation", "video", "podcast", "screenshare", "notes", "statistics"];
 
 /// Formats and bytes by shelf and format.
 type Stock = BTreeMap<(String, &'static str), (i64, i64)>;
@@ -66,7 +64,7 @@ impl Round for CountRecordings {
     }
 }
 
-/// A format as a label.
+/// A format as a label. Nodes name further ones, in any number.
 pub(super) fn label(format: &str) -> &'static str {
-    FORMATS.into_iter().find(|known| *known == format).unwrap_or("other")
+    KNOWN.into_iter().find(|known| *known == format).unwrap_or("other")
 }
