@@ -13,8 +13,8 @@ use crate::recordings::playback::{Gate, Playback, PlaybackParts, Records};
 use crate::recordings::protected::Protected;
 use crate::recordings::shelf::ShelfError;
 use crate::recordings::{
-    Arriving, ArrivingParts, CountRecordings, Library, Links, Mover, Remover, Retention, Settle, Shelves, TextTracks,
-    Tickets, Verifier,
+    Arriving, ArrivingParts, CountRecordings, Library, Links, Mover, Remover, Retention, Settle, Shelves, SweepShelves,
+    TextTracks, Tickets, Verifier,
 };
 use crate::site::Site;
 use crate::store::Store;
@@ -52,6 +52,7 @@ impl Recordings {
         if let Some(shelves) = &shelves {
             bench.job(Settle::new(store.clone(), shelves.clone()));
             bench.job(Remover::new(store.clone(), shelves.clone()));
+            bench.duty(SweepShelves(shelves.clone()));
         }
         let mut sites = playback(config, store, cluster, Arc::clone(&tickets), shelves);
         sites.push(Arc::new(TextTracks::new(store.clone(), tickets, &config.recordings)));
