@@ -219,11 +219,11 @@ impl Imports<'_> {
         self.0.rows("record the outcome of an import", sql, &[&id, &spelling(state), &reason, &formats]).await.map(drop)
     }
 
-    /// Another node that sent another content of that format within the last month, and sent it last.
+    /// Another node that sent another content of that format within the last month, and sent it last. An operator is no rival.
     pub async fn rival(self, format: &str, mine: &Import) -> Result<Option<String>, StoreError> {
         let sql = "SELECT sender FROM recording_imports WHERE $1 = ANY(formats) AND source = 'upload' AND id <> $2
-            ORDER BY updated_at DESC LIMIT 1";
-        let row = self.0.row("find another sender of a recording", sql, &[&format, &mine.id]).await?;
+            AND sender NOT LIKE 'operator %' AND $3 NOT LIKE 'operator %' ORDER BY updated_at DESC LIMIT 1";
+        let row = self.0.row("find another sender of a recording", sql, &[&format, &mine.id, &mine.sender]).await?;
         let sender: Option<String> = row.map(|row| column(TABLE, &row, "sender")).transpose()?;
         Ok(sender.filter(|sender| *sender != mine.sender))
     }

@@ -126,12 +126,6 @@ impl Recordings<'_> {
         self.0.transaction(&adding::Adding { new, rules }, Ending::Commit).await
     }
 
-    /// Records that the files of a format were moved.
-    pub async fn set_place(self, id: &RecordId, format: &str, shelf: &str, place: &str) -> Result<(), StoreError> {
-        let sql = "UPDATE recording_formats SET shelf = $3, place = $4 WHERE record_id = $1 AND format = $2";
-        self.0.rows("move files of a recording", sql, &[&id.as_str(), &format, &shelf, &place]).await.map(drop)
-    }
-
     /// Gives a recording to a frontend, as one of that meeting, and announces it. `None`: there is no such recording, or no such
     /// frontend.
     pub async fn assign(

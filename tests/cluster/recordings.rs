@@ -3,7 +3,7 @@
 mod lists;
 mod plan;
 
-use b3scale::store::{Added, ChangeError, NewFormat, Rules, StoredFormat, StoredTrack};
+use b3scale::store::{Added, ChangeError, NewFormat, Rules, Spot, StoredFormat, StoredTrack};
 use b3scale_middleware::cluster::{FrontendId, RecordingChange, RecordingState, TrackKind, Visibility};
 use b3scale_support::{RULES, new_format, record_id};
 use tokio::task::JoinSet;
@@ -17,6 +17,17 @@ impl Fixture {
 
     async fn ready(&self) -> i64 {
         self.database.count("SELECT count(*) FROM recordings_ready").await
+    }
+
+    /// Records that the files of all formats have moved on the local shelf.
+    async fn place(&self, place: &str) {
+        for id in [1, 2].map(record_id) {
+            for row in self.store.holdings().of(&id).await.expect("the rows are read") {
+                let spot = Spot { shelf: "local".to_owned(), place: place.to_owned() };
+                let moved = row.spot.is_none() || self.store.holdings().relocate(&row, &spot).await.expect("it moves");
+                assert!(moved, "nothing has changed since");
+            }
+        }
     }
 
     async fn other_frontend(&self) -> FrontendId {
@@ -68,9 +79,13 @@ async fn a_rebuilt_format_takes_the_place_of_the_earlier_one_and_names_its_files
     assert_eq!(without.replaced, None);
     let [stored] = &*cluster.store.recordings().stored(&record_id(1)).await.unwrap() else { panic!("one format") };
     assert_eq!((stored.place.as_deref(), stored.files), (Some("two"), 7), "files stay when a format comes without");
-    cluster.store.recordings().set_place(&record_id(1), "presentation", "s3", "three").await.unwrap();
+    cluster.place("three").await;
     let stored = cluster.store.recordings().stored(&record_id(1)).await.unwrap();
-    assert_eq!((stored[0].shelf.as_deref(), stored[0].place.as_deref()), (Some("s3"), Some("three")));
+    assert_eq!(stored[0].place.as_deref(), Some("three"));
+    let read = cluster.store.holdings().of(&record_id(1)).await.unwrap().remove(0);
+    cluster.add(&at(new, "four")).await;
+    let late = Spot { shelf: "local".to_owned(), place: "five".to_owned() };
+    assert!(!cluster.store.holdings().relocate(&read, &late).await.unwrap(), "an import came in between");
 }
 
 #[tokio::test]
@@ -256,7 +271,7 @@ async fn files_that_must_move_have_a_job_and_others_none() {
     assert_eq!(cluster.database.count(jobs).await, 1, "the state may have changed while the files came");
     table.change(cluster.frontend, &[record_id(2)], &RecordingChange::Publish(false)).await.unwrap();
     table.change(cluster.frontend, &[record_id(2)], &RecordingChange::Publish(false)).await.unwrap();
-    table.set_place(&record_id(2), "presentation", "local", "two").await.unwrap();
+    cluster.place("two").await;
     assert_eq!(cluster.database.count(jobs).await, 2, "one for the change");
 }
 

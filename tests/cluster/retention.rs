@@ -3,6 +3,7 @@
 use b3scale::recordings::{RecordingsConfig, Remover, Retention, Shelves};
 use b3scale::store::{Overdue, OverdueRecording, Store};
 use b3scale::work::{Bench, Duty};
+use b3scale_middleware::cluster::{RecordId, Visibility};
 use b3scale_support::{TestFolder, eventually};
 use uuid::Uuid;
 
@@ -132,6 +133,11 @@ async fn the_emptied_trash_leaves_a_tombstone_without_words() {
         + (SELECT count(*) FROM recording_tracks WHERE record_id = 'due')";
     assert_eq!((cluster.database.count(rows).await, cluster.jobs("remove_files").await), (0, 1));
     assert_eq!(cluster.overdue().await, []);
+    let [due, fresh] = ["due", "fresh"].map(|id| RecordId::new(id).unwrap());
+    let show = async |id| cluster.store.recordings().set_visibility(id, Visibility::Published).await.unwrap();
+    assert_eq!(show(&due).await, None, "without files it does not come back");
+    assert!(show(&fresh).await.is_some());
+    cluster.drop_days_ago("fresh", 6).await;
     cluster.rules(r#"{"trash_days": 0}"#).await;
     assert_eq!(cluster.overdue().await, pairs([("fresh", Overdue::Trash)]), "a frontend may have days of its own");
 }

@@ -48,12 +48,12 @@ impl Recordings<'_> {
         self.0.row("delete a recording", &sql, &[&id.as_str()]).await?.as_ref().map(recording).transpose()
     }
 
-    /// Sets who may see a recording. A deleted one comes back from the trash. `None`: there is no such recording.
+    /// Sets who may see a recording. A deleted one comes back from the trash. `None`: there is no such recording, or its files are gone.
     pub async fn set_visibility(self, id: &RecordId, visibility: Visibility) -> Result<Option<Recording>, StoreError> {
         let sql = format!(
             "UPDATE recordings SET state = $2, protected = $3, held = false,
                 metadata = CASE WHEN $4 THEN metadata || '{{\"gl-listed\": \"true\"}}' ELSE metadata - 'gl-listed' END
-            WHERE record_id = $1 RETURNING {COLUMNS}"
+            WHERE record_id = $1 AND purged_at IS NULL RETURNING {COLUMNS}"
         );
         let state = if visibility.is_published() { RecordingState::Published } else { RecordingState::Unpublished };
         let params: [&(dyn ToSql + Sync); 4] =
