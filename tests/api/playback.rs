@@ -110,7 +110,8 @@ impl Stage {
             ("B3SCALE_RECORDINGS_PUBLISHED_PATH".to_owned(), path("published")),
             ("B3SCALE_RECORDINGS_UNPUBLISHED_PATH".to_owned(), path("unpublished")),
         ];
-        values.extend(bucket.iter().flat_map(TestBucket::environment));
+        let of_bucket = bucket.iter().flat_map(TestBucket::environment);
+        values.extend(of_bucket.map(|(name, value)| (name.to_owned(), value)));
         values.extend(
             settings.iter().map(|(name, value)| (format!("B3SCALE_{name}"), value.replace("FOLDER", &path("")))),
         );

@@ -14,6 +14,7 @@ mod jobs;
 mod meetings;
 mod metrics;
 mod openapi;
+mod recording_files;
 mod recordings;
 mod state;
 mod status;

@@ -380,7 +380,7 @@ async fn settings_that_cannot_be_used_are_named_with_their_remedy() {
     let s3: Vec<(&'static str, String)> = bucket
         .environment()
         .into_iter()
-        .map(|(name, value)| (&*name.trim_start_matches("B3SCALE_RECORDINGS_").to_owned().leak(), value))
+        .map(|(name, value)| (name.trim_start_matches("B3SCALE_RECORDINGS_"), value))
         .collect();
     let changed = |name: &str, value: &str| {
         let values = s3.iter().map(|(each, old)| (*each, if *each == name { value.to_owned() } else { old.clone() }));

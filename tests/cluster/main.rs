@@ -23,6 +23,7 @@ mod reload;
 mod retention;
 mod seats;
 mod servers;
+mod shelving;
 mod simulated;
 mod state;
 mod survival;

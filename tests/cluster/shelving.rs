@@ -31,7 +31,7 @@ impl Shelving {
         let (cluster, folder, bucket) = (Fixture::new().await, TestFolder::new(), TestBucket::start().await);
         let made = |name: &str| {
             let path = folder.path().join(name);
-            std::fs::create_dir_all(&path).unwrap();
+            std::fs::create_dir_all(&path).expect("it works here");
             Some(path)
         };
         let config = RecordingsConfig {
@@ -40,10 +40,10 @@ impl Shelving {
             deleted: made("deleted"),
             inbox: made("inbox"),
             s3: Some(bucket.settings()),
-            ..RecordingsConfig::read(&Environment::default()).unwrap()
+            ..RecordingsConfig::read(&Environment::default()).expect("it works here")
         };
         made("work");
-        let shelves = Shelves::open(&config).await.unwrap().unwrap();
+        let shelves = Shelves::open(&config).await.expect("it works here").expect("it works here");
         Self { cluster, folder, bucket, shelves }
     }
 
@@ -52,7 +52,7 @@ impl Shelving {
     }
 
     fn importer(&self) -> Importer {
-        let arrivals = Arrivals::open(&self.shelves.inbox, 0).unwrap();
+        let arrivals = Arrivals::open(&self.shelves.inbox, 0).expect("it works here");
         let settings = ImportSettings {
             work: self.path("work"),
             inbox: None,
@@ -61,7 +61,7 @@ impl Shelving {
             default_visibility: Visibility::Published,
             ready_per_format: false,
         };
-        Importer::new(self.cluster.store.clone(), self.shelves.clone(), arrivals, settings)
+        Importer::new(self.cluster.store.clone(), self.shelves.clone(), arrivals, settings, Waker::default())
     }
 
     fn mover(&self) -> Mover {
@@ -72,7 +72,7 @@ impl Shelving {
     async fn recorded(&self, number: u64, format: &str) -> FormatKey {
         let recorded = Recorded::new(number, "lesson");
         publish(&self.path("published"), &recorded, format);
-        let key = FormatKey::new(&RecordId::new(&recorded.id).unwrap(), format).unwrap();
+        let key = FormatKey::new(&RecordId::new(&recorded.id).expect("it works here"), format).expect("it works here");
         self.list(&key, "published").await;
         key
     }
@@ -83,13 +83,19 @@ impl Shelving {
         new.recording.id = key.record().clone();
         let stored = StoredFormat { shelf: Some("local".to_owned()), place: Some(place.to_owned()), ..new.stored };
         let rules = Rules { visibility: Visibility::Published, held: false, ready_per_format: false };
-        let added = self.cluster.store.recordings().add_format(&NewFormat { stored, ..new }, &rules).await.unwrap();
+        let added = self
+            .cluster
+            .store
+            .recordings()
+            .add_format(&NewFormat { stored, ..new }, &rules)
+            .await
+            .expect("it works here");
         assert!(!added.tombstone);
         self.cluster.database.execute("DELETE FROM jobs WHERE kind = 'settle_recording'").await;
     }
 
     async fn row(&self, key: &FormatKey) -> Holding {
-        let rows = self.cluster.store.holdings().of(key.record()).await.unwrap();
+        let rows = self.cluster.store.holdings().of(key.record()).await.expect("it works here");
         rows.into_iter().find(|row| row.format == key.format()).expect("there is a row")
     }
 
@@ -111,7 +117,7 @@ impl Shelving {
 
     /// Why the last job was given up.
     async fn given_up(&self) -> Vec<String> {
-        let jobs = self.cluster.store.jobs().load(10).await.unwrap();
+        let jobs = self.cluster.store.jobs().load(10).await.expect("it works here");
         jobs.into_iter().filter(|job| job.poisoned_at.is_some()).filter_map(|job| job.last_error).collect()
     }
 }

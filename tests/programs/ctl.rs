@@ -8,6 +8,7 @@ mod https;
 mod insight;
 mod json;
 mod moving;
+mod recordings;
 mod requests;
 pub(crate) mod samples;
 mod state;

@@ -51,15 +51,14 @@ impl TestBucket {
     }
 
     /// The same as variables of the environment.
-    pub fn environment(&self) -> Vec<(String, String)> {
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
         let settings = self.settings();
-        let values = [
-            ("BUCKET", settings.bucket),
-            ("ENDPOINT", settings.endpoint.map(String::from).unwrap_or_default()),
-            ("ACCESS_KEY", ACCESS_KEY.to_owned()),
-            ("SECRET_KEY", SECRET_KEY.to_owned()),
-        ];
-        values.map(|(name, value)| (format!("B3SCALE_RECORDINGS_S3_{name}"), value)).into()
+        vec![
+            ("B3SCALE_RECORDINGS_S3_BUCKET", settings.bucket),
+            ("B3SCALE_RECORDINGS_S3_ENDPOINT", settings.endpoint.map(String::from).unwrap_or_default()),
+            ("B3SCALE_RECORDINGS_S3_ACCESS_KEY", ACCESS_KEY.to_owned()),
+            ("B3SCALE_RECORDINGS_S3_SECRET_KEY", SECRET_KEY.to_owned()),
+        ]
     }
 
     /// A shelf in the bucket.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use b3scale::recordings::shelf::{FormatKey, Shelf, Tree};
 use b3scale::recordings::Mover;
+use b3scale::recordings::shelf::{FormatKey, Tree};
 use b3scale::work::{Attempt, Job, JobError};
 
 use super::{Shelving, spot};
@@ -14,13 +14,13 @@ use super::{Shelving, spot};
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let (mut found, mut folders) = (BTreeMap::new(), vec![folder.to_owned()]);
     while let Some(inner) = folders.pop() {
-        for entry in fs::read_dir(inner).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in fs::read_dir(inner).expect("it works here") {
+            let path = entry.expect("it works here").path();
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let name = path.strip_prefix(folder).unwrap().display().to_string();
-                found.insert(name, fs::read(path).unwrap());
+                let name = path.strip_prefix(folder).expect("it works here").display().to_string();
+                found.insert(name, fs::read(path).expect("it works here"));
             }
         }
     }
@@ -29,13 +29,13 @@ fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 impl Shelving {
     async fn queue_move(&self, key: &FormatKey, to: &str) -> bool {
-        self.cluster.store.holdings().queue_move(key.record(), to).await.unwrap().is_some()
+        self.cluster.store.holdings().queue_move(key.record(), to).await.expect("it works here").is_some()
     }
 
     /// Makes one attempt at a move.
     async fn attempt(&self, key: &FormatKey, to: &str) -> Result<(), JobError> {
         let payload = serde_json::json!({ "record_id": key.record().as_str(), "to": to });
-        let payload: <Mover as Job>::Payload = serde_json::from_value(payload).unwrap();
+        let payload: <Mover as Job>::Payload = serde_json::from_value(payload).expect("it works here");
         self.mover().run(payload, Attempt { number: 1, last: false }).await
     }
 }
@@ -119,7 +119,10 @@ async fn a_move_goes_on_where_a_killed_one_ended_and_spares_other_files() {
     shelving.attempt(&killed, "local").await.unwrap();
     assert_eq!(shelving.spot(&killed).await, spot("local", "published"));
     let refused = shelving.attempt(&other, "local").await.unwrap_err();
-    assert!(matches!(&refused, JobError::Poison(why) if why.contains("other files of it lie on `local`")), "{refused:?}");
+    assert!(
+        matches!(&refused, JobError::Poison(why) if why.contains("other files of it lie on `local`")),
+        "{refused:?}"
+    );
     assert_eq!(fs::read_to_string(&metadata).unwrap(), "<other/>");
     assert_eq!(shelving.spot(&other).await.unwrap().shelf, "s3");
 }

@@ -13,8 +13,7 @@ impl Shelving {
     /// Verifies all, and returns the problems by recording, and the totals.
     async fn verify(&self, repairs: bool) -> (Vec<FileProblem>, VerifyTotals) {
         let (lines, mut received) = mpsc::channel(1);
-        let verifier =
-            Verifier::new(self.cluster.store.clone(), self.shelves.clone(), self.importer());
+        let verifier = Verifier::new(self.cluster.store.clone(), self.shelves.clone(), self.importer());
         let run = tokio::spawn(async move { verifier.run(repairs, lines).await });
         let mut problems = Vec::new();
         let totals = loop {
@@ -25,7 +24,7 @@ impl Shelving {
                 VerifyLine::Failed(why) => panic!("{why}"),
             }
         };
-        run.await.unwrap();
+        run.await.expect("it works here");
         problems.sort_by(|a, b| a.record_id.cmp(&b.record_id));
         (problems, totals)
     }
@@ -41,7 +40,10 @@ async fn files_as_their_rows_want_them_are_no_problem() {
     for number in 1..4 {
         shelving.recorded(number, "video").await;
     }
-    assert_eq!(shelving.verify(true).await, (Vec::new(), VerifyTotals { formats: 3, on_shelves: 3, problems: 0, repaired: 0 }));
+    assert_eq!(
+        shelving.verify(true).await,
+        (Vec::new(), VerifyTotals { formats: 3, on_shelves: 3, problems: 0, repaired: 0 })
+    );
 }
 
 #[tokio::test]
@@ -67,11 +69,11 @@ async fn every_damage_is_named_and_repaired_where_nothing_can_be_lost() {
     let copied = shelving.recorded(6, "video").await;
     publish(&shelving.path("deleted"), &Recorded::new(6, "lesson"), "video");
 
-    let expected =
-        [Kind::Missing, Kind::Misplaced, Kind::Misplaced, Kind::Incomplete, Kind::Unlisted, Kind::LeftOver];
+    let expected = [Kind::Missing, Kind::Misplaced, Kind::Misplaced, Kind::Incomplete, Kind::Unlisted, Kind::LeftOver];
     let (problems, totals) = shelving.verify(false).await;
     // Files in another tree than their row says are seen from both sides.
-    let seen: Vec<Kind> = problems.iter().map(|problem| problem.problem).filter(|kind| *kind != Kind::LeftOver).collect();
+    let seen: Vec<Kind> =
+        problems.iter().map(|problem| problem.problem).filter(|kind| *kind != Kind::LeftOver).collect();
     assert_eq!(seen, expected[..5], "{problems:#?}");
     assert_eq!((totals.formats, totals.repaired), (5, 0));
     assert!(path("unpublished", &made[1]).exists(), "without repairs nothing is touched");
