@@ -36,5 +36,5 @@ pub mod store;
 mod view;
 pub mod work;
 
-pub use b3scale_base::{budget, client, clock, names, net, program, rest, signature, telemetry, token};
+pub use b3scale_base::{budget, client, clock, names, net, program, rest, signature, telemetry, token, upload};
 pub use b3scale_pipeline as pipeline;

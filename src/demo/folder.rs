@@ -53,11 +53,20 @@ impl Folder {
     /// Makes the folders of recordings, and says which variable of a server names each.
     pub(super) fn recordings(&self) -> Result<Vec<(&'static str, String)>, DemoError> {
         let made = RECORDINGS.map(|(variable, name)| {
-            let folder = self.path.join("recordings").join(name);
-            fs::create_dir_all(&folder).map_err(DemoError::file("make the folder", &folder))?;
+            let folder = self.fresh(&format!("recordings/{name}"))?;
             Ok((variable, folder.display().to_string()))
         });
         made.into_iter().collect()
+    }
+
+    /// An empty folder of that name in it.
+    pub(super) fn fresh(&self, name: &str) -> Result<PathBuf, DemoError> {
+        let path = self.path.join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path).map_err(DemoError::file("empty", &path))?;
+        }
+        fs::create_dir_all(&path).map_err(DemoError::file("make the folder", &path))?;
+        Ok(path)
     }
 }
 

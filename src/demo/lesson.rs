@@ -6,6 +6,7 @@ mod drain;
 mod everyday;
 mod hung_node;
 mod node_loss;
+mod recordings;
 mod reports;
 mod server_loss;
 mod spoiled_list;
@@ -97,6 +98,7 @@ impl<'a> Lesson<'a> {
         everyday::everyday(self, report).await?;
         let spread = self.spread(report)?;
         let reported = reports::reported(self, report).await?;
+        recordings::record(self, report).await?;
         drain::drain(self, report).await?;
         spoiled_list::spoil_list(self, report).await?;
         let mut class = Class::default();

@@ -1,6 +1,7 @@
 //! The cluster of a demo: its nodes, its frontends, and their records.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use b3scale_agent::AgentOptions;
@@ -54,6 +55,8 @@ pub(super) struct Place {
     pub(super) tag: &'static str,
     pub(super) secret: Secret,
     pub(super) node: Node,
+    /// Where it publishes recordings.
+    pub(super) recordings: PathBuf,
     /// The Redis of its events, if there is a `redis-server` on this machine.
     redis: Option<Redis>,
     /// The node's, also while that is away.
@@ -159,6 +162,7 @@ async fn start_nodes(
     let mut places = Vec::with_capacity(count);
     for number in 0..count {
         let name = format!("node-{}", number + 1);
+        let recordings = folder.fresh(&format!("{name}-recordings"))?;
         let (_, tag) = TENANTS[number * TENANTS.len() / count];
         let tls = authority.map(TestAuthority::server_config).transpose()?;
         let port = Port::any()?;
@@ -166,10 +170,17 @@ async fn start_nodes(
         let (listen, of_node) = (port.address(), secret.expose().to_owned());
         let redis = Redis::start(folder)?;
         let says = redis.as_ref().map(Redis::url);
-        let options =
-            NodeOptions { listen, name: name.clone(), secret: of_node, tls, redis: says, ..NodeOptions::default() };
+        let options = NodeOptions {
+            listen,
+            name: name.clone(),
+            secret: of_node,
+            tls,
+            redis: says,
+            recordings: Some(recordings.clone()),
+            ..NodeOptions::default()
+        };
         let node = Node::start(options).await.map_err(DemoError::Node)?;
-        places.push(Place { name, tag, secret, node, redis, _port: port });
+        places.push(Place { name, tag, secret, node, recordings, redis, _port: port });
     }
     Ok(places)
 }
