@@ -116,6 +116,24 @@ fn no_file_is_long() {
 }
 
 #[test]
+fn every_file_is_declared_as_a_module() {
+    let sources = rust();
+    let declares = |source: &Source, name: &str| {
+        source.text.contains(&format!("mod {name};")) || source.text.contains(&format!("/{name}.rs\"]"))
+    };
+    let is_root = |path: &str| {
+        let (folder, name) = path.rsplit_once('/').unwrap_or_default();
+        ["lib.rs", "main.rs"].contains(&name) || ["benches", "tests", "src/bin", "fuzz/fuzz_targets"].contains(&folder)
+    };
+    hold(sources.iter().filter(|source| !is_root(&source.path)).filter_map(|source| {
+        let (folder, name) = source.path.trim_end_matches(".rs").rsplit_once('/')?;
+        let parents = [format!("{folder}.rs"), format!("{folder}/lib.rs"), format!("{folder}/main.rs")];
+        let is_declared = sources.iter().any(|parent| parents.contains(&parent.path) && declares(parent, name));
+        (!is_declared).then(|| (source, format!("no file compiles it: declare `mod {name};` in {}", parents[0])))
+    }));
+}
+
+#[test]
 fn every_stage_file_reads_in_the_same_order() {
     let sources = rust();
     let stages: Vec<_> = sources.iter().filter_map(|source| Some((source, source.kind()?))).collect();
