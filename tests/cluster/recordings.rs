@@ -241,6 +241,23 @@ async fn a_change_touches_all_recordings_or_none() {
 }
 
 #[tokio::test]
+async fn much_metadata_of_a_node_may_shrink_and_not_grow() {
+    let cluster = Fixture::new().await;
+    let mut new = new_format(1, Some(cluster.frontend), "lesson", "presentation");
+    new.recording.metadata.insert("notes".to_owned(), "x".repeat(90_000));
+    cluster.add(&new).await;
+    let change = async |metadata: &[(&str, &str)]| {
+        let metadata = metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let change = RecordingChange::Update { metadata, protect: Some(true) };
+        cluster.store.recordings().change(cluster.frontend, &[record_id(1)], &change).await
+    };
+    assert!(change(&[]).await.is_ok(), "it may be protected");
+    assert!(change(&[("notes", &"x".repeat(80_000))]).await.is_ok());
+    assert!(matches!(change(&[("more", "x")]).await, Err(ChangeError::TooMuchMetadata(_))));
+    assert!(change(&[("notes", ""), ("more", "x")]).await.is_ok());
+}
+
+#[tokio::test]
 async fn changes_in_any_order_never_wait_for_each_other_in_a_circle() {
     let cluster = Fixture::new().await;
     for number in 1..=20 {

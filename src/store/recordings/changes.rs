@@ -107,12 +107,17 @@ async fn update(
     let (removed, set): (BTreeMap<_, _>, BTreeMap<_, _>) =
         metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).partition(|(_, value)| value.is_empty());
     let removed: Vec<&str> = removed.into_keys().collect();
-    let sql = "UPDATE recordings SET metadata = (metadata - $2::text[]) || $3, protected = coalesce($4, protected)
-        WHERE record_id = ANY($1) RETURNING record_id, octet_length(metadata::text) AS size";
-    for row in transaction.rows(sql, &[&ids, &removed, &Json(set), &protect]).await? {
-        let size: i32 = column("recordings", &row, "size")?;
+    // A node may have sent more than a frontend may add: less of it is welcome.
+    let sql =
+        "UPDATE recordings AS new SET metadata = (new.metadata - $2::text[]) || $3, protected = coalesce($4, protected)
+        FROM (SELECT record_id, octet_length(metadata::text) AS size FROM recordings WHERE record_id = ANY($1)) AS old
+        WHERE new.record_id = old.record_id
+        RETURNING new.record_id, octet_length(new.metadata::text) > greatest(old.size, $5) AS is_too_much";
+    let most = i32::try_from(LARGEST_METADATA).unwrap_or(i32::MAX);
+    for row in transaction.rows(sql, &[&ids, &removed, &Json(set), &protect, &most]).await? {
+        let is_too_much: bool = column("recordings", &row, "is_too_much")?;
         let id = RecordId::new(column("recordings", &row, "record_id")?);
-        if let Some(id) = id.filter(|_| usize::try_from(size).is_ok_and(|size| size > LARGEST_METADATA)) {
+        if let Some(id) = id.filter(|_| is_too_much) {
             return Err(ChangeError::TooMuchMetadata(id));
         }
     }
