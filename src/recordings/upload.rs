@@ -76,7 +76,7 @@ impl Uploads {
     /// The site.
     pub fn new(parts: UploadParts) -> Self {
         let UploadParts { store, arrivals, waker, secret, proxies, budget, largest } = parts;
-        let senders = Senders { store: store.clone(), tokens: Tokens::of(&secret), proxies };
+        let senders = Senders::new(store.clone(), Tokens::of(&secret), proxies);
         Self { store, arrivals, waker, senders, budget, largest }
     }
 

@@ -54,8 +54,7 @@ impl Recordings {
             bench.job(Remover::new(store.clone(), shelves.clone()));
             bench.duty(SweepShelves(shelves.clone()));
         }
-        let mut sites = playback(config, store, cluster, Arc::clone(&tickets), shelves);
-        sites.push(Arc::new(TextTracks::new(store.clone(), tickets, &config.recordings)));
+        let mut sites = playback(config, store, cluster, tickets, shelves);
         sites.extend(arriving.iter().map(|arriving| Arc::<_>::clone(&arriving.uploads) as Arc<dyn Site>));
         Self { library, arriving, verifier, waker: bench.waker(), sites }
     }
@@ -95,8 +94,10 @@ fn playback(
     let gate = Arc::new(Gate::new(records, tickets));
     tokio::spawn(Arc::clone(&gate).follow(cluster.recording_changes()));
     let budget = config.upstream.budget.clone();
-    let parts = PlaybackParts { gate: Arc::clone(&gate), shelves, budget, clock: Arc::clone(&clock) };
-    vec![Arc::new(Playback::new(&config.recordings, parts)), Arc::new(Protected::new(&config.recordings, gate, clock))]
+    let tracks = TextTracks::new(store.clone(), Arc::clone(&gate), &config.recordings);
+    let protected = Protected::new(&config.recordings, Arc::clone(&gate), Arc::clone(&clock));
+    let parts = PlaybackParts { gate, shelves, budget, clock };
+    vec![Arc::new(Playback::new(&config.recordings, parts)), Arc::new(protected), Arc::new(tracks)]
 }
 
 /// Where browsers play recordings.

@@ -131,6 +131,24 @@ impl Gate {
         }
     }
 
+    /// The right of the holder of a ticket to a text track. A frontend shows those of unpublished recordings, too.
+    pub async fn track(&self, record: &RecordId, name: &str, ticket: &str, now: SystemTime) -> Access {
+        let known = match self.known(record).await {
+            Ok(Some(known)) => known,
+            Ok(None) => return Access::Unknown,
+            Err(Away) => return Access::Away,
+        };
+        let Recording { frontend: Some(frontend), state, epoch, .. } = known.recording else { return Access::Unknown };
+        if state == RecordingState::Deleted {
+            return Access::Unknown;
+        }
+        let subject = Subject { frontend, record, epoch, format: name };
+        match self.tickets.admits(ticket, Purpose::Track, subject, now) {
+            true => Access::Admitted(known),
+            false => Access::Locked(known),
+        }
+    }
+
     fn access_of(&self, known: Arc<Known>, key: &FormatKey, proof: Proof<'_>, now: SystemTime) -> Access {
         // Of a tenant that was removed.
         let Some(frontend) = known.recording.frontend else { return Access::Unknown };

@@ -3,6 +3,7 @@
 use b3scale_middleware::bbb::Secret;
 use b3scale_middleware::chance::Clock;
 use http::request::Parts;
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::problem::Problem;
@@ -22,14 +23,22 @@ pub(super) struct Sender {
     pub(super) digest: Option<String>,
 }
 
+/// Look-ups at a time: strangers make up nodes.
+const LOOKUPS: usize = 4;
+
 /// Finds out who sends.
 pub(super) struct Senders {
-    pub(super) store: Store,
-    pub(super) tokens: Tokens,
-    pub(super) proxies: Proxies,
+    store: Store,
+    tokens: Tokens,
+    proxies: Proxies,
+    lookups: Semaphore,
 }
 
 impl Senders {
+    pub(super) fn new(store: Store, tokens: Tokens, proxies: Proxies) -> Self {
+        Self { store, tokens, proxies, lookups: Semaphore::new(LOOKUPS) }
+    }
+
     pub(super) async fn identify(&self, head: &Parts, visitor: &Visitor) -> Result<Sender, Problem> {
         let refused = self.proved(head).await;
         if let Err(Problem::Unsigned | Problem::Clock(_) | Problem::Other) = &refused {
@@ -67,6 +76,7 @@ impl Senders {
     }
 
     async fn secret_of(&self, node: &str) -> Result<Option<Secret>, StoreError> {
+        let _turn = self.lookups.acquire().await;
         self.store.imports().secret_of(node).await
     }
 }
