@@ -24,6 +24,9 @@ pub(crate) static UNPROVED: Lane = Lane::of(1);
 /// What operators and agents post to the REST API.
 pub(crate) static DOCUMENTS: Lane = Lane::of(1);
 
+/// Documents of recordings that browsers ask for.
+pub(crate) static PLAYBACK: Lane = Lane::of(1);
+
 /// So many jobs at a time, on threads where they block no call.
 pub(crate) struct Lane(Semaphore);
 

@@ -28,7 +28,7 @@ use url::form_urlencoded;
 use super::figures::label;
 use super::media::{content_type, is_media};
 use super::settings::{Delivery, Protection, RecordingsConfig};
-use super::shelf::{FilePath, FormatKey, Shelf, ShelfError};
+use super::shelf::{FilePath, FormatKey, Shelf};
 use super::shelves::Shelves;
 use super::tickets::{Purpose, Tickets};
 use crate::budget::{Budget, Owner, Room};
@@ -36,7 +36,7 @@ use crate::site::{Answer, Body, Claim, Intake, Site, Visitor};
 use crate::telemetry::catalog::PLAYBACK_REQUESTS;
 pub use access::{Access, Gate, Known, Proof, Records};
 pub(super) use access::{cookie, cookie_name};
-use file::{Keep, Sending};
+use file::{Keep, Sending, Unserved};
 use page::Page;
 use player::Player;
 pub(super) use policy::redirect;
@@ -111,7 +111,9 @@ impl Playback {
             Some(Route::File(target)) => self.file(target, request, visitor).await,
         };
         answered.unwrap_or_else(|error| {
-            tracing::warn!(%error, "Serving a file of a recording failed");
+            if let Unserved::Shelf(error) = error {
+                tracing::warn!(%error, "Serving a file of a recording failed");
+            }
             policy::overloaded()
         })
     }
@@ -167,7 +169,7 @@ impl Playback {
     }
 
     /// The page that plays a presentation.
-    async fn player(&self, record: &RecordId, request: &Parts, visitor: &Visitor) -> Result<Answer, ShelfError> {
+    async fn player(&self, record: &RecordId, request: &Parts, visitor: &Visitor) -> Result<Answer, Unserved> {
         let Some(key) = FormatKey::new(record, "presentation") else { return Ok(unavailable()) };
         let prefix = parameter(request, "p");
         // The player would put anything into its paths.
@@ -184,13 +186,13 @@ impl Playback {
         if self.place(&known, &key).is_none() {
             return Ok(unavailable());
         }
-        match &self.player {
+        match self.player.as_ref().filter(|_| Player::takes(record)) {
             Some(player) => player.page(keep, self.room(&known), request).await,
             None => self.own_page(&key, prefix.as_deref(), &known, keep).await,
         }
     }
 
-    async fn file(&self, target: Target, request: &Parts, visitor: &Visitor) -> Result<Answer, ShelfError> {
+    async fn file(&self, target: Target, request: &Parts, visitor: &Visitor) -> Result<Answer, Unserved> {
         let Target { key, ticket, path, is_folder } = target;
         let access = self.access(&key, path.as_ref(), ticket.as_deref(), request, visitor).await;
         match path {
@@ -206,7 +208,7 @@ impl Playback {
         path: &FilePath,
         access: Access,
         request: &Parts,
-    ) -> Result<Answer, ShelfError> {
+    ) -> Result<Answer, Unserved> {
         let is_metadata = path.as_str() == "metadata.xml";
         let (known, keep) = match access {
             Access::Open(known) => (known, Keep::Asking),
@@ -216,9 +218,9 @@ impl Playback {
             Access::Away => return Ok(policy::overloaded()),
         };
         let Some((shelf, place)) = self.place(&known, key) else { return Ok(no_file()) };
-        let opened = shelf.open(key, place, path).await?;
-        let opened = match opened {
-            file if is_metadata => metadata::document(file, &known.recording, key.format()).await?,
+        let mut room = self.room(&known);
+        let opened = match shelf.open(key, place, path).await? {
+            file if is_metadata => metadata::document(file, &known.recording, key.format(), &mut room).await?,
             Some(file) => file,
             None => return Ok(no_file()),
         };
@@ -229,7 +231,7 @@ impl Playback {
             return Ok(redirect(&link));
         }
         let policy = policy::of_file(key, path);
-        Sending { opened, path: path.as_str(), keep, policy, room: self.room(&known) }.answer(request).await
+        Sending { opened, path: path.as_str(), keep, policy, room }.answer(request).await
     }
 
     /// The page of a recording in a format: its own one, or ours.
@@ -240,7 +242,7 @@ impl Playback {
         is_folder: bool,
         access: Access,
         request: &Parts,
-    ) -> Result<Answer, ShelfError> {
+    ) -> Result<Answer, Unserved> {
         let (known, keep) = match access {
             Access::Open(known) => (known, Keep::Asking),
             Access::Admitted(known) => (known, Keep::Never),
@@ -272,7 +274,7 @@ impl Playback {
         ticket: Option<&str>,
         known: &Known,
         keep: Keep,
-    ) -> Result<Answer, ShelfError> {
+    ) -> Result<Answer, Unserved> {
         let Some((shelf, place)) = self.place(known, key) else { return Ok(unavailable()) };
         let page = Page {
             name: &known.recording.name,
@@ -281,7 +283,7 @@ impl Playback {
             media: self.media.as_deref(),
             keep,
         };
-        page.answer(&*shelf, key, place).await
+        page.answer(&*shelf, key, place, self.room(known)).await
     }
 
     /// Where the files of a format are. `None`: they are not here.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::future::{BoxFuture, ready};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
@@ -90,8 +90,13 @@ impl Opened {
             return Ok(None);
         }
         let size = self.size;
-        let pieces: Vec<Bytes> = self.read(0..size).await?.try_collect().await?;
-        Ok(Some(pieces.concat().into()))
+        let whole = BytesMut::with_capacity(usize::try_from(size).unwrap_or_default());
+        let pieces = self.read(0..size).await?;
+        let append = |mut whole: BytesMut, piece: Bytes| {
+            whole.extend_from_slice(&piece);
+            ready(Ok(whole))
+        };
+        Ok(Some(pieces.try_fold(whole, append).await?.freeze()))
     }
 
     /// The bytes of a part. Its end is cut to the end of the file.

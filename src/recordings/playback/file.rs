@@ -15,7 +15,7 @@ use super::super::shelf::local::CHUNK;
 use super::super::shelf::{Opened, ShelfError};
 use super::range::{Wanted, wanted};
 use super::{gzip, policy};
-use crate::budget::Room;
+use crate::budget::{Full, Room};
 use crate::site::{Answer, Body};
 
 /// Who may keep an answer.
@@ -42,6 +42,23 @@ impl Keep {
     }
 }
 
+/// A file cannot be served now.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unserved {
+    #[error(transparent)]
+    Shelf(#[from] ShelfError),
+    #[error(transparent)]
+    Full(#[from] Full),
+}
+
+/// The content of a small file. The room owns its bytes.
+pub(super) async fn whole(file: Opened, most: u64, room: &mut Room) -> Result<Option<Bytes>, Unserved> {
+    if file.size <= most {
+        room.grow(usize::try_from(file.size).unwrap_or(usize::MAX))?;
+    }
+    Ok(file.whole(most).await?)
+}
+
 /// A file on its way to a browser.
 pub(super) struct Sending<'a> {
     pub(super) opened: Opened,
@@ -56,7 +73,7 @@ pub(super) struct Sending<'a> {
 
 impl Sending<'_> {
     /// The answer to a request for it.
-    pub(super) async fn answer(mut self, request: &Parts) -> Result<Answer, ShelfError> {
+    pub(super) async fn answer(mut self, request: &Parts) -> Result<Answer, Unserved> {
         let kind = content_type(self.path);
         let size = self.opened.size;
         let is_packed = is_text(kind)
@@ -94,9 +111,7 @@ impl Sending<'_> {
             return Ok(with(answer, status, None));
         }
         let in_flight = 2 * CHUNK + if is_packed { gzip::MEMORY } else { 0 };
-        if self.room.grow(in_flight).is_err() {
-            return Ok(policy::overloaded());
-        }
+        self.room.grow(in_flight)?;
         let content = self.opened.read(part).await?;
         let room = self.room;
         // The memory is given back with the last piece.
@@ -156,4 +171,21 @@ fn is_unchanged(request: &Parts, tag: &str, modified: SystemTime) -> bool {
     // Dates in headers have whole seconds.
     let modified = httpdate::parse_http_date(&httpdate::fmt_http_date(modified));
     since.zip(modified.ok()).is_some_and(|(since, modified)| modified <= since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::{Budget, Owner};
+
+    #[tokio::test]
+    async fn a_small_file_is_read_into_memory_of_its_owner() {
+        let budget = Budget::of(1 << 20);
+        let mut room = budget.room(Owner::Frontend("school".into()));
+        let file = |size| Opened::of(Bytes::from(vec![b' '; size]), SystemTime::UNIX_EPOCH, "t".to_owned());
+        assert!(matches!(whole(file(4 << 20), 8 << 20, &mut room).await, Err(Unserved::Full(_))));
+        assert_eq!(whole(file(4 << 20), 1 << 20, &mut room).await.unwrap(), None);
+        assert_eq!(whole(file(1 << 10), 1 << 20, &mut room).await.unwrap().unwrap().len(), 1 << 10);
+        assert_eq!(budget.held(), 1 << 10);
+    }
 }

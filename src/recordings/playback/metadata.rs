@@ -6,28 +6,43 @@ use b3scale_middleware::cluster::Recording;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::super::shelf::{Opened, ShelfError};
+use super::super::shelf::Opened;
+use super::file::{Unserved, whole};
+use crate::budget::Room;
+use crate::offload::PLAYBACK;
 use crate::site::escape;
 
 /// The document, from its file if there is a usable one.
 ///
 /// # Errors
 /// The shelf cannot be used.
-pub(super) async fn document(file: Option<Opened>, recording: &Recording, format: &str) -> Result<Opened, ShelfError> {
+pub(super) async fn document(
+    file: Option<Opened>,
+    recording: &Recording,
+    format: &str,
+    room: &mut Room,
+) -> Result<Opened, Unserved> {
     let modified = file.as_ref().map_or(recording.updated_at, |file| file.modified);
     let content = match file {
-        Some(file) => file.whole(xml::LARGEST_METADATA as u64).await?,
+        Some(file) => whole(file, xml::LARGEST_METADATA as u64, room).await?,
         None => None,
     };
-    let document = content.and_then(|content| with_meeting(&content, recording));
+    let document = match content {
+        Some(content) => {
+            // For the changed copy.
+            room.grow(content.len())?;
+            let meeting = meeting(recording);
+            PLAYBACK.work(content.len(), move || with_meeting(&content, &meeting)).await
+        }
+        None => None,
+    };
     let document = document.unwrap_or_else(|| made(recording, format));
     let tag: String = Sha256::digest(&document).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     Ok(Opened::of(document, modified, tag))
 }
 
 /// The document with that meeting in place of its own. `None`: it is no such document.
-fn with_meeting(document: &Bytes, recording: &Recording) -> Option<Bytes> {
-    let meeting = meeting(recording);
+fn with_meeting(document: &Bytes, meeting: &str) -> Option<Bytes> {
     let replaced = xml::replace(document, &["recording", "meeting"], meeting.as_bytes()).ok()?;
     if !xml::elements(&replaced, &["recording", "meeting"]).ok()?.is_empty() {
         return Some(replaced);
@@ -68,6 +83,7 @@ mod tests {
     use b3scale_middleware::cluster::{RecordId, RecordingState};
 
     use super::*;
+    use crate::budget::{Budget, Owner};
 
     fn recording() -> Recording {
         Recording {
@@ -110,7 +126,7 @@ mod tests {
                 "<recording><meta><meeting>a</meeting></meta>MEETING</recording>",
             ),
         ] {
-            let document = with_meeting(&Bytes::from_static(before.as_bytes()), &recording()).unwrap();
+            let document = with_meeting(&Bytes::from_static(before.as_bytes()), &meeting(&recording())).unwrap();
             assert_eq!(std::str::from_utf8(&document).unwrap(), after.replace("MEETING", MEETING));
         }
     }
@@ -120,7 +136,9 @@ mod tests {
         for content in [None, Some(""), Some("<recording>"), Some("<other/>"), Some("<recording/>")] {
             let file = content
                 .map(|content| Opened::of(Bytes::from_static(content.as_bytes()), SystemTime::now(), "t".to_owned()));
-            let made = document(file, &recording(), "video").await.unwrap().whole(u64::MAX).await.unwrap().unwrap();
+            let mut room = Budget::default().room(Owner::Frontend("school".into()));
+            let made = document(file, &recording(), "video", &mut room).await.unwrap();
+            let made = made.whole(u64::MAX).await.unwrap().unwrap();
             let read = xml::recording(&made).unwrap();
             assert_eq!((&*read.id, &*read.meeting_id, read.start_time, read.participants), ("a-1", "m \"1\"", 1, 3));
             assert!(memchr::memmem::find(&made, MEETING.as_bytes()).is_some());

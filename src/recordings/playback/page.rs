@@ -18,9 +18,11 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::super::media::{content_type, is_media};
-use super::super::shelf::{FilePath, FormatKey, Shelf, ShelfError};
-use super::file::Keep;
+use super::super::shelf::{FilePath, FormatKey, Shelf};
+use super::file::{Keep, Unserved, whole};
 use super::policy;
+use crate::budget::Room;
+use crate::offload::PLAYBACK;
 use crate::site::{Answer, escape};
 use slides::{LARGEST_SHAPES, Slide, slides};
 
@@ -82,17 +84,30 @@ impl Page<'_> {
     ///
     /// # Errors
     /// The shelf cannot be used.
-    pub(super) async fn answer(&self, shelf: &dyn Shelf, key: &FormatKey, place: &str) -> Result<Answer, ShelfError> {
+    pub(super) async fn answer(
+        &self,
+        shelf: &dyn Shelf,
+        key: &FormatKey,
+        place: &str,
+        mut room: Room,
+    ) -> Result<Answer, Unserved> {
+        let content = async |path: &str, most: u64, room: &mut Room| {
+            let Some(path) = FilePath::new(path) else { return Ok(None) };
+            match shelf.open(key, place, &path).await? {
+                Some(file) => whole(file, most, room).await,
+                None => Ok(None),
+            }
+        };
         let files = shelf.files(key, place).await?;
         let is_presentation = key.format() == "presentation";
         let mut parts = if is_presentation { Parts::of_presentation(&files) } else { Parts::of(&files) };
-        if let Some(list) = content(shelf, key, place, "captions.json", LARGEST_CAPTIONS).await? {
+        if let Some(list) = content("captions.json", LARGEST_CAPTIONS, &mut room).await? {
             let listed: Vec<Caption> = serde_json::from_slice(&list).unwrap_or_default();
             let is_there = |caption: &Caption| files.iter().any(|(path, _)| *path == caption.path());
             parts.captions = listed.into_iter().filter(is_there).collect();
         }
-        if is_presentation && let Some(shapes) = content(shelf, key, place, "shapes.svg", LARGEST_SHAPES).await? {
-            parts.slides = slides(&shapes);
+        if is_presentation && let Some(shapes) = content("shapes.svg", LARGEST_SHAPES, &mut room).await? {
+            parts.slides = PLAYBACK.work(shapes.len(), move || slides(&shapes)).await;
         }
         Ok(self.written(&parts, is_presentation))
     }
@@ -245,21 +260,6 @@ impl Caption {
 
     fn label(&self) -> &str {
         if self.locale_name.is_empty() { &self.locale } else { &self.locale_name }
-    }
-}
-
-/// A small file of a format.
-async fn content(
-    shelf: &dyn Shelf,
-    key: &FormatKey,
-    place: &str,
-    path: &str,
-    most: u64,
-) -> Result<Option<Bytes>, ShelfError> {
-    let Some(path) = FilePath::new(path) else { return Ok(None) };
-    match shelf.open(key, place, &path).await? {
-        Some(file) => file.whole(most).await,
-        None => Ok(None),
     }
 }
 

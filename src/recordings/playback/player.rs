@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use b3scale_middleware::cluster::RecordId;
 use http::StatusCode;
 use http::request::Parts;
 
 use super::super::shelf::local::Folder;
-use super::super::shelf::{FilePath, Opened, ShelfError};
-use super::file::{Keep, Sending};
+use super::super::shelf::{FilePath, Opened};
+use super::file::{Keep, Sending, Unserved, whole};
 use super::policy;
 use crate::budget::Room;
 use crate::site::Answer;
@@ -30,14 +31,25 @@ impl Player {
         Some(Self { folder: Folder::new(folder), page: FilePath::new("index.html")? })
     }
 
+    /// Whether it plays the recording: it refuses ids that BBB does not make, such as those of chapters.
+    pub(super) fn takes(record: &RecordId) -> bool {
+        let is_letter = |letter: u8| letter.is_ascii_digit() || letter.is_ascii_lowercase();
+        record.as_str().split_once('-').is_some_and(|(meeting, time)| {
+            meeting.len() == 40
+                && meeting.bytes().all(is_letter)
+                && time.len() == 13
+                && time.bytes().all(|digit| digit.is_ascii_digit())
+        })
+    }
+
     /// Its page, which plays the recording in its address.
     ///
     /// # Errors
     /// The folder cannot be used.
-    pub(super) async fn page(&self, keep: Keep, room: Room, request: &Parts) -> Result<Answer, ShelfError> {
+    pub(super) async fn page(&self, keep: Keep, mut room: Room, request: &Parts) -> Result<Answer, Unserved> {
         let Some(page) = self.folder.open(&self.page).await? else { return Ok(missing()) };
         let (modified, tag) = (page.modified, page.tag.clone());
-        let Some(content) = page.whole(LARGEST_PAGE).await? else { return Ok(missing()) };
+        let Some(content) = whole(page, LARGEST_PAGE, &mut room).await? else { return Ok(missing()) };
         let policy = policy::of_player(&String::from_utf8_lossy(&content));
         let opened = Opened::of(content, modified, tag);
         Sending { opened, path: self.page.as_str(), keep, policy, room }.answer(request).await
@@ -47,7 +59,7 @@ impl Player {
     ///
     /// # Errors
     /// The folder cannot be used.
-    pub(super) async fn file(&self, path: &FilePath, room: Room, request: &Parts) -> Result<Answer, ShelfError> {
+    pub(super) async fn file(&self, path: &FilePath, room: Room, request: &Parts) -> Result<Answer, Unserved> {
         if *path == self.page {
             return self.page(Keep::Asking, room, request).await;
         }

@@ -115,6 +115,17 @@ async fn the_player_gets_all_of_a_protected_recording_with_the_ticket_in_its_pre
 }
 
 #[tokio::test]
+async fn a_recording_that_the_player_refuses_is_played_by_our_page() {
+    let stage = with_player().await;
+    let chapter = format!("{RECORD}-3600000");
+    write_files(&stage.folder.path().join("published"), &chapter);
+    stage.table.rows.lock().unwrap().insert(id(&chapter), known(&chapter, tenant(1)));
+    let page = stage.get(&format!("/playback/presentation/2.3/{chapter}")).await;
+    assert!(page.status == 200 && !page.is_page_of_player(), "{}", page.body);
+    assert!(page.body.contains(&format!("/presentation/{chapter}/video/webcams.webm")), "{}", page.body);
+}
+
+#[tokio::test]
 async fn a_prefix_that_leads_elsewhere_is_not_shown_to_the_player() {
     let stage = with_player().await;
     for prefix in ["..", "%2e%2e%2fx", "x", "", "https:%2f%2fexample.org"] {
