@@ -41,9 +41,6 @@ const MOST_OPEN: i64 = 32;
 /// The most bytes of a body other than a chunk.
 const LARGEST_ANNOUNCEMENT: u64 = 64 << 10;
 
-/// The least bytes of an archive: the mark of its end.
-const SMALLEST_ARCHIVE: u64 = 1024;
-
 /// The parts of the site.
 pub struct UploadParts {
     /// The database.
@@ -117,8 +114,8 @@ impl Uploads {
         if sha256.len() != 64 || !sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(wrong("sha256 is not 64 hexadecimal digits in lower case".to_owned()));
         }
-        if length < SMALLEST_ARCHIVE {
-            return Err(wrong("an archive has at least 1024 bytes".to_owned()));
+        if length == 0 {
+            return Err(wrong("length is 0, and an archive has bytes".to_owned()));
         }
         if length > self.largest {
             return Err(Problem::TooLarge(self.largest));

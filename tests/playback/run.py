@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT / "tests" / "balancers"))
 from cluster import Failure, Port, Postgres, Program, Server, require, until  # noqa: E402
 
 import recordings  # noqa: E402
-from recordings import LINKS, LOCKED, OPEN, Tickets  # noqa: E402
+from recordings import LINKS, LOCKED, OPEN, THUMBNAIL, Tenant, Tickets  # noqa: E402
 
 SECRET = "of the cluster"
 PLAYWRIGHT = "1.56.1"
@@ -72,11 +72,11 @@ SPELLINGS = (
 class Nginx(Program):
     """nginx with the shipped configuration, but for addresses and folders."""
 
-    def __init__(self, folder: Path, server: Server, published: Path) -> None:
+    def __init__(self, folder: Path, port: Port, server: Server, published: Path) -> None:
         super().__init__("nginx", folder)
         self.folder = folder / "nginx.d"
         self.folder.mkdir(mode=0o711)
-        self.port = Port()
+        self.port = port
         self.changes = {
             "listen 80;": f"listen {self.port.address};",
             "/var/log/nginx/": f"{self.folder}/",
@@ -126,6 +126,20 @@ def forged(ticket: str) -> str:
     return ticket[:-1] + ("E" if ticket.endswith("A") else "A")
 
 
+def lists(port: Port, tenant: Tenant) -> None:
+    """The links of lists lead into both recordings, and the thumbnails are shown."""
+    for record in (OPEN, LOCKED):
+        links = tenant.links(record)
+        require(sorted(links) == sorted(LINKS), f"{record} has the formats {sorted(links)}")
+        for form, link in {**links, "thumbnail": tenant.thumbnail(record)}.items():
+            base, _, path = link.partition(port.address)
+            require(base == "http://", f"the link of {form} is that of the playback host: {base}")
+            allowed = (302,) if record == LOCKED and form in LINKS else (200, 301, 302)
+            answer = status(port, path)
+            require(answer in allowed, f"the link of {form} of {record} is answered with {answer}")
+    say("list", f"{len(LINKS)} formats of an uploaded and of a posted recording, by links that open")
+
+
 def files(name: str, port: Port, frontend: str, tickets: Tickets) -> None:
     """Every file of every format: an open recording, a protected one with its tickets and without."""
     for path, form in FILES.items():
@@ -147,9 +161,9 @@ def files(name: str, port: Port, frontend: str, tickets: Tickets) -> None:
                 answer, _ = ask(port, at(path, LOCKED, ticket), method)
                 require(answer.status == 403, f"{name} answers {method} {path} with {answer.status}, for a ticket that opens nothing")
                 require("Location" not in answer.headers, f"{name} leads {path} elsewhere")
-    thumbnail, ticket = "/presentation/ID/presentation/d2d9-1/thumbnails/thumb-1.png", tickets.thumbnail(frontend, LOCKED)
-    require(status(port, at(thumbnail, LOCKED, ticket)) == 200, f"{name} shows no thumbnail")
-    require(status(port, at(thumbnail, LOCKED)) == 403, f"{name} shows a thumbnail without its ticket")
+    ticket = tickets.thumbnail(frontend, LOCKED)
+    require(status(port, at(THUMBNAIL, LOCKED, ticket)) == 200, f"{name} shows no thumbnail")
+    require(status(port, at(THUMBNAIL, LOCKED)) == 403, f"{name} shows a thumbnail without its ticket")
     require(status(port, at("/presentation/ID/shapes.svg", LOCKED, ticket)) == 403, f"{name} takes a ticket of a thumbnail for slides")
     say(name, f"{len(FILES)} paths are open with the right ticket, and closed with each other one")
 
@@ -198,15 +212,16 @@ def cookies(name: str, port: Port, frontend: str, tickets: Tickets) -> None:
     say(name, "a cookie opens its recording and no other")
 
 
-def changes(name: str, port: Port, postgres: Postgres, frontend: str, tickets: Tickets) -> None:
+def changes(name: str, port: Port, tenant: Tenant, tickets: Tickets) -> None:
     """A change ends running tickets at once."""
     path = "/presentation/ID/video/webcams.webm"
-    before = at(path, LOCKED, tickets.play(frontend, LOCKED, "presentation"))
+    before = at(path, LOCKED, tickets.play(tenant.id, LOCKED, "presentation"))
     require(status(port, before) == 200, f"{name} does not play before a change")
-    recordings.query(postgres, f"UPDATE recordings SET state = 'unpublished' WHERE record_id = '{LOCKED}'")
+    tenant.call("publishRecordings", recordID=LOCKED, publish="false")
     until(f"{name} plays no unpublished recording", lambda: status(port, before) in (403, 404), 2)
-    recordings.query(postgres, f"UPDATE recordings SET state = 'published' WHERE record_id = '{LOCKED}'")
-    after = at(path, LOCKED, tickets.play(frontend, LOCKED, "presentation", epoch=1))
+    tenant.call("publishRecordings", recordID=LOCKED, publish="true")
+    tickets.epoch += 1
+    after = at(path, LOCKED, tickets.play(tenant.id, LOCKED, "presentation"))
     until(f"{name} plays it again", lambda: status(port, after) == 200, 2)
     require(status(port, before) == 403, f"{name} takes the earlier ticket again")
     say(name, "a recording that was unpublished has ended its tickets")
@@ -245,7 +260,7 @@ class Elsewhere:
         self.server.shutdown()
 
 
-def browser(front: Port, player: Port, frontend: str, tickets: Tickets, folder: Path) -> None:
+def browser(front: Port, player: Port, tenant: Tenant, folder: Path) -> None:
     """Plays in Chromium."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "playback"
     node, pictures = target / f"playwright-{PLAYWRIGHT}", target / "pictures"
@@ -256,6 +271,7 @@ def browser(front: Port, player: Port, frontend: str, tickets: Tickets, folder: 
         (node / "package.json").write_text("{}")
         command = ["npm", "install", "--prefix", str(node), "--silent", "--no-audit", "--no-fund", f"playwright-core@{PLAYWRIGHT}"]
         subprocess.run(command, check=True)
+    opened, locked = tenant.links(OPEN), tenant.links(LOCKED)
     page = f"/playback/presentation/2.3/{OPEN}"
     elsewhere = Elsewhere(f"http://{front.address}{page}", f"http://{front.address}/presentation")
     base, played = f"http://{front.address}", f"http://{player.address}"
@@ -266,20 +282,17 @@ def browser(front: Port, player: Port, frontend: str, tickets: Tickets, folder: 
         "title": recordings.NAME,
         "hosts": [front.address, player.address, elsewhere.host],
         "pages": {
-            "presentation": f"{base}{page}",
-            "video": f"{base}/playback/video/{OPEN}/",
+            **{form: opened[form] for form in ("presentation", "video", "screenshare", "statistics")},
             "podcast": f"{base}/playback/podcast/{OPEN}/",
-            "screenshare": f"{base}/recording/screenshare/{OPEN}/",
             "notes": f"{base}/playback/notes/{OPEN}/",
-            "statistics": f"{base}/playback/statistics/{OPEN}/",
-            "protected": f"{base}/playback/ticket/{tickets.link(frontend, LOCKED, 'video')}/video/{LOCKED}",
+            "protected": locked["video"],
         },
         "locked": f"{base}/playback/video/{LOCKED}/",
         "framing": f"http://{elsewhere.host}/frame",
         "documents": [f"{base}/presentation/{OPEN}/notes.html", f"{base}/notes/{OPEN}/notes.html"],
         "players": {
             "own": f"{played}{page}",
-            "ticket": f"{played}/playback/ticket/{tickets.link(frontend, LOCKED, 'presentation')}/presentation/{LOCKED}",
+            "ticket": locked["presentation"].replace(base, played),
             "elsewhere": f"http://{elsewhere.host}/player/{OPEN}",
         },
         "records": {"own": OPEN, "ticket": LOCKED, "elsewhere": OPEN},
@@ -292,20 +305,6 @@ def browser(front: Port, player: Port, frontend: str, tickets: Tickets, folder: 
     finally:
         elsewhere.end()
     say("chromium", f"{len(plan['pages'])} pages in three looks and {len(plan['players'])} players play; pictures are in {pictures}")
-
-
-def introduce(server: Server, environment: dict[str, str]) -> str:
-    """Adds the frontend, and returns its id."""
-    command = [server.command[0], "token"]
-    token = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
-    connection = server.port.connect()
-    body = json.dumps({"bbb": {"key": "school", "secret": "of the school"}, "active": True})
-    connection.request("POST", "/api/v1/frontends", body, {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
-    answer = connection.getresponse()
-    text = answer.read().decode()
-    connection.close()
-    require(answer.status == 200, f"POST /frontends: {answer.status} {text}")
-    return str(json.loads(text)["id"])
 
 
 def say(name: str, text: str) -> None:
@@ -322,8 +321,11 @@ def main() -> None:
         trees = {tree: folder / "recordings" / tree for tree in ("published", "unpublished")}
         for tree in trees.values():
             tree.mkdir(parents=True)
-        for record in (OPEN, LOCKED):
-            recordings.write(trees["published"], record)
+        published, node = trees["published"], folder / "node"
+        # One recording is on a node, the other in the folder that nodes and servers share.
+        recordings.write(node, OPEN)
+        recordings.write(published, LOCKED)
+        front = Port()
         postgres = Postgres(folder)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("B3SCALE_")} | {
             "B3SCALE_DB_URL": postgres.url,
@@ -332,26 +334,29 @@ def main() -> None:
             "B3SCALE_LOG_FORMAT": "structured",
             "B3SCALE_RECORDINGS_PUBLISHED_PATH": str(trees["published"]),
             "B3SCALE_RECORDINGS_UNPUBLISHED_PATH": str(trees["unpublished"]),
+            "B3SCALE_RECORDINGS_PLAYBACK_HOST": f"http://{front.address}",
         }
         own = Server("b3scaled", folder, b3scaled, environment)
         player = Server("player", folder, b3scaled, environment | {"B3SCALE_RECORDINGS_PLAYER_PATH": str(HERE / "player")})
-        nginx = Nginx(folder, own, trees["published"])
+        nginx = Nginx(folder, front, own, published)
         programs = [postgres, own, player, nginx]
         for program in programs:
             ends.callback(program.end)
         try:
             for program in programs:
                 program.run()
-            frontend, tickets = introduce(own, environment), Tickets(SECRET)
-            for record, protected in ((OPEN, False), (LOCKED, True)):
-                recordings.add(postgres, frontend, record, protected)
+            tenant, tickets = Tenant(own, environment), Tickets(SECRET)
+            tenant.upload(node, OPEN)
+            tenant.post(published, LOCKED)
+            tenant.call("updateRecordings", recordID=LOCKED, protect="true")
+            lists(nginx.port, tenant)
             for each in (own, nginx):
-                files(each.name, each.port, frontend, tickets)
+                files(each.name, each.port, tenant.id, tickets)
                 parts(each.name, each.port)
                 spellings(each.name, each.port)
-            cookies(nginx.name, nginx.port, frontend, tickets)
-            browser(nginx.port, player.port, frontend, tickets, folder)
-            changes(nginx.name, nginx.port, postgres, frontend, tickets)
+            cookies(nginx.name, nginx.port, tenant.id, tickets)
+            browser(nginx.port, player.port, tenant, folder)
+            changes(nginx.name, nginx.port, tenant, tickets)
             log = (nginx.folder / "recordings.access.log").read_text()
             require(len(log.splitlines()) > 200 and not re.search(r"[0-9]\.[A-Za-z0-9_-]{43}", log), "nginx logs a ticket")
         except (Failure, OSError) as failure:

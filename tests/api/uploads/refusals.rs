@@ -91,7 +91,7 @@ async fn announcements_without_sense_are_refused_with_the_field() {
         ("record_id", json!("../a"), "record_id is no id of a recording"),
         ("format", json!("a/b"), "format is no name of a format"),
         ("sha256", json!("xyz"), "sha256 is not 64 hexadecimal digits in lower case"),
-        ("length", json!(1023), "an archive has at least 1024 bytes"),
+        ("length", json!(0), "length is 0, and an archive has bytes"),
         ("length", json!("many"), "the body is no announcement of an archive: invalid type: string"),
     ] {
         let mut wrong = good.clone();
