@@ -1,5 +1,6 @@
 //! Imports of recordings: archives as nodes make them, through the importer, onto a shelf of folders and into the tables.
 
+mod bucket;
 mod cut_off;
 mod owners;
 mod refusals;
@@ -14,7 +15,7 @@ use b3scale::recordings::{Arrivals, ImportSettings, Importer, RecordingsConfig, 
 use b3scale::store::{Import, ImportSource, ImportState, StoredFormat};
 use b3scale::work::{Attempt, Job, JobError, Waker};
 use b3scale_middleware::cluster::{RecordId, Recording, RecordingState, Visibility};
-use b3scale_support::{PublishedFolder, Recorded, TestFolder};
+use b3scale_support::{PublishedFolder, Recorded, TestBucket, TestFolder};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -24,22 +25,28 @@ use crate::fixture::Fixture;
 struct Rig {
     cluster: Fixture,
     folder: TestFolder,
+    bucket: Option<TestBucket>,
+    shelves: Shelves,
     arrivals: Arrivals,
     importer: Importer,
 }
 
-/// The settings of folders below one folder, which are made.
-fn config(folder: &Path) -> RecordingsConfig {
+/// The settings of folders below one folder, which are made. New recordings go into the bucket, if there is one.
+fn config(folder: &Path, bucket: Option<&TestBucket>) -> RecordingsConfig {
     let below = |name: &str| {
         let path = folder.join(name);
         fs::create_dir_all(&path).expect("it works here");
         path.display().to_string()
     };
-    let values = [
+    let mut values = vec![
         ("B3SCALE_RECORDINGS_PUBLISHED_PATH", below("published")),
         ("B3SCALE_RECORDINGS_UNPUBLISHED_PATH", below("unpublished")),
         ("B3SCALE_RECORDINGS_INBOX_PATH", below("inbox")),
     ];
+    if let Some(bucket) = bucket {
+        values.push(("B3SCALE_RECORDINGS_STORAGE", "s3".to_owned()));
+        values.extend(bucket.environment());
+    }
     let environment: Environment = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     RecordingsConfig::read(&environment).expect("the settings are usable")
 }
@@ -50,9 +57,13 @@ impl Rig {
     }
 
     async fn with(change: impl FnOnce(&mut ImportSettings)) -> Self {
+        Self::on(None, change).await
+    }
+
+    async fn on(bucket: Option<TestBucket>, change: impl FnOnce(&mut ImportSettings)) -> Self {
         let (cluster, folder) = (Fixture::new().await, TestFolder::new());
-        let shelves =
-            Shelves::open(&config(folder.path())).await.expect("the folders are usable").expect("there are some");
+        let shelves = Shelves::open(&config(folder.path(), bucket.as_ref())).await;
+        let shelves = shelves.expect("the settings are usable").expect("there are some");
         let arrivals = Arrivals::open(&shelves.inbox, 0).expect("the inbox is usable");
         let mut settings = ImportSettings {
             work: folder.path().join("work"),
@@ -63,8 +74,9 @@ impl Rig {
             ready_per_format: false,
         };
         change(&mut settings);
-        let importer = Importer::new(cluster.store.clone(), shelves, arrivals.clone(), settings, Waker::default());
-        Self { cluster, folder, arrivals, importer }
+        let (store, waker) = (cluster.store.clone(), Waker::default());
+        let importer = Importer::new(store, shelves.clone(), arrivals.clone(), settings, waker);
+        Self { cluster, folder, bucket, shelves, arrivals, importer }
     }
 
     /// A meeting of the frontend that ran on backend a, and its recording.
@@ -235,7 +247,8 @@ async fn a_full_disk_pauses_an_import_and_loses_nothing() {
     assert!(reason.starts_with("no room left for the files of the archive"), "{reason}");
     assert_eq!(full.state(import).await, (ImportState::Waiting, Some(reason)));
     assert!(full.find(&recorded).await.is_none());
-    let shelves = Shelves::open(&config(full.folder.path())).await.expect("it works here").expect("it works here");
+    let shelves =
+        Shelves::open(&config(full.folder.path(), None)).await.expect("it works here").expect("it works here");
     let settings = ImportSettings {
         work: full.folder.path().join("work"),
         inbox: None,

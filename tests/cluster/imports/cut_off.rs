@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Rig, run};
 
 /// Runs the job of an import until it has waited so often, and drops it there. True: it came to its end before.
-async fn run_until(rig: &Rig, import: Uuid, waits: usize) -> bool {
+pub(super) async fn run_until(rig: &Rig, import: Uuid, waits: usize) -> bool {
     let (mut job, mut count) = (pin!(run(&rig.importer, import)), 0);
     let cut = poll_fn(|context| {
         if count == waits {
