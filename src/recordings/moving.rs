@@ -11,7 +11,7 @@ use std::time::Duration;
 use b3scale_middleware::cluster::RecordId;
 use serde::{Deserialize, Serialize};
 
-use super::settle::tree;
+use super::settle::{MISSING, tree};
 use super::shelf::{FormatKey, Shelf, Stored};
 use super::shelves::Shelves;
 use super::work_folder::WorkFolder;
@@ -66,9 +66,6 @@ impl Mover {
         Ok(())
     }
 }
-
-/// Why a format without files cannot be moved.
-const MISSING: &str = "its files are not in their place; `b3scalectl recording verify --fix` looks for them";
 
 impl Job for Mover {
     const KIND: &'static str = MOVE;

@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Shelves;
-use super::shelf::{FilePath, FormatKey, Shelf, ShelfError, Tree};
+use super::shelf::{FilePath, FormatKey, Shelf, ShelfError, Shifted, Tree};
 use crate::store::{Holding, Spot, Store, StoredTrack};
 use crate::work::{Attempt, Job, JobError, Terms};
 
+/// Why a format without files cannot be moved.
+pub(super) const MISSING: &str = "its files are not in their place; `b3scalectl recording verify --fix` looks for them";
 /// The source of text tracks that a frontend puts.
 pub(super) const UPLOAD: &str = "upload";
 /// The format that shows captions.
@@ -48,8 +50,15 @@ impl Settle {
         let unknown = || JobError::Retry(format!("the shelf `{name}` is not set up on this server"));
         let shelf = self.shelves.named(&name).ok_or_else(unknown)?;
         let Some(key) = FormatKey::new(&row.record, &row.format) else { return Ok(()) };
-        let settled = shelf.shift(&key, &place, tree(row.state)).await?;
         let changed = || JobError::Retry(format!("{key} changed meanwhile"));
+        let settled = match self.shift(&*shelf, &key, &row, &place).await? {
+            Shifted::To(settled) => settled,
+            Shifted::Taken(_) => return Err(changed()),
+            // Nothing is to be moved to the trash, and `verify` names losses by itself.
+            Shifted::Missing if row.state == RecordingState::Deleted => return Ok(()),
+            Shifted::Missing if shelf.is_in(&place, tree(row.state)) => return Ok(()),
+            Shifted::Missing => return Err(JobError::Poison(format!("{key}: {MISSING}"))),
+        };
         if settled != place {
             let spot = Spot { shelf: name, place: settled.clone() };
             if !self.store.holdings().relocate(&row, &spot).await? {
@@ -65,6 +74,18 @@ impl Settle {
         } else {
             Err(changed())
         }
+    }
+
+    /// Moves a format to the tree of its state, in place of a content that no one needs.
+    async fn shift(&self, shelf: &dyn Shelf, key: &FormatKey, row: &Holding, place: &str) -> Result<Shifted, JobError> {
+        let shifted = shelf.shift(key, place, tree(row.state)).await?;
+        let Shifted::Taken(other) = shifted else { return Ok(shifted) };
+        // It was seen before the tables are asked: one that arrives later has another stamp.
+        if !self.store.holdings().is_quiet(row).await? {
+            return Err(JobError::Retry(format!("{key} arrives or moves meanwhile")));
+        }
+        shelf.remove_content(key, &other).await?;
+        Ok(shelf.shift(key, place, tree(row.state)).await?)
     }
 }
 
@@ -87,10 +108,12 @@ impl Job for Settle {
         let table = self.store.recordings();
         let mut tracks = table.tracks(&id).await?;
         tracks.retain(|track| track.kind == TrackKind::Captions && track.source == UPLOAD);
+        let mut settled = Ok(());
         for row in self.store.holdings().of(&id).await? {
-            self.settle(row, &tracks).await?;
+            // A format that cannot be settled holds up no other.
+            settled = settled.and(self.settle(row, &tracks).await);
         }
-        Ok(())
+        settled
     }
 }
 

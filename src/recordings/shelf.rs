@@ -118,6 +118,17 @@ pub struct Stored {
     pub stamp: String,
 }
 
+/// The outcome of a move to another tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shifted {
+    /// The format is in that place.
+    To(String),
+    /// It has no files.
+    Missing,
+    /// Another content of it is there. Both stay.
+    Taken(Stored),
+}
+
 /// A shelf.
 ///
 /// A *place* is the shelf's own word for the spot where it put a format, and stays in the row of the format. A file that was put,
@@ -135,8 +146,8 @@ pub trait Shelf: Send + Sync {
     /// Does as [`put`](Self::put), unless the place has a content. `None`: it has one.
     async fn add(&self, key: &FormatKey, tree: Tree, folder: &Path) -> Result<Option<String>, ShelfError>;
 
-    /// Moves a format to another tree, unless it is there, and returns its place. A format without files has a place, too.
-    async fn shift(&self, key: &FormatKey, place: &str, tree: Tree) -> Result<String, ShelfError>;
+    /// Moves a format to another tree, unless it is there or another content is.
+    async fn shift(&self, key: &FormatKey, place: &str, tree: Tree) -> Result<Shifted, ShelfError>;
 
     /// Removes the files of a format at one place. A format that is not there is no error.
     async fn remove(&self, key: &FormatKey, place: &str) -> Result<(), ShelfError>;

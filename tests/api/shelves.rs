@@ -1,6 +1,7 @@
 //! Shelves: the same tests on folders and on a bucket, and what is special about each.
 
 use std::fs;
+use std::mem::MaybeUninit;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,12 +9,13 @@ use std::time::{Duration, SystemTime};
 
 use b3scale::program::Environment;
 use b3scale::recordings::shelf::local::{Local, Trees};
-use b3scale::recordings::shelf::{FilePath, FormatKey, Opened, Shelf, ShelfError, Tree};
+use b3scale::recordings::shelf::{FilePath, FormatKey, Opened, Shelf, ShelfError, Shifted, Tree};
 use b3scale::recordings::{RecordingsConfig, Shelves};
 use b3scale_middleware::cluster::RecordId;
 use b3scale_support::{TestBucket, TestFolder};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use rustix::fs::inotify;
 
 const RECORD: &str = "0123456789012345678901234567890123456789-1700000000000";
 
@@ -48,6 +50,14 @@ async fn bytes(opened: Opened, part: std::ops::Range<u64>) -> Vec<u8> {
 async fn text(shelf: &dyn Shelf, key: &FormatKey, place: &str, file: &str) -> Option<String> {
     let opened = shelf.open(key, place, &path(file)).await.unwrap()?;
     Some(String::from_utf8(bytes(opened, 0..u64::MAX).await).unwrap())
+}
+
+/// Moves a format, and returns its place.
+async fn shifted(shelf: &dyn Shelf, key: &FormatKey, place: &str, tree: Tree) -> String {
+    match shelf.shift(key, place, tree).await.unwrap() {
+        Shifted::To(place) => place,
+        other => panic!("{key} stays in {place}: {other:?}"),
+    }
 }
 
 async fn all(shelf: &dyn Shelf) -> Vec<(FormatKey, String)> {
@@ -132,12 +142,10 @@ async fn hold(shelf: &dyn Shelf) {
     // From tree to tree, also if it is there already, and if it never had files.
     let mut place = place;
     for tree in [Tree::Unpublished, Tree::Unpublished, Tree::Published, Tree::Deleted, Tree::Deleted, Tree::Published] {
-        place = shelf.shift(&key("presentation"), &place, tree).await.unwrap();
+        place = shifted(shelf, &key("presentation"), &place, tree).await;
         let text = text(shelf, &key("presentation"), &place, "metadata.xml").await;
         assert_eq!(text.as_deref(), Some("<rebuilt/>"), "{tree:?}");
     }
-    let nowhere = shelf.shift(&key("notes"), &place, Tree::Unpublished).await.unwrap();
-    assert_eq!(text(shelf, &key("notes"), &nowhere, "metadata.xml").await, None);
 
     // Gone, and gone again.
     for _ in 0..2 {
@@ -186,7 +194,7 @@ async fn folders_are_laid_out_as_the_original_has_them_and_readable_for_a_web_se
     let record = folders.path("published/presentation").join(RECORD);
     assert_eq!(fs::metadata(record.join("metadata.xml")).unwrap().mode() & 0o777, 0o644);
     assert!(fs::symlink_metadata(record.join("link")).is_err(), "a link is no file of a recording");
-    folders.shelf.shift(&key("presentation"), "published", Tree::Deleted).await.unwrap();
+    shifted(&folders.shelf, &key("presentation"), "published", Tree::Deleted).await;
     assert!(!record.exists() && folders.path("deleted/presentation").join(RECORD).join("video/webcams.webm").exists());
 }
 
@@ -212,7 +220,7 @@ async fn no_link_inside_a_format_is_followed_and_no_pipe_is_waited_for() {
 
 /// Defect 42: the original renames, so that trees on two file systems fail, and an existing target is kept for ever.
 #[tokio::test]
-async fn a_format_moves_across_file_systems_and_replaces_its_target() {
+async fn a_format_moves_across_file_systems_and_its_target_can_be_cleared() {
     let (here, there) = (TestFolder::new(), TestFolder::new());
     let other = Path::new("/dev/shm").join(format!("b3scale-{}", fastrand::u64(..)));
     let trash = if other.parent().unwrap().is_dir() { other } else { there.path().to_owned() };
@@ -221,7 +229,11 @@ async fn a_format_moves_across_file_systems_and_replaces_its_target() {
     for content in ["first", "second"] {
         let folder = filled(inbox.path(), content, &[("a/b.txt", content), ("c.txt", content)]);
         shelf.put(&key("video"), Tree::Unpublished, &folder).await.unwrap();
-        let place = shelf.shift(&key("video"), "unpublished", Tree::Deleted).await.unwrap();
+        if let Shifted::Taken(earlier) = shelf.shift(&key("video"), "unpublished", Tree::Deleted).await.unwrap() {
+            assert_eq!(text(&shelf, &key("video"), "unpublished", "a/b.txt").await.as_deref(), Some(content));
+            shelf.remove_content(&key("video"), &earlier).await.unwrap();
+        }
+        let place = shifted(&shelf, &key("video"), "unpublished", Tree::Deleted).await;
         assert_eq!(text(&shelf, &key("video"), &place, "a/b.txt").await.as_deref(), Some(content));
         assert_eq!(shelf.files(&key("video"), &place).await.unwrap().len(), 2);
         assert_eq!(all(&shelf).await, [(key("video"), "deleted".to_owned())], "nothing else is left");
@@ -235,9 +247,11 @@ async fn a_format_moves_across_file_systems_and_replaces_its_target() {
 async fn a_format_is_found_in_the_tree_that_it_was_just_moved_to_and_not_in_the_trash() {
     let (folders, inbox) = (Folders::new(), TestFolder::new());
     folders.shelf.put(&key("video"), Tree::Published, &filled(inbox.path(), "1", &[("a.txt", "a")])).await.unwrap();
-    folders.shelf.shift(&key("video"), "published", Tree::Unpublished).await.unwrap();
+    shifted(&folders.shelf, &key("video"), "published", Tree::Unpublished).await;
     assert_eq!(text(&folders.shelf, &key("video"), "published", "a.txt").await.as_deref(), Some("a"));
-    folders.shelf.shift(&key("video"), "published", Tree::Deleted).await.unwrap();
+    shifted(&folders.shelf, &key("video"), "published", Tree::Deleted).await;
+    // A server may be killed before it records that.
+    assert_eq!(shifted(&folders.shelf, &key("video"), "published", Tree::Deleted).await, "deleted");
     assert_eq!(text(&folders.shelf, &key("video"), "published", "a.txt").await, None);
 }
 
@@ -280,8 +294,41 @@ async fn remains_of_a_killed_server_are_swept_once_they_are_old() {
     fs::create_dir_all(folders.path("published/video").join(RECORD)).unwrap();
     let sweep = async |before| folders.shelf.sweep(before).await.unwrap();
     assert_eq!(sweep(SystemTime::now() - Duration::from_hours(1)).await, 0, "another server may be at it");
+    let aged = fs::File::open(folders.path("published/video/.b3scale-0123-x")).unwrap();
+    aged.set_modified(SystemTime::now() - Duration::from_hours(9000)).unwrap();
+    assert_eq!(sweep(SystemTime::now() - Duration::from_hours(1)).await, 0, "old files may have come there just now");
     assert_eq!(sweep(SystemTime::now() + Duration::from_hours(1)).await, 1);
     assert_eq!(all(&folders.shelf).await.len(), 1);
+}
+
+/// A server that is killed between two renames would leave files that no name leads to.
+#[tokio::test]
+async fn a_format_moves_by_one_rename() {
+    let (folders, inbox) = (Folders::new(), TestFolder::new());
+    folders.shelf.put(&key("video"), Tree::Published, &filled(inbox.path(), "1", &[("a.txt", "a")])).await.unwrap();
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    for tree in ["published/video", "unpublished/video"] {
+        fs::create_dir_all(folders.path(tree)).unwrap();
+        inotify::add_watch(&watch, folders.path(tree), inotify::WatchFlags::MOVE).unwrap();
+    }
+    shifted(&folders.shelf, &key("video"), "published", Tree::Unpublished).await;
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut events = inotify::Reader::new(&watch, &mut buffer);
+    let mut moves = Vec::new();
+    while let Ok(event) = events.next() {
+        moves.push((event.events(), event.file_name().unwrap().to_str().unwrap().to_owned()));
+    }
+    let moved = |way| (way | inotify::ReadFlags::ISDIR, RECORD.to_owned());
+    assert_eq!(moves, [moved(inotify::ReadFlags::MOVED_FROM), moved(inotify::ReadFlags::MOVED_TO)]);
+}
+
+#[tokio::test]
+async fn a_format_without_files_is_not_said_to_be_moved() {
+    let folders = Folders::new();
+    for place in ["published", "unpublished", "deleted"] {
+        let shifted = folders.shelf.shift(&key("notes"), place, Tree::Unpublished).await.unwrap();
+        assert_eq!(shifted, Shifted::Missing, "{place}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Files of recordings on two shelves, folders and a bucket: moves between them, and their verification.
 
 mod moves;
+mod settling;
 mod verify;
 
 use std::path::PathBuf;

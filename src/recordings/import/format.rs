@@ -8,8 +8,10 @@ use b3scale_middleware::cluster::{Recording, RecordingFormat, RecordingState, Vi
 use super::owner::{Owner, owner, without_ours};
 use super::{Failure, Importer, documents};
 use crate::recordings::archive::{Content, UnpackedFormat};
+use crate::recordings::settle::Settle;
 use crate::recordings::shelf::{FormatKey, Tree};
 use crate::store::{Import, ImportSource, NewFormat, Rules, Spot, StoredFormat};
+use crate::work::Job;
 
 /// Where the files of a format are.
 pub(super) enum Files<'f> {
@@ -83,10 +85,9 @@ impl Importer {
         let format = key.format().to_owned();
         let (folder, content) = match files {
             Files::Folder(folder, content) => (folder, content),
+            // Their row comes first, and a job moves them: else they were lost with this server in between.
             Files::Placed(Spot { shelf, place }) => {
-                let missing = || Failure::Passing(format!("this server has no shelf `{shelf}`"));
-                let place = self.0.shelves.named(shelf).ok_or_else(missing)?.shift(key, place, tree).await?;
-                let (shelf, place) = (Some(shelf.clone()), Some(place));
+                let (shelf, place) = (Some(shelf.clone()), Some(place.clone()));
                 return Ok(Some(StoredFormat { format, shelf, place, digest: None, files: 0 }));
             }
             Files::None => return Ok(Some(StoredFormat { format, shelf: None, place: None, digest: None, files: 0 })),
@@ -128,6 +129,7 @@ impl Importer {
         {
             shelf.remove(key, &place).await?;
         }
+        self.0.waker.wake(Settle::KIND);
         let (state, frontend) = (added.recording.state.name(), added.recording.frontend.map(|id| id.0.to_string()));
         tracing::info!(recording = %key, state, frontend, recording.is_new = added.is_new, "Recording imported");
         Ok(())

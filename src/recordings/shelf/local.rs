@@ -21,7 +21,7 @@ use futures_util::FutureExt;
 use futures_util::future::ready;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-use super::{Content, FilePath, FormatKey, Opened, Part, Shelf, ShelfError, Stored, Tree};
+use super::{Content, FilePath, FormatKey, Opened, Part, Shelf, ShelfError, Shifted, Stored, Tree};
 use disk::Disk;
 
 /// The beginning of names of unfinished work. No recording has such an id.
@@ -129,18 +129,26 @@ impl Shelf for Local {
         let (key, folder) = (key.clone(), folder.to_owned());
         let add = move |trees: &Trees| {
             folder::secure(&folder)?;
-            folder::add(&folder, &trees.of(&key, tree))
+            folder::shift(&folder, &trees.of(&key, tree))
         };
         Ok(self.change(add).await?.then(|| name(tree).to_owned()))
     }
 
-    async fn shift(&self, key: &FormatKey, place: &str, tree: Tree) -> Result<String, ShelfError> {
-        let (key, place) = (key.clone(), place.to_owned());
-        let shift = move |trees: &Trees| match trees.find(&key, &place) {
-            Some(found) if found != tree => folder::take(&trees.of(&key, found), &trees.of(&key, tree)),
-            _ => Ok(()),
+    async fn shift(&self, key: &FormatKey, place: &str, tree: Tree) -> Result<Shifted, ShelfError> {
+        let (key, named) = (key.clone(), place.to_owned());
+        let shift = move |trees: &Trees| {
+            let (target, place) = (trees.of(&key, tree), name(tree).to_owned());
+            match trees.find(&key, &named) {
+                // An earlier attempt may have moved it to the trash.
+                None if !target.is_dir() => Ok(Shifted::Missing),
+                Some(found) if found != tree && !folder::shift(&trees.of(&key, found), &target)? => {
+                    let stamp = folder::stamp(&target)?.unwrap_or_default();
+                    Ok(Shifted::Taken(Stored { place, stamp }))
+                }
+                _ => Ok(Shifted::To(place)),
+            }
         };
-        self.change(shift).await.map(|()| name(tree).to_owned())
+        self.change(shift).await
     }
 
     async fn remove(&self, key: &FormatKey, place: &str) -> Result<(), ShelfError> {
@@ -213,7 +221,7 @@ impl Shelf for Local {
             for (tree, format, left) in records(trees)? {
                 let path = trees.folder(tree).join(&format).join(&left);
                 let is_unfinished = left.to_str().is_some_and(|name| name.starts_with(UNFINISHED));
-                if is_unfinished && path.symlink_metadata()?.modified()? < before {
+                if is_unfinished && folder::changed(&path)? < before {
                     std::fs::remove_dir_all(&path)?;
                     swept += 1;
                 }

@@ -25,7 +25,7 @@ use object_store::{
 };
 use url::Url;
 
-use super::{Content, FilePath, FormatKey, Opened, Shelf, ShelfError, Stored, Tree};
+use super::{Content, FilePath, FormatKey, Opened, Shelf, ShelfError, Shifted, Stored, Tree};
 use crate::net::tls::CaFileError;
 use crate::recordings::media::content_type;
 use client::Connect;
@@ -158,8 +158,8 @@ impl Shelf for S3 {
         self.put(key, tree, folder).await.map(Some)
     }
 
-    async fn shift(&self, _: &FormatKey, place: &str, _: Tree) -> Result<String, ShelfError> {
-        Ok(place.to_owned())
+    async fn shift(&self, _: &FormatKey, place: &str, _: Tree) -> Result<Shifted, ShelfError> {
+        Ok(Shifted::To(place.to_owned()))
     }
 
     async fn remove(&self, key: &FormatKey, place: &str) -> Result<(), ShelfError> {

@@ -2,7 +2,7 @@
 
 use super::Verifier;
 use crate::recordings::settle::{sums, tree};
-use crate::recordings::shelf::{FormatKey, ShelfError};
+use crate::recordings::shelf::{FormatKey, ShelfError, Shifted};
 use crate::rest::{FileProblem, FileProblemKind};
 use crate::store::{Holding, Spot, StoreError};
 
@@ -136,7 +136,7 @@ impl Verifier {
         else {
             return Ok(false);
         };
-        let place = shelf.shift(&key, &spot.place, tree(row.state)).await?;
+        let Shifted::To(place) = shelf.shift(&key, &spot.place, tree(row.state)).await? else { return Ok(false) };
         if place == spot.place {
             return Ok(true);
         }

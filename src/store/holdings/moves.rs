@@ -5,8 +5,8 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::{Holding, Holdings, MOVE, REMOVAL, Spot};
-use crate::store::StoreError;
 use crate::store::rows::column;
+use crate::store::{IMPORT_JOB, StoreError};
 
 impl Holdings<'_> {
     /// Queues the move of a recording to a shelf, and returns the id of the job. One that waits already is not queued again. `None`:
@@ -56,6 +56,19 @@ impl Holdings<'_> {
         let params: [&(dyn ToSql + Sync); 7] =
             [&record.as_str(), format, &shelf, &place, &to.shelf, &to.place, imported_at];
         Ok(self.0.row("relocate the files of a format", sql, &params).await?.is_some())
+    }
+
+    /// Whether a row is as it was read, and neither an import nor a move of its recording is under way.
+    pub async fn is_quiet(self, row: &Holding) -> Result<bool, StoreError> {
+        let sql = "SELECT FROM recording_formats AS formats
+            WHERE record_id = $1 AND format = $2 AND shelf IS NOT DISTINCT FROM $3 AND place IS NOT DISTINCT FROM $4
+                AND imported_at = $5 AND NOT EXISTS (SELECT FROM jobs
+                    WHERE kind IN ($6, $7) AND (lane = formats.record_id OR lane IS NULL) AND poisoned_at IS NULL)";
+        let Holding { record, format, spot, imported_at, .. } = row;
+        let (shelf, place) = (spot.as_ref().map(|spot| &spot.shelf), spot.as_ref().map(|spot| &spot.place));
+        let params: [&(dyn ToSql + Sync); 7] =
+            [&record.as_str(), format, &shelf, &place, imported_at, &IMPORT_JOB, &MOVE];
+        Ok(self.0.row("look for work on a format", sql, &params).await?.is_some())
     }
 
     /// Records the number and the size of a format's files. `false`: the row names other files by now.

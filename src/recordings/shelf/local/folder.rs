@@ -5,7 +5,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
@@ -52,56 +52,75 @@ pub(super) fn sync(path: &Path) -> io::Result<()> {
 pub(super) fn take(folder: &Path, target: &Path) -> io::Result<()> {
     let parent = target.parent().ok_or(io::ErrorKind::InvalidInput)?;
     fs::create_dir_all(parent)?;
-    let staged = unfinished(target);
-    match fs::rename(folder, &staged) {
+    match replace(folder, target) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            copy(folder, &staged).inspect_err(|_| drop(fs::remove_dir_all(&staged)))?;
-            replace(&staged, target)?;
+            replace(&copied(folder, target)?, target)?;
             sync(parent)?;
-            return remove(folder);
+            remove(folder)
         }
-        renamed => renamed?,
+        replaced => {
+            replaced?;
+            sync(parent)?;
+            folder.parent().map_or(Ok(()), sync)
+        }
     }
-    replace(&staged, target)?;
-    sync(parent)?;
-    folder.parent().map_or(Ok(()), sync)
 }
 
-/// Moves a durable folder to a target, unless there is one. `false`: there is one.
-pub(super) fn add(folder: &Path, target: &Path) -> io::Result<bool> {
+/// Moves a durable folder to a target, unless there is one. `false`: there is one. At any time the whole folder is at one of the two
+/// paths.
+pub(super) fn shift(folder: &Path, target: &Path) -> io::Result<bool> {
     let parent = target.parent().ok_or(io::ErrorKind::InvalidInput)?;
     fs::create_dir_all(parent)?;
-    let staged = unfinished(target);
-    match fs::rename(folder, &staged) {
+    match rename(folder, target) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            copy(folder, &staged).inspect_err(|_| drop(fs::remove_dir_all(&staged)))?;
-            remove(folder)?;
+            if target.exists() {
+                return Ok(false);
+            }
+            let staged = copied(folder, target)?;
+            if !rename(&staged, target)? {
+                return fs::remove_dir_all(staged).map(|()| false);
+            }
+            sync(parent)?;
+            remove(folder).map(|()| true)
         }
-        renamed => renamed?,
+        Ok(true) => {
+            sync(parent)?;
+            folder.parent().map_or(Ok(()), sync).map(|()| true)
+        }
+        renamed => renamed,
     }
-    // A folder with files is never replaced by a rename.
-    match fs::rename(&staged, target) {
+}
+
+/// Renames a folder. `false`: there is one of that name. A folder with files is never replaced by a rename.
+fn rename(folder: &Path, target: &Path) -> io::Result<bool> {
+    match fs::rename(folder, target) {
         Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
-            fs::remove_dir_all(&staged)?;
             Ok(false)
         }
-        renamed => renamed.and_then(|()| sync(parent)).map(|()| true),
+        renamed => renamed.map(|()| true),
     }
+}
+
+/// A copy of a folder next to a target, on its file system.
+fn copied(folder: &Path, target: &Path) -> io::Result<PathBuf> {
+    let staged = unfinished(target);
+    copy(folder, &staged).inspect_err(|_| drop(fs::remove_dir_all(&staged)))?;
+    Ok(staged)
 }
 
 /// Puts a folder in place of another one, if there is one. That one is removed.
-fn replace(staged: &Path, target: &Path) -> io::Result<()> {
-    match renameat_with(CWD, staged, CWD, target, RenameFlags::EXCHANGE) {
-        Ok(()) => fs::remove_dir_all(staged),
-        Err(Errno::NOENT) => fs::rename(staged, target),
+fn replace(folder: &Path, target: &Path) -> io::Result<()> {
+    match renameat_with(CWD, folder, CWD, target, RenameFlags::EXCHANGE) {
+        Ok(()) => fs::remove_dir_all(folder),
+        Err(Errno::NOENT) => fs::rename(folder, target),
         // File systems of other machines cannot exchange: for a moment there is none.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
             let old = unfinished(target);
             match fs::rename(target, &old) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(staged, target),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(folder, target),
                 renamed => {
                     renamed?;
-                    fs::rename(staged, target).inspect_err(|_| drop(fs::rename(&old, target)))?;
+                    fs::rename(folder, target).inspect_err(|_| drop(fs::rename(&old, target)))?;
                     fs::remove_dir_all(old)
                 }
             }
@@ -150,6 +169,13 @@ pub(super) fn stamp(folder: &Path) -> io::Result<Option<String>> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(None),
     }
+}
+
+/// When a folder came to its path, or changed there. Its files may be far older.
+pub(super) fn changed(folder: &Path) -> io::Result<SystemTime> {
+    let found = fs::symlink_metadata(folder)?;
+    let since = Duration::new(found.ctime().unsigned_abs(), u32::try_from(found.ctime_nsec()).unwrap_or_default());
+    Ok(SystemTime::UNIX_EPOCH + since)
 }
 
 /// Copies a folder to another file system, durably, and reads each copy back.
