@@ -6,6 +6,7 @@
 
 mod adoption;
 mod documents;
+mod earlier;
 mod folder;
 mod format;
 mod found;

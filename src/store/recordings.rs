@@ -13,7 +13,7 @@ use b3scale_middleware::cluster::{FrontendId, RecordId, Recording, RecordingForm
 
 use super::rows::{column, readable};
 use super::transaction::Ending;
-use super::{Store, StoreError};
+use super::{Spot, Store, StoreError};
 use rows::{COLUMNS, recording, stored, track};
 
 pub use changes::{ChangeError, LARGEST_METADATA};
@@ -34,6 +34,13 @@ pub struct StoredFormat {
     pub digest: Option<String>,
     /// How many there are.
     pub files: i64,
+}
+
+impl StoredFormat {
+    /// Where the files are. `None`: there are none here.
+    pub fn spot(self) -> Option<Spot> {
+        self.shelf.zip(self.place).map(|(shelf, place)| Spot { shelf, place })
+    }
 }
 
 /// A format that arrives.

@@ -5,6 +5,7 @@ use std::path::Path;
 use b3scale_middleware::bbb::xml::RecordingDocument;
 use b3scale_middleware::cluster::{Recording, RecordingFormat, RecordingState, Visibility, described};
 
+use super::earlier::Earlier;
 use super::owner::{Owner, owner, without_ours};
 use super::{Failure, Importer, documents};
 use crate::recordings::archive::{Content, UnpackedFormat};
@@ -56,11 +57,12 @@ impl Importer {
         }
         let rules = self.rules(&recording, owner.as_ref());
         let tree = tree(known.as_ref().map_or(rules.visibility, Recording::visibility));
-        let Some(stored) = self.place(import, key, tree, files).await? else {
+        let earlier = self.earlier(key).await?;
+        let Some(stored) = self.place(import, key, tree, files, earlier.as_ref()).await? else {
             tracing::info!(recording = %key, "Passing over a recording with known files");
             return Ok(());
         };
-        self.list(key, NewFormat { recording, format, stored }, rules).await
+        self.list(key, NewFormat { recording, format, stored }, rules, earlier).await
     }
 
     fn rules(&self, recording: &Recording, owner: Option<&Owner>) -> Rules {
@@ -81,6 +83,7 @@ impl Importer {
         key: &FormatKey,
         tree: Tree,
         files: Files<'_>,
+        earlier: Option<&Earlier>,
     ) -> Result<Option<StoredFormat>, Failure> {
         let format = key.format().to_owned();
         let (folder, content) = match files {
@@ -93,12 +96,10 @@ impl Importer {
             Files::None => return Ok(Some(StoredFormat { format, shelf: None, place: None, digest: None, files: 0 })),
         };
         let digest = content.as_ref().map(|content| content.digest.clone());
-        let stored = self.0.store.recordings().stored(key.record()).await?;
-        if let Some(there) = stored.iter().find(|stored| stored.format == format && stored.place.is_some()) {
-            if digest.is_some() && there.digest == digest {
-                return Ok(None);
-            }
-            self.refuse_rival(import, key).await?;
+        match earlier {
+            Some(earlier) if digest.is_some() && earlier.digest == digest => return Ok(None),
+            Some(_) => self.refuse_rival(import, key).await?,
+            None => {}
         }
         let shelf = self.0.shelves.main();
         let place = shelf.put(key, tree, folder).await?;
@@ -121,13 +122,18 @@ impl Importer {
     }
 
     /// Writes the row of a format whose files are in their place.
-    async fn list(&self, key: &FormatKey, new: NewFormat, rules: Rules) -> Result<(), Failure> {
+    async fn list(
+        &self,
+        key: &FormatKey,
+        new: NewFormat,
+        rules: Rules,
+        earlier: Option<Earlier>,
+    ) -> Result<(), Failure> {
         let added = self.0.store.recordings().add_format(&new, &rules).await?;
-        let lost = if added.tombstone { Some(new.stored) } else { added.replaced };
-        if let Some((shelf, place)) = lost.and_then(|lost| lost.shelf.zip(lost.place))
-            && let Some(shelf) = self.0.shelves.named(&shelf)
-        {
-            shelf.remove(key, &place).await?;
+        if added.tombstone {
+            self.withdraw(key, new.stored).await?;
+        } else if let Some((earlier, spot)) = earlier.zip(added.replaced.and_then(StoredFormat::spot)) {
+            self.remove_earlier(key, earlier, &spot).await?;
         }
         self.0.waker.wake(Settle::KIND);
         let (state, frontend) = (added.recording.state.name(), added.recording.frontend.map(|id| id.0.to_string()));
