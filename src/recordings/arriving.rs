@@ -74,7 +74,9 @@ impl Arriving {
             bench.round(Spool::new(folder, store.clone(), arrivals.clone(), waker.clone()));
         }
         let largest = config.largest;
-        let uploads = Uploads::new(UploadParts { store, arrivals, waker, secret, proxies, budget, largest });
+        let parts =
+            UploadParts { store, arrivals, importer: importer.clone(), waker, secret, proxies, budget, largest };
+        let uploads = Uploads::new(parts);
         Ok(Self { importer, uploads: Arc::new(uploads), work })
     }
 }

@@ -24,6 +24,7 @@ use http_body_util::BodyExt;
 use uuid::Uuid;
 
 use super::arrivals::{Arrivals, CHUNK, Chunk};
+use super::import::Importer;
 use crate::budget::{Budget, Owner, Room};
 use crate::proxies::Proxies;
 use crate::rest::{Announcement, UPLOADS, Upload, UploadState};
@@ -47,6 +48,8 @@ pub struct UploadParts {
     pub store: Store,
     /// The inbox.
     pub arrivals: Arrivals,
+    /// The importer, which knows the files of recordings.
+    pub importer: Importer,
     /// The right to wake the queue.
     pub waker: Waker,
     /// The secret of operators' tokens.
@@ -63,6 +66,7 @@ pub struct UploadParts {
 pub struct Uploads {
     store: Store,
     arrivals: Arrivals,
+    importer: Importer,
     waker: Waker,
     senders: Senders,
     budget: Budget,
@@ -72,9 +76,9 @@ pub struct Uploads {
 impl Uploads {
     /// The site.
     pub fn new(parts: UploadParts) -> Self {
-        let UploadParts { store, arrivals, waker, secret, proxies, budget, largest } = parts;
+        let UploadParts { store, arrivals, importer, waker, secret, proxies, budget, largest } = parts;
         let senders = Senders::new(store.clone(), Tokens::of(&secret), proxies);
-        Self { store, arrivals, waker, senders, budget, largest }
+        Self { store, arrivals, importer, waker, senders, budget, largest }
     }
 
     async fn respond(&self, request: Request<Body>, visitor: Visitor) -> Result<Answer, Problem> {
@@ -129,9 +133,25 @@ impl Uploads {
             sha256: Some(sha256),
             ..Import::new(Uuid::now_v7(), ImportSource::Upload, format!("{format}/{record}"))
         };
-        let found = self.store.imports().announce(&import, MOST_OPEN).await?.ok_or(Problem::TooMany(MOST_OPEN))?;
+        let found = loop {
+            let found = self.store.imports().announce(&import, MOST_OPEN).await?.ok_or(Problem::TooMany(MOST_OPEN))?;
+            if found.state != ImportState::Imported || self.keeps(&found).await? {
+                break found;
+            }
+            // Its files were lost since, and the sender may have the last copy.
+            tracing::warn!(import = found.name, "Taking a recording again whose files were lost");
+            self.store.imports().remove(found.id).await?;
+        };
         let status = if found.id == import.id { StatusCode::CREATED } else { StatusCode::OK };
         self.answer_of(status, &found).await
+    }
+
+    /// Whether the files of an import are still here.
+    async fn keeps(&self, import: &Import) -> Result<bool, Problem> {
+        self.importer.keeps(import).await.map_err(|reason| {
+            tracing::error!(import = import.name, reason, "Looking for the files of a recording failed");
+            Problem::Away("the files of the recording cannot be looked for now".to_owned())
+        })
     }
 
     async fn take_chunk(&self, sender: &Sender, import: &Import, number: u64, body: Body) -> Result<Answer, Problem> {

@@ -138,7 +138,7 @@ pub struct Imports<'s>(pub(super) &'s Store);
 
 impl Imports<'_> {
     /// Announces the upload of an archive, or finds that of the same archive by the same sender, if it was not refused. `None`: the
-    /// sender has more than `most` open ones.
+    /// sender has more than `most` open ones. The files of an imported one may have been lost since.
     pub async fn announce(self, new: &Import, most: i64) -> Result<Option<Import>, StoreError> {
         let known =
             "SELECT * FROM recording_imports WHERE record_id = $1 AND sender = $2 AND format IS NOT DISTINCT FROM $3

@@ -131,6 +131,24 @@ async fn an_archive_is_announced_sent_finished_and_imported() {
     assert_eq!((finished.status, &document(&finished)["state"]), (StatusCode::CREATED, &json!("imported")));
 }
 
+/// A node that removes what is imported would remove the last copy.
+#[tokio::test]
+async fn a_recording_whose_files_were_lost_is_wanted_again() {
+    let rig = Rig::new().await;
+    let recorded = Recorded::new(1, "lesson");
+    let archive = podcast(&recorded);
+    for _ in 0..2 {
+        let path = rig.upload(0, &recorded, "podcast", &archive).await;
+        rig.ask(0, Method::POST, &format!("{path}/finish"), "").await;
+        assert_eq!(rig.settled(0, &path).await["state"], "imported");
+        rig.folders.hold("unpublished", &recorded, "podcast");
+        std::fs::remove_dir_all(rig.folders.path("unpublished/podcast")).unwrap();
+    }
+    rig.cluster.database.execute("UPDATE recordings SET state = 'deleted'").await;
+    let deleted = rig.announce(0, &recorded, "podcast", &archive).await;
+    assert_eq!(document(&deleted)["state"], "imported", "the files of a deleted recording are not missed");
+}
+
 #[tokio::test]
 async fn an_upload_goes_on_with_the_missing_chunks() {
     let rig = Rig::new().await;

@@ -1,13 +1,17 @@
 //! Files of a format that are here when it arrives again.
 
+use b3scale_middleware::cluster::{RecordId, RecordingState};
+
 use super::{Failure, Importer};
 use crate::recordings::shelf::{FormatKey, Stored};
-use crate::store::{Spot, StoredFormat};
+use crate::store::{Import, Spot, StoredFormat};
 
 /// A format that is here already.
 pub(super) struct Earlier {
     /// Its digest.
     pub(super) digest: Option<String>,
+    /// Whether all its files are in their place. On a shelf that this server does not have they are taken for it.
+    pub(super) is_whole: bool,
     /// The stamps of its contents, before another one comes.
     stamps: Vec<String>,
 }
@@ -17,13 +21,41 @@ impl Importer {
     pub(super) async fn earlier(&self, key: &FormatKey) -> Result<Option<Earlier>, Failure> {
         let stored = self.0.store.recordings().stored(key.record()).await?;
         let Some(stored) = stored.into_iter().find(|stored| stored.format == key.format()) else { return Ok(None) };
-        let digest = stored.digest.clone();
-        let Some(Spot { shelf, .. }) = stored.spot() else { return Ok(None) };
-        let contents = match self.0.shelves.named(&shelf) {
-            Some(shelf) => shelf.contents(key).await?,
-            None => Vec::new(),
+        let (digest, count) = (stored.digest.clone(), usize::try_from(stored.files).unwrap_or_default().max(1));
+        let Some(Spot { shelf, place }) = stored.spot() else { return Ok(None) };
+        let Some(shelf) = self.0.shelves.named(&shelf) else {
+            return Ok(Some(Earlier { digest, is_whole: true, stamps: Vec::new() }));
         };
-        Ok(Some(Earlier { digest, stamps: contents.into_iter().map(|content| content.stamp).collect() }))
+        let is_whole = shelf.files(key, &place).await?.len() >= count;
+        let stamps = shelf.contents(key).await?.into_iter().map(|content| content.stamp).collect();
+        Ok(Some(Earlier { digest, is_whole, stamps }))
+    }
+
+    /// Whether the files that an import brought are still here. Those of a deleted recording are not missed.
+    ///
+    /// # Errors
+    /// Why that cannot be said now.
+    pub(in crate::recordings) async fn keeps(&self, import: &Import) -> Result<bool, String> {
+        for name in &import.formats {
+            let kept = self.keeps_format(name).await;
+            let is_kept = kept.map_err(|failure| match failure {
+                Failure::Passing(reason) | Failure::Refused(reason) => reason,
+            })?;
+            if !is_kept {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn keeps_format(&self, name: &str) -> Result<bool, Failure> {
+        let key = name.split_once('/').and_then(|(format, record)| FormatKey::new(&RecordId::new(record)?, format));
+        let Some(key) = key else { return Ok(false) };
+        let recording = self.0.store.recordings().find(key.record()).await?;
+        if recording.is_some_and(|recording| recording.state == RecordingState::Deleted) {
+            return Ok(true);
+        }
+        Ok(self.earlier(&key).await?.is_some_and(|earlier| earlier.is_whole))
     }
 
     /// Removes files that the new ones replace. The new ones may have been moved to their place meanwhile: they have another stamp.

@@ -97,7 +97,12 @@ impl Importer {
         };
         let digest = content.as_ref().map(|content| content.digest.clone());
         match earlier {
-            Some(earlier) if digest.is_some() && earlier.digest == digest => return Ok(None),
+            Some(earlier) if digest.is_some() && earlier.digest == digest => {
+                if earlier.is_whole {
+                    return Ok(None);
+                }
+                tracing::warn!(recording = %key, "Replacing files that were lost");
+            }
             Some(_) => self.refuse_rival(import, key).await?,
             None => {}
         }

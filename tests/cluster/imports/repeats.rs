@@ -46,6 +46,19 @@ async fn the_same_archive_twice_is_one_import() {
 }
 
 #[tokio::test]
+async fn lost_files_come_back_with_the_same_archive() {
+    let rig = Rig::new().await;
+    let recorded = rig.recorded(1, "lesson").await;
+    rig.import(&recorded, &["podcast", "video"]).await.expect("it is imported");
+    fs::remove_dir_all(rig.files("published", &recorded, "podcast")).unwrap();
+    fs::remove_file(rig.files("published", &recorded, "video").join("video-0.m4v")).unwrap();
+    rig.import(&recorded, &["podcast", "video"]).await.expect("it is imported");
+    rig.is_placed("published", &recorded, "podcast");
+    rig.is_placed("published", &recorded, "video");
+    assert_eq!(rig.announced().await, 1);
+}
+
+#[tokio::test]
 async fn a_rebuilt_recording_replaces_files_and_keeps_edits() {
     let rig = Rig::new().await;
     let mut recorded = rig.recorded(1, "lesson").await;
