@@ -236,11 +236,13 @@ impl Imports<'_> {
         Ok(secret.and_then(|secret| Secret::new(&secret)))
     }
 
-    /// Imports without further use for their files: uploads without a chunk for two days, and refused ones without a job.
+    /// Imports without further use for their files: uploads without a chunk for two days, and those whose job was discarded. Of an
+    /// archive from a spool there is no other copy, so it goes only if it was refused.
     pub async fn abandoned(self) -> Result<Vec<Import>, StoreError> {
         let sql = "SELECT * FROM recording_imports
             WHERE state = 'receiving' AND updated_at < now() - interval '2 days'
-                OR state = 'refused' AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = recording_imports.id)
+                OR (state = 'refused' OR state IN ('waiting', 'running') AND source <> 'spool')
+                    AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = recording_imports.id)
             ORDER BY id LIMIT 100";
         Ok(readable(&self.0.rows("list abandoned imports", sql, &[]).await?, import))
     }

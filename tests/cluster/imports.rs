@@ -33,11 +33,7 @@ struct Rig {
 
 /// The settings of folders below one folder, which are made. New recordings go into the bucket, if there is one.
 fn config(folder: &Path, bucket: Option<&TestBucket>) -> RecordingsConfig {
-    let below = |name: &str| {
-        let path = folder.join(name);
-        fs::create_dir_all(&path).expect("it works here");
-        path.display().to_string()
-    };
+    let below = |name: &str| made(folder, name).display().to_string();
     let mut values = vec![
         ("B3SCALE_RECORDINGS_PUBLISHED_PATH", below("published")),
         ("B3SCALE_RECORDINGS_UNPUBLISHED_PATH", below("unpublished")),
@@ -49,6 +45,13 @@ fn config(folder: &Path, bucket: Option<&TestBucket>) -> RecordingsConfig {
     }
     let environment: Environment = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     RecordingsConfig::read(&environment).expect("the settings are usable")
+}
+
+/// A folder below another one.
+fn made(folder: &Path, name: &str) -> PathBuf {
+    let path = folder.join(name);
+    fs::create_dir_all(&path).expect("it works here");
+    path
 }
 
 impl Rig {
@@ -66,7 +69,7 @@ impl Rig {
         let shelves = shelves.expect("the settings are usable").expect("there are some");
         let arrivals = Arrivals::open(&shelves.inbox, 0).expect("the inbox is usable");
         let mut settings = ImportSettings {
-            work: folder.path().join("work"),
+            work: made(folder.path(), "work"),
             inbox: None,
             spool: None,
             limits: Limits { bytes: 1 << 30, files: 10_000, keep_free: 0 },

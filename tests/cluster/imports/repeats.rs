@@ -3,8 +3,11 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use b3scale::store::ImportState;
+use b3scale::recordings::Sweep;
+use b3scale::store::{Import, ImportSource, ImportState};
+use b3scale::work::Duty;
 use b3scale_middleware::cluster::{RecordingChange, RecordingState, Visibility};
+use uuid::Uuid;
 
 use super::{Rig, id, poison};
 
@@ -132,4 +135,40 @@ async fn of_two_nodes_with_one_id_the_second_is_kept_aside() {
     recorded.take = 3;
     rig.import(&recorded, &["podcast"]).await.expect("its own node may send it again");
     rig.is_placed("published", &recorded, "podcast");
+}
+
+#[tokio::test]
+async fn an_import_whose_job_was_discarded_can_begin_again() {
+    let rig = Rig::new().await;
+    let (store, recorded) = (&rig.cluster.store, rig.recorded(1, "lesson").await);
+    let upload = || Import {
+        record_id: Some(recorded.id.clone()),
+        format: Some("podcast".to_owned()),
+        length: Some(4096),
+        sha256: Some("a".repeat(64)),
+        ..Import::new(Uuid::now_v7(), ImportSource::Upload, "podcast")
+    };
+    let announced = async || store.imports().announce(&upload(), 10).await.expect("it works here").expect("it is open");
+    let first = announced().await.id;
+    rig.arrivals.put(first, 0, vec![0; 4096].into()).await.expect("it works here");
+    assert!(store.imports().complete(first).await.expect("it works here"));
+    Sweep(rig.importer.clone()).run().await.expect("it sweeps");
+    assert_eq!(announced().await.id, first, "its job will take it in");
+
+    rig.cluster.database.execute("DELETE FROM jobs").await;
+    Sweep(rig.importer.clone()).run().await.expect("it sweeps");
+    let again = announced().await;
+    assert_eq!((again.id == first, again.state), (false, ImportState::Receiving));
+    assert!(rig.arrivals.chunks(first).await.expect("it works here").is_empty());
+}
+
+#[tokio::test]
+async fn an_archive_of_the_spool_outlives_its_job() {
+    let rig = Rig::new().await;
+    let import = Import::new(Uuid::now_v7(), ImportSource::Spool, "archive.tar");
+    rig.arrivals.put(import.id, 0, vec![0; 4096].into()).await.expect("it works here");
+    assert!(rig.cluster.store.imports().admit(&import).await.expect("it works here"));
+    rig.cluster.database.execute("DELETE FROM jobs").await;
+    Sweep(rig.importer.clone()).run().await.expect("it sweeps");
+    assert_eq!(rig.arrivals.chunks(import.id).await.expect("it works here").len(), 1, "there is no other copy");
 }
