@@ -48,6 +48,11 @@ impl Fixture {
         Retention::new(self.store.clone(), b3scale::work::Waker::default()).run().await.expect("it runs");
     }
 
+    /// Files are where their rows want them.
+    async fn settle(&self) {
+        self.database.execute("DELETE FROM jobs WHERE kind = 'settle_recording'").await;
+    }
+
     async fn in_state(&self, state: &str) -> i64 {
         self.database.count(&format!("SELECT count(*) FROM recordings WHERE state = '{state}'")).await
     }
@@ -125,6 +130,7 @@ async fn the_emptied_trash_leaves_a_tombstone_without_words() {
         VALUES ('due', 'captions', 'en', 'English', 'live', 'WEBVTT')";
     cluster.database.execute(track).await;
     assert_eq!(cluster.overdue().await, pairs([("due", Overdue::Trash)]));
+    cluster.settle().await;
     cluster.retain().await;
     let left = "SELECT count(*) FROM recordings WHERE record_id = 'due' AND state = 'deleted' AND name = ''
         AND metadata = '{}' AND purged_at IS NOT NULL";
@@ -140,6 +146,18 @@ async fn the_emptied_trash_leaves_a_tombstone_without_words() {
     cluster.drop_days_ago("fresh", 6).await;
     cluster.rules(r#"{"trash_days": 0}"#).await;
     assert_eq!(cluster.overdue().await, pairs([("fresh", Overdue::Trash)]), "a frontend may have days of its own");
+}
+
+#[tokio::test]
+async fn files_on_their_way_to_the_trash_are_not_removed_from_where_they_were() {
+    let cluster = Fixture::new().await;
+    cluster.recorded("r-31", 31, 100).await;
+    cluster.rules(r#"{"keep_days": 30, "trash_days": 0}"#).await;
+    cluster.retain().await;
+    assert_eq!((cluster.in_state("deleted").await, cluster.jobs("remove_files").await), (1, 0));
+    cluster.settle().await;
+    cluster.retain().await;
+    assert_eq!(cluster.jobs("remove_files").await, 1);
 }
 
 #[tokio::test]
@@ -192,6 +210,7 @@ async fn files_go_after_their_row_and_stay_if_a_row_names_them_again() {
         cluster.drop_days_ago(id, 8).await;
     }
     cluster.database.execute("UPDATE recording_formats SET place = 'deleted'").await;
+    cluster.settle().await;
     cluster.retain().await;
     let format = "INSERT INTO recording_formats (record_id, format, link, shelf, place)
         VALUES ('again', 'video', '', 'local', 'deleted')";

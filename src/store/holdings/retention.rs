@@ -113,12 +113,13 @@ impl Holdings<'_> {
     }
 
     /// Empties the trash of recordings that have been there for their days, and returns them. Jobs remove the files, which no row
-    /// names from then on. A tombstone stays of each.
+    /// names from then on. A tombstone stays of each. A recording whose files are on their way has its turn later: they would come
+    /// to the trash after its removal.
     pub async fn purge(self, most: i64) -> Result<Vec<OverdueRecording>, StoreError> {
         let sql = format!(
             "{OVERDUE}, due AS (
                 SELECT overdue.* FROM overdue JOIN recordings USING (record_id)
-                WHERE why = 'trash' AND recordings.state = 'deleted' AND purged_at IS NULL
+                WHERE why = 'trash' AND recordings.state = 'deleted' AND purged_at IS NULL AND NOT is_settling(overdue.record_id)
                 ORDER BY since, record_id LIMIT $2 FOR UPDATE OF recordings),
             cleared AS (
                 DELETE FROM recording_formats AS formats USING due WHERE formats.record_id = due.record_id
