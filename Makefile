@@ -15,7 +15,7 @@ help: ## List these targets.
 
 demo: ## Play a lesson on a cluster of simulated nodes, then keep serving it. ARGS="--once" ends after the lesson.
 	@tests/install rust postgresql
-	cargo run --release -- demo $(ARGS)
+	cargo run -- demo $(ARGS)
 
 agent: ## Build b3scaleagent for the nodes: one file that needs nothing of the system it runs on.
 	@tests/install rust
