@@ -27,6 +27,7 @@ use super::archive::{ArchiveError, Limits, Unpacked, unpack};
 use super::arrivals::Arrivals;
 use super::shelf::ShelfError;
 use super::shelves::Shelves;
+use super::spool::SET_ASIDE;
 use super::work_folder::WorkFolder;
 use crate::store::{IMPORT_JOB, Import, ImportSource, ImportState, Store, StoreError};
 use crate::telemetry::catalog::RECORDING_IMPORTS;
@@ -157,10 +158,12 @@ impl Importer {
             }
         };
         tracing::error!(import = import.name, import.sender, %reason, "Refusing a recording");
-        if import.source == ImportSource::Spool {
-            work::hand_back(&self.0, import, &reason).await?;
-        }
+        let is_handed_back = import.source == ImportSource::Spool && work::hand_back(&self.0, import, &reason).await?;
+        let reason = if is_handed_back { format!("{reason}; {SET_ASIDE}") } else { reason };
         store.imports().settle(import.id, ImportState::Refused, Some(&reason), &formats).await?;
+        if is_handed_back {
+            arrivals.remove(import.id).await?;
+        }
         count("refused");
         Err(JobError::Poison(reason))
     }
@@ -169,7 +172,9 @@ impl Importer {
     async fn take_archive(&self, import: &Import) -> Result<Taken, Failure> {
         let parts = &self.0;
         if parts.arrivals.chunks(import.id).await?.is_empty() {
-            return Err(Failure::Refused("its archive is not in the inbox any more".to_owned()));
+            let gone = "its archive is not in the inbox any more";
+            let is_of_spool = import.source == ImportSource::Spool;
+            return Err(Failure::Refused(if is_of_spool { format!("{gone}; {SET_ASIDE}") } else { gone.to_owned() }));
         }
         let folder = WorkFolder::new(&parts.settings.work, &import.id.to_string())?;
         let taken = self.take_archive_in(import, &folder).await;

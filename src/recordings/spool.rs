@@ -34,6 +34,9 @@ const CLAIMED: &str = ".b3scale-claimed";
 /// The folder of refused archives.
 const FAILED: &str = "failed";
 
+/// How a refused archive is tried again.
+pub(super) const SET_ASIDE: &str = "a refused archive lies in `failed` below the spool: move it back to try it again";
+
 /// Takes archives from a spool into the inbox.
 pub struct Spool {
     folder: PathBuf,
@@ -136,7 +139,7 @@ fn look(spool: &Path, seen: &mut Seen) -> io::Result<Vec<Claimed>> {
             if SystemTime::now().duration_since(sight.modified).is_ok_and(|age| age > STALE) {
                 let reason = "the archive is incomplete, and has not changed for an hour";
                 tracing::error!(archive = &*cut(&name), reason, "Refusing a recording");
-                set_aside(spool, &name, reason, &mut File::open(&path)?)?;
+                set_aside(spool, &name, reason, sight.size, &mut File::open(&path)?)?;
                 fs::remove_file(&path)?;
                 continue;
             }
@@ -201,19 +204,36 @@ fn claimed(spool: &Path) -> io::Result<Vec<Claimed>> {
     Ok(found)
 }
 
-/// Puts a refused archive into `failed` below the spool, with its reason next to it, in place of an earlier one of its name.
-pub(super) fn set_aside(spool: &Path, name: &str, reason: &str, archive: &mut impl io::Read) -> io::Result<()> {
+/// Puts a refused archive into `failed` below the spool, with its reason next to it, in place of an earlier one of its name. An archive
+/// without all of its bytes replaces nothing.
+pub(super) fn set_aside(
+    spool: &Path,
+    name: &str,
+    reason: &str,
+    length: u64,
+    archive: &mut impl io::Read,
+) -> io::Result<()> {
     let folder = spool.join(FAILED);
     fs::create_dir_all(&folder)?;
-    let (unfinished, target) = (folder.join(format!(".{name}")), folder.join(name));
-    let mut file = File::create(&unfinished)?;
-    io::copy(archive, &mut file)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, &target)?;
+    // A cut-off attempt may still be writing its own.
+    let unfinished = folder.join(format!(".{name}.{:08x}", fastrand::u32(..)));
+    let copied = copy(archive, &unfinished, length).and_then(|()| fs::rename(&unfinished, folder.join(name)));
+    copied.inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
     let mut why = File::create(folder.join(format!("{name}.reason")))?;
     writeln!(why, "{reason}")?;
     why.sync_all()?;
     File::open(&folder)?.sync_all()
+}
+
+/// Copies an archive to a new file, durably.
+fn copy(archive: &mut impl io::Read, to: &Path, length: u64) -> io::Result<()> {
+    let mut file = File::create(to)?;
+    let copied = io::copy(archive, &mut file)?;
+    if copied != length {
+        let problem = format!("{copied} bytes of {length} came");
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, problem));
+    }
+    file.sync_all()
 }
 
 #[cfg(test)]

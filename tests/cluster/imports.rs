@@ -107,11 +107,17 @@ impl Rig {
             length: Some(archive.len() as u64),
             ..Import::new(Uuid::now_v7(), ImportSource::Upload, "an archive")
         };
+        self.arrive_as(&import, &archive).await;
+        import.id
+    }
+
+    /// Puts the archive of an import into the inbox.
+    async fn arrive_as(&self, import: &Import, archive: &[u8]) {
         let file = self.folder.path().join(import.id.to_string());
         fs::write(&file, archive).expect("it works here");
         self.arrivals.take(import.id, &file).await.expect("the inbox takes it");
-        assert!(self.cluster.store.imports().admit(&import).await.expect("it works here"));
-        import.id
+        fs::remove_file(&file).expect("it works here");
+        assert!(self.cluster.store.imports().admit(import).await.expect("it works here"));
     }
 
     /// Runs the job of an import once.

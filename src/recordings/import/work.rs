@@ -34,14 +34,18 @@ impl Read for Pipe {
     }
 }
 
-/// Puts a refused archive with its reason into the spool, if this server has one. The archive leaves the inbox then.
-pub(super) async fn hand_back(parts: &Parts, import: &Import, reason: &str) -> Result<(), crate::work::JobError> {
-    let Some(spool) = parts.settings.spool.clone() else { return Ok(()) };
+/// Copies a refused archive with its reason into the spool. `false`: this server has no spool, or the inbox has no archive any more.
+pub(super) async fn hand_back(parts: &Parts, import: &Import, reason: &str) -> Result<bool, crate::work::JobError> {
+    let Some(spool) = parts.settings.spool.clone() else { return Ok(false) };
+    let length = parts.arrivals.chunks(import.id).await?.iter().map(|chunk| chunk.size).sum();
+    if length == 0 {
+        return Ok(false);
+    }
     let (pieces, received) = mpsc::channel(super::PIECES);
     let (name, reason) = (import.name.clone(), reason.to_owned());
-    let written = spawn_blocking(move || spool::set_aside(&spool, &name, &reason, &mut Pipe::new(received)));
+    let written = spawn_blocking(move || spool::set_aside(&spool, &name, &reason, length, &mut Pipe::new(received)));
     let sent = parts.arrivals.send(import.id, pieces).await;
     written.await??;
     sent?;
-    Ok(parts.arrivals.remove(import.id).await?)
+    Ok(true)
 }

@@ -4,6 +4,7 @@ use std::fs;
 
 use b3scale_middleware::cluster::{RecordId, Recording};
 use b3scale_support::{Recorded, eventually};
+use serde_json::{Value, json};
 
 use super::Rig;
 
@@ -17,6 +18,22 @@ fn put(rig: &Rig, name: &str, archive: &[u8]) {
     let spool = rig.folders.path("spool");
     fs::write(spool.join(format!(".{name}.Xa81")), archive).unwrap();
     fs::rename(spool.join(format!(".{name}.Xa81")), spool.join(name)).unwrap();
+}
+
+/// Retries the only job that was given up, until it is given up again.
+async fn retry(rig: &Rig) {
+    let given_up = async || {
+        let jobs = rig.cluster.operator().fetch("/jobs").await.granted();
+        let jobs = jobs.as_array().expect("it is a list").clone();
+        jobs.into_iter().find(|job| job["kind"] == "import_recording" && job["state"] == "poisoned")
+    };
+    let id = |job: Option<Value>| job.expect("a job was given up")["id"].as_str().expect("it has an id").to_owned();
+    eventually("the job is given up", async || given_up().await.is_some()).await;
+    let job = id(given_up().await);
+    rig.cluster.operator().post(&format!("/jobs/{job}/retry"), &json!({})).await.granted();
+    eventually("the job is given up again", async || given_up().await.is_some()).await;
+    let reason = given_up().await.map(|job| job["last_error"].to_string()).unwrap_or_default();
+    assert!(reason.contains("move it back to try it again"), "{reason}");
 }
 
 #[tokio::test]
@@ -40,6 +57,10 @@ async fn archives_are_taken_from_the_spool_and_a_bad_one_blocks_no_other() {
     assert_eq!(fs::read(spool.join(format!("failed/{}.tar", last.id))).unwrap(), bad);
     assert!(spool.join("a.tar").exists(), "it may still be growing");
     assert!(find(&rig, &last).await.is_none());
+
+    retry(&rig).await;
+    let kept = fs::read(spool.join(format!("failed/{}.tar", last.id))).unwrap();
+    assert!(kept == bad, "a retry cannot touch it");
 
     put(&rig, &format!("{}.tar", last.id), &last.archive(&["podcast"]));
     eventually("its node sends it again", async || find(&rig, &last).await.is_some()).await;

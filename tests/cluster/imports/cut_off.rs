@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{Rig, id, run};
 
 /// Lets work go on until it has waited so often. `None`: it is not done yet.
-async fn until<F: Future + Unpin>(waits: usize, mut work: F) -> Option<F::Output> {
+pub(super) async fn until<F: Future + Unpin>(waits: usize, mut work: F) -> Option<F::Output> {
     let mut count = 0;
     let cut = poll_fn(|context| {
         if count == waits {

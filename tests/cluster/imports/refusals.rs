@@ -1,12 +1,14 @@
 //! Archives that cannot be taken in. They stay in the inbox, with a reason that names the problem.
 
 use std::fs;
+use std::pin::pin;
 
-use b3scale::store::ImportState;
+use b3scale::store::{Import, ImportSource, ImportState};
 use b3scale_support::{PublishedFolder, Recorded};
 use uuid::Uuid;
 
-use super::{Rig, poison};
+use super::cut_off::until;
+use super::{Rig, poison, run};
 
 /// The reason why an archive is refused. It stays in the inbox.
 async fn refused(rig: &Rig, archive: Vec<u8>) -> String {
@@ -108,4 +110,32 @@ async fn a_job_without_its_archive_is_given_up() {
     rig.arrivals.remove(import).await.expect("it works here");
     assert_eq!(poison(rig.run(import).await), "its archive is not in the inbox any more");
     rig.run(Uuid::now_v7()).await.expect("nothing is known of it");
+}
+
+/// A refused archive of the spool is whole in `failed`, wherever its import was cut off and however often it is tried.
+#[tokio::test]
+async fn a_refused_archive_of_the_spool_outlives_every_attempt() {
+    let spool = tempfile::tempdir().unwrap();
+    let rig = Rig::with(|settings| settings.spool = Some(spool.path().to_owned())).await;
+    let archive = vec![1; 9 << 20];
+    for waits in 1.. {
+        let name = format!("{waits}.tar");
+        let import =
+            Import { length: Some(archive.len() as u64), ..Import::new(Uuid::now_v7(), ImportSource::Spool, &*name) };
+        rig.arrive_as(&import, &archive).await;
+        let outcome = until(waits, pin!(run(&rig.importer, import.id))).await;
+        for attempt in 1..3 {
+            let reason = poison(rig.run(import.id).await);
+            assert!(reason.ends_with("move it back to try it again"), "{reason}");
+            let kept = fs::read(spool.path().join("failed").join(&name)).unwrap();
+            assert!(kept == archive, "attempt {attempt} after {waits} waits keeps {} bytes", kept.len());
+        }
+        let why = fs::read_to_string(spool.path().join(format!("failed/{name}.reason"))).unwrap();
+        assert_eq!(why, "the archive is damaged: a header has a wrong checksum\n");
+        assert!(rig.arrivals.chunks(import.id).await.unwrap().is_empty(), "after {waits} waits");
+        if outcome.is_some() {
+            assert!(waits > 8, "the import was cut off at {waits} waits only");
+            return;
+        }
+    }
 }
