@@ -16,7 +16,7 @@ use crate::proxies::Proxies;
 use crate::store::Store;
 use crate::work::Bench;
 
-/// The folder of work in a shared inbox. No format has such a name.
+/// The folder of work in the folder of the settings, or in a shared inbox. No format has such a name, and all in it is ours.
 const WORK: &str = ".b3scale-work";
 
 /// The most files of an archive.
@@ -87,12 +87,12 @@ fn settings(config: &RecordingsConfig, inbox: &Inbox) -> ImportSettings {
         // Nodes may share a folder all the same.
         Inbox::Bucket(_) => config.inbox.clone().map(|folder| SharedInbox { place: place(&folder, config), folder }),
     };
-    let default = match inbox {
-        Inbox::Folder(folder) => folder.join(WORK),
-        Inbox::Bucket(_) => std::env::temp_dir().join("b3scale-recordings"),
+    let default = || match inbox {
+        Inbox::Folder(folder) => folder.clone(),
+        Inbox::Bucket(_) => std::env::temp_dir(),
     };
     ImportSettings {
-        work: config.work.clone().unwrap_or(default),
+        work: config.work.clone().unwrap_or_else(default).join(WORK),
         inbox: shared,
         spool: config.spool.clone(),
         limits: Limits { bytes: config.largest, files: MOST_FILES, keep_free: config.keep_free },

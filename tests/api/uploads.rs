@@ -2,6 +2,7 @@
 
 mod refusals;
 mod spool;
+mod work;
 
 use std::time::SystemTime;
 

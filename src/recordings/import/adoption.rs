@@ -1,5 +1,8 @@
 //! Recordings without a frontend that get one, and remains of imports that end.
 
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -90,13 +93,23 @@ impl Duty for Sweep {
     }
 }
 
-fn sweep(work: &std::path::Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(work)? {
-        let entry = entry?;
-        let age = SystemTime::now().duration_since(entry.metadata()?.modified()?).unwrap_or_default();
-        if age > OLDEST_WORK {
-            std::fs::remove_dir_all(entry.path())?;
+fn sweep(work: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(work)? {
+        let path = entry?.path();
+        // One that cannot be removed holds up no other.
+        if let Err(error) = remove_old(&path) {
+            tracing::warn!(path = %path.display(), %error, "Removing remains of an import failed");
         }
     }
     Ok(())
+}
+
+fn remove_old(path: &Path) -> io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    let age = SystemTime::now().duration_since(found.modified()?).unwrap_or_default();
+    match () {
+        () if age <= OLDEST_WORK => Ok(()),
+        () if found.is_dir() => fs::remove_dir_all(path),
+        () => fs::remove_file(path),
+    }
 }
