@@ -12,6 +12,7 @@ mod library;
 mod links;
 mod media;
 mod moving;
+mod owner;
 pub mod playback;
 pub mod protected;
 mod removal;

@@ -153,8 +153,7 @@ pub(super) async fn assign(
         return Err(Problem::Conflict("the recording belongs to another frontend".to_owned()));
     }
     let meeting_id = given.said["meeting_id"].as_str().map(str::trim).filter(|id| !id.is_empty());
-    let meeting_id = meeting_id.unwrap_or(&recording.meeting_id);
-    let assigned = admin.library.assign(&recording, &frontend, meeting_id).await?.ok_or(Problem::NotFound)?;
+    let assigned = admin.library.assign(recording, frontend, meeting_id).await?.ok_or(Problem::NotFound)?;
     who.audit("a recording was assigned", &format!("{id} {key}"));
     Ok(Reply(assigned.into()))
 }

@@ -11,8 +11,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::links::Links;
+use super::owner::{Giver, Owner, own_id};
+use super::settings::RecordingsConfig;
 use super::settle::{Settle, UPLOAD};
-use crate::store::{ChangeError, Owner, PAGE, Store, StoreError, StoredTrack};
+use crate::store::{self, ChangeError, PAGE, Store, StoreError, StoredTrack};
 use crate::work::{Job, Waker};
 
 /// The recordings of all frontends.
@@ -20,13 +22,14 @@ pub struct Library {
     store: Store,
     links: Links,
     waker: Waker,
-    default_visibility: Visibility,
+    giver: Giver,
 }
 
 impl Library {
     /// The library over these tables. The waker is that of the bench, where [`Settle`] moves the files.
-    pub fn new(store: Store, links: Links, waker: Waker, default_visibility: Visibility) -> Self {
-        Self { store, links, waker, default_visibility }
+    pub fn new(store: Store, links: Links, waker: Waker, config: &RecordingsConfig) -> Self {
+        let giver = Giver::new(store.clone(), config.default_visibility, config.ready_per_format);
+        Self { store, links, waker, giver }
     }
 
     /// A part of a list for operators.
@@ -35,7 +38,7 @@ impl Library {
     /// Any [`StoreError`] of the database.
     pub async fn all(
         &self,
-        owner: Owner,
+        owner: store::Owner,
         query: &RecordingQuery,
         from: Option<&RecordingCursor>,
     ) -> Result<RecordingPage, StoreError> {
@@ -72,26 +75,22 @@ impl Library {
         Ok(deleted.map(|deleted| self.completed(deleted)))
     }
 
-    /// Gives a recording to a frontend, with the visibility of its settings. If the recording was unpublished only because no
-    /// frontend had it, it is published. `None`: one of both is gone.
+    /// Gives a recording to a frontend, as one of that meeting, else of its own. If the recording was unpublished only because no
+    /// frontend had it, it gets the visibility of a new one. `None`: one of both is gone.
     ///
     /// # Errors
     /// Any [`StoreError`] of the database.
     pub async fn assign(
         &self,
-        recording: &Recording,
-        frontend: &Frontend,
-        meeting_id: &str,
+        recording: Recording,
+        frontend: Frontend,
+        meeting_id: Option<&str>,
     ) -> Result<Option<Recording>, StoreError> {
-        let settings = frontend.settings.recordings.as_ref();
-        let is_held = self.store.imports().is_held(&recording.id).await?;
-        let wanted = settings.and_then(|recordings| recordings.visibility_override);
-        let wanted = wanted.or_else(|| is_held.then_some(self.default_visibility));
-        // First, so that the frontend never sees it otherwise. Nothing but a wish brings it back from the trash.
-        if let Some(visibility) = wanted.filter(|_| recording.state != RecordingState::Deleted) {
-            self.set_visibility(&recording.id, visibility).await?;
-        }
-        let assigned = self.store.recordings().assign(&recording.id, frontend.id, meeting_id).await?;
+        let is_owned = recording.frontend.is_some();
+        let own = || if is_owned { recording.meeting_id.clone() } else { own_id(&recording.meeting_id) };
+        let owner = Owner { meeting_id: meeting_id.map_or_else(own, str::to_owned), frontend };
+        let assigned = self.giver.give(recording, &owner).await?;
+        self.waker.wake(Settle::KIND);
         Ok(assigned.map(|assigned| self.completed(assigned)))
     }
 
@@ -106,7 +105,7 @@ impl Library {
         query: &RecordingQuery,
         from: Option<&RecordingCursor>,
     ) -> Result<RecordingPage, Fault> {
-        let owner = Owner::Frontend(frontend);
+        let owner = store::Owner::Frontend(frontend);
         // A list without a limit comes page by page. Its first page alone passes over the offset.
         let offset = if from.is_some() { 0 } else { query.offset };
         let wanted = RecordingQuery { offset, limit: query.limit.or(Some(PAGE)), ..query.clone() };

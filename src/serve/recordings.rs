@@ -39,8 +39,7 @@ impl Recordings {
     pub(super) async fn open(config: &Config, store: &Store, cluster: &Cluster, bench: &Bench, secret: &str) -> Self {
         let tickets = Arc::new(Tickets::new(secret.as_bytes()));
         let links = Links::new(&playback_host(config), config.recordings.protection, Arc::clone(&tickets));
-        let visibility = config.recordings.default_visibility;
-        let library = Arc::new(Library::new(store.clone(), links, bench.waker(), visibility));
+        let library = Arc::new(Library::new(store.clone(), links, bench.waker(), &config.recordings));
         bench.round(CountRecordings::new(store.clone()));
         bench.duty(Retention::new(store.clone(), bench.waker()));
         let shelves = shelves(config).await;

@@ -11,6 +11,8 @@ mod rows;
 
 use b3scale_middleware::cluster::{FrontendId, RecordId, Recording, RecordingFormat, TrackKind, Visibility};
 
+use tokio_postgres::types::ToSql;
+
 use super::rows::{column, readable};
 use super::transaction::Ending;
 use super::{Spot, Store, StoreError};
@@ -133,22 +135,27 @@ impl Recordings<'_> {
         self.0.transaction(&adding::Adding { new, rules }, Ending::Commit).await
     }
 
-    /// Gives a recording to a frontend, as one of that meeting, and announces it. `None`: there is no such recording, or no such
-    /// frontend.
+    /// Gives a recording to a frontend, as one of that meeting, and announces it, perhaps each of its formats. `None`: there is no
+    /// such recording, or no such frontend.
     pub async fn assign(
         self,
         id: &RecordId,
         frontend: FrontendId,
         meeting_id: &str,
+        ready_per_format: bool,
     ) -> Result<Option<Recording>, StoreError> {
         let sql = "WITH given AS (
                 UPDATE recordings SET frontend_id = frontends.id, meeting_id = $3
                 FROM frontends WHERE record_id = $1 AND frontends.id = $2 RETURNING record_id, frontend_id, state)
-            INSERT INTO recordings_ready (record_id, frontend_id)
-            SELECT record_id, frontend_id FROM given WHERE state <> 'deleted'
+            INSERT INTO recordings_ready (record_id, frontend_id, format)
+            SELECT record_id, frontend_id, format FROM given, LATERAL (
+                SELECT format FROM recording_formats WHERE $4 AND recording_formats.record_id = given.record_id
+                UNION ALL SELECT NULL WHERE NOT $4) AS announced
+            WHERE state <> 'deleted'
             ON CONFLICT (record_id, coalesce(format, '')) DO UPDATE SET seq = excluded.seq,
                 frontend_id = excluded.frontend_id, created_at = now()";
-        self.0.rows("assign a recording", sql, &[&id.as_str(), &frontend.0, &meeting_id]).await?;
+        let params: [&(dyn ToSql + Sync); 4] = [&id.as_str(), &frontend.0, &meeting_id, &ready_per_format];
+        self.0.rows("assign a recording", sql, &params).await?;
         Ok(self.find(id).await?.filter(|found| found.frontend == Some(frontend)))
     }
 

@@ -152,13 +152,13 @@ async fn a_recording_of_an_unknown_meeting_waits_for_its_frontend() {
         let unknown = cluster.add(&new_format(number, None, "internal", "presentation")).await;
         assert_eq!((unknown.recording.frontend, cluster.ready().await), (None, 0));
     }
-    let assigned = table.assign(&record_id(1), cluster.frontend, "lesson").await.unwrap().expect("it is there");
+    let assigned = table.assign(&record_id(1), cluster.frontend, "lesson", false).await.unwrap().expect("it is there");
     assert_eq!((assigned.frontend, &*assigned.meeting_id, assigned.epoch), (Some(cluster.frontend), "lesson", 1));
     let adopted = cluster.add(&new_format(2, Some(cluster.frontend), "other", "video")).await.recording;
     assert_eq!((adopted.frontend, &*adopted.meeting_id), (Some(cluster.frontend), "other"));
     assert_eq!(cluster.ready().await, 2);
-    assert!(table.assign(&record_id(3), cluster.frontend, "lesson").await.unwrap().is_none());
-    assert!(table.assign(&record_id(1), FrontendId(uuid::Uuid::nil()), "lesson").await.unwrap().is_none());
+    assert!(table.assign(&record_id(3), cluster.frontend, "lesson", false).await.unwrap().is_none());
+    assert!(table.assign(&record_id(1), FrontendId(uuid::Uuid::nil()), "lesson", false).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -28,6 +28,8 @@ pub struct Recorded {
     pub published: bool,
     /// Of a breakout: the parent, by the node's own id.
     pub parent: Option<String>,
+    /// Further elements of its `meta`.
+    pub meta: &'static str,
     /// Goes into the media, so that two contents of one recording differ.
     pub take: u32,
 }
@@ -41,6 +43,7 @@ impl Recorded {
             name: "Physics & more \u{1f9ea}".to_owned(),
             published: true,
             parent: None,
+            meta: "",
             take: 1,
         }
     }
@@ -65,7 +68,8 @@ impl Recorded {
             format!(r#"<meeting id="{id}" externalId="{meeting_id}" name="{name}" breakout="{is_breakout}"/>"#);
         let meta = format!(
             "<meta>\n    <meetingId>{meeting_id}</meetingId>\n    <meetingName>{name}</meetingName>\n    \
-             <isBreakout>{is_breakout}</isBreakout>\n  </meta>"
+             <isBreakout>{is_breakout}</isBreakout>{}\n  </meta>",
+            self.meta
         );
         let parent = self.parent.as_ref().map(|parent| {
             format!(r#"<breakout parentMeetingId="{parent}" sequence="1" meetingId="{id}" freeJoin="false"/>"#)

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use b3scale_middleware::cluster::{Frontend, Recording, RecordingState};
+use b3scale_middleware::cluster::{Frontend, Recording};
 
-use super::owner::Owner;
 use super::{Failure, Importer, Parts};
+use crate::recordings::owner::{Giver, Owner};
 use crate::store::{Adoptable, Import, StoreError};
 use crate::work::{self, Duty};
 
@@ -33,22 +33,12 @@ impl Parts {
         Ok(())
     }
 
-    /// Gives a recording to a frontend, as one of that meeting.
-    async fn adopt(&self, mut recording: Recording, owner: &Owner) -> Result<(), StoreError> {
-        let (imports, recordings) = (self.store.imports(), self.store.recordings());
-        let before = recording.metadata.clone();
-        owner.claim(&mut recording);
-        let changed = recording.metadata.iter().filter(|(name, value)| before.get(*name) != Some(value));
-        imports.rename(&recording.id, &changed.collect()).await?;
-        if imports.is_held(&recording.id).await? {
-            // Its node has it published, or it would not have been held.
-            let published = Recording { state: RecordingState::Published, ..recording.clone() };
-            let visibility = owner.visibility(&published, self.settings.default_visibility);
-            recordings.set_visibility(&recording.id, visibility).await?;
+    async fn adopt(&self, recording: Recording, owner: &Owner) -> Result<(), StoreError> {
+        let (id, settings) = (recording.id.clone(), &self.settings);
+        let giver = Giver::new(self.store.clone(), settings.default_visibility, settings.ready_per_format);
+        if giver.give(recording, owner).await?.is_some() {
+            tracing::info!(recording = %id, frontend = &*owner.frontend.key, "Adopting a recording");
         }
-        // Last, since a recording with a frontend is not adopted again.
-        recordings.assign(&recording.id, owner.frontend.id, &owner.meeting_id).await?;
-        tracing::info!(recording = %recording.id, frontend = &*owner.frontend.key, "Adopting a recording");
         Ok(())
     }
 }

@@ -6,9 +6,10 @@ use b3scale_middleware::bbb::xml::RecordingDocument;
 use b3scale_middleware::cluster::{Recording, RecordingFormat, RecordingState, Visibility, described};
 
 use super::earlier::Earlier;
-use super::owner::{Owner, owner, without_ours};
+use super::owner::{owner, without_ours};
 use super::{Failure, Importer, documents};
 use crate::recordings::archive::{Content, UnpackedFormat};
+use crate::recordings::owner::Owner;
 use crate::recordings::settle::Settle;
 use crate::recordings::shelf::{FormatKey, Tree};
 use crate::store::{Import, ImportSource, NewFormat, Rules, Spot, StoredFormat};

@@ -1,6 +1,6 @@
 //! The arrival of a format.
 
-use b3scale_middleware::cluster::{Recording, RecordingFormat};
+use b3scale_middleware::cluster::{Recording, RecordingFormat, RecordingState};
 use tokio_postgres::types::{Json, ToSql};
 
 use super::rows::{COLUMNS, recording, stored};
@@ -67,7 +67,12 @@ impl Adding<'_> {
 
     async fn make(&self, transaction: &Transaction<'_>) -> Result<bool, StoreError> {
         let mut new = self.new.recording.clone();
-        new.show(self.rules.visibility);
+        if self.rules.held {
+            // Its own wishes wait in the metadata for its frontend.
+            new.state = RecordingState::Unpublished;
+        } else {
+            new.show(self.rules.visibility);
+        }
         let Recording { meeting_id, internal_meeting_id, name, is_breakout, protected, .. } = &new;
         let Recording { start_time, end_time, participants, raw_size, breakout_rooms, .. } = &new;
         let breakout = new.breakout.as_ref().map(Json);

@@ -1,6 +1,8 @@
 //! Recordings, for operators. Defects of the original have their numbers.
 
-use b3scale_middleware::cluster::FrontendId;
+use b3scale::store::Rules;
+use b3scale_middleware::bbb::{MeetingId, ScopedId};
+use b3scale_middleware::cluster::{FrontendId, Visibility};
 use b3scale_middleware::ports::Directory as _;
 use b3scale_support::{RULES, SECRET, TestCluster, new_format, new_frontend, record_id};
 use http::Method;
@@ -246,6 +248,55 @@ async fn a_recording_of_an_unknown_meeting_is_given_to_a_frontend_once() {
     let refused = assign(json!({"frontend_key": "school"})).await;
     assert_eq!(refused.status, 409);
     assert_eq!(refused.json()["message"], "the recording belongs to another frontend");
+}
+
+#[tokio::test]
+async fn an_assigned_recording_is_as_visible_as_its_meeting_and_its_node_wish() {
+    let (cluster, _) = filled().await;
+    for (key, forced) in [("academy", None), ("college", Some("public"))] {
+        let settings = json!({"recordings": {"visibility_override": forced}});
+        let body = json!({"bbb": {"key": key, "secret": SECRET}, "settings": settings});
+        cluster.operator().post("/frontends", &body).await.granted();
+    }
+    for (number, held, wish, key, visibility) in [
+        (5, true, None, "academy", "published"),
+        (6, true, Some("protect"), "academy", "protected"),
+        (7, true, Some("gl-listed"), "academy", "public"),
+        (8, true, Some("protect"), "college", "public"),
+        // Its node does not publish it.
+        (9, false, None, "academy", "unpublished"),
+        (10, false, None, "college", "unpublished"),
+    ] {
+        let mut new = new_format(number, None, "lesson", "presentation");
+        new.recording.metadata.extend(wish.map(|name| (name.to_owned(), "true".to_owned())));
+        let rules = Rules { visibility: Visibility::Unpublished, held, ..RULES };
+        cluster.database.store().recordings().add_format(&new, &rules).await.expect("it is added");
+        let assign = format!("{}/assign", path(number));
+        let given = cluster.operator().post(&assign, &json!({"frontend_key": key})).await.granted();
+        assert_eq!(given["visibility"], visibility, "recording {number}");
+    }
+    let wish = json!({"record_id": record_id(5).as_str(), "visibility": "unpublished"});
+    cluster.operator().post("/recordings-visibility", &wish).await.granted();
+    let again = json!({"frontend_key": "academy", "meeting_id": "history"});
+    let given = cluster.operator().post(&format!("{}/assign", path(5)), &again).await.granted();
+    assert_eq!((&given["meeting_id"], &given["visibility"]), (&json!("history"), &json!("unpublished")));
+}
+
+#[tokio::test]
+async fn an_assigned_recording_has_the_ids_of_its_frontend() {
+    let (cluster, _) = filled().await;
+    let scoped = ScopedId::new("gone", &MeetingId::new("biology"));
+    let mut new = new_format(5, None, scoped.as_ref(), "presentation");
+    new.recording.metadata.insert("url".to_owned(), format!("https://tenant.example/{}", scoped.as_ref()));
+    cluster.database.store().recordings().add_format(&new, &RULES).await.expect("it is added");
+    let given =
+        cluster.operator().post(&format!("{}/assign", path(5)), &json!({"frontend_key": "school"})).await.granted();
+    assert_eq!(given["meeting_id"], "biology");
+    let metadata = &given["recording"]["Metadata"];
+    assert_eq!(
+        (&metadata["meetingId"], &metadata["url"]),
+        (&json!("biology"), &json!("https://tenant.example/biology"))
+    );
 }
 
 #[tokio::test]

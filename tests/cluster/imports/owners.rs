@@ -33,6 +33,20 @@ async fn a_recording_of_an_unknown_meeting_waits_unpublished_and_is_adopted_late
 }
 
 #[tokio::test]
+async fn an_adopted_recording_keeps_the_wish_of_its_meeting_and_every_format_is_announced() {
+    let rig = Rig::with(|settings| settings.ready_per_format = true).await;
+    let recorded = Recorded { meta: "<gl-listed>true</gl-listed>", ..Recorded::new(1, "lesson") };
+    rig.import(&recorded, &["podcast", "video"]).await.expect("it is imported");
+    assert_eq!(rig.found(&recorded).await.visibility(), Visibility::Unpublished);
+    rig.know(&recorded).await;
+    adopt(&rig).await;
+    assert_eq!(rig.found(&recorded).await.visibility(), Visibility::Public);
+    assert_eq!(rig.announced().await, 2);
+    rig.import(&recorded, &["notes"]).await.expect("it is imported");
+    assert_eq!(rig.announced().await, 3);
+}
+
+#[tokio::test]
 async fn a_recording_that_its_node_does_not_publish_stays_unpublished() {
     let rig = Rig::new().await;
     let unknown = Recorded { published: false, ..Recorded::new(1, "one") };
