@@ -12,6 +12,8 @@ CREATE TABLE recordings (
     protected           boolean NOT NULL DEFAULT false,
     -- It is unpublished for want of a frontend alone.
     held                boolean NOT NULL DEFAULT false,
+    -- The key of the frontend that the id of its meeting names, if it came without a frontend.
+    named_frontend      text,
     -- Milliseconds since 1970.
     start_time          bigint NOT NULL,
     end_time            bigint NOT NULL,

@@ -35,7 +35,7 @@ pub use frontends::{FrontendFilter, Frontends};
 pub use holdings::{
     FileStanding, Holding, Holdings, MOVE, Overdue, OverdueRecording, OverdueTotal, REMOVAL, Spot, Stock, Which,
 };
-pub use imports::{Adoptable, Backlog, IMPORT_JOB, Import, ImportSource, ImportState, Imports};
+pub use imports::{Backlog, IMPORT_JOB, Import, ImportSource, ImportState, Imports};
 pub use jobs::Jobs;
 pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter, Meetings};
 pub use migrations::{AppliedMigration, Schema};

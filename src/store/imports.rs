@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use b3scale_middleware::bbb::Secret;
 use std::time::Duration;
 
-use b3scale_middleware::cluster::{FrontendId, RecordId};
+use b3scale_middleware::cluster::RecordId;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql};
@@ -108,17 +108,6 @@ impl Import {
             formats,
         }
     }
-}
-
-/// A recording without a frontend whose meeting is known by now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Adoptable {
-    /// The recording.
-    pub record: RecordId,
-    /// The frontend of the meeting.
-    pub frontend: FrontendId,
-    /// The frontend's id of the meeting.
-    pub meeting_id: String,
 }
 
 /// Recordings on their way in.
@@ -269,16 +258,19 @@ impl Imports<'_> {
         })
     }
 
-    /// Recordings without a frontend whose meeting, or whose parent, is known by now.
-    pub async fn adoptable(self) -> Result<Vec<Adoptable>, StoreError> {
-        let sql = "SELECT DISTINCT ON (record_id) record_id, past.frontend_id,
-                CASE WHEN past.internal_id = internal_meeting_id THEN past.meeting_id ELSE recordings.meeting_id END AS meeting
-            FROM recordings JOIN meeting_history AS past ON past.internal_id <> ''
-                AND (past.internal_id = internal_meeting_id OR past.internal_id = breakout->>'parent_id')
-            JOIN frontends ON frontends.id = past.frontend_id
-            WHERE recordings.frontend_id IS NULL AND state <> 'deleted'
-            ORDER BY record_id, past.internal_id = internal_meeting_id DESC, past.created_at LIMIT 100";
-        Ok(readable(&self.0.rows("list recordings to adopt", sql, &[]).await?, adoptable))
+    /// Recordings without a frontend that may have one by now, a hundred of those after one: their meeting or their parent is in the
+    /// history, or the frontend that the id of the meeting names exists.
+    pub async fn adoptable(self, after: Option<&RecordId>) -> Result<Vec<RecordId>, StoreError> {
+        // A part of a recording that was cut into chapters has a second time at the end of its meeting's id.
+        let sql = "SELECT record_id FROM recordings
+            WHERE frontend_id IS NULL AND state <> 'deleted' AND ($1::text IS NULL OR record_id > $1)
+                AND (EXISTS (SELECT FROM frontends WHERE key = named_frontend)
+                    OR EXISTS (SELECT FROM meeting_history AS past JOIN frontends ON frontends.id = past.frontend_id
+                        WHERE past.internal_id <> '' AND past.internal_id IN (internal_meeting_id,
+                            substring(internal_meeting_id FROM '^[^-]*-[^-]*'), breakout->>'parent_id')))
+            ORDER BY record_id LIMIT 100";
+        let rows = self.0.rows("list recordings to adopt", sql, &[&after.map(RecordId::as_str)]).await?;
+        Ok(readable(&rows, record))
     }
 
     /// Changes metadata of a recording.
@@ -313,14 +305,10 @@ fn import(row: &Row) -> Result<Import, StoreError> {
     })
 }
 
-fn adoptable(row: &Row) -> Result<Adoptable, StoreError> {
+fn record(row: &Row) -> Result<RecordId, StoreError> {
     const TABLE: &str = "recordings";
-    let record = RecordId::new(column(TABLE, row, "record_id")?);
-    Ok(Adoptable {
-        record: record.ok_or_else(|| super::rows::unreadable(TABLE, row, "its id is none of a recording"))?,
-        frontend: FrontendId(column(TABLE, row, "frontend_id")?),
-        meeting_id: column(TABLE, row, "meeting")?,
-    })
+    let id = RecordId::new(column(TABLE, row, "record_id")?);
+    id.ok_or_else(|| super::rows::unreadable(TABLE, row, "its id is none of a recording"))
 }
 
 fn signed(length: u64) -> i64 {

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use b3scale_middleware::cluster::{Frontend, Recording};
+use b3scale_middleware::cluster::{RecordId, Recording};
 
+use super::owner::known;
 use super::{Failure, Importer, Parts};
 use crate::recordings::owner::{Giver, Owner};
-use crate::store::{Adoptable, Import, StoreError};
+use crate::store::{Import, StoreError};
 use crate::work::{self, Duty};
 
 /// Folders of attempts this old belong to no attempt any more.
@@ -33,6 +34,15 @@ impl Parts {
         Ok(())
     }
 
+    async fn adopt_if_known(&self, id: &RecordId) -> Result<(), StoreError> {
+        let found = self.store.recordings().find(id).await?;
+        let Some(recording) = found.filter(|found| found.frontend.is_none()) else { return Ok(()) };
+        match known(&self.store, &recording).await? {
+            Some(owner) => self.adopt(recording, &owner).await,
+            None => Ok(()),
+        }
+    }
+
     async fn adopt(&self, recording: Recording, owner: &Owner) -> Result<(), StoreError> {
         let (id, settings) = (recording.id.clone(), &self.settings);
         let giver = Giver::new(self.store.clone(), settings.default_visibility, settings.ready_per_format);
@@ -51,15 +61,20 @@ impl Duty for Adopt {
     const EVERY: Duration = Duration::from_secs(60);
 
     async fn run(&self) -> Result<(), work::Failure> {
-        let parts = &self.0.0;
-        for Adoptable { record, frontend, meeting_id } in parts.store.imports().adoptable().await? {
-            let recording = parts.store.recordings().find(&record).await?;
-            let frontend: Option<Frontend> = parts.store.frontends().find(frontend).await?;
-            if let Some((recording, frontend)) = recording.zip(frontend) {
-                parts.adopt(recording, &Owner { frontend, meeting_id }).await?;
+        let (parts, mut after) = (&self.0.0, None);
+        loop {
+            let page = parts.store.imports().adoptable(after.as_ref()).await?;
+            for id in &page {
+                // A failure holds up no other recording.
+                if let Err(error) = parts.adopt_if_known(id).await {
+                    tracing::warn!(recording = %id, %error, "Adopting a recording failed");
+                }
+            }
+            after = page.into_iter().next_back();
+            if after.is_none() {
+                return Ok(());
             }
         }
-        Ok(())
     }
 }
 
@@ -86,7 +101,7 @@ impl Duty for Sweep {
 fn sweep(work: &Path) -> io::Result<()> {
     for entry in fs::read_dir(work)? {
         let path = entry?.path();
-        // One that cannot be removed holds up no other.
+        // A failure holds up no other folder.
         if let Err(error) = remove_old(&path) {
             tracing::warn!(path = %path.display(), %error, "Removing remains of an import failed");
         }

@@ -24,7 +24,8 @@ pub(super) async fn owner(store: &Store, recording: &Recording, import: &Import)
     Ok(Some(Owner { frontend, meeting_id }))
 }
 
-async fn known(store: &Store, recording: &Recording) -> Result<Option<Owner>, StoreError> {
+/// The owner of a recording, as far as the tables know.
+pub(super) async fn known(store: &Store, recording: &Recording) -> Result<Option<Owner>, StoreError> {
     for internal_id in internal_ids(&recording.internal_meeting_id) {
         if let Some(owner) = by_history(store, internal_id).await? {
             return Ok(Some(owner));

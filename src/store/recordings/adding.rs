@@ -1,5 +1,6 @@
 //! The arrival of a format.
 
+use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{Recording, RecordingFormat, RecordingState};
 use tokio_postgres::types::{Json, ToSql};
 
@@ -11,8 +12,8 @@ use crate::store::transaction::{Transaction, Work};
 /// Makes a recording, unless it is there. Its frontend may be gone by now.
 const MAKE: &str =
     "INSERT INTO recordings (record_id, frontend_id, meeting_id, internal_meeting_id, name, is_breakout, state,
-        protected, start_time, end_time, participants, raw_size, metadata, breakout, breakout_rooms, held)
-    VALUES ($1, (SELECT id FROM frontends WHERE id = $2), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+        protected, start_time, end_time, participants, raw_size, metadata, breakout, breakout_rooms, held, named_frontend)
+    VALUES ($1, (SELECT id FROM frontends WHERE id = $2), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
     ON CONFLICT (record_id) DO NOTHING RETURNING record_id";
 
 /// Renews what a later format knows better, and locks the row. Formats differ in the elements that they have, so an absent one
@@ -76,7 +77,8 @@ impl Adding<'_> {
         let Recording { meeting_id, internal_meeting_id, name, is_breakout, protected, .. } = &new;
         let Recording { start_time, end_time, participants, raw_size, breakout_rooms, .. } = &new;
         let breakout = new.breakout.as_ref().map(Json);
-        let params: [&(dyn ToSql + Sync); 16] = [
+        let named = ScopedId::verbatim(meeting_id).decode().filter(|_| new.frontend.is_none());
+        let params: [&(dyn ToSql + Sync); 17] = [
             &self.id(),
             &new.frontend.map(|frontend| frontend.0),
             meeting_id,
@@ -93,6 +95,7 @@ impl Adding<'_> {
             &breakout,
             breakout_rooms,
             &self.rules.held,
+            &named.map(|(key, _)| key.replace('\0', "")),
         ];
         Ok(!transaction.rows(MAKE, &params).await?.is_empty())
     }

@@ -4,7 +4,7 @@ use b3scale::recordings::Adopt;
 use b3scale::work::Duty;
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::{FrontendSettings, RecordingSettings, RecordingState, Visibility};
-use b3scale_support::Recorded;
+use b3scale_support::{Recorded, new_frontend};
 
 use super::Rig;
 
@@ -86,6 +86,26 @@ async fn a_scoped_id_names_the_frontend_of_an_unknown_meeting() {
     let foreign = Recorded::new(2, ScopedId::new("gone", &MeetingId::new("m")).as_ref());
     rig.import(&foreign, &["presentation"]).await.expect("it is imported");
     assert_eq!(rig.found(&foreign).await.frontend, None);
+
+    let gone = rig.cluster.store.frontends().record(&new_frontend("gone")).await.expect("it works here").id;
+    adopt(&rig).await;
+    let recording = rig.found(&foreign).await;
+    assert_eq!((recording.frontend, &*recording.meeting_id), (Some(gone), "m"), "a frontend may come later");
+    assert_eq!((recording.state, &*recording.metadata["meetingId"]), (RecordingState::Published, "m"));
+}
+
+#[tokio::test]
+async fn a_chapter_belongs_to_the_meeting_that_was_cut() {
+    let rig = Rig::new().await;
+    let whole = Recorded::new(1, "lesson");
+    let chapter = Recorded { id: format!("{}-60000", whole.id), ..whole.clone() };
+    rig.import(&chapter, &["podcast"]).await.expect("it is imported");
+    adopt(&rig).await;
+    assert_eq!(rig.found(&chapter).await.frontend, None);
+    rig.know(&whole).await;
+    adopt(&rig).await;
+    let recording = rig.found(&chapter).await;
+    assert_eq!((recording.frontend, &*recording.meeting_id), (Some(rig.cluster.frontend), "lesson"));
 }
 
 #[tokio::test]
