@@ -31,6 +31,12 @@ pub struct Limits {
     pub keep_free: u64,
 }
 
+impl Limits {
+    fn too_large(self) -> ArchiveError {
+        ArchiveError::TooLarge(format!("{} GiB", self.bytes >> 30))
+    }
+}
+
 /// Why an archive cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
@@ -84,10 +90,11 @@ impl ArchiveError {
 
     /// The meaning of an error of the decompression, or of the source below it.
     fn of_source(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => Self::Incomplete,
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => Self::Broken(error.to_string()),
-            _ => Self::Source(error),
+        match (error.kind(), error.downcast()) {
+            (_, Ok(ours)) => ours,
+            (io::ErrorKind::UnexpectedEof, _) => Self::Incomplete,
+            (io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData, Err(error)) => Self::Broken(error.to_string()),
+            (_, Err(error)) => Self::Source(error),
         }
     }
 

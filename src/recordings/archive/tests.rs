@@ -57,7 +57,7 @@ fn unpacked(archive: &[u8], limits: Limits) -> Result<Unpacked, String> {
 }
 
 fn zipped(archive: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(archive).unwrap();
     encoder.finish().unwrap()
 }
@@ -218,4 +218,25 @@ fn a_bomb_is_refused_before_it_fills_the_disk() {
     assert!(archive.len() < 1 << 20);
     let said = unpacked(&archive, LIMITS).unwrap_err();
     assert_eq!(said, "the archive is refused: it grows more than 200 times when it is unpacked");
+}
+
+#[test]
+fn a_bomb_is_refused_where_nothing_is_unpacked() {
+    let zeros = "\0".repeat(66 << 20);
+    let refused = video().special(EntryType::Symlink, "podcast/a-1/x").file("podcast/a-1/zeros", &zeros);
+    let mut special = video();
+    let mut header = Header::new_gnu();
+    header.set_entry_type(EntryType::Fifo);
+    header.set_size(zeros.len() as u64);
+    special.entry(header, "podcast/a-1/x", zeros.as_bytes());
+    let mut extended = video();
+    let extension = "x".repeat(60 << 10);
+    (0..1150).for_each(|_| extended.0.append_pax_extensions([("comment", extension.as_bytes())]).unwrap());
+    let behind = [video().finish(), zeros.clone().into_bytes()].concat();
+    for archive in [refused.finish(), special.finish(), extended.file("video/a-1/y", "y").finish(), behind] {
+        let said = unpacked(&zipped(&archive), LIMITS).unwrap_err();
+        assert_eq!(said, "the archive is refused: it grows more than 200 times when it is unpacked");
+        let said = unpacked(&archive, Limits { bytes: 1 << 20, files: 10, ..LIMITS }).unwrap_err();
+        assert!(said.starts_with("the archive is refused: it has more than"), "{said}");
+    }
 }

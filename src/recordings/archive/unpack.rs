@@ -10,14 +10,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::content::{Content, Sum};
 use super::path::{Place, place};
-use super::source::{Meter, is_compressed, plain};
+use super::source::{is_compressed, plain};
 use super::tar::{Entry, Kind, Tar};
 use super::{ArchiveError, FormatKey, Limits};
 
-/// How many times as large as the archive its files may be, once they are larger than [`SMALL`].
-const MOST_GROWTH: u64 = 200;
-/// Files of this size in all may be compressed as well as they are.
-const SMALL: u64 = 64 << 20;
 /// The most bytes of all paths, which are kept in memory.
 const MOST_PATHS: usize = 32 << 20;
 /// The space on the disk is looked at again after so many bytes.
@@ -55,8 +51,8 @@ pub struct UnpackedFormat {
 /// # Errors
 /// The archive is refused or cannot be read now, or there is no room for its files.
 pub fn unpack(source: impl Read, into: &Path, limits: Limits) -> Result<Unpacked, ArchiveError> {
-    let (plain, meter) = plain(source).map_err(ArchiveError::of_source)?;
-    let mut work = Unpacking::new(into, limits, meter.clone());
+    let (plain, meter) = plain(source, limits).map_err(ArchiveError::of_source)?;
+    let mut work = Unpacking::new(into, limits);
     work.require_space()?;
     let mut tar = Tar::new(plain);
     while let Some(entry) = tar.next()? {
@@ -82,7 +78,8 @@ pub fn has_end(path: &Path) -> io::Result<bool> {
         file.read_exact(&mut end)?;
         return Ok(end.iter().all(|byte| *byte == 0));
     }
-    let (plain, _) = plain(file)?;
+    // Its import looks at the other limits.
+    let (plain, _) = plain(file, Limits { bytes: u64::MAX, files: u64::MAX, keep_free: 0 })?;
     let mut tar = Tar::new(plain);
     loop {
         match tar.next() {
@@ -99,7 +96,6 @@ pub fn has_end(path: &Path) -> io::Result<bool> {
 struct Unpacking<'u> {
     into: &'u Path,
     limits: Limits,
-    meter: Meter,
     formats: BTreeMap<FormatKey, Result<Sum, String>>,
     /// Formats from among unpublished recordings.
     unpublished: BTreeSet<FormatKey>,
@@ -112,10 +108,10 @@ struct Unpacking<'u> {
 }
 
 impl<'u> Unpacking<'u> {
-    fn new(into: &'u Path, limits: Limits, meter: Meter) -> Self {
+    fn new(into: &'u Path, limits: Limits) -> Self {
         let (formats, unpublished, paths) = (BTreeMap::new(), BTreeSet::new(), Paths::default());
         let buffer = vec![0; BUFFER];
-        Self { into, limits, meter, formats, unpublished, paths, entries: 0, bytes: 0, check_at: SPACE_EVERY, buffer }
+        Self { into, limits, formats, unpublished, paths, entries: 0, bytes: 0, check_at: SPACE_EVERY, buffer }
     }
 
     fn take(&mut self, entry: &Entry, tar: &mut Tar<impl Read>) -> Result<(), ArchiveError> {
@@ -124,7 +120,7 @@ impl<'u> Unpacking<'u> {
             return Err(ArchiveError::TooLarge(format!("{} files", self.limits.files)));
         }
         if entry.size > self.limits.bytes {
-            return Err(self.too_large());
+            return Err(self.limits.too_large());
         }
         let (key, path) = match (place(&entry.path)?, entry.kind) {
             (Place::Above, Kind::Folder) => return Ok(()),
@@ -200,10 +196,7 @@ impl<'u> Unpacking<'u> {
     fn count(&mut self, bytes: u64) -> Result<(), ArchiveError> {
         self.bytes += bytes;
         if self.bytes > self.limits.bytes {
-            return Err(self.too_large());
-        }
-        if self.bytes > SMALL && self.bytes / MOST_GROWTH > self.meter.count() {
-            return Err(ArchiveError::Bomb(MOST_GROWTH));
+            return Err(self.limits.too_large());
         }
         if self.bytes >= self.check_at {
             self.check_at += SPACE_EVERY;
@@ -219,10 +212,6 @@ impl<'u> Unpacking<'u> {
         }
         let [free, kept] = [free, self.limits.keep_free].map(|bytes| bytes >> 20);
         Err(ArchiveError::Full(format!("{} has {free} MiB free, and {kept} MiB are kept free", self.into.display())))
-    }
-
-    fn too_large(&self) -> ArchiveError {
-        ArchiveError::TooLarge(format!("{} GiB", self.limits.bytes >> 30))
     }
 
     fn home(&self, key: &FormatKey) -> PathBuf {
