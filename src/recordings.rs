@@ -10,6 +10,7 @@ mod figures;
 mod import;
 mod library;
 mod links;
+mod live;
 mod media;
 mod moving;
 mod owner;

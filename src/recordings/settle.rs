@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Shelves;
+use super::live::Presentation;
 use super::shelf::{FilePath, FormatKey, Shelf, ShelfError, Shifted, Tree};
 use crate::store::{Holding, Spot, Store, StoredTrack};
 use crate::work::{Attempt, Job, JobError, Terms};
@@ -65,6 +66,9 @@ impl Settle {
                 return Err(changed());
             }
             row.spot = Some(spot);
+        }
+        if key.format() == PRESENTATION {
+            Presentation { shelf: &*shelf, key: &key, place: &settled }.enter_captions(&self.store).await?;
         }
         if key.format() == PRESENTATION && !tracks.is_empty() {
             Captions { shelf: &*shelf, key: &key, place: &settled }.write(tracks).await?;
