@@ -74,7 +74,7 @@ impl Round for Spool {
             }
         };
         for Claimed { id, name, path } in claimed {
-            // One that cannot be delivered now holds up no other.
+            // A failure holds up no other archive.
             if let Err(error) = self.deliver(id, &name, &path).await {
                 tracing::warn!(archive = &*cut(&name), error, "Taking an archive from the spool failed");
             }
@@ -93,6 +93,10 @@ impl Spool {
         let file = File::open(path)?;
         if matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)) {
             return Ok(());
+        }
+        if self.store.imports().find(id).await?.is_some() {
+            // It was in the inbox when its import was queued, and may have left it since.
+            return Ok(fs::remove_file(path)?);
         }
         let length = file.metadata()?.len();
         self.arrivals.require_room(0)?;
@@ -117,7 +121,7 @@ struct Claimed {
     path: PathBuf,
 }
 
-/// Claims whole archives. Returns the claimed ones, with those that were left by a lost server.
+/// Claims whole archives. Returns the claimed ones, with the remains of a lost server.
 fn look(spool: &Path, seen: &mut Seen) -> io::Result<Vec<Claimed>> {
     let now = Instant::now();
     let mut here = Seen::new();

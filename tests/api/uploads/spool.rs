@@ -5,6 +5,7 @@ use std::fs;
 use b3scale_middleware::cluster::{RecordId, Recording};
 use b3scale_support::{Recorded, eventually};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::Rig;
 
@@ -34,6 +35,27 @@ async fn retry(rig: &Rig) {
     eventually("the job is given up again", async || given_up().await.is_some()).await;
     let reason = given_up().await.map(|job| job["last_error"].to_string()).unwrap_or_default();
     assert!(reason.contains("move it back to try it again"), "{reason}");
+}
+
+/// A server was lost between the queue and the end of the claimed file, and another one finished the import.
+#[tokio::test]
+async fn a_claimed_archive_that_was_queued_before_does_not_come_back() {
+    let rig = Rig::new().await;
+    let recorded = Recorded::new(1, "one");
+    let (name, archive) = (format!("{}.tar", recorded.id), recorded.archive(&["podcast"]));
+    let folder = rig.folders.path("spool").join(".b3scale-claimed");
+    let claimed = folder.join(format!("{}~{name}", Uuid::now_v7()));
+    let claim = || {
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("unfinished"), &archive).unwrap();
+        fs::rename(folder.join("unfinished"), &claimed).unwrap();
+    };
+    claim();
+    eventually("it is imported", async || find(&rig, &recorded).await.is_some()).await;
+    eventually("the archive is gone", async || rig.folders.chunks().is_empty() && !claimed.exists()).await;
+    claim();
+    eventually("the claim ends", async || !claimed.exists()).await;
+    assert!(rig.folders.chunks().is_empty(), "no import would ever remove it");
 }
 
 #[tokio::test]
