@@ -34,6 +34,7 @@ use crate::telemetry::catalog::RECORDING_IMPORTS;
 use crate::work::{Attempt, Job, JobError, Terms, Waker};
 
 pub use adoption::{Adopt, Sweep};
+pub(super) use earlier::keeps;
 pub use folder::{FolderError, Posted};
 pub(super) use found::take_found;
 

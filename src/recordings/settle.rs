@@ -84,7 +84,7 @@ impl Settle {
     async fn shift(&self, shelf: &dyn Shelf, key: &FormatKey, row: &Holding, place: &str) -> Result<Shifted, JobError> {
         let shifted = shelf.shift(key, place, tree(row.state)).await?;
         let Shifted::Taken(other) = shifted else { return Ok(shifted) };
-        // It was seen before the tables are asked: one that arrives later has another stamp.
+        // It was seen before the tables are asked: a later one has another stamp.
         if !self.store.holdings().is_quiet(row).await? {
             return Err(JobError::Retry(format!("{key} arrives or moves meanwhile")));
         }

@@ -24,7 +24,7 @@ use http_body_util::BodyExt;
 use uuid::Uuid;
 
 use super::arrivals::{Arrivals, CHUNK, Chunk};
-use super::import::Importer;
+use super::import::{Importer, keeps};
 use crate::budget::{Budget, Owner, Room};
 use crate::proxies::Proxies;
 use crate::rest::{Announcement, UPLOADS, Upload, UploadState};
@@ -148,7 +148,7 @@ impl Uploads {
 
     /// Whether the files of an import are still here.
     async fn keeps(&self, import: &Import) -> Result<bool, Problem> {
-        self.importer.keeps(import).await.map_err(|reason| {
+        keeps(&self.importer, import).await.map_err(|reason| {
             tracing::error!(import = import.name, reason, "Looking for the files of a recording failed");
             Problem::Away("the files of the recording cannot be looked for now".to_owned())
         })

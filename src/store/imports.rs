@@ -225,8 +225,8 @@ impl Imports<'_> {
         Ok(secret.and_then(|secret| Secret::new(&secret)))
     }
 
-    /// Imports without further use for their files: uploads without a chunk for two days, and those whose job was discarded. Of an
-    /// archive from a spool there is no other copy, so it goes only if it was refused.
+    /// Imports without further use for their files: uploads without a chunk for two days, and imports without a job. Of an archive
+    /// from a spool there is no other copy, so it goes only if it was refused.
     pub async fn abandoned(self) -> Result<Vec<Import>, StoreError> {
         let sql = "SELECT * FROM recording_imports
             WHERE state = 'receiving' AND updated_at < now() - interval '2 days'

@@ -2,7 +2,7 @@
 
 use b3scale_middleware::cluster::{RecordId, RecordingState};
 
-use super::{Failure, Importer};
+use super::{Failure, Importer, Parts};
 use crate::recordings::shelf::{FormatKey, Stored};
 use crate::store::{Import, Spot, StoredFormat};
 
@@ -16,14 +16,31 @@ pub(super) struct Earlier {
     stamps: Vec<String>,
 }
 
-impl Importer {
+/// Whether the files that an import brought are still here. The files of a deleted recording are not missed.
+///
+/// # Errors
+/// Why that cannot be said now.
+pub(in crate::recordings) async fn keeps(importer: &Importer, import: &Import) -> Result<bool, String> {
+    for name in &import.formats {
+        let kept = importer.0.keeps_format(name).await;
+        let is_kept = kept.map_err(|failure| match failure {
+            Failure::Passing(reason) | Failure::Refused(reason) => reason,
+        })?;
+        if !is_kept {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+impl Parts {
     /// The format as it is before it arrives again. `None`: no row names files of it.
     pub(super) async fn earlier(&self, key: &FormatKey) -> Result<Option<Earlier>, Failure> {
-        let stored = self.0.store.recordings().stored(key.record()).await?;
+        let stored = self.store.recordings().stored(key.record()).await?;
         let Some(stored) = stored.into_iter().find(|stored| stored.format == key.format()) else { return Ok(None) };
         let (digest, count) = (stored.digest.clone(), usize::try_from(stored.files).unwrap_or_default().max(1));
         let Some(Spot { shelf, place }) = stored.spot() else { return Ok(None) };
-        let Some(shelf) = self.0.shelves.named(&shelf) else {
+        let Some(shelf) = self.shelves.named(&shelf) else {
             return Ok(Some(Earlier { digest, is_whole: true, stamps: Vec::new() }));
         };
         let is_whole = shelf.files(key, &place).await?.len() >= count;
@@ -31,27 +48,10 @@ impl Importer {
         Ok(Some(Earlier { digest, is_whole, stamps }))
     }
 
-    /// Whether the files that an import brought are still here. Those of a deleted recording are not missed.
-    ///
-    /// # Errors
-    /// Why that cannot be said now.
-    pub(in crate::recordings) async fn keeps(&self, import: &Import) -> Result<bool, String> {
-        for name in &import.formats {
-            let kept = self.keeps_format(name).await;
-            let is_kept = kept.map_err(|failure| match failure {
-                Failure::Passing(reason) | Failure::Refused(reason) => reason,
-            })?;
-            if !is_kept {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     async fn keeps_format(&self, name: &str) -> Result<bool, Failure> {
         let key = name.split_once('/').and_then(|(format, record)| FormatKey::new(&RecordId::new(record)?, format));
         let Some(key) = key else { return Ok(false) };
-        let recording = self.0.store.recordings().find(key.record()).await?;
+        let recording = self.store.recordings().find(key.record()).await?;
         if recording.is_some_and(|recording| recording.state == RecordingState::Deleted) {
             return Ok(true);
         }
@@ -60,20 +60,20 @@ impl Importer {
 
     /// Removes files that the new ones replace. The new ones may have been moved to their place meanwhile: they have another stamp.
     pub(super) async fn remove_earlier(&self, key: &FormatKey, earlier: Earlier, spot: &Spot) -> Result<(), Failure> {
-        let Some(shelf) = self.0.shelves.named(&spot.shelf) else { return Ok(()) };
+        let Some(shelf) = self.shelves.named(&spot.shelf) else { return Ok(()) };
         for stamp in earlier.stamps {
             shelf.remove_content(key, &Stored { place: spot.place.clone(), stamp }).await?;
         }
         Ok(())
     }
 
-    /// Removes new files of a recording that was deleted meanwhile, unless they took the place of those that go to its trash.
+    /// Removes new files of a recording that was deleted meanwhile, unless they replaced the files of its trash.
     pub(super) async fn withdraw(&self, key: &FormatKey, stored: StoredFormat) -> Result<(), Failure> {
         let Some(spot) = stored.spot() else { return Ok(()) };
-        if self.0.store.holdings().names(key.record(), key.format(), &spot).await? {
+        if self.store.holdings().names(key.record(), key.format(), &spot).await? {
             return Ok(());
         }
-        match self.0.shelves.named(&spot.shelf) {
+        match self.shelves.named(&spot.shelf) {
             Some(shelf) => Ok(shelf.remove(key, &spot.place).await?),
             None => Ok(()),
         }

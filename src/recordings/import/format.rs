@@ -58,7 +58,7 @@ impl Importer {
         }
         let rules = self.rules(&recording, owner.as_ref());
         let tree = tree(known.as_ref().map_or(rules.visibility, Recording::visibility));
-        let earlier = self.earlier(key).await?;
+        let earlier = self.0.earlier(key).await?;
         let Some(stored) = self.place(import, key, tree, files, earlier.as_ref()).await? else {
             tracing::info!(recording = %key, "Passing over a recording with known files");
             return Ok(());
@@ -137,9 +137,9 @@ impl Importer {
     ) -> Result<(), Failure> {
         let added = self.0.store.recordings().add_format(&new, &rules).await?;
         if added.tombstone {
-            self.withdraw(key, new.stored).await?;
+            self.0.withdraw(key, new.stored).await?;
         } else if let Some((earlier, spot)) = earlier.zip(added.replaced.and_then(StoredFormat::spot)) {
-            self.remove_earlier(key, earlier, &spot).await?;
+            self.0.remove_earlier(key, earlier, &spot).await?;
         }
         self.0.waker.wake(Settle::KIND);
         let (state, frontend) = (added.recording.state.name(), added.recording.frontend.map(|id| id.0.to_string()));

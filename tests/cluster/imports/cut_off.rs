@@ -1,7 +1,7 @@
 //! An import that is cut off at each of its waits, as by a lost server, and made again.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -36,16 +36,15 @@ pub(super) async fn run_until(rig: &Rig, import: Uuid, waits: usize) -> bool {
     ended.inspect(|outcome| assert!(outcome.is_ok(), "{outcome:?}")).is_some()
 }
 
-/// Runs the other work while the first waits for the so-manieth time. True: the first came to its end before.
+/// Runs the other work once the first has waited so often. True: the first came to its end before.
 //
 // The first may hold a row that the other needs. So it goes on when the other has waited for a while.
 async fn in_between<O: Send + 'static>(
-    waits: usize,
-    first: impl Future<Output = Result<(), JobError>>,
-    other: impl Future<Output = O> + Send + 'static,
+    waits: u64,
+    mut first: Pin<Box<impl Future<Output = Result<(), JobError>>>>,
+    other: Pin<Box<impl Future<Output = O> + Send + 'static>>,
 ) -> (bool, Result<(), JobError>, O) {
-    let mut first = pin!(first);
-    let ended = until(waits, first.as_mut()).await;
+    let ended = until(usize::try_from(waits).expect("it is small"), first.as_mut()).await;
     let mut other = tokio::spawn(other);
     let done = timeout(Duration::from_millis(300), &mut other).await;
     let is_over = ended.is_some();
@@ -125,7 +124,7 @@ async fn settle_beside_an_import(is_unpublished: bool) {
             }
         };
         let job = run(&rig.importer, import);
-        let (is_over, imported, ()) = in_between(usize::try_from(waits).unwrap(), job, beside).await;
+        let (is_over, imported, ()) = in_between(waits, Box::pin(job), Box::pin(beside)).await;
         imported.unwrap_or_else(|error| panic!("after {waits} waits: {error:?}"));
         rig.ends_well(&recorded, waits).await;
         if is_over {
@@ -145,7 +144,7 @@ async fn an_import_at_any_wait_of_an_unpublishing_keeps_its_files() {
         let (settler, importer) = (rig.settler(), rig.importer.clone());
         let beside = async move { run(&importer, import).await };
         let job = settle(&settler, &recorded);
-        let (is_over, _, imported) = in_between(usize::try_from(waits).unwrap(), job, beside).await;
+        let (is_over, _, imported) = in_between(waits, Box::pin(job), Box::pin(beside)).await;
         imported.unwrap_or_else(|error| panic!("after {waits} waits: {error:?}"));
         rig.ends_well(&recorded, waits).await;
         if is_over {
