@@ -19,7 +19,7 @@ demo: ## Play a lesson on a cluster of simulated nodes, then keep serving it. AR
 
 agent: ## Build b3scaleagent for the nodes: one file that needs nothing of the system it runs on.
 	@tests/install rust
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile dist --bin b3scaleagent --target $(AGENT_TARGET)
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile dist -p b3scale-programs --no-default-features --features agent --target $(AGENT_TARGET)
 	@tests/alone $(AGENT)
 
 test: ## Run all tests: units, documentation, real PostgreSQL, real sockets, real client libraries.
