@@ -5,7 +5,7 @@ FUZZ_SECONDS ?= 300
 AGENT_TARGET ?= $(shell uname -m)-unknown-linux-gnu
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 LOGS = $(TARGET)/test-logs
-AGENT = $(TARGET)/$(AGENT_TARGET)/dist/b3scaleagent
+AGENT = $(TARGET)/$(AGENT_TARGET)/dist-small/b3scaleagent
 
 .DEFAULT_GOAL := help
 .PHONY: help demo agent test check proof bench fuzz
@@ -19,7 +19,7 @@ demo: ## Play a lesson on a cluster of simulated nodes, then keep serving it. AR
 
 agent: ## Build b3scaleagent for the nodes: one file that needs nothing of the system it runs on.
 	@tests/install rust
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile dist -p b3scale-programs --no-default-features --features agent --target $(AGENT_TARGET)
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile dist-small -p b3scale-programs --no-default-features --features agent --target $(AGENT_TARGET)
 	@tests/alone $(AGENT)
 
 test: ## Run all tests: units, documentation, real PostgreSQL, real sockets, real client libraries.

@@ -164,6 +164,10 @@ async fn the_document_is_shown_as_a_page_also_at_the_addresses_of_the_original()
     let page = cluster.get("/docs/api/v1/", &[]).await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.text.contains("swagger-ui"), "{page:?}");
+    for file in page.text.split('"').filter(|part| part.ends_with(".js") || part.ends_with(".css")) {
+        let part = cluster.get(&format!("/docs/api/v1/{}", file.trim_start_matches("./")), &[]).await;
+        assert!(part.status == StatusCode::OK && !part.text.is_empty(), "{file} is not left out");
+    }
     let script = cluster.get("/docs/api/v1/swagger-initializer.js", &[]).await;
     assert!(script.text.contains("/api/v1/openapi.json"), "{script:?}");
     for (path, place) in [
