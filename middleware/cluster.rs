@@ -4,6 +4,7 @@
 
 mod attendee;
 mod backend;
+mod callback;
 mod circuit;
 mod claim;
 mod frontend;
@@ -24,6 +25,7 @@ mod vitals;
 
 pub use attendee::{Attendee, AttendeeChange, NodeMeeting, Presence, PresentMeeting};
 pub use backend::{AdminState, Backend, NodeStatus};
+pub use callback::{Callback, CallbackKind, GivenCallback};
 pub use circuit::{Circuit, Passage};
 pub use claim::{Claim, Move, NewMeeting};
 pub use frontend::{AttendeesLimit, DefaultPresentation, Frontend, FrontendSettings, ParamMap, Secrets};

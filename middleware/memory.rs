@@ -2,6 +2,7 @@
 //!
 //! Calls are prepared by the real stages, so a test of one stage starts from the real results of the stages before it.
 
+mod callbacks;
 mod calls;
 mod meetings;
 mod recordings;
@@ -223,6 +224,7 @@ impl Memory {
             directory: cluster(),
             meetings: cluster(),
             recordings: cluster(),
+            callbacks: cluster(),
             nodes: cluster(),
             clock: Arc::new(SystemClock),
             chance: Chance::seeded(1),

@@ -1,5 +1,6 @@
 //! Putting a server together: database, cluster, recordings, pipeline, port.
 
+mod callbacks;
 mod recordings;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::admin::{AdminParts, Api};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, PortParts};
 use crate::config::{Config, Migrate};
 use crate::net::descriptors;
 use crate::net::nodes::HttpNodes;
@@ -37,6 +38,7 @@ use crate::store::{self, Store, StoreError};
 use crate::telemetry::catalog::BUILD;
 use crate::telemetry::{self, Counts, Figures, MetricsPage, Sheet, Thing};
 use crate::work::Bench;
+use callbacks::Callbacks;
 use recordings::Recordings;
 
 /// The name of the cluster's secret for tokens.
@@ -203,7 +205,9 @@ impl Assembly {
         counted: Option<Counts>,
     ) -> Result<Self, ServeError> {
         let library: Arc<dyn ports::Recordings> = Arc::<Library>::clone(&recordings.library);
-        let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports(library))?);
+        let callbacks = Callbacks::open();
+        let parts = PortParts { recordings: library, callbacks: callbacks.port };
+        let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports(parts))?);
         let trusted: Arc<dyn Readiness> = Arc::new(Trusted(cluster.clone()));
         let figures = Everything {
             cluster: cluster.clone(),
@@ -253,6 +257,7 @@ impl Assembly {
             sites.push(Arc::new(Metrics { page, calls, readiness }));
         }
         sites.extend(recordings.sites);
+        sites.extend(callbacks.sites);
         let server = server.with(Sites::new(sites)?);
         Ok(Self { cluster, pipeline, server })
     }

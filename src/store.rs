@@ -6,6 +6,7 @@
 mod backends;
 mod commands;
 mod configuration;
+mod deliveries;
 mod feed;
 mod frontends;
 mod garbage;
@@ -31,6 +32,7 @@ pub use b3scale_postgres::{Place, StoreError, Trouble, private};
 pub use backends::{BackendEntry, BackendFilter, Backends, Standing};
 pub use commands::Commands;
 pub use configuration::{Configuration, configuration};
+pub use deliveries::{Deliveries, NewDelivery, Queued};
 pub use frontends::{FrontendFilter, Frontends};
 pub use holdings::{
     FileStanding, Holding, Holdings, MOVE, Overdue, OverdueRecording, OverdueTotal, REMOVAL, Spot, Stock, Which,

@@ -2,6 +2,7 @@
 
 use super::backends::Backends;
 use super::commands::Commands;
+use super::deliveries::Deliveries;
 use super::frontends::Frontends;
 use super::holdings::Holdings;
 use super::imports::Imports;
@@ -20,6 +21,11 @@ impl Store {
     /// The table of commands.
     pub fn commands(&self) -> Commands<'_> {
         Commands(self)
+    }
+
+    /// The deliveries to the callbacks of frontends.
+    pub fn deliveries(&self) -> Deliveries<'_> {
+        Deliveries(self)
     }
 
     /// The table of frontends.

@@ -234,7 +234,12 @@ impl Op {
     /// A meeting that its node made. The numbers of tickets are far above those of versions.
     fn born(&self) -> Born {
         let create_time = 1_700_000_000_000 + 200_000 * self.number as i64;
-        Born { internal_id: format!("internal-{}-{}", self.meeting, self.number), create_time, entry: None }
+        Born {
+            internal_id: format!("internal-{}-{}", self.meeting, self.number),
+            create_time,
+            entry: None,
+            callbacks: Vec::new(),
+        }
     }
 
     fn new_server(&self) -> NewServer {
