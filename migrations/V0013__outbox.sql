@@ -36,6 +36,8 @@ CREATE TABLE deliveries (
     status      integer,                        -- of the last answer
     problem     text,                           -- its reason, without URL, <= 200 characters
     created_at  timestamptz NOT NULL DEFAULT now(),
+    -- The three days of its tries begin then: with the row, or with an operator's wish for another try.
+    since       timestamptz NOT NULL DEFAULT now(),
     tried_at    timestamptz,
     settled_at  timestamptz,
     UNIQUE (callback_id, subject)
@@ -48,8 +50,9 @@ CREATE INDEX jobs_of_deliveries ON jobs ((payload->>'id')) WHERE kind = 'deliver
 CREATE FUNCTION queue_delivery() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     -- The node's own word brings `marks`: it gets 15 s for that. An end by our own knowledge alone says false.
-    INSERT INTO jobs (kind, payload, run_after) VALUES ('deliver', jsonb_build_object('id', NEW.id),
-        now() + CASE WHEN NEW.kind IN ('end', 'ended') AND NEW.marks IS NULL THEN interval '15 seconds' ELSE interval '0' END);
+    INSERT INTO jobs (kind, payload, run_after)
+        SELECT 'deliver', jsonb_build_object('id', NEW.id, 'frontend', kept.frontend_id), now() + CASE WHEN NEW.kind IN ('end', 'ended') AND NEW.marks IS NULL THEN interval '15 seconds' ELSE interval '0' END
+        FROM meeting_callbacks AS kept WHERE kept.id = NEW.callback_id;
     RETURN NULL;
 END $$;
 CREATE TRIGGER queue_delivery AFTER INSERT ON deliveries FOR EACH ROW EXECUTE FUNCTION queue_delivery();

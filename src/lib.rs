@@ -13,6 +13,7 @@
 //! | [`cluster`] | how memory follows the database, and polls of the nodes |
 //! | [`ledger`] | the cluster's database, as traits, and a model of it in memory |
 //! | [`recordings`] | recordings: their files and records |
+//! | [`outbox`] | deliveries to the callbacks of frontends |
 //! | [`work`] | a bench for background work: rounds, duties, queued jobs |
 //! | [`store`] | PostgreSQL, and the private cluster of the default run |
 //! | [`state`] | the configuration as one document, read out and put back |
@@ -25,6 +26,7 @@ pub mod config;
 pub mod demo;
 pub mod ledger;
 mod offload;
+pub mod outbox;
 pub mod pages;
 pub mod proxies;
 pub mod recordings;

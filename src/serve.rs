@@ -1,6 +1,7 @@
 //! Putting a server together: database, cluster, recordings, pipeline, port.
 
 mod callbacks;
+mod outbox;
 mod recordings;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -24,6 +25,7 @@ use crate::config::{Config, Migrate};
 use crate::net::descriptors;
 use crate::net::nodes::HttpNodes;
 use crate::net::tls::CaFileError;
+use crate::outbox::Drain;
 use crate::pages::{self, Health, Home, Metrics, WaitingPage, WaitingRoom};
 use crate::pipeline::{self, Pipeline, ReloadError};
 use crate::program::signals::stop_signal;
@@ -163,6 +165,8 @@ pub struct Assembly {
     pub pipeline: Arc<Pipeline>,
     /// The port.
     pub server: Server,
+    /// The end of its deliveries.
+    pub outbox: Drain,
 }
 
 impl Assembly {
@@ -179,9 +183,10 @@ impl Assembly {
         let nodes = Arc::new(HttpNodes::new(config.upstream.clone())?);
         let chance = Chance::of_system();
         let bench = Bench::new(Arc::new(store.clone()), chance.id());
+        let outbox = outbox::open(config, &store, &bench)?;
         let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience, bench.clone(), chance).await?;
         let recordings = Recordings::open(config, &store, &cluster, &bench, &secret).await;
-        let assembled = Self::around(cluster.clone(), recordings, config, store, secret, counted);
+        let assembled = Self::around(cluster.clone(), recordings, outbox, config, store, secret, counted);
         match assembled {
             Ok(assembly) => {
                 let (address, hash) = (assembly.server.local_addr().to_string(), assembly.pipeline.hash().to_string());
@@ -199,6 +204,7 @@ impl Assembly {
     fn around(
         cluster: Cluster,
         recordings: Recordings,
+        outbox: Drain,
         config: &Config,
         store: Store,
         secret: String,
@@ -259,7 +265,7 @@ impl Assembly {
         sites.extend(recordings.sites);
         sites.extend(callbacks.sites);
         let server = server.with(Sites::new(sites)?);
-        Ok(Self { cluster, pipeline, server })
+        Ok(Self { cluster, pipeline, server, outbox })
     }
 }
 
@@ -275,7 +281,7 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
     let database = Database::open(config).await?;
     database.prepare(config.migrate).await?;
     let secret = database.jwt_secret(config).await?;
-    let Assembly { cluster, pipeline, server } =
+    let Assembly { cluster, pipeline, server, outbox } =
         Assembly::new(config, database.store.clone(), secret, Some(counted)).await?;
     reload_on_demand(Arc::clone(&pipeline), cluster.clone(), server.local_addr())?;
     let file = config.pipeline.as_deref().unwrap_or(Path::new("built in")).display();
@@ -290,6 +296,7 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
         systemd::stopping();
     };
     server.serve(stop).await;
+    outbox.close().await;
     cluster.stop();
     cluster.leave().await;
     database.close().await;

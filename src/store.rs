@@ -32,7 +32,10 @@ pub use b3scale_postgres::{Place, StoreError, Trouble, private};
 pub use backends::{BackendEntry, BackendFilter, Backends, Standing};
 pub use commands::Commands;
 pub use configuration::{Configuration, configuration};
-pub use deliveries::{Deliveries, NewDelivery, Queued};
+pub use deliveries::{
+    Begun, DELIVER_JOB, Deliveries, Delivery, DeliveryEntry, DeliveryFilter, DeliveryState, NewDelivery, Queued,
+    Waiting,
+};
 pub use frontends::{FrontendFilter, Frontends};
 pub use holdings::{
     FileStanding, Holding, Holdings, MOVE, Overdue, OverdueRecording, OverdueTotal, REMOVAL, Spot, Stock, Which,

@@ -127,6 +127,15 @@ pub struct Attempt {
 pub enum JobError {
     /// Another attempt may succeed.
     Retry(String),
+    /// Another attempt may succeed, and the job says when.
+    Later {
+        /// Until then.
+        pause: Duration,
+        /// Why not now.
+        why: String,
+        /// Whether this was an attempt, and not only a look.
+        counts: bool,
+    },
     /// No attempt can succeed: the job is given up at once.
     Poison(String),
 }

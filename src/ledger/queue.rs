@@ -33,8 +33,14 @@ pub trait Queue: Send + Sync {
     /// Removes a job that is done.
     async fn complete_job(&self, taken: &QueuedJob) -> Result<bool, StoreError>;
 
-    /// Puts a job back that has failed, for another attempt after `pause`.
-    async fn retry_job(&self, taken: &QueuedJob, pause: Duration, error: &str) -> Result<bool, StoreError>;
+    /// Puts a job back that has failed, for another attempt after `pause`. `counts`: this attempt was one, and not only a look.
+    async fn retry_job(
+        &self,
+        taken: &QueuedJob,
+        pause: Duration,
+        error: &str,
+        counts: bool,
+    ) -> Result<bool, StoreError>;
 
     /// Gives a job up.
     async fn poison_job(&self, taken: &QueuedJob, error: &str) -> Result<bool, StoreError>;

@@ -1,18 +1,37 @@
 //! The tables of callbacks and their deliveries: where a frontend wants to hear of a meeting, and each message to it.
 
+mod rows;
+
+use std::time::Duration;
+
 use b3scale_middleware::cluster::CallbackKind;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::rows::column;
+use super::rows::{column, readable};
 use super::transaction::{Ending, Transaction, Work};
 use super::{Store, StoreError};
+use rows::{delivery, entry};
+
+pub use rows::{Delivery, DeliveryEntry, DeliveryState};
+
+/// The kind of the jobs that make deliveries.
+pub const DELIVER_JOB: &str = "deliver";
 
 const TABLE: &str = "deliveries";
 
 /// Removes deliveries that were settled a month ago.
 pub(super) const SWEEP: &str = "DELETE FROM deliveries WHERE settled_at < now() - interval '30 days'";
 
-/// The deliveries to the callbacks of frontends.
+/// Deliveries with the parts that operators see. A job that waits has the time of the next try.
+const ENTRIES: &str = "SELECT one.*, kept.meeting, kept.meeting_id, kept.url, frontends.key AS frontend, next_try
+    FROM deliveries AS one JOIN meeting_callbacks AS kept ON kept.id = one.callback_id
+    JOIN frontends ON frontends.id = kept.frontend_id
+    LEFT JOIN LATERAL (
+        SELECT min(run_after) AS next_try FROM jobs
+        WHERE kind = 'deliver' AND payload->>'id' = one.id::text) AS queued ON one.state = 'waiting'";
+
+/// The deliveries to the callbacks of frontends. The errors of all functions are those of the database.
 #[derive(Clone, Copy)]
 pub struct Deliveries<'s>(pub(super) &'s Store);
 
@@ -39,6 +58,38 @@ pub struct NewDelivery<'a> {
     pub body: Option<&'a [u8]>,
     /// The algorithm of the token with which the node signed, such as `HS512`. Each try is signed again.
     pub bearer: Option<&'a str>,
+}
+
+/// Which deliveries. By default all.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    /// Those in that state.
+    pub state: Option<DeliveryState>,
+    /// Those to the frontend of that key.
+    pub frontend: Option<String>,
+    /// Those about the meeting that nodes know by that id, or frontends.
+    pub meeting: Option<String>,
+}
+
+/// The beginning of a try.
+pub enum Begun {
+    /// There is nothing to do any more.
+    Settled,
+    /// An end of its meeting goes first.
+    Behind,
+    /// It is to be sent.
+    Due(Box<Delivery>),
+}
+
+/// How many deliveries of a kind wait.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// The kind.
+    pub kind: String,
+    /// Their number.
+    pub count: i64,
+    /// How long ago the oldest was queued.
+    pub age: Duration,
 }
 
 /// The outcome of queueing.
@@ -78,11 +129,95 @@ impl Deliveries<'_> {
     }
 
     /// Queues a message by itself.
-    ///
-    /// # Errors
-    /// Any [`StoreError`] of the database.
     pub async fn queue(self, new: &NewDelivery<'_>) -> Result<Queued, StoreError> {
         self.0.transaction(new, Ending::Commit).await
+    }
+
+    /// Begins a try. A recording waits for the end of its meeting, while that has good prospects.
+    pub async fn begin(self, id: Uuid) -> Result<Begun, StoreError> {
+        let sql = "WITH wanted AS (
+                SELECT one.id, kept.url, kept.meeting_id, one.kind = 'ready' AND EXISTS (
+                    SELECT FROM meeting_callbacks AS other JOIN deliveries AS earlier ON earlier.callback_id = other.id
+                    WHERE other.meeting = kept.meeting AND other.internal_id = kept.internal_id
+                        AND earlier.kind IN ('end', 'ended') AND earlier.state = 'waiting' AND earlier.attempts < 5) AS is_behind
+                FROM deliveries AS one JOIN meeting_callbacks AS kept ON kept.id = one.callback_id
+                WHERE one.id = $1 AND one.state = 'waiting' FOR UPDATE OF one)
+            UPDATE deliveries AS one SET attempts = attempts + (NOT is_behind)::integer,
+                tried_at = CASE WHEN is_behind THEN tried_at ELSE now() END
+            FROM wanted WHERE one.id = wanted.id
+            RETURNING one.*, url, meeting_id, is_behind, extract(epoch FROM now() - since)::float8 AS age";
+        let Some(row) = self.0.row("begin a delivery", sql, &[&id]).await? else { return Ok(Begun::Settled) };
+        let is_behind = column(TABLE, &row, "is_behind")?;
+        Ok(if is_behind { Begun::Behind } else { Begun::Due(Box::new(delivery(&row)?)) })
+    }
+
+    /// Settles a delivery. `false`: it was settled already, or is gone.
+    pub async fn settle(
+        self,
+        id: Uuid,
+        state: DeliveryState,
+        status: Option<u16>,
+        problem: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE deliveries SET state = $2, status = $3, problem = $4, settled_at = now()
+            WHERE id = $1 AND state = 'waiting' RETURNING id";
+        let status = status.map(i32::from);
+        let params: [&(dyn ToSql + Sync); 4] = [&id, &state.word(), &status, &problem];
+        Ok(self.0.row("settle a delivery", sql, &params).await?.is_some())
+    }
+
+    /// Notes why a try failed that another follows.
+    pub async fn note(self, id: Uuid, status: Option<u16>, problem: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE deliveries SET status = $2, problem = $3 WHERE id = $1 AND state = 'waiting'";
+        self.0.rows("note a failed delivery", sql, &[&id, &status.map(i32::from), &problem]).await.map(drop)
+    }
+
+    /// The deliveries, waiting ones first, the oldest of each first.
+    pub async fn load(self, filter: &DeliveryFilter, most: u32) -> Result<Vec<DeliveryEntry>, StoreError> {
+        let sql = format!(
+            "{ENTRIES} WHERE ($1::text IS NULL OR one.state = $1) AND ($2::text IS NULL OR frontends.key = $2)
+                AND ($3::text IS NULL OR kept.meeting = $3 OR kept.meeting_id = $3)
+            ORDER BY one.state <> 'waiting', one.created_at, one.id LIMIT $4"
+        );
+        let DeliveryFilter { state, frontend, meeting } = filter;
+        let params: [&(dyn ToSql + Sync); 4] = [&state.map(DeliveryState::word), frontend, meeting, &i64::from(most)];
+        Ok(readable(&self.0.rows("load the deliveries", &sql, &params).await?, entry))
+    }
+
+    /// One delivery.
+    pub async fn find(self, id: Uuid) -> Result<Option<DeliveryEntry>, StoreError> {
+        let sql = format!("{ENTRIES} WHERE one.id = $1");
+        self.0.row("find a delivery", &sql, &[&id]).await?.as_ref().map(entry).transpose()
+    }
+
+    /// Sends a delivery at once, in any state, with three days for its tries. `false`: there is no such delivery.
+    pub async fn retry(self, id: Uuid) -> Result<bool, StoreError> {
+        let sql = "WITH again AS (
+                UPDATE deliveries SET state = 'waiting', attempts = 0, since = now(), settled_at = NULL
+                WHERE id = $1 RETURNING id, callback_id),
+            hastened AS (
+                UPDATE jobs SET run_after = now() FROM again
+                WHERE kind = 'deliver' AND payload->>'id' = again.id::text AND run_by IS NULL RETURNING jobs.id),
+            queued AS (
+                INSERT INTO jobs (kind, payload)
+                SELECT 'deliver', jsonb_build_object('id', again.id, 'frontend', frontend_id)
+                FROM again JOIN meeting_callbacks ON meeting_callbacks.id = callback_id
+                WHERE NOT EXISTS (SELECT FROM hastened))
+            SELECT id FROM again";
+        Ok(self.0.row("retry a delivery", sql, &[&id]).await?.is_some())
+    }
+
+    /// Counts the deliveries that wait, by kind.
+    pub async fn waiting(self) -> Result<Vec<Waiting>, StoreError> {
+        let sql = "SELECT kind, count(*), extract(epoch FROM now() - min(created_at))::float8 AS age
+            FROM deliveries WHERE state = 'waiting' GROUP BY kind";
+        Ok(readable(&self.0.rows("count the deliveries", sql, &[]).await?, |row| {
+            Ok(Waiting {
+                kind: column(TABLE, row, "kind")?,
+                count: column(TABLE, row, "count")?,
+                age: rows::seconds(row, "age")?,
+            })
+        }))
     }
 }
 

@@ -81,11 +81,18 @@ impl Queue for Store {
         Ok(self.row("complete a job", sql, &[&taken.id, &attempt(taken), &taken.run_by]).await?.is_some())
     }
 
-    async fn retry_job(&self, taken: &QueuedJob, pause: Duration, error: &str) -> Result<bool, StoreError> {
-        let sql = "UPDATE jobs SET run_after = now() + make_interval(secs => $4), last_error = $5, lease = NULL, run_by = NULL
+    async fn retry_job(
+        &self,
+        taken: &QueuedJob,
+        pause: Duration,
+        error: &str,
+        counts: bool,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE jobs SET run_after = now() + make_interval(secs => $4), last_error = $5, lease = NULL, run_by = NULL,
+                attempts = attempts - CASE WHEN $6 THEN 0 ELSE 1 END
             WHERE id = $1 AND attempts = $2 AND run_by = $3 RETURNING id";
-        let params: [&(dyn ToSql + Sync); 5] =
-            [&taken.id, &attempt(taken), &taken.run_by, &pause.as_secs_f64(), &error];
+        let params: [&(dyn ToSql + Sync); 6] =
+            [&taken.id, &attempt(taken), &taken.run_by, &pause.as_secs_f64(), &error, &counts];
         Ok(self.row("retry a job", sql, &params).await?.is_some())
     }
 

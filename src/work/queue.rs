@@ -151,13 +151,18 @@ impl<J: Job> Runner<J> {
         let (ledger, is_last) = (&self.ledger, taken.attempts >= J::TERMS.attempts);
         let (is_ours, outcome) = match end {
             End::Done => (ledger.complete_job(taken).await?, "done"),
+            End::Failed(JobError::Later { pause, why, counts }) if !(counts && is_last) => {
+                let error = cut_at(&why, LONGEST_ERROR);
+                tracing::debug!(job.id = %taken.id, job.kind = J::KIND, ?pause, %error, "Putting a job off");
+                (ledger.retry_job(taken, pause, &error, counts).await?, "retried")
+            }
             End::Failed(JobError::Retry(why)) if !is_last => {
                 let (pause, error) = (J::TERMS.pause_after(taken.attempts), cut_at(&why, LONGEST_ERROR));
                 let attempt = taken.attempts;
                 tracing::info!(job.id = %taken.id, job.kind = J::KIND, attempt, ?pause, %error, "Retrying a job later");
-                (ledger.retry_job(taken, pause, &error).await?, "retried")
+                (ledger.retry_job(taken, pause, &error, true).await?, "retried")
             }
-            End::Failed(JobError::Retry(why) | JobError::Poison(why)) => {
+            End::Failed(JobError::Retry(why) | JobError::Poison(why) | JobError::Later { why, .. }) => {
                 let (attempts, error) = (taken.attempts, cut_at(&why, LONGEST_ERROR));
                 tracing::error!(job.id = %taken.id, job.kind = J::KIND, attempts, %error, "Giving up a job");
                 (ledger.poison_job(taken, &error).await?, "poisoned")

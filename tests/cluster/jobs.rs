@@ -80,7 +80,7 @@ async fn a_job_that_waits_for_another_attempt_holds_up_its_lane_until_it_is_give
     let store = database.store();
     enqueue(store, &[("a1", Some("a")), ("a2", Some("a")), ("b1", Some("b"))]).await;
     let [a1, b1]: [QueuedJob; 2] = take(store, SERVER).await.try_into().expect("one of each lane");
-    assert!(store.retry_job(&a1, MINUTE, "the receiver is away").await.unwrap());
+    assert!(store.retry_job(&a1, MINUTE, "the receiver is away", true).await.unwrap());
     store.complete_job(&b1).await.unwrap();
     assert!(taken(store, SERVER).await.is_empty());
     let waiting = store.jobs().find(a1.id).await.unwrap().unwrap();
@@ -125,7 +125,7 @@ async fn a_job_of_a_lost_server_is_taken_at_once_and_the_lost_attempt_changes_no
     let again = take(store, heir).await.pop().expect("its server is lost");
     assert_eq!((again.id, again.attempts), (lost.id, 2));
     assert!(!store.renew_job(&lost, MINUTE).await.unwrap());
-    assert!(!store.retry_job(&lost, MINUTE, "late").await.unwrap());
+    assert!(!store.retry_job(&lost, MINUTE, "late", true).await.unwrap());
     assert!(!store.poison_job(&lost, "late").await.unwrap());
     assert!(!store.complete_job(&lost).await.unwrap());
     assert!(store.complete_job(&again).await.unwrap());
@@ -172,7 +172,7 @@ async fn however_many_servers_run_them_the_jobs_of_a_lane_keep_their_order() {
             while database_has_jobs(&store).await {
                 for job in store.take_jobs("test", 2, MINUTE, Uuid::from_u128(number)).await.unwrap() {
                     if job.attempts == 1 {
-                        assert!(store.retry_job(&job, Duration::ZERO, "once more").await.unwrap());
+                        assert!(store.retry_job(&job, Duration::ZERO, "once more", true).await.unwrap());
                     } else {
                         // Before it is completed, since its successor may be done before this server goes on.
                         done.send((job.lane.clone().unwrap(), job.payload.clone())).unwrap();

@@ -135,7 +135,7 @@ impl TestCluster {
         let assembly = Assembly::new(&config, store, JWT_SECRET.to_owned(), options.counted).await.unwrap();
         let address = assembly.server.local_addr().to_string();
         let (stop, stopped) = oneshot::channel();
-        let Assembly { cluster, pipeline, server } = assembly;
+        let Assembly { cluster, pipeline, server, .. } = assembly;
         tokio::spawn(server.serve(async move {
             let _ = stopped.await;
         }));

@@ -14,6 +14,7 @@ mod walls;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt, TryFutureExt};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -98,6 +99,8 @@ impl Egress {
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
+            // PHP and others look for `Authorization`, as it is written. HTTP/2 would lower it, and is never offered.
+            .http1_title_case_headers(true)
             .build(connector);
         let clone: CloneBody = |body| Some(body.clone());
         let filters = FilterCredentials::new().and::<_, Full<Bytes>, Error>(policy::clone_body_fn(clone));
@@ -110,12 +113,26 @@ impl Egress {
     /// # Errors
     /// There is none, or none that may be taken in.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, EgressError> {
-        let exchange = async {
-            let answer = self.client.clone().oneshot(request).await.map_err(|error| failure(&error))?;
-            self.take(answer).await
-        };
+        self.in_time(async { self.take(self.begin(request).await?).await }).await
+    }
+
+    /// Sends a request and reads the head of the answer, of any status. The body stays with the sender.
+    ///
+    /// # Errors
+    /// There is none, or none that may be taken in.
+    pub async fn send_for_head(&self, request: Request<Full<Bytes>>) -> Result<Response<()>, EgressError> {
+        let answer = self.in_time(self.begin(request)).await?;
+        Ok(answer.map(drop))
+    }
+
+    /// Boxed, since the compiler does not see otherwise that it may move between threads.
+    fn begin(&self, request: Request<Full<Bytes>>) -> BoxFuture<'static, Result<Response<Incoming>, EgressError>> {
+        self.client.clone().oneshot(request).map_err(|error| failure(&error)).boxed()
+    }
+
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, EgressError>>) -> Result<T, EgressError> {
         let late = |_| EgressError::TooSlow(self.settings.answer.as_secs().max(1));
-        timeout(self.settings.answer, exchange).await.map_err(late)?
+        timeout(self.settings.answer, answer).await.map_err(late)?
     }
 
     async fn take(&self, answer: Response<Incoming>) -> Result<Response<Bytes>, EgressError> {

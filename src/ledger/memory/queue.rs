@@ -55,11 +55,18 @@ impl Queue for Model {
         .await
     }
 
-    async fn retry_job(&self, taken: &QueuedJob, pause: Duration, error: &str) -> Result<bool, StoreError> {
+    async fn retry_job(
+        &self,
+        taken: &QueuedJob,
+        pause: Duration,
+        error: &str,
+        counts: bool,
+    ) -> Result<bool, StoreError> {
         self.run(|statement| {
             let run_after = statement.now + pause;
             let failed = job(statement, taken).map(|row| {
                 row.fail(error);
+                row.job.attempts -= u32::from(!counts);
                 row.job.run_after = run_after;
             });
             Ok(failed.is_some())

@@ -1,0 +1,47 @@
+//! Figures of deliveries, for metrics.
+
+use std::time::Duration;
+
+use b3scale_middleware::cluster::CallbackKind;
+
+use crate::store::Store;
+use crate::telemetry::catalog::{DELIVERIES, DELIVERIES_WAITING, DELIVERY_AGE};
+use crate::work::Round;
+
+const KINDS: [CallbackKind; 5] =
+    [CallbackKind::End, CallbackKind::Ended, CallbackKind::Ready, CallbackKind::Analytics, CallbackKind::Other];
+
+/// Counts the deliveries that wait.
+pub struct CountDeliveries(pub Store);
+
+impl Round for CountDeliveries {
+    const NAME: &'static str = "count-deliveries";
+    const PAUSE: Duration = Duration::from_secs(5);
+
+    async fn run(&self) {
+        let waiting = match self.0.deliveries().waiting().await {
+            Ok(waiting) => waiting,
+            Err(error) => return tracing::debug!(%error, "Counting deliveries failed"),
+        };
+        for kind in KINDS.map(CallbackKind::word) {
+            let count = waiting.iter().find(|waiting| waiting.kind == kind).map_or(0, |waiting| waiting.count);
+            DELIVERIES_WAITING.with([kind]).set(count as f64);
+        }
+        let oldest = waiting.iter().map(|waiting| waiting.age).max().unwrap_or_default();
+        DELIVERY_AGE.with([]).set(oldest.as_secs_f64());
+    }
+}
+
+/// Counts a try that ended.
+pub fn tried(kind: CallbackKind, outcome: &'static str) {
+    DELIVERIES.with([kind.word(), outcome]).increment(1);
+}
+
+/// Shows all series from the start, so that the first event is an increase.
+pub(super) fn announce() {
+    for kind in KINDS.map(CallbackKind::word) {
+        for outcome in ["delivered", "retried", "refused", "dead", "dropped"] {
+            DELIVERIES.with([kind, outcome]).increment(0);
+        }
+    }
+}

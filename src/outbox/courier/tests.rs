@@ -1,0 +1,52 @@
+use super::*;
+
+#[test]
+fn a_url_is_called_as_it_was_given() {
+    let long = |length| format!("https://a.example/{}", "x".repeat(length - "https://a.example/".len()));
+    for (url, called) in [
+        ("https://a.example/end?salt=%242y%2410%24a%2Fb.", Some("https://a.example/end?salt=%242y%2410%24a%2Fb.")),
+        ("http://a.example:8080?x=[1]|{2}", Some("http://a.example:8080/?x=[1]|{2}")),
+        ("https://a.example/a b?c=<d>`ü#part", Some("https://a.example/a%20b?c=%3Cd%3E%60%C3%BC")),
+        ("https://münchen.example/a/..//b", Some("https://xn--mnchen-3ya.example/a/..//b")),
+        ("HTTPS://A.example/", Some("https://A.example/")),
+        ("https://a.example/100%", Some("https://a.example/100%")),
+        ("ftp://a.example/", None),
+        ("//a.example/", None),
+        ("a.example/", None),
+        ("https:///path", None),
+        ("https://user:secret@a.example/", None),
+        ("https://a.example:port/", None),
+        ("javascript:alert(1)", None),
+        ("", None),
+    ] {
+        assert_eq!(address(url).map(|uri| uri.to_string()).as_deref(), called, "{url}");
+        assert_eq!(Courier::usable(url), called.is_some(), "{url}");
+    }
+    assert!(Courier::usable(&long(LONGEST_URL)));
+    assert!(!Courier::usable(&long(LONGEST_URL + 1)));
+}
+
+#[test]
+fn a_parcel_shows_its_host_and_no_more_of_its_url() {
+    let parcel = Parcel {
+        method: Method::POST,
+        url: "https://a.example/secret?token=1".to_owned(),
+        headers: Vec::new(),
+        body: Bytes::from_static(b"signed"),
+        patience: Patience::Quick,
+    };
+    assert_eq!(format!("{parcel:?}"), r#"Parcel { method: POST, host: Some("a.example"), .. }"#);
+}
+
+#[test]
+fn a_pause_that_is_asked_for_is_seconds_or_a_time() {
+    let asked = |text: &str| {
+        let value = text.parse().expect("a header");
+        retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)]))
+    };
+    assert_eq!(asked(" 120 "), Some(Duration::from_secs(120)));
+    assert!(asked("Fri, 31 Dec 2100 23:59:59 GMT").is_some_and(|pause| pause > Duration::from_hours(24)));
+    assert_eq!(asked("Fri, 31 Dec 1999 23:59:59 GMT"), None, "it is past");
+    assert_eq!(asked("soon"), None);
+    assert_eq!(retry_after(&HeaderMap::new()), None);
+}

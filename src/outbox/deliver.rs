@@ -1,0 +1,142 @@
+//! One try at a delivery.
+
+use std::time::Duration;
+
+use b3scale_middleware::bbb::cut_at;
+use b3scale_middleware::chance::Chance;
+use b3scale_middleware::cluster::{Frontend, FrontendId};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::courier::{Courier, host};
+use super::drain::Drain;
+use super::request::{self, RequestError};
+use super::shares::Shares;
+use super::verdict::{Outcome, Verdict, judge, suspects_signature};
+use super::{count, sign};
+use crate::store::{Begun, DELIVER_JOB, Delivery, DeliveryState, Store, StoreError};
+use crate::work::{Attempt, Job, JobError, Terms};
+
+/// How long a recording waits for the end of its meeting, at a time.
+const BEHIND: Duration = Duration::from_secs(30);
+/// The pauses of a frontend that has all its places at this server.
+const CROWDED: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(9));
+/// How long the record of a 2xx is tried, since a lost one is another call.
+const RECORDING: Duration = Duration::from_secs(10);
+const RECORDING_PAUSE: Duration = Duration::from_millis(500);
+/// The most characters of a problem that are kept.
+const LONGEST_PROBLEM: usize = 200;
+
+/// Makes the tries at deliveries.
+pub struct Deliver {
+    store: Store,
+    courier: Courier,
+    chance: Chance,
+    drain: Drain,
+    shares: Shares,
+}
+
+/// The payload of a job, which triggers of the tables write.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Deliverable {
+    id: Uuid,
+    frontend: FrontendId,
+}
+
+impl Deliver {
+    /// Deliveries of these tables by that courier, until `drain` is closed.
+    pub fn new(store: Store, courier: Courier, chance: Chance, drain: Drain) -> Self {
+        count::announce();
+        Self { store, courier, chance, drain, shares: Shares::default() }
+    }
+
+    /// Sends a delivery, signed with the next secret, and if that is refused with the current one.
+    async fn send(&self, delivery: &Delivery, frontend: &Frontend) -> Result<Outcome, RequestError> {
+        let mut secrets = sign::order(&frontend.secrets).peekable();
+        loop {
+            let secret = secrets.next().unwrap_or(frontend.secrets.current());
+            let outcome = self.courier.send(request::parcel(delivery, secret)?).await;
+            let may_try_another = request::is_signed(delivery) && secrets.peek().is_some();
+            if !(may_try_another && suspects_signature(&outcome)) {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Records the outcome, and draws the consequence.
+    async fn conclude(&self, delivery: &Delivery, frontend: &str, outcome: Outcome) -> Result<(), JobError> {
+        let (id, kind) = (delivery.id, delivery.kind.word());
+        let status = outcome.as_ref().ok().map(|answered| answered.status.as_u16());
+        let problem = match &outcome {
+            Ok(answered) => format!("the receiver answers {}", answered.status.as_u16()),
+            Err(unsent) => cut_at(&unsent.to_string(), LONGEST_PROBLEM).into_owned(),
+        };
+        let host = host(&delivery.url).unwrap_or_default();
+        let (state, word) = match judge(&outcome, delivery.attempts, delivery.age) {
+            Verdict::Delivered => {
+                self.record(id, status).await?;
+                count::tried(delivery.kind, "delivered");
+                tracing::debug!(delivery = %id, kind, frontend, host, status, "Callback delivered");
+                return Ok(());
+            }
+            Verdict::Later(pause) => {
+                self.store.deliveries().note(id, status, &problem).await?;
+                count::tried(delivery.kind, "retried");
+                tracing::info!(delivery = %id, kind, frontend, host, problem, ?pause, "Retrying a callback later");
+                return Err(JobError::Later { pause, why: problem, counts: true });
+            }
+            Verdict::Refused => (DeliveryState::Refused, "refused"),
+            Verdict::Dead => (DeliveryState::Dead, "dead"),
+        };
+        self.store.deliveries().settle(id, state, status, Some(&problem)).await?;
+        count::tried(delivery.kind, word);
+        tracing::warn!(delivery = %id, kind, frontend, host, problem, "Giving up a callback");
+        Ok(())
+    }
+
+    /// Records that the receiver has a delivery.
+    async fn record(&self, id: Uuid, status: Option<u16>) -> Result<(), StoreError> {
+        let began = Instant::now();
+        loop {
+            match self.store.deliveries().settle(id, DeliveryState::Delivered, status, None).await {
+                Err(_) if began.elapsed() < RECORDING => sleep(RECORDING_PAUSE).await,
+                settled => return settled.map(drop),
+            }
+        }
+    }
+}
+
+impl Job for Deliver {
+    const KIND: &'static str = DELIVER_JOB;
+    /// The verdict decides about tries and pauses. These are for a database that is away.
+    const TERMS: Terms = Terms {
+        at_once: 64,
+        lease: Duration::from_secs(90),
+        limit: Duration::from_secs(75),
+        attempts: 1000,
+        pause: Duration::from_secs(10),
+        longest_pause: Duration::from_hours(1),
+    };
+    type Payload = Deliverable;
+
+    async fn run(&self, due: Deliverable, _: Attempt) -> Result<(), JobError> {
+        let _under_way = self.drain.enter().await;
+        let Some(_share) = self.shares.take(due.frontend) else {
+            let why = "the frontend has as many tries at a time as it may".to_owned();
+            return Err(JobError::Later { pause: self.chance.between(CROWDED.0, CROWDED.1), why, counts: false });
+        };
+        let delivery = match self.store.deliveries().begin(due.id).await? {
+            Begun::Due(delivery) => delivery,
+            Begun::Settled => return Ok(()),
+            Begun::Behind => {
+                let why = "the end of its meeting goes first".to_owned();
+                return Err(JobError::Later { pause: BEHIND, why, counts: false });
+            }
+        };
+        // Its secrets may have changed since the last try. A removed frontend takes its deliveries along.
+        let Some(frontend) = self.store.frontends().find(due.frontend).await? else { return Ok(()) };
+        let outcome = self.send(&delivery, &frontend).await?;
+        self.conclude(&delivery, &frontend.key, outcome).await
+    }
+}
