@@ -36,6 +36,7 @@ pub mod answer_fresh;
 pub mod attendee_limit;
 pub mod backend_pool;
 pub mod backend_select;
+pub mod callback_rewrite;
 pub mod checksum_verify;
 pub mod frontend_resolve;
 pub mod gather;
@@ -77,6 +78,7 @@ pub fn visit<V: Visitor>(visitor: &mut V) {
     visitor.stage::<backend_pool::BackendPool>();
     visitor.stage::<tag_filter::TagFilter>();
     visitor.stage::<backend_select::BackendSelect>();
+    visitor.stage::<callback_rewrite::CallbackRewrite>();
     visitor.stage::<request_sign::RequestSign>();
     visitor.endpoint::<proxy::Proxy>();
     visitor.endpoint::<redirect::Redirect>();

@@ -382,6 +382,7 @@ fn claimed(new: NewMeeting<'_>) -> Meeting {
         size: new.size,
         placed_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         entry: None,
+        callbacks: Arc::default(),
         version: 1,
     }
 }

@@ -12,6 +12,7 @@
 //! | `view` | this server's memory |
 //! | [`cluster`] | how memory follows the database, and polls of the nodes |
 //! | [`ledger`] | the cluster's database, as traits, and a model of it in memory |
+//! | [`callbacks`] | what nodes tell frontends, through us |
 //! | [`recordings`] | recordings: their files and records |
 //! | [`outbox`] | deliveries to the callbacks of frontends |
 //! | [`work`] | a bench for background work: rounds, duties, queued jobs |
@@ -20,6 +21,7 @@
 //! | [`demo`] | a whole cluster on this machine that plays a lesson |
 
 pub mod admin;
+pub mod callbacks;
 pub mod cli;
 pub mod cluster;
 pub mod config;

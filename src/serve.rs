@@ -186,7 +186,10 @@ impl Assembly {
         let outbox = outbox::open(config, &store, &bench)?;
         let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience, bench.clone(), chance).await?;
         let recordings = Recordings::open(config, &store, &cluster, &bench, &secret).await;
-        let assembled = Self::around(cluster.clone(), recordings, outbox, config, store, secret, counted);
+        let imports = recordings.arriving.is_some();
+        let callbacks = Callbacks::open(config, &store, &cluster, &bench, &secret, imports);
+        let rooms = Rooms { recordings, callbacks, outbox };
+        let assembled = Self::around(cluster.clone(), rooms, config, store, secret, counted);
         match assembled {
             Ok(assembly) => {
                 let (address, hash) = (assembly.server.local_addr().to_string(), assembly.pipeline.hash().to_string());
@@ -203,16 +206,15 @@ impl Assembly {
 
     fn around(
         cluster: Cluster,
-        recordings: Recordings,
-        outbox: Drain,
+        rooms: Rooms,
         config: &Config,
         store: Store,
         secret: String,
         counted: Option<Counts>,
     ) -> Result<Self, ServeError> {
+        let Rooms { recordings, callbacks, outbox } = rooms;
         let library: Arc<dyn ports::Recordings> = Arc::<Library>::clone(&recordings.library);
-        let callbacks = Callbacks::open();
-        let parts = PortParts { recordings: library, callbacks: callbacks.port };
+        let parts = PortParts { recordings: library, callbacks: callbacks.port() };
         let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports(parts))?);
         let trusted: Arc<dyn Readiness> = Arc::new(Trusted(cluster.clone()));
         let figures = Everything {
@@ -251,6 +253,7 @@ impl Assembly {
         let parts = ServerParts { router, lobby: Some(lobby), followers: Some(followers), proxies, budget };
         let listened = Server::bind(config.listen, parts, settings(config));
         let server = listened.map_err(|error| ServeError::Listen { address: config.listen, error })?;
+        callbacks.settle(config, server.local_addr());
         let (calls, readiness) = (server.calls(), Arc::new(vec![trusted, server.readiness()]));
         let mut sites: Vec<Arc<dyn Site>> = vec![
             api,
@@ -263,10 +266,17 @@ impl Assembly {
             sites.push(Arc::new(Metrics { page, calls, readiness }));
         }
         sites.extend(recordings.sites);
-        sites.extend(callbacks.sites);
+        sites.push(callbacks.site);
         let server = server.with(Sites::new(sites)?);
         Ok(Self { cluster, pipeline, server, outbox })
     }
+}
+
+/// The rooms of a server that have parts of their own.
+struct Rooms {
+    recordings: Recordings,
+    callbacks: Callbacks,
+    outbox: Drain,
 }
 
 /// Serves until SIGTERM or Ctrl-C.

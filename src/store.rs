@@ -4,6 +4,7 @@
 //! disagree exactly one is right; `None` or `false` means that the other was.
 
 mod backends;
+mod callbacks;
 mod commands;
 mod configuration;
 mod deliveries;
@@ -30,6 +31,7 @@ mod transaction;
 
 pub use b3scale_postgres::{Place, StoreError, Trouble, private};
 pub use backends::{BackendEntry, BackendFilter, Backends, Standing};
+pub use callbacks::Callbacks;
 pub use commands::Commands;
 pub use configuration::{Configuration, configuration};
 pub use deliveries::{
@@ -51,6 +53,7 @@ pub use recordings::{
 };
 pub use settings::shared_secret;
 
+pub(crate) use callbacks::{KeptCallback, LegacySession};
 pub(crate) use configuration::{Arrival, PastArrival, Step};
 pub(crate) use recordings::TakenOver;
 pub(crate) use tables::taken;

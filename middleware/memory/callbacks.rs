@@ -17,12 +17,4 @@ impl Callbacks for Memory {
         });
         registered.collect()
     }
-
-    fn token<'t>(&self, address: &'t str) -> Option<&'t str> {
-        address.strip_prefix(ADDRESS)
-    }
-
-    fn legacy(&self, _: &str) -> Option<String> {
-        None
-    }
 }

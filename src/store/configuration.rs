@@ -129,10 +129,10 @@ impl Transaction<'_> {
                 SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::int8[], $7::bool[])
                     AS given (id, meeting_id, frontend_id, backend_id, internal_id, create_time, breakout)),
             placed AS (
-                INSERT INTO meetings (id, meeting_id, frontend_id, backend_id, internal_id, create_time, breakout, attempt,
-                    state, claim, claimed_at, version)
-                SELECT id, meeting_id, frontend_id, backend_id, internal_id, create_time, breakout, 1, 'live',
-                    nextval('versions'),
+                INSERT INTO meetings (id, meeting_id, frontend_id, backend_id, internal_id, create_time, breakout, callbacks,
+                    attempt, state, claim, claimed_at, version)
+                SELECT id, meeting_id, frontend_id, backend_id, internal_id, create_time, breakout,
+                    callbacks_of(id, internal_id), 1, 'live', nextval('versions'),
                     CASE WHEN create_time BETWEEN 1 AND extract(epoch FROM now()) * 1000
                         THEN to_timestamp(create_time / 1000.0) ELSE now() END, nextval('versions')
                 FROM given

@@ -1,6 +1,7 @@
 //! The tables that have a type of their own, and their unique fields.
 
 use super::backends::Backends;
+use super::callbacks::Callbacks;
 use super::commands::Commands;
 use super::deliveries::Deliveries;
 use super::frontends::Frontends;
@@ -16,6 +17,11 @@ impl Store {
     /// The table of backends.
     pub fn backends(&self) -> Backends<'_> {
         Backends(self)
+    }
+
+    /// The callbacks that frontends have registered.
+    pub fn callbacks(&self) -> Callbacks<'_> {
+        Callbacks(self)
     }
 
     /// The table of commands.

@@ -28,7 +28,8 @@ impl View {
         let told = || self.told_of(meeting).and_then(|reported| reported.entry.clone());
         let present = self.presences.entry(meeting, || self.young_entry(meeting));
         let entry = present.or_else(told).or_else(|| created(meeting))?;
-        if entry.is_scoped { self.under_own_ids(meeting, &entry.element) } else { Some(entry.element) }
+        let element = entry.restored(&meeting.callbacks)?;
+        if entry.is_scoped { self.under_own_ids(meeting, &element) } else { Some(element) }
     }
 
     /// The entry of a meeting that no report has: its node's answer about it, else of its create.
@@ -76,5 +77,5 @@ impl View {
 
 /// The entry of a meeting's create.
 fn created(meeting: &Meeting) -> Option<Entry> {
-    Some(Entry { element: meeting.entry.clone()?, is_scoped: true })
+    meeting.entry.clone().map(Entry::of_create)
 }
