@@ -85,7 +85,7 @@ impl Callbacks<'_> {
 
     /// Queues the ends of sessions that no statement saw: their place was lost before their result was known. A meeting with a later
     /// session had no end of an earlier one. Returns how many there were.
-    pub(crate) async fn queue_missed_ends(self) -> Result<u64, StoreError> {
+    pub async fn queue_missed_ends(self) -> Result<u64, StoreError> {
         let sql = "SELECT queue_end(id, internal_id)::text FROM meeting_history AS past
             WHERE ended_at BETWEEN now() - interval '7 days' AND now() - interval '5 minutes'
                 AND NOT EXISTS (SELECT FROM meetings WHERE meetings.id = past.id)

@@ -3,6 +3,7 @@
 mod bench;
 mod commands;
 mod copies;
+mod ends;
 mod feed;
 mod fixture;
 mod import;
