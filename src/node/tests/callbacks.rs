@@ -25,7 +25,7 @@ fn tokens_are_those_of_bbbs_scripts() {
 async fn an_end_says_whether_the_recording_was_started() {
     let (node, listener) = (node().await, node().await);
     for (id, starts) in [("marked", true), ("unmarked", false)] {
-        get(&node, "create", &format!("name=x&meetingID={id}&meta_endCallbackUrl={}", encoded(&listener))).await;
+        get(&node, "create", &format!("name=Room&meetingID={id}&meta_endCallbackUrl={}", encoded(&listener))).await;
         assert!(!starts || node.control().record(id, true) && node.control().record(id, false));
         assert!(node.control().expire(id));
     }
@@ -57,7 +57,7 @@ async fn each_format_of_a_recording_is_told_to_the_first_address() {
 async fn analytics_are_told_of_a_meeting_with_kept_events() {
     let (node, listener) = (node().await, node().await);
     let url = encoded(&listener);
-    get(&node, "create", &format!("name=x&meetingID=other&meta_analytics-callback-url={url}")).await;
+    get(&node, "create", &format!("name=Room&meetingID=other&meta_analytics-callback-url={url}")).await;
     get(&node, "create", &format!("{DEMO}&meetingKeepEvents=true&meta_analytics-callback-url={url}")).await;
     node.control().join("abc123", "Ada", crate::Role::Moderator);
     assert!(node.control().expire("other") && node.control().expire("abc123"));

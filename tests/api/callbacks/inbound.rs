@@ -1,0 +1,149 @@
+//! What nodes, and others, send to our addresses.
+
+use b3scale_middleware::cluster::CallbackKind;
+
+use super::*;
+
+#[tokio::test]
+async fn a_node_gets_no_url_of_a_frontend() {
+    let called = Called::start().await;
+    let meeting = called.cluster.nodes[called.node].meeting(&called.scoped).unwrap();
+    let params = meeting.params.iter().filter(|(name, _)| CallbackKind::of_name(name).is_some());
+    assert_eq!(params.clone().count(), 5);
+    for (name, value) in params {
+        assert!(value.starts_with(&called.cluster.url()), "{name} is {value}");
+    }
+    let kept = "url = 'http://127.0.0.1:9/end?salt=%242y%2410%24a%2Fb.' AND meeting_id = 'algebra'";
+    let sql = format!("SELECT count(*) FROM meeting_callbacks WHERE {kept}");
+    assert_eq!(called.cluster.database.count(&sql).await, 1, "byte for byte");
+}
+
+#[tokio::test]
+async fn an_end_comes_once_with_the_nodes_marks() {
+    let called = Called::start().await;
+    let path = called.path("meta_endCallbackUrl");
+    let query = format!("recordingmarks=true&meetingID={}", called.scoped.replace('=', "%3D"));
+    assert_eq!(called.get(&path, &query).await, 200);
+    assert_eq!(called.get(&path, &query).await, 200, "the node may repeat it");
+    assert_eq!(called.get(&called.path("meetingEndedURL"), "").await, 200);
+    called.lose().await;
+    assert_eq!(called.deliveries("end", "marks").await, 1);
+    assert_eq!(called.deliveries("ended", "subject = ''").await, 1);
+}
+
+#[tokio::test]
+async fn an_end_without_its_node_says_no_marks() {
+    let called = Called::start().await;
+    called.lose().await;
+    assert_eq!(called.deliveries("end", "marks IS NULL").await, 1);
+    let path = called.cluster.database.text("SELECT token FROM meeting_callbacks WHERE kind = 'end'").await;
+    let path = format!("/api/v1/callbacks/proxy/{path}");
+    assert_eq!(called.get(&path, "recordingmarks=true").await, 200);
+    assert_eq!(called.deliveries("end", "marks").await, 1, "the node's word comes in time");
+}
+
+#[tokio::test]
+async fn a_copys_end_is_not_the_meetings() {
+    let called = Called::start().await;
+    let path = called.path("meta_endCallbackUrl");
+    called
+        .cluster
+        .database
+        .execute("UPDATE meetings SET internal_id = 'elsewhere', backend_id = gen_random_uuid()")
+        .await;
+    assert_eq!(called.get(&path, "recordingmarks=false").await, 200);
+    assert_eq!(called.deliveries("end", "true").await, 0);
+}
+
+#[tokio::test]
+async fn a_ready_callback_of_another_node_is_refused() {
+    let called = Called::start().await;
+    let path = called.path("meta_bbb-recording-ready-url");
+    let claims = json!({"meeting_id": called.scoped, "record_id": called.internal_id});
+    let other = called.cluster.nodes[1 - called.node].secret();
+    assert_eq!(called.ready(&path, &claims, other).await, 401);
+    assert_eq!(called.ready(&path, &claims, "frontend-secret").await, 401);
+    for (meeting, record) in [(&*called.scoped, "other-1"), ("algebra", &*called.internal_id)] {
+        let claims = json!({"meeting_id": meeting, "record_id": record});
+        assert_eq!(called.ready(&path, &claims, called.secret()).await, 403);
+    }
+    assert_eq!(called.deliveries("ready", "true").await, 0);
+    assert_eq!(called.ready(&path, &claims, called.secret()).await, 200);
+    assert_eq!(called.ready(&path, &claims, called.secret()).await, 200, "of another format");
+    let record = format!("record_id = '{}'", called.internal_id);
+    assert_eq!(called.deliveries("ready", &record).await, 1);
+}
+
+#[tokio::test]
+async fn a_forged_or_replayed_callback_changes_nothing() {
+    let called = Called::start().await;
+    let path = called.path("meta_endCallbackUrl");
+    assert_eq!(called.get(&path, "recordingmarks=true&meetingID=other").await, 403);
+    let (base, token) = path.rsplit_once('/').unwrap();
+    for forged in [token.to_uppercase(), token[1..].to_owned(), format!("{token}A"), "x".to_owned(), String::new()] {
+        assert_eq!(called.get(&format!("{base}/{forged}"), "meetingID=algebra").await, 404, "{forged}");
+    }
+    let path = called.path("meta_analytics-callback-url");
+    let body = json!({"meeting_id": called.scoped, "internal_meeting_id": called.internal_id, "data": {}});
+    let other = json!({"meeting_id": called.scoped, "internal_meeting_id": "other-1", "data": {}});
+    for (token, body, status) in [
+        (jwt(Algorithm::HS512, &expiring(60), "guessed"), &body, 401),
+        (jwt(Algorithm::HS256, &expiring(60), called.secret()), &body, 401),
+        (jwt(Algorithm::HS512, &expiring(-3600), called.secret()), &body, 401),
+        (jwt(Algorithm::HS512, &json!({}), called.secret()), &body, 401),
+        (jwt(Algorithm::HS512, &expiring(60), called.secret()), &other, 403),
+    ] {
+        assert_eq!(called.analytics(&path, body, &token).await.status, status);
+    }
+    let answer = called.cluster.request(Method::POST, &path, &[], &body.to_string()).await;
+    assert_eq!(answer.status, 401, "analytics without a signature");
+    let answer = called.cluster.request(Method::HEAD, &path, &[], "").await;
+    assert_eq!(answer.status, 200, "a HEAD only looks");
+    assert_eq!(called.cluster.database.count("SELECT count(*) FROM deliveries").await, 0);
+}
+
+#[tokio::test]
+async fn analytics_arrive_in_the_tenants_terms() {
+    let called = Called::start().await;
+    let path = called.path("meta_analytics-callback-url");
+    let ours = format!("{}{path}", called.cluster.url());
+    let body = json!({"version": "1.0", "meeting_id": called.scoped, "internal_meeting_id": called.internal_id,
+        "data": {"metadata": {"analytics_callback_url": ours}, "attendees": [{"ext_user_id": "u1"}]}});
+    let token = jwt(Algorithm::HS512, &expiring(60), called.secret());
+    for _ in 0..2 {
+        assert_eq!(called.analytics(&path, &body, &token).await.status, 200);
+    }
+    let sql = "SELECT convert_from(body, 'UTF8') FROM deliveries WHERE kind = 'analytics' AND bearer = 'HS512'";
+    let queued: Value = serde_json::from_str(&called.cluster.database.text(sql).await).unwrap();
+    let expected = json!({"version": "1.0", "meeting_id": "algebra", "internal_meeting_id": called.internal_id,
+        "data": {"metadata": {"analytics_callback_url": "http://127.0.0.1:9/analytics"}, "attendees": [{"ext_user_id": "u1"}]}});
+    assert_eq!(queued, expected);
+    assert_eq!(called.deliveries("analytics", "true").await, 1);
+}
+
+#[tokio::test]
+async fn other_callbacks_pass_with_their_method_query_and_body() {
+    let called = Called::start().await;
+    let path = called.path("meta_future-callback-url");
+    let scoped = called.scoped.replace('=', "%3D");
+    assert_eq!(called.get(&path, &format!("meetingID={scoped}&x=1")).await, 200);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let answer = called.cluster.request(Method::POST, &path, &form, &format!("id={scoped}")).await;
+    assert_eq!(answer.status, 200);
+    let mine = |method: &str, rest: &str| format!("method = '{method}' AND {rest}");
+    assert_eq!(called.deliveries("other", &mine("GET", "query = 'meetingID=algebra&x=1'")).await, 1);
+    assert_eq!(called.deliveries("other", &mine("POST", "convert_from(body, 'UTF8') = 'id=algebra'")).await, 1);
+}
+
+/// A server that inherits a claim sends a second create with other tokens, and the node keeps the first.
+#[tokio::test]
+async fn a_token_of_a_lost_servers_create_holds() {
+    let called = Called::start().await;
+    let (end, ended) = (called.path("meta_endCallbackUrl"), called.path("meetingEndedURL"));
+    called.cluster.database.execute("UPDATE meeting_callbacks SET token = 'other-' || name").await;
+    let scoped = called.scoped.replace('=', "%3D");
+    assert_eq!(called.get(&ended, "").await, 404, "it does not say of which meeting");
+    assert_eq!(called.get(&end, "recordingmarks=true&meetingID=WyJzY2hvb2wiLCJ4eCIsImIzc2NsIl0%3D").await, 404);
+    assert_eq!(called.get(&end, &format!("recordingmarks=true&meetingID={scoped}")).await, 200);
+    assert_eq!(called.deliveries("end", "marks").await, 1);
+}
