@@ -13,12 +13,9 @@ use super::legacy::{LegacyToken, LegacyTokens, kept_as};
 use super::message::{Message, Signed};
 use super::terms::Terms;
 use super::token::CallbackTokens;
-use crate::store::{KeptCallback, LegacySession, NewDelivery, Queued, Store, StoreError};
+use crate::store::{DELIVER_JOB, KeptCallback, LegacySession, NewDelivery, Queued, Store, StoreError};
 use crate::telemetry::catalog::CALLBACKS;
 use crate::work::Waker;
-
-/// The kind of job that carries deliveries out.
-const DELIVER: &str = "deliver";
 
 /// Why a message is refused.
 #[derive(Debug)]
@@ -237,7 +234,7 @@ impl Inbound {
         if queued == Queued::Known {
             return Ok("known");
         }
-        self.waker.wake(DELIVER);
+        self.waker.wake(DELIVER_JOB);
         Ok("taken")
     }
 

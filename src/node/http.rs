@@ -62,7 +62,11 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
                 recorded.into_iter().for_each(|one| drop(tasks.spawn(publish(shared.clone(), one))));
                 let secret = &shared.options.secret;
                 let analytics = analysed.iter().filter_map(|(meeting, end)| scripts::analytics(meeting, *end, secret));
-                analytics.for_each(|request| drop(tasks.spawn(async move { drop(request.send().await) })));
+                analytics.for_each(|request| {
+                    tasks.spawn(async move {
+                        request.send().await;
+                    });
+                });
             }
         }
     }
