@@ -110,7 +110,7 @@ pub fn restored(text: &str, callbacks: &[Callback]) -> Option<String> {
     known.map(|callback| callback.url.clone()).or_else(|| original(token))
 }
 
-/// The token in an address of ours, be it of this server's URL or of an earlier one. `None`: the text is no such address.
+/// The token in an address of ours, under this URL of the cluster or an earlier one. `None`: the text is no such address.
 fn callback_token(text: &str) -> Option<&str> {
     let (base, token) = text.split_once(CALLBACK_PATH)?;
     let is_address = base.starts_with("http://") || base.starts_with("https://");

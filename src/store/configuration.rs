@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
-use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Recording};
+use b3scale_middleware::cluster::{Backend, BackendId, Callback, Frontend, FrontendId, Recording};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -40,6 +40,8 @@ pub(crate) struct Arrival {
     /// Milliseconds since 1970, by the node's clock.
     pub(crate) create_time: Option<i64>,
     pub(crate) breakout: bool,
+    /// With tokens of the other system.
+    pub(crate) callbacks: Vec<Callback>,
 }
 
 /// A meeting that ran in another system.
@@ -157,7 +159,24 @@ impl Transaction<'_> {
         let breakouts: Vec<_> = arrivals.iter().map(|one| one.breakout).collect();
         let params: [&(dyn ToSql + Sync); 7] =
             [&ids, &meeting_ids, &frontends, &backends, &internal_ids, &create_times, &breakouts];
-        added(&self.rows(sql, &params).await?, "meetings")
+        let added = added(&self.rows(sql, &params).await?, "meetings")?;
+        self.keep_callbacks(arrivals.iter().filter(|one| added.contains(&one.id))).await?;
+        Ok(added)
+    }
+
+    /// Keeps the callbacks of meetings that were brought over, under the digests of their tokens.
+    async fn keep_callbacks(&self, arrivals: impl Iterator<Item = &Arrival>) -> Result<(), StoreError> {
+        let sql = "INSERT INTO meeting_callbacks (token, meeting, internal_id, frontend_id, meeting_id, backend_id, name, kind, url)
+            SELECT encode(sha256(convert_to(token, 'UTF8')), 'hex'), id, internal_id, frontend_id, meeting_id, backend_id, name,
+                kind, url
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS given (meeting, name, kind, url, token)
+            JOIN meetings ON id = meeting WHERE internal_id IS NOT NULL ON CONFLICT DO NOTHING";
+        let each: Vec<_> = arrivals.flat_map(|one| one.callbacks.iter().map(|callback| (&one.id, callback))).collect();
+        let of = |text: fn(&Callback) -> &str| each.iter().map(|(_, callback)| text(callback)).collect::<Vec<_>>();
+        let meetings: Vec<_> = each.iter().map(|(meeting, _)| meeting.as_str()).collect();
+        let (names, kinds) = (of(|one| &one.name), of(|one| one.kind.word()));
+        let (urls, tokens) = (of(|one| &one.url), of(|one| &one.token));
+        self.rows(sql, &[&meetings, &names, &kinds, &urls, &tokens]).await.map(drop)
     }
 
     /// Adds recordings, unless they are known, and the formats that those of their frontends lack.
