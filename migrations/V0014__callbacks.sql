@@ -37,12 +37,12 @@ CREATE TRIGGER end_renewed AFTER UPDATE OF internal_id ON meetings FOR EACH ROW
         AND OLD.internal_id IS NOT NULL AND OLD.internal_id IS DISTINCT FROM NEW.internal_id)
     EXECUTE FUNCTION end_session();
 
--- A session that is there again has not ended: its end is withdrawn, if it was not tried yet.
+-- A session that is there again has not ended: its end is withdrawn, if its node has not confirmed it and it was not tried yet.
 CREATE FUNCTION withdraw_end() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM deliveries USING meeting_callbacks AS kept
     WHERE kept.id = callback_id AND kept.meeting = NEW.id AND kept.internal_id = NEW.internal_id
-        AND subject = '' AND state = 'waiting' AND attempts = 0;
+        AND subject = '' AND state = 'waiting' AND attempts = 0 AND marks IS NULL;
     RETURN NULL;
 END $$;
 

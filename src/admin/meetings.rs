@@ -5,7 +5,7 @@ mod strays;
 
 use axum::extract::State;
 use b3scale_middleware::bbb::CallKind;
-use b3scale_middleware::cluster::{CallbackKind, MeetingState};
+use b3scale_middleware::cluster::MeetingState;
 use b3scale_middleware::ports::Directory as _;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -186,13 +186,11 @@ fn shown(admin: &Admin, entry: &MeetingEntry) -> Meeting {
     }
 }
 
-/// The same for an agent or an operator. No node reads the URLs of frontends, which hold their secrets.
+/// The same for an agent or an operator.
 fn shown_to(who: &Caller<Nodes>, admin: &Admin, entry: &MeetingEntry) -> Meeting {
     let mut shown = shown(admin, entry);
-    if !who.is_admin()
-        && let Some(metadata) = &mut shown.meeting.metadata
-    {
-        metadata.retain(|name, _| CallbackKind::of_name(&format!("meta_{name}")).is_none());
+    if let Some(metadata) = &mut shown.meeting.metadata {
+        who.hide_callbacks(metadata);
     }
     shown
 }

@@ -1,6 +1,7 @@
 //! The lesson: calls of frontends, actions of an operator, and faults, with a look into the nodes for whether all
 //! has arrived where it should.
 
+mod callback;
 mod class;
 mod drain;
 mod everyday;
@@ -99,6 +100,7 @@ impl<'a> Lesson<'a> {
         let spread = self.spread(report)?;
         let reported = reports::reported(self, report).await?;
         recordings::record(self, report).await?;
+        callback::tell(self, report).await?;
         drain::drain(self, report).await?;
         spoiled_list::spoil_list(self, report).await?;
         let mut class = Class::default();

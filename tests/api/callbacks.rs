@@ -1,5 +1,6 @@
 //! Callbacks: a node calls us in its own terms, and its frontend is called in the frontend's.
 
+mod frontends;
 mod inbound;
 mod legacy;
 mod restored;
