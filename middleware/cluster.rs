@@ -25,7 +25,7 @@ mod vitals;
 
 pub use attendee::{Attendee, AttendeeChange, NodeMeeting, Presence, PresentMeeting};
 pub use backend::{AdminState, Backend, NodeStatus};
-pub use callback::{CALLBACK_PATH, Callback, CallbackKind, GivenCallback, restored};
+pub use callback::{CALLBACK_PATH, Callback, CallbackKind, DeliveryState, GivenCallback, restored};
 pub use circuit::{Circuit, Passage};
 pub use claim::{Claim, Move, NewMeeting};
 pub use frontend::{AttendeesLimit, DefaultPresentation, Frontend, FrontendSettings, ParamMap, Secrets};

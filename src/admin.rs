@@ -10,6 +10,7 @@ mod agent;
 mod backends;
 mod body;
 mod commands;
+mod deliveries;
 mod docs;
 mod failures;
 mod frontends;
@@ -270,6 +271,9 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(documented!(jobs::list))
         .routes(documented!(jobs::show, jobs::discard))
         .routes(documented!(jobs::retry))
+        .routes(documented!(deliveries::list))
+        .routes(documented!(deliveries::show, deliveries::discard))
+        .routes(documented!(deliveries::retry))
         .routes(documented!(agent::backend))
         .routes(documented!(agent::heartbeat))
         .routes(documented!(agent::ingest))

@@ -38,6 +38,7 @@ pub struct Callback {
 
 /// The event that a callback is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum CallbackKind {
     /// The meeting has ended: `meta_endCallbackUrl`, called with its id.
@@ -86,6 +87,36 @@ impl CallbackKind {
             Self::Ready => "ready",
             Self::Analytics => "analytics",
             Self::Other => "other",
+        }
+    }
+}
+
+/// How far a message to a callback is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    /// Another try follows.
+    Waiting,
+    /// The receiver has it.
+    Delivered,
+    /// The receiver wants no other try, or cannot be called.
+    Refused,
+    /// An operator has dropped it.
+    Dropped,
+    /// There were tries for three days.
+    Dead,
+}
+
+impl DeliveryState {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Delivered => "delivered",
+            Self::Refused => "refused",
+            Self::Dropped => "dropped",
+            Self::Dead => "dead",
         }
     }
 }

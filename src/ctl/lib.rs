@@ -10,6 +10,7 @@ mod console;
 mod context;
 mod create_meeting;
 mod delete;
+mod deliveries;
 mod end;
 mod entry;
 mod error;
@@ -130,6 +131,7 @@ enum Command {
     End(end::End),
     CreateMeeting(create_meeting::CreateMeeting),
     Recording(recordings::Recording),
+    Delivery(deliveries::Delivery),
     Explain(explain::Explain),
     Pipeline(pipeline::Pipeline),
     State(state::State),
@@ -192,6 +194,7 @@ impl B3scalectl {
             Some(Command::End(command)) => command.run(context).await,
             Some(Command::CreateMeeting(command)) => command.run(context).await,
             Some(Command::Recording(command)) => command.run(context).await,
+            Some(Command::Delivery(command)) => command.run(context).await,
             Some(Command::Explain(command)) => command.run(context).await,
             Some(Command::Pipeline(command)) => command.run(context).await,
             Some(Command::State(command)) => command.run(context).await,

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use b3scale_middleware::bbb::cut_at;
-use b3scale_middleware::chance::Chance;
-use b3scale_middleware::cluster::{Frontend, FrontendId};
+use b3scale_middleware::cluster::{DeliveryState, Frontend, FrontendId};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -15,13 +14,11 @@ use super::request::{self, RequestError};
 use super::shares::Shares;
 use super::verdict::{Outcome, Verdict, judge, suspects_signature};
 use super::{count, sign};
-use crate::store::{Begun, DELIVER_JOB, Delivery, DeliveryState, Store, StoreError};
+use crate::store::{Begun, DELIVER_JOB, Delivery, Store, StoreError};
 use crate::work::{Attempt, Job, JobError, Terms};
 
 /// How long a recording waits for the end of its meeting, at a time.
 const BEHIND: Duration = Duration::from_secs(30);
-/// The pauses of a frontend that has all its places at this server.
-const CROWDED: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(9));
 /// How long the record of a 2xx is tried, since a lost one is another call.
 const RECORDING: Duration = Duration::from_secs(10);
 const RECORDING_PAUSE: Duration = Duration::from_millis(500);
@@ -32,7 +29,6 @@ const LONGEST_PROBLEM: usize = 200;
 pub struct Deliver {
     store: Store,
     courier: Courier,
-    chance: Chance,
     drain: Drain,
     shares: Shares,
 }
@@ -46,9 +42,9 @@ pub struct Deliverable {
 
 impl Deliver {
     /// Deliveries of these tables by that courier, until `drain` is closed.
-    pub fn new(store: Store, courier: Courier, chance: Chance, drain: Drain) -> Self {
+    pub fn new(store: Store, courier: Courier, drain: Drain) -> Self {
         count::announce();
-        Self { store, courier, chance, drain, shares: Shares::default() }
+        Self { store, courier, drain, shares: Shares::default() }
     }
 
     /// Sends a delivery, signed with the next secret, and if that is refused with the current one.
@@ -122,10 +118,10 @@ impl Job for Deliver {
 
     async fn run(&self, due: Deliverable, _: Attempt) -> Result<(), JobError> {
         let _under_way = self.drain.enter().await;
-        let Some(_share) = self.shares.take(due.frontend) else {
+        let _share = self.shares.take(due.frontend).await.map_err(|pause| {
             let why = "the frontend has as many tries at a time as it may".to_owned();
-            return Err(JobError::Later { pause: self.chance.between(CROWDED.0, CROWDED.1), why, counts: false });
-        };
+            JobError::Later { pause, why, counts: false }
+        })?;
         let delivery = match self.store.deliveries().begin(due.id).await? {
             Begun::Due(delivery) => delivery,
             Begun::Settled => return Ok(()),

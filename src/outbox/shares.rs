@@ -1,48 +1,71 @@
-//! Shares: a frontend whose receiver hangs leaves places to others.
+//! Shares: a frontend whose receiver is slow leaves places and time to others.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use b3scale_middleware::cluster::FrontendId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
 
 /// How many tries of one frontend a server makes at once.
-const MOST: u32 = 8;
+const MOST: usize = 8;
+/// How long a try waits for a place: at a quick receiver one is free in that time.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// The least and the longest pause of a try that found no place.
+const PAUSE: Duration = Duration::from_secs(3);
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+/// The time between two such tries of a frontend. However many it has, they are a small part of a server's work.
+const SPACING: Duration = Duration::from_millis(50);
+/// So many frontends are remembered without a look at which are idle.
+const REMEMBERED: usize = 1000;
 
-/// The tries under way, by frontend. Clones share them.
-#[derive(Clone, Default)]
-pub(super) struct Shares(Arc<Mutex<HashMap<FrontendId, u32>>>);
+/// The tries under way, by frontend.
+#[derive(Default)]
+pub(super) struct Shares(Mutex<HashMap<FrontendId, Line>>);
 
 /// A place of a frontend, until it is dropped.
-pub(super) struct Share {
-    shares: Shares,
-    frontend: FrontendId,
+pub(super) type Share = OwnedSemaphorePermit;
+
+/// The places of a frontend, and the tries that found none.
+struct Line {
+    places: Arc<Semaphore>,
+    /// When the last of them is made again.
+    end: Instant,
 }
 
 impl Shares {
-    /// Takes a place. `None`: the frontend has all of its own.
-    pub(super) fn take(&self, frontend: FrontendId) -> Option<Share> {
-        let mut taken = self.lock();
-        let count = taken.entry(frontend).or_default();
-        (*count < MOST).then(|| {
-            *count += 1;
-            Share { shares: self.clone(), frontend }
-        })
+    /// Takes a place.
+    ///
+    /// # Errors
+    /// The frontend has all of its own; the pause until the next try.
+    pub(super) async fn take(&self, frontend: FrontendId) -> Result<Share, Duration> {
+        let places = self.line(frontend, |line| Arc::clone(&line.places));
+        match timeout(PATIENCE, places.acquire_owned()).await {
+            Ok(Ok(share)) => Ok(share),
+            _ => Err(self.line(frontend, Line::queue)),
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<FrontendId, u32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn line<T>(&self, frontend: FrontendId, look: impl FnOnce(&mut Line) -> T) -> T {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() >= REMEMBERED {
+            lines.retain(|_, line| line.places.available_permits() < MOST || line.end > Instant::now());
+        }
+        look(lines.entry(frontend).or_insert_with(Line::new))
     }
 }
 
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut taken = self.shares.lock();
-        let left = taken.get(&self.frontend).map_or(0, |count| count.saturating_sub(1));
-        if left == 0 {
-            taken.remove(&self.frontend);
-        } else {
-            taken.insert(self.frontend, left);
-        }
+impl Line {
+    fn new() -> Self {
+        Self { places: Arc::new(Semaphore::new(MOST)), end: Instant::now() }
+    }
+
+    /// The pause of one more try.
+    fn queue(&mut self) -> Duration {
+        let now = Instant::now();
+        self.end = (self.end + SPACING).clamp(now + PAUSE, now + LONGEST_PAUSE);
+        self.end - now
     }
 }
 
@@ -52,17 +75,37 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_frontend_has_its_places_and_no_more() {
+    #[tokio::test(start_paused = true)]
+    async fn a_frontend_has_its_places_and_no_more() {
         let (one, other) = (FrontendId(Uuid::from_u128(1)), FrontendId(Uuid::from_u128(2)));
         let shares = Shares::default();
-        let mut taken: Vec<_> = (0..MOST).filter_map(|_| shares.take(one)).collect();
-        assert_eq!(taken.len(), MOST as usize);
-        assert!(shares.take(one).is_none());
-        assert!(shares.take(other).is_some());
+        let mut taken = Vec::new();
+        for _ in 0..MOST {
+            taken.push(shares.take(one).await.expect("a place"));
+        }
+        assert_eq!(shares.take(one).await.map(drop), Err(PAUSE));
+        assert!(shares.take(other).await.is_ok());
         taken.pop();
-        assert!(shares.take(one).is_some());
-        taken.clear();
-        assert!(shares.lock().is_empty(), "nothing is kept of frontends without tries");
+        assert!(shares.take(one).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tries_without_a_place_are_spread_over_time() {
+        let mut line = Line::new();
+        let pauses: Vec<_> = (0..20_000).map(|_| line.queue()).collect();
+        assert_eq!(pauses[..3], [PAUSE, PAUSE + SPACING, PAUSE + 2 * SPACING]);
+        assert_eq!(pauses.last(), Some(&LONGEST_PAUSE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_frontends_are_forgotten() {
+        let shares = Shares::default();
+        let kept = shares.take(FrontendId(Uuid::from_u128(0))).await;
+        for number in 1..=REMEMBERED as u128 {
+            drop(shares.take(FrontendId(Uuid::from_u128(number))).await);
+        }
+        assert!(shares.0.lock().expect("no thread panicked").len() < REMEMBERED);
+        assert!(shares.0.lock().expect("no thread panicked").contains_key(&FrontendId(Uuid::from_u128(0))));
+        drop(kept);
     }
 }

@@ -1,7 +1,5 @@
 //! Putting the outbox of a server together: its courier, its jobs and its figures.
 
-use b3scale_middleware::chance::Chance;
-
 use crate::config::Config;
 use crate::net::tls::CaFileError;
 use crate::outbox::{CountDeliveries, Courier, Deliver, Drain};
@@ -11,7 +9,7 @@ use crate::work::Bench;
 /// Begins to make deliveries. They end with the bench, and before that once the drain is closed.
 pub(super) fn open(config: &Config, store: &Store, bench: &Bench) -> Result<Drain, CaFileError> {
     let (courier, drain) = (Courier::new(&config.egress)?, Drain::default());
-    bench.job(Deliver::new(store.clone(), courier, Chance::of_system(), drain.clone()));
+    bench.job(Deliver::new(store.clone(), courier, drain.clone()));
     bench.round(CountDeliveries(store.clone()));
     Ok(drain)
 }

@@ -4,7 +4,7 @@ mod rows;
 
 use std::time::Duration;
 
-use b3scale_middleware::cluster::CallbackKind;
+use b3scale_middleware::cluster::{CallbackKind, DeliveryState};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use super::transaction::{Ending, Transaction, Work};
 use super::{Store, StoreError};
 use rows::{delivery, entry};
 
-pub use rows::{Delivery, DeliveryEntry, DeliveryState};
+pub use rows::{Delivery, DeliveryEntry};
 
 /// The kind of the jobs that make deliveries.
 pub const DELIVER_JOB: &str = "deliver";
@@ -192,17 +192,24 @@ impl Deliveries<'_> {
 
     /// Sends a delivery at once, in any state, with three days for its tries. `false`: there is no such delivery.
     pub async fn retry(self, id: Uuid) -> Result<bool, StoreError> {
-        let sql = "WITH again AS (
+        // A delivery that waits has one job already. That of a settled one is at its end, or waits until a dropped one is due.
+        let sql = "WITH earlier AS (
+                SELECT id, callback_id, state FROM deliveries WHERE id = $1 FOR UPDATE),
+            again AS (
                 UPDATE deliveries SET state = 'waiting', attempts = 0, since = now(), settled_at = NULL
-                WHERE id = $1 RETURNING id, callback_id),
+                FROM earlier WHERE deliveries.id = earlier.id RETURNING deliveries.id),
+            theirs AS (
+                SELECT jobs.id FROM jobs JOIN earlier ON payload->>'id' = earlier.id::text
+                WHERE kind = 'deliver' AND poisoned_at IS NULL),
             hastened AS (
-                UPDATE jobs SET run_after = now() FROM again
-                WHERE kind = 'deliver' AND payload->>'id' = again.id::text AND run_by IS NULL RETURNING jobs.id),
+                UPDATE jobs SET run_after = now() FROM theirs
+                WHERE jobs.id = theirs.id AND jobs.run_by IS NULL RETURNING jobs.id),
             queued AS (
                 INSERT INTO jobs (kind, payload)
-                SELECT 'deliver', jsonb_build_object('id', again.id, 'frontend', frontend_id)
-                FROM again JOIN meeting_callbacks ON meeting_callbacks.id = callback_id
-                WHERE NOT EXISTS (SELECT FROM hastened))
+                SELECT 'deliver', jsonb_build_object('id', earlier.id, 'frontend', frontend_id)
+                FROM earlier JOIN meeting_callbacks ON meeting_callbacks.id = callback_id
+                WHERE NOT EXISTS (SELECT FROM hastened)
+                    AND (earlier.state <> 'waiting' OR NOT EXISTS (SELECT FROM theirs)))
             SELECT id FROM again";
         Ok(self.0.row("retry a delivery", sql, &[&id]).await?.is_some())
     }

@@ -6,6 +6,7 @@ mod agents;
 mod backends;
 mod bodies;
 mod commands;
+mod deliveries;
 mod follow;
 mod frontends;
 mod imports;

@@ -15,6 +15,7 @@ mod meetings;
 mod migrations;
 mod model;
 mod orphans;
+mod outbox;
 mod polls;
 mod private;
 mod recordings;

@@ -7,6 +7,7 @@ mod cut_off;
 mod killed;
 mod misbehaving;
 mod orphaned;
+mod outbox;
 mod placement;
 mod postgres;
 mod recordings;

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use b3scale_middleware::cluster::CallbackKind;
+use b3scale_middleware::cluster::{CallbackKind, DeliveryState};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -91,32 +90,18 @@ pub struct DeliveryEntry {
     pub next_try: Option<OffsetDateTime>,
 }
 
-/// How far a delivery is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeliveryState {
-    /// Another try follows.
-    Waiting,
-    /// The receiver has it.
-    Delivered,
-    /// The receiver wants no other try, or cannot be called.
-    Refused,
-    /// An operator has dropped it.
-    Dropped,
-    /// There were tries for three days.
-    Dead,
-}
-
-impl DeliveryState {
-    /// The word for it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Delivered => "delivered",
-            Self::Refused => "refused",
-            Self::Dropped => "dropped",
-            Self::Dead => "dead",
-        }
+/// The URL is the tenant's.
+impl fmt::Debug for DeliveryEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, kind, state, attempts, status, problem, .. } = self;
+        f.debug_struct("DeliveryEntry")
+            .field("id", id)
+            .field("kind", kind)
+            .field("state", state)
+            .field("attempts", attempts)
+            .field("status", status)
+            .field("problem", problem)
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,7 +3,9 @@
 use b3scale_support::{Recorder, Told};
 use serde_json::{Value, json};
 
-use super::samples::{ASKED_HOST, BACKEND, COMMAND, FRONTEND, HOST, backend, command, frontend, meeting, status};
+use super::samples::{
+    ASKED_HOST, BACKEND, COMMAND, FRONTEND, HOST, backend, command, delivery, frontend, meeting, status,
+};
 use super::{Ctl, TOKEN, asked, recorder};
 
 fn one_backend(change: &Value) -> Told {
@@ -276,6 +278,8 @@ async fn a_recording_or_its_frontend_that_is_not_there_is_named() {
         ("delete recording r-1", "recording `r-1`", "recordings"),
         ("recording assign r-1 school", "recording `r-1`", "recordings"),
         ("recording ready r-1", "recording `r-1`", "recordings"),
+        ("delivery retry d-1", "delivery `d-1`", "deliveries"),
+        ("delivery drop d-1", "delivery `d-1`", "deliveries"),
     ] {
         let said = ctl.run(line).await;
         let expected =
@@ -393,6 +397,28 @@ async fn a_recording_is_deleted_assigned_and_announced() {
     ] {
         assert_eq!(ctl.done(command).await, format!("{said}\n"));
         assert_eq!(asked(&recorder), [line(request, body)], "{command}");
+    }
+}
+
+#[tokio::test]
+async fn deliveries_are_listed_retried_and_dropped() {
+    let told = [
+        Told::ok("GET /api/v1/deliveries?state=waiting&frontend=school&meeting=lesson", json!([delivery("waiting")])),
+        Told::ok("POST /api/v1/deliveries/d-1/retry", delivery("waiting")),
+        Told::ok("DELETE /api/v1/deliveries/d-1", delivery("dropped")),
+    ];
+    let (recorder, ctl) = recorder(told).await;
+    let out = ctl.done("show deliveries --state waiting --frontend school --meeting lesson").await;
+    for text in ["moodle.example", "lesson", "waiting", "the receiver answers 503", "2026-11-22"] {
+        assert!(out.contains(text), "{out}");
+    }
+    assert_eq!(recorder.asked().len(), 1);
+    for (command, said, request) in [
+        ("delivery retry d-1", "retried delivery: d-1", "POST /api/v1/deliveries/d-1/retry"),
+        ("delivery drop d-1", "dropped delivery: d-1", "DELETE /api/v1/deliveries/d-1"),
+    ] {
+        assert_eq!(ctl.done(command).await, format!("{said}\n"));
+        assert_eq!(asked(&recorder), [line(request, "")], "{command}");
     }
 }
 

@@ -1,0 +1,109 @@
+//! What waits for what.
+
+use std::time::Duration;
+
+use b3scale::store::Queued;
+use b3scale_middleware::cluster::{CallbackKind, DeliveryState};
+use b3scale_support::{RULES, Reaction, eventually, new_format, record_id};
+use tokio::sync::oneshot;
+
+use super::rig::Outbox;
+use crate::fixture::new_frontend;
+
+#[tokio::test]
+async fn an_end_waits_for_the_nodes_marks() {
+    let outbox = Outbox::new(1, []).await;
+    let callback = outbox.callback("a", CallbackKind::End, "/end").await;
+    assert_eq!(outbox.queue(callback, CallbackKind::End, None).await, Queued::New);
+    assert!((14..=15).contains(&outbox.pause().await));
+    assert_eq!(outbox.queue(callback, CallbackKind::End, None).await, Queued::Known);
+    assert!(outbox.receiver.heard().is_empty());
+
+    assert_eq!(outbox.queue(callback, CallbackKind::End, Some(true)).await, Queued::Hastened);
+    assert_eq!(outbox.settled().await.state, DeliveryState::Delivered);
+    assert_eq!(outbox.queue(callback, CallbackKind::End, Some(true)).await, Queued::Known);
+    let heard = outbox.receiver.heard();
+    assert_eq!(heard.len(), 1);
+    assert_eq!(heard[0].path(), "/end?recordingmarks=true&meetingID=a");
+}
+
+#[tokio::test]
+async fn an_end_without_its_nodes_word_says_that_there_is_no_recording() {
+    let outbox = Outbox::new(1, []).await;
+    let callback = outbox.callback("a", CallbackKind::End, "/end").await;
+    outbox.queue(callback, CallbackKind::End, None).await;
+    outbox.pass_pauses().await;
+    outbox.settled().await;
+    assert_eq!(outbox.receiver.heard()[0].path(), "/end?recordingmarks=false&meetingID=a");
+}
+
+#[tokio::test]
+async fn ready_is_announced_after_the_commit_and_behind_the_end() {
+    let (tell, told) = oneshot::channel();
+    let outbox = Outbox::new(1, [Reaction::Status(200), Reaction::Told(told)]).await;
+    let (fixture, internal) = (&outbox.fixture, record_id(1));
+    for (kind, path) in [(CallbackKind::End, "/end"), (CallbackKind::Ready, "/ready")] {
+        outbox.callback("a", kind, path).await;
+    }
+    outbox.execute(&format!("UPDATE meeting_callbacks SET internal_id = '{internal}'")).await;
+    outbox.execute("INSERT INTO deliveries (callback_id, subject, kind) SELECT id, '', kind FROM meeting_callbacks WHERE kind = 'end'").await;
+    let format = new_format(1, Some(fixture.frontend), "a", "presentation");
+    fixture.store.recordings().add_format(&format, &RULES).await.expect("it is added");
+    outbox.wake();
+    let is_put_off =
+        "SELECT count(*) FROM jobs WHERE kind = 'deliver' AND last_error = 'the end of its meeting goes first'
+        AND attempts = 0 AND run_by IS NULL";
+    eventually("it waits for the end", async || outbox.count(is_put_off).await == 1).await;
+    outbox.execute("UPDATE deliveries SET marks = false").await;
+    outbox.execute("UPDATE jobs SET run_after = now() WHERE last_error IS NULL").await;
+    outbox.wake();
+    outbox.jobs_are(1).await;
+    outbox.pass_pauses().await;
+
+    let heard = outbox.receiver.hears(2).await;
+    assert_eq!((heard[1].method(), heard[1].path()), ("POST", "/ready"));
+    // As Greenlight does before it answers.
+    assert!(fixture.store.recordings().find(&internal).await.expect("an answer").is_some());
+    tell.send(200).expect("the receiver waits");
+    outbox.jobs_are(0).await;
+    assert!(outbox.entries().await.iter().all(|entry| entry.state == DeliveryState::Delivered));
+}
+
+#[tokio::test]
+async fn the_first_key_of_bbb_is_called_for_a_recording() {
+    let outbox = Outbox::new(1, []).await;
+    let (fixture, internal) = (&outbox.fixture, record_id(1));
+    for name in ["meta_other-recording-ready-url", "meta_bn-recording-ready-url", "meta_bbb-recording-ready-url"] {
+        let id = outbox.callback(name, CallbackKind::Ready, &format!("/{name}")).await;
+        let row = format!("meeting = 'school-a', internal_id = '{internal}', name = '{name}'");
+        outbox.execute(&format!("UPDATE meeting_callbacks SET {row} WHERE id = '{id}'")).await;
+    }
+    let format = new_format(1, Some(fixture.frontend), "a", "presentation");
+    fixture.store.recordings().add_format(&format, &RULES).await.expect("it is added");
+    outbox.settled().await;
+    let paths: Vec<_> = outbox.receiver.heard().iter().map(|heard| heard.path().to_owned()).collect();
+    assert_eq!(paths, ["/meta_bbb-recording-ready-url"]);
+}
+
+#[tokio::test]
+async fn a_slow_tenant_leaves_places_to_others() {
+    const MANY: usize = 100;
+    let outbox = Outbox::new(1, (0..MANY).map(|_| Reaction::Hang)).await;
+    for number in 0..MANY {
+        outbox.callback(&format!("m{number}"), CallbackKind::End, "/slow").await;
+    }
+    outbox.execute("INSERT INTO deliveries (callback_id, subject, kind, marks) SELECT id, '', kind, false FROM meeting_callbacks").await;
+    outbox.wake();
+    outbox.receiver.hears(8).await;
+    let other = outbox.fixture.store.frontends().record(&new_frontend("college")).await.expect("a frontend").id;
+    let quick = b3scale_support::Receiver::start().await;
+    let callback = outbox.callback_of(other, "b", CallbackKind::End, "/quick").await;
+    outbox
+        .execute(&format!("UPDATE meeting_callbacks SET url = '{}' WHERE id = '{callback}'", quick.url("/quick")))
+        .await;
+    outbox.queue(callback, CallbackKind::End, Some(false)).await;
+    let begun = tokio::time::Instant::now();
+    assert_eq!(quick.hears(1).await[0].path(), "/quick?recordingmarks=false&meetingID=b");
+    assert!(begun.elapsed() < Duration::from_secs(20), "before the first slow one is given up");
+    assert_eq!(outbox.receiver.heard().len(), 8, "no more of a tenant at a time");
+}
