@@ -8,12 +8,14 @@
 //! deliver.rs    one try: its row, its requests, its verdict
 //! request.rs    the request, as each receiver wants it        sign.rs     its signatures
 //! courier.rs    the way out                                   redirect.rs the redirects that are followed
+//! address.rs    URLs of tenants, as they are called
 //! verdict.rs    what an answer means, and the pauses          count.rs    figures
 //! shares.rs     the tries of one tenant at a time             drain.rs    the end of a server
 //! ```
 
+mod address;
 mod count;
-pub mod courier;
+mod courier;
 mod deliver;
 mod drain;
 mod redirect;
@@ -22,7 +24,8 @@ mod shares;
 mod sign;
 mod verdict;
 
+pub use address::host;
 pub use count::{CountDeliveries, tried};
-pub use courier::Courier;
+pub use courier::{Answered, Courier, Parcel, Patience, Unsent};
 pub use deliver::{Deliver, Deliverable};
 pub use drain::Drain;

@@ -9,7 +9,7 @@ use super::access::{Admins, Caller};
 use super::body::{Filter, Id};
 use super::problem::Problem;
 use super::reply::Reply;
-use crate::outbox::{courier, tried};
+use crate::outbox::{host, tried};
 use crate::rest::Delivery;
 use crate::store::{DELIVER_JOB, DeliveryEntry, DeliveryFilter};
 
@@ -28,7 +28,7 @@ pub(super) struct Which {
     meeting: Option<String>,
 }
 
-/// List 1000 messages to callbacks of frontends: those that wait first, and the oldest of each state first.
+/// List 1000 messages to callbacks of frontends: the waiting ones first, and the oldest of each state first.
 #[utoipa::path(get, path = "/api/v1/deliveries", tag = "deliveries", params(Which),
     responses((status = OK, description = "The deliveries", body = Vec<Delivery>)))]
 pub(super) async fn list(
@@ -52,7 +52,7 @@ pub(super) async fn show(
     Ok(Reply(admin.store.deliveries().find(id).await?.ok_or(Problem::NotFound)?.into()))
 }
 
-/// Send a message to a callback at once, with three days for further tries. One that was delivered is sent again, under the same
+/// Send a message to a callback at once, with three days for further tries. A delivered one is sent again, under the same
 /// `webhook-id`: receivers that do not look at that count it twice.
 #[utoipa::path(post, path = "/api/v1/deliveries/{id}/retry", tag = "deliveries", params(("id" = Uuid, Path)),
     responses((status = OK, description = "The delivery", body = Delivery)))]
@@ -102,7 +102,7 @@ impl From<DeliveryEntry> for Delivery {
             meeting_id: entry.meeting_id,
             scoped_id: entry.meeting,
             record_id: entry.record,
-            host: courier::host(&entry.url),
+            host: host(&entry.url),
             attempts: entry.attempts,
             status: entry.status,
             problem: entry.problem,

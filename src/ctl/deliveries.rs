@@ -39,7 +39,7 @@ enum What {
     Drop(DropDelivery),
 }
 
-/// Send a message at once, even one that was delivered, with three days for further tries.
+/// Send a message at once, even a delivered one, with three days for further tries.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "retry")]
 struct RetryDelivery {

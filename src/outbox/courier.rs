@@ -5,21 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{LOCATION, RETRY_AFTER};
-use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use url::Url;
+use tokio::time::timeout;
 
+use super::address::{address, host, is_usable};
 use super::redirect;
 use crate::net::egress::{Egress, EgressError, EgressSettings};
 use crate::net::tls::CaFileError;
-
-/// The longest URL that is called, in bytes.
-const LONGEST_URL: usize = 8192;
-
-/// Characters without a place in a request. All others stay as they are, since tenants sign and hash their URLs.
-const UNFIT: &AsciiSet = &CONTROLS.add(b' ').add(b'<').add(b'>').add(b'`');
 
 /// How long a receiver may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +21,15 @@ pub enum Patience {
     Quick,
     /// 30 seconds: a receiver may call back before it answers.
     Patient,
+}
+
+impl Patience {
+    const fn limit(self) -> Duration {
+        match self {
+            Self::Quick => Duration::from_secs(5),
+            Self::Patient => Duration::from_secs(30),
+        }
+    }
 }
 
 /// A message to a tenant.
@@ -57,7 +59,7 @@ pub struct Answered {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsent {
     /// The URL cannot be called.
-    #[error("the URL is no http or https URL of at most {LONGEST_URL} bytes without a user")]
+    #[error("the URL is no http or https URL without a user")]
     Unusable,
     /// The host is inside, and not in a network that is open.
     #[error("`{0}` is inside this network; B3SCALE_EGRESS_ALLOW would open it")]
@@ -83,22 +85,25 @@ impl Courier {
     /// # Errors
     /// The TLS library refuses its own settings.
     pub fn new(settings: &EgressSettings) -> Result<Self, CaFileError> {
-        let egress = |seconds| {
-            let answer = Duration::from_secs(seconds);
-            Egress::new(EgressSettings { answer, redirects: 0, ..settings.clone() })
+        let egress = |patience: Patience| {
+            Egress::new(EgressSettings { answer: patience.limit(), redirects: 0, ..settings.clone() })
         };
-        Ok(Self { quick: egress(5)?, patient: egress(30)? })
+        Ok(Self { quick: egress(Patience::Quick)?, patient: egress(Patience::Patient)? })
     }
 
     /// Sends a message and waits for the head of the answer, of any status. A few redirects to the same host are followed.
     ///
     /// # Errors
     /// There is no answer, and why.
-    pub async fn send(&self, parcel: Parcel) -> Result<Answered, Unsent> {
+    pub async fn send(&self, parcel: &Parcel) -> Result<Answered, Unsent> {
+        timeout(parcel.patience.limit(), self.follow(parcel)).await.unwrap_or(Err(Unsent::TooSlow))
+    }
+
+    async fn follow(&self, parcel: &Parcel) -> Result<Answered, Unsent> {
         let mut to = address(&parcel.url).ok_or(Unsent::Unusable)?;
         let mut hops = 0..redirect::MOST;
         loop {
-            let answer = self.send_to(&to, &parcel).await?;
+            let answer = self.send_to(&to, parcel).await?;
             let next = location(&answer).and_then(|location| {
                 redirect::target(&parcel.method, answer.status(), &to, location).filter(|_| hops.next().is_some())
             });
@@ -111,7 +116,7 @@ impl Courier {
 
     /// Whether a URL can be called at all.
     pub fn usable(url: &str) -> bool {
-        address(url).is_some()
+        is_usable(url)
     }
 
     async fn send_to(&self, to: &Uri, parcel: &Parcel) -> Result<Response<()>, Unsent> {
@@ -143,34 +148,6 @@ impl fmt::Debug for Parcel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Parcel").field("method", &self.method).field("host", &host(&self.url)).finish_non_exhaustive()
     }
-}
-
-/// The host of a URL, for logs and operators.
-pub fn host(url: &str) -> Option<String> {
-    Some(address(url)?.host()?.to_owned())
-}
-
-/// A URL as it is called: without its fragment, and as it was given but for characters that have no place in a request.
-pub(super) fn address(url: &str) -> Option<Uri> {
-    if url.len() > LONGEST_URL {
-        return None;
-    }
-    let uri: Uri = utf8_percent_encode(&with_plain_host(url)?, UNFIT).to_string().parse().ok()?;
-    let is_web = uri.scheme().is_some_and(|scheme| [Scheme::HTTP, Scheme::HTTPS].contains(scheme));
-    let authority = uri.authority()?.as_str();
-    (is_web && !authority.contains('@') && uri.host().is_some_and(|host| !host.is_empty())).then_some(uri)
-}
-
-/// A URL with the name of its host in ASCII, as DNS has it.
-fn with_plain_host(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    if authority.is_ascii() {
-        return Some(url.to_owned());
-    }
-    let plain = Url::parse(&format!("{scheme}://{authority}")).ok()?;
-    Some(format!("{}{path}", plain.as_str().trim_end_matches('/')))
 }
 
 fn location(answer: &Response<()>) -> Option<&str> {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::courier::{Courier, host};
+use super::address::host;
+use super::courier::Courier;
 use super::drain::Drain;
 use super::request::{self, RequestError};
 use super::shares::Shares;
@@ -52,7 +53,7 @@ impl Deliver {
         let mut secrets = sign::order(&frontend.secrets).peekable();
         loop {
             let secret = secrets.next().unwrap_or(frontend.secrets.current());
-            let outcome = self.courier.send(request::parcel(delivery, secret)?).await;
+            let outcome = self.courier.send(&request::parcel(delivery, secret)?).await;
             let may_try_another = request::is_signed(delivery) && secrets.peek().is_some();
             if !(may_try_another && suspects_signature(&outcome)) {
                 return Ok(outcome);
@@ -61,15 +62,15 @@ impl Deliver {
     }
 
     /// Records the outcome, and draws the consequence.
-    async fn conclude(&self, delivery: &Delivery, frontend: &str, outcome: Outcome) -> Result<(), JobError> {
+    async fn conclude(&self, delivery: &Delivery, frontend: &str, outcome: &Outcome) -> Result<(), JobError> {
         let (id, kind) = (delivery.id, delivery.kind.word());
         let status = outcome.as_ref().ok().map(|answered| answered.status.as_u16());
-        let problem = match &outcome {
+        let problem = match outcome {
             Ok(answered) => format!("the receiver answers {}", answered.status.as_u16()),
             Err(unsent) => cut_at(&unsent.to_string(), LONGEST_PROBLEM).into_owned(),
         };
         let host = host(&delivery.url).unwrap_or_default();
-        let (state, word) = match judge(&outcome, delivery.attempts, delivery.age) {
+        let (state, word) = match judge(outcome, delivery.attempts, delivery.age) {
             Verdict::Delivered => {
                 self.record(id, status).await?;
                 count::tried(delivery.kind, "delivered");
@@ -109,7 +110,7 @@ impl Job for Deliver {
     const TERMS: Terms = Terms {
         at_once: 64,
         lease: Duration::from_secs(90),
-        limit: Duration::from_secs(75),
+        limit: Duration::from_secs(100),
         attempts: 1000,
         pause: Duration::from_secs(10),
         longest_pause: Duration::from_hours(1),
@@ -133,6 +134,6 @@ impl Job for Deliver {
         // Its secrets may have changed since the last try. A removed frontend takes its deliveries along.
         let Some(frontend) = self.store.frontends().find(due.frontend).await? else { return Ok(()) };
         let outcome = self.send(&delivery, &frontend).await?;
-        self.conclude(&delivery, &frontend.key, outcome).await
+        self.conclude(&delivery, &frontend.key, &outcome).await
     }
 }

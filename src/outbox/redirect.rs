@@ -3,7 +3,7 @@
 use http::{Method, StatusCode, Uri};
 use url::Url;
 
-use super::courier::address;
+use super::address::address;
 
 /// How many redirects of one message are followed.
 pub(super) const MOST: usize = 3;
