@@ -8,13 +8,14 @@ use b3scale::signature::{Signed, sha256};
 use b3scale::store::IMPORT_JOB;
 use b3scale_middleware::cluster::RecordId;
 use b3scale_support::{
-    Answer, PublishedFolder, Recorded, RecordingFolders, Servers, ServersOptions, Unanswered, eventually, publish,
-    token,
+    Answer, PublishedFolder, Recorded, RecordingFolders, Servers, ServersOptions, TestDatabase, Unanswered, eventually,
+    publish, token,
 };
 use futures_util::{StreamExt, stream};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::join;
+use tokio_postgres::{Client, NoTls};
 
 use super::B3SCALED;
 
@@ -29,14 +30,23 @@ const KILLS: [(usize, usize); 2] = [(1, 1), (2, 8)];
 struct Rig {
     folders: RecordingFolders,
     servers: Servers,
+    database: TestDatabase,
 }
 
 impl Rig {
     async fn new() -> Self {
-        let folders = RecordingFolders::new();
+        let (folders, database) = (RecordingFolders::new(), TestDatabase::new().await);
         let options = ServersOptions { nodes: 1, environment: folders.environment(), ..ServersOptions::default() };
-        let servers = Servers::start(B3SCALED, options).await;
-        Self { folders, servers }
+        let servers = Servers::on(B3SCALED, database.url(), options).await;
+        Self { folders, servers, database }
+    }
+
+    /// Holds up imports before they write the row of a format, as long as the connection is kept.
+    async fn hold(&self) -> Client {
+        let (client, connection) = tokio_postgres::connect(self.database.url(), NoTls).await.expect("it connects");
+        tokio::spawn(connection);
+        client.batch_execute("BEGIN; LOCK TABLE recording_formats IN SHARE MODE").await.expect("the table is there");
+        client
     }
 
     /// Kills servers while they have an import in hand.
@@ -46,6 +56,7 @@ impl Rig {
             let all = self.servers.store.load_servers().await.expect("the tables answer");
             let url = self.servers.url(victim);
             let found = all.into_iter().find(|row| url.ends_with(&row.server.address)).expect("it is there");
+            let held = self.hold().await;
             eventually("the server has an import in hand", async || {
                 let jobs = self.servers.store.jobs().load(1000).await.expect("the queue answers");
                 let is_its = |run_by| run_by == Some(found.server.id);
@@ -53,6 +64,7 @@ impl Rig {
             })
             .await;
             self.servers.kill(victim);
+            drop(held);
         }
     }
 
