@@ -25,8 +25,10 @@ pub fn host(url: &str) -> Option<String> {
 pub(super) fn address(url: &str) -> Option<Uri> {
     let uri: Uri = utf8_percent_encode(&with_plain_host(url)?, UNFIT).to_string().parse().ok()?;
     let is_web = uri.scheme().is_some_and(|scheme| [Scheme::HTTP, Scheme::HTTPS].contains(scheme));
-    let authority = uri.authority()?.as_str();
-    (is_web && !authority.contains('@') && uri.host().is_some_and(|host| !host.is_empty())).then_some(uri)
+    // Neither a user stands before the host, nor anything but a port behind it.
+    let (authority, host) = (uri.authority()?, uri.host().filter(|host| !host.is_empty())?);
+    let behind = authority.as_str().strip_prefix(host)?;
+    (is_web && (behind.is_empty() || authority.port_u16().is_some())).then_some(uri)
 }
 
 /// A URL with the name of its host in ASCII, as DNS has it.
@@ -60,7 +62,10 @@ mod tests {
             ("a.example/", None),
             ("https:///path", None),
             ("https://user:secret@a.example/", None),
+            ("https://a.example@10.0.0.1/", None),
+            ("https://a@a.example/", None),
             ("https://a.example:port/", None),
+            ("https://a.example:70000/", None),
             ("javascript:alert(1)", None),
             ("", None),
         ] {

@@ -85,9 +85,15 @@ impl Courier {
     /// # Errors
     /// The TLS library refuses its own settings.
     pub fn new(settings: &EgressSettings) -> Result<Self, CaFileError> {
-        let egress = |patience: Patience| {
-            Egress::new(EgressSettings { answer: patience.limit(), redirects: 0, ..settings.clone() })
-        };
+        Self::by(settings, Egress::new)
+    }
+
+    fn by(
+        settings: &EgressSettings,
+        client: impl Fn(EgressSettings) -> Result<Egress, CaFileError>,
+    ) -> Result<Self, CaFileError> {
+        let egress =
+            |patience: Patience| client(EgressSettings { answer: patience.limit(), redirects: 0, ..settings.clone() });
         Ok(Self { quick: egress(Patience::Quick)?, patient: egress(Patience::Patient)? })
     }
 

@@ -29,7 +29,8 @@ use tower_http::follow_redirect::{FollowRedirect, FollowRedirectLayer};
 
 use super::causes;
 use super::tls::{self, CaFileError, Connector};
-use gate::{Gate, Inward, Resolve};
+pub use gate::Resolve;
+use gate::{Gate, Inward};
 use walls::Walls;
 
 /// How long an idle connection is kept.
@@ -93,7 +94,11 @@ impl Egress {
         Self::resolving_by(GaiResolver::new(), settings)
     }
 
-    fn resolving_by(resolver: impl Resolve, settings: EgressSettings) -> Result<Self, CaFileError> {
+    /// The same with another resolver of names.
+    ///
+    /// # Errors
+    /// The TLS library refuses its own settings.
+    pub fn resolving_by(resolver: impl Resolve, settings: EgressSettings) -> Result<Self, CaFileError> {
         let gate = Gate::new(resolver, Walls::open_to(settings.allow.clone()));
         let connector = tls::secured(gate, None, settings.connect)?;
         let client = Client::builder(TokioExecutor::new())
