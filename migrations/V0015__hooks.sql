@@ -167,3 +167,31 @@ CREATE TRIGGER tell_2_born AFTER INSERT ON meetings FOR EACH ROW
 CREATE TRIGGER tell_2_live AFTER UPDATE OF internal_id ON meetings FOR EACH ROW
     WHEN (NEW.state = 'live' AND NEW.internal_id IS NOT NULL AND OLD.internal_id IS DISTINCT FROM NEW.internal_id)
     EXECUTE FUNCTION tell_meeting('meeting-created');
+
+-- Tells of a recording. Its links are made when the event is sent, since they have tickets.
+CREATE FUNCTION tell_recording(its_id text, event text, ts bigint, format text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tell_hooks(jsonb_build_array(jsonb_build_object('frontend', frontend_id, 'name', event, 'meeting', '',
+            'meeting_id', meeting_id, 'internal_id', internal_meeting_id, 'ts', ts,
+            'attributes', jsonb_strip_nulls(jsonb_build_object('record-id', record_id, 'workflow', format)))))
+        FROM recordings JOIN hook_feeds USING (frontend_id) WHERE record_id = its_id;
+END $$;
+
+-- It is here and published. Seconds, as the scripts of nodes have it.
+CREATE FUNCTION tell_ready() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tell_recording(record_id, 'rap-published', floor(extract(epoch FROM clock_timestamp()))::bigint, NEW.format)
+        FROM recordings WHERE record_id = NEW.record_id AND state = 'published';
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tell_ready AFTER INSERT OR UPDATE OF seq ON recordings_ready FOR EACH ROW EXECUTE FUNCTION tell_ready();
+
+-- Somebody changes its state. Milliseconds, as nodes have it of such calls.
+CREATE FUNCTION tell_state() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tell_recording(NEW.record_id, 'rap-' || NEW.state,
+        floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, NULL);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tell_state AFTER UPDATE OF state ON recordings FOR EACH ROW
+    WHEN (NEW.state <> OLD.state AND NEW.frontend_id = OLD.frontend_id) EXECUTE FUNCTION tell_state();

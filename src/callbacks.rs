@@ -16,3 +16,5 @@ mod token;
 pub use missed::MissedEnds;
 pub use registrar::Registrar;
 pub use site::{CallbackParts, CallbackSite};
+
+pub(crate) use terms::Terms;

@@ -29,3 +29,7 @@ pub use count::{CountDeliveries, tried};
 pub use courier::{Answered, Courier, Parcel, Patience, Unsent};
 pub use deliver::{Deliver, Deliverable};
 pub use drain::Drain;
+
+pub(crate) use request::{OURS, WEBHOOK_ID, appended};
+pub(crate) use shares::Shares;
+pub(crate) use verdict::Outcome;

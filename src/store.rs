@@ -12,6 +12,7 @@ mod feed;
 mod frontends;
 mod garbage;
 mod holdings;
+mod hook_events;
 mod imports;
 mod ingest;
 mod jobs;
@@ -41,6 +42,7 @@ pub use frontends::{FrontendFilter, Frontends};
 pub use holdings::{
     FileStanding, Holding, Holdings, MOVE, Overdue, OverdueRecording, OverdueTotal, REMOVAL, Spot, Stock, Which,
 };
+pub use hook_events::{FailedPost, HookBacklog, HookCount, HookEvent, HookEvents, Loss, MOST_EVENTS, POST_HOOKS_JOB};
 pub use imports::{Backlog, IMPORT_JOB, Import, ImportSource, ImportState, Imports};
 pub use jobs::Jobs;
 pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter, Meetings};

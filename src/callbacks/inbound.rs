@@ -193,7 +193,7 @@ impl Inbound {
             return Err(Refusal::Misplaced);
         }
         let callbacks = self.store.callbacks().of_session(&kept.internal_id).await?;
-        Terms { kept, callbacks: &callbacks }.document(&mut said);
+        Terms::of(kept, &callbacks).document(&mut said);
         said["meeting_id"] = kept.meeting_id.clone().into();
         let body = said.to_string();
         let subject = digest(&[body.as_bytes()]);
@@ -213,7 +213,7 @@ impl Inbound {
         };
         let bearer = bearer.map(|Signed(algorithm)| format!("{algorithm:?}"));
         let callbacks = self.store.callbacks().of_session(&kept.internal_id).await?;
-        let terms = Terms { kept, callbacks: &callbacks };
+        let terms = Terms::of(kept, &callbacks);
         let query = (!message.query.is_empty()).then(|| terms.form(&message.query));
         let body = body(&terms, message);
         let subject =

@@ -7,21 +7,33 @@ use url::form_urlencoded;
 
 use crate::store::KeptCallback;
 
-/// The terms of the tenant of a callback.
-pub(super) struct Terms<'a> {
-    pub(super) kept: &'a KeptCallback,
+/// The terms of a tenant.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    /// The key of the frontend.
+    pub(crate) frontend_key: &'a str,
+    /// The id by which nodes know the meeting.
+    pub(crate) meeting: &'a str,
+    /// The frontend's id of it.
+    pub(crate) meeting_id: &'a str,
     /// All callbacks of the session: a node names each of them in its metadata.
-    pub(super) callbacks: &'a [Callback],
+    pub(crate) callbacks: &'a [Callback],
 }
 
-impl Terms<'_> {
+impl<'a> Terms<'a> {
+    /// The terms of the tenant of a callback.
+    pub(super) fn of(kept: &'a KeptCallback, callbacks: &'a [Callback]) -> Self {
+        let KeptCallback { frontend_key, meeting, meeting_id, .. } = kept;
+        Self { frontend_key, meeting, meeting_id, callbacks }
+    }
+
     /// A whole text.
-    pub(super) fn text(&self, text: &str) -> Option<String> {
+    pub(crate) fn text(&self, text: &str) -> Option<String> {
         restored(text, self.callbacks).or_else(|| unscoped(text, |id| self.own_id(id)))
     }
 
     /// Every text in a document.
-    pub(super) fn document(&self, value: &mut Value) {
+    pub(crate) fn document(&self, value: &mut Value) {
         match value {
             Value::String(text) => {
                 if let Some(own) = self.text(text) {
@@ -44,8 +56,8 @@ impl Terms<'_> {
     }
 
     fn own_id(&self, id: &ScopedId) -> Option<MeetingId> {
-        let is_its = id.as_ref() == self.kept.meeting;
-        is_its.then(|| MeetingId::new(&self.kept.meeting_id)).or_else(|| id.decode_for(&self.kept.frontend_key))
+        let is_its = id.as_ref() == self.meeting;
+        is_its.then(|| MeetingId::new(self.meeting_id)).or_else(|| id.decode_for(self.frontend_key))
     }
 }
 
@@ -79,7 +91,8 @@ mod tests {
             callback: callback.clone(),
         };
         let foreign = ScopedId::new("other", &MeetingId::new("m")).to_string();
-        let terms = Terms { kept: &kept, callbacks: &[callback] };
+        let callbacks = [callback];
+        let terms = Terms::of(&kept, &callbacks);
         let mut said = json!({"meeting_id": scoped("m 1"), "foreign": foreign, "n": 1.5, "list": [scoped("b 1"), null, true],
             "data": {"analytics_callback_url": format!("https://b3scale.example{CALLBACK_PATH}t1"), "name": "Ada"}});
         terms.document(&mut said);

@@ -23,6 +23,8 @@ const BEHIND: Duration = Duration::from_secs(30);
 /// How long the record of a 2xx is tried, since a lost one is another call.
 const RECORDING: Duration = Duration::from_secs(10);
 const RECORDING_PAUSE: Duration = Duration::from_millis(500);
+/// How many tries of one frontend a server makes at once.
+const PLACES: usize = 8;
 /// The most characters of a problem that are kept.
 const LONGEST_PROBLEM: usize = 200;
 
@@ -45,7 +47,7 @@ impl Deliver {
     /// Deliveries of these tables by that courier, until `drain` is closed.
     pub fn new(store: Store, courier: Courier, drain: Drain) -> Self {
         count::announce();
-        Self { store, courier, drain, shares: Shares::default() }
+        Self { store, courier, drain, shares: Shares::new(PLACES) }
     }
 
     /// Sends a delivery, signed with the next secret, and if that is refused with the current one.

@@ -14,11 +14,11 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub struct Drain(Arc<RwLock<()>>);
 
 /// A try that is under way.
-pub(super) type UnderWay = OwnedRwLockReadGuard<()>;
+pub(crate) type UnderWay = OwnedRwLockReadGuard<()>;
 
 impl Drain {
     /// Begins a try. Waits for ever once the door is closed.
-    pub(super) async fn enter(&self) -> UnderWay {
+    pub(crate) async fn enter(&self) -> UnderWay {
         Arc::clone(&self.0).read_owned().await
     }
 

@@ -14,10 +14,11 @@ use super::sign;
 use crate::store::Delivery;
 
 /// The name of a delivery, the same in each try, by which a receiver may recognise a repeated one.
-const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+pub(crate) const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 
-/// Our name, and BBB's for analytics.
-const OURS: HeaderValue = HeaderValue::from_static(concat!("b3scale/", env!("CARGO_PKG_VERSION")));
+/// Our name.
+pub(crate) const OURS: HeaderValue = HeaderValue::from_static(concat!("b3scale/", env!("CARGO_PKG_VERSION")));
+/// BBB's for analytics.
 const OF_ANALYTICS: HeaderValue = HeaderValue::from_static("BigBlueButton Analytics Callback");
 
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -86,7 +87,7 @@ pub(super) fn parcel(delivery: &Delivery, secret: &Secret) -> Result<Parcel, Req
 }
 
 /// A URL with a query behind its own, as BBB appends it: even if the URL has such a parameter already.
-fn appended(url: &str, query: &str) -> String {
+pub(crate) fn appended(url: &str, query: &str) -> String {
     let url = url.split_once('#').map_or(url, |(url, _)| url);
     let mark = if url.contains('?') { '&' } else { '?' };
     format!("{url}{mark}{query}")

@@ -8,8 +8,6 @@ use b3scale_middleware::cluster::FrontendId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
-/// How many tries of one frontend a server makes at once.
-const MOST: usize = 8;
 /// How long a try waits for a place: at a quick receiver one is free in that time.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// The least and the longest pause of a try that found no place.
@@ -21,11 +19,14 @@ const SPACING: Duration = Duration::from_millis(50);
 const REMEMBERED: usize = 1000;
 
 /// The tries under way, by frontend.
-#[derive(Default)]
-pub(super) struct Shares(Mutex<HashMap<FrontendId, Line>>);
+pub(crate) struct Shares {
+    /// How many of one frontend a server makes at once.
+    most: usize,
+    lines: Mutex<HashMap<FrontendId, Line>>,
+}
 
 /// A place of a frontend, until it is dropped.
-pub(super) type Share = OwnedSemaphorePermit;
+pub(crate) type Share = OwnedSemaphorePermit;
 
 /// The places of a frontend, and the tries that found none.
 struct Line {
@@ -35,11 +36,16 @@ struct Line {
 }
 
 impl Shares {
+    /// So many places for each frontend.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, lines: Mutex::default() }
+    }
+
     /// Takes a place.
     ///
     /// # Errors
     /// The frontend has all of its own; the pause until the next try.
-    pub(super) async fn take(&self, frontend: FrontendId) -> Result<Share, Duration> {
+    pub(crate) async fn take(&self, frontend: FrontendId) -> Result<Share, Duration> {
         let places = self.line(frontend, |line| Arc::clone(&line.places));
         match timeout(PATIENCE, places.acquire_owned()).await {
             Ok(Ok(share)) => Ok(share),
@@ -48,17 +54,17 @@ impl Shares {
     }
 
     fn line<T>(&self, frontend: FrontendId, look: impl FnOnce(&mut Line) -> T) -> T {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() >= REMEMBERED {
-            lines.retain(|_, line| line.places.available_permits() < MOST || line.end > Instant::now());
+            lines.retain(|_, line| line.places.available_permits() < self.most || line.end > Instant::now());
         }
-        look(lines.entry(frontend).or_insert_with(Line::new))
+        look(lines.entry(frontend).or_insert_with(|| Line::new(self.most)))
     }
 }
 
 impl Line {
-    fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(MOST)), end: Instant::now() }
+    fn new(most: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(most)), end: Instant::now() }
     }
 
     /// The pause of one more try.
@@ -75,10 +81,12 @@ mod tests {
 
     use super::*;
 
+    const MOST: usize = 8;
+
     #[tokio::test(start_paused = true)]
     async fn a_frontend_has_its_places_and_no_more() {
         let (one, other) = (FrontendId(Uuid::from_u128(1)), FrontendId(Uuid::from_u128(2)));
-        let shares = Shares::default();
+        let shares = Shares::new(MOST);
         let mut taken = Vec::new();
         for _ in 0..MOST {
             taken.push(shares.take(one).await.expect("a place"));
@@ -91,7 +99,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn tries_without_a_place_are_spread_over_time() {
-        let mut line = Line::new();
+        let mut line = Line::new(MOST);
         let pauses: Vec<_> = (0..20_000).map(|_| line.queue()).collect();
         assert_eq!(pauses[..3], [PAUSE, PAUSE + SPACING, PAUSE + 2 * SPACING]);
         assert_eq!(pauses.last(), Some(&LONGEST_PAUSE));
@@ -99,13 +107,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn idle_frontends_are_forgotten() {
-        let shares = Shares::default();
+        let shares = Shares::new(MOST);
         let kept = shares.take(FrontendId(Uuid::from_u128(0))).await;
         for number in 1..=REMEMBERED as u128 {
             drop(shares.take(FrontendId(Uuid::from_u128(number))).await);
         }
-        assert!(shares.0.lock().expect("no thread panicked").len() < REMEMBERED);
-        assert!(shares.0.lock().expect("no thread panicked").contains_key(&FrontendId(Uuid::from_u128(0))));
+        assert!(shares.lines.lock().expect("no thread panicked").len() < REMEMBERED);
+        assert!(shares.lines.lock().expect("no thread panicked").contains_key(&FrontendId(Uuid::from_u128(0))));
         drop(kept);
     }
 }

@@ -16,7 +16,7 @@ const SHORT_PAUSE: Duration = Duration::from_mins(1);
 const MOST_DENIALS: u32 = 4;
 
 /// The answer to a message, or why there is none.
-pub(super) type Outcome = Result<Answered, Unsent>;
+pub(crate) type Outcome = Result<Answered, Unsent>;
 
 /// The consequence of a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

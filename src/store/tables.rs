@@ -6,6 +6,7 @@ use super::commands::Commands;
 use super::deliveries::Deliveries;
 use super::frontends::Frontends;
 use super::holdings::Holdings;
+use super::hook_events::HookEvents;
 use super::imports::Imports;
 use super::jobs::Jobs;
 use super::meetings::Meetings;
@@ -42,6 +43,11 @@ impl Store {
     /// The files of recordings, as the tables have them.
     pub fn holdings(&self) -> Holdings<'_> {
         Holdings(self)
+    }
+
+    /// The events of frontends, for the posts of hooks.
+    pub fn hook_events(&self) -> HookEvents<'_> {
+        HookEvents(self)
     }
 
     /// The table of imports of recordings.

@@ -202,6 +202,14 @@ catalog! {
     Gauge DELIVERY_AGE = "b3scale_delivery_age_seconds" []
         "How long ago the oldest of these calls was queued.";
 
+    "Webhooks":
+    Counter HOOK_POSTS = "b3scale_hook_posts_total" [outcome = "delivered" | "retried" | "paused" | "lost"]
+        "Tries to post an event to a hook that ended on this server. retried: failed, another follows; paused: failed, and the hook is paused; lost: events that were removed before their hook had them.";
+    Gauge HOOKS = "b3scale_hooks" [state = "active" | "retrying" | "paused"]
+        "Hooks by state. retrying: the last try at an event failed; paused: they hear nothing until they are created again or resumed. Counted every 5 seconds.";
+    Gauge HOOK_LAG = "b3scale_hook_lag_events" []
+        "How many events of its frontend the hook that is last has not had. Paused ones do not count.";
+
     "Agents":
     Counter INGEST_BATCHES = "b3scale_ingest_batches_total" [outcome = "counted" | "repeated" | "refused" | "failed"]
         "Batches of agents. repeated: received before; refused: a snapshot is required; failed: it could not be recorded.";
