@@ -4,6 +4,7 @@
 
 mod callbacks;
 mod calls;
+mod hooks;
 mod meetings;
 mod recordings;
 mod waiting;
@@ -21,7 +22,7 @@ use crate::bbb::{self, Algorithm, MeetingId, Scope, ScopedId, Secret};
 use crate::call::Reply;
 use crate::chance::{Chance, Clock as _, SystemClock};
 use crate::cluster::{
-    AdminState, AgentReport, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Health, Link, LoadModel,
+    AdminState, AgentReport, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Health, Hook, Link, LoadModel,
     Meeting, MeetingState, NewMeeting, PolicyInForce, Seats, Secrets, Size, Vitals,
 };
 use crate::fault::{Fault, NodeFailure};
@@ -54,6 +55,7 @@ struct State {
     replies: Replies,
     requests: Vec<NodeRequest>,
     archive: recordings::Archive,
+    hooks: Vec<(FrontendId, Hook)>,
 }
 
 /// Someone on the way to a meeting.
@@ -225,6 +227,7 @@ impl Memory {
             meetings: cluster(),
             recordings: cluster(),
             callbacks: cluster(),
+            hooks: cluster(),
             nodes: cluster(),
             clock: Arc::new(SystemClock),
             chance: Chance::seeded(1),

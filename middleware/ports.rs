@@ -1,6 +1,7 @@
 //! Ports: what stages ask of the world. The programs implement them; [`memory`](crate::memory) does for tests.
 
 mod callbacks;
+mod hooks;
 mod recordings;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use crate::node_request::NodeRequest;
 use crate::work::Workers;
 
 pub use callbacks::Callbacks;
+pub use hooks::Hooks;
 pub use recordings::Recordings;
 
 /// A longer document refuses no checksum.
@@ -38,6 +40,8 @@ pub struct Ports {
     pub recordings: Arc<dyn Recordings>,
     /// The callbacks of meetings.
     pub callbacks: Arc<dyn Callbacks>,
+    /// The hooks of frontends.
+    pub hooks: Arc<dyn Hooks>,
     /// The nodes.
     pub nodes: Arc<dyn Nodes>,
     /// The clocks.

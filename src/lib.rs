@@ -26,6 +26,7 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod demo;
+pub mod hooks;
 pub mod ledger;
 mod offload;
 pub mod outbox;

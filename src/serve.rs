@@ -1,6 +1,7 @@
 //! Putting a server together: database, cluster, recordings, pipeline, port.
 
 mod callbacks;
+mod hooks;
 mod outbox;
 mod recordings;
 
@@ -188,7 +189,8 @@ impl Assembly {
         let recordings = Recordings::open(config, &store, &cluster, &bench, &secret).await;
         let imports = recordings.arriving.is_some();
         let callbacks = Callbacks::open(config, &store, &cluster, &bench, &secret, imports);
-        let rooms = Rooms { recordings, callbacks, outbox };
+        let hooks = hooks::open(config, &store, &bench);
+        let rooms = Rooms { recordings, callbacks, hooks, outbox };
         let assembled = Self::around(cluster.clone(), rooms, config, store, secret, counted);
         match assembled {
             Ok(assembly) => {
@@ -212,9 +214,9 @@ impl Assembly {
         secret: String,
         counted: Option<Counts>,
     ) -> Result<Self, ServeError> {
-        let Rooms { recordings, callbacks, outbox } = rooms;
+        let Rooms { recordings, callbacks, hooks, outbox } = rooms;
         let library: Arc<dyn ports::Recordings> = Arc::<Library>::clone(&recordings.library);
-        let parts = PortParts { recordings: library, callbacks: callbacks.port() };
+        let parts = PortParts { recordings: library, callbacks: callbacks.port(), hooks };
         let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports(parts))?);
         let trusted: Arc<dyn Readiness> = Arc::new(Trusted(cluster.clone()));
         let figures = Everything {
@@ -276,6 +278,7 @@ impl Assembly {
 struct Rooms {
     recordings: Recordings,
     callbacks: Callbacks,
+    hooks: Arc<dyn ports::Hooks>,
     outbox: Drain,
 }
 

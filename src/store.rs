@@ -13,6 +13,7 @@ mod frontends;
 mod garbage;
 mod holdings;
 mod hook_events;
+mod hooks;
 mod imports;
 mod ingest;
 mod jobs;
@@ -43,6 +44,7 @@ pub use holdings::{
     FileStanding, Holding, Holdings, MOVE, Overdue, OverdueRecording, OverdueTotal, REMOVAL, Spot, Stock, Which,
 };
 pub use hook_events::{FailedPost, HookBacklog, HookCount, HookEvent, HookEvents, Loss, MOST_EVENTS, POST_HOOKS_JOB};
+pub use hooks::{HookCreated, HookEntry, HookFilter, Hooks, PermanentHooks, ScopedHook, WantedHook};
 pub use imports::{Backlog, IMPORT_JOB, Import, ImportSource, ImportState, Imports};
 pub use jobs::Jobs;
 pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter, Meetings};

@@ -7,6 +7,7 @@ use super::deliveries::Deliveries;
 use super::frontends::Frontends;
 use super::holdings::Holdings;
 use super::hook_events::HookEvents;
+use super::hooks::Hooks;
 use super::imports::Imports;
 use super::jobs::Jobs;
 use super::meetings::Meetings;
@@ -48,6 +49,11 @@ impl Store {
     /// The events of frontends, for the posts of hooks.
     pub fn hook_events(&self) -> HookEvents<'_> {
         HookEvents(self)
+    }
+
+    /// The hooks of frontends.
+    pub fn hooks(&self) -> Hooks<'_> {
+        Hooks(self)
     }
 
     /// The table of imports of recordings.

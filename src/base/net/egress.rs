@@ -26,6 +26,7 @@ use tokio::time::timeout;
 use tower::{Layer, ServiceExt};
 use tower_http::follow_redirect::policy::{self, CloneBodyFn, FilterCredentials, PolicyExt};
 use tower_http::follow_redirect::{FollowRedirect, FollowRedirectLayer};
+use url::{Host, Url};
 
 use super::causes;
 use super::tls::{self, CaFileError, Connector};
@@ -55,6 +56,18 @@ impl Default for EgressSettings {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self { allow: Vec::new(), connect: seconds(5), answer: seconds(10), largest: 64 << 10, redirects: 3 }
+    }
+}
+
+impl EgressSettings {
+    /// Whether a URL names an inward address, in any form of writing. Names of hosts are judged when they are called.
+    pub fn refuses(&self, url: &str) -> bool {
+        let address = match Url::parse(url).ok().as_ref().and_then(Url::host) {
+            Some(Host::Ipv4(address)) => address.into(),
+            Some(Host::Ipv6(address)) => address.into(),
+            Some(Host::Domain(_)) | None => return false,
+        };
+        !Walls::open_to(self.allow.clone()).let_out(address)
     }
 }
 
