@@ -130,7 +130,7 @@ async fn with_database(
         outcome = perform(options, &scene, folder, &mut servers, &mut report) => outcome,
         () = stop => Err(DemoError::Interrupted),
     };
-    scene.agents.stop_all();
+    scene.agents.stop_all().await;
     servers.stop().await;
     scene.store.close();
     match outcome {

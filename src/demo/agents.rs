@@ -2,15 +2,16 @@
 //!
 //! Each node has a Redis of its own, as BBB has. The agents are part of this process, as the nodes are, and of no other's.
 
-use std::env;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{env, mem};
 
 use b3scale_agent::{AgentOptions, attend};
+use futures_util::future::join_all;
 use tokio::process::Child;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::DemoError;
 use super::child::bound;
@@ -59,15 +60,8 @@ pub(super) struct Agents(Vec<Agent>);
 struct Agent {
     node: String,
     options: AgentOptions,
-    task: Mutex<Option<AbortOnDrop>>,
-}
-
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    /// One at most. It is aborted when this is dropped.
+    task: Mutex<JoinSet<()>>,
 }
 
 impl Agents {
@@ -92,28 +86,33 @@ impl Agents {
     }
 
     /// Ends all of them, before the servers that they report to.
-    pub(super) fn stop_all(&self) {
-        self.0.iter().for_each(|agent| drop(agent.task().take()));
+    pub(super) async fn stop_all(&self) {
+        join_all(self.0.iter().map(Agent::stop)).await;
     }
 
     /// Ends the agent of a node that has died.
-    pub(super) fn stop(&self, node: &str) {
-        self.0.iter().filter(|agent| agent.node == node).for_each(|agent| drop(agent.task().take()));
+    pub(super) async fn stop(&self, node: &str) {
+        join_all(self.0.iter().filter(|agent| agent.node == node).map(Agent::stop)).await;
     }
 }
 
 impl Agent {
     fn start(&self) {
         let (node, options) = (self.node.clone(), self.options.clone());
-        let task = tokio::spawn(async move {
+        self.task().spawn(async move {
             if let Err(error) = attend(options).await {
                 tracing::warn!(node, %error, "Agent ended");
             }
         });
-        *self.task() = Some(AbortOnDrop(task));
     }
 
-    fn task(&self) -> MutexGuard<'_, Option<AbortOnDrop>> {
+    /// Waits for its end: a task that runs while it is aborted still ends its step, and would miss a server that has left.
+    async fn stop(&self) {
+        let mut task = mem::take(&mut *self.task());
+        task.shutdown().await;
+    }
+
+    fn task(&self) -> MutexGuard<'_, JoinSet<()>> {
         self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

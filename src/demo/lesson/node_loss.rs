@@ -31,7 +31,7 @@ pub(super) async fn lose_node<'a>(
 async fn kill<'a>(lesson: &Lesson<'a>, BusyNode { place, meetings, .. }: &BusyNode<'a>) -> Outcome {
     let began = Instant::now();
     place.node.crash().await;
-    lesson.scene.agents.stop(&place.name);
+    lesson.scene.agents.stop(&place.name).await;
     lesson
         .each(meetings, async |meeting| {
             for endpoint in &meeting.tenant.endpoints[..KILLED] {
