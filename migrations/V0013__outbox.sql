@@ -1,7 +1,7 @@
 -- Where a frontend wants to hear of a meeting. The original URL, byte for byte. Kept for the recordings of weeks later.
 CREATE TABLE meeting_callbacks (
     id          uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    token       text NOT NULL UNIQUE,          -- what the node got; text of a legacy JWT: its SHA-256 in hex
+    token       text NOT NULL UNIQUE,          -- what the node got; text of a legacy JWT: its SHA-256 in hex, `:` and the internal id
     meeting     text NOT NULL,                 -- the scoped id
     internal_id text NOT NULL,
     frontend_id uuid NOT NULL REFERENCES frontends ON DELETE CASCADE,

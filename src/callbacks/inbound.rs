@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use b3scale_middleware::bbb::Secret;
-use b3scale_middleware::cluster::CallbackKind;
+use b3scale_middleware::cluster::{BackendId, CallbackKind};
 use b3scale_middleware::ports::Directory;
 use http::Method;
 use serde_json::Value;
@@ -30,6 +30,19 @@ pub(super) enum Refusal {
     Malformed,
     /// The database is away.
     Away,
+}
+
+impl Refusal {
+    /// What is wrong, for the caller and for the log.
+    pub(super) const fn text(&self) -> &'static str {
+        match self {
+            Self::Unknown => "There is no such callback.",
+            Self::Unproved => "The node of this meeting has not signed that.",
+            Self::Misplaced => "This address belongs to another meeting.",
+            Self::Malformed => "The body cannot be read.",
+            Self::Away => "Please try again in a moment.",
+        }
+    }
 }
 
 impl From<StoreError> for Refusal {
@@ -61,13 +74,14 @@ pub(super) enum Claimed {
 impl Inbound {
     /// Looks a token up.
     pub(super) async fn claimed(&self, token: &str) -> Result<Claimed, Refusal> {
-        let legacy = self.legacy.read(token);
-        let digest = legacy.as_ref().map(|_| kept_as(token));
-        if let Some(kept) = self.store.callbacks().find(digest.as_deref().unwrap_or(token)).await? {
+        // Meetings of one frontend may share such a token.
+        if let Some(legacy) = self.legacy.read(token) {
+            return Ok(Claimed::Legacy(legacy));
+        }
+        if let Some(kept) = self.store.callbacks().find(token).await? {
             return Ok(Claimed::Kept(Box::new(kept)));
         }
-        let loose = || CallbackTokens::kind(token).map(Claimed::Loose);
-        legacy.map(Claimed::Legacy).or_else(loose).ok_or_else(|| {
+        CallbackTokens::kind(token).map(Claimed::Loose).ok_or_else(|| {
             count("other", "unknown");
             Refusal::Unknown
         })
@@ -88,11 +102,7 @@ impl Inbound {
         match self.take_for(&kept, message).await {
             Ok(outcome) => count(kind, outcome),
             Err(refusal) => {
-                if matches!(refusal, Refusal::Unproved | Refusal::Misplaced) {
-                    count(kind, "forged");
-                    let (meeting, backend) = (&kept.meeting, kept.backend);
-                    tracing::warn!(kind, meeting.id = meeting, backend.id = %backend, ?refusal, "Refusing a callback");
-                }
+                log_refusal(kind, &kept.meeting, Some(kept.backend), &refusal);
                 return Err(refusal);
             }
         }
@@ -129,7 +139,8 @@ impl Inbound {
             CallbackKind::Ready => {
                 let backends = self.nodes.backends();
                 let signer = backends.iter().find(|backend| message.ready(&backend.secret).is_some());
-                Some(signer.ok_or(Refusal::Unproved)?.id)
+                let signer = signer.ok_or(Refusal::Unproved);
+                Some(signer.inspect_err(|refusal| log_refusal(kind.word(), &meeting, None, refusal))?.id)
             }
             _ => None,
         };
@@ -192,7 +203,7 @@ impl Inbound {
         if said["internal_meeting_id"].as_str() != Some(&kept.internal_id) {
             return Err(Refusal::Misplaced);
         }
-        let callbacks = self.store.callbacks().of_session(&kept.internal_id).await?;
+        let callbacks = self.store.callbacks().of_session(kept.frontend, &kept.internal_id).await?;
         Terms::of(kept, &callbacks).document(&mut said);
         said["meeting_id"] = kept.meeting_id.clone().into();
         let body = said.to_string();
@@ -212,7 +223,7 @@ impl Inbound {
             None => None,
         };
         let bearer = bearer.map(|Signed(algorithm)| format!("{algorithm:?}"));
-        let callbacks = self.store.callbacks().of_session(&kept.internal_id).await?;
+        let callbacks = self.store.callbacks().of_session(kept.frontend, &kept.internal_id).await?;
         let terms = Terms::of(kept, &callbacks);
         let query = (!message.query.is_empty()).then(|| terms.form(&message.query));
         let body = body(&terms, message);
@@ -285,6 +296,17 @@ fn digest(parts: &[&[u8]]) -> String {
         digest.update(part);
     }
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Counts and logs a refusal. The store has said why it is away.
+fn log_refusal(kind: &'static str, meeting: &str, backend: Option<BackendId>, refusal: &Refusal) {
+    match refusal {
+        Refusal::Away => return,
+        Refusal::Unproved | Refusal::Misplaced => count(kind, "forged"),
+        Refusal::Unknown | Refusal::Malformed => {}
+    }
+    let (backend, reason) = (backend.map(tracing::field::display), refusal.text());
+    tracing::warn!(kind, meeting.id = meeting, backend.id = backend, reason, "Refusing a callback");
 }
 
 fn count(kind: &'static str, outcome: &'static str) {

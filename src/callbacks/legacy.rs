@@ -66,7 +66,7 @@ impl LegacyTokens {
     }
 }
 
-/// Under which token the callback of such a token is kept: its digest, since it is long.
+/// Under which token the callback of such a token is kept, together with its session: its digest, since it is long.
 pub(super) fn kept_as(token: &str) -> String {
     Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
 }

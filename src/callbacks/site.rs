@@ -71,7 +71,11 @@ impl CallbackSite {
                 visitor.admit();
                 Owner::Frontend(kept.frontend_key.as_str().into())
             }
-            Claimed::Loose(_) | Claimed::Legacy(_) => Owner::stranger(visitor.peer.ip()),
+            Claimed::Legacy(_) => {
+                visitor.admit();
+                Owner::stranger(visitor.peer.ip())
+            }
+            Claimed::Loose(_) => Owner::stranger(visitor.peer.ip()),
         };
         let (body, _room) = self.body(body, owner).await?;
         self.inbound.take(&token, claimed, &Message::new(&head, body)).await
@@ -99,15 +103,15 @@ impl Site for CallbackSite {
 
     fn answer(&self, request: Request<Body>, visitor: Visitor) -> BoxFuture<'_, Answer> {
         async move {
-            let (status, text) = match self.respond(request, visitor).await {
-                Ok(()) => (StatusCode::OK, ""),
-                Err(Refusal::Unknown) => (StatusCode::NOT_FOUND, "There is no such callback.\n"),
-                Err(Refusal::Unproved) => (StatusCode::UNAUTHORIZED, "The node of this meeting has not signed that.\n"),
-                Err(Refusal::Misplaced) => (StatusCode::FORBIDDEN, "This address belongs to another meeting.\n"),
-                Err(Refusal::Malformed) => (StatusCode::BAD_REQUEST, "The body cannot be read.\n"),
-                Err(Refusal::Away) => (StatusCode::SERVICE_UNAVAILABLE, "Please try again in a moment.\n"),
+            let Err(refusal) = self.respond(request, visitor).await else { return site::text(StatusCode::OK, "") };
+            let status = match refusal {
+                Refusal::Unknown => StatusCode::NOT_FOUND,
+                Refusal::Unproved => StatusCode::UNAUTHORIZED,
+                Refusal::Misplaced => StatusCode::FORBIDDEN,
+                Refusal::Malformed => StatusCode::BAD_REQUEST,
+                Refusal::Away => StatusCode::SERVICE_UNAVAILABLE,
             };
-            let mut answer = site::text(status, text);
+            let mut answer = site::text(status, format!("{}\n", refusal.text()));
             if status == StatusCode::SERVICE_UNAVAILABLE {
                 answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             }

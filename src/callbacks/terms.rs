@@ -63,7 +63,7 @@ impl<'a> Terms<'a> {
 
 #[cfg(test)]
 mod tests {
-    use b3scale_middleware::cluster::{BackendId, CALLBACK_PATH, CallbackKind};
+    use b3scale_middleware::cluster::{BackendId, CALLBACK_PATH, CallbackKind, FrontendId};
     use serde_json::json;
     use uuid::Uuid;
 
@@ -85,6 +85,7 @@ mod tests {
             id: Uuid::nil(),
             meeting: scoped("m 1"),
             internal_id: "internal".to_owned(),
+            frontend: FrontendId(Uuid::nil()),
             frontend_key: "school".to_owned(),
             meeting_id: "m 1".to_owned(),
             backend: BackendId(Uuid::nil()),

@@ -22,6 +22,7 @@ pub(crate) struct KeptCallback {
     pub(crate) meeting: String,
     /// The node's own id of the session.
     pub(crate) internal_id: String,
+    pub(crate) frontend: FrontendId,
     pub(crate) frontend_key: String,
     /// The frontend's id of the meeting.
     pub(crate) meeting_id: String,
@@ -67,10 +68,10 @@ impl Callbacks<'_> {
         Ok(readable(&rows, kept))
     }
 
-    /// The callbacks of the session with that internal id.
-    pub(crate) async fn of_session(self, internal_id: &str) -> Result<Vec<Callback>, StoreError> {
-        let sql = "SELECT * FROM meeting_callbacks WHERE internal_id = $1";
-        Ok(readable(&self.0.rows("find a session's callbacks", sql, &[&internal_id]).await?, callback))
+    /// The callbacks of a frontend's session with that internal id.
+    pub(crate) async fn of_session(self, frontend: FrontendId, internal_id: &str) -> Result<Vec<Callback>, StoreError> {
+        let sql = "SELECT * FROM meeting_callbacks WHERE internal_id = $1 AND frontend_id = $2";
+        Ok(readable(&self.0.rows("find a session's callbacks", sql, &[&internal_id, &frontend.0]).await?, callback))
     }
 
     /// Whether the end of a callback's session is not the end of its meeting, which goes on in another session. An end that is
@@ -102,7 +103,9 @@ impl Callbacks<'_> {
     /// meeting.
     pub(crate) async fn keep_legacy(self, legacy: LegacySession<'_>) -> Result<Option<KeptCallback>, StoreError> {
         let sql = "WITH session AS (
-                SELECT id, internal_id, frontend_id, meeting_id, backend_id FROM (
+                SELECT $1::text || ':' || coalesce($4, internal_id) AS token, id, coalesce($4, internal_id) AS internal_id,
+                    frontend_id, meeting_id, coalesce(backend_id, $8) AS backend_id
+                FROM (
                     SELECT id, internal_id, frontend_id, meeting_id, backend_id, claimed_at AS since FROM meetings
                     UNION ALL
                     SELECT id, internal_id, frontend_id, meeting_id, backend_id, created_at FROM meeting_history) AS known
@@ -111,13 +114,12 @@ impl Callbacks<'_> {
                 ORDER BY since DESC LIMIT 1),
             added AS (
                 INSERT INTO meeting_callbacks (token, meeting, internal_id, frontend_id, meeting_id, backend_id, name, kind, url)
-                SELECT $1, id, coalesce($4, internal_id), frontend_id, meeting_id, coalesce(backend_id, $8), $5, $6, $7
-                FROM session
+                SELECT token, id, internal_id, frontend_id, meeting_id, backend_id, $5, $6, $7 FROM session
                 ON CONFLICT DO NOTHING RETURNING *)
             SELECT added.*, frontends.key FROM added JOIN frontends ON frontends.id = frontend_id
             UNION ALL
             SELECT there.*, frontends.key FROM meeting_callbacks AS there JOIN frontends ON frontends.id = frontend_id
-            WHERE token = $1";
+            WHERE token = (SELECT token FROM session)";
         let LegacySession { token, frontend, meeting, internal_id, signer, name, kind, url } = legacy;
         let signer = signer.map(|backend| backend.0);
         let params: [&(dyn ToSql + Sync); 8] =
@@ -136,6 +138,7 @@ fn kept(row: &Row) -> Result<KeptCallback, StoreError> {
         id: column(TABLE, row, "id")?,
         meeting: column(TABLE, row, "meeting")?,
         internal_id: column(TABLE, row, "internal_id")?,
+        frontend: FrontendId(column(TABLE, row, "frontend_id")?),
         frontend_key: column(TABLE, row, "key")?,
         meeting_id: column(TABLE, row, "meeting_id")?,
         backend: BackendId(column(TABLE, row, "backend_id")?),

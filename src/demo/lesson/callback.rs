@@ -38,7 +38,7 @@ async fn told(lesson: &Lesson<'_>, meeting: &Meeting<'_>) -> Outcome {
     let heard = heard.map_err(|_| mismatch(format!("{wanted} within {} s", LIMIT.as_secs()), "nothing"))?;
     let heard = heard.map_err(|error| mismatch(&wanted, error))?;
     Mismatch::unless(heard == wanted, &wanted, || heard.clone())?;
-    Ok(format!("the end of {} on {} was told to its frontend", meeting.id, place.name))
+    Ok(format!("{} ended on {}, its frontend was called", meeting.id, place.name))
 }
 
 /// The target of the first request, which is answered with success.

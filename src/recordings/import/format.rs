@@ -45,13 +45,13 @@ impl Importer {
     ) -> Result<(), Failure> {
         let (mut recording, format) = matching(key, document)?;
         let store = &self.0.store;
-        restore(store, &mut recording).await?;
         let known = store.recordings().find(key.record()).await?;
         if known.as_ref().is_some_and(|known| known.state == RecordingState::Deleted) {
             tracing::info!(recording = %key, "Passing over a deleted recording");
             return Ok(());
         }
         let owner = owner(store, &recording, import).await?;
+        restore(store, &mut recording, owner.as_ref()).await?;
         let owner = owner.inspect(|owner| owner.claim(&mut recording));
         if let Some(known) = &known {
             self.0.adopt_or_move(known, owner.as_ref(), import).await?;

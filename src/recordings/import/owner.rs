@@ -58,11 +58,13 @@ async fn by_key(store: &Store, key: &str) -> Result<Option<Frontend>, StoreError
     Ok(store.frontends().list(&filter).await?.into_iter().next())
 }
 
-/// Gives the metadata back to its tenant: without ours, and with the tenant's own URLs in place of our addresses of its callbacks.
-pub(super) async fn restore(store: &Store, recording: &mut Recording) -> Result<(), StoreError> {
+/// Gives the metadata back to its owner: without ours, and with the owner's URLs in place of our addresses of its callbacks.
+pub(super) async fn restore(store: &Store, recording: &mut Recording, owner: Option<&Owner>) -> Result<(), StoreError> {
     let mut callbacks = Vec::new();
-    for internal_id in internal_ids(&recording.internal_meeting_id) {
-        callbacks.extend(store.callbacks().of_session(internal_id).await?);
+    if let Some(owner) = owner {
+        for internal_id in internal_ids(&recording.internal_meeting_id) {
+            callbacks.extend(store.callbacks().of_session(owner.frontend.id, internal_id).await?);
+        }
     }
     recording.metadata.retain(|name, text| {
         if let Some(own) = restored(text, &callbacks) {

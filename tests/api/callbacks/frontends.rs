@@ -120,3 +120,16 @@ async fn pilos_finds_its_salt_byte_for_byte() {
     let heard = play.receiver.hears(1).await;
     assert_eq!(heard[0].path(), format!("{path}&recordingmarks=true&meetingID=room-1"));
 }
+
+/// A longer one cannot be called. Its meeting is held all the same.
+#[tokio::test]
+async fn a_url_of_8_kib_is_called_as_it_is() {
+    let play = Play::reacting([]).await;
+    let begin = "/end?salt=%24";
+    let path = format!("{begin}{}", "x".repeat(8192 - play.receiver.url(begin).len()));
+    let longer = format!("{path}x");
+    play.hold(&[("meta_endCallbackUrl", &path), ("meetingEndedURL", &longer)]).await;
+    let heard = play.receiver.hears(1).await;
+    assert_eq!(heard[0].path(), format!("{path}&recordingmarks=true&meetingID=room-1"));
+    play.until(1, "true").await;
+}

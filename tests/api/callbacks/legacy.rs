@@ -31,6 +31,28 @@ async fn a_token_of_the_original_is_honoured() {
     assert_eq!(called.deliveries("end", &kept).await, 1);
 }
 
+/// A frontend may name the same URL for all its meetings, and hold one of them again and again.
+#[tokio::test]
+async fn a_token_that_meetings_share_tells_each_end() {
+    let (called, school) = moved().await;
+    called.cluster.call(CallKind::Create, "name=Biology&meetingID=biology").await.success();
+    let path = token(&school, "b3scale:callback", JWT_SECRET);
+    for meeting in ["algebra", "biology"] {
+        let scoped = ScopedId::new("school", &MeetingId::new(meeting)).to_string().replace('=', "%3D");
+        for _ in 0..2 {
+            assert_eq!(called.get(&path, &format!("recordingmarks=true&meetingID={scoped}")).await, 200);
+        }
+    }
+    assert_eq!(called.deliveries("end", "marks").await, 2);
+    let later = "WITH later AS (UPDATE meetings SET internal_id = 'later-' || meeting_id RETURNING *)
+        INSERT INTO meeting_history (id, internal_id, frontend_id, meeting_id, backend_id)
+        SELECT id, internal_id, frontend_id, meeting_id, backend_id FROM later";
+    called.cluster.database.execute(later).await;
+    let scoped = called.scoped.replace('=', "%3D");
+    assert_eq!(called.get(&path, &format!("recordingmarks=false&meetingID={scoped}")).await, 200);
+    assert_eq!(called.deliveries("end", "NOT marks").await, 1, "of the later session");
+}
+
 #[tokio::test]
 async fn a_recording_of_a_meeting_before_the_move_is_told() {
     let (called, school) = moved().await;
