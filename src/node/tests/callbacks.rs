@@ -57,8 +57,8 @@ async fn each_format_of_a_recording_is_told_to_the_first_address() {
 async fn analytics_are_told_of_a_meeting_with_kept_events() {
     let (node, listener) = (node().await, node().await);
     let url = encoded(&listener);
-    get(&node, "create", &format!("name=Room&meetingID=other&meta_analytics-callback-url={url}")).await;
     get(&node, "create", &format!("{DEMO}&meetingKeepEvents=true&meta_analytics-callback-url={url}")).await;
+    get(&node, "create", &format!("name=Room&meetingID=other&meta_analytics-callback-url={url}")).await;
     node.control().join("abc123", "Ada", crate::Role::Moderator);
     assert!(node.control().expire("other") && node.control().expire("abc123"));
     listener.wait_until(|state| state.calls_seen() == 1).await;
