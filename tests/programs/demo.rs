@@ -40,7 +40,7 @@ async fn a_lesson_is_played_and_told_as_a_table() {
     assert!(text.lines().any(|line| line.split_whitespace().eq(["node-3", "office", "0", "3", "6"])), "{text}");
     let is_link = |line: &str| line.starts_with("http://127.0.0.1:") && line.contains("/playback/presentation/2.3/");
     assert_eq!(text.lines().filter(|line| is_link(line)).count(), 1, "{text}");
-    assert!(text.lines().all(|line| is_link(line) || line.chars().count() <= 100), "{text}");
+    assert!(text.lines().all(|line| is_link(line) || line.chars().count() <= 80), "{text}");
 }
 
 #[tokio::test]
