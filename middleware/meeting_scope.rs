@@ -156,6 +156,13 @@ fn unscope(reply: Reply, scope: &Scope, owner: &Frontend, meetings: &dyn Meeting
         Some(_) | None => id.decode_for(&owner.key),
     };
     let known = meetings.known(scope.scoped.as_ref());
+    // A node gives a breakout that it made the metadata of the parent.
+    let parent = || {
+        let [parent] = xml::fields(&reply.body, ["parentMeetingID"]).ok()?;
+        meetings.known_by_internal_id(owner.id, &parent?)
+    };
+    let is_made = known.as_ref().is_some_and(|known| known.size.breakout && known.callbacks.is_empty());
+    let known = is_made.then(parent).flatten().or(known);
     let callbacks = known.as_ref().map_or(&*reply.registered, |known| &known.callbacks);
     let body = xml::shown(&reply.body, |text| restored(text, callbacks).or_else(|| unscoped(text, own)))
         .map_err(|error| Fault::Internal(format!("a document that was read before cannot be read again: {error}")))?;

@@ -40,7 +40,11 @@ impl Owner {
             }
         }
         let breakouts = breakouts.iter().filter(|(parent, _)| parents.contains(parent));
-        own.extend(breakouts.filter_map(|(_, entry)| shown(entry, &[]).ok()));
+        own.extend(breakouts.filter_map(|(parent, entry)| {
+            // A node gives a breakout the metadata of its parent.
+            let parent = self.meetings.known_by_internal_id(self.frontend.id, parent);
+            shown(entry, parent.as_ref().map_or(&[], |parent| &parent.callbacks)).ok()
+        }));
         own
     }
 

@@ -28,7 +28,8 @@ impl View {
         let told = || self.told_of(meeting).and_then(|reported| reported.entry.clone());
         let present = self.presences.entry(meeting, || self.young_entry(meeting));
         let entry = present.or_else(told).or_else(|| created(meeting))?;
-        let element = entry.restored(&meeting.callbacks)?;
+        let parent = self.parent(meeting);
+        let element = entry.restored(parent.as_ref().map_or(&meeting.callbacks, |parent| &parent.callbacks))?;
         if entry.is_scoped { self.under_own_ids(meeting, &element) } else { Some(element) }
     }
 
@@ -42,6 +43,14 @@ impl View {
     pub(crate) fn unshown(&self, meeting: &Meeting) -> Unshown {
         let created = || meeting.entry.as_deref().map(Unshown::read);
         self.told_of(meeting).map(|told| told.unshown.clone()).or_else(created).unwrap_or_default()
+    }
+
+    /// The parent of a breakout that a node made, with the metadata of the parent.
+    fn parent(&self, meeting: &Meeting) -> Option<Arc<Meeting>> {
+        if !(meeting.size.breakout && meeting.callbacks.is_empty()) {
+            return None;
+        }
+        self.meetings.by_internal_id(meeting.frontend, self.told_of(meeting)?.parent.as_deref()?)
     }
 
     fn told_of(&self, meeting: &Meeting) -> Option<Arc<Reported>> {

@@ -29,6 +29,21 @@ async fn a_frontend_reads_its_own_urls_and_a_node_does_not() {
     assert!(!other.contains("127.0.0.1"), "{other}");
 }
 
+/// A node gives a breakout the metadata of its parent.
+#[tokio::test]
+async fn a_frontend_reads_its_own_urls_of_a_breakout() {
+    let called = Called::start().await;
+    let cluster = &called.cluster;
+    let room = cluster.nodes[called.node].control().breakout(&called.scoped, "Room 1").expect("its parent runs");
+    cluster.cluster.catch_up().await;
+    let list = cluster.call(CallKind::GetMeetings, "").await.success();
+    let info = cluster.call(CallKind::GetMeetingInfo, &format!("meetingID={room}")).await.success();
+    for (answer, count) in [(list, 2), (info, 1)] {
+        assert_eq!(answer.text.matches(&format!("<endcallbackurl>{END}<")).count(), count, "{}", answer.text);
+        assert!(!answer.text.contains("/callbacks/proxy/"), "{}", answer.text);
+    }
+}
+
 #[tokio::test]
 async fn an_agent_reads_no_url_of_a_frontend() {
     let called = Called::start().await;
