@@ -222,7 +222,11 @@ impl TestCluster {
     pub async fn another_server(&self) -> Cluster {
         let store = Store::connect(self.database.url(), 4).await.unwrap();
         let nothing = Arc::new(Memory::new());
-        let parts = PortParts { recordings: Arc::<Memory>::clone(&nothing), callbacks: nothing };
+        let parts = PortParts {
+            recordings: Arc::<Memory>::clone(&nothing),
+            callbacks: Arc::<Memory>::clone(&nothing),
+            hooks: nothing,
+        };
         let (nodes, chance) = (self.cluster.ports(parts).nodes, Chance::of_system());
         let bench = Bench::new(Arc::new(store.clone()), chance.id());
         Cluster::start(store, nodes, Patience::default(), bench, chance).await.unwrap()
