@@ -46,7 +46,7 @@ pub use holdings::{
 pub use hook_events::{FailedPost, HookBacklog, HookCount, HookEvent, HookEvents, Loss, MOST_EVENTS, POST_HOOKS_JOB};
 pub use hooks::{HookCreated, HookEntry, HookFilter, Hooks, PermanentHooks, ScopedHook, WantedHook};
 pub use imports::{Backlog, IMPORT_JOB, Import, ImportSource, ImportState, Imports};
-pub use jobs::Jobs;
+pub use jobs::{Jobs, TAKE};
 pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter, Meetings};
 pub use migrations::{AppliedMigration, Schema};
 pub use pool::Store;

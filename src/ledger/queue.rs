@@ -17,8 +17,8 @@ pub trait Queue: Send + Sync {
     /// Queues jobs, in this order.
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<(), StoreError>;
 
-    /// Takes at most `most` jobs of a kind that are due, the oldest first and at most one of each lane, and has them for
-    /// `lease`.
+    /// Takes at most `most` jobs of a kind that are due, those first that are due the longest and at most one of each lane, and
+    /// has them for `lease`.
     async fn take_jobs(
         &self,
         kind: &str,
