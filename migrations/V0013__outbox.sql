@@ -10,6 +10,9 @@ CREATE TABLE meeting_callbacks (
     name        text NOT NULL,                 -- `meta_endCallbackUrl`, metadata in lower case behind `meta_`
     kind        text NOT NULL CHECK (kind IN ('end', 'ended', 'ready', 'analytics', 'other')),
     url         text NOT NULL,
+    -- The delivery that is under way there: it is the only one until that time, or until its try ends.
+    held_by     uuid,
+    held_until  timestamptz,
     created_at  timestamptz NOT NULL DEFAULT now(),
     UNIQUE (meeting, internal_id, name)
 );
@@ -45,6 +48,9 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_open ON deliveries (created_at) WHERE state = 'waiting';
 CREATE INDEX deliveries_settled ON deliveries (settled_at) WHERE settled_at IS NOT NULL;
 
+-- Of a hundred thousand jobs that are due, a server reads those that it takes.
+DROP INDEX jobs_due;
+CREATE INDEX jobs_due ON jobs (kind, run_after, seq) WHERE lane IS NULL AND poisoned_at IS NULL;
 CREATE INDEX jobs_of_deliveries ON jobs ((payload->>'id')) WHERE kind = 'deliver';
 
 CREATE FUNCTION queue_delivery() RETURNS trigger LANGUAGE plpgsql AS $$

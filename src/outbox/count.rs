@@ -8,9 +8,6 @@ use crate::store::Store;
 use crate::telemetry::catalog::{DELIVERIES, DELIVERIES_WAITING, DELIVERY_AGE};
 use crate::work::Round;
 
-const KINDS: [CallbackKind; 5] =
-    [CallbackKind::End, CallbackKind::Ended, CallbackKind::Ready, CallbackKind::Analytics, CallbackKind::Other];
-
 /// Counts the deliveries that wait.
 pub struct CountDeliveries(pub Store);
 
@@ -23,7 +20,7 @@ impl Round for CountDeliveries {
             Ok(waiting) => waiting,
             Err(error) => return tracing::debug!(%error, "Counting deliveries failed"),
         };
-        for kind in KINDS.map(CallbackKind::word) {
+        for kind in CallbackKind::ALL.map(CallbackKind::word) {
             let count = waiting.iter().find(|waiting| waiting.kind == kind).map_or(0, |waiting| waiting.count);
             DELIVERIES_WAITING.with([kind]).set(count as f64);
         }
@@ -39,7 +36,7 @@ pub fn tried(kind: CallbackKind, outcome: &'static str) {
 
 /// Shows all series from the start, so that the first event is an increase.
 pub(super) fn announce() {
-    for kind in KINDS.map(CallbackKind::word) {
+    for kind in CallbackKind::ALL.map(CallbackKind::word) {
         for outcome in ["delivered", "retried", "refused", "dead", "dropped"] {
             DELIVERIES.with([kind, outcome]).increment(0);
         }

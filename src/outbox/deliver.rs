@@ -20,7 +20,11 @@ use crate::work::{Attempt, Job, JobError, Terms};
 
 /// How long a recording waits for the end of its meeting, at a time.
 const BEHIND: Duration = Duration::from_secs(30);
-/// How long the record of a 2xx is tried, since a lost one is another call.
+/// How long a delivery waits for another to its callback, at a time.
+const HELD: Duration = Duration::from_secs(3);
+/// How long a try may take: an answer for each secret, and its record.
+const LONGEST: Duration = Duration::from_secs(100);
+/// How long the record of a 2xx is tried: without it the receiver is called again.
 const RECORDING: Duration = Duration::from_secs(10);
 const RECORDING_PAUSE: Duration = Duration::from_millis(500);
 /// How many tries of one frontend a server makes at once.
@@ -48,6 +52,17 @@ impl Deliver {
     pub fn new(store: Store, courier: Courier, drain: Drain) -> Self {
         count::announce();
         Self { store, courier, drain, shares: Shares::new(PLACES) }
+    }
+
+    /// Makes a try that has begun.
+    async fn attempt(&self, delivery: &Delivery, frontend: FrontendId) -> Result<(), JobError> {
+        // Its secrets may have changed since the last try. A removed frontend takes its deliveries along.
+        let Some(frontend) = self.store.frontends().find(frontend).await? else { return Ok(()) };
+        let outcome = self.send(delivery, &frontend).await?;
+        let concluded = self.conclude(delivery, &frontend.key, &outcome).await;
+        let ended = self.store.deliveries().end(delivery).await;
+        concluded?;
+        Ok(ended?)
     }
 
     /// Sends a delivery, signed with the next secret, and if that is refused with the current one.
@@ -112,7 +127,7 @@ impl Job for Deliver {
     const TERMS: Terms = Terms {
         at_once: 64,
         lease: Duration::from_secs(90),
-        limit: Duration::from_secs(100),
+        limit: LONGEST,
         attempts: 1000,
         pause: Duration::from_secs(10),
         longest_pause: Duration::from_hours(1),
@@ -125,17 +140,12 @@ impl Job for Deliver {
             let why = "the frontend has as many tries at a time as it may".to_owned();
             JobError::Later { pause, why, counts: false }
         })?;
-        let delivery = match self.store.deliveries().begin(due.id).await? {
-            Begun::Due(delivery) => delivery,
+        let (pause, why) = match self.store.deliveries().begin(due.id, LONGEST).await? {
+            Begun::Due(delivery) => return self.attempt(&delivery, due.frontend).await,
             Begun::Settled => return Ok(()),
-            Begun::Behind => {
-                let why = "the end of its meeting goes first".to_owned();
-                return Err(JobError::Later { pause: BEHIND, why, counts: false });
-            }
+            Begun::Behind => (BEHIND, "the end of its meeting goes first"),
+            Begun::Held => (HELD, "another message to its callback is under way"),
         };
-        // Its secrets may have changed since the last try. A removed frontend takes its deliveries along.
-        let Some(frontend) = self.store.frontends().find(due.frontend).await? else { return Ok(()) };
-        let outcome = self.send(&delivery, &frontend).await?;
-        self.conclude(&delivery, &frontend.key, &outcome).await
+        Err(JobError::Later { pause, why: why.to_owned(), counts: false })
     }
 }

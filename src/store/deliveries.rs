@@ -23,13 +23,8 @@ const TABLE: &str = "deliveries";
 /// Removes deliveries that were settled a month ago.
 pub(super) const SWEEP: &str = "DELETE FROM deliveries WHERE settled_at < now() - interval '30 days'";
 
-/// Deliveries with the parts that operators see. A job that waits has the time of the next try.
-const ENTRIES: &str = "SELECT one.*, kept.meeting, kept.meeting_id, kept.url, frontends.key AS frontend, next_try
-    FROM deliveries AS one JOIN meeting_callbacks AS kept ON kept.id = one.callback_id
-    JOIN frontends ON frontends.id = kept.frontend_id
-    LEFT JOIN LATERAL (
-        SELECT min(run_after) AS next_try FROM jobs
-        WHERE kind = 'deliver' AND payload->>'id' = one.id::text) AS queued ON one.state = 'waiting'";
+/// The order of a list: waiting ones first, the oldest of each first.
+const ORDER: &str = "ORDER BY one.state <> 'waiting', one.created_at, one.id";
 
 /// The deliveries to the callbacks of frontends. The errors of all functions are those of the database.
 #[derive(Clone, Copy)]
@@ -77,6 +72,8 @@ pub enum Begun {
     Settled,
     /// An end of its meeting goes first.
     Behind,
+    /// Another delivery to its callback is under way.
+    Held,
     /// It is to be sent.
     Due(Box<Delivery>),
 }
@@ -88,7 +85,7 @@ pub struct Waiting {
     pub kind: String,
     /// Their number.
     pub count: i64,
-    /// How long ago the oldest was queued.
+    /// How long ago the tries of the oldest began.
     pub age: Duration,
 }
 
@@ -133,22 +130,44 @@ impl Deliveries<'_> {
         self.0.transaction(new, Ending::Commit).await
     }
 
-    /// Begins a try. A recording waits for the end of its meeting, while that has good prospects.
-    pub async fn begin(self, id: Uuid) -> Result<Begun, StoreError> {
+    /// Begins a try. A recording waits for the end of its meeting, while that has good prospects. Of the deliveries to one callback
+    /// one is tried at a time, until [`Deliveries::end`] or until `longest` has passed, as after a kill.
+    pub async fn begin(self, id: Uuid, longest: Duration) -> Result<Begun, StoreError> {
+        // An end is the only delivery to its callback, and needs no hold.
         let sql = "WITH wanted AS (
-                SELECT one.id, kept.url, kept.meeting_id, one.kind = 'ready' AND EXISTS (
+                SELECT one.id, callback_id, kept.url, kept.meeting_id, one.kind IN ('end', 'ended') AS is_only,
+                    one.kind = 'ready' AND EXISTS (
                     SELECT FROM meeting_callbacks AS other JOIN deliveries AS earlier ON earlier.callback_id = other.id
                     WHERE other.meeting = kept.meeting AND other.internal_id = kept.internal_id
                         AND earlier.kind IN ('end', 'ended') AND earlier.state = 'waiting' AND earlier.attempts < 5) AS is_behind
                 FROM deliveries AS one JOIN meeting_callbacks AS kept ON kept.id = one.callback_id
-                WHERE one.id = $1 AND one.state = 'waiting' FOR UPDATE OF one)
-            UPDATE deliveries AS one SET attempts = attempts + (NOT is_behind)::integer,
-                tried_at = CASE WHEN is_behind THEN tried_at ELSE now() END
-            FROM wanted WHERE one.id = wanted.id
-            RETURNING one.*, url, meeting_id, is_behind, extract(epoch FROM now() - since)::float8 AS age";
-        let Some(row) = self.0.row("begin a delivery", sql, &[&id]).await? else { return Ok(Begun::Settled) };
-        let is_behind = column(TABLE, &row, "is_behind")?;
-        Ok(if is_behind { Begun::Behind } else { Begun::Due(Box::new(delivery(&row)?)) })
+                WHERE one.id = $1 AND one.state = 'waiting' FOR UPDATE OF one),
+            held AS (
+                UPDATE meeting_callbacks AS kept SET held_by = $1, held_until = now() + make_interval(secs => $2)
+                FROM wanted WHERE kept.id = callback_id AND NOT is_only AND NOT is_behind
+                    AND (held_by <> $1 AND held_until > now()) IS NOT TRUE
+                RETURNING kept.id),
+            chosen AS (SELECT *, NOT is_behind AND (is_only OR EXISTS (SELECT FROM held)) AS is_due FROM wanted)
+            UPDATE deliveries AS one SET attempts = attempts + is_due::integer,
+                tried_at = CASE WHEN is_due THEN now() ELSE tried_at END
+            FROM chosen WHERE one.id = chosen.id
+            RETURNING one.*, url, meeting_id, NOT is_only AS holds, is_behind, is_due, extract(epoch FROM now() - since)::float8 AS age";
+        let row = self.0.row("begin a delivery", sql, &[&id, &longest.as_secs_f64()]).await?;
+        let Some(row) = row else { return Ok(Begun::Settled) };
+        Ok(match (column(TABLE, &row, "is_due")?, column(TABLE, &row, "is_behind")?) {
+            (true, _) => Begun::Due(Box::new(delivery(&row)?)),
+            (false, true) => Begun::Behind,
+            (false, false) => Begun::Held,
+        })
+    }
+
+    /// Ends a try: another delivery to its callback may be tried.
+    pub async fn end(self, delivery: &Delivery) -> Result<(), StoreError> {
+        if !delivery.holds {
+            return Ok(());
+        }
+        let sql = "UPDATE meeting_callbacks SET held_by = NULL, held_until = NULL WHERE id = $1 AND held_by = $2";
+        self.0.rows("end a delivery", sql, &[&delivery.callback, &delivery.id]).await.map(drop)
     }
 
     /// Settles a delivery. `false`: it was settled already, or is gone.
@@ -174,11 +193,10 @@ impl Deliveries<'_> {
 
     /// The deliveries, waiting ones first, the oldest of each first.
     pub async fn load(self, filter: &DeliveryFilter, most: u32) -> Result<Vec<DeliveryEntry>, StoreError> {
-        let sql = format!(
-            "{ENTRIES} WHERE ($1::text IS NULL OR one.state = $1) AND ($2::text IS NULL OR frontends.key = $2)
-                AND ($3::text IS NULL OR kept.meeting = $3 OR kept.meeting_id = $3)
-            ORDER BY one.state <> 'waiting', one.created_at, one.id LIMIT $4"
-        );
+        let sql = entries(&format!(
+            "($1::text IS NULL OR one.state = $1) AND ($2::text IS NULL OR frontends.key = $2)
+                AND ($3::text IS NULL OR kept.meeting = $3 OR kept.meeting_id = $3) {ORDER} LIMIT $4"
+        ));
         let DeliveryFilter { state, frontend, meeting } = filter;
         let params: [&(dyn ToSql + Sync); 4] = [&state.map(DeliveryState::word), frontend, meeting, &i64::from(most)];
         Ok(readable(&self.0.rows("load the deliveries", &sql, &params).await?, entry))
@@ -186,7 +204,7 @@ impl Deliveries<'_> {
 
     /// One delivery.
     pub async fn find(self, id: Uuid) -> Result<Option<DeliveryEntry>, StoreError> {
-        let sql = format!("{ENTRIES} WHERE one.id = $1");
+        let sql = entries("one.id = $1");
         self.0.row("find a delivery", &sql, &[&id]).await?.as_ref().map(entry).transpose()
     }
 
@@ -216,7 +234,7 @@ impl Deliveries<'_> {
 
     /// Counts the deliveries that wait, by kind.
     pub async fn waiting(self) -> Result<Vec<Waiting>, StoreError> {
-        let sql = "SELECT kind, count(*), extract(epoch FROM now() - min(created_at))::float8 AS age
+        let sql = "SELECT kind, count(*), extract(epoch FROM now() - min(since))::float8 AS age
             FROM deliveries WHERE state = 'waiting' GROUP BY kind";
         Ok(readable(&self.0.rows("count the deliveries", sql, &[]).await?, |row| {
             Ok(Waiting {
@@ -226,6 +244,19 @@ impl Deliveries<'_> {
             })
         }))
     }
+}
+
+/// The chosen deliveries with the parts that operators see. The next try is that of the job: it is looked up for chosen ones only.
+fn entries(chosen: &str) -> String {
+    format!(
+        "WITH one AS (
+            SELECT one.*, kept.meeting, kept.meeting_id, kept.url, frontends.key AS frontend
+            FROM deliveries AS one JOIN meeting_callbacks AS kept ON kept.id = one.callback_id
+            JOIN frontends ON frontends.id = kept.frontend_id WHERE {chosen})
+        SELECT one.*, next_try FROM one, LATERAL (
+            SELECT min(run_after) AS next_try FROM jobs
+            WHERE one.state = 'waiting' AND kind = 'deliver' AND payload->>'id' = one.id::text) AS queued {ORDER}"
+    )
 }
 
 impl Work for NewDelivery<'_> {

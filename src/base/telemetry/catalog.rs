@@ -200,7 +200,7 @@ catalog! {
     Gauge DELIVERIES_WAITING = "b3scale_deliveries_waiting" [kind]
         "Calls that frontends have not had yet. Counted every 5 seconds.";
     Gauge DELIVERY_AGE = "b3scale_delivery_age_seconds" []
-        "How long ago the oldest of these calls was queued.";
+        "How long ago the tries of the oldest of these calls began.";
 
     "Webhooks":
     Counter HOOK_POSTS = "b3scale_hook_posts_total" [outcome = "delivered" | "retried" | "paused" | "lost"]

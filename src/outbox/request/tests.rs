@@ -7,6 +7,7 @@ const ID: &str = "00000000-0000-0000-0000-000000000007";
 fn delivery(kind: CallbackKind, url: &str) -> Delivery {
     Delivery {
         id: Uuid::from_u128(7),
+        callback: Uuid::from_u128(8),
         kind,
         url: url.to_owned(),
         meeting_id: "Kurs 1/ä".to_owned(),
@@ -17,6 +18,7 @@ fn delivery(kind: CallbackKind, url: &str) -> Delivery {
         query: None,
         body: Bytes::new(),
         bearer: None,
+        holds: false,
         attempts: 1,
         age: Duration::ZERO,
     }

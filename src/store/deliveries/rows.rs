@@ -17,6 +17,8 @@ use crate::store::rows::{column, time, time_if_any, word};
 pub struct Delivery {
     /// Its name, for the receiver too.
     pub id: Uuid,
+    /// The callback, a row of `meeting_callbacks`.
+    pub callback: Uuid,
     /// The event.
     pub kind: CallbackKind,
     /// The frontend's URL.
@@ -37,6 +39,8 @@ pub struct Delivery {
     pub body: Bytes,
     /// The algorithm of the token with which the node signed.
     pub bearer: Option<String>,
+    /// Whether it holds its callback until the try ends.
+    pub holds: bool,
     /// The number of this try, from 1.
     pub attempts: u32,
     /// How long ago its tries began.
@@ -108,6 +112,7 @@ impl fmt::Debug for DeliveryEntry {
 pub(super) fn delivery(row: &Row) -> Result<Delivery, StoreError> {
     Ok(Delivery {
         id: column(TABLE, row, "id")?,
+        callback: column(TABLE, row, "callback_id")?,
         kind: word(TABLE, row, "kind")?,
         url: column(TABLE, row, "url")?,
         meeting_id: column(TABLE, row, "meeting_id")?,
@@ -118,6 +123,7 @@ pub(super) fn delivery(row: &Row) -> Result<Delivery, StoreError> {
         query: column(TABLE, row, "query")?,
         body: column::<Option<Vec<u8>>>(TABLE, row, "body")?.unwrap_or_default().into(),
         bearer: column(TABLE, row, "bearer")?,
+        holds: column(TABLE, row, "holds")?,
         attempts: column::<i32>(TABLE, row, "attempts")?.unsigned_abs(),
         age: seconds(row, "age")?,
     })

@@ -86,6 +86,32 @@ async fn the_first_key_of_bbb_is_called_for_a_recording() {
 }
 
 #[tokio::test]
+async fn messages_to_one_callback_go_one_at_a_time() {
+    let (tell, told) = oneshot::channel();
+    let outbox = Outbox::new(2, [Reaction::Told(told), Reaction::Status(500)]).await;
+    outbox.callback("a", CallbackKind::Analytics, "/analytics").await;
+    let three = "INSERT INTO deliveries (callback_id, subject, kind, body)
+        SELECT id, number::text, kind, '{}' FROM meeting_callbacks, generate_series(1, 3) AS number";
+    outbox.execute(three).await;
+    outbox.wake();
+    outbox.receiver.hears(1).await;
+    let is_put_off = "SELECT count(*) FROM jobs WHERE last_error = 'another message to its callback is under way'
+        AND attempts = 0 AND run_by IS NULL";
+    eventually("the others wait", async || outbox.count(is_put_off).await == 2).await;
+    assert_eq!(outbox.receiver.heard().len(), 1);
+
+    // Neither a delivered one nor a failed one holds up the others.
+    tell.send(200).expect("the receiver waits");
+    eventually("they go in turn", async || {
+        outbox.pass_pauses().await;
+        outbox.count("SELECT count(*) FROM jobs").await == 0
+    })
+    .await;
+    assert!(outbox.entries().await.iter().all(|entry| entry.state == DeliveryState::Delivered));
+    assert_eq!(outbox.receiver.heard().len(), 4);
+}
+
+#[tokio::test]
 async fn a_slow_tenant_leaves_places_to_others() {
     const MANY: usize = 100;
     let outbox = Outbox::new(1, (0..MANY).map(|_| Reaction::Hang)).await;
