@@ -29,6 +29,9 @@ use crate::telemetry::catalog::{INGEST_BATCHES, INGEST_EVENTS, INGEST_SNAPSHOTS}
 /// Between two polls of a node after events of its agent.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The kind of the jobs that post events to webhooks.
+const POST_HOOKS: &str = "post_hooks";
+
 /// The most characters of why a request is none, which may quote it.
 const LONGEST_REASON: usize = 500;
 
@@ -72,6 +75,9 @@ pub(super) async fn ingest(
     let ingested = admin.store.ingest(backend, &batch.report()).await;
     count(&batch, ingested.as_ref().ok());
     let ingested = ingested?;
+    if ingested.told {
+        admin.waker.wake(POST_HOOKS);
+    }
     admin.cluster.act_on_agent(backend, &ingested).await;
     Ok(Reply(ingested.receipt))
 }

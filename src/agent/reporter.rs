@@ -196,6 +196,7 @@ impl Reporter {
             snapshot,
             redis_connected: self.redis_connected && !self.stale,
             events: self.outbox.take(now),
+            tells: false,
             node: self.gauge.figures(self.roster.meetings(), self.roster.attendees()),
         }
     }
@@ -203,7 +204,7 @@ impl Reporter {
     fn learn(&mut self, outcome: &Delivered) {
         self.on_its_way = false;
         let counts = match *outcome {
-            Delivered::Answered(Receipt { seq, snapshot }) => {
+            Delivered::Answered(Receipt { seq, snapshot, .. }) => {
                 let is_known = seq >= self.seq;
                 self.seq = self.seq.max(seq);
                 is_known && !snapshot
@@ -279,7 +280,7 @@ mod tests {
         /// A batch is sent, and counts.
         fn send(&mut self) -> Batch {
             let batch = self.batch(Instant::now());
-            self.learn(&Delivered::Answered(Receipt { seq: batch.seq, snapshot: false }));
+            self.learn(&Delivered::Answered(Receipt::new(batch.seq, false)));
             batch
         }
     }
@@ -321,7 +322,7 @@ mod tests {
         // A refused batch is lost with its events; its number is skipped.
         reporter.hear(recording(true));
         reporter.batch(Instant::now());
-        reporter.learn(&Delivered::Answered(Receipt { seq: 7, snapshot: true }));
+        reporter.learn(&Delivered::Answered(Receipt::new(7, true)));
         assert!(reporter.stale && reporter.look_at <= Instant::now());
         reporter.look(&[meeting()]);
         let next = reporter.send();
@@ -333,7 +334,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_picture_that_is_not_taken_is_not_made_anew_at_once() {
-        for outcome in [Delivered::Lost, Delivered::Answered(Receipt { seq: 0, snapshot: true })] {
+        for outcome in [Delivered::Lost, Delivered::Answered(Receipt::new(0, true))] {
             let mut reporter = reporter();
             reporter.hear(News::Listening);
             reporter.look(&[meeting()]);

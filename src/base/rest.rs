@@ -30,7 +30,7 @@ use time::OffsetDateTime;
 pub use b3scale_middleware::cluster::{
     Attendee as NodeAttendee, AttendeeChange, AttendeesLimit, CallbackKind, DefaultPresentation, DeliveryState,
     FrontendSettings, NodeEvent as Event, NodeFigures, NodeMeeting, ParamMap as Params, Receipt, RecordingSettings,
-    Visibility,
+    Visibility, Wants,
 };
 pub use backend::{
     AdminState, BACKEND, Backend, BackendChange, BackendSettings, NodeKeys, NodeKeysChange, NodeState, StateBackend,

@@ -187,7 +187,7 @@ impl Known {
         if before.is_none_or(|before| batch.seq > before.seq) {
             let is_next = before.is_some_and(|before| batch.seq == before.seq + 1 && !before.snapshot);
             let snapshot = fate == Some(Fate::SnapshotWanted) || batch.snapshot.is_none() && !is_next;
-            self.counted = Some((batch.boot, Receipt { seq: batch.seq, snapshot }));
+            self.counted = Some((batch.boot, Receipt::new(batch.seq, snapshot)));
             self.put_together(batch);
         }
         if fate == Some(Fate::AnswerLost) {
@@ -213,7 +213,10 @@ impl Known {
                 Event::AttendeeLeft { meeting, attendee } => {
                     self.picture.entry(meeting).or_default().remove(&attendee);
                 }
-                Event::RecordingChanged { .. } | Event::AttendeeChanged { .. } | Event::Unknown => {}
+                Event::RecordingChanged { .. }
+                | Event::AttendeeChanged { .. }
+                | Event::Told { .. }
+                | Event::Unknown => {}
             }
         }
     }
