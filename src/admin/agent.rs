@@ -24,13 +24,11 @@ use super::reply::{Reply, json};
 use crate::ledger::{Ingest, Ingested, Polls};
 use crate::rest::shape::Shape;
 use crate::rest::{Backend, Batch, Heartbeat, Receipt, RpcReply, RpcRequest, RpcStatus};
+use crate::store::POST_HOOKS_JOB;
 use crate::telemetry::catalog::{INGEST_BATCHES, INGEST_EVENTS, INGEST_SNAPSHOTS};
 
 /// Between two polls of a node after events of its agent.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// The kind of the jobs that post events to webhooks.
-const POST_HOOKS: &str = "post_hooks";
 
 /// The most characters of why a request is none, which may quote it.
 const LONGEST_REASON: usize = 500;
@@ -76,7 +74,7 @@ pub(super) async fn ingest(
     count(&batch, ingested.as_ref().ok());
     let ingested = ingested?;
     if ingested.told {
-        admin.waker.wake(POST_HOOKS);
+        admin.waker.wake(POST_HOOKS_JOB);
     }
     admin.cluster.act_on_agent(backend, &ingested).await;
     Ok(Reply(ingested.receipt))
