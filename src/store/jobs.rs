@@ -20,9 +20,9 @@ pub(super) const SWEEP: &str = "DELETE FROM jobs WHERE poisoned_at < now() - int
 ///
 /// 1. `heads` is the first open job of each lane, found lane by lane in the index: a lane that waits for a retry may hold a
 ///    hundred thousand jobs behind its head, and none of them is read.
-/// 2. `first` is the heads that are due, and `laneless` the due jobs without a lane, in the order of their index: of a hundred
-///    thousand that are due no more are read than are taken, and those that servers have. Each keeps jobs without a
-///    living server, and locks them. A job that another server is just taking is skipped. If its row has changed since this
+/// 2. `first` is the heads that are due, and `laneless` the due jobs without a lane, in the order of their index: a hundred thousand
+///    may be due, and only the jobs that are taken are read, and those of servers at work. Each keeps jobs without a living
+///    server, and locks them. A job that another server is just taking is skipped. If its row has changed since this
 ///    statement began, PostgreSQL checks the conditions again on the new row. So neither a job nor a lane is taken twice.
 /// 3. `next` is the first of both.
 pub const TAKE: &str = "WITH RECURSIVE heads AS (
