@@ -20,8 +20,8 @@ pub const DELIVER_JOB: &str = "deliver";
 
 const TABLE: &str = "deliveries";
 
-/// Removes deliveries that were settled a month ago.
-pub(super) const SWEEP: &str = "DELETE FROM deliveries WHERE settled_at < now() - interval '30 days'";
+/// Removes deliveries that were settled a month ago. An end stays with its callback, so that its repetition is known.
+pub(super) const SWEEP: &str = "DELETE FROM deliveries WHERE settled_at < now() - interval '30 days' AND subject <> ''";
 
 /// The order of a list: waiting ones first, the oldest of each first.
 const ORDER: &str = "ORDER BY one.state <> 'waiting', one.created_at, one.id";
