@@ -245,7 +245,7 @@ impl Op {
             token: internal_id.clone(),
             address: String::new(),
         };
-        let callbacks = if self.number % 2 == 0 { vec![ready] } else { Vec::new() };
+        let callbacks = if self.number.is_multiple_of(2) { vec![ready] } else { Vec::new() };
         Born { internal_id, create_time, entry: None, callbacks }
     }
 
