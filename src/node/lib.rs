@@ -101,7 +101,7 @@ struct Shared {
     changed: watch::Sender<()>,
     meetings_changed: Notify,
     /// The task that publishes events to Redis.
-    says: Option<mpsc::Sender<String>>,
+    says: Option<mpsc::Sender<says::Word>>,
 }
 
 impl Node {

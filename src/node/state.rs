@@ -275,6 +275,12 @@ impl NodeState {
         true
     }
 
+    /// Lets a meeting say something; false when there is no such meeting.
+    pub(super) fn say(&mut self, id: &str, words: impl FnOnce(&mut Unsaid, &Meeting) -> bool) -> bool {
+        let Some(internal_id) = self.find(id).map(|meeting| meeting.internal_id.clone()) else { return false };
+        self.meetings.get(&internal_id).is_some_and(|meeting| words(&mut self.unsaid, meeting))
+    }
+
     /// Marks a meeting and its breakouts as ending; false when there is none. An earlier end stays.
     pub(super) fn end(&mut self, id: &str, at: Instant) -> bool {
         let Some(internal_id) = self.find(id).map(|meeting| meeting.internal_id.clone()) else { return false };

@@ -71,7 +71,10 @@ fn told(event: &NodeEvent, wants_raw: bool) -> Option<Heard<'_>> {
     let NodeEvent::Told { meeting, name, ts, attributes, raw } = event else { return None };
     let raw = raw.as_ref().filter(|_| wants_raw);
     let (ts, breakout) = (Some(*ts), breakout(name, &attributes["meeting"]));
-    Some(Heard { meeting, name, ts, attributes: Attributes::Told(attributes), raw, who: None, breakout })
+    // An agent that was started again does not know those who were there before.
+    let user = &attributes["user"];
+    let who = user["internal-user-id"].as_str().filter(|_| user["external-user-id"] == "");
+    Some(Heard { meeting, name, ts, attributes: Attributes::Told(attributes), raw, who, breakout })
 }
 
 /// A breakout that its node made: a frontend's own has a scoped id, and is found by that.
