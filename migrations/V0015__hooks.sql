@@ -186,7 +186,7 @@ BEGIN
 END $$;
 CREATE TRIGGER tell_ready AFTER INSERT OR UPDATE OF seq ON recordings_ready FOR EACH ROW EXECUTE FUNCTION tell_ready();
 
--- Somebody changes its state. Milliseconds, as nodes have it of such calls.
+-- Its state is changed. Milliseconds, as nodes have it of such calls.
 CREATE FUNCTION tell_state() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tell_recording(NEW.record_id, 'rap-' || NEW.state,

@@ -189,8 +189,8 @@ impl Assembly {
         let recordings = Recordings::open(config, &store, &cluster, &bench, &secret).await;
         let imports = recordings.arriving.is_some();
         let callbacks = Callbacks::open(config, &store, &cluster, &bench, &secret, imports);
-        let hooks = hooks::open(config, &store, &bench);
-        let rooms = Rooms { recordings, callbacks, hooks, outbox };
+        let hooks = hooks::open(config, &store, &bench, &outbox, recordings.links.clone());
+        let rooms = Rooms { recordings, callbacks, hooks, outbox: outbox.drain };
         let assembled = Self::around(cluster.clone(), rooms, config, store, secret, counted);
         match assembled {
             Ok(assembly) => {

@@ -7,6 +7,7 @@ mod drain;
 mod everyday;
 mod hung_node;
 mod node_loss;
+mod receiver;
 mod recordings;
 mod reports;
 mod server_loss;

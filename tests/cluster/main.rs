@@ -6,6 +6,7 @@ mod copies;
 mod ends;
 mod feed;
 mod fixture;
+mod hooks;
 mod import;
 mod imports;
 mod ingest;

@@ -4,6 +4,7 @@ mod absent;
 mod calls;
 mod counts;
 mod cut_off;
+mod hooks;
 mod killed;
 mod misbehaving;
 mod orphaned;
