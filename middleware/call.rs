@@ -337,6 +337,15 @@ impl Reply {
         Self::new(StatusCode::OK, HeaderValue::from_static("application/json;charset=utf-8"), document.into())
     }
 
+    /// The answer to a call that is answered in plain text.
+    pub fn text(text: &'static str) -> Self {
+        Self::new(
+            StatusCode::OK,
+            HeaderValue::from_static("text/plain;charset=utf-8"),
+            Bytes::from_static(text.as_bytes()),
+        )
+    }
+
     /// A redirect, with nothing in its body.
     pub fn redirect(location: HeaderValue) -> Self {
         let html = HeaderValue::from_static("text/html;charset=utf-8");

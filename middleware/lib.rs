@@ -40,6 +40,8 @@ pub mod callback_rewrite;
 pub mod checksum_verify;
 pub mod frontend_resolve;
 pub mod gather;
+pub mod hook_ping;
+pub mod hook_registry;
 pub mod meeting_list;
 pub mod meeting_lookup;
 pub mod meeting_scope;
@@ -87,6 +89,8 @@ pub fn visit<V: Visitor>(visitor: &mut V) {
     visitor.endpoint::<recording_list::RecordingList>();
     visitor.endpoint::<recording_change::RecordingChange>();
     visitor.endpoint::<text_tracks::TextTracks>();
+    visitor.endpoint::<hook_registry::HookRegistry>();
+    visitor.endpoint::<hook_ping::HookPing>();
     visitor.endpoint::<answer::Answer>();
     visitor.endpoint::<refuse::Refuse>();
 }

@@ -14,6 +14,7 @@ mod deliveries;
 mod docs;
 mod failures;
 mod frontends;
+mod hooks;
 mod imports;
 mod insight;
 mod jobs;
@@ -274,6 +275,9 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(documented!(deliveries::list))
         .routes(documented!(deliveries::show, deliveries::discard))
         .routes(documented!(deliveries::retry))
+        .routes(documented!(hooks::list))
+        .routes(documented!(hooks::show, hooks::remove))
+        .routes(documented!(hooks::resume))
         .routes(documented!(agent::backend))
         .routes(documented!(agent::heartbeat))
         .routes(documented!(agent::ingest))

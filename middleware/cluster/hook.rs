@@ -87,7 +87,7 @@ impl HookState {
 #[serde(default)]
 pub struct WebhookSettings {
     /// The most hooks that it may create. Permanent ones do not count. `null`: 100.
-    #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 10000))]
+    #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 1000))]
     pub most: Option<i64>,
     /// Whether its hooks may ask for the messages of BBB. They hold more than events do.
     pub raw: bool,

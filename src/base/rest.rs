@@ -8,6 +8,7 @@ pub mod check;
 mod command;
 mod delivery;
 mod frontend;
+mod hook;
 mod ingest;
 mod insight;
 mod job;
@@ -29,8 +30,8 @@ use time::OffsetDateTime;
 
 pub use b3scale_middleware::cluster::{
     Attendee as NodeAttendee, AttendeeChange, AttendeesLimit, CallbackKind, DefaultPresentation, DeliveryState,
-    FrontendSettings, NodeEvent as Event, NodeFigures, NodeMeeting, ParamMap as Params, Receipt, RecordingSettings,
-    Visibility, Wants,
+    FrontendSettings, HookState, NodeEvent as Event, NodeFigures, NodeMeeting, ParamMap as Params, Receipt,
+    RecordingSettings, Visibility, Wants, WebhookSettings,
 };
 pub use backend::{
     AdminState, BACKEND, Backend, BackendChange, BackendSettings, NodeKeys, NodeKeysChange, NodeState, StateBackend,
@@ -38,6 +39,7 @@ pub use backend::{
 pub use command::{Command, CommandState, Heartbeat, NewCommand, RpcReply, RpcRequest, RpcStatus};
 pub use delivery::Delivery;
 pub use frontend::{FRONTEND, Frontend, FrontendChange, FrontendKeys, FrontendKeysChange, StateFrontend};
+pub use hook::Hook;
 pub use ingest::{Batch, Snapshot, SnapshotMeeting};
 pub use insight::{
     BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, StageKind, StageRole,

@@ -16,6 +16,7 @@ mod entry;
 mod error;
 mod explain;
 mod find;
+mod hooks;
 pub mod import;
 mod jobs;
 mod layout;
@@ -132,6 +133,7 @@ enum Command {
     CreateMeeting(create_meeting::CreateMeeting),
     Recording(recordings::Recording),
     Delivery(deliveries::Delivery),
+    Hook(hooks::Hook),
     Explain(explain::Explain),
     Pipeline(pipeline::Pipeline),
     State(state::State),
@@ -195,6 +197,7 @@ impl B3scalectl {
             Some(Command::CreateMeeting(command)) => command.run(context).await,
             Some(Command::Recording(command)) => command.run(context).await,
             Some(Command::Delivery(command)) => command.run(context).await,
+            Some(Command::Hook(command)) => command.run(context).await,
             Some(Command::Explain(command)) => command.run(context).await,
             Some(Command::Pipeline(command)) => command.run(context).await,
             Some(Command::State(command)) => command.run(context).await,

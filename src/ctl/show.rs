@@ -9,7 +9,7 @@ use super::context::Context;
 use super::entry::Entry;
 use super::find::{find_backend, find_frontend};
 use super::layout::go_duration;
-use super::{CtlError, Exit, deliveries, jobs, meetings, recordings, status};
+use super::{CtlError, Exit, deliveries, hooks, jobs, meetings, recordings, status};
 
 /// Show records of the cluster.
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -35,6 +35,7 @@ enum What {
     Recording(recordings::OneRecording),
     Status(status::Status),
     Deliveries(deliveries::Deliveries),
+    Hooks(hooks::Hooks),
     Jobs(jobs::Jobs),
 }
 
@@ -80,6 +81,7 @@ impl Show {
             What::Recording(command) => command.run(context).await,
             What::Status(command) => command.run(context).await,
             What::Deliveries(command) => command.run(context).await,
+            What::Hooks(command) => command.run(context).await,
             What::Jobs(command) => command.run(context).await,
         }
     }

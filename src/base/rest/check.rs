@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 
 use b3scale_middleware::bbb::Algorithm;
-use b3scale_middleware::cluster::{FrontendSettings, RecordingSettings};
+use b3scale_middleware::cluster::{FrontendSettings, RecordingSettings, WebhookSettings};
+use url::Url;
 
 use crate::net::url::{base_url, without_user};
 
@@ -33,6 +34,20 @@ const LONGEST_KEPT: i64 = 36_500;
 
 /// The most bytes in a setting: tools keep numbers in JavaScript.
 const LARGEST_SIZE: i64 = (1 << 53) - 1;
+
+/// The most hooks that a frontend may be let create, and those that its settings may name.
+const MOST_HOOKS: i64 = 1000;
+const MOST_PERMANENT: usize = 100;
+
+/// The most events that a hook may name, and the most bytes of the name of one.
+const MOST_EVENTS: usize = 100;
+const LONGEST_EVENT: usize = 64;
+
+/// The most characters of the name of this service.
+const LONGEST_DOMAIN: usize = 255;
+
+/// The longest URL of a hook, in bytes.
+const LONGEST_HOOK: usize = 8192;
 
 /// The most characters of a secret.
 const LONGEST_SECRET: usize = 1024;
@@ -100,6 +115,30 @@ impl Wrong {
         });
     }
 
+    fn webhooks(&mut self, place: &str, webhooks: &WebhookSettings) {
+        let WebhookSettings { most, raw, domain, permanent, .. } = webhooks;
+        self.unless(most.is_none_or(|most| (0..=MOST_HOOKS).contains(&most)), &format!("{place}.most"), || {
+            format!("should be from 0 to {MOST_HOOKS}, or null")
+        });
+        self.text(&format!("{place}.domain"), domain.as_deref(), LONGEST_DOMAIN);
+        self.unless(permanent.len() <= MOST_PERMANENT, &format!("{place}.permanent"), || {
+            format!("should name at most {MOST_PERMANENT}")
+        });
+        for (at, hook) in permanent.iter().enumerate().take(MOST_PERMANENT) {
+            let place = format!("{place}.permanent[{at}]");
+            self.unless(is_postable(&hook.url), &format!("{place}.url"), || {
+                format!("should be an http(s) URL of at most {LONGEST_HOOK} bytes, without a user")
+            });
+            let fits = hook.events.len() <= MOST_EVENTS && hook.events.iter().all(|event| event.len() <= LONGEST_EVENT);
+            self.unless(fits, &format!("{place}.events"), || {
+                format!("should name at most {MOST_EVENTS} events, each of at most {LONGEST_EVENT} bytes")
+            });
+            self.unless(*raw || !hook.raw, &format!("{place}.raw"), || {
+                "should be false unless `webhooks.raw` is true".to_owned()
+            });
+        }
+    }
+
     pub(super) fn settings(&mut self, place: &str, settings: &FrontendSettings) {
         let RecordingSettings { keep_days, keep_bytes, trash_days, .. } =
             settings.recordings.clone().unwrap_or_default();
@@ -118,6 +157,7 @@ impl Wrong {
         self.unless((0..=LARGEST_LIMIT).contains(&limit), &format!("{place}.attendees_limit.limit"), || {
             format!("should be from 0 to {LARGEST_LIMIT}")
         });
+        self.webhooks(&format!("{place}.webhooks"), settings.webhooks());
         let filename = settings.default_presentation.as_ref().map_or("", |slides| &slides.filename);
         self.unless(filename.is_empty() || names_a_file(filename), &format!("{place}.default_presentation.filename"), || {
             format!(
@@ -125,6 +165,13 @@ impl Wrong {
             )
         });
     }
+}
+
+/// Whether events can be posted to a URL.
+fn is_postable(url: &str) -> bool {
+    let is_web = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    let is_plain = |url: &Url| url.username().is_empty() && url.password().is_none();
+    url.len() <= LONGEST_HOOK && Url::parse(url).is_ok_and(|url| is_web(&url) && is_plain(&url))
 }
 
 /// A text that says something. Other tools write an empty one where there is none.
