@@ -11,6 +11,7 @@ mod down;
 mod failures;
 mod fresh;
 mod frontends;
+mod hooks;
 mod internal_ids;
 mod joins;
 mod lesson;

@@ -9,6 +9,7 @@ mod commands;
 mod deliveries;
 mod follow;
 mod frontends;
+mod hooks;
 mod imports;
 mod insight;
 mod jobs;

@@ -1,0 +1,3 @@
+//! Webhooks: hooks of frontends, and their events.
+
+mod calls;
