@@ -65,7 +65,7 @@ pub(super) async fn resume(
 /// Remove a hook, with the events that it has not heard. Its frontend may create it again. A permanent one is removed by taking it
 /// out of the frontend's settings.
 #[utoipa::path(delete, path = "/api/v1/hooks/{id}", tag = "hooks", params(("id" = Uuid, Path)),
-    responses((status = OK, description = "The hook as it was", body = Hook)))]
+    responses((status = OK, description = "The hook as it was", body = Hook), (status = CONFLICT)))]
 pub(super) async fn remove(
     State(admin): State<Admin>,
     who: Caller<Admins>,
