@@ -7,6 +7,7 @@ mod ends;
 mod feed;
 mod fixture;
 mod hooks;
+mod hooks_feed;
 mod import;
 mod imports;
 mod ingest;

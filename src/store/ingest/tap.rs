@@ -114,9 +114,9 @@ const TELL: &str = "WITH given AS MATERIALIZED (
             ORDER BY rank LIMIT 1) AS found),
     made AS MATERIALIZED (
         SELECT DISTINCT ON (there.internal_id) there.internal_id AS meeting, there.id, parent.frontend_id
-        FROM given JOIN placed AS parent ON parent.meeting = breakout->>'parent'
+        FROM given JOIN placed AS parent ON parent.meeting = given.breakout->>'parent'
             JOIN node_meetings AS there ON there.backend_id = $1 AND there.internal_id = given.meeting
-                AND there.id = breakout->>'id' AND there.breakout
+                AND there.id = given.breakout->>'id' AND there.breakout
         WHERE NOT EXISTS (SELECT FROM placed WHERE placed.meeting = given.meeting)
             AND NOT EXISTS (SELECT FROM meetings WHERE meetings.id = there.id)),
     noted AS (
