@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use b3scale::rest::{Batch, Event, Receipt};
+use b3scale::rest::{Batch, Event, Receipt, Wants};
 use b3scale_support::within;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -51,6 +51,8 @@ pub(super) struct Known {
     /// Every batch that came, repeated ones included.
     pub(super) batches: Vec<Batch>,
     pub(super) picture: Picture,
+    /// What its webhooks want.
+    pub(super) wants: Wants,
     counted: Option<(Uuid, Receipt)>,
 }
 
@@ -193,7 +195,8 @@ impl Known {
         if fate == Some(Fate::AnswerLost) {
             return Err(CutOff);
         }
-        Ok((200, serde_json::to_value(self.counted.unwrap().1).unwrap()))
+        let receipt = Receipt { wants: self.wants, ..self.counted.unwrap().1 };
+        Ok((200, serde_json::to_value(receipt).unwrap()))
     }
 
     fn put_together(&mut self, batch: Batch) {
