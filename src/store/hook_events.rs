@@ -200,11 +200,12 @@ impl HookEvents<'_> {
     /// Moves hooks on that are behind by more than [`MOST_EVENTS`] or three days, and removes events that no hook is behind of. They
     /// stay for an hour, in which another may tell of them again. Gives the losses.
     pub async fn sweep(self) -> Result<Vec<Loss>, StoreError> {
-        let lost = "WITH bounds AS (
-                SELECT frontend_id, greatest(last - $1, coalesce((
-                    SELECT max(seq) FROM hook_events AS old
-                    WHERE old.frontend_id = feed.frontend_id AND at < now() - interval '3 days'), 0)) AS bound
-                FROM hook_feeds AS feed),
+        let lost = "WITH old AS (
+                SELECT frontend_id, max(seq) AS bound FROM hook_events
+                WHERE at < now() - interval '3 days' GROUP BY frontend_id),
+            bounds AS (
+                SELECT feed.frontend_id, greatest(last - $1, coalesce(old.bound, 0)) AS bound
+                FROM hook_feeds AS feed LEFT JOIN old ON old.frontend_id = feed.frontend_id),
             behind AS (
                 SELECT hooks.id, cursor, bound, (
                     SELECT count(*) FROM hook_events AS one
@@ -216,10 +217,12 @@ impl HookEvents<'_> {
                 WHERE hooks.id = behind.id AND hooks.cursor = behind.cursor RETURNING hooks.id, frontend_id, missed)
             SELECT moved.id, missed, key FROM moved JOIN frontends ON frontends.id = frontend_id WHERE missed > 0";
         let losses = self.0.rows("move hooks on", lost, &[&MOST_EVENTS]).await?;
-        let heard = "DELETE FROM hook_events AS one USING (
-                SELECT feed.frontend_id, last, min(cursor) AS done
-                FROM hook_feeds AS feed JOIN hooks ON hooks.frontend_id = feed.frontend_id GROUP BY feed.frontend_id) AS feed
-            WHERE one.frontend_id = feed.frontend_id AND seq <= done AND (at < now() - interval '1 hour' OR seq <= last - $1)";
+        let heard = "DELETE FROM hook_events WHERE (frontend_id, seq) IN (
+                SELECT one.frontend_id, one.seq FROM hook_events AS one JOIN (
+                    SELECT feed.frontend_id, last, min(cursor) AS done
+                    FROM hook_feeds AS feed JOIN hooks ON hooks.frontend_id = feed.frontend_id
+                    GROUP BY feed.frontend_id) AS feed ON feed.frontend_id = one.frontend_id
+                WHERE seq <= done AND (at < now() - interval '1 hour' OR seq <= last - $1) LIMIT 50000)";
         self.0.rows("remove events", heard, &[&MOST_EVENTS]).await?;
         Ok(readable(&losses, |row| {
             Ok(Loss {
