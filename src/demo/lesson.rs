@@ -13,6 +13,7 @@ mod reports;
 mod server_loss;
 mod spoiled_list;
 mod spread;
+mod webhook;
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -102,6 +103,7 @@ impl<'a> Lesson<'a> {
         let reported = reports::reported(self, report).await?;
         recordings::record(self, report).await?;
         callback::tell(self, report).await?;
+        webhook::hear(self, report).await?;
         drain::drain(self, report).await?;
         spoiled_list::spoil_list(self, report).await?;
         let mut class = Class::default();

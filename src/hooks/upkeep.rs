@@ -28,7 +28,7 @@ impl Duty for MendHooks {
     }
 }
 
-/// Removes events that all hooks have, and those that a hook has waited for too long.
+/// Removes events that all hooks have had, and events that wait for too long.
 pub struct SweepHookEvents(pub Store);
 
 impl Duty for SweepHookEvents {

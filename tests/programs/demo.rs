@@ -28,6 +28,7 @@ async fn a_lesson_is_played_and_told_as_a_table() {
         "school    getRecordings ",
         "school    playback ",
         "school    callback ",
+        "school    webhook ",
         "school    drain ",
         "school    hang node ",
         "cluster   kill server ",
@@ -136,7 +137,7 @@ async fn a_demo_that_goes_on_says_how_to_go_on() {
         text.push_str(&line);
         text.push('\n');
     }
-    assert!(text.contains("All 29 steps came out as they should."), "{text}");
+    assert!(text.contains("All 30 steps came out as they should."), "{text}");
     assert!(text.contains("no node is drained or killed"), "{text}");
     assert_eq!(servers(&demo.descendants()).len(), 3, "the one that was killed is there again");
     assert!(text.lines().any(|line| line.starts_with("curl 'http") && line.contains("/isMeetingRunning?")), "{text}");

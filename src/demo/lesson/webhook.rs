@@ -34,7 +34,7 @@ async fn heard(lesson: &Lesson<'_>, meeting: &Meeting<'_>) -> Outcome {
     }
     let hook = hook.unwrap_or_default();
     lesson.answer(meeting, CallKind::HooksDestroy, &[("hookID", &hook)], "no hook any more").await?;
-    Ok(format!("the life of {} was told to its frontend, signed with its secret", meeting.id))
+    Ok(format!("heard {} begin and end, both signed", meeting.id))
 }
 
 /// Verifies the checksum of a post as a frontend does.

@@ -1,4 +1,4 @@
-//! Events that wait, and those that have waited too long.
+//! Events that wait, and events that have waited for too long.
 
 use super::rig::{Hooks, Standing, numbers};
 
