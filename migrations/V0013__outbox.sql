@@ -10,6 +10,8 @@ CREATE TABLE meeting_callbacks (
     name        text NOT NULL,                 -- `meta_endCallbackUrl`, metadata in lower case behind `meta_`
     kind        text NOT NULL CHECK (kind IN ('end', 'ended', 'ready', 'analytics', 'other')),
     url         text NOT NULL,
+    breakout    boolean NOT NULL DEFAULT false,  -- its meeting is one: nodes report no end of it
+    marks       boolean,                         -- recordingmarks of the node's call, which came before the end was known here
     -- The delivery that is under way there: it is the only one until that time, or until its try ends.
     held_by     uuid,
     held_until  timestamptz,
@@ -57,7 +59,8 @@ CREATE FUNCTION queue_delivery() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     -- The node's own word brings `marks`: it gets 15 s for that. An end by our own knowledge alone says false.
     INSERT INTO jobs (kind, payload, run_after)
-        SELECT 'deliver', jsonb_build_object('id', NEW.id, 'frontend', kept.frontend_id), now() + CASE WHEN NEW.kind IN ('end', 'ended') AND NEW.marks IS NULL THEN interval '15 seconds' ELSE interval '0' END
+        SELECT 'deliver', jsonb_build_object('id', NEW.id, 'frontend', kept.frontend_id),
+            now() + CASE WHEN NEW.kind IN ('end', 'ended') AND NEW.marks IS NULL THEN interval '15 seconds' ELSE interval '0' END
         FROM meeting_callbacks AS kept WHERE kept.id = NEW.callback_id;
     RETURN NULL;
 END $$;

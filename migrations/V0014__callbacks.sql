@@ -1,4 +1,4 @@
--- Callbacks of a meeting: what its node got in place of its frontend's URLs, and the end that a frontend is told of.
+-- Callbacks of a meeting: the addresses that its node got in place of its frontend's URLs, and the deliveries of its end.
 
 ALTER TABLE meetings
     -- The callbacks of its create: [{name, kind, url, token}]. Servers restore the originals from memory. NULL: it has none.
@@ -13,11 +13,11 @@ CREATE FUNCTION callbacks_of(its_id text, its_internal_id text) RETURNS jsonb LA
     FROM meeting_callbacks WHERE meeting = its_id AND internal_id = its_internal_id
 $$;
 
--- Tells of the end of a session, once for each of its callbacks.
+-- Queues the end of a session, once for each of its callbacks. Nodes report no end of a breakout.
 CREATE FUNCTION queue_end(its_id text, its_internal_id text) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO deliveries (callback_id, subject, kind)
-    SELECT id, '', kind FROM meeting_callbacks
-    WHERE meeting = its_id AND internal_id = its_internal_id AND kind IN ('end', 'ended')
+    INSERT INTO deliveries (callback_id, subject, kind, marks)
+    SELECT id, '', kind, marks FROM meeting_callbacks
+    WHERE meeting = its_id AND internal_id = its_internal_id AND kind IN ('end', 'ended') AND NOT breakout
     ON CONFLICT DO NOTHING
 $$;
 
@@ -37,18 +37,19 @@ CREATE TRIGGER end_renewed AFTER UPDATE OF internal_id ON meetings FOR EACH ROW
         AND OLD.internal_id IS NOT NULL AND OLD.internal_id IS DISTINCT FROM NEW.internal_id)
     EXECUTE FUNCTION end_session();
 
--- A session that is there again has not ended: its end is withdrawn, if its node has not confirmed it and it was not tried yet.
+-- A session that is there again has not ended: its end is withdrawn, if it was not tried yet.
 CREATE FUNCTION withdraw_end() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM deliveries USING meeting_callbacks AS kept
     WHERE kept.id = callback_id AND kept.meeting = NEW.id AND kept.internal_id = NEW.internal_id
-        AND subject = '' AND state = 'waiting' AND attempts = 0 AND marks IS NULL;
+        AND subject = '' AND state = 'waiting' AND attempts = 0;
     RETURN NULL;
 END $$;
 
 CREATE TRIGGER withdraw_end AFTER INSERT ON meetings FOR EACH ROW
     WHEN (NEW.state = 'live' AND NEW.internal_id IS NOT NULL) EXECUTE FUNCTION withdraw_end();
 
--- A forgotten meeting is claimed again, and its node answers that it has it still.
-CREATE TRIGGER withdraw_end_of_claimed AFTER UPDATE OF state ON meetings FOR EACH ROW
-    WHEN (OLD.state = 'claimed' AND NEW.state = 'live' AND NEW.callbacks IS NOT NULL) EXECUTE FUNCTION withdraw_end();
+-- A forgotten meeting is claimed again, and its node answers that it has it still. Or its lost node has come back.
+CREATE TRIGGER withdraw_end_of_returned AFTER UPDATE OF state ON meetings FOR EACH ROW
+    WHEN (NEW.state = 'live' AND (OLD.state = 'detached' OR OLD.state = 'claimed' AND NEW.callbacks IS NOT NULL))
+    EXECUTE FUNCTION withdraw_end();

@@ -1,6 +1,7 @@
-//! What becomes of a node's message: it is proved, put into the tenant's terms, and queued for the tenant.
+//! Taking a node's message in: it is proved, put into the tenant's terms, and queued for the tenant.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use b3scale_middleware::bbb::Secret;
 use b3scale_middleware::cluster::{BackendId, CallbackKind};
@@ -13,9 +14,13 @@ use super::legacy::{LegacyToken, LegacyTokens, kept_as};
 use super::message::{Message, Signed};
 use super::terms::Terms;
 use super::token::CallbackTokens;
+use crate::ledger::Polls;
 use crate::store::{DELIVER_JOB, KeptCallback, LegacySession, NewDelivery, Queued, Store, StoreError};
 use crate::telemetry::catalog::CALLBACKS;
 use crate::work::Waker;
+
+/// Between two polls of a node because of its calls.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a message is refused.
 #[derive(Debug)]
@@ -78,13 +83,12 @@ impl Inbound {
         if let Some(legacy) = self.legacy.read(token) {
             return Ok(Claimed::Legacy(legacy));
         }
-        if let Some(kept) = self.store.callbacks().find(token).await? {
-            return Ok(Claimed::Kept(Box::new(kept)));
-        }
-        CallbackTokens::kind(token).map(Claimed::Loose).ok_or_else(|| {
+        let Some(kind) = CallbackTokens::kind(token) else {
             count("other", "unknown");
-            Refusal::Unknown
-        })
+            return Err(Refusal::Unknown);
+        };
+        let kept = self.store.callbacks().find(token).await?;
+        Ok(kept.map_or(Claimed::Loose(kind), |kept| Claimed::Kept(Box::new(kept))))
     }
 
     /// Takes a message in.
@@ -167,7 +171,8 @@ impl Inbound {
         }
     }
 
-    /// BBB signs no end, so its token is its proof.
+    /// BBB signs no end, and its token is in the metadata that every attendee's browser gets. So a call ends nothing: while
+    /// the meeting runs here, its node is asked, and the end follows from its answer.
     async fn take_end(&self, kept: &KeptCallback, message: &Message) -> Result<&'static str, Refusal> {
         let is_its = |id: String| id == kept.meeting || id == kept.meeting_id;
         if message.asked("meetingID").is_some_and(|id| !is_its(id)) {
@@ -177,6 +182,10 @@ impl Inbound {
             return Ok("superseded");
         }
         let marks = message.asked("recordingmarks").is_some_and(|marks| marks == "true");
+        if self.store.callbacks().keep_marks(kept, marks).await? {
+            self.store.hasten_poll(kept.backend, PAUSE).await?;
+            return Ok("taken");
+        }
         self.queue(&NewDelivery { marks: Some(marks), method: "GET", ..delivery(kept, "") }).await
     }
 

@@ -77,25 +77,47 @@ impl Callbacks<'_> {
     /// Whether the end of a callback's session is not the end of its meeting, which goes on in another session. An end that is
     /// queued already is one.
     pub(crate) async fn is_superseded(self, kept: &KeptCallback) -> Result<bool, StoreError> {
-        let sql = "SELECT FROM meetings WHERE id = $1 AND state <> 'detached'
-                AND (internal_id IS DISTINCT FROM $2 OR backend_id <> $3)
-                AND NOT EXISTS (SELECT FROM deliveries WHERE callback_id = $4 AND subject = '')";
+        let sql = "SELECT FROM (
+                SELECT FROM meetings WHERE id = $1 AND state <> 'detached'
+                    AND (internal_id IS DISTINCT FROM $2 OR backend_id <> $3)
+                UNION ALL
+                SELECT FROM meeting_history AS past JOIN meeting_history AS later USING (id)
+                WHERE id = $1 AND past.internal_id = $2 AND later.created_at > past.created_at
+                    AND NOT EXISTS (SELECT FROM meetings WHERE id = $1 AND internal_id = $2)) AS others
+            WHERE NOT EXISTS (SELECT FROM deliveries WHERE callback_id = $4 AND subject = '') LIMIT 1";
         let params: [&(dyn ToSql + Sync); 4] = [&kept.meeting, &kept.internal_id, &kept.backend.0, &kept.id];
         Ok(self.0.row("look for a later session", sql, &params).await?.is_some())
     }
 
+    /// Keeps what a node says at the end of a callback's session that is not over here yet. `false`: it is over.
+    //
+    // The share lock waits for a statement that ends the session, or makes it wait and see the marks.
+    pub(crate) async fn keep_marks(self, kept: &KeptCallback, marks: bool) -> Result<bool, StoreError> {
+        let sql = "WITH standing AS MATERIALIZED (
+                SELECT FROM meetings WHERE id = $1 AND internal_id = $2
+                    AND NOT EXISTS (SELECT FROM deliveries WHERE callback_id = $3 AND subject = '') FOR SHARE)
+            UPDATE meeting_callbacks SET marks = $4 WHERE id = $3 AND EXISTS (SELECT FROM standing) RETURNING id";
+        let params: [&(dyn ToSql + Sync); 4] = [&kept.meeting, &kept.internal_id, &kept.id, &marks];
+        Ok(self.0.row("keep the marks of an end", sql, &params).await?.is_some())
+    }
+
     /// Queues the ends of sessions that no statement saw: their place was lost before their result was known. A meeting with a later
-    /// session had no end of an earlier one. Returns how many there were.
+    /// session had no end of an earlier one. The meetings of a node that has been lost for ten minutes have ended, too.
+    /// Returns how many there were.
     pub async fn queue_missed_ends(self) -> Result<u64, StoreError> {
-        let sql = "SELECT queue_end(id, internal_id)::text FROM meeting_history AS past
-            WHERE ended_at BETWEEN now() - interval '7 days' AND now() - interval '5 minutes'
-                AND NOT EXISTS (SELECT FROM meetings WHERE meetings.id = past.id)
-                AND NOT EXISTS (
-                    SELECT FROM meeting_history AS later WHERE later.id = past.id AND later.created_at > past.created_at)
-                AND EXISTS (
+        let sql = "SELECT queue_end(id, internal_id)::text FROM (
+                SELECT id, internal_id FROM meetings WHERE state = 'detached' AND updated_at < now() - interval '10 minutes'
+                UNION ALL
+                SELECT id, internal_id FROM meeting_history AS past
+                WHERE ended_at BETWEEN now() - interval '7 days' AND now() - interval '5 minutes'
+                    AND NOT EXISTS (SELECT FROM meetings WHERE meetings.id = past.id)
+                    AND NOT EXISTS (
+                        SELECT FROM meeting_history AS later
+                        WHERE later.id = past.id AND later.created_at > past.created_at)) AS over
+            WHERE EXISTS (
                     SELECT FROM meeting_callbacks AS kept
-                    WHERE kept.meeting = past.id AND kept.internal_id = past.internal_id AND kind IN ('end', 'ended')
-                        AND NOT EXISTS (SELECT FROM deliveries WHERE callback_id = kept.id AND subject = ''))";
+                    WHERE kept.meeting = over.id AND kept.internal_id = over.internal_id AND kind IN ('end', 'ended')
+                        AND NOT breakout AND NOT EXISTS (SELECT FROM deliveries WHERE callback_id = kept.id AND subject = ''))";
         Ok(self.0.rows("queue missed ends", sql, &[]).await?.len() as u64)
     }
 

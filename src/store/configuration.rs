@@ -166,9 +166,10 @@ impl Transaction<'_> {
 
     /// Keeps the callbacks of meetings that were brought over, under the digests of their tokens.
     async fn keep_callbacks(&self, arrivals: impl Iterator<Item = &Arrival>) -> Result<(), StoreError> {
-        let sql = "INSERT INTO meeting_callbacks (token, meeting, internal_id, frontend_id, meeting_id, backend_id, name, kind, url)
-            SELECT encode(sha256(convert_to(token, 'UTF8')), 'hex') || ':' || internal_id, id, internal_id, frontend_id, meeting_id, backend_id, name,
-                kind, url
+        let sql = "INSERT INTO meeting_callbacks (token, meeting, internal_id, frontend_id, meeting_id, backend_id, name, kind, url,
+                breakout)
+            SELECT encode(sha256(convert_to(token, 'UTF8')), 'hex') || ':' || internal_id, id, internal_id, frontend_id,
+                meeting_id, backend_id, name, kind, url, breakout
             FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS given (meeting, name, kind, url, token)
             JOIN meetings ON id = meeting WHERE internal_id IS NOT NULL ON CONFLICT DO NOTHING";
         let each: Vec<_> = arrivals.flat_map(|one| one.callbacks.iter().map(|callback| (&one.id, callback))).collect();

@@ -58,7 +58,7 @@ impl Entry {
         }
         let element = xml::shown(&self.element, |text| restored(text, callbacks)).ok()?;
         // The report may be younger than all that is known here of the meeting.
-        if !callbacks.is_empty() {
+        if memmem::find(&element, CALLBACK_PATH.as_bytes()).is_none() {
             made.get_or_init(|| element.clone());
         }
         Some(element)
@@ -162,6 +162,7 @@ mod tests {
             xml::children(&entry.restored(callbacks).unwrap(), &["meeting", "metadata"]).unwrap().remove(0).1
         };
         assert_eq!(shown(&[]), address);
+        assert_eq!(shown(&[callback("t0", "https://earlier")]), address, "of an earlier session");
         for _ in 0..2 {
             assert_eq!(
                 shown(&[callback("t2", "https://b"), callback("t1", "https://a/?x=1&y=%2F")]),

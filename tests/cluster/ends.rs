@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use b3scale::ledger::{Copies, Ends, Places, Release};
-use b3scale_middleware::cluster::{Callback, CallbackKind, Claim, Meeting};
+use b3scale_middleware::cluster::{Callback, CallbackKind, Claim, Meeting, Size};
 use b3scale_middleware::ports::Born;
 
 use crate::fixture::{Fixture, born, scoped};
@@ -72,13 +72,50 @@ async fn each_end_queues_one_delivery_to_each_callback() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_given_up_ends_its_meetings() {
+async fn a_node_that_is_given_up_ends_its_meetings_after_ten_minutes() {
     let cluster = Fixture::new().await;
     cluster.called("algebra").await;
-    cluster.store.detach_meetings(cluster.a).await.unwrap();
-    assert_eq!(cluster.ends("internal-algebra").await, 0, "it may come back");
+    let after = async |minutes: u32| {
+        let detached = cluster.store.detach_meetings(cluster.a).await.unwrap().remove(0);
+        let sql = format!("UPDATE meetings SET updated_at = now() - interval '{minutes} minutes'");
+        cluster.database.execute(&sql).await;
+        (cluster.store.callbacks().queue_missed_ends().await.unwrap(), detached)
+    };
+    let (found, detached) = after(9).await;
+    assert_eq!((found, cluster.ends("internal-algebra").await), (0, 0), "it may come back");
+    cluster.store.attach_meeting(&detached).await.unwrap().expect("it has come back");
+    let (found, detached) = after(11).await;
+    assert_eq!((found, cluster.ends("internal-algebra").await), (1, 2));
+    assert_eq!(cluster.store.callbacks().queue_missed_ends().await.unwrap(), 0);
+    cluster.store.attach_meeting(&detached).await.unwrap().expect("it has come back");
+    assert_eq!(cluster.ends("internal-algebra").await, 0, "no try has begun");
+    let (found, _) = after(11).await;
     cluster.database.execute("DELETE FROM meetings WHERE state = 'detached'").await;
-    assert_eq!(cluster.ends("internal-algebra").await, 2);
+    assert_eq!((found, cluster.ends("internal-algebra").await), (1, 2));
+}
+
+/// Nodes report none.
+#[tokio::test]
+async fn a_breakout_has_no_end() {
+    let cluster = Fixture::new().await;
+    let held = cluster.won("room").await;
+    let held = Meeting { size: Size { breakout: true, ..held.size }, ..held };
+    cluster.database.execute("DELETE FROM meetings").await;
+    let live = cluster.store.record_live(&held, &called("room")).await.unwrap().expect("its claim was released");
+    assert!(cluster.store.forget_meeting(&live).await.unwrap());
+    cluster.database.execute("UPDATE meeting_history SET ended_at = now() - interval '6 minutes'").await;
+    assert_eq!(cluster.store.callbacks().queue_missed_ends().await.unwrap(), 0);
+    assert_eq!(cluster.ends("room").await, 0);
+}
+
+#[tokio::test]
+async fn an_end_that_the_node_has_reported_waits_for_no_word_of_it() {
+    let cluster = Fixture::new().await;
+    let live = cluster.called("algebra").await;
+    cluster.database.execute("UPDATE meeting_callbacks SET marks = true WHERE kind = 'end'").await;
+    assert!(cluster.store.forget_meeting(&live).await.unwrap());
+    let due = "SELECT count(*) FROM jobs JOIN deliveries ON payload->>'id' = deliveries.id::text WHERE run_after <= now() AND marks";
+    assert_eq!(cluster.database.count(due).await, 1, "the other one waits");
 }
 
 #[tokio::test]

@@ -75,9 +75,10 @@ pub const LIVE: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE i
         WHERE held.backend_id = excluded.backend_id AND held.attempt = excluded.attempt AND held.claim = excluded.claim
         RETURNING *, held.xmax = 0 AS again),
     called AS (
-        INSERT INTO meeting_callbacks (token, meeting, internal_id, frontend_id, meeting_id, backend_id, name, kind, url)
+        INSERT INTO meeting_callbacks (token, meeting, internal_id, frontend_id, meeting_id, backend_id, name, kind, url,
+            breakout)
         SELECT given.token, live.id, live.internal_id, live.frontend_id, live.meeting_id, live.backend_id, given.name,
-            given.kind, given.url
+            given.kind, given.url, live.breakout
         FROM live, jsonb_to_recordset($13) AS given (token text, name text, kind text, url text)
         WHERE NOT EXISTS (SELECT FROM meeting_callbacks WHERE meeting = $1 AND internal_id = $4)
         ON CONFLICT DO NOTHING),

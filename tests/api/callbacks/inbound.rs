@@ -1,6 +1,7 @@
 //! What nodes, and others, send to our addresses.
 
 use b3scale_middleware::cluster::CallbackKind;
+use b3scale_support::eventually;
 
 use super::*;
 
@@ -23,12 +24,37 @@ async fn an_end_comes_once_with_the_nodes_marks() {
     let called = Called::start().await;
     let path = called.path("meta_endCallbackUrl");
     let query = format!("recordingmarks=true&meetingID={}", called.scoped.replace('=', "%3D"));
+    let ended = called.path("meetingEndedURL");
+    called.cluster.nodes[called.node].control().forget();
     assert_eq!(called.get(&path, &query).await, 200);
-    assert_eq!(called.get(&path, &query).await, 200, "the node may repeat it");
-    assert_eq!(called.get(&called.path("meetingEndedURL"), "").await, 200);
-    called.lose().await;
-    assert_eq!(called.deliveries("end", "marks").await, 1);
+    assert_eq!(called.get(&ended, "").await, 200);
+    eventually("its end is queued", async || called.deliveries("end", "marks").await == 1).await;
     assert_eq!(called.deliveries("ended", "subject = ''").await, 1);
+    assert_eq!(called.get(&path, &query).await, 200, "the node may repeat it");
+    assert_eq!(called.deliveries("end", "true").await, 1);
+}
+
+/// As after the loss of a server that had not recorded its create.
+#[tokio::test]
+async fn a_repeated_create_brings_the_callbacks_that_are_missing() {
+    let cluster = TestCluster::start().await;
+    cluster.call(CallKind::Create, "name=Algebra&meetingID=algebra").await.success();
+    let called = Called::on(cluster).await;
+    called.lose().await;
+    assert_eq!(called.deliveries("end", "true").await, 1);
+}
+
+/// Its address is in the metadata that every attendee gets.
+#[tokio::test]
+async fn a_forged_end_ends_nothing_and_loses_nothing() {
+    let called = Called::start().await;
+    let path = called.path("meta_endCallbackUrl");
+    assert_eq!(called.get(&path, "recordingmarks=true").await, 200);
+    called.cluster.cluster.catch_up().await;
+    assert_eq!(called.deliveries("end", "true").await, 0, "its node runs it");
+    assert_eq!(called.get(&path, "recordingmarks=false").await, 200);
+    called.lose().await;
+    assert_eq!(called.deliveries("end", "NOT marks").await, 1, "the last word");
 }
 
 #[tokio::test]
@@ -53,6 +79,12 @@ async fn a_copys_end_is_not_the_meetings() {
         .await;
     assert_eq!(called.get(&path, "recordingmarks=false").await, 200);
     assert_eq!(called.deliveries("end", "true").await, 0);
+    let later = "INSERT INTO meeting_history (id, internal_id, frontend_id, meeting_id, backend_id)
+        SELECT id, internal_id, frontend_id, meeting_id, backend_id FROM meetings";
+    called.cluster.database.execute(later).await;
+    called.cluster.database.execute("DELETE FROM meetings").await;
+    assert_eq!(called.get(&path, "recordingmarks=false").await, 200);
+    assert_eq!(called.deliveries("end", "true").await, 0, "the later session has ended, too");
 }
 
 #[tokio::test]
@@ -145,5 +177,6 @@ async fn a_token_of_a_lost_servers_create_holds() {
     assert_eq!(called.get(&ended, "").await, 404, "it does not say of which meeting");
     assert_eq!(called.get(&end, "recordingmarks=true&meetingID=WyJzY2hvb2wiLCJ4eCIsImIzc2NsIl0%3D").await, 404);
     assert_eq!(called.get(&end, &format!("recordingmarks=true&meetingID={scoped}")).await, 200);
+    called.lose().await;
     assert_eq!(called.deliveries("end", "marks").await, 1);
 }
