@@ -6,7 +6,7 @@ use b3scale_support::Told;
 use serde_json::{Value, json};
 
 use super::samples::{
-    ASKED_HOST, BACKEND, COMMAND, FRONTEND, HOST, backend, cluster, command, delivery, frontend, meeting, status,
+    ASKED_HOST, BACKEND, COMMAND, FRONTEND, HOST, backend, cluster, command, delivery, frontend, hook, meeting, status,
 };
 use super::{Ctl, recorder};
 
@@ -46,6 +46,9 @@ fn told() -> Vec<Told> {
         Told::ok("GET /api/v1/deliveries", "[]"),
         Told::ok("POST /api/v1/deliveries/d-1/retry", delivery("waiting")),
         Told::ok("DELETE /api/v1/deliveries/d-1", delivery("dropped")),
+        Told::ok("GET /api/v1/hooks", "[]"),
+        Told::ok("POST /api/v1/hooks/h-1/resume", hook("active")),
+        Told::ok("DELETE /api/v1/hooks/h-1", hook("active")),
         Told::ok("GET /api/v1/pipeline", pipeline.clone()),
         Told::ok("GET /api/v1/pipeline/catalog", "[]"),
         Told::ok("POST /api/v1/pipeline/reload", pipeline),
@@ -82,6 +85,9 @@ async fn every_command_prints_one_value() {
         "show deliveries",
         "delivery retry d-1",
         "delivery drop d-1",
+        "show hooks",
+        "hook resume h-1",
+        "hook delete h-1",
         "set backend http://new --secret s",
         "set frontend school --account-ref new",
         "set recording-visibility r-1 public",
