@@ -15,6 +15,7 @@ mod link;
 mod load;
 mod meeting;
 mod node_batch;
+mod null;
 mod overload;
 mod placement;
 mod policy;

@@ -66,3 +66,18 @@ impl Service<Call> for HookPingService {
         ready(Ok(Reply::text("bbb-webhooks API up!")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    #[tokio::test]
+    async fn the_answer_is_plain_text_for_any_key() {
+        let reply = Memory::new().ask(HookPing {}, Memory::new().call(CallKind::HooksPing, "")).await.unwrap();
+        assert_eq!(
+            (reply.content_type.as_bytes(), &*reply.body),
+            (&b"text/plain;charset=utf-8"[..], &b"bbb-webhooks API up!"[..])
+        );
+    }
+}

@@ -22,7 +22,7 @@ use crate::bbb::{self, Algorithm, MeetingId, Scope, ScopedId, Secret};
 use crate::call::Reply;
 use crate::chance::{Chance, Clock as _, SystemClock};
 use crate::cluster::{
-    AdminState, AgentReport, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Health, Hook, Link, LoadModel,
+    AdminState, AgentReport, Backend, BackendId, Frontend, FrontendId, FrontendSettings, Health, Link, LoadModel,
     Meeting, MeetingState, NewMeeting, PolicyInForce, Seats, Secrets, Size, Vitals,
 };
 use crate::fault::{Fault, NodeFailure};
@@ -55,7 +55,7 @@ struct State {
     replies: Replies,
     requests: Vec<NodeRequest>,
     archive: recordings::Archive,
-    hooks: Vec<(FrontendId, Hook)>,
+    hooks: hooks::HookBook,
 }
 
 /// Someone on the way to a meeting.
@@ -97,6 +97,13 @@ impl Memory {
         let mut settings = FrontendSettings::default();
         change(&mut settings);
         self.add_frontend(key, "frontend-secret", true, settings)
+    }
+
+    /// Adds a permanent hook of all events.
+    pub fn permanent_hook(self, key: &str, id: &str, url: &str) -> Self {
+        let frontend = self.frontend_named(key).id;
+        self.state().hooks.add_permanent(frontend, id, url);
+        self
     }
 
     /// Adds a backend at `https://<name>.example/…` with its node up, and the secret `secret-of-<name>`.

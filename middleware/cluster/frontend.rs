@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::null::null_is_empty;
 use super::{Backend, FrontendId, RecordingSettings, Tags, WebhookSettings};
 use crate::bbb::{Algorithms, Secret};
 
@@ -219,12 +220,6 @@ fn drop_nulls(value: &mut Value) {
         fields.retain(|_, field| !field.is_null());
         fields.values_mut().for_each(drop_nulls);
     }
-}
-
-pub(super) fn null_is_empty<'de, T: Deserialize<'de> + Default, D: serde::Deserializer<'de>>(
-    value: D,
-) -> Result<T, D::Error> {
-    Ok(Option::deserialize(value)?.unwrap_or_default())
 }
 
 #[cfg(test)]

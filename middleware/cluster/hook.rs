@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::frontend::null_is_empty;
+use super::null::null_is_empty;
 use crate::bbb::Algorithm;
 
 /// The most hooks that a frontend may create, unless its settings say otherwise.

@@ -26,7 +26,7 @@ pub(super) struct Which {
     meeting: Option<String>,
 }
 
-/// List 1000 hooks of frontends: paused ones first, then those that are retrying, the oldest of each first.
+/// List 1000 hooks of frontends: the paused, the retrying, the others, each with the oldest first.
 #[utoipa::path(get, path = "/api/v1/hooks", tag = "hooks", params(Which),
     responses((status = OK, description = "The hooks", body = Vec<Hook>)))]
 pub(super) async fn list(

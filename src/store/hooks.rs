@@ -49,7 +49,7 @@ pub struct HookFilter {
 }
 
 impl Hooks<'_> {
-    /// Creates a hook, unless the frontend has it or has that many others. One that is paused is resumed.
+    /// Creates a hook, unless the frontend has it or has that many others. A paused one is resumed.
     pub async fn create(self, frontend: FrontendId, new: &NewHook, most: i64) -> Result<HookCreated, StoreError> {
         let id = Uuid::new_v4().to_string();
         self.0.transaction(&Creating { frontend, id, new, most }, Ending::Commit).await
@@ -147,8 +147,8 @@ impl Work for Creating<'_> {
                 SELECT $2, $1, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT FROM known)
                     AND (SELECT count(*) FROM hooks WHERE frontend_id = $1 AND NOT permanent) < $7
                 RETURNING *)
-            SELECT known.*, false AS is_new, (SELECT count(*) FROM queued) AS queued FROM known
-            UNION ALL SELECT made.*, true, 0 FROM made"
+            SELECT known.*, false AS is_new, (SELECT queue_hooks::text FROM queued) AS queued FROM known
+            UNION ALL SELECT made.*, true, NULL FROM made"
         );
         let NewHook { url, meeting_id, events, raw } = self.new;
         let params: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =

@@ -35,7 +35,7 @@ const LONGEST_KEPT: i64 = 36_500;
 /// The most bytes in a setting: tools keep numbers in JavaScript.
 const LARGEST_SIZE: i64 = (1 << 53) - 1;
 
-/// The most hooks that a frontend may be let create, and those that its settings may name.
+/// The most hooks that a frontend may be let create, and that its settings may name.
 const MOST_HOOKS: i64 = 1000;
 const MOST_PERMANENT: usize = 100;
 
@@ -195,6 +195,8 @@ fn stands_in_urls(key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -205,6 +207,36 @@ mod tests {
         for key in [".", "..", "metrics", "a?b", "a b", "a#b", "a%62", "ü", "a/b", "[a]", "a|b", "a\u{a0}"] {
             assert!(!stands_in_urls(key), "{key}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_of_webhooks_is_named() {
+        let problems = |webhooks: serde_json::Value| -> Vec<String> {
+            let settings: FrontendSettings = serde_json::from_value(json!({ "webhooks": webhooks })).unwrap();
+            let mut wrong = Wrong::default();
+            wrong.settings("settings", &settings);
+            wrong.0.into_iter().map(|(place, _)| place.replace("settings.webhooks.", "")).collect()
+        };
+        let hook = json!({"url": "https://cb.example/hook?token=1", "events": ["meeting-ended"], "raw": true});
+        let good =
+            json!({"most": 1000, "raw": true, "algorithm": "sha512", "domain": "bbb.example", "permanent": [hook]});
+        assert_eq!(problems(good), [""; 0]);
+        assert_eq!(problems(json!({"most": 1001, "domain": " "})), ["most", "domain"]);
+        assert_eq!(problems(json!({"permanent": [hook]})), ["permanent[0].raw"]);
+        assert_eq!(problems(json!({"permanent": vec![json!({"url": "https://a.example"}); 101]})), ["permanent"]);
+        for url in [
+            "",
+            "cb.example",
+            "ftp://cb.example",
+            "https://user@cb.example",
+            &format!("https://a/{}", "x".repeat(9000)),
+        ] {
+            assert_eq!(problems(json!({"permanent": [{"url": url}]})), ["permanent[0].url"], "{url}");
+        }
+        assert_eq!(
+            problems(json!({"permanent": [{"url": "https://a", "events": ["x".repeat(65)]}]})),
+            ["permanent[0].events"]
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::store::rows::{column, readable, unreadable};
 use crate::store::transaction::{Ending, Transaction, Work};
 use crate::store::{Store, StoreError};
 
-/// The permanent hooks of a frontend: those of its settings, and those that are there.
+/// The permanent hooks of a frontend, by its settings and in the table.
 #[derive(Clone, Debug, Default)]
 pub struct PermanentHooks {
     /// Its settings.
@@ -55,7 +55,7 @@ impl Hooks<'_> {
         Ok(found)
     }
 
-    /// Makes these the permanent hooks of a frontend. One that is there hears on where it was.
+    /// Makes these the permanent hooks of a frontend. A hook that is there hears on where it was.
     pub async fn set_permanent(self, frontend: FrontendId, wanted: &[WantedHook]) -> Result<(), StoreError> {
         let store: &Store = self.0;
         store.transaction(&Setting { frontend, wanted }, Ending::Commit).await
