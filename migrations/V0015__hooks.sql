@@ -29,19 +29,22 @@ CREATE TABLE hooks (
     created_at   timestamptz NOT NULL DEFAULT now(),
     delivered_at timestamptz
 );
-CREATE UNIQUE INDEX hooks_once ON hooks (frontend_id, url, coalesce(meeting_id, ''));
+
+-- A URL may be longer than an index takes.
+CREATE FUNCTION url_digest(url text) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$ SELECT sha256(convert_to(url, 'UTF8')) $$;
+CREATE UNIQUE INDEX hooks_once ON hooks (frontend_id, url_digest(url), coalesce(meeting_id, ''));
 
 -- The events of a frontend, numbered. It is there exactly while the frontend has hooks. Its row lock orders the events, so a number
--- that is committed has no open number before it.
+-- that is committed has no open number before it. The first number is the time in microseconds, so a later feed repeats none.
 CREATE TABLE hook_feeds (
     frontend_id uuid PRIMARY KEY REFERENCES frontends ON DELETE CASCADE,
-    last        bigint NOT NULL DEFAULT 0,
+    last        bigint NOT NULL DEFAULT floor(extract(epoch FROM clock_timestamp()) * 1000000),
     wants_raw   boolean NOT NULL DEFAULT false
 );
 
--- One event, for all hooks of its frontend.
+-- One event, for all hooks of its frontend. It does not refer to the feed: the end of a feed must not wait for its events.
 CREATE TABLE hook_events (
-    frontend_id uuid NOT NULL REFERENCES hook_feeds ON DELETE CASCADE,
+    frontend_id uuid NOT NULL,
     seq         bigint NOT NULL,
     -- The id of bbb-webhooks, such as `user-joined`.
     name        text NOT NULL,
@@ -61,7 +64,7 @@ CREATE TABLE hook_events (
     PRIMARY KEY (frontend_id, seq)
 );
 CREATE INDEX hook_events_by_age ON hook_events (at);
--- Agents, reports and records all tell of these. The first word counts.
+-- Agents, reports and records all tell of these. The first word counts, and an agent's adds what it lacks.
 CREATE UNIQUE INDEX hook_events_once ON hook_events (frontend_id, internal_id, name)
     WHERE name IN ('meeting-created', 'meeting-ended');
 
@@ -105,8 +108,8 @@ CREATE FUNCTION queue_hooks(ids text[]) RETURNS void LANGUAGE sql AS $$
         WHERE id NOT IN (SELECT lane FROM waiting)
 $$;
 
--- Tells the hooks of events, in this order: [{frontend, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw}]. Events of
--- frontends without hooks are left out. Returns how many were told.
+-- Tells the hooks of events, in this order: [{frontend, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw}]. Events
+-- that no hook hears are left out. Returns how many were told.
 CREATE FUNCTION tell_hooks(told jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     due   text[];
@@ -114,14 +117,22 @@ DECLARE
 BEGIN
     PERFORM FROM hook_feeds WHERE frontend_id IN (
         SELECT frontend FROM jsonb_to_recordset(told) AS given (frontend uuid)) ORDER BY frontend_id FOR UPDATE;
-    WITH fresh AS (
-            SELECT given.*, row_number() OVER (PARTITION BY frontend ORDER BY place) AS step
-            FROM ROWS FROM (jsonb_to_recordset(told) AS (frontend uuid, name text, meeting text, meeting_id text,
+    WITH given AS (
+            SELECT * FROM ROWS FROM (jsonb_to_recordset(told) AS (frontend uuid, name text, meeting text, meeting_id text,
                     internal_id text, ts bigint, attributes jsonb, entry text, raw jsonb)) WITH ORDINALITY
-                AS given (frontend, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw, place)
-            WHERE NOT (name IN ('meeting-created', 'meeting-ended') AND EXISTS (
-                SELECT FROM hook_events AS known WHERE known.frontend_id = given.frontend
-                    AND known.internal_id = given.internal_id AND known.name = given.name))),
+                AS given (frontend, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw, place)),
+        added AS (
+            UPDATE hook_events AS known SET attributes = given.attributes, raw = given.raw FROM given
+            WHERE known.frontend_id = given.frontend AND known.internal_id = given.internal_id AND known.name = given.name
+                AND known.name IN ('meeting-created', 'meeting-ended')
+                AND known.attributes IS NULL AND given.attributes IS NOT NULL),
+        fresh AS (
+            SELECT given.*, row_number() OVER (PARTITION BY frontend ORDER BY place) AS step FROM given
+            WHERE CASE WHEN name IN ('meeting-created', 'meeting-ended') THEN NOT EXISTS (
+                    SELECT FROM hook_events AS known WHERE known.frontend_id = given.frontend
+                        AND known.internal_id = given.internal_id AND known.name = given.name)
+                ELSE EXISTS (
+                    SELECT FROM hooks WHERE frontend_id = given.frontend AND hears(hooks, given.name, given.meeting_id)) END),
         moved AS (
             UPDATE hook_feeds SET last = last + steps
             FROM (SELECT frontend, count(*) AS steps FROM fresh GROUP BY frontend) AS counted
@@ -155,12 +166,12 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- The old session ends before the new one is created: triggers run in the order of their names.
+-- The old session ends before the new one is created: triggers run in the order of their names. Here, other than for callbacks, a
+-- session on another node is a new one, too: events name it.
 CREATE TRIGGER tell_1_gone AFTER DELETE ON meetings FOR EACH ROW
     WHEN (OLD.state <> 'claimed' AND OLD.internal_id IS NOT NULL) EXECUTE FUNCTION tell_meeting('meeting-ended');
 CREATE TRIGGER tell_1_renewed AFTER UPDATE OF internal_id ON meetings FOR EACH ROW
-    WHEN (OLD.state IN ('live', 'ending') AND NEW.state = 'live' AND OLD.backend_id = NEW.backend_id
-        AND OLD.internal_id IS NOT NULL AND OLD.internal_id IS DISTINCT FROM NEW.internal_id)
+    WHEN (NEW.state = 'live' AND OLD.internal_id IS NOT NULL AND OLD.internal_id IS DISTINCT FROM NEW.internal_id)
     EXECUTE FUNCTION tell_meeting('meeting-ended');
 CREATE TRIGGER tell_2_born AFTER INSERT ON meetings FOR EACH ROW
     WHEN (NEW.state = 'live' AND NEW.internal_id IS NOT NULL) EXECUTE FUNCTION tell_meeting('meeting-created');

@@ -6,7 +6,7 @@ use super::count;
 use crate::store::{POST_HOOKS_JOB, Store};
 use crate::work::{Duty, Failure, Waker};
 
-/// Brings hooks on that are behind and have no job.
+/// Tells of lost meetings, and brings hooks on that are behind and have no job.
 pub struct MendHooks {
     /// The tables.
     pub store: Store,
@@ -19,6 +19,7 @@ impl Duty for MendHooks {
     const EVERY: Duration = Duration::from_secs(5);
 
     async fn run(&self) -> Result<(), Failure> {
+        self.store.hook_events().tell_lost().await?;
         let queued = self.store.hook_events().mend().await?;
         if queued > 0 {
             tracing::debug!(queued, "Queueing posts of hooks that were behind");

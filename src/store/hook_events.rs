@@ -17,6 +17,8 @@ pub const POST_HOOKS_JOB: &str = "post_hooks";
 
 /// How many events are read at a time.
 const BATCH: usize = 50;
+/// How many events are removed at a time.
+const PORTION: i64 = 20_000;
 /// How many events of a frontend are kept for hooks that are behind.
 pub const MOST_EVENTS: i64 = 100_000;
 
@@ -197,8 +199,8 @@ impl HookEvents<'_> {
         row.map_or(Ok(0), |row| column(TABLE, &row, "count"))
     }
 
-    /// Moves hooks on that are behind by more than [`MOST_EVENTS`] or three days, and removes events that no hook is behind of. They
-    /// stay for an hour, in which another may tell of them again. Gives the losses.
+    /// Moves hooks on that are behind by more than [`MOST_EVENTS`] or three days, and removes events that no hook is behind of after
+    /// an hour. Created and ended meetings stay for three days, so that they are not told again. Gives the losses.
     pub async fn sweep(self) -> Result<Vec<Loss>, StoreError> {
         let lost = "WITH old AS (
                 SELECT frontend_id, max(seq) AS bound FROM hook_events
@@ -217,13 +219,15 @@ impl HookEvents<'_> {
                 WHERE hooks.id = behind.id AND hooks.cursor = behind.cursor RETURNING hooks.id, frontend_id, missed)
             SELECT moved.id, missed, key FROM moved JOIN frontends ON frontends.id = frontend_id WHERE missed > 0";
         let losses = self.0.rows("move hooks on", lost, &[&MOST_EVENTS]).await?;
-        let heard = "DELETE FROM hook_events WHERE (frontend_id, seq) IN (
-                SELECT one.frontend_id, one.seq FROM hook_events AS one JOIN (
+        let done = "DELETE FROM hook_events WHERE (frontend_id, seq) IN (
+                SELECT one.frontend_id, one.seq FROM hook_events AS one LEFT JOIN (
                     SELECT feed.frontend_id, last, min(cursor) AS done
                     FROM hook_feeds AS feed JOIN hooks ON hooks.frontend_id = feed.frontend_id
                     GROUP BY feed.frontend_id) AS feed ON feed.frontend_id = one.frontend_id
-                WHERE seq <= done AND (at < now() - interval '1 hour' OR seq <= last - $1) LIMIT 50000)";
-        self.0.rows("remove events", heard, &[&MOST_EVENTS]).await?;
+                WHERE done IS NULL OR seq <= last - $1 OR seq <= done AND at < now() - CASE
+                    WHEN name IN ('meeting-created', 'meeting-ended') THEN interval '3 days' ELSE interval '1 hour' END
+                LIMIT $2) RETURNING 1";
+        while self.0.rows("remove events", done, &[&MOST_EVENTS, &PORTION]).await?.len() as i64 == PORTION {}
         Ok(readable(&losses, |row| {
             Ok(Loss {
                 hook: column(TABLE, row, "id")?,
@@ -231,6 +235,20 @@ impl HookEvents<'_> {
                 events: column(TABLE, row, "missed")?,
             })
         }))
+    }
+
+    /// Tells of the end of meetings whose node has been lost for ten minutes. Gives the number of events.
+    pub async fn tell_lost(self) -> Result<i64, StoreError> {
+        let sql = "SELECT coalesce(tell_hooks(jsonb_agg(jsonb_build_object('frontend', lost.frontend_id, 'name', 'meeting-ended',
+                'meeting', id, 'meeting_id', meeting_id, 'internal_id', internal_id,
+                'ts', floor(extract(epoch FROM now()) * 1000)::bigint))), 0) AS told
+            FROM meetings AS lost JOIN hook_feeds AS feed ON feed.frontend_id = lost.frontend_id
+            WHERE state = 'detached' AND internal_id IS NOT NULL AND updated_at < now() - interval '10 minutes'
+                AND NOT EXISTS (
+                    SELECT FROM hook_events AS known WHERE known.frontend_id = lost.frontend_id
+                        AND known.internal_id = lost.internal_id AND name = 'meeting-ended')";
+        let row = self.0.row("tell of lost meetings", sql, &[]).await?;
+        row.map_or(Ok(0), |row| column(TABLE, &row, "told"))
     }
 
     /// Counts the hooks by state.

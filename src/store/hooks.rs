@@ -137,7 +137,8 @@ impl Work for Creating<'_> {
         transaction.rows(lock, &[&self.frontend.0]).await?;
         let sql = format!(
             "WITH known AS (
-                SELECT * FROM hooks WHERE frontend_id = $1 AND url = $3 AND coalesce(meeting_id, '') = coalesce($4, '')),
+                SELECT * FROM hooks WHERE frontend_id = $1 AND url_digest(url) = url_digest($3)
+                    AND coalesce(meeting_id, '') = coalesce($4, '')),
             resumed AS (
                 UPDATE hooks SET {RESUMED} FROM known
                 WHERE hooks.id = known.id AND hooks.paused_at IS NOT NULL RETURNING hooks.id),

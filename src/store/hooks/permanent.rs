@@ -83,7 +83,7 @@ impl Work for Setting<'_> {
         let dropped = "DELETE FROM hooks WHERE frontend_id = $1 AND permanent AND url <> ALL ($2::text[])";
         transaction.rows(dropped, &[&frontend, &urls]).await?;
         let put = "INSERT INTO hooks (id, frontend_id, url, events, raw, permanent) VALUES ($1, $2, $3, $4, $5, true)
-            ON CONFLICT (frontend_id, url, coalesce(meeting_id, '')) DO UPDATE
+            ON CONFLICT (frontend_id, url_digest(url), coalesce(meeting_id, '')) DO UPDATE
                 SET events = excluded.events, raw = excluded.raw, permanent = true";
         for WantedHook { id, url, events, raw } in self.wanted {
             transaction.rows(put, &[id, &frontend, url, events, raw]).await?;
