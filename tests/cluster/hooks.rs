@@ -1,6 +1,7 @@
 //! Webhooks: events of real jobs to real receivers.
 
 mod answers;
+mod expired;
 mod order;
 mod recordings;
 mod rig;
