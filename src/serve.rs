@@ -307,9 +307,10 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
         // The manager waits for the end now, and the port will be closed.
         watch.abort();
         systemd::stopping();
+        outbox.close();
     };
     server.serve(stop).await;
-    outbox.close().await;
+    outbox.end().await;
     cluster.stop();
     cluster.leave().await;
     database.close().await;

@@ -145,7 +145,8 @@ impl PostHooks {
                 .take(backlog.frontend)
                 .await
                 .map_err(|pause| later(pause, "the frontend has as many posts at a time as it may".to_owned()))?;
-            let under_way = self.parts.drain.enter().await;
+            let under_way =
+                self.parts.drain.enter().ok_or_else(|| later(Duration::ZERO, "its server stops".to_owned()))?;
             let outcome = self.parts.courier.send(&post.parcel(number, SystemTime::now())?).await;
             let verdict = judge(&outcome, number, backlog.permanent);
             if verdict == Verdict::Delivered {
@@ -219,6 +220,10 @@ impl Job for PostHooks {
             }
         }
         Err(later(Duration::ZERO, "others go first".to_owned()))
+    }
+
+    fn is_open(&self) -> bool {
+        self.parts.drain.is_open()
     }
 }
 

@@ -54,15 +54,19 @@ impl Deliver {
         Self { store, courier, drain, shares: Shares::new(PLACES) }
     }
 
-    /// Makes a try that has begun.
+    /// Makes a try that has begun, and ends it in any case.
     async fn attempt(&self, delivery: &Delivery, frontend: FrontendId) -> Result<(), JobError> {
+        let tried = self.deliver(delivery, frontend).await;
+        let ended = self.store.deliveries().end(delivery).await;
+        tried?;
+        Ok(ended?)
+    }
+
+    async fn deliver(&self, delivery: &Delivery, frontend: FrontendId) -> Result<(), JobError> {
         // Its secrets may have changed since the last try. A removed frontend takes its deliveries along.
         let Some(frontend) = self.store.frontends().find(frontend).await? else { return Ok(()) };
         let outcome = self.send(delivery, &frontend).await?;
-        let concluded = self.conclude(delivery, &frontend.key, &outcome).await;
-        let ended = self.store.deliveries().end(delivery).await;
-        concluded?;
-        Ok(ended?)
+        self.conclude(delivery, &frontend.key, &outcome).await
     }
 
     /// Sends a delivery, signed with the next secret, and if that is refused with the current one.
@@ -135,17 +139,23 @@ impl Job for Deliver {
     type Payload = Deliverable;
 
     async fn run(&self, due: Deliverable, _: Attempt) -> Result<(), JobError> {
-        let _under_way = self.drain.enter().await;
-        let _share = self.shares.take(due.frontend).await.map_err(|pause| {
-            let why = "the frontend has as many tries at a time as it may".to_owned();
-            JobError::Later { pause, why, counts: false }
-        })?;
-        let (pause, why) = match self.store.deliveries().begin(due.id, LONGEST).await? {
-            Begun::Due(delivery) => return self.attempt(&delivery, due.frontend).await,
-            Begun::Settled => return Ok(()),
-            Begun::Behind => (BEHIND, "the end of its meeting goes first"),
-            Begun::Held => (HELD, "another message to its callback is under way"),
-        };
-        Err(JobError::Later { pause, why: why.to_owned(), counts: false })
+        let _share = (self.shares.take(due.frontend).await)
+            .map_err(|pause| later(pause, "the frontend has as many tries at a time as it may"))?;
+        let Some(_under_way) = self.drain.enter() else { return Err(later(Duration::ZERO, "its server stops")) };
+        match self.store.deliveries().begin(due.id, LONGEST).await? {
+            Begun::Due(delivery) => self.attempt(&delivery, due.frontend).await,
+            Begun::Settled => Ok(()),
+            Begun::Behind => Err(later(BEHIND, "the end of its meeting goes first")),
+            Begun::Held => Err(later(HELD, "another message to its callback is under way")),
+        }
     }
+
+    fn is_open(&self) -> bool {
+        self.drain.is_open()
+    }
+}
+
+/// Puts a job off that was only looked at.
+fn later(pause: Duration, why: &str) -> JobError {
+    JobError::Later { pause, why: why.to_owned(), counts: false }
 }

@@ -48,6 +48,7 @@ pub(super) async fn run<J: Job>(job: J, ledger: Arc<dyn Queue>, server: Uuid, be
             () = bell.notified() => {}
             () = sleep(LOOK_PAUSE) => {}
         }
+        while running.try_join_next().is_some() {}
     }
 }
 
@@ -83,7 +84,7 @@ struct Runner<J> {
 
 impl<J: Job> Runner<J> {
     async fn take(&self, places: u32, server: Uuid) -> Vec<QueuedJob> {
-        if places == 0 {
+        if places == 0 || !self.job.is_open() {
             return Vec::new();
         }
         let taken = self.ledger.take_jobs(J::KIND, places, J::TERMS.lease, server).await;
