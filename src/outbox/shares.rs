@@ -10,10 +10,10 @@ use tokio::time::{Instant, timeout};
 
 /// How long a try waits for a place: at a quick receiver one is free in that time.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// The least and the longest pause of a try that found no place.
+/// The least and the longest pause of a try that found no place. Behind the longest one the line begins again at the least.
 const PAUSE: Duration = Duration::from_secs(3);
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
-/// The time between two such tries of a frontend. However many it has, they are a small part of a server's work.
+/// The time between two such tries of a frontend. Twelve thousand of them are a small part of a server's work.
 const SPACING: Duration = Duration::from_millis(50);
 /// So many frontends are remembered without a look at which are idle.
 const REMEMBERED: usize = 1000;
@@ -41,13 +41,14 @@ impl Shares {
         Self { most, lines: Mutex::default() }
     }
 
-    /// Takes a place.
+    /// Takes a place. While other tries of the frontend are put off, this one waits for none.
     ///
     /// # Errors
     /// The frontend has all of its own; the pause until the next try.
     pub(crate) async fn take(&self, frontend: FrontendId) -> Result<Share, Duration> {
-        let places = self.line(frontend, |line| Arc::clone(&line.places));
-        match timeout(PATIENCE, places.acquire_owned()).await {
+        let (places, is_long) = self.line(frontend, |line| (Arc::clone(&line.places), line.end > Instant::now()));
+        let patience = if is_long { Duration::ZERO } else { PATIENCE };
+        match timeout(patience, places.acquire_owned()).await {
             Ok(Ok(share)) => Ok(share),
             _ => Err(self.line(frontend, Line::queue)),
         }
@@ -70,7 +71,8 @@ impl Line {
     /// The pause of one more try.
     fn queue(&mut self) -> Duration {
         let now = Instant::now();
-        self.end = (self.end + SPACING).clamp(now + PAUSE, now + LONGEST_PAUSE);
+        let next = (self.end + SPACING).max(now + PAUSE);
+        self.end = if next > now + LONGEST_PAUSE { now + PAUSE } else { next };
         self.end - now
     }
 }
@@ -100,9 +102,29 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn tries_without_a_place_are_spread_over_time() {
         let mut line = Line::new(MOST);
-        let pauses: Vec<_> = (0..20_000).map(|_| line.queue()).collect();
+        let mut pauses: Vec<_> = (0..20_000).map(|_| line.queue()).collect();
         assert_eq!(pauses[..3], [PAUSE, PAUSE + SPACING, PAUSE + 2 * SPACING]);
+        pauses.sort_unstable();
         assert_eq!(pauses.last(), Some(&LONGEST_PAUSE));
+        let most_at_once = pauses.chunk_by(|one, other| one == other).map(<[_]>::len).max();
+        assert_eq!(most_at_once, Some(2), "two rounds");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_try_behind_others_that_are_put_off_holds_up_nothing() {
+        let one = FrontendId(Uuid::from_u128(1));
+        let shares = Shares::new(1);
+        let place = shares.take(one).await;
+        let began = Instant::now();
+        assert_eq!(shares.take(one).await.map(drop), Err(PAUSE));
+        assert!(began.elapsed() >= PATIENCE);
+        let began = Instant::now();
+        for number in 1..100 {
+            assert!(shares.take(one).await.is_err(), "{number}");
+        }
+        assert!(began.elapsed() < PATIENCE);
+        drop(place);
+        assert!(shares.take(one).await.is_ok(), "a free place is taken at once");
     }
 
     #[tokio::test(start_paused = true)]

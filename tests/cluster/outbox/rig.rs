@@ -71,19 +71,13 @@ impl Outbox {
 
     /// Queues a message about no recording, and wakes the servers.
     pub(super) async fn queue(&self, callback: Uuid, kind: CallbackKind, marks: Option<bool>) -> Queued {
-        let new = NewDelivery {
-            callback,
-            subject: "",
-            kind,
-            record: (kind == CallbackKind::Ready).then_some("rec-1"),
-            marks,
-            method: "POST",
-            media: None,
-            query: None,
-            body: None,
-            bearer: None,
-        };
-        let queued = self.fixture.store.deliveries().queue(&new).await.expect("it is queued");
+        let record = (kind == CallbackKind::Ready).then_some("rec-1");
+        self.queue_new(&NewDelivery { record, marks, ..message(callback, kind) }).await
+    }
+
+    /// Queues a message, and wakes the servers.
+    pub(super) async fn queue_new(&self, new: &NewDelivery<'_>) -> Queued {
+        let queued = self.fixture.store.deliveries().queue(new).await.expect("it is queued");
         self.wake();
         queued
     }
@@ -143,6 +137,22 @@ impl Outbox {
 
     pub(super) async fn execute(&self, sql: &str) {
         self.fixture.database.execute(sql).await;
+    }
+}
+
+/// A message that says nothing.
+pub(super) fn message(callback: Uuid, kind: CallbackKind) -> NewDelivery<'static> {
+    NewDelivery {
+        callback,
+        subject: "",
+        kind,
+        record: None,
+        marks: None,
+        method: "POST",
+        media: None,
+        query: None,
+        body: None,
+        bearer: None,
     }
 }
 
