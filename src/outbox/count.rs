@@ -21,11 +21,13 @@ impl Round for CountDeliveries {
             Err(error) => return tracing::debug!(%error, "Counting deliveries failed"),
         };
         for kind in CallbackKind::ALL.map(CallbackKind::word) {
-            let count = waiting.iter().find(|waiting| waiting.kind == kind).map_or(0, |waiting| waiting.count);
+            let count: i64 = waiting.iter().filter(|waiting| waiting.kind == kind).map(|waiting| waiting.count).sum();
             DELIVERIES_WAITING.with([kind]).set(count as f64);
         }
-        let oldest = waiting.iter().map(|waiting| waiting.age).max().unwrap_or_default();
-        DELIVERY_AGE.with([]).set(oldest.as_secs_f64());
+        for (receiver, unwanted) in [("away", false), ("unwilling", true)] {
+            let ages = waiting.iter().filter(|waiting| waiting.unwanted == unwanted).map(|waiting| waiting.age);
+            DELIVERY_AGE.with([receiver]).set(ages.max().unwrap_or_default().as_secs_f64());
+        }
     }
 }
 

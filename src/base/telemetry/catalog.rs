@@ -199,8 +199,8 @@ catalog! {
         "Tries to call frontends that ended on this server. retried: failed, another follows; refused: the receiver wants no other; dead: given up after three days; dropped: by an operator.";
     Gauge DELIVERIES_WAITING = "b3scale_deliveries_waiting" [kind]
         "Calls that frontends have not had yet. Counted every 5 seconds.";
-    Gauge DELIVERY_AGE = "b3scale_delivery_age_seconds" []
-        "How long ago the tries of the oldest of these calls began.";
+    Gauge DELIVERY_AGE = "b3scale_delivery_age_seconds" [receiver = "away" | "unwilling"]
+        "How long ago the tries of the oldest of these calls began. away: its receiver has not answered yet, or with an error of its own; unwilling: it answered that it does not want it, such as 401.";
 
     "Webhooks":
     Counter HOOK_POSTS = "b3scale_hook_posts_total" [outcome = "delivered" | "retried" | "paused" | "lost"]
