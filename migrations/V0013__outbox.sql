@@ -26,15 +26,16 @@ CREATE INDEX meeting_callbacks_by_age ON meeting_callbacks (created_at);
 CREATE TABLE deliveries (
     id          uuid PRIMARY KEY DEFAULT gen_random_uuid(),   -- also the `webhook-id`
     callback_id uuid NOT NULL REFERENCES meeting_callbacks ON DELETE CASCADE,
-    -- '' for ends: one per callback. 'ready:<seq>' of recordings_ready. Analytics and others: the SHA-256 of the body.
+    -- '' for ends: one per callback. 'ready:<record_id>' for the first word of a recording, by its node or its import; further
+    -- ones 'ready:<seq>' of recordings_ready. Analytics and others: the SHA-256 of the body.
     subject     text NOT NULL,
     kind        text NOT NULL,
     record_id   text,
     marks       boolean,                        -- recordingmarks, once the node has said it
     method      text NOT NULL DEFAULT 'POST',   -- 'other' only: GET or POST
     media       text,
-    query       text,                           -- 'other' only: what the node appended
-    body        bytea,                          -- analytics, others: in the tenant's terms
+    query       text,                           -- 'other' only: what the node appended, until it is delivered
+    body        bytea,                          -- analytics, others: in the tenant's terms, until it is delivered
     bearer      text,                           -- 'HS512' | 'HS256': with which the node signed; signed again per try
     state       text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'delivered', 'refused', 'dropped', 'dead')),
     attempts    integer NOT NULL DEFAULT 0,
@@ -48,7 +49,7 @@ CREATE TABLE deliveries (
     UNIQUE (callback_id, subject)
 );
 CREATE INDEX deliveries_open ON deliveries (created_at) WHERE state = 'waiting';
-CREATE INDEX deliveries_settled ON deliveries (settled_at) WHERE settled_at IS NOT NULL;
+CREATE INDEX deliveries_listed ON deliveries (settled_at DESC NULLS FIRST, created_at, id);
 
 -- Of a hundred thousand jobs that are due, a server reads those that it takes.
 DROP INDEX jobs_due;
@@ -68,9 +69,13 @@ CREATE TRIGGER queue_delivery AFTER INSERT ON deliveries FOR EACH ROW EXECUTE FU
 
 -- A recording is visible, and its frontend is told. Key order of BBB: bbb-, bn-, canvas-; then any other.
 CREATE FUNCTION announce_ready() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    is_first boolean := TG_OP = 'INSERT'
+        AND NOT EXISTS (SELECT FROM recordings_ready WHERE record_id = NEW.record_id AND seq < NEW.seq);
 BEGIN
     INSERT INTO deliveries (callback_id, subject, kind, record_id)
-    SELECT found.id, 'ready:' || NEW.seq, 'ready', NEW.record_id FROM recordings JOIN LATERAL (
+    SELECT found.id, 'ready:' || CASE WHEN is_first THEN NEW.record_id ELSE NEW.seq::text END, 'ready', NEW.record_id
+    FROM recordings JOIN LATERAL (
         SELECT id FROM meeting_callbacks AS kept WHERE kept.internal_id = recordings.internal_meeting_id
             AND kept.frontend_id = NEW.frontend_id AND kept.kind = 'ready'
         ORDER BY array_position(ARRAY['meta_bbb-recording-ready-url', 'meta_bn-recording-ready-url',

@@ -37,7 +37,7 @@ pub use callbacks::Callbacks;
 pub use commands::Commands;
 pub use configuration::{Configuration, configuration};
 pub use deliveries::{
-    Begun, DELIVER_JOB, Deliveries, Delivery, DeliveryEntry, DeliveryFilter, NewDelivery, Queued, Waiting,
+    Begun, DELIVER_JOB, Deliveries, Delivery, DeliveryEntry, DeliveryFilter, NewDelivery, Queued, Retried, Waiting,
 };
 pub use frontends::{FrontendFilter, Frontends};
 pub use holdings::{

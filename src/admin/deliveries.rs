@@ -11,10 +11,12 @@ use super::problem::Problem;
 use super::reply::Reply;
 use crate::outbox::{host, tried};
 use crate::rest::Delivery;
-use crate::store::{DELIVER_JOB, DeliveryEntry, DeliveryFilter};
+use crate::store::{DELIVER_JOB, DeliveryEntry, DeliveryFilter, Retried};
 
 /// The most deliveries in one list.
 const MOST: u32 = 1000;
+
+const EMPTIED: &str = "it is delivered, and its body was removed then: it cannot be sent again";
 
 /// Which deliveries. By default all.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -28,7 +30,7 @@ pub(super) struct Which {
     meeting: Option<String>,
 }
 
-/// List 1000 messages to callbacks of frontends: the waiting ones first, and the oldest of each state first.
+/// List 1000 messages to callbacks of frontends: the waiting ones, the oldest first, and then the settled ones, the newest first.
 #[utoipa::path(get, path = "/api/v1/deliveries", tag = "deliveries", params(Which),
     responses((status = OK, description = "The deliveries", body = Vec<Delivery>)))]
 pub(super) async fn list(
@@ -53,16 +55,19 @@ pub(super) async fn show(
 }
 
 /// Send a message to a callback at once, with three days for further tries. A delivered one is sent again, under the same
-/// `webhook-id`: receivers that do not look at that count it twice.
+/// `webhook-id`: receivers that do not look at that count it twice. Delivered analytics and messages of kind `other` have lost
+/// their bodies, and are not sent again.
 #[utoipa::path(post, path = "/api/v1/deliveries/{id}/retry", tag = "deliveries", params(("id" = Uuid, Path)),
-    responses((status = OK, description = "The delivery", body = Delivery)))]
+    responses((status = OK, description = "The delivery", body = Delivery), (status = CONFLICT)))]
 pub(super) async fn retry(
     State(admin): State<Admin>,
     who: Caller<Admins>,
     Id(id): Id,
 ) -> Result<Reply<Delivery>, Problem> {
-    if !admin.store.deliveries().retry(id).await? {
-        return Err(Problem::NotFound);
+    match admin.store.deliveries().retry(id).await? {
+        Retried::Due => {}
+        Retried::Emptied => return Err(Problem::Conflict(EMPTIED.to_owned())),
+        Retried::Missing => return Err(Problem::NotFound),
     }
     admin.waker.wake(DELIVER_JOB);
     let retried = admin.store.deliveries().find(id).await?.ok_or(Problem::NotFound)?;

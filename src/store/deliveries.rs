@@ -23,8 +23,8 @@ const TABLE: &str = "deliveries";
 /// Removes deliveries that were settled a month ago. An end stays with its callback, so that its repetition is known.
 pub(super) const SWEEP: &str = "DELETE FROM deliveries WHERE settled_at < now() - interval '30 days' AND subject <> ''";
 
-/// The order of a list: waiting ones first, the oldest of each first.
-const ORDER: &str = "ORDER BY one.state <> 'waiting', one.created_at, one.id";
+/// The order of a list: waiting ones, the oldest first, and then those that are settled, the newest first. An index has it.
+const ORDER: &str = "ORDER BY one.settled_at DESC NULLS FIRST, one.created_at, one.id";
 
 /// The deliveries to the callbacks of frontends. The errors of all functions are those of the database.
 #[derive(Clone, Copy)]
@@ -83,10 +83,23 @@ pub enum Begun {
 pub struct Waiting {
     /// The kind.
     pub kind: String,
+    /// Whether their receivers answer and do not want them. Otherwise there is no answer, or an error of the receiver.
+    pub unwanted: bool,
     /// Their number.
     pub count: i64,
     /// How long ago the tries of the oldest began.
     pub age: Duration,
+}
+
+/// The outcome of an operator's wish for another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retried {
+    /// It is due.
+    Due,
+    /// It is delivered, and its body was removed then.
+    Emptied,
+    /// There is no such delivery.
+    Missing,
 }
 
 /// The outcome of queueing.
@@ -132,6 +145,8 @@ impl Deliveries<'_> {
 
     /// Begins a try. A recording waits for the end of its meeting, while that has good prospects. Of the deliveries to one callback
     /// one is tried at a time, until [`Deliveries::end`] or until `longest` has passed, as after a kill.
+    ///
+    /// The callback is locked before the delivery, as the removal of a frontend locks them.
     pub async fn begin(self, id: Uuid, longest: Duration) -> Result<Begun, StoreError> {
         // An end is the only delivery to its callback, and needs no hold.
         let sql = "WITH wanted AS (
@@ -141,7 +156,7 @@ impl Deliveries<'_> {
                     WHERE other.meeting = kept.meeting AND other.internal_id = kept.internal_id
                         AND earlier.kind IN ('end', 'ended') AND earlier.state = 'waiting' AND earlier.attempts < 5) AS is_behind
                 FROM deliveries AS one JOIN meeting_callbacks AS kept ON kept.id = one.callback_id
-                WHERE one.id = $1 AND one.state = 'waiting' FOR UPDATE OF one),
+                WHERE one.id = $1 AND one.state = 'waiting' FOR NO KEY UPDATE OF kept, one),
             held AS (
                 UPDATE meeting_callbacks AS kept SET held_by = $1, held_until = now() + make_interval(secs => $2)
                 FROM wanted WHERE kept.id = callback_id AND NOT is_only AND NOT is_behind
@@ -170,7 +185,8 @@ impl Deliveries<'_> {
         self.0.rows("end a delivery", sql, &[&delivery.callback, &delivery.id]).await.map(drop)
     }
 
-    /// Settles a delivery. `false`: it was settled already, or is gone.
+    /// Settles a delivery. A delivered one loses its body, since analytics have names of people. `false`: it was settled already,
+    /// or is gone.
     pub async fn settle(
         self,
         id: Uuid,
@@ -178,7 +194,8 @@ impl Deliveries<'_> {
         status: Option<u16>,
         problem: Option<&str>,
     ) -> Result<bool, StoreError> {
-        let sql = "UPDATE deliveries SET state = $2, status = $3, problem = $4, settled_at = now()
+        let sql = "UPDATE deliveries SET state = $2, status = $3, problem = $4, settled_at = now(),
+                body = CASE WHEN $2 <> 'delivered' THEN body END, query = CASE WHEN $2 <> 'delivered' THEN query END
             WHERE id = $1 AND state = 'waiting' RETURNING id";
         let status = status.map(i32::from);
         let params: [&(dyn ToSql + Sync); 4] = [&id, &state.word(), &status, &problem];
@@ -191,7 +208,7 @@ impl Deliveries<'_> {
         self.0.rows("note a failed delivery", sql, &[&id, &status.map(i32::from), &problem]).await.map(drop)
     }
 
-    /// The deliveries, waiting ones first, the oldest of each first.
+    /// The deliveries: waiting ones, the oldest first, and then those that are settled, the newest first.
     pub async fn load(self, filter: &DeliveryFilter, most: u32) -> Result<Vec<DeliveryEntry>, StoreError> {
         let sql = entries(&format!(
             "($1::text IS NULL OR one.state = $1) AND ($2::text IS NULL OR frontends.key = $2)
@@ -208,11 +225,13 @@ impl Deliveries<'_> {
         self.0.row("find a delivery", &sql, &[&id]).await?.as_ref().map(entry).transpose()
     }
 
-    /// Sends a delivery at once, in any state, with three days for its tries. `false`: there is no such delivery.
-    pub async fn retry(self, id: Uuid) -> Result<bool, StoreError> {
+    /// Sends a delivery at once, in any state, with three days for its tries.
+    pub async fn retry(self, id: Uuid) -> Result<Retried, StoreError> {
         // A delivery that waits has one job already. That of a settled one is at its end, or waits until a dropped one is due.
-        let sql = "WITH earlier AS (
-                SELECT id, callback_id, state FROM deliveries WHERE id = $1 FOR UPDATE),
+        let sql = "WITH found AS (
+                SELECT id, callback_id, state, state = 'delivered' AND kind IN ('analytics', 'other') AS is_empty
+                FROM deliveries WHERE id = $1 FOR UPDATE),
+            earlier AS (SELECT * FROM found WHERE NOT is_empty),
             again AS (
                 UPDATE deliveries SET state = 'waiting', attempts = 0, since = now(), settled_at = NULL
                 FROM earlier WHERE deliveries.id = earlier.id RETURNING deliveries.id),
@@ -228,17 +247,23 @@ impl Deliveries<'_> {
                 FROM earlier JOIN meeting_callbacks ON meeting_callbacks.id = callback_id
                 WHERE NOT EXISTS (SELECT FROM hastened)
                     AND (earlier.state <> 'waiting' OR NOT EXISTS (SELECT FROM theirs)))
-            SELECT id FROM again";
-        Ok(self.0.row("retry a delivery", sql, &[&id]).await?.is_some())
+            SELECT is_empty FROM found";
+        Ok(match self.0.row("retry a delivery", sql, &[&id]).await? {
+            Some(row) if column(TABLE, &row, "is_empty")? => Retried::Emptied,
+            Some(_) => Retried::Due,
+            None => Retried::Missing,
+        })
     }
 
-    /// Counts the deliveries that wait, by kind.
+    /// Counts the deliveries that wait, by kind and by their receivers' last answers.
     pub async fn waiting(self) -> Result<Vec<Waiting>, StoreError> {
-        let sql = "SELECT kind, count(*), extract(epoch FROM now() - min(since))::float8 AS age
-            FROM deliveries WHERE state = 'waiting' GROUP BY kind";
+        let sql = "SELECT kind, coalesce(status < 500 AND status NOT IN (408, 425, 429), false) AS unwanted, count(*),
+                extract(epoch FROM now() - min(since))::float8 AS age
+            FROM deliveries WHERE state = 'waiting' GROUP BY 1, 2";
         Ok(readable(&self.0.rows("count the deliveries", sql, &[]).await?, |row| {
             Ok(Waiting {
                 kind: column(TABLE, row, "kind")?,
+                unwanted: column(TABLE, row, "unwanted")?,
                 count: column(TABLE, row, "count")?,
                 age: rows::seconds(row, "age")?,
             })
@@ -246,11 +271,13 @@ impl Deliveries<'_> {
     }
 }
 
-/// The chosen deliveries with the parts that operators see. The next try is that of the job: it is looked up for chosen ones only.
+/// The chosen deliveries with the parts that operators see, without their bodies. The next try is that of the job: it is looked up
+/// for chosen ones only.
 fn entries(chosen: &str) -> String {
     format!(
         "WITH one AS (
-            SELECT one.*, kept.meeting, kept.meeting_id, kept.url, frontends.key AS frontend
+            SELECT one.id, one.kind, one.record_id, one.state, one.attempts, one.status, one.problem, one.created_at,
+                one.tried_at, one.settled_at, kept.meeting, kept.meeting_id, kept.url, frontends.key AS frontend
             FROM deliveries AS one JOIN meeting_callbacks AS kept ON kept.id = one.callback_id
             JOIN frontends ON frontends.id = kept.frontend_id WHERE {chosen})
         SELECT one.*, next_try FROM one, LATERAL (
@@ -266,5 +293,17 @@ impl Work for NewDelivery<'_> {
 
     async fn run(&self, transaction: &Transaction<'_>) -> Result<Queued, StoreError> {
         Deliveries::queue_in(transaction, self).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_reads_no_bodies() {
+        let sql = entries("true");
+        let (read, _) = sql.split_once("FROM deliveries").expect("it reads that table");
+        assert!(!read.contains('*') && !read.contains("body"), "{read}");
     }
 }

@@ -4,3 +4,4 @@ mod answers;
 mod order;
 mod rig;
 mod servers;
+mod stored;

@@ -84,6 +84,11 @@ async fn a_delivery_that_was_refused_is_shown_and_retried() {
     assert_eq!(heard.len(), 2);
     assert_eq!(heard[1].path(), "/meeting_ended?salt=secret&recordingmarks=true&meetingID=lesson");
     assert!(heard.iter().all(|heard| heard.header("Webhook-Id") == Some(&*id)));
+
+    cluster.database.execute("UPDATE deliveries SET kind = 'analytics'").await;
+    let emptied = message("it is delivered, and its body was removed then: it cannot be sent again");
+    assert_eq!(operator.post(&format!("/deliveries/{id}/retry"), &json!({})).await.refused(), (409, &*emptied));
+    assert_eq!(receiver.heard().len(), 2);
 }
 
 #[tokio::test]

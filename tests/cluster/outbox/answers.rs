@@ -1,6 +1,6 @@
 //! What receivers answer, and what follows.
 
-use b3scale::store::StoreError;
+use b3scale::store::{Retried, StoreError};
 use b3scale_middleware::cluster::{CallbackKind, DeliveryState, Frontend, Secrets};
 use b3scale_support::{Heard, Reaction};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
@@ -81,7 +81,7 @@ async fn an_outage_of_hours_is_survived_and_one_of_days_is_not() {
     assert_eq!((dead.state, dead.attempts), (DeliveryState::Dead, 2));
 
     for _ in 0..2 {
-        assert!(outbox.fixture.store.deliveries().retry(dead.id).await.expect("it is retried"));
+        assert_eq!(outbox.fixture.store.deliveries().retry(dead.id).await.expect("an answer"), Retried::Due);
     }
     outbox.wake();
     assert_eq!(outbox.settled().await.state, DeliveryState::Delivered, "an operator's try has three days again");
