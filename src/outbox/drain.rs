@@ -73,9 +73,9 @@ mod tests {
         let _under_way = drain.enter().expect("it is open");
         let closed = Instant::now();
         drain.close();
-        tokio::time::sleep(Duration::from_secs(20)).await;
+        tokio::time::advance(Duration::from_secs(20)).await;
         drain.end().await;
-        assert_eq!(closed.elapsed(), LIMIT);
+        assert!(closed.elapsed() >= LIMIT);
         assert!(drain.enter().is_none());
     }
 
