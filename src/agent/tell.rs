@@ -45,6 +45,7 @@ pub(super) fn is_told(name: &str) -> bool {
     matches!(
         name,
         "MeetingCreatedEvtMsg"
+            | "MeetingEndedEvtMsg"
             | "MeetingDestroyedEvtMsg"
             | "RecordingStatusChangedEvtMsg"
             | "ScreenshareRtmpBroadcastStartedEvtMsg"
@@ -96,7 +97,7 @@ impl Teller {
             self.people.forget(&meeting);
         }
         // The message goes with one of its events: receivers of messages get each once.
-        let mut raw = Some(whole).filter(|_| wants_raw);
+        let mut raw = Some(whole).filter(|_| wants_raw && name != "MeetingEndedEvtMsg");
         let mut events: Vec<Event> = told
             .into_iter()
             .rev()
@@ -117,6 +118,7 @@ impl Teller {
         let one = |name, attributes| vec![(name, attributes)];
         match name {
             "MeetingCreatedEvtMsg" => self.created(message),
+            "MeetingEndedEvtMsg" => self.all_left(message),
             "MeetingDestroyedEvtMsg" => self.ended(message),
             "RecordingStatusChangedEvtMsg" => one(recorded(&body["recording"]), json!({})),
             "ScreenshareRtmpBroadcastStartedEvtMsg" => self.shares(message, true),
@@ -202,10 +204,16 @@ impl Teller {
     }
 
     /// Attendees get no leave events at a meeting's end, and bbb-webhooks makes some.
-    fn ended(&mut self, message: &Message<'_>) -> Vec<Told> {
+    /// At the end of a meeting nobody leaves by a message. This comes before the server knows of the end.
+    fn all_left(&mut self, message: &Message<'_>) -> Vec<Told> {
         let users = self.people.room_mut(&message.meeting).map(Room::take_users).unwrap_or_default();
-        let left = users.into_values().map(|user| ("user-left", json!({ "user": user })));
-        left.chain([("meeting-ended", json!({}))]).collect()
+        users.into_values().map(|user| ("user-left", json!({ "user": user }))).collect()
+    }
+
+    fn ended(&mut self, message: &Message<'_>) -> Vec<Told> {
+        let mut told = self.all_left(message);
+        told.push(("meeting-ended", json!({})));
+        told
     }
 
     /// BBB before 3.0.11 does not name the one who shares: it is the presenter.

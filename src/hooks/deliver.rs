@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use b3scale_middleware::bbb::cut_at;
-use b3scale_middleware::cluster::{CALLBACK_PATH, Frontend};
+use b3scale_middleware::cluster::{CALLBACK_PATH, Callback, Frontend, FrontendId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -22,10 +22,12 @@ const TURN: Duration = Duration::from_secs(20);
 /// The longest pause that a job waits for. For longer ones it is put off.
 const SHORT_PAUSE: Duration = Duration::from_secs(2);
 /// How many posts of one frontend a server makes at once.
-const PLACES: usize = 32;
+const PLACES: usize = 16;
 /// How long the record of a success is tried, since a lost one is another post.
 const RECORDING: Duration = Duration::from_secs(10);
 const RECORDING_PAUSE: Duration = Duration::from_millis(500);
+/// How long an event waits for what its node's agent, or the answer to its create, has to add.
+const AWAITED: Duration = Duration::from_millis(500);
 /// The most characters of a problem that are kept.
 const LONGEST_PROBLEM: usize = 200;
 
@@ -93,15 +95,22 @@ impl PostHooks {
             events.pass(hook, cursor, backlog.last).await?;
             return Ok(false);
         }
-        let Some(mut first_try) = events.begin(hook, cursor).await? else { return Ok(true) };
         let webhooks = frontend.settings.webhooks();
+        let raw = backlog.raw && webhooks.raw;
+        if backlog.events.first().is_some_and(|event| event.is_awaited) {
+            return Err(awaited());
+        }
+        let Some(mut first_try) = events.begin(hook, cursor).await? else { return Ok(true) };
         for (place, event) in backlog.events.iter().enumerate() {
+            if place > 0 && event.is_awaited {
+                return Err(awaited());
+            }
             if place > 0 && Instant::now() >= end {
                 return Ok(true);
             }
             let follows = place + 1 < backlog.events.len();
             let to = if follows || !backlog.is_whole { event.seq } else { backlog.last };
-            let text = self.text(event, backlog.raw, frontend).await?;
+            let text = self.text(event, raw, frontend).await?;
             let domain = webhooks.domain.as_deref().unwrap_or(&self.parts.domain);
             let post = Post {
                 hook,
@@ -124,7 +133,7 @@ impl PostHooks {
     async fn text(&self, event: &HookEvent, raw: bool, frontend: &Frontend) -> Result<String, StoreError> {
         let HookEvent { meeting, meeting_id, internal_id, .. } = event;
         let callbacks = match names_callbacks(event) {
-            true => self.parts.store.callbacks().of_session(frontend.id, internal_id).await?,
+            true => self.callbacks(frontend.id, internal_id, parent(event)).await?,
             false => Vec::new(),
         };
         let terms = Terms { frontend_key: &frontend.key, meeting, meeting_id, callbacks: &callbacks };
@@ -135,20 +144,36 @@ impl PostHooks {
         Ok(shape::mapped(event, recording, terms))
     }
 
+    /// The callbacks of a session. A breakout has the metadata of its parent.
+    async fn callbacks(
+        &self,
+        frontend: FrontendId,
+        internal_id: &str,
+        parent: Option<&str>,
+    ) -> Result<Vec<Callback>, StoreError> {
+        let mut callbacks = self.parts.store.callbacks().of_session(frontend, internal_id).await?;
+        if let Some(parent) = parent {
+            callbacks.extend(self.parts.store.callbacks().of_session(frontend, parent).await?);
+        }
+        Ok(callbacks)
+    }
+
     /// Tries to post an event, as long as the pauses between the tries are short.
     async fn post(&self, post: &Post<'_>, backlog: &HookBacklog, step: Step, end: Instant) -> Result<Tried, JobError> {
         let mut number = step.failed;
+        // Kept over short pauses: they take up a job's place, too.
+        let _share = self
+            .shares
+            .take(backlog.frontend)
+            .await
+            .map_err(|pause| later(pause, "the frontend has as many posts at a time as it may".to_owned()))?;
+        let secrets = 1 + u32::from(post.secrets.next().is_some());
         loop {
             number = number.saturating_add(1);
-            let share = self
-                .shares
-                .take(backlog.frontend)
-                .await
-                .map_err(|pause| later(pause, "the frontend has as many posts at a time as it may".to_owned()))?;
             let under_way =
                 self.parts.drain.enter().ok_or_else(|| later(Duration::ZERO, "its server stops".to_owned()))?;
             let outcome = self.parts.courier.send(&post.parcel(number, SystemTime::now())?).await;
-            let verdict = judge(&outcome, number, backlog.permanent);
+            let verdict = judge(&outcome, number, secrets, backlog.permanent);
             if verdict == Verdict::Delivered {
                 count::posted("delivered");
                 return Ok(self.record(post.hook, step, &outcome).await?.map_or(Tried::Moved, Tried::Delivered));
@@ -163,7 +188,7 @@ impl PostHooks {
             if !self.parts.store.hook_events().failed(post.hook, step.cursor, failed).await? {
                 return Ok(Tried::Moved);
             }
-            drop((share, under_way));
+            drop(under_way);
             let (hook, seq, host) = (post.hook, post.seq, host(post.url).unwrap_or_default());
             match verdict {
                 Verdict::Later(pause) => {
@@ -227,6 +252,10 @@ impl Job for PostHooks {
     }
 }
 
+fn awaited() -> JobError {
+    later(AWAITED, "the event is not complete yet".to_owned())
+}
+
 fn later(pause: Duration, why: String) -> JobError {
     JobError::Later { pause, why, counts: false }
 }
@@ -240,6 +269,11 @@ fn problem(outcome: &Outcome) -> String {
         Ok(answered) => format!("the receiver answers {}", answered.status.as_u16()),
         Err(unsent) => cut_at(&unsent.to_string(), LONGEST_PROBLEM).into_owned(),
     }
+}
+
+/// The node's id of the meeting that a breakout belongs to.
+fn parent(event: &HookEvent) -> Option<&str> {
+    event.attributes.as_ref()?.get("meeting")?.get("parent-id")?.as_str()
 }
 
 /// Whether an event has addresses of ours that stand for its frontend's own.

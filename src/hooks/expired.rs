@@ -7,7 +7,7 @@ use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use crate::store::{ScopedHook, Store};
 use crate::work::{Duty, Failure};
 
-/// Removes hooks of meetings that have ended. A hook of a meeting that never was stays.
+/// Removes hooks of meetings that have ended. One of a meeting that never was goes a month after it was created.
 pub struct ExpiredHooks(pub Store);
 
 impl Duty for ExpiredHooks {

@@ -21,7 +21,10 @@ impl Duty for PermanentHooks {
         for (frontend, found) in hooks.permanent().await? {
             let wanted = wanted(frontend, &found.settings);
             if !are_there(&wanted, &found.there) {
-                hooks.set_permanent(frontend, &wanted).await?;
+                // One frontend's trouble is not the others'.
+                if let Err(error) = hooks.set_permanent(frontend, &wanted).await {
+                    tracing::error!(frontend.id = %frontend.0, %error, "Setting permanent hooks failed");
+                }
             }
         }
         Ok(())

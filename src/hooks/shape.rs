@@ -108,6 +108,7 @@ mod tests {
             attributes,
             entry: None,
             raw: None,
+            is_awaited: false,
         }
     }
 
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_frame_is_bbbs_to_the_byte() {
+    fn the_frame_has_bbbs_form() {
         let scoped = scoped();
         assert_eq!(
             mapped(&event("meeting-ended", None), None, terms(&scoped, &[])),

@@ -15,8 +15,9 @@ use super::{Store, StoreError};
 /// The kind of the jobs that post events.
 pub const POST_HOOKS_JOB: &str = "post_hooks";
 
-/// How many events are read at a time.
+/// How many events are read at a time. Messages of BBB are larger.
 const BATCH: usize = 50;
+const RAW_BATCH: usize = 10;
 /// How many events are removed at a time.
 const PORTION: i64 = 20_000;
 /// How many events of a frontend are kept for hooks that are behind.
@@ -46,8 +47,10 @@ pub struct HookEvent {
     pub attributes: Option<Value>,
     /// The entry in lists of a created meeting.
     pub entry: Option<String>,
-    /// The message of BBB.
+    /// The message of BBB, for a hook that gets these.
     pub raw: Option<Value>,
+    /// Whether its node's agent, or the answer to its create, may add something to it in a moment.
+    pub is_awaited: bool,
 }
 
 /// A hook that is not paused, and the events that it has not heard yet.
@@ -113,27 +116,36 @@ impl HookEvents<'_> {
     /// The next events of a hook. `None`: it is gone, or paused.
     pub async fn backlog(self, hook: &str) -> Result<Option<HookBacklog>, StoreError> {
         let sql = "SELECT hook.id, hook.frontend_id, url, hook.raw AS wants_raw, permanent, tries, cursor, last, seq, name,
-                meeting, event.meeting_id, internal_id, ts, attributes, entry, event.raw
+                meeting, event.meeting_id, internal_id, ts, attributes, entry,
+                CASE WHEN hook.raw THEN event.raw END AS raw,
+                coalesce(attributes IS NULL AND at > now() - CASE
+                        WHEN name = 'meeting-created' THEN interval '2 seconds'
+                        WHEN name = 'meeting-ended' AND hook.raw THEN interval '4 seconds' END
+                    AND EXISTS (SELECT FROM backend_status WHERE told_at > now() - interval '10 seconds')
+                    OR name = 'meeting-created' AND at > now() - interval '30 seconds' AND EXISTS (
+                        SELECT FROM meetings WHERE meetings.id = meeting AND state = 'claimed'), false) AS is_awaited
             FROM hooks AS hook JOIN hook_feeds AS feed ON feed.frontend_id = hook.frontend_id
             LEFT JOIN LATERAL (
                 SELECT * FROM hook_events AS one
                 WHERE one.frontend_id = hook.frontend_id AND one.seq > hook.cursor AND hears(hook, one.name, one.meeting_id)
-                ORDER BY one.seq LIMIT $2) AS event ON true
+                ORDER BY one.seq LIMIT CASE WHEN hook.raw THEN $3 ELSE $2 END) AS event ON true
             WHERE hook.id = $1 AND paused_at IS NULL ORDER BY seq";
-        let rows = self.0.rows("read the events of a hook", sql, &[&hook, &(BATCH as i64)]).await?;
+        let (most, most_raw) = (BATCH as i64, RAW_BATCH as i64);
+        let rows = self.0.rows("read the events of a hook", sql, &[&hook, &most, &most_raw]).await?;
         let Some(first) = rows.first() else { return Ok(None) };
         let has_event = column::<Option<i64>>(TABLE, first, "seq")?.is_some();
+        let raw = column(TABLE, first, "wants_raw")?;
         Ok(Some(HookBacklog {
             hook: column(TABLE, first, "id")?,
             frontend: FrontendId(column(TABLE, first, "frontend_id")?),
             url: column(TABLE, first, "url")?,
-            raw: column(TABLE, first, "wants_raw")?,
+            raw,
             permanent: column(TABLE, first, "permanent")?,
             tries: column::<i32>(TABLE, first, "tries")?.unsigned_abs(),
             cursor: column(TABLE, first, "cursor")?,
             last: column(TABLE, first, "last")?,
             events: if has_event { readable(&rows, event) } else { Vec::new() },
-            is_whole: rows.len() < BATCH,
+            is_whole: rows.len() < if raw { RAW_BATCH } else { BATCH },
         }))
     }
 
@@ -298,5 +310,6 @@ fn event(row: &Row) -> Result<HookEvent, StoreError> {
         attributes: column(TABLE, row, "attributes")?,
         entry: column(TABLE, row, "entry")?,
         raw: column(TABLE, row, "raw")?,
+        is_awaited: column(TABLE, row, "is_awaited")?,
     })
 }

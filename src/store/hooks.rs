@@ -106,13 +106,15 @@ impl Hooks<'_> {
         Ok(readable(&self.0.rows("load the hooks of meetings", sql, &[]).await?, rows::scoped))
     }
 
-    /// Removes those hooks whose meeting, which nodes know by the id beside it, has ended for a week. Returns how many.
+    /// Removes those hooks whose meeting, which nodes know by the id beside it, has ended for a week. One without a meeting goes
+    /// after 30 days. Returns how many.
     pub async fn remove_expired(self, ids: &[&str], meetings: &[&str]) -> Result<usize, StoreError> {
         let sql = "DELETE FROM hooks USING unnest($1::text[], $2::text[]) AS ended (hook, meeting)
             WHERE hooks.id = hook
                 AND NOT EXISTS (SELECT FROM meetings WHERE meetings.id = meeting)
-                AND now() - interval '7 days' > (
-                    SELECT max(coalesce(ended_at, 'infinity')) FROM meeting_history AS past WHERE past.id = meeting)
+                AND now() - interval '7 days' > coalesce(
+                    (SELECT max(coalesce(ended_at, 'infinity')) FROM meeting_history AS past WHERE past.id = meeting),
+                    hooks.created_at + interval '23 days')
             RETURNING hooks.id";
         Ok(self.0.rows("remove the hooks of meetings that have ended", sql, &[&ids, &meetings]).await?.len())
     }
