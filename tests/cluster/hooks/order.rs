@@ -93,6 +93,7 @@ async fn frontends_with_one_meeting_id_hear_their_own() {
     let hooks = Hooks::new(1, []).await;
     let other = hooks.fixture.store.frontends().record(&new_frontend("college")).await.expect("a frontend").id;
     hooks.hook("school", "").await;
+    hooks.begin_feed(other.0).await;
     let url = hooks.receiver.url("/secret-of-college");
     let made =
         format!("INSERT INTO hooks (id, frontend_id, url, cursor) VALUES ('college', '{}', '{url}', 0)", other.0);
@@ -147,6 +148,7 @@ async fn hooks_go_with_their_frontend() {
     hooks.hook("h1", "paused_at = now()").await;
     hooks.tell(2).await;
     hooks.fixture.store.frontends().remove(hooks.fixture.frontend).await.expect("it is removed");
+    hooks.sweep().await;
     eventually("nothing is left", async || {
         hooks.count("SELECT (SELECT count(*) FROM hooks) + (SELECT count(*) FROM hook_feeds) + (SELECT count(*) FROM hook_events)").await == 0
     })

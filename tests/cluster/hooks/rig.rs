@@ -11,6 +11,7 @@ use b3scale::store::POST_HOOKS_JOB;
 use b3scale::work::{Bench, Duty};
 use b3scale_support::{Heard, Reaction, Receiver, eventually};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::fixture::Fixture;
 
@@ -60,11 +61,19 @@ impl Hooks {
     /// A hook of the school at a path of the receiver, with further columns such as `, events = '{user-left}'`.
     pub(super) async fn hook(&self, id: &str, columns: &str) {
         let (of, url) = (self.fixture.frontend.0, self.receiver.url(&format!("/secret-of-{id}")));
+        self.begin_feed(of).await;
         let made = format!("INSERT INTO hooks (id, frontend_id, url, cursor) VALUES ('{id}', '{of}', '{url}', 0)");
         self.execute(&made).await;
         if !columns.is_empty() {
             self.execute(&format!("UPDATE hooks SET {columns} WHERE id = '{id}'")).await;
         }
+    }
+
+    /// Numbers the events of a frontend from 1, and not by the clock.
+    pub(super) async fn begin_feed(&self, frontend: Uuid) {
+        let begun =
+            format!("INSERT INTO hook_feeds (frontend_id, last) VALUES ('{frontend}', 0) ON CONFLICT DO NOTHING");
+        self.execute(&begun).await;
     }
 
     /// Tells of as many events of a meeting, numbered from 1.

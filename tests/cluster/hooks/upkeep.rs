@@ -34,9 +34,11 @@ async fn events_stay_for_an_hour_and_for_hooks_that_are_behind() {
 #[tokio::test]
 async fn a_hook_that_is_behind_for_too_long_loses_events_and_knows_how_many() {
     let hooks = Hooks::new(1, []).await;
+    hooks.hook("all", "").await;
     hooks.hook("h1", "paused_at = now(), events = '{user-joined}'").await;
     hooks.tell(3).await;
     hooks.tell_of(serde_json::json!([hooks.event("user-left", 4), hooks.event("user-left", 5)])).await;
+    hooks.done().await;
     hooks.execute("UPDATE hook_events SET at = now() - interval '3 days 1 minute' WHERE seq < 3 OR seq = 4").await;
     hooks.sweep().await;
     let expected = Standing { cursor: 4, tries: 0, is_paused: true, delivered: 0, lost: 3 };
@@ -47,6 +49,7 @@ async fn a_hook_that_is_behind_for_too_long_loses_events_and_knows_how_many() {
     hooks.execute("UPDATE hook_events SET seq = seq + 100000 WHERE seq = 5").await;
     hooks.execute("UPDATE hook_feeds SET last = 100005").await;
     hooks.tell(1).await;
+    hooks.done().await;
     hooks.sweep().await;
     assert_eq!(hooks.standing("h1").await.cursor, 6);
     assert_eq!(hooks.count(EVENTS).await, 2);

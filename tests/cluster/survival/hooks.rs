@@ -26,6 +26,7 @@ async fn no_event_is_lost_with_its_server_and_each_hook_hears_them_in_order() {
     let environment = vec![("B3SCALE_EGRESS_ALLOW", "127.0.0.0/8".to_owned())];
     let options = ServersOptions { nodes: 1, environment, ..ServersOptions::default() };
     let mut servers = Servers::on(B3SCALED, database.url(), options).await;
+    database.execute("INSERT INTO hook_feeds (frontend_id, last) SELECT id, 0 FROM frontends").await;
     let made = format!(
         "INSERT INTO hooks (id, frontend_id, url, cursor) SELECT 'h' || number, id, '{}' || number, 0
         FROM frontends, generate_series(1, {HOOKS}) AS number",
