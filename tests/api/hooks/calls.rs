@@ -154,6 +154,21 @@ async fn a_url_that_cannot_be_called_makes_no_hook() {
 }
 
 #[tokio::test]
+async fn a_url_may_be_as_long_as_any_that_is_called() {
+    let cluster = TestCluster::start().await;
+    let long = |length: u32| {
+        // Digits that no index can pack.
+        let digits: String = (0..length).map(|at| char::from(b'a' + (at * at % 251 % 26) as u8)).collect();
+        format!("callbackURL=https%3A%2F%2Fcb.example%2F{digits}")
+    };
+    let room = 8192 - "https://cb.example/".len() as u32;
+    let id = created(&cluster, "school", &long(room)).await;
+    assert_eq!(created(&cluster, "school", &long(room)).await, id);
+    let refused = cluster.call(CallKind::HooksCreate, &long(room + 1)).await;
+    assert!(refused.field("message").contains("8192 bytes"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn permanent_hooks_follow_the_settings() {
     let cluster = TestCluster::start().await;
     let url = |path: &str| format!("https://cb.example/{path}");
