@@ -31,6 +31,7 @@ CREATE TABLE deliveries (
     subject     text NOT NULL,
     kind        text NOT NULL,
     record_id   text,
+    breakout    text,                           -- of a breakout's recording: the tenant's id of the breakout
     marks       boolean,                        -- recordingmarks, once the node has said it
     method      text NOT NULL DEFAULT 'POST',   -- 'other' only: GET or POST
     media       text,
@@ -67,20 +68,28 @@ BEGIN
 END $$;
 CREATE TRIGGER queue_delivery AFTER INSERT ON deliveries FOR EACH ROW EXECUTE FUNCTION queue_delivery();
 
--- A recording is visible, and its frontend is told. Key order of BBB: bbb-, bn-, canvas-; then any other.
+-- Queues the announcement of a recording. Key order of BBB: bbb-, bn-, canvas-; then any other. A breakout has the callbacks of
+-- its parent.
+CREATE FUNCTION queue_ready(its_seq bigint, its_subject text) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO deliveries (callback_id, subject, kind, record_id, breakout)
+    SELECT found.id, 'ready:' || its_subject, 'ready', record_id, CASE WHEN is_parents THEN recordings.meeting_id END
+    FROM recordings_ready AS ready JOIN recordings USING (record_id) JOIN LATERAL (
+        SELECT id, kept.internal_id <> recordings.internal_meeting_id AS is_parents FROM meeting_callbacks AS kept
+        WHERE kept.internal_id IN (recordings.internal_meeting_id, recordings.breakout->>'parent_id')
+            AND kept.frontend_id = ready.frontend_id AND kept.kind = 'ready'
+        ORDER BY kept.internal_id <> recordings.internal_meeting_id,
+            array_position(ARRAY['meta_bbb-recording-ready-url', 'meta_bn-recording-ready-url',
+                'meta_canvas-recording-ready-url'], name) NULLS LAST LIMIT 1) AS found ON true
+    WHERE seq = its_seq ON CONFLICT DO NOTHING
+$$;
+
+-- A recording is visible, and its frontend is called.
 CREATE FUNCTION announce_ready() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     is_first boolean := TG_OP = 'INSERT'
         AND NOT EXISTS (SELECT FROM recordings_ready WHERE record_id = NEW.record_id AND seq < NEW.seq);
 BEGIN
-    INSERT INTO deliveries (callback_id, subject, kind, record_id)
-    SELECT found.id, 'ready:' || CASE WHEN is_first THEN NEW.record_id ELSE NEW.seq::text END, 'ready', NEW.record_id
-    FROM recordings JOIN LATERAL (
-        SELECT id FROM meeting_callbacks AS kept WHERE kept.internal_id = recordings.internal_meeting_id
-            AND kept.frontend_id = NEW.frontend_id AND kept.kind = 'ready'
-        ORDER BY array_position(ARRAY['meta_bbb-recording-ready-url', 'meta_bn-recording-ready-url',
-            'meta_canvas-recording-ready-url'], name) NULLS LAST LIMIT 1) AS found ON true
-    WHERE recordings.record_id = NEW.record_id ON CONFLICT DO NOTHING;
+    PERFORM queue_ready(NEW.seq, CASE WHEN is_first THEN NEW.record_id ELSE NEW.seq::text END);
     RETURN NULL;
 END $$;
 CREATE TRIGGER announce_ready AFTER INSERT OR UPDATE OF seq ON recordings_ready FOR EACH ROW EXECUTE FUNCTION announce_ready();

@@ -1,4 +1,4 @@
-//! Callbacks: what nodes tell frontends, through us.
+//! Callbacks: messages of nodes to frontends, through us.
 //!
 //! A node knows a meeting by another id than its frontend, and signs with a secret of its own. So `callback-rewrite` gives it addresses of
 //! ours ([`Registrar`]), and [`CallbackSite`] takes its calls there: each is proved to be of the meeting's node, put into the

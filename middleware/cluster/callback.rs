@@ -149,8 +149,8 @@ fn callback_token(text: &str) -> Option<&str> {
     (is_address && !token.is_empty() && token.bytes().all(of_token)).then_some(token)
 }
 
-/// The URL in a token of the original, which is a JWT with that URL as its audience. Nothing is proved by it: the URL is shown to the
-/// tenant of the meeting, and to nobody else.
+/// The URL in a token of the original, which is a JWT with that URL as its audience. Nothing is proved by it: the URL is only shown
+/// to the tenant of the meeting.
 fn original(token: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Claims {

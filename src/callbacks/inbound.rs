@@ -15,12 +15,19 @@ use super::message::{Message, Signed};
 use super::terms::Terms;
 use super::token::CallbackTokens;
 use crate::ledger::Polls;
+use crate::signature::hex;
 use crate::store::{DELIVER_JOB, KeptCallback, LegacySession, NewDelivery, Queued, Store, StoreError};
 use crate::telemetry::catalog::CALLBACKS;
 use crate::work::Waker;
 
 /// Between two polls of a node because of its calls.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// The most bytes of a body without a signature.
+const LARGEST_UNSIGNED: usize = 64 << 10;
+
+/// The most deliveries of a callback whose messages have no signature. Every attendee of its meeting can read its address.
+const MOST_UNSIGNED: i64 = 100;
 
 /// Why a message is refused.
 #[derive(Debug)]
@@ -33,6 +40,10 @@ pub(super) enum Refusal {
     Misplaced,
     /// It cannot be read.
     Malformed,
+    /// It is too large for a message without a signature.
+    Large,
+    /// Its callback has too many messages without a signature.
+    Crowded,
     /// The database is away.
     Away,
 }
@@ -45,6 +56,8 @@ impl Refusal {
             Self::Unproved => "The node of this meeting has not signed that.",
             Self::Misplaced => "This address belongs to another meeting.",
             Self::Malformed => "The body cannot be read.",
+            Self::Large => "Without the signature of the meeting's node, a body has 64 KiB at most.",
+            Self::Crowded => "Without the signature of the meeting's node, a callback gets 100 messages at most.",
             Self::Away => "Please try again in a moment.",
         }
     }
@@ -63,12 +76,12 @@ pub(super) struct Inbound {
     pub(super) nodes: Arc<dyn Directory>,
     pub(super) tokens: CallbackTokens,
     pub(super) legacy: LegacyTokens,
-    /// Whether recordings are imported here. Their frontends are told after the import then, not before.
+    /// Whether recordings are imported here. Their frontends are called after the import then, not before.
     pub(super) imports: bool,
     pub(super) waker: Waker,
 }
 
-/// A token of ours, as far as it can be told without a message.
+/// A token of ours, as far as it can be known without a message.
 pub(super) enum Claimed {
     Kept(Box<KeptCallback>),
     /// It has our form and no row.
@@ -194,14 +207,23 @@ impl Inbound {
         // A recording that is cut into chapters has a second time behind its id.
         let rest = claims.record_id.strip_prefix(&kept.internal_id);
         let is_its = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
-        if !is_its || claims.meeting_id != kept.meeting {
-            return Err(Refusal::Misplaced);
+        let is_its = is_its && claims.meeting_id == kept.meeting;
+        // A breakout has the callbacks of its parent.
+        if !is_its && !self.store.callbacks().is_neighbour(kept, &claims.meeting_id, &claims.record_id).await? {
+            // The import knows parents, and announces the recordings of breakouts.
+            return if self.imports { Ok("taken") } else { Err(Refusal::Misplaced) };
         }
         if self.imports {
+            // It may have been imported before its callback was known.
+            if self.store.callbacks().queue_ready(&claims.record_id).await? {
+                self.waker.wake(DELIVER_JOB);
+            }
             return Ok("taken");
         }
         let subject = format!("ready:{}", claims.record_id);
-        self.queue(&NewDelivery { record: Some(&claims.record_id), ..delivery(kept, &subject) }).await
+        let own = Terms::of(kept, &[]).text(&claims.meeting_id).unwrap_or(claims.meeting_id);
+        let breakout = (!is_its).then_some(&*own);
+        self.queue(&NewDelivery { record: Some(&claims.record_id), breakout, ..delivery(kept, &subject) }).await
     }
 
     async fn take_analytics(&self, kept: &KeptCallback, message: &Message) -> Result<&'static str, Refusal> {
@@ -227,6 +249,10 @@ impl Inbound {
     }
 
     async fn take_other(&self, kept: &KeptCallback, message: &Message) -> Result<&'static str, Refusal> {
+        let is_unsigned = message.bearer.is_none();
+        if is_unsigned && message.body.len() > LARGEST_UNSIGNED {
+            return Err(Refusal::Large);
+        }
         let bearer = match &message.bearer {
             Some(_) => message.signature(&self.secret(kept)?).ok_or(Refusal::Unproved)?,
             None => None,
@@ -244,17 +270,18 @@ impl Inbound {
             query: query.as_deref(),
             body: Some(&body).filter(|body| !body.is_empty()).map(Vec::as_slice),
             bearer: bearer.as_deref(),
+            most: is_unsigned.then_some(MOST_UNSIGNED),
             ..delivery(kept, &subject)
         };
         self.queue(&new).await
     }
 
     async fn queue(&self, new: &NewDelivery<'_>) -> Result<&'static str, Refusal> {
-        let queued = self.store.deliveries().queue(new).await?;
-        if queued == Queued::Known {
-            return Ok("known");
+        match self.store.deliveries().queue(new).await? {
+            Queued::Known => return Ok("known"),
+            Queued::Full => return Err(Refusal::Crowded),
+            Queued::New | Queued::Hastened => self.waker.wake(DELIVER_JOB),
         }
-        self.waker.wake(DELIVER_JOB);
         Ok("taken")
     }
 
@@ -288,12 +315,14 @@ fn delivery<'a>(kept: &KeptCallback, subject: &'a str) -> NewDelivery<'a> {
         subject,
         kind: kept.callback.kind,
         record: None,
+        breakout: None,
         marks: None,
         method: "POST",
         media: None,
         query: None,
         body: None,
         bearer: None,
+        most: None,
     }
 }
 
@@ -304,7 +333,7 @@ fn digest(parts: &[&[u8]]) -> String {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest.finalize())
 }
 
 /// Counts and logs a refusal. The store has said why it is away.
@@ -312,6 +341,7 @@ fn log_refusal(kind: &'static str, meeting: &str, backend: Option<BackendId>, re
     match refusal {
         Refusal::Away => return,
         Refusal::Unproved | Refusal::Misplaced => count(kind, "forged"),
+        Refusal::Large | Refusal::Crowded => count(kind, "refused"),
         Refusal::Unknown | Refusal::Malformed => {}
     }
     let (backend, reason) = (backend.map(tracing::field::display), refusal.text());

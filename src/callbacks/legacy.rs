@@ -5,8 +5,9 @@
 use b3scale_middleware::cluster::FrontendId;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
+
+use crate::signature::sha256;
 
 /// The scope of such a token.
 const SCOPE: &str = "b3scale:callback";
@@ -68,7 +69,7 @@ impl LegacyTokens {
 
 /// Under which token the callback of such a token is kept, together with its session: its digest, since it is long.
 pub(super) fn kept_as(token: &str) -> String {
-    Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256(token.as_bytes())
 }
 
 #[cfg(test)]

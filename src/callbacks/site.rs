@@ -109,6 +109,8 @@ impl Site for CallbackSite {
                 Refusal::Unproved => StatusCode::UNAUTHORIZED,
                 Refusal::Misplaced => StatusCode::FORBIDDEN,
                 Refusal::Malformed => StatusCode::BAD_REQUEST,
+                Refusal::Large => StatusCode::PAYLOAD_TOO_LARGE,
+                Refusal::Crowded => StatusCode::TOO_MANY_REQUESTS,
                 Refusal::Away => StatusCode::SERVICE_UNAVAILABLE,
             };
             let mut answer = site::text(status, format!("{}\n", refusal.text()));

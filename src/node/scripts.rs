@@ -25,7 +25,7 @@ pub(super) fn ready(recorded: &Recorded, secret: &str) -> Option<Outgoing> {
     })
 }
 
-/// Tells what people did in a meeting that has ended. `None`: nothing was kept of it, or nobody wants to know.
+/// Tells what people did in a meeting that has ended. `None`: nothing was kept of it, or no setting asks for it.
 pub(super) fn analytics(meeting: &Meeting, now: u64, secret: &str) -> Option<Outgoing> {
     let keeps = meeting.record || meeting.params.given("meetingKeepEvents") == Some("true");
     let url = meeting.metadata.get("analytics-callback-url").filter(|_| keeps && meeting.breakout.is_none())?;

@@ -101,6 +101,26 @@ impl Callbacks<'_> {
         Ok(self.0.row("keep the marks of an end", sql, &params).await?.is_some())
     }
 
+    /// Queues the announcements of a recording that became visible before its callback was known. `false`: it is not visible.
+    pub(crate) async fn queue_ready(self, record: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT queue_ready(min(seq), record_id)::text FROM recordings_ready WHERE record_id = $1 GROUP BY record_id";
+        Ok(!self.0.rows("queue the announcement of a recording", sql, &[&record]).await?.is_empty())
+    }
+
+    /// Whether a recording is of another meeting of the callback's node and frontend.
+    pub(crate) async fn is_neighbour(
+        self,
+        kept: &KeptCallback,
+        meeting: &str,
+        record: &str,
+    ) -> Result<bool, StoreError> {
+        let sql =
+            "SELECT FROM meeting_history WHERE id = $1 AND frontend_id = $2 AND backend_id = $3 AND internal_id <> ''
+            AND (internal_id = $4 OR starts_with($4, internal_id || '-')) LIMIT 1";
+        let params: [&(dyn ToSql + Sync); 4] = [&meeting, &kept.frontend.0, &kept.backend.0, &record];
+        Ok(self.0.row("look for the meeting of a recording", sql, &params).await?.is_some())
+    }
+
     /// Queues the ends of sessions that no statement saw: their place was lost before their result was known. A meeting with a later
     /// session had no end of an earlier one. The meetings of a node that has been lost for ten minutes have ended, too.
     /// Returns how many there were.

@@ -41,6 +41,8 @@ pub struct NewDelivery<'a> {
     pub kind: CallbackKind,
     /// The recording, if it is about one.
     pub record: Option<&'a str>,
+    /// The frontend's id of the breakout, if the recording is one of a breakout, which has its parent's callback.
+    pub breakout: Option<&'a str>,
     /// Whether there is a recording, as the node says at an end. `None`: the node has not said it yet.
     pub marks: Option<bool>,
     /// `GET` or `POST`, for [`CallbackKind::Other`].
@@ -53,6 +55,8 @@ pub struct NewDelivery<'a> {
     pub body: Option<&'a [u8]>,
     /// The algorithm of the token with which the node signed, such as `HS512`. Each try is signed again.
     pub bearer: Option<&'a str>,
+    /// The most deliveries of its callback. `None`: any number.
+    pub most: Option<i64>,
 }
 
 /// Which deliveries. By default all.
@@ -111,30 +115,39 @@ pub enum Queued {
     Known,
     /// It was there, waiting for the node's word about a recording, which it now has.
     Hastened,
+    /// Its callback has too many deliveries already.
+    Full,
 }
 
 impl Deliveries<'_> {
     /// Queues a message, with its cause.
     pub(crate) async fn queue_in(transaction: &Transaction<'_>, new: &NewDelivery<'_>) -> Result<Queued, StoreError> {
-        let sql = "WITH made AS (
+        let sql = "WITH room AS (
+                SELECT $12::int8 IS NULL OR count(*) < $12 OR bool_or(subject = $2) AS is_free
+                FROM deliveries WHERE callback_id = $1),
+            made AS (
                 INSERT INTO deliveries
-                    (callback_id, subject, kind, record_id, marks, method, media, query, body, bearer)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                    (callback_id, subject, kind, record_id, marks, method, media, query, body, bearer, breakout)
+                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM room WHERE is_free
                 ON CONFLICT (callback_id, subject) DO UPDATE SET marks = excluded.marks
                     WHERE deliveries.state = 'waiting' AND deliveries.marks IS NULL AND excluded.marks IS NOT NULL
                 RETURNING id, xmax = 0 AS is_new),
             hastened AS (
                 UPDATE jobs SET run_after = now() FROM made
                 WHERE NOT is_new AND jobs.kind = 'deliver' AND payload->>'id' = made.id::text AND run_by IS NULL)
-            SELECT is_new FROM made";
-        let NewDelivery { callback, subject, kind, record, marks, method, media, query, body, bearer } = new;
-        let rows = transaction
-            .rows(sql, &[callback, subject, &kind.word(), record, marks, method, media, query, body, bearer])
-            .await?;
-        Ok(match rows.first() {
-            Some(row) if column(TABLE, row, "is_new")? => Queued::New,
-            Some(_) => Queued::Hastened,
-            None => Queued::Known,
+            SELECT is_free, is_new FROM room LEFT JOIN made ON true";
+        let NewDelivery { callback, subject, kind, record, breakout, marks, method, media, query, body, bearer, most } =
+            new;
+        let kind = kind.word();
+        let params: [&(dyn ToSql + Sync); 12] =
+            [callback, subject, &kind, record, marks, method, media, query, body, bearer, breakout, most];
+        let rows = transaction.rows(sql, &params).await?;
+        let Some(row) = rows.first() else { return Ok(Queued::Known) };
+        Ok(match (column(TABLE, row, "is_free")?, column(TABLE, row, "is_new")?) {
+            (false, _) => Queued::Full,
+            (true, Some(true)) => Queued::New,
+            (true, Some(false)) => Queued::Hastened,
+            (true, None) => Queued::Known,
         })
     }
 
@@ -150,7 +163,7 @@ impl Deliveries<'_> {
     pub async fn begin(self, id: Uuid, longest: Duration) -> Result<Begun, StoreError> {
         // An end is the only delivery to its callback, and needs no hold.
         let sql = "WITH wanted AS (
-                SELECT one.id, callback_id, kept.url, kept.meeting_id, one.kind IN ('end', 'ended') AS is_only,
+                SELECT one.id, callback_id, kept.url, coalesce(one.breakout, kept.meeting_id) AS meeting_id, one.kind IN ('end', 'ended') AS is_only,
                     one.kind = 'ready' AND EXISTS (
                     SELECT FROM meeting_callbacks AS other JOIN deliveries AS earlier ON earlier.callback_id = other.id
                     WHERE other.meeting = kept.meeting AND other.internal_id = kept.internal_id

@@ -87,7 +87,7 @@ impl Called {
     }
 }
 
-fn jwt(algorithm: Algorithm, claims: &Value, secret: &str) -> String {
+pub(crate) fn jwt(algorithm: Algorithm, claims: &Value, secret: &str) -> String {
     jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
 }
 

@@ -62,7 +62,9 @@ async fn by_key(store: &Store, key: &str) -> Result<Option<Frontend>, StoreError
 pub(super) async fn restore(store: &Store, recording: &mut Recording, owner: Option<&Owner>) -> Result<(), StoreError> {
     let mut callbacks = Vec::new();
     if let Some(owner) = owner {
-        for internal_id in internal_ids(&recording.internal_meeting_id) {
+        // A node gives a breakout the metadata of its parent.
+        let parent = recording.breakout.as_ref().map(|breakout| breakout.parent_id.as_str());
+        for internal_id in internal_ids(&recording.internal_meeting_id).chain(parent) {
             callbacks.extend(store.callbacks().of_session(owner.frontend.id, internal_id).await?);
         }
     }

@@ -167,6 +167,45 @@ async fn other_callbacks_pass_with_their_method_query_and_body() {
     assert_eq!(called.deliveries("other", &mine("POST", "convert_from(body, 'UTF8') = 'id=algebra'")).await, 1);
 }
 
+/// Every attendee can read the address.
+#[tokio::test]
+async fn other_callbacks_without_a_signature_are_few_and_small() {
+    let called = Called::start().await;
+    let path = called.path("meta_future-callback-url");
+    let post =
+        async |headers: &[(&str, &str)], body: &str| called.cluster.request(Method::POST, &path, headers, body).await;
+    let large = "x".repeat((64 << 10) + 1);
+    let answer = post(&[], &large).await;
+    assert_eq!(answer.status, 413);
+    assert!(answer.text.contains("64 KiB"), "{}", answer.text);
+    for number in 0..100 {
+        assert_eq!(post(&[], &number.to_string()).await.status, 200);
+    }
+    let answer = post(&[], "one more").await;
+    assert_eq!(answer.status, 429);
+    assert!(answer.text.contains("100 messages"), "{}", answer.text);
+    assert_eq!(post(&[], "7").await.status, 200, "it is known");
+    let bearer = format!("Bearer {}", jwt(Algorithm::HS512, &expiring(60), called.secret()));
+    assert_eq!(post(&[("authorization", &bearer)], &large).await.status, 200, "the node has signed it");
+    assert_eq!(called.deliveries("other", "true").await, 101);
+}
+
+/// A node gives a breakout the callbacks of its parent.
+#[tokio::test]
+async fn a_recording_of_a_breakout_is_announced_by_its_own_ids() {
+    let called = Called::start().await;
+    let path = called.path("meta_bbb-recording-ready-url");
+    let node = &called.cluster.nodes[called.node];
+    let room = node.control().breakout(&called.scoped, "Room 1").expect("its parent runs");
+    called.cluster.cluster.catch_up().await;
+    let record = node.meeting(&room).expect("it runs").internal_id;
+    let claims = json!({"meeting_id": room, "record_id": record});
+    assert_eq!(called.ready(&path, &claims, called.secret()).await, 200);
+    assert_eq!(called.deliveries("ready", &format!("record_id = '{record}' AND breakout = '{room}'")).await, 1);
+    let stranger = json!({"meeting_id": room, "record_id": "other-1"});
+    assert_eq!(called.ready(&path, &stranger, called.secret()).await, 403);
+}
+
 /// A server that inherits a claim sends a second create with other tokens, and the node keeps the first.
 #[tokio::test]
 async fn a_token_of_a_lost_servers_create_holds() {

@@ -152,7 +152,9 @@ pub(super) fn message(callback: Uuid, kind: CallbackKind) -> NewDelivery<'static
         media: None,
         query: None,
         body: None,
+        breakout: None,
         bearer: None,
+        most: None,
     }
 }
 
