@@ -11,8 +11,9 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::message::{self, Heard, Read};
+use super::said::Said;
 use super::settings::RedisPlace;
-use super::tell::{self, Said};
+use super::tell;
 use super::trouble::Trouble;
 
 /// Where everything is told that meetings and people do. Its namesakes hold chat, slides and requests.

@@ -9,7 +9,7 @@
 //! | `feed`, `message` | BBB's events |
 //! | `survey` | the node's own list of its meetings |
 //! | `roster` | events and lists, merged: the attendees |
-//! | `tell`, `tales` | events for webhooks, while these want any |
+//! | `tell`, `said`, `tales` | events for webhooks, while these want any |
 //! | `figures` | figures of the machine |
 //! | `reporter`, `outbox` | batches, and their times |
 //! | `uplink`, `trouble` | delivery, and retries |
@@ -27,6 +27,7 @@ mod properties;
 mod recording;
 mod reporter;
 mod roster;
+mod said;
 mod settings;
 mod survey;
 mod tales;

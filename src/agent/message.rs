@@ -8,7 +8,7 @@ use b3scale_base::rest::{AttendeeChange, NodeAttendee, NodeMeeting};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::tell::{self, Said};
+use super::said::{self, Said};
 
 /// Something that BBB says.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +85,7 @@ pub(super) struct Read {
 /// Reads a message. `tells`: webhooks want theirs.
 pub(super) fn read(message: &[u8], tells: bool) -> Result<Read, Misunderstood> {
     let Envelope { envelope } = serde_json::from_slice(message).map_err(|error| no_message(&error))?;
-    let (reader, tells) = (reader(&envelope.name), tells && tell::is_told(&envelope.name));
+    let (reader, tells) = (reader(&envelope.name), tells && said::is_told(&envelope.name));
     if reader.is_none() && !tells {
         return Ok(Read::default());
     }

@@ -18,8 +18,9 @@ use super::feed::News;
 use super::figures::Gauge;
 use super::outbox::{Load, Outbox};
 use super::roster::Roster;
+use super::said::Said;
 use super::survey::Surveyor;
-use super::tell::{Said, Teller};
+use super::tell::Teller;
 use super::trouble::Trouble;
 use super::uplink::Delivered;
 

@@ -7,10 +7,11 @@ mod people;
 mod progress;
 
 use b3scale_base::rest::Event;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::message::text;
 use super::roster::Roster;
+use super::said::{Said, present, set};
 
 use people::{People, Room};
 
@@ -22,15 +23,6 @@ const PUBLIC_CHAT: &str = "MAIN-PUBLIC-GROUP-CHAT";
 /// Fields that hold the token of a session.
 const TOKENS: [&str; 3] = ["session-token", "sessionToken", "authToken"];
 
-/// A message that webhooks hear of.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Said {
-    /// BBB's name of it.
-    pub(super) name: String,
-    /// All of it.
-    pub(super) whole: Value,
-}
-
 /// Maps messages. Knows who is in which meeting.
 #[derive(Debug, Default)]
 pub(super) struct Teller {
@@ -39,37 +31,6 @@ pub(super) struct Teller {
 
 /// A name and attributes, without those of the meeting.
 type Told = (&'static str, Value);
-
-/// Whether webhooks hear of messages with this name.
-pub(super) fn is_told(name: &str) -> bool {
-    matches!(
-        name,
-        "MeetingCreatedEvtMsg"
-            | "MeetingEndedEvtMsg"
-            | "MeetingDestroyedEvtMsg"
-            | "RecordingStatusChangedEvtMsg"
-            | "ScreenshareRtmpBroadcastStartedEvtMsg"
-            | "ScreenshareRtmpBroadcastStoppedEvtMsg"
-            | "SetCurrentPresentationEvtMsg"
-            | "UserJoinedMeetingEvtMsg"
-            | "UserLeftMeetingEvtMsg"
-            | "PresenterAssignedEvtMsg"
-            | "PresenterUnassignedEvtMsg"
-            | "UserEmojiChangedEvtMsg"
-            | "UserReactionEmojiChangedEvtMsg"
-            | "UserRaiseHandChangedEvtMsg"
-            | "UserJoinedVoiceConfToClientEvtMsg"
-            | "UserLeftVoiceConfToClientEvtMsg"
-            | "UserMutedVoiceEvtMsg"
-            | "UserBroadcastCamStartedEvtMsg"
-            | "UserBroadcastCamStoppedEvtMsg"
-            | "GroupChatMessageBroadcastEvtMsg"
-            | "PadContentEvtMsg"
-            | "PollStartedEvtMsg"
-            | "UserRespondedToPollRespMsg"
-            | "TranscriptUpdatedEvtMsg"
-    )
-}
 
 impl Teller {
     /// Learns who is there.
@@ -375,19 +336,6 @@ fn within(meeting: &str, external: Option<&str>, mut attributes: Value) -> Value
     }
     attributes["meeting"] = ids;
     attributes
-}
-
-/// An object of the fields that are there.
-fn present<'v>(fields: impl IntoIterator<Item = (&'v str, &'v Value)>) -> Value {
-    let mut object = Value::Object(Map::new());
-    set(&mut object, fields);
-    object
-}
-
-fn set<'v>(object: &mut Value, fields: impl IntoIterator<Item = (&'v str, &'v Value)>) {
-    for (field, value) in fields.into_iter().filter(|(_, value)| !value.is_null()) {
-        object[field] = value.clone();
-    }
 }
 
 /// Removes the tokens of sessions.

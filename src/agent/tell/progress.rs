@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Said, present};
 use crate::message::text;
+use crate::said::{Said, present};
 
 /// An event of a recording.
 pub(super) struct Progress {

@@ -7,6 +7,7 @@ use proptest::proptest;
 use tokio::time::Instant;
 
 use super::super::message::{About, Heard};
+use super::super::said::is_told;
 use super::*;
 
 const NOW: i64 = 1_700_000_000_042;

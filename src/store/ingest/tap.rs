@@ -4,10 +4,10 @@
 //! backend: an agent cannot speak for the meetings of other nodes.
 
 mod basic;
+mod heard;
 
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{NodeBatch, NodeEvent};
-use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
@@ -16,34 +16,7 @@ use crate::store::StoreError;
 use crate::store::rows::column;
 use crate::store::transaction::Transaction;
 
-/// An event, as the statement takes it.
-#[derive(Debug, PartialEq, Serialize)]
-struct Heard<'a> {
-    /// The node's own id of the meeting.
-    meeting: &'a str,
-    name: &'a str,
-    /// Missing: now.
-    ts: Option<i64>,
-    attributes: Attributes<'a>,
-    raw: Option<&'a Value>,
-    /// The node's id of an attendee whose external id is still to be added.
-    who: Option<&'a str>,
-    /// Of a breakout that was created: its own id, and the internal id of its parent.
-    breakout: Option<Breakout<'a>>,
-}
-
-#[derive(Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-enum Attributes<'a> {
-    Told(&'a Value),
-    Basic(Value),
-}
-
-#[derive(Debug, PartialEq, Serialize)]
-struct Breakout<'a> {
-    id: &'a str,
-    parent: &'a str,
-}
+use heard::{Attributes, Breakout, Heard};
 
 /// Tells the webhooks of a batch that counts. Returns whether they were told of anything.
 ///

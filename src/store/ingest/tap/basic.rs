@@ -3,7 +3,7 @@
 use b3scale_middleware::cluster::{Attendee, AttendeeChange, NodeEvent};
 use serde_json::{Value, json};
 
-use super::{Attributes, Heard};
+use super::heard::{Attributes, Heard};
 
 /// The events of webhooks that an event of a node stands for.
 pub(super) fn heard(event: &NodeEvent) -> Vec<Heard<'_>> {
