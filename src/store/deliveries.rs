@@ -23,7 +23,7 @@ const TABLE: &str = "deliveries";
 /// Removes deliveries that were settled a month ago. An end stays with its callback, so that its repetition is known.
 pub(super) const SWEEP: &str = "DELETE FROM deliveries WHERE settled_at < now() - interval '30 days' AND subject <> ''";
 
-/// The order of a list: waiting ones, the oldest first, and then those that are settled, the newest first. An index has it.
+/// The order of a list: waiting ones, the oldest first, then settled ones, the newest first. An index has it.
 const ORDER: &str = "ORDER BY one.settled_at DESC NULLS FIRST, one.created_at, one.id";
 
 /// The deliveries to the callbacks of frontends. The errors of all functions are those of the database.
@@ -221,7 +221,7 @@ impl Deliveries<'_> {
         self.0.rows("note a failed delivery", sql, &[&id, &status.map(i32::from), &problem]).await.map(drop)
     }
 
-    /// The deliveries: waiting ones, the oldest first, and then those that are settled, the newest first.
+    /// The deliveries: waiting ones, the oldest first, then settled ones, the newest first.
     pub async fn load(self, filter: &DeliveryFilter, most: u32) -> Result<Vec<DeliveryEntry>, StoreError> {
         let sql = entries(&format!(
             "($1::text IS NULL OR one.state = $1) AND ($2::text IS NULL OR frontends.key = $2)

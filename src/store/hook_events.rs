@@ -15,9 +15,8 @@ use super::{Store, StoreError};
 /// The kind of the jobs that post events.
 pub const POST_HOOKS_JOB: &str = "post_hooks";
 
-/// How many events are read at a time. Messages of BBB are larger.
-const BATCH: usize = 50;
-const RAW_BATCH: usize = 10;
+/// How many events are read at a time.
+const BATCH: usize = 20;
 /// How many events are removed at a time.
 const PORTION: i64 = 20_000;
 /// How many events of a frontend are kept for hooks that are behind.
@@ -128,24 +127,22 @@ impl HookEvents<'_> {
             LEFT JOIN LATERAL (
                 SELECT * FROM hook_events AS one
                 WHERE one.frontend_id = hook.frontend_id AND one.seq > hook.cursor AND hears(hook, one.name, one.meeting_id)
-                ORDER BY one.seq LIMIT CASE WHEN hook.raw THEN $3 ELSE $2 END) AS event ON true
+                ORDER BY one.seq LIMIT $2) AS event ON true
             WHERE hook.id = $1 AND paused_at IS NULL ORDER BY seq";
-        let (most, most_raw) = (BATCH as i64, RAW_BATCH as i64);
-        let rows = self.0.rows("read the events of a hook", sql, &[&hook, &most, &most_raw]).await?;
+        let rows = self.0.rows("read the events of a hook", sql, &[&hook, &(BATCH as i64)]).await?;
         let Some(first) = rows.first() else { return Ok(None) };
         let has_event = column::<Option<i64>>(TABLE, first, "seq")?.is_some();
-        let raw = column(TABLE, first, "wants_raw")?;
         Ok(Some(HookBacklog {
             hook: column(TABLE, first, "id")?,
             frontend: FrontendId(column(TABLE, first, "frontend_id")?),
             url: column(TABLE, first, "url")?,
-            raw,
+            raw: column(TABLE, first, "wants_raw")?,
             permanent: column(TABLE, first, "permanent")?,
             tries: column::<i32>(TABLE, first, "tries")?.unsigned_abs(),
             cursor: column(TABLE, first, "cursor")?,
             last: column(TABLE, first, "last")?,
             events: if has_event { readable(&rows, event) } else { Vec::new() },
-            is_whole: rows.len() < if raw { RAW_BATCH } else { BATCH },
+            is_whole: rows.len() < BATCH,
         }))
     }
 

@@ -194,7 +194,7 @@ catalog! {
 
     "Callbacks":
     Counter CALLBACKS = "b3scale_callbacks_total" [kind, outcome = "taken" | "known" | "superseded" | "forged" | "unknown"]
-        "Calls of nodes for frontends, by kind of the callback (end, ended, ready, analytics, other). known: received before; superseded: of a copy of a meeting that lives elsewhere; forged: not of the node of its meeting; unknown: no token of ours.";
+        "Calls of nodes for frontends, by kind of the callback (end, ended, ready, analytics, other). known: received before; superseded: of a copy of a meeting that lives elsewhere; forged: not of the node of its meeting; refused: too large or too many without a signature; unknown: no token of ours.";
     Counter DELIVERIES = "b3scale_deliveries_total" [kind, outcome = "delivered" | "retried" | "refused" | "dead" | "dropped"]
         "Tries to call frontends that ended on this server. retried: failed, another follows; refused: the receiver wants no other; dead: given up after three days; dropped: by an operator.";
     Gauge DELIVERIES_WAITING = "b3scale_deliveries_waiting" [kind]

@@ -44,7 +44,7 @@ fn told(event: &NodeEvent, wants_raw: bool) -> Option<Heard<'_>> {
     let NodeEvent::Told { meeting, name, ts, attributes, raw } = event else { return None };
     let raw = raw.as_ref().filter(|_| wants_raw);
     let (ts, breakout) = (Some(*ts), breakout(name, &attributes["meeting"]));
-    // An agent that was started again does not know those who were there before.
+    // An agent that was started again does not know earlier users.
     let user = &attributes["user"];
     let who = user["internal-user-id"].as_str().filter(|_| user["external-user-id"] == "");
     Some(Heard { meeting, name, ts, attributes: Attributes::Told(attributes), raw, who, breakout })
@@ -68,7 +68,7 @@ fn breakout<'a>(name: &str, meeting: &'a Value) -> Option<Breakout<'a>> {
 //    the create. A meeting that is over is found by its internal id in the history.
 // 4. `made` finds the owners of new breakouts by their parents. No server may have listed them yet.
 // 5. `noted` keeps these in the history, for the events to come.
-// 6. `told` puts the events together. Only frontends with a feed hear any, and only those that want it get BBB's messages.
+// 6. `told` puts the events together. Only frontends with a feed hear any, and BBB's messages go only to a feed with raw hooks.
 const TELL: &str = "WITH given AS MATERIALIZED (
         SELECT * FROM ROWS FROM (jsonb_to_recordset($2) AS (meeting text, name text, ts bigint, attributes jsonb, raw jsonb,
             who text, breakout jsonb)) WITH ORDINALITY
