@@ -78,7 +78,7 @@ async fn while_secrets_change_either_receiver_takes_the_post() {
         assert!(checks(&hooks, heard, Algorithm::Sha256, signer), "{signer}");
         assert!(verifies(heard, "n3xt") && verifies(heard, "s3cret"));
         assert_eq!(field(heard, "domain"), "school.example");
-        assert_eq!((heard.header("Webhook-Id"), &heard.body), (Some("h1.1"), &heard.body));
+        assert_eq!(heard.header("Webhook-Id"), Some("h1.1"));
         assert_eq!(heard.body, hooks.receiver.heard()[0].body, "the time is that of the first try");
     }
 }
@@ -148,6 +148,7 @@ async fn an_address_inside_is_never_called() {
 #[tokio::test]
 async fn a_raw_hook_gets_bbbs_message_and_without_one_the_event() {
     let hooks = Hooks::new(1, []).await;
+    hooks.execute(r#"UPDATE frontends SET settings = '{"webhooks": {"raw": true}}'"#).await;
     hooks.hook("h1", "raw = true").await;
     let mut raw = hooks.event("user-joined", 1);
     raw["raw"] = json!({"envelope": {"name": "UserJoinedMeetingEvtMsg"}});
