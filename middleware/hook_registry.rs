@@ -117,7 +117,7 @@ async fn create(hooks: &dyn Hooks, frontend: &Frontend, params: &Params) -> Resu
 async fn list(hooks: &dyn Hooks, frontend: FrontendId, params: &Params) -> Result<Bytes, Fault> {
     let found = hooks.list(frontend, said(params, "meetingID")).await?;
     let answer = xml::Writer::response(ReturnCode::Success).open("hooks");
-    Ok(found.iter().fold(answer, |answer, hook| entry(answer, hook)).finish())
+    Ok(found.iter().fold(answer, entry).finish())
 }
 
 async fn destroy(hooks: &dyn Hooks, frontend: FrontendId, params: &Params) -> Result<Bytes, Fault> {

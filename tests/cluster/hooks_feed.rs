@@ -43,7 +43,8 @@ impl Fixture {
     async fn hook(&self, frontend: Uuid, raw: bool) -> String {
         let id = Uuid::now_v7().to_string();
         // Its events are numbered from 1, and not by the clock.
-        let feed = format!("INSERT INTO hook_feeds (frontend_id, last) VALUES ('{frontend}', 0) ON CONFLICT DO NOTHING");
+        let feed =
+            format!("INSERT INTO hook_feeds (frontend_id, last) VALUES ('{frontend}', 0) ON CONFLICT DO NOTHING");
         self.database.execute(&feed).await;
         let sql = format!(
             "INSERT INTO hooks (id, frontend_id, url, raw, cursor)

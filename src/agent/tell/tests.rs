@@ -14,24 +14,23 @@ const NOW: i64 = 1_700_000_000_042;
 
 fn message(name: &str, user: &str, body: Value) -> Said {
     let envelope = json!({ "name": name, "routing": { "meetingId": "m-1", "userId": user }, "timestamp": 1 });
-    let header = json!({ "name": name, "meetingId": "m-1", "userId": user });
-    Said { name: name.to_owned(), whole: json!({ "envelope": envelope, "core": { "header": header, "body": body } }) }
+    let mut whole = json!({ "envelope": envelope, "core": { "header": { "meetingId": "m-1", "userId": user } } });
+    whole["core"]["body"] = body;
+    Said { name: name.to_owned(), whole }
 }
 
 /// What the whole node does names its meeting in the body alone.
 fn of_system(name: &str, body: Value) -> Said {
     let envelope = json!({ "name": name, "routing": { "sender": "bbb-apps-akka" }, "timestamp": 1 });
-    Said {
-        name: name.to_owned(),
-        whole: json!({ "envelope": envelope, "core": { "header": { "name": name }, "body": body } }),
-    }
+    let mut whole = json!({ "envelope": envelope, "core": { "header": { "name": name } } });
+    whole["core"]["body"] = body;
+    Said { name: name.to_owned(), whole }
 }
 
 fn script(name: &str, payload: Value) -> Said {
-    Said {
-        name: name.to_owned(),
-        whole: json!({ "header": { "name": name, "current_time": 1_700_003_600 }, "payload": payload }),
-    }
+    let mut whole = json!({ "header": { "name": name, "current_time": 1_700_003_600 } });
+    whole["payload"] = payload;
+    Said { name: name.to_owned(), whole }
 }
 
 fn joined(id: &str, external: &str) -> Said {
@@ -84,10 +83,10 @@ fn one(name: &str, user: &str, body: Value) -> (String, Value) {
     (name, attributes)
 }
 
-fn ada(more: Value) -> Value {
-    let mut user = json!({ "internal-user-id": "w_1", "external-user-id": "u 1" });
-    more.as_object().unwrap().iter().for_each(|(field, value)| user[field] = value.clone());
-    json!({ "user": user })
+fn ada(mut more: Value) -> Value {
+    more["internal-user-id"] = "w_1".into();
+    more["external-user-id"] = "u 1".into();
+    json!({ "user": more })
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::store::transaction::Transaction;
 
 use heard::{Attributes, Breakout, Heard};
 
-/// Tells the webhooks of a batch that counts. Returns whether they were told of anything.
+/// Gives webhooks the events of a batch that counts. Returns whether it has any for them.
 ///
 /// The transaction's last statement: the feeds stay locked until its end.
 pub(super) async fn tell(

@@ -14,7 +14,8 @@ const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 const ALWAYS: [&str; 4] = ["401", "429", "500", "503"];
 
 /// The refusals that other tests provoke.
-const ELSEWHERE: [(&str, &str, &str); 12] = [
+const ELSEWHERE: [(&str, &str, &str); 13] = [
+    ("delete", "/api/v1/hooks/{id}", "409"),
     ("delete", "/api/v1/meetings/{id}", "409"),
     ("patch", "/api/v1/meetings/{id}", "409"),
     ("post", "/api/v1/agent/ingest", "413"),
