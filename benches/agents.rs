@@ -3,6 +3,9 @@
 //! *At the server*: events a second into PostgreSQL, in batches as agents send them, against one event a request as the original's
 //! agent does it. Both halves are measured in one run, through the same server.
 //!
+//! *With webhooks*: the same batches while 100 hooks hear of each event, against no hook. Their receivers are away, so it is the
+//! transaction of ingest that is measured.
+//!
 //! *On a node*: the memory and the processor's time of an agent that hears 100 events a second from a real Redis.
 #![expect(clippy::print_stdout, reason = "tables are what it is for")]
 
@@ -27,6 +30,13 @@ const SPAN: Duration = Duration::from_secs(5);
 /// The least of events a second.
 const BAR: f64 = 20_000.0;
 
+/// Meetings of each agent.
+const MEETINGS: usize = 10;
+
+/// Hooks of the frontend, and the least share of events a second that is left with them.
+const HOOKS: usize = 100;
+const SHARE: f64 = 0.5;
+
 /// Events a second that the agent hears.
 const HEARD: u32 = 100;
 
@@ -42,35 +52,72 @@ async fn at_the_server() {
         let sql = format!("UPDATE backends SET agent_ref = 'node-{number}' WHERE id = '{}'", backend.id);
         cluster.database.execute(&sql).await;
     }
-    let single = events_a_second(&cluster, 1).await;
-    let batched = events_a_second(&cluster, BATCH).await;
+    place_meetings(&cluster).await;
+    let single = events_a_second(&cluster, 1, false).await;
+    let batched = events_a_second(&cluster, BATCH, false).await;
     println!("\nattendee events a second, {AGENTS} agents");
     println!("  {:<44}{single:>10.0}", "one event a request");
     println!("  {:<44}{batched:>10.0}", format!("{BATCH} events a batch"));
     println!("  {:<44}{:>10.2}", "ratio", batched / single);
     println!("  {:<44}{BAR:>10.0}   {}", "bar", if batched >= BAR { "holds" } else { "MISSED" });
+    with_webhooks(&cluster).await;
 }
 
-async fn events_a_second(cluster: &TestCluster, size: usize) -> f64 {
+/// The meetings of the agents are the frontend's.
+async fn place_meetings(cluster: &TestCluster) {
+    for (node, backend) in cluster.backends.iter().enumerate() {
+        let sql = format!(
+            "INSERT INTO meetings (id, frontend_id, meeting_id, backend_id, attempt, state, internal_id, create_time, claim, version)
+            SELECT '{node}-m' || number, (SELECT id FROM frontends LIMIT 1), 'm' || number, '{}', 1, 'live', 'm' || number, 1, 0,
+                nextval('versions') FROM generate_series(0, {MEETINGS} - 1) AS number",
+            backend.id
+        );
+        cluster.database.execute(&sql).await;
+    }
+}
+
+async fn with_webhooks(cluster: &TestCluster) {
+    let without = events_a_second(cluster, BATCH, false).await;
+    let sql = format!(
+        "INSERT INTO hooks (id, frontend_id, url, cursor) SELECT 'hook-' || number, (SELECT id FROM frontends LIMIT 1),
+            'http://127.0.0.1:9/' || number, 0 FROM generate_series(1, {HOOKS}) AS number"
+    );
+    cluster.database.execute(&sql).await;
+    let with = events_a_second(cluster, BATCH, true).await;
+    let told = cluster.database.count("SELECT sum(last)::bigint FROM hook_feeds").await;
+    println!("\nattendee events a second, {AGENTS} agents, {BATCH} events a batch");
+    println!("  {:<44}{without:>10.0}", "without hooks");
+    println!("  {:<44}{with:>10.0}", format!("{HOOKS} hooks hear each"));
+    println!("  {:<44}{told:>10}", "events told");
+    let share = with / without;
+    println!("  {:<44}{share:>10.2}   bar {SHARE} {}", "ratio", if share >= SHARE { "holds" } else { "MISSED" });
+}
+
+async fn events_a_second(cluster: &TestCluster, size: usize, tells: bool) -> f64 {
     let began = Instant::now();
     let names: Vec<String> = (0..AGENTS).map(|number| format!("node-{number}")).collect();
     let tools: Vec<Tool<'_>> = names.iter().map(|name| cluster.agent(name)).collect();
-    let taken = join_all(tools.iter().map(|agent| send_for(SPAN, agent, size))).await;
+    let sending = tools.iter().enumerate().map(|(node, agent)| send_for(SPAN, agent, node, size, tells));
+    let taken = join_all(sending).await;
     taken.iter().sum::<usize>() as f64 / began.elapsed().as_secs_f64()
 }
 
 /// Sends batches until the time is over, and counts the events in them.
-async fn send_for(span: Duration, agent: &Tool<'_>, size: usize) -> usize {
+async fn send_for(span: Duration, agent: &Tool<'_>, node: usize, size: usize, tells: bool) -> usize {
     let (boot, began, mut taken) = (Uuid::new_v4(), Instant::now(), 0);
-    let meetings: Vec<Value> = (0..10).map(|number| json!({"internal_id": format!("m{number}"), "id": "m"})).collect();
+    let meeting = |number: usize| json!({"internal_id": format!("m{number}"), "id": format!("{node}-m{number}")});
+    let meetings: Vec<Value> = (0..MEETINGS).map(meeting).collect();
     let first = json!({"boot": boot, "seq": 1, "snapshot": {"meetings": meetings}, "events": []});
     agent.post("/agent/ingest", &first).await.granted();
     for seq in 2.. {
         if began.elapsed() >= span {
             break;
         }
-        let events: Vec<Value> = (0..size).map(|number| event(seq, number)).collect();
-        let batch = json!({"boot": boot, "seq": seq, "events": events});
+        let mut events: Vec<Value> = (0..size).map(|number| event(seq, number)).collect();
+        if tells {
+            events.extend((0..size).map(|number| told(seq, number)));
+        }
+        let batch = json!({"boot": boot, "seq": seq, "events": events, "tells": tells});
         let receipt = agent.post("/agent/ingest", &batch).await.granted();
         assert_eq!(receipt["seq"], json!(seq), "it is taken");
         taken += size;
@@ -80,13 +127,26 @@ async fn send_for(span: Duration, agent: &Tool<'_>, size: usize) -> usize {
 
 /// Of every four events, three are attendees that come and one is an attendee that leaves.
 fn event(seq: usize, number: usize) -> Value {
-    let meeting = format!("m{}", number % 10);
+    let meeting = format!("m{}", number % MEETINGS);
     if number % 4 == 3 {
         return json!({"type": "attendee_left", "meeting": meeting, "attendee": format!("w{}", number - 1)});
     }
     let attendee =
         json!({"internal_id": format!("w{number}"), "user_id": format!("u{seq}"), "full_name": "Ada Lovelace"});
     json!({"type": "attendee_joined", "meeting": meeting, "attendee": attendee})
+}
+
+/// The same for webhooks.
+fn told(seq: usize, number: usize) -> Value {
+    let (meeting, leaves) = (format!("m{}", number % MEETINGS), number % 4 == 3);
+    let (name, who) = if leaves { ("user-left", number - 1) } else { ("user-joined", number) };
+    let user = json!({
+        "internal-user-id": format!("w{who}"), "external-user-id": format!("u{seq}"), "name": "Ada Lovelace", "role": "VIEWER",
+        "presenter": false, "guest": false,
+    });
+    let ids = json!({"internal-meeting-id": meeting, "external-meeting-id": "m"});
+    json!({"type": "told", "meeting": meeting, "name": name, "ts": 1_700_000_000_000_i64 + number as i64,
+        "attributes": {"meeting": ids, "user": user}})
 }
 
 async fn on_a_node() {

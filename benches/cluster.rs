@@ -95,16 +95,18 @@ async fn pgbench(cluster: &TestCluster) -> Option<f64> {
     let backend = cluster.backends[0].id;
     let entry = cluster.cluster.listed(frontend).await;
     let entry = String::from_utf8_lossy(entry.first().expect("meetings run")).into_owned();
-    let values: [(&str, String); 6] = [
+    let values: [(&str, String); 7] = [
         ("frontend", frontend.0.to_string()),
         ("backend", backend.to_string()),
         ("server", Uuid::new_v4().to_string()),
         ("entry", entry),
         ("none", "30".to_owned()),
         ("breakout", "false".to_owned()),
+        ("callbacks", "[]".to_owned()),
     ];
     let claim = ["id", "frontend", "id", "backend", "none", "none", "breakout", "server", "id"];
-    let live = ["id", "backend", "one", "id", "one", "frontend", "id", "entry", "none", "none", "breakout", "id"];
+    let live =
+        ["id", "backend", "one", "id", "one", "frontend", "id", "entry", "none", "none", "breakout", "id", "callbacks"];
     let mut text =
         "\\set number :number + 1\n\\set id (:client_id + 1) * 100000000 + :number\n\\set one 1\n".to_owned();
     for (sql, names) in [(CLAIM, &claim[..]), (LIVE, &live[..])] {

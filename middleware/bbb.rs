@@ -25,7 +25,7 @@ pub use cut::{cut, cut_at};
 pub use language::LanguageTag;
 pub use meeting_id::{MeetingId, MeetingIdError, Scope, ScopedId};
 pub use names::are_alike;
-pub use params::{Params, clean};
+pub use params::{Params, clean, java_encode};
 pub use refusal::holds_everywhere;
 pub use unscoped::unscoped;
 pub use xml::{Outcome, ReturnCode, XmlError};

@@ -14,7 +14,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::bbb::xml::{self, Answer, MeetingFields};
 use crate::bbb::{CallKind, Content, Media, Outcome, Params};
-use crate::cluster::{Backend, BackendId, Frontend, Placement};
+use crate::cluster::{Backend, BackendId, Callback, Frontend, Placement};
 use crate::facts::Facts;
 use crate::fault::{Blame, Fault, NodeFailure};
 use crate::trace::Trace;
@@ -247,6 +247,8 @@ pub struct Reply {
     pub outcome: Option<Outcome>,
     /// The meeting that the document is about, if an endpoint has read it.
     pub meeting: Option<MeetingFields>,
+    /// The callbacks that were pointed at us in the create that this answers.
+    pub registered: Vec<Callback>,
     /// The document.
     pub body: Bytes,
     /// The rest of it, in the pieces in which it lies in memory. A list of thousands of meetings is never joined.
@@ -335,6 +337,15 @@ impl Reply {
         Self::new(StatusCode::OK, HeaderValue::from_static("application/json;charset=utf-8"), document.into())
     }
 
+    /// The answer to a call that is answered in plain text.
+    pub fn text(text: &'static str) -> Self {
+        Self::new(
+            StatusCode::OK,
+            HeaderValue::from_static("text/plain;charset=utf-8"),
+            Bytes::from_static(text.as_bytes()),
+        )
+    }
+
     /// A redirect, with nothing in its body.
     pub fn redirect(location: HeaderValue) -> Self {
         let html = HeaderValue::from_static("text/html;charset=utf-8");
@@ -343,8 +354,19 @@ impl Reply {
 
     /// A body of some media type.
     pub fn new(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Self {
-        let (cookies, rest, tail, room) = (Vec::new(), Vec::new(), Tail::default(), Room::default());
-        Self { status, content_type, location: None, cookies, outcome: None, meeting: None, body, rest, tail, room }
+        Self {
+            status,
+            content_type,
+            location: None,
+            cookies: Vec::new(),
+            outcome: None,
+            meeting: None,
+            registered: Vec::new(),
+            body,
+            rest: Vec::new(),
+            tail: Tail::default(),
+            room: Room::default(),
+        }
     }
 
     /// Reads a node's answer as a BBB document. A read answer is not read again.

@@ -11,6 +11,8 @@ pub enum Fact {
     OpenParams,
     /// Who joins may still be changed: the parameters that name them. Held by every call as it comes in.
     OpenAttendee,
+    /// The URLs of callbacks may still be changed. Held by every call as it comes in.
+    OpenCallbacks,
     /// The call's frontend.
     Frontend,
     /// Proof that the checksum holds.
@@ -29,13 +31,14 @@ pub enum Fact {
 
 impl Fact {
     /// The facts of a new call.
-    pub const AT_THE_DOOR: &'static [Fact] = &[Fact::OpenParams, Fact::OpenAttendee];
+    pub const AT_THE_DOOR: &'static [Fact] = &[Fact::OpenParams, Fact::OpenAttendee, Fact::OpenCallbacks];
 
     /// The name used in messages and by `--check`.
     pub fn name(self) -> &'static str {
         match self {
             Fact::OpenParams => "open-params",
             Fact::OpenAttendee => "open-attendee",
+            Fact::OpenCallbacks => "open-callbacks",
             Fact::Frontend => "frontend",
             Fact::Checksum => "checksum",
             Fact::Scope => "scope",

@@ -326,6 +326,9 @@ impl Fault {
             Fault::StoreAway(_) if kind.concerns_recordings() => {
                 "The recordings cannot be read or changed at the moment. Please try again."
             }
+            Fault::StoreAway(_) if kind.concerns_hooks() => {
+                "The hooks cannot be read or changed at the moment. Please try again."
+            }
             Fault::StoreAway(_) => "The meeting cannot be looked up or placed at the moment. Please try again.",
             Fault::Overloaded => "There are too many requests at the moment. Please try again.",
             Fault::Unestablished(_) | Fault::Internal(_) => {

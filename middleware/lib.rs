@@ -36,9 +36,12 @@ pub mod answer_fresh;
 pub mod attendee_limit;
 pub mod backend_pool;
 pub mod backend_select;
+pub mod callback_rewrite;
 pub mod checksum_verify;
 pub mod frontend_resolve;
 pub mod gather;
+pub mod hook_ping;
+pub mod hook_registry;
 pub mod meeting_list;
 pub mod meeting_lookup;
 pub mod meeting_scope;
@@ -77,6 +80,7 @@ pub fn visit<V: Visitor>(visitor: &mut V) {
     visitor.stage::<backend_pool::BackendPool>();
     visitor.stage::<tag_filter::TagFilter>();
     visitor.stage::<backend_select::BackendSelect>();
+    visitor.stage::<callback_rewrite::CallbackRewrite>();
     visitor.stage::<request_sign::RequestSign>();
     visitor.endpoint::<proxy::Proxy>();
     visitor.endpoint::<redirect::Redirect>();
@@ -85,6 +89,8 @@ pub fn visit<V: Visitor>(visitor: &mut V) {
     visitor.endpoint::<recording_list::RecordingList>();
     visitor.endpoint::<recording_change::RecordingChange>();
     visitor.endpoint::<text_tracks::TextTracks>();
+    visitor.endpoint::<hook_registry::HookRegistry>();
+    visitor.endpoint::<hook_ping::HookPing>();
     visitor.endpoint::<answer::Answer>();
     visitor.endpoint::<refuse::Refuse>();
 }

@@ -11,7 +11,8 @@
 //! has one id on both sides, and so has a meeting that was brought over from scalelite while it ran: to create that again is to
 //! ask for the same meeting. The node's own `internalMeetingID` of a frontend's meeting names it, too, except as the id to create.
 //!
-//! The tenant reads nothing of ours in the replies: no scoped id of its meetings, and no metadata with a name in `b3s-`.
+//! The tenant reads nothing of ours in the replies: no scoped id of its meetings, no address in place of its own callbacks, and no
+//! metadata with a name in `b3s-`.
 //!
 //! ```
 //! use b3scale_middleware::bbb::CallKind;
@@ -38,7 +39,7 @@ use tower::Service;
 
 use crate::bbb::{CallKind, MeetingId, Scope, ScopedId, unscoped, xml};
 use crate::call::{Call, Reply};
-use crate::cluster::Frontend;
+use crate::cluster::{Frontend, restored};
 use crate::contract::{Contract, Fact};
 use crate::fault::Fault;
 use crate::ports::{Meetings, Ports};
@@ -154,7 +155,16 @@ fn unscope(reply: Reply, scope: &Scope, owner: &Frontend, meetings: &dyn Meeting
         Some(known) if known.frontend == owner.id => Some(known.meeting_id.clone()),
         Some(_) | None => id.decode_for(&owner.key),
     };
-    let body = xml::shown(&reply.body, |text| unscoped(text, own))
+    let known = meetings.known(scope.scoped.as_ref());
+    // A node gives a breakout that it made the metadata of the parent.
+    let parent = || {
+        let [parent] = xml::fields(&reply.body, ["parentMeetingID"]).ok()?;
+        meetings.known_by_internal_id(owner.id, &parent?)
+    };
+    let is_made = known.as_ref().is_some_and(|known| known.size.breakout && known.callbacks.is_empty());
+    let known = is_made.then(parent).flatten().or(known);
+    let callbacks = known.as_ref().map_or(&*reply.registered, |known| &known.callbacks);
+    let body = xml::shown(&reply.body, |text| restored(text, callbacks).or_else(|| unscoped(text, own)))
         .map_err(|error| Fault::Internal(format!("a document that was read before cannot be read again: {error}")))?;
     Ok(Reply { body, ..reply })
 }

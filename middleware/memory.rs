@@ -2,7 +2,9 @@
 //!
 //! Calls are prepared by the real stages, so a test of one stage starts from the real results of the stages before it.
 
+mod callbacks;
 mod calls;
+mod hooks;
 mod meetings;
 mod recordings;
 mod waiting;
@@ -53,6 +55,7 @@ struct State {
     replies: Replies,
     requests: Vec<NodeRequest>,
     archive: recordings::Archive,
+    hooks: hooks::HookBook,
 }
 
 /// Someone on the way to a meeting.
@@ -94,6 +97,13 @@ impl Memory {
         let mut settings = FrontendSettings::default();
         change(&mut settings);
         self.add_frontend(key, "frontend-secret", true, settings)
+    }
+
+    /// Adds a permanent hook of all events.
+    pub fn permanent_hook(self, key: &str, id: &str, url: &str) -> Self {
+        let frontend = self.frontend_named(key).id;
+        self.state().hooks.add_permanent(frontend, id, url);
+        self
     }
 
     /// Adds a backend at `https://<name>.example/…` with its node up, and the secret `secret-of-<name>`.
@@ -223,6 +233,8 @@ impl Memory {
             directory: cluster(),
             meetings: cluster(),
             recordings: cluster(),
+            callbacks: cluster(),
+            hooks: cluster(),
             nodes: cluster(),
             clock: Arc::new(SystemClock),
             chance: Chance::seeded(1),
@@ -380,6 +392,7 @@ fn claimed(new: NewMeeting<'_>) -> Meeting {
         size: new.size,
         placed_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         entry: None,
+        callbacks: Arc::default(),
         version: 1,
     }
 }

@@ -51,6 +51,9 @@ impl Stage for ParamsRewrite {
 
     fn contract(&self, call: CallKind) -> Contract {
         match call {
+            CallKind::Create => {
+                Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::OpenParams, Fact::OpenCallbacks])
+            }
             CallKind::Join => Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::OpenParams, Fact::OpenAttendee]),
             _ => Contract::needs(&[Fact::Frontend, Fact::Checksum, Fact::OpenParams]),
         }

@@ -1,5 +1,7 @@
 //! Ports: what stages ask of the world. The programs implement them; [`memory`](crate::memory) does for tests.
 
+mod callbacks;
+mod hooks;
 mod recordings;
 
 use std::fmt;
@@ -13,11 +15,15 @@ use uuid::Uuid;
 use crate::bbb::{self, CallKind, Params, ScopedId};
 use crate::call::Reply;
 use crate::chance::{Chance, Clock};
-use crate::cluster::{Backend, BackendId, Claim, Frontend, FrontendId, Link, Meeting, Move, NewMeeting, PolicyInForce};
+use crate::cluster::{
+    Backend, BackendId, Callback, Claim, Frontend, FrontendId, Link, Meeting, Move, NewMeeting, PolicyInForce,
+};
 use crate::fault::{Fault, NodeFailure};
 use crate::node_request::NodeRequest;
 use crate::work::Workers;
 
+pub use callbacks::Callbacks;
+pub use hooks::Hooks;
 pub use recordings::Recordings;
 
 /// A longer document refuses no checksum.
@@ -32,6 +38,10 @@ pub struct Ports {
     pub meetings: Arc<dyn Meetings>,
     /// The recordings.
     pub recordings: Arc<dyn Recordings>,
+    /// The callbacks of meetings.
+    pub callbacks: Arc<dyn Callbacks>,
+    /// The hooks of frontends.
+    pub hooks: Arc<dyn Hooks>,
     /// The nodes.
     pub nodes: Arc<dyn Nodes>,
     /// The clocks.
@@ -190,13 +200,15 @@ pub struct Born {
     pub create_time: i64,
     /// Its entry in lists until its node reports it. `None`: the node has reported it.
     pub entry: Option<Bytes>,
+    /// The callbacks that its node got, at addresses of ours.
+    pub callbacks: Vec<Callback>,
 }
 
 impl Born {
     /// Reads the answer to a create with those parameters.
     pub fn read(reply: &Reply, backend: BackendId, params: &Params) -> Result<Self, Fault> {
         let entry = reply.meeting.as_ref().map(|meeting| bbb::xml::entry_of_create(meeting, params));
-        Ok(Self { entry, ..Self::of_info(reply, backend)? })
+        Ok(Self { entry, callbacks: reply.registered.clone(), ..Self::of_info(reply, backend)? })
     }
 
     /// Reads a node's report of a running meeting.
@@ -207,7 +219,7 @@ impl Born {
             return Err(Fault::garbled(backend, "a created meeting has no internalMeetingID"));
         }
         let create_time = field("createTime").trim().parse().unwrap_or_default();
-        Ok(Self { internal_id, create_time, entry: None })
+        Ok(Self { internal_id, create_time, entry: None, callbacks: Vec::new() })
     }
 }
 

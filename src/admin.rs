@@ -10,9 +10,11 @@ mod agent;
 mod backends;
 mod body;
 mod commands;
+mod deliveries;
 mod docs;
 mod failures;
 mod frontends;
+mod hooks;
 mod imports;
 mod insight;
 mod jobs;
@@ -270,6 +272,12 @@ fn routes() -> OpenApiRouter<Admin> {
         .routes(documented!(jobs::list))
         .routes(documented!(jobs::show, jobs::discard))
         .routes(documented!(jobs::retry))
+        .routes(documented!(deliveries::list))
+        .routes(documented!(deliveries::show, deliveries::discard))
+        .routes(documented!(deliveries::retry))
+        .routes(documented!(hooks::list))
+        .routes(documented!(hooks::show, hooks::remove))
+        .routes(documented!(hooks::resume))
         .routes(documented!(agent::backend))
         .routes(documented!(agent::heartbeat))
         .routes(documented!(agent::ingest))

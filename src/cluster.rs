@@ -51,7 +51,7 @@ use std::sync::Arc;
 use b3scale_middleware::Ports;
 use b3scale_middleware::chance::Chance;
 use b3scale_middleware::cluster::RecordId;
-use b3scale_middleware::ports::{Nodes, Recordings};
+use b3scale_middleware::ports::{Callbacks, Hooks, Nodes, Recordings};
 use tokio::sync::{Notify, broadcast};
 
 use crate::clock::RuntimeClock;
@@ -82,6 +82,16 @@ use seats::Seats;
 use statuses::Statuses;
 pub use trust::Lack;
 use waiting::Waiting;
+
+/// The ports of stages that are no matter of the cluster.
+pub struct PortParts {
+    /// The recordings.
+    pub recordings: Arc<dyn Recordings>,
+    /// The callbacks of meetings.
+    pub callbacks: Arc<dyn Callbacks>,
+    /// The hooks of frontends.
+    pub hooks: Arc<dyn Hooks>,
+}
 
 /// This server's view of the cluster, and the tasks that keep it true. They end with its last clone.
 #[derive(Clone)]
@@ -129,12 +139,15 @@ impl Cluster {
     }
 
     /// The ports that stages ask.
-    pub fn ports(&self, recordings: Arc<dyn Recordings>) -> Ports {
+    pub fn ports(&self, parts: PortParts) -> Ports {
+        let PortParts { recordings, callbacks, hooks } = parts;
         let cluster = Arc::new(self.clone());
         Ports {
             directory: Arc::<Cluster>::clone(&cluster),
             meetings: cluster,
             recordings,
+            callbacks,
+            hooks,
             nodes: Arc::new(Guard(Arc::clone(&self.0.circuits))),
             clock: Arc::new(RuntimeClock),
             chance: self.0.replica.chance.clone(),

@@ -12,19 +12,24 @@
 //! | `view` | this server's memory |
 //! | [`cluster`] | how memory follows the database, and polls of the nodes |
 //! | [`ledger`] | the cluster's database, as traits, and a model of it in memory |
+//! | [`callbacks`] | what nodes tell frontends, through us |
 //! | [`recordings`] | recordings: their files and records |
+//! | [`outbox`] | deliveries to the callbacks of frontends |
 //! | [`work`] | a bench for background work: rounds, duties, queued jobs |
 //! | [`store`] | PostgreSQL, and the private cluster of the default run |
 //! | [`state`] | the configuration as one document, read out and put back |
 //! | [`demo`] | a whole cluster on this machine that plays a lesson |
 
 pub mod admin;
+pub mod callbacks;
 pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod demo;
+pub mod hooks;
 pub mod ledger;
 mod offload;
+pub mod outbox;
 pub mod pages;
 pub mod proxies;
 pub mod recordings;

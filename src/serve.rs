@@ -1,5 +1,8 @@
 //! Putting a server together: database, cluster, recordings, pipeline, port.
 
+mod callbacks;
+mod hooks;
+mod outbox;
 mod recordings;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,11 +21,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::admin::{AdminParts, Api};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, PortParts};
 use crate::config::{Config, Migrate};
 use crate::net::descriptors;
 use crate::net::nodes::HttpNodes;
 use crate::net::tls::CaFileError;
+use crate::outbox::Drain;
 use crate::pages::{self, Health, Home, Metrics, WaitingPage, WaitingRoom};
 use crate::pipeline::{self, Pipeline, ReloadError};
 use crate::program::signals::stop_signal;
@@ -37,6 +41,7 @@ use crate::store::{self, Store, StoreError};
 use crate::telemetry::catalog::BUILD;
 use crate::telemetry::{self, Counts, Figures, MetricsPage, Sheet, Thing};
 use crate::work::Bench;
+use callbacks::Callbacks;
 use recordings::Recordings;
 
 /// The name of the cluster's secret for tokens.
@@ -161,6 +166,8 @@ pub struct Assembly {
     pub pipeline: Arc<Pipeline>,
     /// The port.
     pub server: Server,
+    /// The end of its deliveries.
+    pub outbox: Drain,
 }
 
 impl Assembly {
@@ -177,9 +184,14 @@ impl Assembly {
         let nodes = Arc::new(HttpNodes::new(config.upstream.clone())?);
         let chance = Chance::of_system();
         let bench = Bench::new(Arc::new(store.clone()), chance.id());
+        let outbox = outbox::open(config, &store, &bench)?;
         let cluster = Cluster::start(store.clone(), nodes, config.upstream.patience, bench.clone(), chance).await?;
         let recordings = Recordings::open(config, &store, &cluster, &bench, &secret).await;
-        let assembled = Self::around(cluster.clone(), recordings, config, store, secret, counted);
+        let imports = recordings.arriving.is_some();
+        let callbacks = Callbacks::open(config, &store, &cluster, &bench, &secret, imports);
+        let hooks = hooks::open(config, &store, &bench, &outbox, recordings.links.clone());
+        let rooms = Rooms { recordings, callbacks, hooks, outbox: outbox.drain };
+        let assembled = Self::around(cluster.clone(), rooms, config, store, secret, counted);
         match assembled {
             Ok(assembly) => {
                 let (address, hash) = (assembly.server.local_addr().to_string(), assembly.pipeline.hash().to_string());
@@ -196,14 +208,16 @@ impl Assembly {
 
     fn around(
         cluster: Cluster,
-        recordings: Recordings,
+        rooms: Rooms,
         config: &Config,
         store: Store,
         secret: String,
         counted: Option<Counts>,
     ) -> Result<Self, ServeError> {
+        let Rooms { recordings, callbacks, hooks, outbox } = rooms;
         let library: Arc<dyn ports::Recordings> = Arc::<Library>::clone(&recordings.library);
-        let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports(library))?);
+        let parts = PortParts { recordings: library, callbacks: callbacks.port(), hooks };
+        let pipeline = Arc::new(Pipeline::load(config.pipeline.clone(), cluster.ports(parts))?);
         let trusted: Arc<dyn Readiness> = Arc::new(Trusted(cluster.clone()));
         let figures = Everything {
             cluster: cluster.clone(),
@@ -241,6 +255,7 @@ impl Assembly {
         let parts = ServerParts { router, lobby: Some(lobby), followers: Some(followers), proxies, budget };
         let listened = Server::bind(config.listen, parts, settings(config));
         let server = listened.map_err(|error| ServeError::Listen { address: config.listen, error })?;
+        callbacks.settle(config, server.local_addr());
         let (calls, readiness) = (server.calls(), Arc::new(vec![trusted, server.readiness()]));
         let mut sites: Vec<Arc<dyn Site>> = vec![
             api,
@@ -253,9 +268,18 @@ impl Assembly {
             sites.push(Arc::new(Metrics { page, calls, readiness }));
         }
         sites.extend(recordings.sites);
+        sites.push(callbacks.site);
         let server = server.with(Sites::new(sites)?);
-        Ok(Self { cluster, pipeline, server })
+        Ok(Self { cluster, pipeline, server, outbox })
     }
+}
+
+/// The rooms of a server that have parts of their own.
+struct Rooms {
+    recordings: Recordings,
+    callbacks: Callbacks,
+    hooks: Arc<dyn ports::Hooks>,
+    outbox: Drain,
 }
 
 /// Serves until SIGTERM or Ctrl-C.
@@ -270,7 +294,7 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
     let database = Database::open(config).await?;
     database.prepare(config.migrate).await?;
     let secret = database.jwt_secret(config).await?;
-    let Assembly { cluster, pipeline, server } =
+    let Assembly { cluster, pipeline, server, outbox } =
         Assembly::new(config, database.store.clone(), secret, Some(counted)).await?;
     reload_on_demand(Arc::clone(&pipeline), cluster.clone(), server.local_addr())?;
     let file = config.pipeline.as_deref().unwrap_or(Path::new("built in")).display();
@@ -283,8 +307,10 @@ pub async fn serve(config: &Config) -> Result<(), ServeError> {
         // The manager waits for the end now, and the port will be closed.
         watch.abort();
         systemd::stopping();
+        outbox.close();
     };
     server.serve(stop).await;
+    outbox.end().await;
     cluster.stop();
     cluster.leave().await;
     database.close().await;

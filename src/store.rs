@@ -4,12 +4,16 @@
 //! disagree exactly one is right; `None` or `false` means that the other was.
 
 mod backends;
+mod callbacks;
 mod commands;
 mod configuration;
+mod deliveries;
 mod feed;
 mod frontends;
 mod garbage;
 mod holdings;
+mod hook_events;
+mod hooks;
 mod imports;
 mod ingest;
 mod jobs;
@@ -29,14 +33,20 @@ mod transaction;
 
 pub use b3scale_postgres::{Place, StoreError, Trouble, private};
 pub use backends::{BackendEntry, BackendFilter, Backends, Standing};
+pub use callbacks::Callbacks;
 pub use commands::Commands;
 pub use configuration::{Configuration, configuration};
+pub use deliveries::{
+    Begun, DELIVER_JOB, Deliveries, Delivery, DeliveryEntry, DeliveryFilter, NewDelivery, Queued, Retried, Waiting,
+};
 pub use frontends::{FrontendFilter, Frontends};
 pub use holdings::{
     FileStanding, Holding, Holdings, MOVE, Overdue, OverdueRecording, OverdueTotal, REMOVAL, Spot, Stock, Which,
 };
+pub use hook_events::{FailedPost, HookBacklog, HookCount, HookEvent, HookEvents, Loss, MOST_EVENTS, POST_HOOKS_JOB};
+pub use hooks::{HookCreated, HookEntry, HookFilter, Hooks, PermanentHooks, ScopedHook, WantedHook};
 pub use imports::{Backlog, IMPORT_JOB, Import, ImportSource, ImportState, Imports};
-pub use jobs::Jobs;
+pub use jobs::{Jobs, TAKE};
 pub use meetings::{CLAIM, LIVE, MeetingEntry, MeetingFilter, Meetings};
 pub use migrations::{AppliedMigration, Schema};
 pub use pool::Store;
@@ -46,6 +56,7 @@ pub use recordings::{
 };
 pub use settings::shared_secret;
 
+pub(crate) use callbacks::{KeptCallback, LegacySession};
 pub(crate) use configuration::{Arrival, PastArrival, Step};
 pub(crate) use recordings::TakenOver;
 pub(crate) use tables::taken;

@@ -300,6 +300,7 @@ mod tests {
             size: Size::default(),
             placed_at: SystemTime::UNIX_EPOCH,
             entry: None,
+            callbacks: Arc::default(),
             version,
         })
     }

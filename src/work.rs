@@ -106,6 +106,11 @@ pub trait Job: Send + Sync + 'static {
     /// Makes one attempt. It may be cut off at any await, if its time is up or another server has the job.
     fn run(&self, payload: Self::Payload, attempt: Attempt) -> impl Future<Output = Result<(), JobError>> + Send;
 
+    /// Whether this server takes more of these jobs. A job that is not taken is free for other servers.
+    fn is_open(&self) -> bool {
+        true
+    }
+
     /// A row for the queue.
     fn queued(payload: &Self::Payload) -> NewJob {
         let payload = serde_json::to_value(payload).unwrap_or(Value::Null);
@@ -127,6 +132,15 @@ pub struct Attempt {
 pub enum JobError {
     /// Another attempt may succeed.
     Retry(String),
+    /// Another attempt may succeed, and the job says when.
+    Later {
+        /// Until then.
+        pause: Duration,
+        /// Why not now.
+        why: String,
+        /// Whether this was an attempt, and not only a look.
+        counts: bool,
+    },
     /// No attempt can succeed: the job is given up at once.
     Poison(String),
 }

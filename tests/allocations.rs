@@ -15,6 +15,8 @@ use b3scale::pipeline::{Catalog, Pipeline, Plan, PlannedRoute, Routes, Source};
 use b3scale_middleware::answer::Answer;
 use b3scale_middleware::bbb::{CallKind, Params, xml};
 use b3scale_middleware::gather::Gather;
+use b3scale_middleware::hook_ping::HookPing;
+use b3scale_middleware::hook_registry::HookRegistry;
 use b3scale_middleware::meeting_list::MeetingList;
 use b3scale_middleware::proxy::Proxy;
 use b3scale_middleware::recording_change::RecordingChange;
@@ -61,6 +63,8 @@ fn of_endpoint(route: &PlannedRoute, cluster: &Frozen) -> u64 {
         RecordingList::KIND => direct(RecordingList {}, cluster, || cluster.verified_call(kind)),
         RecordingChange::KIND => direct(RecordingChange {}, cluster, || cluster.verified_call(kind)),
         TextTracks::KIND => direct(TextTracks {}, cluster, || cluster.verified_call(kind)),
+        HookRegistry::KIND => direct(HookRegistry {}, cluster, || cluster.verified_call(kind)),
+        HookPing::KIND => direct(HookPing {}, cluster, || cluster.call(kind)),
         Gather::KIND => direct(Gather::default(), cluster, || cluster.verified_call(kind)),
         Proxy::KIND => direct(Proxy {}, cluster, || cluster.signed_call(kind)),
         Redirect::KIND => direct(Redirect {}, cluster, || cluster.signed_call(kind)),

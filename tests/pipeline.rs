@@ -72,6 +72,8 @@ refused! {
         "[routes.create]\nstages = [\"meeting-scope\", \"meeting-lookup\", \"backend-pool\", \"backend-select\", \"tag-filter\", \"request-sign\", \"proxy\"]\n";
     a_parameter_changed_behind_the_signature:
         "[routes.join]\nstages = [\"meeting-scope\", \"meeting-lookup\", \"request-sign\", \"params-rewrite\", \"redirect\"]\n";
+    callbacks_before_the_frontends_own_parameters:
+        "[routes.create]\nstages = [\"meeting-scope\", \"meeting-lookup\", \"backend-pool\", \"backend-select\", \"callback-rewrite\", \"params-rewrite\", \"request-sign\", \"proxy\"]\n";
     a_stage_before_the_one_it_needs:
         "[routes.join]\nstages = [\"meeting-lookup\", \"meeting-scope\", \"request-sign\", \"redirect\"]\n";
     an_entry_in_the_wrong_order:

@@ -94,11 +94,16 @@ impl Selector {
         recorded
     }
 
-    /// Records the meeting that the node made, unless it is the known one.
+    /// Records the meeting that the node made, unless it is the known one. A known one without callbacks gets those of this create:
+    /// a lost server may have taken the first ones with it.
     pub(super) async fn record(&self, meeting: &Meeting, born: Born) -> Result<(), Fault> {
-        if meeting.state != MeetingState::Claimed && meeting.internal_id.as_ref() == Some(&born.internal_id) {
+        let is_known =
+            meeting.state != MeetingState::Claimed && meeting.internal_id.as_ref() == Some(&born.internal_id);
+        let brings = meeting.state == MeetingState::Live && meeting.callbacks.is_empty() && !born.callbacks.is_empty();
+        if is_known && !brings {
             return Ok(());
         }
-        if self.meetings.record_live(meeting, born).await? { Ok(()) } else { Err(Fault::MeetingNotReady) }
+        let is_recorded = self.meetings.record_live(meeting, born).await?;
+        if is_recorded || is_known { Ok(()) } else { Err(Fault::MeetingNotReady) }
     }
 }

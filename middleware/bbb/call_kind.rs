@@ -25,6 +25,10 @@ pub enum CallKind {
     UpdateRecordings,
     GetRecordingTextTracks,
     PutRecordingTextTrack,
+    HooksCreate,
+    HooksList,
+    HooksDestroy,
+    HooksPing,
 }
 
 impl CallKind {
@@ -32,7 +36,7 @@ impl CallKind {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every call, in the order of [`index`](Self::index).
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::Index,
         Self::Create,
         Self::Join,
@@ -49,6 +53,10 @@ impl CallKind {
         Self::UpdateRecordings,
         Self::GetRecordingTextTracks,
         Self::PutRecordingTextTrack,
+        Self::HooksCreate,
+        Self::HooksList,
+        Self::HooksDestroy,
+        Self::HooksPing,
     ];
 
     /// The place of this call in [`ALL`](Self::ALL), for tables with one entry a call.
@@ -75,6 +83,10 @@ impl CallKind {
             Self::UpdateRecordings => "updateRecordings",
             Self::GetRecordingTextTracks => "getRecordingTextTracks",
             Self::PutRecordingTextTrack => "putRecordingTextTrack",
+            Self::HooksCreate => "hooks/create",
+            Self::HooksList => "hooks/list",
+            Self::HooksDestroy => "hooks/destroy",
+            Self::HooksPing => "hooks/ping",
         }
     }
 
@@ -86,13 +98,23 @@ impl CallKind {
         }
     }
 
+    /// A name that a checksum may cover instead: bbb-webhooks takes the slash at the end of a path for a part of it.
+    pub const fn other_checksum_name(self) -> Option<&'static str> {
+        match self {
+            Self::HooksCreate => Some("hooks/create/"),
+            Self::HooksList => Some("hooks/list/"),
+            Self::HooksDestroy => Some("hooks/destroy/"),
+            _ => None,
+        }
+    }
+
     /// The call of that name. Case matters, as it does to BBB.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether BBB has, or has had, a call of that name that is none of [`ALL`](Self::ALL): for people's browsers, for
-    /// webhooks, or given up.
+    /// Whether BBB has, or has had, a call of that name that is none of [`ALL`](Self::ALL): for people's browsers,
+    /// or given up.
     pub fn is_foreign(name: &str) -> bool {
         FOREIGN.contains(&name)
     }
@@ -102,7 +124,7 @@ impl CallKind {
         IN_JSON.contains(&name)
     }
 
-    /// Whether the call changes something on a node, so that it must be neither cut in half nor made twice.
+    /// Whether the call changes something, on a node or here, so that it must be neither cut in half nor made twice.
     pub const fn changes_something(self) -> bool {
         match self {
             Self::Create
@@ -112,7 +134,9 @@ impl CallKind {
             | Self::PublishRecordings
             | Self::DeleteRecordings
             | Self::UpdateRecordings
-            | Self::PutRecordingTextTrack => true,
+            | Self::PutRecordingTextTrack
+            | Self::HooksCreate
+            | Self::HooksDestroy => true,
             Self::Index
             | Self::Join
             | Self::IsMeetingRunning
@@ -120,16 +144,24 @@ impl CallKind {
             | Self::GetMeetings
             | Self::GetSessions
             | Self::GetRecordings
-            | Self::GetRecordingTextTracks => false,
+            | Self::GetRecordingTextTracks
+            | Self::HooksList
+            | Self::HooksPing => false,
         }
     }
 
     /// The methods BBB 3.0 maps for this call.
     pub const fn methods(self) -> Methods {
         match self {
-            Self::Index | Self::Join | Self::SendChatMessage | Self::PublishRecordings | Self::DeleteRecordings => {
-                Methods::Get
-            }
+            Self::Index
+            | Self::Join
+            | Self::SendChatMessage
+            | Self::PublishRecordings
+            | Self::DeleteRecordings
+            | Self::HooksCreate
+            | Self::HooksList
+            | Self::HooksDestroy
+            | Self::HooksPing => Methods::Get,
             Self::InsertDocument | Self::PutRecordingTextTrack => Methods::Post,
             Self::Create
             | Self::IsMeetingRunning
@@ -156,6 +188,11 @@ impl CallKind {
         )
     }
 
+    /// Whether it is about webhooks, which live here and at no node.
+    pub const fn concerns_hooks(self) -> bool {
+        matches!(self, Self::HooksCreate | Self::HooksList | Self::HooksDestroy | Self::HooksPing)
+    }
+
     /// Whether it takes a file among the parts of its body.
     pub const fn takes_file(self) -> bool {
         matches!(self, Self::PutRecordingTextTrack)
@@ -172,17 +209,13 @@ impl CallKind {
 }
 
 /// The calls of BBB that are not for frontends, or not any more.
-const FOREIGN: [&str; 17] = [
+const FOREIGN: [&str; 13] = [
     "configXML",
     "enter",
     "feedback",
     "getDefaultConfigXML",
     "getJoinUrl",
     "guestWait",
-    "hooks/create",
-    "hooks/destroy",
-    "hooks/list",
-    "hooks/ping",
     "joinViaHtml5",
     "learningDashboard",
     "setConfigXML",
@@ -292,7 +325,7 @@ mod tests {
             assert_eq!(kind.name().parse(), Ok(kind));
             assert_eq!(kind.to_string(), kind.name());
         }
-        assert_eq!(CallKind::COUNT, 16);
+        assert_eq!(CallKind::COUNT, 20);
     }
 
     #[test]
@@ -305,6 +338,14 @@ mod tests {
     fn the_version_call_is_hashed_without_a_name() {
         assert_eq!(CallKind::Index.checksum_name(), "");
         assert_eq!(CallKind::Join.checksum_name(), "join");
+    }
+
+    #[test]
+    fn calls_of_hooks_are_hashed_with_and_without_a_slash() {
+        for kind in [CallKind::HooksCreate, CallKind::HooksList, CallKind::HooksDestroy] {
+            assert_eq!(kind.other_checksum_name(), Some(&*format!("{}/", kind.checksum_name())));
+        }
+        assert_eq!(CallKind::Create.other_checksum_name(), None);
     }
 
     #[test]

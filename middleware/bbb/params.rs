@@ -339,7 +339,7 @@ pub(super) fn decode(text: &str) -> Cow<'_, str> {
 }
 
 /// Encodes a value as Java's `URLEncoder` does: a space becomes a `+`.
-pub(super) fn java_encode(text: &str) -> String {
+pub fn java_encode(text: &str) -> String {
     utf8_percent_encode(text, JAVA_RESERVED).to_string().replace(' ', "+")
 }
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Backend, FrontendId, RecordingSettings, Tags};
+use super::null::null_is_empty;
+use super::{Backend, FrontendId, RecordingSettings, Tags, WebhookSettings};
 use crate::bbb::{Algorithms, Secret};
 
 /// Names and values of call parameters. An empty value is none.
@@ -127,6 +128,8 @@ pub struct FrontendSettings {
     /// The tags that it may choose among with `meta_server-tag`. `null`: any. Not known to the original.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
     pub allowed_tags: Option<Tags>,
+    /// Settings of its webhooks. Not known to the original.
+    pub webhooks: Option<WebhookSettings>,
 }
 
 impl FrontendSettings {
@@ -152,6 +155,13 @@ impl FrontendSettings {
         self.required_tags.as_ref().unwrap_or(&NONE)
     }
 
+    /// The settings of its webhooks.
+    pub fn webhooks(&self) -> &WebhookSettings {
+        static NONE: WebhookSettings =
+            WebhookSettings { most: None, raw: false, algorithm: None, domain: None, permanent: Vec::new() };
+        self.webhooks.as_ref().unwrap_or(&NONE)
+    }
+
     /// How many people may be in this frontend's meetings at once. `None`: any number.
     pub fn most_attendees(&self) -> Option<i64> {
         self.attendees_limit.map(|limit| limit.limit).filter(|limit| *limit > 0)
@@ -167,6 +177,7 @@ impl FrontendSettings {
         self.recordings.take_if(|recordings| *recordings == RecordingSettings::default());
         // None at all differs from any.
         self.allowed_tags = self.allowed_tags.map(|tags| tags.normal());
+        self.webhooks.take_if(|webhooks| *webhooks == WebhookSettings::default());
         self
     }
 
@@ -209,10 +220,6 @@ fn drop_nulls(value: &mut Value) {
         fields.retain(|_, field| !field.is_null());
         fields.values_mut().for_each(drop_nulls);
     }
-}
-
-fn null_is_empty<'de, T: Deserialize<'de> + Default, D: serde::Deserializer<'de>>(value: D) -> Result<T, D::Error> {
-    Ok(Option::deserialize(value)?.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! A meeting and where it lives.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{BackendId, FrontendId};
+use super::{BackendId, Callback, FrontendId};
 use crate::bbb::{MeetingId, Params, ScopedId};
 
 /// How often a meeting has been given a place. A write that names an older attempt comes too late.
@@ -36,6 +37,8 @@ pub struct Meeting {
     pub placed_at: SystemTime,
     /// Its entry in lists until its node has reported it: a `meeting` element under the node's ids.
     pub entry: Option<Bytes>,
+    /// Its callbacks, which its node knows by addresses of ours.
+    pub callbacks: Arc<[Callback]>,
     /// The row's version; memory only ever takes a newer one.
     pub version: i64,
 }

@@ -1,6 +1,7 @@
 //! Batches: reports of a node's agent.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Attendee, AttendeeChange, NodeMeeting};
@@ -18,12 +19,14 @@ pub struct NodeBatch<'a> {
     pub redis_connected: bool,
     /// In the order in which they happened. None: the agent is there.
     pub events: &'a [NodeEvent],
+    /// Whether webhooks get [`NodeEvent::Told`] alone. Otherwise they get what the other events hold.
+    pub tells: bool,
     /// Figures of the machine.
     pub node: &'a NodeFigures,
 }
 
 /// The outcome of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Receipt {
     /// The last batch of this start of the agent that counts; 0: none does.
@@ -31,6 +34,34 @@ pub struct Receipt {
     /// Whether the next batch must carry a snapshot, since the node's state is incomplete. Its number is free to choose above
     /// `seq`.
     pub snapshot: bool,
+    /// What the next batches should hold for webhooks.
+    #[serde(default, skip_serializing_if = "Wants::is_nothing")]
+    pub wants: Wants,
+}
+
+impl Receipt {
+    /// The outcome where no webhook wants anything.
+    pub fn new(seq: u64, snapshot: bool) -> Self {
+        Self { seq, snapshot, wants: Wants::default() }
+    }
+}
+
+/// What webhooks want of the agents. Missing: nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct Wants {
+    /// Events of type `told`.
+    pub told: bool,
+    /// BBB's own messages in them.
+    pub raw: bool,
+}
+
+impl Wants {
+    /// Whether no webhook wants anything.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// An event on a node. A server skips unknown ones.
@@ -78,6 +109,20 @@ pub enum NodeEvent {
         /// What.
         #[serde(flatten)]
         change: AttendeeChange,
+    },
+    /// An event for webhooks, as bbb-webhooks maps it.
+    Told {
+        /// The node's own id of the meeting.
+        meeting: String,
+        /// The name in bbb-webhooks, such as `user-joined`.
+        name: String,
+        /// Milliseconds since 1970; of a recording's progress seconds.
+        ts: i64,
+        /// The attributes, with the ids of the node.
+        attributes: Value,
+        /// BBB's message, where it is wanted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        raw: Option<Value>,
     },
     /// An event of a newer agent.
     #[serde(other)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::bbb::{MeetingId, ScopedId, unscoped, xml};
-use crate::cluster::{BackendId, Frontend, Meeting};
+use crate::cluster::{BackendId, Callback, Frontend, Meeting, restored};
 use crate::ports::Meetings;
 
 /// The frontend that keeps its entries.
@@ -22,7 +22,9 @@ impl Owner {
         let mut own = Vec::new();
         let mut breakouts = Vec::new();
         let mut parents = HashSet::new();
-        let shown = |entry: &Bytes| xml::shown(entry, |text| unscoped(text, |id| self.own_id(id)));
+        let shown = |entry: &Bytes, callbacks: &[Callback]| {
+            xml::shown(entry, |text| restored(text, callbacks).or_else(|| unscoped(text, |id| self.own_id(id))))
+        };
         for entry in entries {
             let names = ["meetingID", "internalMeetingID", "parentMeetingID"];
             let Ok([id, internal_id, parent]) = xml::fields(&entry, names) else { continue };
@@ -30,14 +32,19 @@ impl Owner {
             match (self.verdict(&id, backend), parent) {
                 (Verdict::Own, _) => {
                     parents.extend(internal_id);
-                    own.extend(shown(&entry));
+                    let known = self.meetings.known(id.as_ref());
+                    own.extend(shown(&entry, known.as_ref().map_or(&[], |known| &known.callbacks)));
                 }
                 (Verdict::Unknown, Some(parent)) => breakouts.push((parent, entry)),
                 (Verdict::Unknown | Verdict::Elsewhere, _) => {}
             }
         }
         let breakouts = breakouts.iter().filter(|(parent, _)| parents.contains(parent));
-        own.extend(breakouts.filter_map(|(_, entry)| shown(entry).ok()));
+        own.extend(breakouts.filter_map(|(parent, entry)| {
+            // A node gives a breakout the metadata of its parent.
+            let parent = self.meetings.known_by_internal_id(self.frontend.id, parent);
+            shown(entry, parent.as_ref().map_or(&[], |parent| &parent.callbacks)).ok()
+        }));
         own
     }
 

@@ -126,7 +126,7 @@ mod tests {
     async fn a_meeting_that_was_made_again_has_its_new_internal_id_only() {
         let cluster = school();
         let meeting = cluster.meeting_named("fe1", "m 1").expect("it is there");
-        let again = Born { internal_id: "again".to_owned(), create_time: 1, entry: None };
+        let again = Born { internal_id: "again".to_owned(), create_time: 1, entry: None, callbacks: Vec::new() };
         cluster.record_live(&meeting, again).await.expect("it is noted");
         assert_eq!(ended(&cluster, ID).await.1, ID);
         assert_eq!(ended(&cluster, "again").await.1, "m 1");

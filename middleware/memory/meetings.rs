@@ -127,7 +127,8 @@ impl Meetings for Memory {
     }
 
     fn record_live<'a>(&'a self, meeting: &'a Meeting, born: Born) -> BoxFuture<'a, Result<bool, Fault>> {
-        let live = Meeting { state: MeetingState::Live, internal_id: Some(born.internal_id), ..meeting.clone() };
+        let (internal_id, callbacks) = (Some(born.internal_id), born.callbacks.into());
+        let live = Meeting { state: MeetingState::Live, internal_id, callbacks, ..meeting.clone() };
         self.state().place(live);
         ready(Ok(true)).boxed()
     }

@@ -1,5 +1,6 @@
 //! The caller: its token, its scopes, and its address.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,6 +8,7 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use b3scale_middleware::bbb::cut_at;
+use b3scale_middleware::cluster::CallbackKind;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 use tracing::{info, warn};
@@ -82,6 +84,13 @@ impl<R> Caller<R> {
     /// Whether everything may be seen. That wins over the token's other scopes.
     pub(super) fn is_admin(&self) -> bool {
         self.identity.claims.has(Scope::Admin)
+    }
+
+    /// Removes the URLs of a frontend from metadata, unless the caller is an operator: they hold secrets, and no node reads them.
+    pub(super) fn hide_callbacks(&self, metadata: &mut BTreeMap<String, String>) {
+        if !self.is_admin() {
+            metadata.retain(|name, _| CallbackKind::of_name(&format!("meta_{name}")).is_none());
+        }
     }
 
     /// Whether the caller acts as an agent. A token with both scopes does where our agent sends it, or where the body has the

@@ -24,6 +24,7 @@ use super::reply::{Reply, json};
 use crate::ledger::{Ingest, Ingested, Polls};
 use crate::rest::shape::Shape;
 use crate::rest::{Backend, Batch, Heartbeat, Receipt, RpcReply, RpcRequest, RpcStatus};
+use crate::store::POST_HOOKS_JOB;
 use crate::telemetry::catalog::{INGEST_BATCHES, INGEST_EVENTS, INGEST_SNAPSHOTS};
 
 /// Between two polls of a node after events of its agent.
@@ -72,6 +73,9 @@ pub(super) async fn ingest(
     let ingested = admin.store.ingest(backend, &batch.report()).await;
     count(&batch, ingested.as_ref().ok());
     let ingested = ingested?;
+    if ingested.told {
+        admin.waker.wake(POST_HOOKS_JOB);
+    }
     admin.cluster.act_on_agent(backend, &ingested).await;
     Ok(Reply(ingested.receipt))
 }

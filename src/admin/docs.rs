@@ -33,6 +33,8 @@ const DOCUMENT: &str = "/api/v1/openapi.json";
         (name = "meetings", description = "Where meetings are"),
         (name = "recordings", description = "What meetings have left"),
         (name = "commands", description = "The action"),
+        (name = "deliveries", description = "Messages to callbacks of frontends"),
+        (name = "hooks", description = "Webhooks of frontends"),
         (name = "jobs", description = "Queued background work"),
         (name = "agents", description = "For the agents on the nodes"),
         (name = "cluster", description = "The whole cluster, and why a meeting goes where it goes"),

@@ -69,7 +69,7 @@ pub(super) async fn show(
     found.map(|frontend| Reply(frontend.into())).ok_or(Problem::NotFound)
 }
 
-/// Change a frontend. With the scope `b3scale` alone: all but `account_ref` and `allowed_tags`, which stay as they are, and the fields
+/// Change a frontend. With the scope `b3scale` alone: all but `account_ref`, `allowed_tags` and `webhooks`, which stay as they are, and the fields
 /// that `B3SCALE_API_OPERATOR_FIELDS` names: their change is refused.
 #[utoipa::path(patch, path = "/api/v1/frontends/{id}", tag = "frontends", params(("id" = Uuid, Path)),
     request_body = FrontendChange,

@@ -66,7 +66,9 @@ pub(super) async fn add(
         Ok(recording) => {
             who.audit("a recording was imported", recording.id.as_str());
             let recording = admin.library.find(&recording.id).await?.unwrap_or(recording);
-            Ok(Imported::Now(Box::new(Recording::from(recording).recording)))
+            let mut shown = Recording::from(recording).recording;
+            who.hide_callbacks(&mut shown.metadata);
+            Ok(Imported::Now(Box::new(shown)))
         }
         Err(FolderError::Queued(why)) => Ok(Imported::Queued(why)),
         Err(FolderError::Document(error)) => Err(Problem::Body(error.to_string())),

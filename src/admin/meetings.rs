@@ -66,7 +66,7 @@ pub(super) async fn show(
 ) -> Result<Reply<Meeting>, Problem> {
     let filter = named(&id, own(&admin, &who).await?);
     if let Some(entry) = entries(&admin, filter).await?.first() {
-        return Ok(Reply(shown(&admin, entry)));
+        return Ok(Reply(shown_to(&who, &admin, entry)));
     }
     admin.strays(filter).into_iter().next().map(Reply).ok_or(Problem::NotFound)
 }
@@ -90,7 +90,7 @@ pub(super) async fn change(
     let filter = named(&id, own);
     let patched = admin.store.meetings().patch(filter, patch).await?.ok_or_else(|| admin.without_row(filter))?;
     who.audit("a meeting was changed", patched.meeting.id.as_ref());
-    Ok(Reply(shown(&admin, &patched)))
+    Ok(Reply(shown_to(&who, &admin, &patched)))
 }
 
 /// Forget a meeting that has ended. A meeting that still runs is found again.
@@ -104,7 +104,7 @@ pub(super) async fn remove(
     let filter = named(&id, own(&admin, &who).await?);
     let entry = entries(&admin, filter).await?.into_iter().next();
     let entry = entry.ok_or_else(|| admin.without_row(filter))?;
-    let shown = shown(&admin, &entry);
+    let shown = shown_to(&who, &admin, &entry);
     if entry.meeting.state == MeetingState::Claimed {
         let why = format!("the meeting is just being created: its `{}` has not been answered yet", CallKind::Create);
         return Err(Problem::Conflict(why));
@@ -184,4 +184,13 @@ fn shown(admin: &Admin, entry: &MeetingEntry) -> Meeting {
         },
         frontend_meeting_id: meeting.meeting_id.to_string(),
     }
+}
+
+/// The same for an agent or an operator.
+fn shown_to(who: &Caller<Nodes>, admin: &Admin, entry: &MeetingEntry) -> Meeting {
+    let mut shown = shown(admin, entry);
+    if let Some(metadata) = &mut shown.meeting.metadata {
+        who.hide_callbacks(metadata);
+    }
+    shown
 }

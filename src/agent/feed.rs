@@ -2,19 +2,26 @@
 
 use std::time::Duration;
 
+use b3scale_base::rest::Wants;
 use futures_util::StreamExt;
 use redis::aio::{PubSubSink, PubSubStream};
-use redis::{Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisConnectionInfo, RedisError};
-use tokio::sync::mpsc;
+use redis::{Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, Msg, RedisConnectionInfo, RedisError};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::message::{self, Heard};
+use super::message::{self, Heard, Read};
+use super::said::Said;
 use super::settings::RedisPlace;
+use super::tell;
 use super::trouble::Trouble;
 
 /// Where everything is told that meetings and people do. Its namesakes hold chat, slides and requests.
 const CHANNEL: &str = "from-akka-apps-redis-channel";
+/// What webhooks hear of besides.
+const TOLD: [&str; 3] = ["from-akka-apps-chat-redis-channel", "from-akka-apps-pres-redis-channel", PROGRESS];
+/// What the scripts of recordings do.
+const PROGRESS: &str = "bigbluebutton:from-rap";
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// BBB says something every 10 s. After a longer silence Redis is asked whether it is there.
@@ -28,6 +35,10 @@ pub(super) enum News {
     Listening,
     /// Something was said.
     Heard(Heard),
+    /// From now on webhooks want events, or none.
+    Tells(bool),
+    /// Something was said that webhooks hear of.
+    Said(Said),
     /// From now on everything is missed.
     Disconnected,
 }
@@ -36,14 +47,20 @@ pub(super) enum News {
 pub(super) struct Feed {
     place: RedisPlace,
     news: mpsc::Sender<News>,
+    wanted: watch::Receiver<Wants>,
+    /// Whether webhooks want events, and their channels are subscribed to.
+    tells: bool,
     trouble: Trouble,
     misunderstood: u64,
 }
 
+/// The connection to Redis was lost, or does not answer.
+struct Lost;
+
 impl Feed {
-    pub(super) fn new(place: RedisPlace, news: mpsc::Sender<News>) -> Self {
+    pub(super) fn new(place: RedisPlace, news: mpsc::Sender<News>, wanted: watch::Receiver<Wants>) -> Self {
         let trouble = Trouble::new(Duration::from_millis(250), Duration::from_secs(10));
-        Self { place, news, trouble, misunderstood: 0 }
+        Self { place, news, wanted, tells: false, trouble, misunderstood: 0 }
     }
 
     /// Listens until the receiver is dropped.
@@ -96,23 +113,54 @@ impl Feed {
     /// Sends messages until Redis is gone. `None`: the receiver is dropped.
     async fn listen(&mut self, mut redis: PubSubSink, mut messages: PubSubStream) -> Option<()> {
         self.news.send(News::Listening).await.ok()?;
-        loop {
-            match timeout(QUIET, messages.next()).await {
-                Ok(Some(message)) => {
-                    if let Some(heard) = self.understood(message.get_payload_bytes()) {
-                        self.news.send(News::Heard(heard)).await.ok()?;
-                    }
+        self.tells = false;
+        let mut is_there = self.follow_wants(&mut redis).await?;
+        while is_there.is_ok() {
+            tokio::select! {
+                Ok(()) = self.wanted.changed() => is_there = self.follow_wants(&mut redis).await?,
+                heard = timeout(QUIET, messages.next()) => match heard {
+                    Ok(Some(message)) => self.pass(&message).await?,
+                    Err(_) if matches!(timeout(PING, redis.ping::<redis::Value>()).await, Ok(Ok(_))) => {}
+                    Ok(None) | Err(_) => break,
                 }
-                Err(_) if matches!(timeout(PING, redis.ping::<redis::Value>()).await, Ok(Ok(_))) => {}
-                Ok(None) | Err(_) => break,
             }
         }
         self.news.send(News::Disconnected).await.ok()
     }
 
-    fn understood(&mut self, message: &[u8]) -> Option<Heard> {
-        match message::read(message) {
-            Ok(heard) => heard,
+    /// Subscribes to what webhooks want.
+    async fn follow_wants(&mut self, redis: &mut PubSubSink) -> Option<Result<(), Lost>> {
+        let tells = self.wanted.borrow_and_update().told;
+        if tells != self.tells {
+            let subscribing =
+                async { if tells { redis.subscribe(&TOLD).await } else { redis.unsubscribe(&TOLD).await } };
+            if !matches!(timeout(PING, subscribing).await, Ok(Ok(()))) {
+                return Some(Err(Lost));
+            }
+        }
+        self.tells = tells;
+        self.news.send(News::Tells(tells)).await.ok()?;
+        Some(Ok(()))
+    }
+
+    async fn pass(&mut self, message: &Msg) -> Option<()> {
+        let Read { heard, said } = self.understood(message);
+        if let Some(said) = said {
+            self.news.send(News::Said(said)).await.ok()?;
+        }
+        if let Some(heard) = heard {
+            self.news.send(News::Heard(heard)).await.ok()?;
+        }
+        Some(())
+    }
+
+    fn understood(&mut self, message: &Msg) -> Read {
+        let (channel, message) = (message.get_channel_name(), message.get_payload_bytes());
+        if channel == PROGRESS {
+            return Read { heard: None, said: tell::read_progress(message) };
+        }
+        match message::read(message, self.tells) {
+            Ok(read) => read,
             Err(error) => {
                 self.misunderstood += 1;
                 let count = self.misunderstood;
@@ -121,7 +169,7 @@ impl Feed {
                 } else {
                     debug!(%error, count, "Skipping an unreadable message of BBB");
                 }
-                None
+                Read::default()
             }
         }
     }

@@ -9,6 +9,7 @@
 //! | `feed`, `message` | BBB's events |
 //! | `survey` | the node's own list of its meetings |
 //! | `roster` | events and lists, merged: the attendees |
+//! | `tell`, `said`, `tales` | events for webhooks, while these want any |
 //! | `figures` | figures of the machine |
 //! | `reporter`, `outbox` | batches, and their times |
 //! | `uplink`, `trouble` | delivery, and retries |
@@ -26,8 +27,11 @@ mod properties;
 mod recording;
 mod reporter;
 mod roster;
+mod said;
 mod settings;
 mod survey;
+mod tales;
+mod tell;
 mod trouble;
 mod uplink;
 
@@ -46,7 +50,7 @@ use b3scale_base::program::terminal::{self, complain};
 use b3scale_base::program::{Environment, systemd};
 use b3scale_base::telemetry::{self, LogSettings};
 use b3scale_middleware::bbb::Secret;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use feed::Feed;
 use figures::Gauge;
@@ -231,9 +235,11 @@ async fn report(
     let (news, heard) = mpsc::channel(UNREAD);
     systemd::ready();
     tracing::info!(node.url = node.url, bbb.version = node.bbb_version, "b3scaleagent reports");
-    let reporter = Reporter::new(surveyor, gauge);
+    let wants = watch::Sender::default();
+    let feed = Feed::new(node.redis.clone(), news, wants.subscribe());
+    let reporter = Reporter::new(surveyor, gauge, wants);
     tokio::select! {
-        () = Feed::new(node.redis.clone(), news).run() => {}
+        () = feed.run() => {}
         () = uplink.run(to_send, delivered) => {}
         () = reporter.run(heard, batches, outcomes) => {}
     }

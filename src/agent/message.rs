@@ -8,6 +8,8 @@ use b3scale_base::rest::{AttendeeChange, NodeAttendee, NodeMeeting};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::said::{self, Said};
+
 /// Something that BBB says.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Heard {
@@ -72,13 +74,25 @@ struct Name<'m> {
     name: Cow<'m, str>,
 }
 
-/// Reads a message. `None`: it is about something else.
-pub(super) fn read(message: &[u8]) -> Result<Option<Heard>, Misunderstood> {
+/// A message for us and for webhooks. `None`: it is about something else.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Read {
+    pub(super) heard: Option<Heard>,
+    /// For webhooks that want it.
+    pub(super) said: Option<Said>,
+}
+
+/// Reads a message. `tells`: webhooks want theirs.
+pub(super) fn read(message: &[u8], tells: bool) -> Result<Read, Misunderstood> {
     let Envelope { envelope } = serde_json::from_slice(message).map_err(|error| no_message(&error))?;
-    let Some(reader) = reader(&envelope.name) else { return Ok(None) };
+    let (reader, tells) = (reader(&envelope.name), tells && said::is_told(&envelope.name));
+    if reader.is_none() && !tells {
+        return Ok(Read::default());
+    }
     let whole: Value = serde_json::from_slice(message).map_err(|error| no_message(&error))?;
     let missing = |field| Misunderstood::Missing { message: envelope.name.clone().into_owned(), field };
-    reader(&Message(&whole)).map(Some).map_err(missing)
+    let heard = reader.map(|reader| reader(&Message(&whole)).map_err(missing)).transpose()?;
+    Ok(Read { heard, said: tells.then(|| Said { name: envelope.name.into_owned(), whole }) })
 }
 
 fn no_message(error: &serde_json::Error) -> Misunderstood {
@@ -193,7 +207,7 @@ impl Message<'_> {
 }
 
 /// An empty text is missing. U+0000 is left out, since no database keeps it.
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.replace('\0', "")).filter(|text| !text.is_empty()),
         Value::Number(number) => Some(number.to_string()),
@@ -224,7 +238,7 @@ mod tests {
     }
 
     fn heard(name: &str, body: &Value) -> Heard {
-        read(&message(name, body)).unwrap().unwrap()
+        read(&message(name, body), false).unwrap().heard.unwrap()
     }
 
     fn about(id: &str, what: About) -> Heard {
@@ -273,13 +287,19 @@ mod tests {
 
     #[test]
     fn what_is_of_no_interest_is_passed_over() {
-        assert_eq!(read(&message("SendCursorPositionEvtMsg", &json!({ "x": 1 }))), Ok(None));
-        assert_eq!(read(br#"{"envelope":{"name":"New","routing":7},"core":null}"#), Ok(None));
+        for tells in [false, true] {
+            assert_eq!(read(&message("SendCursorPositionEvtMsg", &json!({ "x": 1 })), tells), Ok(Read::default()));
+            assert_eq!(read(br#"{"envelope":{"name":"New","routing":7},"core":null}"#, tells), Ok(Read::default()));
+        }
+        let poll = message("PollStartedEvtMsg", &json!({ "pollId": "p" }));
+        assert_eq!(read(&poll, false), Ok(Read::default()));
+        let Read { heard, said } = read(&poll, true).unwrap();
+        assert_eq!((heard, said.map(|said| said.name)), (None, Some("PollStartedEvtMsg".to_owned())));
     }
 
     #[test]
     fn what_cannot_be_understood_is_told_without_what_it_holds() {
-        let said = |message: &[u8]| read(message).unwrap_err().to_string();
+        let said = |message: &[u8]| read(message, false).unwrap_err().to_string();
         assert_eq!(said(b"{\"envelope\":"), "it is no message of BBB: it ends early at line 1, column 12");
         assert!(said(br#"{"name":"Ada"}"#).starts_with("it is no message of BBB: something else was expected"));
         assert!(said(b"\xff\xfe").contains("a syntax error"));
@@ -303,7 +323,7 @@ mod tests {
             value in r#"(null|7|-1e9|"x"|\[\]|\{\}|true|\{"meetingProp":7\})"#,
         ) {
             let value: Value = serde_json::from_str(&value).unwrap();
-            let _ = read(&message(&name, &json!({ (field): value })));
+            let _ = read(&message(&name, &json!({ (field): value })), false);
         }
     }
 }

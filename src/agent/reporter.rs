@@ -7,17 +7,20 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use b3scale_base::rest::{Batch, Receipt, SnapshotMeeting};
-use tokio::sync::mpsc;
+use b3scale_base::rest::{Batch, Receipt, SnapshotMeeting, Wants};
+use time::OffsetDateTime;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::feed::News;
 use super::figures::Gauge;
-use super::outbox::Outbox;
+use super::outbox::{Load, Outbox};
 use super::roster::Roster;
+use super::said::Said;
 use super::survey::Surveyor;
+use super::tell::Teller;
 use super::trouble::Trouble;
 use super::uplink::Delivered;
 
@@ -35,6 +38,10 @@ pub(super) struct Reporter {
     seq: u64,
     roster: Roster,
     outbox: Outbox,
+    /// What webhooks want, by the server's last word.
+    wants: watch::Sender<Wants>,
+    /// Is there while they want events.
+    teller: Option<Teller>,
     gauge: Gauge,
     surveyor: Surveyor,
     survey: Option<Survey>,
@@ -54,12 +61,14 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    pub(super) fn new(surveyor: Surveyor, gauge: Gauge) -> Self {
+    pub(super) fn new(surveyor: Surveyor, gauge: Gauge, wants: watch::Sender<Wants>) -> Self {
         Self {
             boot: Uuid::new_v4(),
             seq: 0,
             roster: Roster::default(),
             outbox: Outbox::default(),
+            wants,
+            teller: None,
             gauge,
             surveyor,
             survey: None,
@@ -106,7 +115,7 @@ impl Reporter {
 
     /// When the next batch is due. `None`: one is in flight, or the node has not answered yet.
     fn due(&self) -> Option<Instant> {
-        if self.on_its_way { None } else { self.outbox.due(self.picture) }
+        if self.on_its_way { None } else { self.outbox.due(self.picture || !self.stale && self.outbox.has_told()) }
     }
 
     fn wakes_at(&self, now: Instant) -> Instant {
@@ -130,6 +139,15 @@ impl Reporter {
                     self.look_again(now);
                 }
             }
+            News::Said(said) => self.tell(said),
+            News::Tells(true) => {
+                self.teller.get_or_insert_default().meet(&self.roster);
+                self.outbox.tell(true);
+            }
+            News::Tells(false) => {
+                self.teller = None;
+                self.outbox.tell(false);
+            }
             News::Listening => {
                 (self.redis_connected, self.survey) = (true, None);
                 self.roster.doubt();
@@ -141,6 +159,13 @@ impl Reporter {
                 self.look_at = self.look_at.min(now + UNSURE);
             }
         }
+    }
+
+    fn tell(&mut self, said: Said) {
+        let Some(teller) = &mut self.teller else { return };
+        let now = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
+        let raw = self.wants.borrow().raw;
+        teller.tell(said, now as i64, raw).into_iter().for_each(|event| self.outbox.push_told(event));
     }
 
     /// The server has no true picture: the node is asked for one.
@@ -168,6 +193,9 @@ impl Reporter {
                     self.look_at = now + self.trouble.pause();
                     return;
                 }
+                if let Some(teller) = &mut self.teller {
+                    teller.meet(&self.roster);
+                }
                 self.picture |= before.is_none_or(|before| before != self.roster.picture());
                 self.look_at = now + if !self.redis_connected || self.roster.is_unsure() { UNSURE } else { SURE };
             }
@@ -190,12 +218,14 @@ impl Reporter {
             self.stale = false;
             self.roster.picture()
         });
+        let Load { events, tells } = self.outbox.take(now, !self.stale);
         Batch {
             boot: self.boot,
             seq: self.seq,
             snapshot,
             redis_connected: self.redis_connected && !self.stale,
-            events: self.outbox.take(now),
+            events,
+            tells,
             node: self.gauge.figures(self.roster.meetings(), self.roster.attendees()),
         }
     }
@@ -203,12 +233,18 @@ impl Reporter {
     fn learn(&mut self, outcome: &Delivered) {
         self.on_its_way = false;
         let counts = match *outcome {
-            Delivered::Answered(Receipt { seq, snapshot }) => {
+            Delivered::Answered(Receipt { seq, snapshot, wants }) => {
                 let is_known = seq >= self.seq;
+                self.outbox.settle(is_known);
+                self.wants.send_if_modified(|known| std::mem::replace(known, wants) != wants);
                 self.seq = self.seq.max(seq);
                 is_known && !snapshot
             }
-            Delivered::Lost => false,
+            Delivered::Lost => {
+                // Sent again, they could be refused for ever.
+                self.outbox.settle(true);
+                false
+            }
         };
         // The answer to a batch without a snapshot says nothing about the snapshot in the making.
         if counts || self.stale {
@@ -256,7 +292,7 @@ mod tests {
             bbb_version: String::new(),
         };
         let surveyor = Surveyor::new(&node, UpstreamSettings::default()).unwrap();
-        Reporter::new(surveyor, Gauge::new(String::new(), NonZeroUsize::MIN))
+        Reporter::new(surveyor, Gauge::new(String::new(), NonZeroUsize::MIN), watch::Sender::default())
     }
 
     fn meeting() -> NodeMeeting {
@@ -279,7 +315,7 @@ mod tests {
         /// A batch is sent, and counts.
         fn send(&mut self) -> Batch {
             let batch = self.batch(Instant::now());
-            self.learn(&Delivered::Answered(Receipt { seq: batch.seq, snapshot: false }));
+            self.learn(&Delivered::Answered(Receipt::new(batch.seq, false)));
             batch
         }
     }
@@ -321,7 +357,7 @@ mod tests {
         // A refused batch is lost with its events; its number is skipped.
         reporter.hear(recording(true));
         reporter.batch(Instant::now());
-        reporter.learn(&Delivered::Answered(Receipt { seq: 7, snapshot: true }));
+        reporter.learn(&Delivered::Answered(Receipt::new(7, true)));
         assert!(reporter.stale && reporter.look_at <= Instant::now());
         reporter.look(&[meeting()]);
         let next = reporter.send();
@@ -333,7 +369,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_picture_that_is_not_taken_is_not_made_anew_at_once() {
-        for outcome in [Delivered::Lost, Delivered::Answered(Receipt { seq: 0, snapshot: true })] {
+        for outcome in [Delivered::Lost, Delivered::Answered(Receipt::new(0, true))] {
             let mut reporter = reporter();
             reporter.hear(News::Listening);
             reporter.look(&[meeting()]);

@@ -10,7 +10,7 @@ mod room;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use b3scale_base::rest::{Event, NodeMeeting, Snapshot, SnapshotMeeting};
+use b3scale_base::rest::{Event, NodeAttendee, NodeMeeting, Snapshot, SnapshotMeeting};
 use tokio::time::Instant;
 
 use super::message::{About, Heard};
@@ -118,6 +118,14 @@ impl Roster {
     /// Everything that runs.
     pub(super) fn picture(&self) -> Snapshot {
         Snapshot { meetings: self.rooms.values().map(Room::picture).collect() }
+    }
+
+    /// The meetings, and who is surely in them.
+    pub(super) fn known(&self) -> impl Iterator<Item = (&NodeMeeting, impl Iterator<Item = &NodeAttendee>)> {
+        self.rooms.values().map(|room| {
+            let known = room.people.values().filter(|person| !person.stranger);
+            (&room.meeting, known.map(|person| &person.attendee))
+        })
     }
 
     /// How many meetings run.

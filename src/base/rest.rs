@@ -6,7 +6,9 @@
 mod backend;
 pub mod check;
 mod command;
+mod delivery;
 mod frontend;
+mod hook;
 mod ingest;
 mod insight;
 mod job;
@@ -27,14 +29,17 @@ use serde::{Deserialize, Deserializer};
 use time::OffsetDateTime;
 
 pub use b3scale_middleware::cluster::{
-    Attendee as NodeAttendee, AttendeeChange, AttendeesLimit, DefaultPresentation, FrontendSettings,
-    NodeEvent as Event, NodeFigures, NodeMeeting, ParamMap as Params, Receipt, RecordingSettings, Visibility,
+    Attendee as NodeAttendee, AttendeeChange, AttendeesLimit, CallbackKind, DefaultPresentation, DeliveryState,
+    FrontendSettings, HookState, NodeEvent as Event, NodeFigures, NodeMeeting, ParamMap as Params, Receipt,
+    RecordingSettings, Visibility, Wants, WebhookSettings,
 };
 pub use backend::{
     AdminState, BACKEND, Backend, BackendChange, BackendSettings, NodeKeys, NodeKeysChange, NodeState, StateBackend,
 };
 pub use command::{Command, CommandState, Heartbeat, NewCommand, RpcReply, RpcRequest, RpcStatus};
+pub use delivery::Delivery;
 pub use frontend::{FRONTEND, Frontend, FrontendChange, FrontendKeys, FrontendKeysChange, StateFrontend};
+pub use hook::Hook;
 pub use ingest::{Batch, Snapshot, SnapshotMeeting};
 pub use insight::{
     BackendReport, Candidate, ClusterReport, Explanation, FrontendReport, PipelineReport, Server, StageKind, StageRole,

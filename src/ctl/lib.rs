@@ -10,11 +10,13 @@ mod console;
 mod context;
 mod create_meeting;
 mod delete;
+mod deliveries;
 mod end;
 mod entry;
 mod error;
 mod explain;
 mod find;
+mod hooks;
 pub mod import;
 mod jobs;
 mod layout;
@@ -130,6 +132,8 @@ enum Command {
     End(end::End),
     CreateMeeting(create_meeting::CreateMeeting),
     Recording(recordings::Recording),
+    Delivery(deliveries::Delivery),
+    Hook(hooks::Hook),
     Explain(explain::Explain),
     Pipeline(pipeline::Pipeline),
     State(state::State),
@@ -192,6 +196,8 @@ impl B3scalectl {
             Some(Command::End(command)) => command.run(context).await,
             Some(Command::CreateMeeting(command)) => command.run(context).await,
             Some(Command::Recording(command)) => command.run(context).await,
+            Some(Command::Delivery(command)) => command.run(context).await,
+            Some(Command::Hook(command)) => command.run(context).await,
             Some(Command::Explain(command)) => command.run(context).await,
             Some(Command::Pipeline(command)) => command.run(context).await,
             Some(Command::State(command)) => command.run(context).await,

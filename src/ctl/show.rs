@@ -9,7 +9,7 @@ use super::context::Context;
 use super::entry::Entry;
 use super::find::{find_backend, find_frontend};
 use super::layout::go_duration;
-use super::{CtlError, Exit, jobs, meetings, recordings, status};
+use super::{CtlError, Exit, deliveries, hooks, jobs, meetings, recordings, status};
 
 /// Show records of the cluster.
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -34,6 +34,8 @@ enum What {
     Recordings(recordings::Recordings),
     Recording(recordings::OneRecording),
     Status(status::Status),
+    Deliveries(deliveries::Deliveries),
+    Hooks(hooks::Hooks),
     Jobs(jobs::Jobs),
 }
 
@@ -78,6 +80,8 @@ impl Show {
             What::Recordings(command) => command.run(context).await,
             What::Recording(command) => command.run(context).await,
             What::Status(command) => command.run(context).await,
+            What::Deliveries(command) => command.run(context).await,
+            What::Hooks(command) => command.run(context).await,
             What::Jobs(command) => command.run(context).await,
         }
     }

@@ -1,16 +1,19 @@
 //! The lesson: calls of frontends, actions of an operator, and faults, with a look into the nodes for whether all
 //! has arrived where it should.
 
+mod callback;
 mod class;
 mod drain;
 mod everyday;
 mod hung_node;
 mod node_loss;
+mod receiver;
 mod recordings;
 mod reports;
 mod server_loss;
 mod spoiled_list;
 mod spread;
+mod webhook;
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -99,6 +102,8 @@ impl<'a> Lesson<'a> {
         let spread = self.spread(report)?;
         let reported = reports::reported(self, report).await?;
         recordings::record(self, report).await?;
+        callback::tell(self, report).await?;
+        webhook::hear(self, report).await?;
         drain::drain(self, report).await?;
         spoiled_list::spoil_list(self, report).await?;
         let mut class = Class::default();

@@ -24,8 +24,8 @@ use super::scene::{SERVERS, Scene};
 
 /// How long a server may take to become ready.
 const READY_LIMIT: Duration = Duration::from_secs(30);
-/// How long a server may take to let its last calls end.
-const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// How long a server may take to let its last calls and deliveries end.
+const STOP_LIMIT: Duration = Duration::from_secs(45);
 /// How much of its log is shown when it fails.
 const TAIL_BYTES: u64 = 4096;
 const TAIL_LINES: usize = 12;

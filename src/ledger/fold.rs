@@ -45,7 +45,7 @@ impl<'a> Folded<'a> {
             NodeEvent::AttendeeJoined { meeting, attendee } => self.join(meeting, attendee),
             NodeEvent::AttendeeLeft { meeting, attendee } => self.leave((meeting, attendee)),
             NodeEvent::AttendeeChanged { meeting, attendee, change } => self.change((meeting, attendee), *change),
-            NodeEvent::Unknown => {}
+            NodeEvent::Told { .. } | NodeEvent::Unknown => {}
         }
     }
 
@@ -120,7 +120,15 @@ mod tests {
 
     fn folded(events: &[NodeEvent]) -> Folded<'_> {
         let boot = Uuid::from_u128(1);
-        Folded::of(&NodeBatch { boot, seq: 1, snapshot: None, redis_connected: true, events, node: &NODE })
+        Folded::of(&NodeBatch {
+            boot,
+            seq: 1,
+            snapshot: None,
+            redis_connected: true,
+            events,
+            tells: false,
+            node: &NODE,
+        })
     }
 
     #[test]

@@ -17,8 +17,8 @@ pub trait Queue: Send + Sync {
     /// Queues jobs, in this order.
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<(), StoreError>;
 
-    /// Takes at most `most` jobs of a kind that are due, the oldest first and at most one of each lane, and has them for
-    /// `lease`.
+    /// Takes at most `most` jobs of a kind that are due, those first that are due the longest and at most one of each lane, and
+    /// has them for `lease`.
     async fn take_jobs(
         &self,
         kind: &str,
@@ -33,8 +33,14 @@ pub trait Queue: Send + Sync {
     /// Removes a job that is done.
     async fn complete_job(&self, taken: &QueuedJob) -> Result<bool, StoreError>;
 
-    /// Puts a job back that has failed, for another attempt after `pause`.
-    async fn retry_job(&self, taken: &QueuedJob, pause: Duration, error: &str) -> Result<bool, StoreError>;
+    /// Puts a job back that has failed, for another attempt after `pause`. `counts`: this attempt was one, and not only a look.
+    async fn retry_job(
+        &self,
+        taken: &QueuedJob,
+        pause: Duration,
+        error: &str,
+        counts: bool,
+    ) -> Result<bool, StoreError>;
 
     /// Gives a job up.
     async fn poison_job(&self, taken: &QueuedJob, error: &str) -> Result<bool, StoreError>;

@@ -1,10 +1,12 @@
 //! Acting on a node from behind: attendees without browsers, breakouts without a conference core, time without waiting.
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Shared;
 use super::calls;
-use super::meeting::{Attendee, Media, Presence, Role};
+use super::meeting::{Attendee, Media, Meeting, Presence, Role};
+use super::says::Unsaid;
 use super::state::NodeState;
 
 /// The hand inside the node. Meetings are named by meeting id or internal id.
@@ -88,6 +90,65 @@ impl Control<'_> {
         self.0.change(|state| state.record(meeting, recording))
     }
 
+    /// Someone writes into the public chat. False without such a user.
+    pub fn chat(&self, meeting: &str, user: &str, text: &str) -> bool {
+        self.of(meeting, user, |unsaid, meeting, user| unsaid.chat(meeting, user, "MAIN-PUBLIC-GROUP-CHAT", text))
+    }
+
+    /// Someone writes into a private chat. False without such a user.
+    pub fn whisper(&self, meeting: &str, user: &str, text: &str) -> bool {
+        self.of(meeting, user, |unsaid, meeting, user| unsaid.chat(meeting, user, "1700000000000-private", text))
+    }
+
+    /// Someone shows an emoji. False without such a user.
+    pub fn emoji(&self, meeting: &str, user: &str, emoji: &str) -> bool {
+        self.of(meeting, user, |unsaid, meeting, user| unsaid.emoji(meeting, user, emoji))
+    }
+
+    /// Someone raises a hand, or lowers it. False without such a user.
+    pub fn raise_hand(&self, meeting: &str, user: &str, raised: bool) -> bool {
+        self.of(meeting, user, |unsaid, meeting, user| unsaid.hand(meeting, user, raised))
+    }
+
+    /// Someone is muted, or is not any more. False without such a user.
+    pub fn mute(&self, meeting: &str, user: &str, muted: bool) -> bool {
+        self.of(meeting, user, |unsaid, meeting, user| unsaid.muted(meeting, user, muted))
+    }
+
+    /// The presenter shares a screen, or stops. False without such a meeting.
+    pub fn share_screen(&self, meeting: &str, on: bool) -> bool {
+        self.say(meeting, |unsaid, meeting| unsaid.screen(meeting, on))
+    }
+
+    /// Another presentation is shown. False without such a meeting.
+    pub fn show(&self, meeting: &str, presentation: &str) -> bool {
+        self.say(meeting, |unsaid, meeting| unsaid.slides(meeting, presentation))
+    }
+
+    /// The shared notes change. False without such a meeting.
+    pub fn take_notes(&self, meeting: &str, text: &str) -> bool {
+        self.say(meeting, |unsaid, meeting| unsaid.pad(meeting, text))
+    }
+
+    /// A presenter asks, and someone gives the first answer. False without such users.
+    pub fn poll(&self, meeting: &str, presenter: &str, question: &str, answers: &[&str], voter: &str) -> bool {
+        self.0.change(|state| {
+            state.say(meeting, |unsaid, meeting| {
+                let find = |user: &str| meeting.present().find(|attendee| attendee.is(user));
+                let (Some(presenter), Some(voter)) = (find(presenter), find(voter)) else { return false };
+                unsaid.poll(meeting, presenter, question, answers);
+                unsaid.answered(meeting, presenter, voter, 0);
+                true
+            })
+        })
+    }
+
+    /// A script of a recording is at a step, such as `process_ended`, with these fields besides the usual ones. Its meeting, named
+    /// by internal id and meeting id, may be over.
+    pub fn progress(&self, internal_id: &str, meeting_id: &str, step: &str, more: &Value) {
+        self.0.change(|state| state.unsaid.progress(internal_id, meeting_id, step, more));
+    }
+
     /// Makes a breakout, inside the node as BBB does. Gives its meeting id; `None` without such a parent.
     pub fn breakout(&self, parent: &str, name: &str) -> Option<String> {
         let now = self.0.epoch_ms();
@@ -107,6 +168,24 @@ impl Control<'_> {
     /// The node restarts: all meetings are lost, without events.
     pub fn forget(&self) {
         self.0.change(NodeState::forget);
+    }
+
+    fn say(&self, meeting: &str, words: impl FnOnce(&mut Unsaid, &Meeting)) -> bool {
+        self.0.change(|state| {
+            state.say(meeting, |unsaid, meeting| {
+                words(unsaid, meeting);
+                true
+            })
+        })
+    }
+
+    fn of(&self, meeting: &str, user: &str, words: impl FnOnce(&mut Unsaid, &Meeting, &Attendee)) -> bool {
+        self.0.change(|state| {
+            state.say(meeting, |unsaid, meeting| {
+                let found = meeting.present().find(|attendee| attendee.is(user));
+                found.map(|attendee| words(unsaid, meeting, attendee)).is_some()
+            })
+        })
     }
 
     fn with_session(&self, meeting: &str, user: &str, act: impl FnOnce(&mut NodeState, &str)) -> bool {

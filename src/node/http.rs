@@ -28,6 +28,7 @@ use super::misbehave::{self, Body, Cut};
 use super::params::Params;
 use super::recording::{self, Recorded};
 use super::request::Request;
+use super::scripts;
 use super::state::SeenCall;
 
 /// Bytes of a request line.
@@ -52,24 +53,33 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
             Some(_) = tasks.join_next() => {}
             () = due(&shared) => {
                 let epoch_ms = shared.epoch_ms();
-                let (farewells, recorded) = shared.change(|state| {
+                let (farewells, recorded, analysed) = shared.change(|state| {
                     state.expire(Instant::now(), epoch_ms);
-                    (std::mem::take(&mut state.farewells), std::mem::take(&mut state.recorded))
+                    let analysed = std::mem::take(&mut state.analysed);
+                    (std::mem::take(&mut state.farewells), std::mem::take(&mut state.recorded), analysed)
                 });
                 farewells.into_iter().for_each(|url| drop(tasks.spawn(farewell::call(url))));
                 recorded.into_iter().for_each(|one| drop(tasks.spawn(publish(shared.clone(), one))));
+                let secret = &shared.options.secret;
+                let analytics = analysed.iter().filter_map(|(meeting, end)| scripts::analytics(meeting, *end, secret));
+                analytics.for_each(|request| {
+                    tasks.spawn(async move {
+                        request.send().await;
+                    });
+                });
             }
         }
     }
 }
 
-/// Ends when a timer of a meeting has run out, or a farewell or a recording waits. Looks again whenever meetings have changed.
+/// Ends when a timer of a meeting has run out, or a farewell, a recording or analytics wait. Looks again whenever meetings have changed.
 async fn due(shared: &Shared) {
     loop {
         let changed = shared.meetings_changed.notified();
         let (deadline, has_ended) = {
             let state = shared.read();
-            (state.deadline(), !state.farewells.is_empty() || !state.recorded.is_empty())
+            let waits = !state.farewells.is_empty() || !state.recorded.is_empty() || !state.analysed.is_empty();
+            (state.deadline(), waits)
         };
         match deadline {
             _ if has_ended => return,
@@ -85,9 +95,15 @@ async fn due(shared: &Shared) {
 /// Publishes a recording, if the node keeps any.
 async fn publish(shared: Arc<Shared>, recorded: Recorded) {
     let Some(folder) = shared.options.recordings.clone() else { return };
-    let id = recorded.id.clone();
+    let (id, ready) = (recorded.id.clone(), scripts::ready(&recorded, &shared.options.secret));
     match tokio::task::spawn_blocking(move || recording::publish(&recorded, &folder)).await {
-        Ok(Ok(())) => shared.modify(|state| state.published.push(id)),
+        Ok(Ok(())) => {
+            shared.modify(|state| state.published.push(id));
+            // One for each format.
+            for request in ready.iter().chain(&ready) {
+                request.send().await;
+            }
+        }
         Ok(Err(error)) => tracing::warn!(%error, "Publishing a recording of the simulated node failed"),
         Err(error) => tracing::warn!(%error, "Publishing a recording of the simulated node was cut off"),
     }

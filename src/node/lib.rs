@@ -22,10 +22,12 @@ mod farewell;
 mod http;
 mod meeting;
 mod misbehave;
+mod outgoing;
 mod params;
 mod recording;
 mod request;
 mod says;
+mod scripts;
 mod state;
 pub mod tls;
 mod xml;
@@ -99,7 +101,7 @@ struct Shared {
     changed: watch::Sender<()>,
     meetings_changed: Notify,
     /// The task that publishes events to Redis.
-    says: Option<mpsc::Sender<String>>,
+    says: Option<mpsc::Sender<says::Word>>,
 }
 
 impl Node {

@@ -29,6 +29,8 @@ pub(super) struct Meeting {
     /// Minutes; 0 is without limit.
     pub(super) duration: u64,
     pub(super) record: bool,
+    /// Someone has started the recording.
+    pub(super) marked: bool,
     /// 0 is without limit.
     pub(super) max_users: u64,
     pub(super) metadata: BTreeMap<String, String>,

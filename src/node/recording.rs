@@ -19,7 +19,7 @@ const DECK: &str = "d2d9a672040fbde2a47a10bf6c37b6a4b5ae187f-1700000000000";
 pub(super) struct Recorded {
     /// The internal id of the meeting, which is the id of its recording.
     pub(super) id: String,
-    meeting_id: String,
+    pub(super) meeting_id: String,
     name: String,
     start: u64,
     end: u64,
@@ -41,6 +41,13 @@ impl Recorded {
             metadata: meeting.metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             parent: meeting.breakout.as_ref().map(|breakout| breakout.parent_internal_id.clone()),
         })
+    }
+}
+
+impl Recorded {
+    /// Metadata of its meeting.
+    pub(super) fn meta(&self, name: &str) -> Option<&str> {
+        self.metadata.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Events of a node on its Redis: BBB's own envelope, header and body.
 
+mod more;
+
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -13,15 +15,26 @@ use super::wall_clock_ms;
 use super::xml::java_date;
 
 const CHANNEL: &str = "from-akka-apps-redis-channel";
+const CHAT: &str = "from-akka-apps-chat-redis-channel";
+const PRESENTATIONS: &str = "from-akka-apps-pres-redis-channel";
+/// What the scripts of recordings do.
+const PROGRESS: &str = "bigbluebutton:from-rap";
 /// The most messages that wait for Redis. A node never waits: further ones are lost.
 const UNSAID: usize = 10_000;
 /// Messages that are sent at once.
 const BREATH: usize = 500;
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// A message, and its channel.
+#[derive(Debug)]
+pub(super) struct Word {
+    channel: &'static str,
+    text: String,
+}
+
 /// Unpublished events. `None`: there is no Redis.
 #[derive(Debug, Default)]
-pub(super) struct Unsaid(Option<Vec<String>>);
+pub(super) struct Unsaid(Option<Vec<Word>>);
 
 impl Unsaid {
     /// Keeps events from now on.
@@ -29,7 +42,7 @@ impl Unsaid {
         self.0.get_or_insert_default();
     }
 
-    pub(super) fn take(&mut self) -> Vec<String> {
+    pub(super) fn take(&mut self) -> Vec<Word> {
         self.0.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
@@ -56,6 +69,7 @@ impl Unsaid {
                 "role": role(attendee.role), "guest": false, "authed": true, "guestStatus": "ALLOW",
                 "reactionEmoji": "none", "raiseHand": false, "away": false, "pin": false, "presenter": false,
                 "locked": true, "avatar": "", "color": "#7b1fa2", "clientType": attendee.role.client_type(),
+                "sessionToken": attendee.session_token, "userMetadata": attendee.custom_data,
             })
         };
         self.within("UserJoinedMeetingEvtMsg", meeting, &attendee.internal_id, body);
@@ -114,20 +128,36 @@ impl Unsaid {
 
     /// Of what the whole node does.
     fn by_system(&mut self, name: &str, body: impl FnOnce() -> Value) {
-        self.say(name, &json!({ "sender": "bbb-apps-akka" }), &json!({ "name": name }), body);
+        self.say(CHANNEL, &json!({ "sender": "bbb-apps-akka" }), &json!({ "name": name }), body);
     }
 
     /// Of what happens in a meeting.
     fn within(&mut self, name: &str, meeting: &Meeting, user: &str, body: impl FnOnce() -> Value) {
-        let routing = json!({ "msgType": "BROADCAST_TO_MEETING", "meetingId": meeting.internal_id, "userId": user });
-        let header = json!({ "name": name, "meetingId": meeting.internal_id, "userId": user });
-        self.say(name, &routing, &header, body);
+        self.within_on(CHANNEL, name, meeting, user, body);
     }
 
-    fn say(&mut self, name: &str, routing: &Value, header: &Value, body: impl FnOnce() -> Value) {
-        let Some(unsaid) = &mut self.0 else { return };
-        let envelope = json!({ "name": name, "routing": routing, "timestamp": wall_clock_ms() });
-        unsaid.push(json!({ "envelope": envelope, "core": { "header": header, "body": body() } }).to_string());
+    fn within_on(
+        &mut self,
+        channel: &'static str,
+        name: &str,
+        meeting: &Meeting,
+        user: &str,
+        body: impl FnOnce() -> Value,
+    ) {
+        let routing = json!({ "msgType": "BROADCAST_TO_MEETING", "meetingId": meeting.internal_id, "userId": user });
+        let header = json!({ "name": name, "meetingId": meeting.internal_id, "userId": user });
+        self.say(channel, &routing, &header, body);
+    }
+
+    fn say(&mut self, channel: &'static str, routing: &Value, header: &Value, body: impl FnOnce() -> Value) {
+        let envelope = || json!({ "name": header["name"], "routing": routing, "timestamp": wall_clock_ms() });
+        self.push(channel, || json!({ "envelope": envelope(), "core": { "header": header, "body": body() } }));
+    }
+
+    fn push(&mut self, channel: &'static str, message: impl FnOnce() -> Value) {
+        if let Some(unsaid) = &mut self.0 {
+            unsaid.push(Word { channel, text: message().to_string() });
+        }
     }
 }
 
@@ -167,7 +197,7 @@ fn role(role: Role) -> &'static str {
 }
 
 /// Starts to publish these events to Redis, until the sender is dropped.
-pub(super) fn speak(redis: String) -> mpsc::Sender<String> {
+pub(super) fn speak(redis: String) -> mpsc::Sender<Word> {
     let (unsaid, to_say) = mpsc::channel(UNSAID);
     tokio::spawn(Voice { redis, connection: None, is_mute: false }.run(to_say));
     unsaid
@@ -181,7 +211,7 @@ struct Voice {
 }
 
 impl Voice {
-    async fn run(mut self, mut to_say: mpsc::Receiver<String>) {
+    async fn run(mut self, mut to_say: mpsc::Receiver<Word>) {
         let mut messages = Vec::new();
         while to_say.recv_many(&mut messages, BREATH).await > 0 {
             let said = self.say(&messages).await;
@@ -196,7 +226,7 @@ impl Voice {
         }
     }
 
-    async fn say(&mut self, messages: &[String]) -> Result<(), RedisError> {
+    async fn say(&mut self, messages: &[Word]) -> Result<(), RedisError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
@@ -206,8 +236,8 @@ impl Voice {
             }
         };
         let mut pipe = redis::pipe();
-        for message in messages {
-            pipe.cmd("PUBLISH").arg(CHANNEL).arg(message).ignore();
+        for Word { channel, text } in messages {
+            pipe.cmd("PUBLISH").arg(channel).arg(text).ignore();
         }
         pipe.exec_async(&mut connection).await?;
         self.connection = Some(connection);

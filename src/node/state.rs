@@ -33,6 +33,8 @@ pub struct NodeState {
     pub(super) misbehaviours: Vec<Rule>,
     /// Addresses still to be told that a meeting has ended.
     pub(super) farewells: Vec<String>,
+    /// Meetings with analytics still to be told.
+    pub(super) analysed: Vec<(Meeting, u64)>,
     /// Recorded meetings whose recordings are still to be published.
     pub(super) recorded: Vec<Recorded>,
     /// Ids of published recordings.
@@ -267,8 +269,16 @@ impl NodeState {
     /// Says that a recording was started or paused; false when there is no such meeting.
     pub(super) fn record(&mut self, id: &str, recording: bool) -> bool {
         let Some(internal_id) = self.find(id).map(|meeting| meeting.internal_id.clone()) else { return false };
-        let meeting = self.meetings.get(&internal_id);
-        meeting.map(|meeting| self.unsaid.recording(meeting, recording)).is_some()
+        let Some(meeting) = self.meetings.get_mut(&internal_id) else { return false };
+        meeting.marked |= recording;
+        self.unsaid.recording(meeting, recording);
+        true
+    }
+
+    /// Lets a meeting say something; false when there is no such meeting.
+    pub(super) fn say(&mut self, id: &str, words: impl FnOnce(&mut Unsaid, &Meeting) -> bool) -> bool {
+        let Some(internal_id) = self.find(id).map(|meeting| meeting.internal_id.clone()) else { return false };
+        self.meetings.get(&internal_id).is_some_and(|meeting| words(&mut self.unsaid, meeting))
     }
 
     /// Marks a meeting and its breakouts as ending; false when there is none. An earlier end stays.
@@ -296,6 +306,9 @@ impl NodeState {
                 self.unsaid.ended(&meeting);
                 self.farewells.extend(farewell::addresses(&meeting));
                 self.recorded.extend(Recorded::of(&meeting, epoch_ms));
+                if meeting.metadata.contains_key("analytics-callback-url") {
+                    self.analysed.push((meeting, epoch_ms));
+                }
             }
         }
         let meetings = &self.meetings;

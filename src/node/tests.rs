@@ -1,5 +1,6 @@
 //! The node over a socket, asked by a client that knows nothing but bytes.
 
+mod callbacks;
 mod failing;
 mod joining;
 mod meetings;

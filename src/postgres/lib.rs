@@ -43,7 +43,9 @@ fn wrong_value(row: &Row, name: &str, error: &tokio_postgres::Error) -> String {
 
 /// An error for a row that holds what no program of ours writes.
 pub fn unreadable(table: &str, row: &Row, problem: &str) -> StoreError {
-    let key = row.try_get::<_, &str>("key").or_else(|_| row.try_get("url")).or_else(|_| row.try_get("id"));
+    // URLs of backends are names, those of tenants secrets.
+    let url = if table.starts_with("backend") { "url" } else { "id" };
+    let key = row.try_get::<_, &str>("key").or_else(|_| row.try_get(url)).or_else(|_| row.try_get("id"));
     let row = format!("row `{}` of table {table}", without_user(key.unwrap_or("?")));
     StoreError::Row { row, problem: problem.to_owned() }
 }

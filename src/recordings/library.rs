@@ -14,7 +14,7 @@ use super::links::Links;
 use super::owner::{Giver, Owner, own_id};
 use super::settings::RecordingsConfig;
 use super::settle::{Settle, UPLOAD};
-use crate::store::{self, ChangeError, PAGE, Store, StoreError, StoredTrack};
+use crate::store::{self, ChangeError, PAGE, POST_HOOKS_JOB, Store, StoreError, StoredTrack};
 use crate::work::{Job, Waker};
 
 /// The recordings of all frontends.
@@ -61,7 +61,7 @@ impl Library {
     /// Any [`StoreError`] of the database.
     pub async fn set_visibility(&self, id: &RecordId, visibility: Visibility) -> Result<Option<Recording>, StoreError> {
         let changed = self.store.recordings().set_visibility(id, visibility).await?;
-        self.waker.wake(Settle::KIND);
+        self.wake();
         Ok(changed.map(|changed| self.completed(changed)))
     }
 
@@ -71,7 +71,7 @@ impl Library {
     /// Any [`StoreError`] of the database.
     pub async fn delete(&self, id: &RecordId) -> Result<Option<Recording>, StoreError> {
         let deleted = self.store.recordings().delete(id).await?;
-        self.waker.wake(Settle::KIND);
+        self.wake();
         Ok(deleted.map(|deleted| self.completed(deleted)))
     }
 
@@ -90,8 +90,13 @@ impl Library {
         let own = || if is_owned { recording.meeting_id.clone() } else { own_id(&recording.meeting_id) };
         let owner = Owner { meeting_id: meeting_id.map_or_else(own, str::to_owned), frontend };
         let assigned = self.giver.give(recording, &owner).await?;
-        self.waker.wake(Settle::KIND);
+        self.wake();
         Ok(assigned.map(|assigned| self.completed(assigned)))
+    }
+
+    /// The files move, and hooks hear of the change.
+    fn wake(&self) {
+        [Settle::KIND, POST_HOOKS_JOB].into_iter().for_each(|kind| self.waker.wake(kind));
     }
 
     fn completed(&self, mut recording: Recording) -> Recording {
@@ -123,7 +128,7 @@ impl Library {
             ChangeError::Store(error) => fault(&error),
             ChangeError::TooMuchMetadata(_) => Fault::validation(error.to_string()),
         })?;
-        self.waker.wake(Settle::KIND);
+        self.wake();
         Ok(!changed.is_empty())
     }
 
@@ -158,7 +163,7 @@ impl Library {
         }
         let track = StoredTrack { kind, lang, label, source: UPLOAD.to_owned(), content: vtt };
         let put = self.store.recordings().put_track(id, &track).await.map_err(|error| fault(&error))?;
-        self.waker.wake(Settle::KIND);
+        self.wake();
         Ok(put)
     }
 }

@@ -1,7 +1,7 @@
 //! Frontends as owners of recordings: a recording as its frontend reads it, and the way there.
 
 use b3scale_middleware::bbb::{MeetingId, ScopedId, unscoped};
-use b3scale_middleware::cluster::{Frontend, Recording, RecordingState, Visibility};
+use b3scale_middleware::cluster::{CallbackKind, Frontend, Recording, RecordingState, Visibility};
 
 use crate::store::{Store, StoreError};
 
@@ -27,7 +27,8 @@ impl Giver {
     }
 
     /// Gives a recording to a frontend, as one of that meeting, and announces it. A recording held for want of a frontend gets the
-    /// visibility of a new one. Any other stays as visible as it is, or gets the frontend's override if it is published.
+    /// visibility of a new one. Any other stays as visible as it is, or gets the frontend's override if it is published. URLs of
+    /// callbacks in its metadata may be those of a frontend before, so a new one does not read them.
     ///
     /// `None`: one of both is gone.
     ///
@@ -35,7 +36,14 @@ impl Giver {
     /// Any [`StoreError`] of the database.
     pub(super) async fn give(&self, mut recording: Recording, owner: &Owner) -> Result<Option<Recording>, StoreError> {
         let (imports, recordings) = (self.store.imports(), self.store.recordings());
-        let (before, earlier) = (recording.metadata.clone(), recording.frontend);
+        let earlier = recording.frontend;
+        if earlier != Some(owner.frontend.id) {
+            let is_callback = |name: &str| CallbackKind::of_name(&format!("meta_{name}")).is_some();
+            let urls: Vec<_> =
+                recording.metadata.extract_if(.., |name, _| is_callback(name)).map(|(name, _)| name).collect();
+            imports.drop_metadata(&recording.id, &urls).await?;
+        }
+        let before = recording.metadata.clone();
         owner.claim(&mut recording);
         let changed = recording.metadata.iter().filter(|(name, value)| before.get(*name) != Some(value));
         imports.rename(&recording.id, &changed.collect()).await?;

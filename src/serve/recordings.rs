@@ -24,6 +24,8 @@ use crate::work::{Bench, Waker};
 pub(super) struct Recordings {
     /// Their records.
     pub(super) library: Arc<Library>,
+    /// Their links.
+    pub(super) links: Links,
     /// Their ways in. `None`: this server takes none in.
     pub(super) arriving: Option<Arriving>,
     /// Compares their files with their records. `None`: there are no files here.
@@ -39,7 +41,7 @@ impl Recordings {
     pub(super) async fn open(config: &Config, store: &Store, cluster: &Cluster, bench: &Bench, secret: &str) -> Self {
         let tickets = Arc::new(Tickets::new(secret.as_bytes()));
         let links = Links::new(&playback_host(config), config.recordings.protection, Arc::clone(&tickets));
-        let library = Arc::new(Library::new(store.clone(), links, bench.waker(), &config.recordings));
+        let library = Arc::new(Library::new(store.clone(), links.clone(), bench.waker(), &config.recordings));
         bench.round(CountRecordings::new(store.clone()));
         bench.duty(Retention::new(store.clone(), bench.waker()));
         let shelves = shelves(config).await;
@@ -55,7 +57,7 @@ impl Recordings {
         }
         let mut sites = playback(config, store, cluster, tickets, shelves);
         sites.extend(arriving.iter().map(|arriving| Arc::<_>::clone(&arriving.uploads) as Arc<dyn Site>));
-        Self { library, arriving, verifier, waker: bench.waker(), sites }
+        Self { library, links, arriving, verifier, waker: bench.waker(), sites }
     }
 }
 

@@ -56,6 +56,13 @@ mod tests {
     }
 
     #[test]
+    fn a_call_of_hooks_has_a_slash_in_its_name() {
+        for path in ["bigbluebutton/api/hooks/create", "api/hooks//create/", "hooks/create"] {
+            assert_eq!(call(&format!("/bbb/school/{path}")), Ok(CallKind::HooksCreate), "{path}");
+        }
+    }
+
+    #[test]
     fn a_path_without_a_call_is_the_version_call() {
         for path in [
             "/bbb/school",
@@ -72,7 +79,7 @@ mod tests {
 
     #[test]
     fn other_names_are_no_calls() {
-        for name in ["hooks/create", "Create", "index", "create/x", "%63reate", "bigbluebutton/create"] {
+        for name in ["hooks/update", "hooks", "Create", "index", "create/x", "%63reate", "bigbluebutton/create"] {
             assert_eq!(call(&format!("/bbb/school/api/{name}")), Err(name.to_owned()));
         }
     }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use b3scale_middleware::cluster::{BackendId, FrontendId, RecordId, Recording, RecordingState};
+use b3scale_middleware::cluster::{
+    BackendId, CALLBACK_PATH, Callback, CallbackKind, FrontendId, RecordId, Recording, RecordingState, restored,
+};
 use uuid::Uuid;
 
 use super::entries::host;
@@ -34,6 +36,7 @@ impl Places<'_> {
             internal_id: meeting.internal_id.clone(),
             create_time: meeting.create_time,
             breakout: meeting.breakout,
+            callbacks: meeting.callbacks.iter().filter_map(callback).collect(),
         })
     }
 
@@ -71,6 +74,14 @@ impl Places<'_> {
             seen_at: row.seen_at.into(),
         })
     }
+}
+
+/// A callback of the original: its address names the frontend's URL.
+fn callback((name, address): (&String, &String)) -> Option<Callback> {
+    let name = format!("meta_{}", name.to_ascii_lowercase());
+    let (_, token) = address.split_once(CALLBACK_PATH)?;
+    let (kind, url) = (CallbackKind::of_name(&name)?, restored(address, &[])?);
+    Some(Callback { name, kind, url, token: token.to_owned(), address: address.clone() })
 }
 
 /// Adds meetings that run, unless they are known. Those of unknown places were refused before.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
-use b3scale_middleware::cluster::{Backend, BackendId, Frontend, FrontendId, Recording};
+use b3scale_middleware::cluster::{Backend, BackendId, Callback, Frontend, FrontendId, Recording};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -40,6 +40,8 @@ pub(crate) struct Arrival {
     /// Milliseconds since 1970, by the node's clock.
     pub(crate) create_time: Option<i64>,
     pub(crate) breakout: bool,
+    /// With tokens of the other system.
+    pub(crate) callbacks: Vec<Callback>,
 }
 
 /// A meeting that ran in another system.
@@ -129,10 +131,10 @@ impl Transaction<'_> {
                 SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::int8[], $7::bool[])
                     AS given (id, meeting_id, frontend_id, backend_id, internal_id, create_time, breakout)),
             placed AS (
-                INSERT INTO meetings (id, meeting_id, frontend_id, backend_id, internal_id, create_time, breakout, attempt,
-                    state, claim, claimed_at, version)
-                SELECT id, meeting_id, frontend_id, backend_id, internal_id, create_time, breakout, 1, 'live',
-                    nextval('versions'),
+                INSERT INTO meetings (id, meeting_id, frontend_id, backend_id, internal_id, create_time, breakout, callbacks,
+                    attempt, state, claim, claimed_at, version)
+                SELECT id, meeting_id, frontend_id, backend_id, internal_id, create_time, breakout,
+                    callbacks_of(id, internal_id), 1, 'live', nextval('versions'),
                     CASE WHEN create_time BETWEEN 1 AND extract(epoch FROM now()) * 1000
                         THEN to_timestamp(create_time / 1000.0) ELSE now() END, nextval('versions')
                 FROM given
@@ -157,7 +159,25 @@ impl Transaction<'_> {
         let breakouts: Vec<_> = arrivals.iter().map(|one| one.breakout).collect();
         let params: [&(dyn ToSql + Sync); 7] =
             [&ids, &meeting_ids, &frontends, &backends, &internal_ids, &create_times, &breakouts];
-        added(&self.rows(sql, &params).await?, "meetings")
+        let added = added(&self.rows(sql, &params).await?, "meetings")?;
+        self.keep_callbacks(arrivals.iter().filter(|one| added.contains(&one.id))).await?;
+        Ok(added)
+    }
+
+    /// Keeps the callbacks of meetings that were brought over, under the digests of their tokens.
+    async fn keep_callbacks(&self, arrivals: impl Iterator<Item = &Arrival>) -> Result<(), StoreError> {
+        let sql = "INSERT INTO meeting_callbacks (token, meeting, internal_id, frontend_id, meeting_id, backend_id, name, kind, url,
+                breakout)
+            SELECT encode(sha256(convert_to(token, 'UTF8')), 'hex') || ':' || internal_id, id, internal_id, frontend_id,
+                meeting_id, backend_id, name, kind, url, breakout
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS given (meeting, name, kind, url, token)
+            JOIN meetings ON id = meeting WHERE internal_id IS NOT NULL ON CONFLICT DO NOTHING";
+        let each: Vec<_> = arrivals.flat_map(|one| one.callbacks.iter().map(|callback| (&one.id, callback))).collect();
+        let of = |text: fn(&Callback) -> &str| each.iter().map(|(_, callback)| text(callback)).collect::<Vec<_>>();
+        let meetings: Vec<_> = each.iter().map(|(meeting, _)| meeting.as_str()).collect();
+        let (names, kinds) = (of(|one| &one.name), of(|one| one.kind.word()));
+        let (urls, tokens) = (of(|one| &one.url), of(|one| &one.token));
+        self.rows(sql, &[&meetings, &names, &kinds, &urls, &tokens]).await.map(drop)
     }
 
     /// Adds recordings, unless they are known, and the formats that those of their frontends lack.

@@ -1,9 +1,9 @@
 //! Garbage: rows that have become of no use, in all tables.
 
-use super::{Store, StoreError, imports, jobs};
+use super::{Store, StoreError, deliveries, imports, jobs};
 
 /// One statement for each kind of garbage. A new table adds its own here.
-const SWEEPS: [&str; 11] = [
+const SWEEPS: [&str; 13] = [
     "DELETE FROM commands WHERE deadline < now() - interval '1 hour'",
     "DELETE FROM servers WHERE beat < now() - interval '1 hour' OR address = '' AND is_lost(id, NULL)",
     // A detached meeting becomes a copy.
@@ -25,6 +25,14 @@ const SWEEPS: [&str; 11] = [
         SELECT backend_id, meeting, internal_id FROM attendees
         WHERE gone_at < now() - interval '10 minutes' LIMIT 50000)",
     "DELETE FROM node_meetings WHERE gone_at < now() - interval '10 minutes'",
+    // Recordings may follow weeks after their meeting.
+    "DELETE FROM meeting_callbacks AS kept WHERE created_at < now() - interval '1 year'
+        AND NOT EXISTS (SELECT FROM deliveries WHERE callback_id = kept.id AND state = 'waiting')
+        AND NOT EXISTS (SELECT FROM meetings WHERE meetings.id = kept.meeting)
+        AND NOT EXISTS (
+            SELECT FROM meeting_history AS past WHERE past.id = kept.meeting AND past.internal_id = kept.internal_id
+                AND (past.ended_at > now() - interval '1 year') IS NOT FALSE)",
+    deliveries::SWEEP,
     jobs::SWEEP,
     imports::SWEEP,
 ];

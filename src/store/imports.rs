@@ -279,6 +279,16 @@ impl Imports<'_> {
         self.0.rows("rename a recording", sql, &[&id.as_str(), &Json(metadata)]).await.map(drop)
     }
 
+    /// Drops metadata of those names.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub async fn drop_metadata(self, id: &RecordId, names: &[String]) -> Result<(), StoreError> {
+        let sql =
+            "UPDATE recordings SET metadata = metadata - $2::text[] WHERE record_id = $1 AND metadata ?| $2::text[]";
+        self.0.rows("drop metadata of a recording", sql, &[&id.as_str(), &names]).await.map(drop)
+    }
+
     /// Whether a recording is unpublished for want of a frontend alone.
     pub async fn is_held(self, id: &RecordId) -> Result<bool, StoreError> {
         let sql = "SELECT FROM recordings WHERE record_id = $1 AND held AND state = 'unpublished'";

@@ -4,11 +4,12 @@
 //! status's `seq`, which the servers follow. Nothing is announced.
 
 mod follow;
+mod tap;
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use b3scale_middleware::cluster::{BackendId, NodeBatch, Presence, Receipt};
+use b3scale_middleware::cluster::{BackendId, NodeBatch, Presence, Receipt, Wants};
 use serde_json::{Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -40,6 +41,12 @@ impl Ingest for Store {
     }
 }
 
+/// The batch's number, and what webhooks want.
+struct Locked {
+    seq: i64,
+    wants: Wants,
+}
+
 /// Taking a batch.
 struct Taking<'a> {
     backend: Uuid,
@@ -53,20 +60,25 @@ impl Work for Taking<'_> {
     type Error = StoreError;
 
     async fn run(&self, transaction: &Transaction<'_>) -> Result<Ingested, StoreError> {
-        let Some(seq) = self.lock(transaction).await? else { return Ok(self.refused(0)) };
+        let Some(Locked { seq, wants }) = self.lock(transaction).await? else {
+            return Ok(refused(0, Wants::default()));
+        };
         let Known { last, speaks } = self.known(transaction).await?;
         let asked = i64::try_from(self.batch.seq).unwrap_or(i64::MAX);
         let whole = self.folded.whole;
         match last {
             // The answer to it was lost, or a repeated batch overtook it.
             Some(last) if asked <= last => {
-                let receipt = Receipt { seq: last.unsigned_abs(), snapshot: false };
+                let receipt = Receipt { seq: last.unsigned_abs(), snapshot: false, wants };
                 let ended = self.ended(transaction).await?;
-                return Ok(Ingested { receipt, ended, ..self.refused(0) });
+                return Ok(Ingested { receipt, ended, ..refused(0, wants) });
             }
-            Some(last) if !speaks => return Ok(self.refused(last)),
-            Some(last) if asked != last + 1 && !whole => return self.doubt(transaction, last).await,
-            None if !whole => return Ok(self.refused(0)),
+            Some(last) if !speaks => return Ok(refused(last, wants)),
+            Some(last) if asked != last + 1 && !whole => {
+                self.doubt(transaction).await?;
+                return Ok(refused(last, wants));
+            }
+            None if !whole => return Ok(refused(0, wants)),
             Some(_) | None => {}
         }
         self.note(transaction, asked).await?;
@@ -77,37 +89,42 @@ impl Work for Taking<'_> {
         self.write_attendees(transaction, seq).await?;
         let strangers = self.count(transaction).await?;
         let ended = self.ended(transaction).await?;
-        Ok(Ingested { receipt: Receipt { seq: self.batch.seq, snapshot: false }, counts: true, ended, strangers })
+        let told = if wants.told { tap::tell(transaction, self.backend, self.batch, wants.raw).await? } else { false };
+        let receipt = Receipt { seq: self.batch.seq, snapshot: false, wants };
+        Ok(Ingested { receipt, counts: true, ended, strangers, told })
     }
 }
 
-impl Taking<'_> {
-    /// Nothing of it counts, and a snapshot is wanted.
-    fn refused(&self, last: i64) -> Ingested {
-        let receipt = Receipt { seq: last.unsigned_abs(), snapshot: true };
-        Ingested { receipt, counts: false, ended: Vec::new(), strangers: false }
-    }
+/// Nothing of a batch counts, and a snapshot is wanted.
+fn refused(last: i64, wants: Wants) -> Ingested {
+    let receipt = Receipt { seq: last.unsigned_abs(), snapshot: true, wants };
+    Ingested { receipt, counts: false, ended: Vec::new(), strangers: false, told: false }
+}
 
-    /// The same, and the node's state is incomplete.
-    async fn doubt(&self, transaction: &Transaction<'_>, last: i64) -> Result<Ingested, StoreError> {
+impl Taking<'_> {
+    /// The node's state is incomplete.
+    async fn doubt(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
         let sql = "UPDATE backend_status SET told_at = NULL WHERE backend_id = $1";
-        transaction.rows(sql, &[&self.backend]).await?;
-        Ok(self.refused(last))
+        transaction.rows(sql, &[&self.backend]).await.map(drop)
     }
 
     /// Lets every other batch of this node wait, and numbers this one. `None`: there is no such backend.
-    async fn lock(&self, transaction: &Transaction<'_>) -> Result<Option<i64>, StoreError> {
+    async fn lock(&self, transaction: &Transaction<'_>) -> Result<Option<Locked>, StoreError> {
+        const TABLE: &str = "backend_status";
         let sql =
             "UPDATE backend_status SET seq = seq + 1, heartbeat = now(), cpu = $2, memory = $3, load_average = $4,
                 network_in = $5, network_out = $6, bbb_version = $7
-            WHERE backend_id = $1 RETURNING seq";
+            WHERE backend_id = $1 RETURNING seq, EXISTS (SELECT FROM hook_feeds) AS told,
+                EXISTS (SELECT FROM hook_feeds WHERE wants_raw) AS raw";
         let node = self.batch.node;
         let share = |figure: f32| if figure.is_finite() { figure.clamp(0.0, 1.0) } else { 0.0 };
         let (cpu, memory) = (share(node.cpu), share(node.memory));
         let params: [&(dyn ToSql + Sync); 7] =
             [&self.backend, &cpu, &memory, &node.load_average, &node.network_in, &node.network_out, &node.bbb_version];
         let rows = transaction.rows(sql, &params).await?;
-        rows.first().map(|row| column("backend_status", row, "seq")).transpose()
+        let Some(row) = rows.first() else { return Ok(None) };
+        let wants = Wants { told: column(TABLE, row, "told")?, raw: column(TABLE, row, "raw")? };
+        Ok(Some(Locked { seq: column(TABLE, row, "seq")?, wants }))
     }
 
     async fn known(&self, transaction: &Transaction<'_>) -> Result<Known, StoreError> {

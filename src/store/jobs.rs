@@ -16,28 +16,31 @@ const TABLE: &str = "jobs";
 /// Removes jobs that were given up a month ago.
 pub(super) const SWEEP: &str = "DELETE FROM jobs WHERE poisoned_at < now() - interval '30 days'";
 
-/// Takes the oldest jobs of a kind that are due and free, at most one of each lane.
+/// Takes jobs of a kind that are due and free, those first that are due the longest, at most one of each lane.
 ///
 /// 1. `heads` is the first open job of each lane, found lane by lane in the index: a lane that waits for a retry may hold a
 ///    hundred thousand jobs behind its head, and none of them is read.
-/// 2. `candidates` adds the jobs without a lane.
-/// 3. `next` keeps due jobs without a living server, and locks them. A job that another server is just taking
-///    is skipped. If its row has changed since this statement began, PostgreSQL checks the conditions again on the new row.
-///    So neither a job nor a lane is taken twice.
-const TAKE: &str = "WITH RECURSIVE heads AS (
+/// 2. `first` is the heads that are due, and `laneless` the due jobs without a lane, in the order of their index: a hundred thousand
+///    may be due, and only the jobs that are taken are read, and those of servers at work. Each keeps jobs without a living
+///    server, and locks them. A job that another server is just taking is skipped. If its row has changed since this
+///    statement began, PostgreSQL checks the conditions again on the new row. So neither a job nor a lane is taken twice.
+/// 3. `next` is the first of both.
+pub const TAKE: &str = "WITH RECURSIVE heads AS (
         (SELECT id, lane FROM jobs WHERE kind = $1 AND lane IS NOT NULL AND poisoned_at IS NULL ORDER BY lane, seq LIMIT 1)
         UNION ALL
         SELECT following.id, following.lane FROM heads, LATERAL (
             SELECT id, lane FROM jobs WHERE kind = $1 AND lane > heads.lane AND poisoned_at IS NULL
             ORDER BY lane, seq LIMIT 1) AS following),
-    candidates AS (
-        SELECT id FROM heads
-        UNION ALL
-        SELECT id FROM jobs WHERE kind = $1 AND lane IS NULL AND poisoned_at IS NULL AND run_after <= now()),
-    next AS (
-        SELECT jobs.id FROM jobs JOIN candidates ON candidates.id = jobs.id
+    first AS (
+        SELECT jobs.id, run_after, seq FROM jobs JOIN heads ON heads.id = jobs.id
         WHERE poisoned_at IS NULL AND run_after <= now() AND (lease > now() AND NOT is_lost(run_by, $4)) IS NOT TRUE
-        ORDER BY seq LIMIT $2 FOR UPDATE OF jobs SKIP LOCKED)
+        ORDER BY run_after, seq LIMIT $2 FOR UPDATE OF jobs SKIP LOCKED),
+    laneless AS (
+        SELECT id, run_after, seq FROM jobs WHERE kind = $1 AND lane IS NULL AND poisoned_at IS NULL
+            AND run_after <= now() AND (lease > now() AND NOT is_lost(run_by, $4)) IS NOT TRUE
+        ORDER BY run_after, seq LIMIT $2 FOR UPDATE SKIP LOCKED),
+    next AS (
+        SELECT id FROM (TABLE first UNION ALL TABLE laneless) AS free ORDER BY run_after, seq LIMIT $2)
     UPDATE jobs SET attempts = attempts + 1, lease = now() + make_interval(secs => $3), run_by = $4
     FROM next WHERE jobs.id = next.id RETURNING jobs.*, true AS running";
 
@@ -65,7 +68,7 @@ impl Queue for Store {
     ) -> Result<Vec<QueuedJob>, StoreError> {
         let rows = self.rows("take jobs", TAKE, &[&kind, &i64::from(most), &lease.as_secs_f64(), &server]).await?;
         let mut jobs = readable(&rows, job);
-        jobs.sort_unstable_by_key(|job| job.seq);
+        jobs.sort_unstable_by_key(|job| (job.run_after, job.seq));
         Ok(jobs)
     }
 
@@ -81,11 +84,18 @@ impl Queue for Store {
         Ok(self.row("complete a job", sql, &[&taken.id, &attempt(taken), &taken.run_by]).await?.is_some())
     }
 
-    async fn retry_job(&self, taken: &QueuedJob, pause: Duration, error: &str) -> Result<bool, StoreError> {
-        let sql = "UPDATE jobs SET run_after = now() + make_interval(secs => $4), last_error = $5, lease = NULL, run_by = NULL
+    async fn retry_job(
+        &self,
+        taken: &QueuedJob,
+        pause: Duration,
+        error: &str,
+        counts: bool,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE jobs SET run_after = now() + make_interval(secs => $4), last_error = $5, lease = NULL, run_by = NULL,
+                attempts = attempts - CASE WHEN $6 THEN 0 ELSE 1 END
             WHERE id = $1 AND attempts = $2 AND run_by = $3 RETURNING id";
-        let params: [&(dyn ToSql + Sync); 5] =
-            [&taken.id, &attempt(taken), &taken.run_by, &pause.as_secs_f64(), &error];
+        let params: [&(dyn ToSql + Sync); 6] =
+            [&taken.id, &attempt(taken), &taken.run_by, &pause.as_secs_f64(), &error, &counts];
         Ok(self.row("retry a job", sql, &params).await?.is_some())
     }
 

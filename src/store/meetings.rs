@@ -8,11 +8,14 @@ mod ends;
 mod entries;
 mod places;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
-use b3scale_middleware::cluster::{Attempt, BackendId, FrontendId, Meeting, Size};
+use b3scale_middleware::cluster::{Attempt, BackendId, Callback, FrontendId, Meeting, Size};
 use bytes::Bytes;
 use tokio_postgres::Row;
+use tokio_postgres::types::Json;
 
 use super::rehearsal::Rehearsal;
 use super::rows::{column, readable, word};
@@ -84,6 +87,7 @@ fn compared(held: &Meeting) -> (&str, uuid::Uuid, Attempt) {
 fn meeting(row: &Row) -> Result<Meeting, StoreError> {
     let count = |name| Ok::<_, StoreError>(column::<Option<i32>>(TABLE, row, name)?.map(i32::unsigned_abs));
     let entry: Option<String> = column(TABLE, row, "entry")?;
+    let callbacks: Option<Json<Vec<Callback>>> = column(TABLE, row, "callbacks")?;
     Ok(Meeting {
         id: ScopedId::verbatim(column(TABLE, row, "id")?),
         meeting_id: MeetingId::new(column(TABLE, row, "meeting_id")?),
@@ -100,6 +104,7 @@ fn meeting(row: &Row) -> Result<Meeting, StoreError> {
         },
         placed_at: column(TABLE, row, "claimed_at")?,
         entry: entry.map(Bytes::from),
+        callbacks: callbacks.map_or_else(Arc::default, |Json(callbacks)| callbacks.into()),
         version: column(TABLE, row, "version")?,
     })
 }

@@ -1,9 +1,13 @@
 //! The tables that have a type of their own, and their unique fields.
 
 use super::backends::Backends;
+use super::callbacks::Callbacks;
 use super::commands::Commands;
+use super::deliveries::Deliveries;
 use super::frontends::Frontends;
 use super::holdings::Holdings;
+use super::hook_events::HookEvents;
+use super::hooks::Hooks;
 use super::imports::Imports;
 use super::jobs::Jobs;
 use super::meetings::Meetings;
@@ -17,9 +21,19 @@ impl Store {
         Backends(self)
     }
 
+    /// The callbacks that frontends have registered.
+    pub fn callbacks(&self) -> Callbacks<'_> {
+        Callbacks(self)
+    }
+
     /// The table of commands.
     pub fn commands(&self) -> Commands<'_> {
         Commands(self)
+    }
+
+    /// The deliveries to the callbacks of frontends.
+    pub fn deliveries(&self) -> Deliveries<'_> {
+        Deliveries(self)
     }
 
     /// The table of frontends.
@@ -30,6 +44,16 @@ impl Store {
     /// The files of recordings, as the tables have them.
     pub fn holdings(&self) -> Holdings<'_> {
         Holdings(self)
+    }
+
+    /// The events of frontends, for the posts of hooks.
+    pub fn hook_events(&self) -> HookEvents<'_> {
+        HookEvents(self)
+    }
+
+    /// The hooks of frontends.
+    pub fn hooks(&self) -> Hooks<'_> {
+        Hooks(self)
     }
 
     /// The table of imports of recordings.

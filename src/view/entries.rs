@@ -28,7 +28,9 @@ impl View {
         let told = || self.told_of(meeting).and_then(|reported| reported.entry.clone());
         let present = self.presences.entry(meeting, || self.young_entry(meeting));
         let entry = present.or_else(told).or_else(|| created(meeting))?;
-        if entry.is_scoped { self.under_own_ids(meeting, &entry.element) } else { Some(entry.element) }
+        let parent = self.parent(meeting);
+        let element = entry.restored(parent.as_ref().map_or(&meeting.callbacks, |parent| &parent.callbacks))?;
+        if entry.is_scoped { self.under_own_ids(meeting, &element) } else { Some(element) }
     }
 
     /// The entry of a meeting that no report has: its node's answer about it, else of its create.
@@ -41,6 +43,14 @@ impl View {
     pub(crate) fn unshown(&self, meeting: &Meeting) -> Unshown {
         let created = || meeting.entry.as_deref().map(Unshown::read);
         self.told_of(meeting).map(|told| told.unshown.clone()).or_else(created).unwrap_or_default()
+    }
+
+    /// The parent of a breakout that a node made, with the metadata of the parent.
+    fn parent(&self, meeting: &Meeting) -> Option<Arc<Meeting>> {
+        if !(meeting.size.breakout && meeting.callbacks.is_empty()) {
+            return None;
+        }
+        self.meetings.by_internal_id(meeting.frontend, self.told_of(meeting)?.parent.as_deref()?)
     }
 
     fn told_of(&self, meeting: &Meeting) -> Option<Arc<Reported>> {
@@ -76,5 +86,5 @@ impl View {
 
 /// The entry of a meeting's create.
 fn created(meeting: &Meeting) -> Option<Entry> {
-    Some(Entry { element: meeting.entry.clone()?, is_scoped: true })
+    meeting.entry.clone().map(Entry::of_create)
 }

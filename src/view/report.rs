@@ -202,7 +202,8 @@ impl Reported {
         let [id, internal_id, create_time, people, video, running, breakout, parent] = xml::legible(entry, names);
         let id = id.filter(|id| !id.is_empty()).map(|id| ScopedId::verbatim(&id))?;
         let create_time = create_time.and_then(|time| time.trim().parse().ok()).unwrap_or_default();
-        let born = Born { internal_id: internal_id.unwrap_or_default(), create_time, entry: None };
+        let born =
+            Born { internal_id: internal_id.unwrap_or_default(), create_time, entry: None, callbacks: Vec::new() };
         let attendees = people.map_or(0, |people| count(&people));
         let reported = Self {
             born,

@@ -48,6 +48,7 @@ pub(super) async fn run<J: Job>(job: J, ledger: Arc<dyn Queue>, server: Uuid, be
             () = bell.notified() => {}
             () = sleep(LOOK_PAUSE) => {}
         }
+        while running.try_join_next().is_some() {}
     }
 }
 
@@ -83,7 +84,7 @@ struct Runner<J> {
 
 impl<J: Job> Runner<J> {
     async fn take(&self, places: u32, server: Uuid) -> Vec<QueuedJob> {
-        if places == 0 {
+        if places == 0 || !self.job.is_open() {
             return Vec::new();
         }
         let taken = self.ledger.take_jobs(J::KIND, places, J::TERMS.lease, server).await;
@@ -151,13 +152,18 @@ impl<J: Job> Runner<J> {
         let (ledger, is_last) = (&self.ledger, taken.attempts >= J::TERMS.attempts);
         let (is_ours, outcome) = match end {
             End::Done => (ledger.complete_job(taken).await?, "done"),
+            End::Failed(JobError::Later { pause, why, counts }) if !(counts && is_last) => {
+                let error = cut_at(&why, LONGEST_ERROR);
+                tracing::debug!(job.id = %taken.id, job.kind = J::KIND, ?pause, %error, "Putting a job off");
+                (ledger.retry_job(taken, pause, &error, counts).await?, "retried")
+            }
             End::Failed(JobError::Retry(why)) if !is_last => {
                 let (pause, error) = (J::TERMS.pause_after(taken.attempts), cut_at(&why, LONGEST_ERROR));
                 let attempt = taken.attempts;
                 tracing::info!(job.id = %taken.id, job.kind = J::KIND, attempt, ?pause, %error, "Retrying a job later");
-                (ledger.retry_job(taken, pause, &error).await?, "retried")
+                (ledger.retry_job(taken, pause, &error, true).await?, "retried")
             }
-            End::Failed(JobError::Retry(why) | JobError::Poison(why)) => {
+            End::Failed(JobError::Retry(why) | JobError::Poison(why) | JobError::Later { why, .. }) => {
                 let (attempts, error) = (taken.attempts, cut_at(&why, LONGEST_ERROR));
                 tracing::error!(job.id = %taken.id, job.kind = J::KIND, attempts, %error, "Giving up a job");
                 (ledger.poison_job(taken, &error).await?, "poisoned")

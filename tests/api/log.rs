@@ -70,7 +70,7 @@ async fn every_call_is_one_line() {
     let rig = Rig::new(&cluster).await;
     rig.fetch_with(&signed(CallKind::Create, "meetingID=m1&name=Ada+Lovelace"), "X-Request-Id: call-1\r\n").await;
     rig.get("/bbb/%0a%1b[0m/bigbluebutton/api/create?checksum=5ec4e7").await;
-    rig.get("/bbb/school/bigbluebutton/api/hooks/create?checksum=5ec4e7").await;
+    rig.get("/bbb/school/bigbluebutton/api/getDefaultConfigXML?checksum=5ec4e7").await;
     rig.send(head("POST", "/bbb/school/api/join", "Content-Length: 0\r\n")).await;
     rig.get("/bbb/school/api/join&fullName=Lovelace&checksum=5ec4e7").await;
     let calls = lines.calls();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod bodies;
+mod callbacks;
 mod circuit;
 mod counts;
 mod degraded;
@@ -10,6 +11,7 @@ mod down;
 mod failures;
 mod fresh;
 mod frontends;
+mod hooks;
 mod internal_ids;
 mod joins;
 mod lesson;

@@ -1,5 +1,6 @@
 //! Uploads of recordings: chunk by chunk, signed by nodes, taken in by the server.
 
+mod callbacks;
 mod captions;
 mod refusals;
 mod spool;

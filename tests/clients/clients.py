@@ -1,4 +1,4 @@
-"""A lesson and its recordings with PyPI bigbluebutton-api-python: clients.py URL SECRET."""
+"""A lesson, its recordings and a hook with PyPI bigbluebutton-api-python: clients.py URL SECRET."""
 
 import ssl
 import sys
@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 from bigbluebutton_api_python import BigBlueButton
 from bigbluebutton_api_python.exception import BBBException
+from bigbluebutton_api_python.util import UrlBuilder
 
 url, secret = sys.argv[1:]
 client = BigBlueButton(url, secret)
@@ -82,6 +83,23 @@ check("unknown recording", failure(lambda: client.publish_recordings("0" * 40)),
 check("delete", client.delete_recordings(ids).is_deleted(), True)
 check("deleted", recordings(), {})
 check("delete again", failure(lambda: client.delete_recordings(ids)), "notFound")
+
+
+
+def hooks(call, **params):
+    """The fields of an answer about hooks. This client signs any call, and has no functions for these."""
+    answer = ElementTree.fromstring(urlopen(UrlBuilder(url, secret).buildUrl(f"hooks/{call}", params)).read())
+    return {field.tag: field.text for field in answer.iter()}
+
+
+address = "https://cb.example/hook?a=1&b=Ähnliches"
+made = hooks("create", callbackURL=address, meetingID="python 1", eventID="User-Left")
+check("create hook", made["returncode"], "SUCCESS")
+check("create hook again", hooks("create", callbackURL=address, meetingID="python 1")["messageKey"], "duplicateWarning")
+listed = hooks("list", meetingID="python 1")
+check("list hooks", [listed[name] for name in ("hookID", "callbackURL", "eventID")], [made["hookID"], address, "user-left"])
+check("destroy hook", hooks("destroy", hookID=made["hookID"])["removed"], "true")
+check("destroy hook again", hooks("destroy", hookID=made["hookID"])["messageKey"], "destroyMissingHook")
 
 for meeting_id in names:
     check("end", str(client.end_meeting(meeting_id, "moderator").get_return_code()), "SUCCESS")

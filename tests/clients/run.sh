@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Plays a lesson and looks at recordings with client libraries as they are in use, once with http nodes and once with https nodes.
+# Plays a lesson, looks at recordings and registers hooks with client libraries as they are in use, once with http nodes and once with https nodes.
 #
 # The libraries are installed below target/clients, unless they are there. B3SCALED names the program to test; without it,
 # it is built.
@@ -11,6 +11,7 @@ root=$(cd "$here/../.." && pwd)
 place=${CARGO_TARGET_DIR:-$root/target}/clients
 python_version=0.0.11
 node_version=1.1.5
+hooks_version=0.2.0
 
 say() { echo "clients: $*" >&2; }
 
@@ -28,6 +29,14 @@ install_clients() {
         rm -rf "$place/node"
         mkdir -p "$place/node"
         npm install --prefix "$place/node" --silent --no-audit --no-fund "bbb-api@$node_version"
+        touch "$done"
+    fi
+    done="$place/hooks/bigbluebutton-js-$hooks_version"
+    if [ ! -e "$done" ]; then
+        say "npm install bigbluebutton-js@$hooks_version, into $place/hooks"
+        rm -rf "$place/hooks"
+        mkdir -p "$place/hooks"
+        npm install --prefix "$place/hooks" --silent --no-audit --no-fund "bigbluebutton-js@$hooks_version"
         touch "$done"
     fi
 }
@@ -60,6 +69,7 @@ print(demo["api"], demo["token"], frontend["key"], frontend["url"], frontend["se
     python3 "$here/recordings.py" "$api" "$token" "$key"
     "$place/python/bin/python" "$here/clients.py" "$url" "$secret"
     CLIENTS_NODE="$place/node" node --no-deprecation "$here/clients.mjs" "$url" "$secret"
+    CLIENTS_NODE="$place/hooks" node --no-deprecation "$here/hooks.mjs" "$url" "$secret"
     stop_demo
     exec 3<&-
 }

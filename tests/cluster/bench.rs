@@ -34,6 +34,11 @@ impl Job for Obedient {
             "fail" => Err(std::io::Error::other("the receiver is away").into()),
             "recover" if attempt.last => Ok(()),
             "recover" => Err(JobError::Retry("not yet".to_owned())),
+            "look" if attempt.number == 1 => {
+                let (pause, why) = (Duration::from_secs(60), "not its turn".to_owned());
+                Err(JobError::Later { pause, why, counts: false })
+            }
+            "put off" => Err(JobError::Later { pause: Duration::ZERO, why: "not now".to_owned(), counts: true }),
             "give up" => Err(JobError::Poison("410 Gone".to_owned())),
             other => panic!("{other}"),
         }
@@ -117,6 +122,29 @@ async fn a_job_that_recovers_is_gone() {
         assert_eq!(next(&mut attempts).await, attempt);
     }
     eventually("it is gone", async || database.store().jobs().load(1).await.unwrap().is_empty()).await;
+    bench.stop();
+}
+
+#[tokio::test]
+async fn a_job_says_when_it_runs_again_and_whether_that_was_an_attempt() {
+    let database = TestDatabase::new().await;
+    let (bench, mut attempts) = run(&database, "look").await;
+    let is_put_off = "SELECT count(*) FROM jobs WHERE attempts = 0 AND run_by IS NULL AND last_error = 'not its turn'
+        AND run_after BETWEEN now() + interval '50 seconds' AND now() + interval '60 seconds'";
+    for _ in 0..4 {
+        assert_eq!(next(&mut attempts).await, (1, false), "a look is no attempt");
+        eventually("it is put off", async || database.count(is_put_off).await == 1).await;
+        database.execute("UPDATE jobs SET run_after = now()").await;
+        bench.waker().wake(Obedient::KIND);
+    }
+    bench.stop();
+
+    let database = TestDatabase::new().await;
+    let (bench, mut attempts) = run(&database, "put off").await;
+    for attempt in [(1, false), (2, false), (3, true)] {
+        assert_eq!(next(&mut attempts).await, attempt);
+    }
+    assert_eq!(poisoned(&database).await.last_error.as_deref(), Some("not now"));
     bench.stop();
 }
 

@@ -113,7 +113,7 @@ impl Fixture {
 
 /// A node's answer to a create.
 pub(crate) fn born(internal_id: &str, create_time: i64) -> Born {
-    Born { internal_id: internal_id.to_owned(), create_time, entry: None }
+    Born { internal_id: internal_id.to_owned(), create_time, entry: None, callbacks: Vec::new() }
 }
 
 /// A claim's identity.

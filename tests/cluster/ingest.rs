@@ -61,9 +61,9 @@ fn set(people: &[(&str, &str)]) -> BTreeSet<(String, String)> {
 async fn an_agent_begins_with_the_whole_picture() {
     let cluster = Fixture::new().await;
     let early = take(&cluster, &batch(1, Value::Null, json!([joined("m", "a")]))).await;
-    assert_eq!((early.counts, early.receipt), (false, Receipt { seq: 0, snapshot: true }));
+    assert_eq!((early.counts, early.receipt), (false, Receipt::new(0, true)));
     let whole = take(&cluster, &batch(2, json!([meeting("m", &["a", "b"])]), json!([left("m", "b")]))).await;
-    assert_eq!((whole.counts, whole.receipt, whole.strangers), (true, Receipt { seq: 2, snapshot: false }, true));
+    assert_eq!((whole.counts, whole.receipt, whole.strangers), (true, Receipt::new(2, false), true));
     assert_eq!(people(&cluster, cluster.a).await, set(&[("m", "a")]));
 }
 
@@ -79,7 +79,7 @@ async fn a_batch_counts_once_also_when_it_comes_to_two_servers_at_once() {
         let both = join_all([cluster.store.ingest(cluster.a, &report), other.ingest(cluster.a, &report)]).await;
         let counted = both.iter().filter(|taken| taken.as_ref().unwrap().counts).count();
         assert_eq!(counted, 1, "{both:?}");
-        assert!(both.iter().all(|taken| taken.as_ref().unwrap().receipt == Receipt { seq, snapshot: false }));
+        assert!(both.iter().all(|taken| taken.as_ref().unwrap().receipt == Receipt::new(seq, false)));
     }
     assert_eq!(people(&cluster, cluster.a).await, set(&[("m", "p29")]));
 }
@@ -91,13 +91,13 @@ async fn what_is_missing_is_asked_for() {
     assert!(told(&cluster).await);
     let gap = take(&cluster, &batch(3, Value::Null, json!([left("m", "a")]))).await;
     assert!(!told(&cluster).await, "what is known is not all there is");
-    assert_eq!((gap.counts, gap.receipt), (false, Receipt { seq: 1, snapshot: true }));
+    assert_eq!((gap.counts, gap.receipt), (false, Receipt::new(1, true)));
     assert_eq!(people(&cluster, cluster.a).await, set(&[("m", "a")]));
     let whole = take(&cluster, &batch(3, json!([meeting("m", &["b"])]), json!([]))).await;
     assert!(whole.counts);
     assert_eq!(people(&cluster, cluster.a).await, set(&[("m", "b")]));
     let late = take(&cluster, &batch(2, Value::Null, json!([joined("m", "late")]))).await;
-    assert_eq!((late.counts, late.receipt), (false, Receipt { seq: 3, snapshot: false }), "it was overtaken");
+    assert_eq!((late.counts, late.receipt), (false, Receipt::new(3, false)), "it was overtaken");
 }
 
 /// An agent's start with its last batch in flight while the next start already sends.
@@ -111,7 +111,7 @@ async fn what_an_earlier_start_says_late_does_not_count() {
         [batch(2, Value::Null, json!([joined("m", "late")])), batch(2, json!([meeting("m", &["a"])]), json!([]))]
     {
         let refused = take(&cluster, &late).await;
-        assert_eq!((refused.counts, refused.receipt), (false, Receipt { seq: 1, snapshot: true }));
+        assert_eq!((refused.counts, refused.receipt), (false, Receipt::new(1, true)));
     }
     assert!(take(&cluster, &later(batch(2, Value::Null, json!([joined("m", "c")])))).await.counts);
     assert_eq!(people(&cluster, cluster.a).await, set(&[("m", "b"), ("m", "c")]));

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use b3scale::ledger::{NewJob, Queue, QueuedJob};
-use b3scale::store::Store;
+use b3scale::store::{Store, TAKE};
 use b3scale_support::TestDatabase;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use tokio_postgres::NoTls;
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, SERVER};
@@ -80,7 +81,7 @@ async fn a_job_that_waits_for_another_attempt_holds_up_its_lane_until_it_is_give
     let store = database.store();
     enqueue(store, &[("a1", Some("a")), ("a2", Some("a")), ("b1", Some("b"))]).await;
     let [a1, b1]: [QueuedJob; 2] = take(store, SERVER).await.try_into().expect("one of each lane");
-    assert!(store.retry_job(&a1, MINUTE, "the receiver is away").await.unwrap());
+    assert!(store.retry_job(&a1, MINUTE, "the receiver is away", true).await.unwrap());
     store.complete_job(&b1).await.unwrap();
     assert!(taken(store, SERVER).await.is_empty());
     let waiting = store.jobs().find(a1.id).await.unwrap().unwrap();
@@ -125,7 +126,7 @@ async fn a_job_of_a_lost_server_is_taken_at_once_and_the_lost_attempt_changes_no
     let again = take(store, heir).await.pop().expect("its server is lost");
     assert_eq!((again.id, again.attempts), (lost.id, 2));
     assert!(!store.renew_job(&lost, MINUTE).await.unwrap());
-    assert!(!store.retry_job(&lost, MINUTE, "late").await.unwrap());
+    assert!(!store.retry_job(&lost, MINUTE, "late", true).await.unwrap());
     assert!(!store.poison_job(&lost, "late").await.unwrap());
     assert!(!store.complete_job(&lost).await.unwrap());
     assert!(store.complete_job(&again).await.unwrap());
@@ -154,6 +155,53 @@ async fn a_server_that_stops_gives_its_jobs_back_and_their_attempts_do_not_count
     assert!(store.complete_job(&theirs).await.unwrap(), "another server's is left alone");
 }
 
+/// Of the rows that are due, and of those behind the head of a lane.
+#[tokio::test]
+async fn however_many_jobs_are_due_a_server_reads_few_of_them() {
+    let database = cluster().await;
+    let many = "INSERT INTO jobs (kind, lane, payload)
+        SELECT 'test', lane, 'null' FROM generate_series(1, 50000), unnest(ARRAY[NULL, 'a']) AS lane";
+    database.execute(many).await;
+    database.execute("VACUUM ANALYZE jobs").await;
+    let (client, connection) = tokio_postgres::connect(database.url(), NoTls).await.unwrap();
+    let driver = tokio::spawn(connection);
+    // Both as the values are known, and as a statement that is prepared once for all values.
+    for mode in ["force_custom_plan", "force_generic_plan"] {
+        client.batch_execute(&format!("SET plan_cache_mode = {mode}")).await.unwrap();
+        let sql = format!("EXPLAIN (ANALYZE, FORMAT JSON) {TAKE}");
+        let row = client.query_one(&sql, &[&"test", &10_i64, &60.0, &SERVER]).await.unwrap();
+        let plan: Value = row.get(0);
+        let read = rows_read(&plan[0]["Plan"]);
+        assert!(read < 100.0, "{mode}, {read} rows: {plan:#}");
+    }
+    driver.abort();
+    assert_eq!(database.count("SELECT count(*) FROM jobs WHERE run_by IS NOT NULL").await, 20);
+}
+
+/// How many rows of the table a plan has read.
+fn rows_read(plan: &Value) -> f64 {
+    let number = |name: &str| plan[name].as_f64().unwrap_or_default();
+    let is_scan =
+        plan["Node Type"].as_str().is_some_and(|kind| kind.ends_with("Scan")) && plan["Relation Name"] == "jobs";
+    let read =
+        if is_scan { (number("Actual Rows") + number("Rows Removed by Filter")) * number("Actual Loops") } else { 0.0 };
+    read + plan["Plans"].as_array().into_iter().flatten().map(rows_read).sum::<f64>()
+}
+
+#[tokio::test]
+async fn jobs_that_are_due_the_longest_go_first() {
+    let database = cluster().await;
+    let store = database.store();
+    enqueue(store, &[("free", None), ("a1", Some("a"))]).await;
+    database.execute("UPDATE jobs SET run_after = now() - interval '1 minute' * seq").await;
+    let mut order = Vec::new();
+    for _ in 0..2 {
+        let taken = store.take_jobs("test", 1, MINUTE, SERVER).await.unwrap();
+        order.extend(taken.into_iter().map(|job| job.payload));
+    }
+    assert_eq!(order, ["a1", "free"]);
+}
+
 /// Eight servers, each with sessions of its own, run all jobs. A job goes back once before it is done.
 #[tokio::test]
 async fn however_many_servers_run_them_the_jobs_of_a_lane_keep_their_order() {
@@ -172,7 +220,7 @@ async fn however_many_servers_run_them_the_jobs_of_a_lane_keep_their_order() {
             while database_has_jobs(&store).await {
                 for job in store.take_jobs("test", 2, MINUTE, Uuid::from_u128(number)).await.unwrap() {
                     if job.attempts == 1 {
-                        assert!(store.retry_job(&job, Duration::ZERO, "once more").await.unwrap());
+                        assert!(store.retry_job(&job, Duration::ZERO, "once more", true).await.unwrap());
                     } else {
                         // Before it is completed, since its successor may be done before this server goes on.
                         done.send((job.lane.clone().unwrap(), job.payload.clone())).unwrap();

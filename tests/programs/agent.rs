@@ -7,6 +7,7 @@ mod interruptions;
 mod recordings;
 mod registration;
 mod reports;
+mod told;
 mod whole_way;
 
 use std::fs;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use b3scale::cluster::Cluster;
+use b3scale::cluster::{Cluster, PortParts};
 use b3scale::config::Config;
 use b3scale::net::nodes::{Patience, UpstreamSettings};
 use b3scale::pipeline::Pipeline;
@@ -135,7 +135,7 @@ impl TestCluster {
         let assembly = Assembly::new(&config, store, JWT_SECRET.to_owned(), options.counted).await.unwrap();
         let address = assembly.server.local_addr().to_string();
         let (stop, stopped) = oneshot::channel();
-        let Assembly { cluster, pipeline, server } = assembly;
+        let Assembly { cluster, pipeline, server, .. } = assembly;
         tokio::spawn(server.serve(async move {
             let _ = stopped.await;
         }));
@@ -221,7 +221,13 @@ impl TestCluster {
     /// What another server of the same cluster knows. It has no port, and asks no node unless it takes one.
     pub async fn another_server(&self) -> Cluster {
         let store = Store::connect(self.database.url(), 4).await.unwrap();
-        let (nodes, chance) = (self.cluster.ports(Arc::new(Memory::new())).nodes, Chance::of_system());
+        let nothing = Arc::new(Memory::new());
+        let parts = PortParts {
+            recordings: Arc::<Memory>::clone(&nothing),
+            callbacks: Arc::<Memory>::clone(&nothing),
+            hooks: nothing,
+        };
+        let (nodes, chance) = (self.cluster.ports(parts).nodes, Chance::of_system());
         let bench = Bench::new(Arc::new(store.clone()), chance.id());
         Cluster::start(store, nodes, Patience::default(), bench, chance).await.unwrap()
     }

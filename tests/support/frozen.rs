@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use b3scale_middleware::bbb::{CallKind, Content, FilePart, Media, ScopedId};
 use b3scale_middleware::cluster::{
-    Backend, BackendId, Claim, Frontend, FrontendId, Meeting, MeetingState, Move, NewMeeting, NewTrack, RecordId,
-    Recording, RecordingChange, RecordingCursor, RecordingPage, RecordingQuery, TextTrack, TrackKind,
+    Backend, BackendId, Claim, Frontend, FrontendId, Hook, HookMade, Meeting, MeetingState, Move, NewHook, NewMeeting,
+    NewTrack, RecordId, Recording, RecordingChange, RecordingCursor, RecordingPage, RecordingQuery, TextTrack,
+    TrackKind,
 };
 use b3scale_middleware::memory::{Memory, Waiting};
-use b3scale_middleware::ports::{Born, Directory, Meetings, NewSeat, Nodes, Recordings, Seat, Seen, Settled};
+use b3scale_middleware::ports::{Born, Directory, Hooks, Meetings, NewSeat, Nodes, Recordings, Seat, Seen, Settled};
 use b3scale_middleware::{Body, Call, Fault, NodeRequest, Ports, Reply};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -30,6 +31,7 @@ struct World {
     claimed: Arc<Meeting>,
     reply: Reply,
     recording: Recording,
+    hook: Hook,
 }
 
 impl Frozen {
@@ -61,6 +63,14 @@ impl Frozen {
             meetings: HashMap::from([(live.id.clone(), live)]),
             reply: Reply::xml(Self::ANSWER.into()),
             recording: memory.recording_named("r-1"),
+            hook: Hook {
+                id: "h-1".to_owned(),
+                url: "https://school.example/hook".to_owned(),
+                meeting_id: None,
+                events: Vec::new(),
+                permanent: false,
+                raw: false,
+            },
         };
         Self { memory, world: Arc::new(world) }
     }
@@ -72,6 +82,7 @@ impl Frozen {
             directory: Arc::clone(world) as _,
             meetings: Arc::clone(world) as _,
             recordings: Arc::clone(world) as _,
+            hooks: Arc::clone(world) as _,
             nodes: Arc::clone(world) as _,
             ..self.memory.ports()
         }
@@ -96,6 +107,8 @@ impl Frozen {
             CallKind::UpdateRecordings => "recordID=r-1&meta_name=Lesson",
             CallKind::DeleteRecordings | CallKind::GetRecordingTextTracks => "recordID=r-1",
             CallKind::PutRecordingTextTrack => "recordID=r-1&kind=captions&lang=en&label=English",
+            CallKind::HooksCreate => "callbackURL=https%3A%2F%2Fschool.example%2Fhook",
+            CallKind::HooksDestroy => "hookID=h-1",
             _ => "meetingID=m1",
         };
         let mut call = self.memory.verified(kind, query);
@@ -229,6 +242,20 @@ impl Recordings for World {
     }
 
     fn put_track<'a>(&'a self, _: FrontendId, _: &'a RecordId, _: NewTrack) -> BoxFuture<'a, Result<bool, Fault>> {
+        ready(Ok(true)).boxed()
+    }
+}
+
+impl Hooks for World {
+    fn create<'a>(&'a self, _: &'a Frontend, _: NewHook) -> BoxFuture<'a, Result<HookMade, Fault>> {
+        ready(Ok(HookMade::New(self.hook.clone()))).boxed()
+    }
+
+    fn list<'a>(&'a self, _: FrontendId, _: Option<&'a str>) -> BoxFuture<'a, Result<Vec<Hook>, Fault>> {
+        ready(Ok(vec![self.hook.clone()])).boxed()
+    }
+
+    fn destroy<'a>(&'a self, _: FrontendId, _: &'a str) -> BoxFuture<'a, Result<bool, Fault>> {
         ready(Ok(true)).boxed()
     }
 }

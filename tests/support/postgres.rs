@@ -102,6 +102,15 @@ impl TestDatabase {
         count
     }
 
+    /// The text that a statement returns.
+    pub async fn text(&self, sql: &str) -> String {
+        let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.expect("it takes connections");
+        let driver = tokio::spawn(connection);
+        let text = client.query_one(sql, &[]).await.expect("it can be asked").get(0);
+        driver.abort();
+        text
+    }
+
     /// Takes the database away from all its clients.
     pub async fn vanish(&self) {
         postgres().await.execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;

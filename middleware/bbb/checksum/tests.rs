@@ -4,6 +4,8 @@ use super::*;
 
 const SECRET: &str = "639259d4-9dd8-4b25-bf01-95f9567eaf4b";
 const CREATE: &str = "name=Test+Meeting&meetingID=abc123&attendeePW=111222&moderatorPW=333444";
+const HOOK: &str = "callbackURL=https%3A%2F%2Fcb.example%2Fhook";
+const HOOK_OF_ONE: &str = "callbackURL=https%3A%2F%2Fcb.example%2Fhook&meetingID=abc123";
 const SORTED: &str = "attendeePW=111222&meetingID=abc123&moderatorPW=333444&name=Test+Meeting";
 
 fn secret() -> Secret {
@@ -55,6 +57,18 @@ fn the_known_vectors_come_out() {
         ("isMeetingRunning", "meetingID=abc123", "8478733ccb8695b8aaaff48b3c1e281a75a6f046"),
         ("isMeetingRunning", "meetingID=abc123&", "f7852c67c1eecaa5348da05d5e8395b17f445f44"),
         ("hooks/create", "callbackURL=https%3A%2F%2Fcb.example%2Fx", "854eda86f15e5c55b3cda6c8bc97c3291b49f8ed"),
+        ("hooks/create", HOOK, "fa86db0eb9a9004aded55ce814aa84209c1ce717"),
+        ("hooks/create", HOOK, "306d2f8dabc5baab917a047a0befa82c6b9b8c11d09a23e58fb6bb940fa1a4ae"),
+        ("hooks/create", HOOK_OF_ONE, "cd6bc25c5c3d03733a3b6964e02114f1a0766b85"),
+        ("hooks/create", HOOK_OF_ONE, "793e437f73299bb52d79907d2cbca6bbf5933dc516d45a5cdc7765f9be706993"),
+        ("hooks/create/", HOOK_OF_ONE, "c25bb06b64a7091a5af7c775d68d718577cc00b1"),
+        ("hooks/create/", HOOK_OF_ONE, "bdf37941f88ab359952953056f967b0e1f88a74c42841b4ae56341dced2f685c"),
+        ("hooks/list", "", "15e0d31c1b67ccc0bc9af5d714c6557f02b62cc5"),
+        ("hooks/list", "", "bad2823988b7bfd7f907736d9c2fd17c938f0183580fa428ce0cd54205779b3a"),
+        ("hooks/list", "meetingID=abc123", "b273a4808ed67c28f5402490a17ff9638bcf7c61"),
+        ("hooks/list", "meetingID=abc123", "00e13ef916e614d1cc63d3f6af2b6a2f8f31e59c1affb4779ec1d22915599895"),
+        ("hooks/destroy", "hookID=3", "dea92f6cca23f3dc9342551b7373327938522bb2"),
+        ("hooks/destroy", "hookID=3", "b3227662da374ad615138b2b05b757e08d58f25b0ab997629d746a94be864a5d"),
     ];
     for (call, query, checksum) in vectors {
         let algorithm = Algorithm::of_length(checksum.len()).expect("a known length");

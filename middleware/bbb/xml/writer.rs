@@ -1,4 +1,4 @@
-//! Our own answers, in BBB's form: no declaration, no CDATA, everything escaped.
+//! Our own answers, in BBB's form: no declaration, everything escaped, CDATA only where clients may count on it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -52,6 +52,15 @@ impl Writer {
     pub fn field(mut self, name: &str, text: &str) -> Self {
         self.tag("<", name);
         self = self.raw(escape(text).as_bytes());
+        self.tag("</", name);
+        self
+    }
+
+    /// Adds an element with text in CDATA. Characters that XML 1.0 forbids are dropped.
+    pub fn cdata(mut self, name: &str, text: &str) -> Self {
+        let text: String = text.chars().filter(|char| is_allowed(*char)).collect();
+        self.tag("<", name);
+        self = self.raw(b"<![CDATA[").raw(text.replace("]]>", "]]]]><![CDATA[>").as_bytes()).raw(b"]]>");
         self.tag("</", name);
         self
     }
@@ -182,6 +191,13 @@ mod tests {
         let answer = Writer::element("images").field_with("image", &image, "x&y").finish();
         let expected = "<images><image width=\"176\" alt=\"a &quot;b&quot; &lt;c&gt;\">x&amp;y</image></images>";
         assert_eq!(answer, expected);
+    }
+
+    #[test]
+    fn nothing_ends_cdata_early() {
+        let answer = Writer::element("hook").cdata("url", "https://a.example/?a=1&b=]]>\u{0}").finish();
+        assert_eq!(answer, "<hook><url><![CDATA[https://a.example/?a=1&b=]]]]><![CDATA[>]]></url></hook>");
+        assert_eq!(fields(&answer, ["url"]).expect("well-formed"), [Some("https://a.example/?a=1&b=]]>".to_owned())]);
     }
 
     #[test]

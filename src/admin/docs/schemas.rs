@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 /// The fields that answers leave out where they have nothing. All others are always sent.
-const LEFT_OUT: [(&str, &[&str]); 4] = [
+const LEFT_OUT: [(&str, &[&str]); 5] = [
     ("Problem", &["error", "fields"]),
+    ("Receipt", &["wants"]),
     ("DefaultPresentation", &["filename"]),
     ("StateChanges", &["notes"]),
     ("StateDocument", &["meetings", "history", "recordings"]),

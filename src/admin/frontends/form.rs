@@ -29,7 +29,7 @@ pub(super) fn filled(said: Value) -> Result<Frontend, Problem> {
     read(form, Uuid::now_v7(), None)
 }
 
-/// The frontend with the changes applied. Only operators set its owner and the tags it may choose.
+/// The frontend with the changes applied. Only operators set its owner, the tags it may choose and its webhooks.
 /// `operators`: the caller is no operator, and only operators change these fields, too.
 pub(super) fn changed(there: &Frontend, said: Value, operators: Option<&[OperatorField]>) -> Result<Frontend, Problem> {
     let shown = serde_json::to_value(rest::Frontend::from(there.clone())).map_err(|_| Problem::Internal)?;
@@ -43,6 +43,7 @@ pub(super) fn changed(there: &Frontend, said: Value, operators: Option<&[Operato
         guard(fields, there, &changed)?;
         changed.account_ref.clone_from(&there.account_ref);
         changed.settings.allowed_tags.clone_from(&there.settings.allowed_tags);
+        changed.settings.webhooks.clone_from(&there.settings.webhooks);
     }
     Ok(changed)
 }

@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 use super::{Api, ApiError, Lines, segment};
 use crate::rest::{
-    Backend, Batch, ClusterReport, Command, Explanation, FormatFiles, Frontend, Job, Meeting, NewCommand,
-    PipelineReport, Receipt, RecordingMove, Retention, RetentionStep, SchemaStatus, StageKind, StateChanges,
-    StateDocument, Status,
+    Backend, Batch, ClusterReport, Command, Delivery, Explanation, FormatFiles, Frontend, Hook, Job, Meeting,
+    NewCommand, PipelineReport, Receipt, RecordingMove, Retention, RetentionStep, SchemaStatus, StageKind,
+    StateChanges, StateDocument, Status,
 };
 
 /// The owner of the meetings to list.
@@ -149,6 +149,36 @@ impl Api {
     /// The oldest jobs.
     pub async fn jobs(&self) -> Result<Vec<Job>, ApiError> {
         self.get("jobs", &[]).await
+    }
+
+    /// Messages to callbacks of frontends, 1000 at most. The filter has the names of the query: `state`, `frontend`, `meeting`.
+    pub async fn deliveries(&self, filter: &[(&str, &str)]) -> Result<Vec<Delivery>, ApiError> {
+        self.get("deliveries", filter).await
+    }
+
+    /// Sends a message to a callback at once.
+    pub async fn retry_delivery(&self, id: &str) -> Result<Delivery, ApiError> {
+        self.trigger(&format!("deliveries/{}/retry", segment(id))).await
+    }
+
+    /// Drops a message to a callback that waits.
+    pub async fn drop_delivery(&self, id: &str) -> Result<Delivery, ApiError> {
+        self.delete(&format!("deliveries/{}", segment(id)), &[]).await
+    }
+
+    /// Webhooks of frontends, 1000 at most. The filter has the names of the query: `frontend`, `meeting`.
+    pub async fn hooks(&self, filter: &[(&str, &str)]) -> Result<Vec<Hook>, ApiError> {
+        self.get("hooks", filter).await
+    }
+
+    /// Begins a webhook again at the event that failed.
+    pub async fn resume_hook(&self, id: &str) -> Result<Hook, ApiError> {
+        self.trigger(&format!("hooks/{}/resume", segment(id))).await
+    }
+
+    /// Removes a webhook.
+    pub async fn delete_hook(&self, id: &str) -> Result<Hook, ApiError> {
+        self.delete(&format!("hooks/{}", segment(id)), &[]).await
     }
 
     /// Recordings, 1000 at most: the newest, or those that follow a record id. `deleted`: those in the trash, too.

@@ -14,6 +14,7 @@ mod walls;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt, TryFutureExt};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -25,10 +26,12 @@ use tokio::time::timeout;
 use tower::{Layer, ServiceExt};
 use tower_http::follow_redirect::policy::{self, CloneBodyFn, FilterCredentials, PolicyExt};
 use tower_http::follow_redirect::{FollowRedirect, FollowRedirectLayer};
+use url::{Host, Url};
 
 use super::causes;
 use super::tls::{self, CaFileError, Connector};
-use gate::{Gate, Inward, Resolve};
+pub use gate::Resolve;
+use gate::{Gate, Inward};
 use walls::Walls;
 
 /// How long an idle connection is kept.
@@ -53,6 +56,18 @@ impl Default for EgressSettings {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self { allow: Vec::new(), connect: seconds(5), answer: seconds(10), largest: 64 << 10, redirects: 3 }
+    }
+}
+
+impl EgressSettings {
+    /// Whether a URL names an inward address, in any form of writing. Names of hosts are judged when they are called.
+    pub fn refuses(&self, url: &str) -> bool {
+        let address = match Url::parse(url).ok().as_ref().and_then(Url::host) {
+            Some(Host::Ipv4(address)) => address.into(),
+            Some(Host::Ipv6(address)) => address.into(),
+            Some(Host::Domain(_)) | None => return false,
+        };
+        !Walls::open_to(self.allow.clone()).let_out(address)
     }
 }
 
@@ -92,12 +107,18 @@ impl Egress {
         Self::resolving_by(GaiResolver::new(), settings)
     }
 
-    fn resolving_by(resolver: impl Resolve, settings: EgressSettings) -> Result<Self, CaFileError> {
+    /// The same with another resolver of names.
+    ///
+    /// # Errors
+    /// The TLS library refuses its own settings.
+    pub fn resolving_by(resolver: impl Resolve, settings: EgressSettings) -> Result<Self, CaFileError> {
         let gate = Gate::new(resolver, Walls::open_to(settings.allow.clone()));
         let connector = tls::secured(gate, None, settings.connect)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
+            // PHP and others look for `Authorization`, as it is written. HTTP/2 would lower it, and is never offered.
+            .http1_title_case_headers(true)
             .build(connector);
         let clone: CloneBody = |body| Some(body.clone());
         let filters = FilterCredentials::new().and::<_, Full<Bytes>, Error>(policy::clone_body_fn(clone));
@@ -110,12 +131,26 @@ impl Egress {
     /// # Errors
     /// There is none, or none that may be taken in.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, EgressError> {
-        let exchange = async {
-            let answer = self.client.clone().oneshot(request).await.map_err(|error| failure(&error))?;
-            self.take(answer).await
-        };
+        self.in_time(async { self.take(self.begin(request).await?).await }).await
+    }
+
+    /// Sends a request and reads the head of the answer, of any status. The body stays with the sender.
+    ///
+    /// # Errors
+    /// There is none, or none that may be taken in.
+    pub async fn send_for_head(&self, request: Request<Full<Bytes>>) -> Result<Response<()>, EgressError> {
+        let answer = self.in_time(self.begin(request)).await?;
+        Ok(answer.map(drop))
+    }
+
+    /// Boxed, since the compiler does not see otherwise that it may move between threads.
+    fn begin(&self, request: Request<Full<Bytes>>) -> BoxFuture<'static, Result<Response<Incoming>, EgressError>> {
+        self.client.clone().oneshot(request).map_err(|error| failure(&error)).boxed()
+    }
+
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, EgressError>>) -> Result<T, EgressError> {
         let late = |_| EgressError::TooSlow(self.settings.answer.as_secs().max(1));
-        timeout(self.settings.answer, exchange).await.map_err(late)?
+        timeout(self.settings.answer, answer).await.map_err(late)?
     }
 
     async fn take(&self, answer: Response<Incoming>) -> Result<Response<Bytes>, EgressError> {

@@ -122,7 +122,11 @@ impl UpstreamSettings {
             | CallKind::PublishRecordings
             | CallKind::DeleteRecordings
             | CallKind::UpdateRecordings
-            | CallKind::PutRecordingTextTrack => LARGEST_WORD,
+            | CallKind::PutRecordingTextTrack
+            | CallKind::HooksCreate
+            | CallKind::HooksList
+            | CallKind::HooksDestroy
+            | CallKind::HooksPing => LARGEST_WORD,
         };
         usual.min(self.largest_answer)
     }

@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 
 use b3scale_middleware::bbb::Algorithm;
-use b3scale_middleware::cluster::{FrontendSettings, RecordingSettings};
+use b3scale_middleware::cluster::{FrontendSettings, RecordingSettings, WebhookSettings};
+use url::Url;
 
 use crate::net::url::{base_url, without_user};
 
@@ -33,6 +34,20 @@ const LONGEST_KEPT: i64 = 36_500;
 
 /// The most bytes in a setting: tools keep numbers in JavaScript.
 const LARGEST_SIZE: i64 = (1 << 53) - 1;
+
+/// The most hooks that a frontend may be let create, and that its settings may name.
+const MOST_HOOKS: i64 = 1000;
+const MOST_PERMANENT: usize = 100;
+
+/// The most events that a hook may name, and the most bytes of the name of one.
+const MOST_EVENTS: usize = 100;
+const LONGEST_EVENT: usize = 64;
+
+/// The most characters of the name of this service.
+const LONGEST_DOMAIN: usize = 255;
+
+/// The longest URL of a hook, in bytes.
+const LONGEST_HOOK: usize = 8192;
 
 /// The most characters of a secret.
 const LONGEST_SECRET: usize = 1024;
@@ -100,6 +115,30 @@ impl Wrong {
         });
     }
 
+    fn webhooks(&mut self, place: &str, webhooks: &WebhookSettings) {
+        let WebhookSettings { most, raw, domain, permanent, .. } = webhooks;
+        self.unless(most.is_none_or(|most| (0..=MOST_HOOKS).contains(&most)), &format!("{place}.most"), || {
+            format!("should be from 0 to {MOST_HOOKS}, or null")
+        });
+        self.text(&format!("{place}.domain"), domain.as_deref(), LONGEST_DOMAIN);
+        self.unless(permanent.len() <= MOST_PERMANENT, &format!("{place}.permanent"), || {
+            format!("should name at most {MOST_PERMANENT}")
+        });
+        for (at, hook) in permanent.iter().enumerate().take(MOST_PERMANENT) {
+            let place = format!("{place}.permanent[{at}]");
+            self.unless(is_postable(&hook.url), &format!("{place}.url"), || {
+                format!("should be an http(s) URL of at most {LONGEST_HOOK} bytes, without a user")
+            });
+            let fits = hook.events.len() <= MOST_EVENTS && hook.events.iter().all(|event| event.len() <= LONGEST_EVENT);
+            self.unless(fits, &format!("{place}.events"), || {
+                format!("should name at most {MOST_EVENTS} events, each of at most {LONGEST_EVENT} bytes")
+            });
+            self.unless(*raw || !hook.raw, &format!("{place}.raw"), || {
+                "should be false unless `webhooks.raw` is true".to_owned()
+            });
+        }
+    }
+
     pub(super) fn settings(&mut self, place: &str, settings: &FrontendSettings) {
         let RecordingSettings { keep_days, keep_bytes, trash_days, .. } =
             settings.recordings.clone().unwrap_or_default();
@@ -118,6 +157,7 @@ impl Wrong {
         self.unless((0..=LARGEST_LIMIT).contains(&limit), &format!("{place}.attendees_limit.limit"), || {
             format!("should be from 0 to {LARGEST_LIMIT}")
         });
+        self.webhooks(&format!("{place}.webhooks"), settings.webhooks());
         let filename = settings.default_presentation.as_ref().map_or("", |slides| &slides.filename);
         self.unless(filename.is_empty() || names_a_file(filename), &format!("{place}.default_presentation.filename"), || {
             format!(
@@ -125,6 +165,13 @@ impl Wrong {
             )
         });
     }
+}
+
+/// Whether events can be posted to a URL.
+fn is_postable(url: &str) -> bool {
+    let is_web = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    let is_plain = |url: &Url| url.username().is_empty() && url.password().is_none();
+    url.len() <= LONGEST_HOOK && Url::parse(url).is_ok_and(|url| is_web(&url) && is_plain(&url))
 }
 
 /// A text that says something. Other tools write an empty one where there is none.
@@ -148,6 +195,8 @@ fn stands_in_urls(key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -158,6 +207,36 @@ mod tests {
         for key in [".", "..", "metrics", "a?b", "a b", "a#b", "a%62", "ü", "a/b", "[a]", "a|b", "a\u{a0}"] {
             assert!(!stands_in_urls(key), "{key}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_of_webhooks_is_named() {
+        let problems = |webhooks: serde_json::Value| -> Vec<String> {
+            let settings: FrontendSettings = serde_json::from_value(json!({ "webhooks": webhooks })).unwrap();
+            let mut wrong = Wrong::default();
+            wrong.settings("settings", &settings);
+            wrong.0.into_iter().map(|(place, _)| place.replace("settings.webhooks.", "")).collect()
+        };
+        let hook = json!({"url": "https://cb.example/hook?token=1", "events": ["meeting-ended"], "raw": true});
+        let good =
+            json!({"most": 1000, "raw": true, "algorithm": "sha512", "domain": "bbb.example", "permanent": [hook]});
+        assert_eq!(problems(good), [""; 0]);
+        assert_eq!(problems(json!({"most": 1001, "domain": " "})), ["most", "domain"]);
+        assert_eq!(problems(json!({"permanent": [hook]})), ["permanent[0].raw"]);
+        assert_eq!(problems(json!({"permanent": vec![json!({"url": "https://a.example"}); 101]})), ["permanent"]);
+        for url in [
+            "",
+            "cb.example",
+            "ftp://cb.example",
+            "https://user@cb.example",
+            &format!("https://a/{}", "x".repeat(9000)),
+        ] {
+            assert_eq!(problems(json!({"permanent": [{"url": url}]})), ["permanent[0].url"], "{url}");
+        }
+        assert_eq!(
+            problems(json!({"permanent": [{"url": "https://a", "events": ["x".repeat(65)]}]})),
+            ["permanent[0].events"]
+        );
     }
 
     #[test]

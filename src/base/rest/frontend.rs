@@ -100,6 +100,7 @@ const SETTINGS: Shape = Shape::Object(&[
     ("join_override_params", Shape::Texts),
     ("recordings", Shape::Optional(&RECORDINGS)),
     ("allowed_tags", Shape::List(&Shape::Text)),
+    ("webhooks", Shape::Optional(&WEBHOOKS)),
 ]);
 
 static PRESENTATION: Shape = Shape::Object(&[("url", Shape::Text), ("force", Shape::Flag), ("filename", Shape::Text)]);
@@ -110,6 +111,15 @@ static RECORDINGS: Shape = Shape::Object(&[
     ("keep_bytes", Shape::Optional(&Shape::Whole)),
     ("trash_days", Shape::Optional(&Shape::Whole)),
 ]);
+static WEBHOOKS: Shape = Shape::Object(&[
+    ("most", Shape::Optional(&Shape::Whole)),
+    ("raw", Shape::Flag),
+    ("algorithm", Shape::Optional(&Shape::Text)),
+    ("domain", Shape::Optional(&Shape::Text)),
+    ("permanent", Shape::List(&PERMANENT)),
+]);
+static PERMANENT: Shape =
+    Shape::Object(&[("url", Shape::Text), ("events", Shape::List(&Shape::Text)), ("raw", Shape::Flag)]);
 
 /// A change of a frontend. Missing fields stay.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -232,6 +242,7 @@ impl StateFrontend {
     #[must_use]
     pub fn moved_onto(self, there: &Self) -> Self {
         let allowed_tags = self.settings.allowed_tags.or_else(|| there.settings.allowed_tags.clone());
+        let webhooks = self.settings.webhooks.or_else(|| there.settings.webhooks.clone());
         let kept = there.settings.recordings.clone().unwrap_or_default();
         let visibility_override = self.settings.recordings.and_then(|recordings| recordings.visibility_override);
         let recordings = RecordingSettings { visibility_override, ..kept };
@@ -242,7 +253,7 @@ impl StateFrontend {
             active: there.active,
             account_ref: self.account_ref.or_else(|| there.account_ref.clone()),
             description: self.description.or_else(|| there.description.clone()),
-            settings: FrontendSettings { allowed_tags, recordings, ..self.settings },
+            settings: FrontendSettings { allowed_tags, recordings, webhooks, ..self.settings },
             ..self
         }
     }

@@ -4,6 +4,8 @@
 //! and to any server. BBB's events have no numbers and are not repeated, so a batch may carry a snapshot
 //! instead: at the start, after anything was missed, and when the server asks for it.
 
+mod bounded;
+
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -31,6 +33,9 @@ pub struct Batch {
     /// In the order in which they happened. None: the agent is there.
     #[serde(default, deserialize_with = "list::<_, _, { Batch::MOST_EVENTS }>")]
     pub events: Vec<NodeEvent>,
+    /// Whether webhooks get the events of type `told` alone. Otherwise they get what the other events hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tells: bool,
     /// Figures of the machine.
     #[serde(default)]
     pub node: NodeFigures,
@@ -42,6 +47,9 @@ const LONGEST_ID: usize = MeetingId::MAX_CHARS;
 /// The most characters of any other text.
 const LONGEST_TEXT: usize = 1000;
 
+/// The most characters of an event's name.
+const LONGEST_NAME: usize = 100;
+
 impl Batch {
     /// The most events of a batch.
     pub const MOST_EVENTS: usize = 10_000;
@@ -49,6 +57,10 @@ impl Batch {
     pub const MOST_MEETINGS: usize = 10_000;
     /// The most people of a meeting in it.
     pub const MOST_ATTENDEES: usize = 10_000;
+    /// The most bytes of the attributes of an event for webhooks. A longer event is dropped.
+    pub const LARGEST_ATTRIBUTES: usize = 16 << 10;
+    /// The most bytes of BBB's message in it. A longer message is dropped.
+    pub const LARGEST_RAW: usize = 64 << 10;
 
     /// Whether one of its lists is longer than it may be. Of such a list no more than one entry beyond has been read.
     pub fn is_too_long(&self) -> bool {
@@ -60,40 +72,50 @@ impl Batch {
 
     /// The batch as the store takes it in.
     pub fn report(&self) -> NodeBatch<'_> {
-        let Self { boot, seq, snapshot, redis_connected, events, node } = self;
+        let Self { boot, seq, snapshot, redis_connected, events, tells, node } = self;
         let snapshot = snapshot
             .as_ref()
             .map(|snapshot| snapshot.meetings.iter().map(|there| (&there.meeting, &*there.attendees)).collect());
-        NodeBatch { boot: *boot, seq: *seq, snapshot, redis_connected: *redis_connected, events, node }
+        NodeBatch { boot: *boot, seq: *seq, snapshot, redis_connected: *redis_connected, events, tells: *tells, node }
     }
 
-    /// The same with storable texts: bounded, and without U+0000. A user's choice of
-    /// themselves must not keep an agent from being heard.
+    /// The same with storable texts: bounded, and without U+0000. Names that users choose must not keep a batch from counting.
     pub fn tidy(&mut self) {
         for there in self.snapshot.iter_mut().flat_map(|snapshot| &mut snapshot.meetings) {
             tidy_meeting(&mut there.meeting);
             there.attendees.iter_mut().for_each(tidy_attendee);
         }
-        for event in &mut self.events {
-            match event {
-                NodeEvent::MeetingCreated { meeting } => tidy_meeting(meeting),
-                NodeEvent::AttendeeJoined { meeting, attendee } => {
-                    tidy(meeting, LONGEST_ID);
-                    tidy_attendee(attendee);
-                }
-                NodeEvent::MeetingEnded { meeting } | NodeEvent::RecordingChanged { meeting, .. } => {
-                    tidy(meeting, LONGEST_ID);
-                }
-                NodeEvent::AttendeeLeft { meeting, attendee }
-                | NodeEvent::AttendeeChanged { meeting, attendee, .. } => {
-                    tidy(meeting, LONGEST_ID);
-                    tidy(attendee, LONGEST_ID);
-                }
-                NodeEvent::Unknown => {}
-            }
-        }
+        self.events.retain_mut(tidy_event);
         tidy(&mut self.node.bbb_version, LONGEST_TEXT);
     }
+}
+
+/// False: it cannot be stored.
+fn tidy_event(event: &mut NodeEvent) -> bool {
+    match event {
+        NodeEvent::MeetingCreated { meeting } => tidy_meeting(meeting),
+        NodeEvent::AttendeeJoined { meeting, attendee } => {
+            tidy(meeting, LONGEST_ID);
+            tidy_attendee(attendee);
+        }
+        NodeEvent::MeetingEnded { meeting } | NodeEvent::RecordingChanged { meeting, .. } => {
+            tidy(meeting, LONGEST_ID);
+        }
+        NodeEvent::AttendeeLeft { meeting, attendee } | NodeEvent::AttendeeChanged { meeting, attendee, .. } => {
+            tidy(meeting, LONGEST_ID);
+            tidy(attendee, LONGEST_ID);
+        }
+        NodeEvent::Told { meeting, name, attributes, raw, .. } => {
+            tidy(meeting, LONGEST_ID);
+            tidy(name, LONGEST_NAME);
+            if raw.as_mut().is_some_and(|raw| !bounded::tidy_object(raw, Batch::LARGEST_RAW)) {
+                *raw = None;
+            }
+            return bounded::tidy_object(attributes, Batch::LARGEST_ATTRIBUTES);
+        }
+        NodeEvent::Unknown => {}
+    }
+    true
 }
 
 fn tidy_meeting(meeting: &mut NodeMeeting) {
@@ -171,6 +193,8 @@ pub struct SnapshotMeeting {
 
 #[cfg(test)]
 mod tests {
+    use b3scale_middleware::cluster::{Receipt, Wants};
+
     use super::*;
 
     fn batch(events: usize) -> Batch {
@@ -184,5 +208,38 @@ mod tests {
         assert!(longest.events.len() == Batch::MOST_EVENTS && !longest.is_too_long());
         let longer = batch(3 * Batch::MOST_EVENTS);
         assert!(longer.events.len() == Batch::MOST_EVENTS + 1 && longer.is_too_long());
+    }
+
+    #[test]
+    fn events_of_webhooks_are_bounded() {
+        let told = |size: usize, raw: usize| {
+            serde_json::json!({"type": "told", "meeting": "m\0", "name": "user-joined", "ts": 1,
+                "attributes": {"name": "x\0".repeat(size)}, "raw": {"core": "y".repeat(raw)}})
+        };
+        let events = [told(10, 10), told(10, Batch::LARGEST_RAW), told(Batch::LARGEST_ATTRIBUTES, 10)];
+        let batch = serde_json::json!({"boot": Uuid::nil(), "seq": 1, "tells": true, "events": events});
+        let mut batch: Batch = serde_json::from_value(batch).unwrap();
+        batch.tidy();
+        let kept = batch.events.iter().map(|event| match event {
+            NodeEvent::Told { meeting, raw, .. } => (&**meeting, raw.is_some()),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(kept.collect::<Vec<_>>(), [("m", true), ("m", false)]);
+    }
+
+    #[test]
+    fn agents_and_servers_of_before_webhooks_are_understood() {
+        let old =
+            r#"{"boot":"00000000-0000-0000-0000-000000000000","seq":1,"redis_connected":true,"events":[],"node":{}}"#;
+        assert!(!serde_json::from_str::<Batch>(old).unwrap().tells);
+        assert_eq!(serde_json::from_str::<Receipt>(r#"{"seq":1,"snapshot":false}"#).unwrap().wants, Wants::default());
+        let (silent, receipt) = (batch(0), Receipt { seq: 1, ..Receipt::default() });
+        assert!(!serde_json::to_string(&silent).unwrap().contains("tells"));
+        assert_eq!(serde_json::to_string(&receipt).unwrap(), r#"{"seq":1,"snapshot":false}"#);
+        let wants = Receipt { wants: Wants { told: true, raw: false }, ..receipt };
+        assert_eq!(
+            serde_json::to_string(&wants).unwrap(),
+            r#"{"seq":1,"snapshot":false,"wants":{"told":true,"raw":false}}"#
+        );
     }
 }

@@ -61,6 +61,9 @@ pub struct ImportedMeeting {
     /// Whether it is a breakout of another one.
     #[serde(default)]
     pub breakout: bool,
+    /// Its metadata with addresses of the other system, which its node calls.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub callbacks: BTreeMap<String, String>,
 }
 
 /// A meeting that ran in another system.

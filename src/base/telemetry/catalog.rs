@@ -192,6 +192,24 @@ catalog! {
     Counter PLAYBACK_REQUESTS = "b3scale_playback_requests_total" [format, class]
         "Answered requests of browsers for recordings, by format and class of the status: 2xx, 3xx, 4xx, 5xx. player: the files of the player.";
 
+    "Callbacks":
+    Counter CALLBACKS = "b3scale_callbacks_total" [kind, outcome = "taken" | "known" | "superseded" | "forged" | "unknown"]
+        "Calls of nodes for frontends, by kind of the callback (end, ended, ready, analytics, other). known: received before; superseded: of a copy of a meeting that lives elsewhere; forged: not of the node of its meeting; refused: too large or too many without a signature; unknown: no token of ours.";
+    Counter DELIVERIES = "b3scale_deliveries_total" [kind, outcome = "delivered" | "retried" | "refused" | "dead" | "dropped"]
+        "Tries to call frontends that ended on this server. retried: failed, another follows; refused: the receiver wants no other; dead: given up after three days; dropped: by an operator.";
+    Gauge DELIVERIES_WAITING = "b3scale_deliveries_waiting" [kind]
+        "Calls that frontends have not had yet. Counted every 5 seconds.";
+    Gauge DELIVERY_AGE = "b3scale_delivery_age_seconds" [receiver = "away" | "unwilling"]
+        "How long ago the tries of the oldest of these calls began. away: its receiver has not answered yet, or with an error of its own; unwilling: it answered that it does not want it, such as 401.";
+
+    "Webhooks":
+    Counter HOOK_POSTS = "b3scale_hook_posts_total" [outcome = "delivered" | "retried" | "paused" | "lost"]
+        "Tries to post an event to a hook that ended on this server. retried: failed, another follows; paused: failed, and the hook is paused; lost: events that were removed before their hook had them.";
+    Gauge HOOKS = "b3scale_hooks" [state = "active" | "retrying" | "paused"]
+        "Hooks by state. retrying: the last try at an event failed; paused: they hear nothing until they are created again or resumed. Counted every 5 seconds.";
+    Gauge HOOK_LAG = "b3scale_hook_lag_events" []
+        "How many events of its frontend the hook that is last has not had. Paused ones do not count.";
+
     "Agents":
     Counter INGEST_BATCHES = "b3scale_ingest_batches_total" [outcome = "counted" | "repeated" | "refused" | "failed"]
         "Batches of agents. repeated: received before; refused: a snapshot is required; failed: it could not be recorded.";

@@ -92,6 +92,7 @@ fn live(id: &str) -> Arc<Meeting> {
         size: Size::default(),
         placed_at: SystemTime::UNIX_EPOCH,
         entry: None,
+        callbacks: Arc::default(),
         version: 1,
     })
 }

@@ -2,13 +2,14 @@
 
 mod recordings;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;
 
 use b3scale_base::net::url::{base_url, without_user};
 use b3scale_base::rest::{
     AdminState, FrontendSettings, HistoryRow, ImportedMeeting, StateBackend, StateFrontend, lost,
 };
+use b3scale_middleware::cluster::CALLBACK_PATH;
 use b3scale_postgres::{ForeignDatabase, StoreError, column};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -224,7 +225,8 @@ async fn read_meetings(
 ) -> Result<(), ImportError> {
     const TABLE: &str = "meetings";
     let sql = "SELECT id, internal_id, frontend_id, backend_id, state->>'CreateTime' AS create_time,
-            state->>'IsBreakout' IS NOT DISTINCT FROM 'true' AS breakout
+            state->>'IsBreakout' IS NOT DISTINCT FROM 'true' AS breakout,
+            CASE jsonb_typeof(state->'Metadata') WHEN 'object' THEN state->'Metadata' END AS metadata
         FROM meetings WHERE id <> '' ORDER BY id COLLATE \"C\"";
     let (mut strangers, mut homeless) = (0, 0);
     for row in source.rows("read the meetings", sql, &[]).await? {
@@ -243,12 +245,20 @@ async fn read_meetings(
             internal_id: Some(text(TABLE, &row, "internal_id")?).filter(|internal| !internal.is_empty()),
             create_time: text(TABLE, &row, "create_time")?.parse().ok().filter(|time| *time > 0),
             breakout: column(TABLE, &row, "breakout")?,
+            callbacks: callbacks(column(TABLE, &row, "metadata")?),
         });
     }
     let breakouts = "without a frontend that comes over (breakouts are found again on their nodes)";
     imported.left_out(strangers, "meeting", breakouts);
     imported.left_out(homeless, "meeting", "without a backend that comes over");
     Ok(())
+}
+
+/// The metadata that holds addresses of the original.
+fn callbacks(metadata: Option<Json<BTreeMap<String, Value>>>) -> BTreeMap<String, String> {
+    let texts = metadata.into_iter().flat_map(|Json(metadata)| metadata);
+    let texts = texts.filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())));
+    texts.filter(|(_, text)| text.contains(CALLBACK_PATH)).collect()
 }
 
 async fn read_history(

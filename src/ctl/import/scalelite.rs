@@ -277,6 +277,7 @@ async fn read_meetings(
             internal_id: None,
             create_time: None,
             breakout: false,
+            callbacks: BTreeMap::new(),
         })
         .collect();
     imported.left_out(strangers, "meeting", "without a frontend that comes over");

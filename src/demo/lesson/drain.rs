@@ -36,7 +36,7 @@ async fn stop<'a>(lesson: &'a Lesson<'a>, place: &Place, meetings: &[&'a Meeting
         lesson.send_to_node(meeting, place, name, role).await
     };
     lesson.each(meetings, goes_on).await?;
-    Ok(format!("{} stopped: {} went on there, and people still joined", place.name, count(meetings)))
+    Ok(format!("{} stopped: {} go on, people join", place.name, count(meetings)))
 }
 
 /// New meetings, at all servers, while the node is drained.

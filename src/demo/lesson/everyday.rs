@@ -66,7 +66,7 @@ fn placed(lesson: &Lesson<'_>, meeting: &Meeting<'_>, answer: Result<&Answer, &C
     })?;
     let earlier = place.node.meetings().iter().filter(|other| other.create_time < view.create_time).count();
     let before = earlier * MEETING_FLOOR as usize;
-    Ok(format!("{:<10} → {:<8} tagged {tag}, load before {before}", meeting.id, place.name))
+    Ok(format!("{:<8} → {:<7} tagged {tag}, load was {before}", meeting.id, place.name))
 }
 
 async fn create_again(lesson: &Lesson<'_>, roll: &[&Meeting<'_>]) -> Outcome {
@@ -80,7 +80,7 @@ async fn create_again(lesson: &Lesson<'_>, roll: &[&Meeting<'_>]) -> Outcome {
         format!("{answer} for {}", internal_id.unwrap_or_default())
     })?;
     let (place, _) = lesson.only_place(meeting)?;
-    Ok(format!("{:<10} → {:<8} where it is already (duplicateWarning)", meeting.id, place.name))
+    Ok(format!("{:<8} → {:<7} as before (duplicateWarning)", meeting.id, place.name))
 }
 
 pub(super) async fn join<'a>(lesson: &'a Lesson<'a>, roll: &[&'a Meeting<'a>]) -> Outcome {
@@ -105,7 +105,7 @@ async fn info<'a>(lesson: &'a Lesson<'a>, roll: &[&'a Meeting<'a>]) -> Outcome {
             Mismatch::unless(came == wanted, said(), || format!("{answer}, {}", came.join(", ")))
         })
         .await?;
-    Ok("its own id and name, two people, one of them a moderator".to_owned())
+    Ok("its own id and name, 2 people, 1 moderator".to_owned())
 }
 
 pub(super) async fn list(lesson: &Lesson<'_>, tenant: &Tenant, roll: &[&Meeting<'_>]) -> Outcome {
@@ -123,7 +123,7 @@ pub(super) async fn list(lesson: &Lesson<'_>, tenant: &Tenant, roll: &[&Meeting<
         let odd: Vec<_> = listed.symmetric_difference(&wanted).map(|(id, name)| format!("{id} ({name})")).collect();
         format!("{answer}, {} meetings; missing or too many: {}", found.len(), odd.join(", "))
     })?;
-    Ok(format!("{}, each once, and nothing of another frontend", count(roll)))
+    Ok(format!("{}, each once, none of others", count(roll)))
 }
 
 /// A call that was signed with another secret.

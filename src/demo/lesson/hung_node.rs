@@ -41,7 +41,7 @@ async fn create_beside_hung<'a>(lesson: &'a Lesson<'a>, BusyNode { place, .. }: 
     };
     lesson.each(&late, create).await?;
     let seconds = began.elapsed().as_secs() + 1;
-    Ok(format!("{} never answers: {} elsewhere within {seconds} s", place.name, count(&late)))
+    Ok(format!("{} hangs: {} elsewhere within {seconds} s", place.name, count(&late)))
 }
 
 /// The meetings on the node still run, as every server says once the node answers.
@@ -51,7 +51,7 @@ async fn answers_again<'a>(lesson: &'a Lesson<'a>, BusyNode { tenant, place, mee
             |meeting| eventually(BACK_LIMIT, "running: true", async move || is_back(lesson, endpoint, meeting).await);
         lesson.each(meetings, back).await?;
     }
-    Ok(format!("true for {} on {}, which answers again", count(meetings), place.name))
+    Ok(format!("true for {} on {}, which is back", count(meetings), place.name))
 }
 
 /// Asks one server for a meeting on a node that was hanging. Until it knows better, its answers may be failures.

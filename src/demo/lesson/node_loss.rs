@@ -42,7 +42,7 @@ async fn kill<'a>(lesson: &Lesson<'a>, BusyNode { place, meetings, .. }: &BusyNo
         })
         .await?;
     let seconds = began.elapsed().as_secs() + 1;
-    Ok(format!("{} with {}: the servers left noticed within {seconds} s", place.name, count(meetings)))
+    Ok(format!("{} with {}, noticed within {seconds} s", place.name, count(meetings)))
 }
 
 /// Asks one server for a meeting on a lost node. Until the server has noticed the loss, its answers may be failures.
@@ -62,5 +62,5 @@ async fn create_elsewhere<'a>(lesson: &'a Lesson<'a>, BusyNode { place, meetings
     lesson.each(meetings, async |meeting| super::drain::create_away_from(lesson, place, meeting).await).await?;
     // A server that has not heard yet believes the meeting lost, and does not list it.
     super::drain::heard(lesson, KILLED).await?;
-    Ok(format!("{} created again, each on another node tagged {}", count(meetings), place.tag))
+    Ok(format!("{} again on other nodes tagged {}", count(meetings), place.tag))
 }

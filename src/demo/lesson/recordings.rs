@@ -76,7 +76,7 @@ async fn pushed(lesson: &Lesson<'_>, recorded: &Recorded<'_>) -> Outcome {
         let is_imported = matches!(outcome, upload::Outcome::Imported { .. });
         Mismatch::unless(is_imported, format!("{format} of {} imported", place.name), || format!("{outcome:?}"))?;
     }
-    Ok(format!("published by {} and pushed: {}", place.name, FORMATS.join(", ")))
+    Ok(format!("{} has pushed {}", place.name, FORMATS.join(", ")))
 }
 
 /// Every server lists the recording. Returns the links of its formats.

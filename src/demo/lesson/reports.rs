@@ -36,7 +36,7 @@ async fn agents_are_right(lesson: &Lesson<'_>) -> Outcome {
         }))
     };
     eventually(LIMIT, "as many people as the nodes have", right).await?;
-    Ok(format!("{} agents: every node's people are known by its agent's word", lesson.scene.agents.count()))
+    Ok(format!("{} agents report the people of their nodes", lesson.scene.agents.count()))
 }
 
 async fn ask(lesson: &Lesson<'_>) -> Result<ClusterReport, Mismatch> {

@@ -40,7 +40,7 @@ async fn rush_and_kill<'a>(lesson: &'a Lesson<'a>, servers: &mut Servers) -> Out
         lesson.seat(meeting).await?;
     }
     let (creates, joins) = (lesson.rush.len(), lesson.rush.len() * PEOPLE.len());
-    Ok(format!("{} in a rush: {creates} creates, {joins} joins, all answered", servers.name(KILLED)))
+    Ok(format!("{}: {creates} creates, {joins} joins, all answered", servers.name(KILLED)))
 }
 
 /// No acknowledged meeting is lost, at any server.
@@ -53,7 +53,7 @@ async fn all_run<'a>(lesson: &'a Lesson<'a>) -> Outcome {
         lesson.only_place(meeting).map(drop)
     };
     lesson.each(&all, runs).await?;
-    Ok(format!("true for {} at each server left, each on one node", count(&all)))
+    Ok(format!("true for {} at each server left", count(&all)))
 }
 
 /// Starts the killed server again.
@@ -74,6 +74,6 @@ pub(super) async fn recover<'a>(
     let all: Roll<'_> = lesson.all().collect();
     let known =
         lesson.each(&all, async |meeting| lesson.runs_at(&meeting.tenant.endpoints[KILLED..], meeting).await).await;
-    let outcome = known.map(|()| format!("{back} again; {server} knows all {}", count(&all)));
+    let outcome = known.map(|()| format!("{back} again, with all {}", count(&all)));
     report.step("cluster", "start", outcome)
 }

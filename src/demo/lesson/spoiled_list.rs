@@ -43,7 +43,7 @@ async fn mended(lesson: &Lesson<'_>, place: &Place) -> Outcome {
         };
         eventually(BACK_LIMIT, &format!("{} takes new meetings", place.name), takes).await?;
     }
-    Ok(format!("{} takes new meetings again, by the word of all servers", place.name))
+    Ok(format!("{} takes new meetings again at all servers", place.name))
 }
 
 async fn spoil<'a>(lesson: &'a Lesson<'a>, BusyNode { place, meetings, .. }: &BusyNode<'a>) -> Outcome {
@@ -56,7 +56,7 @@ async fn spoil<'a>(lesson: &'a Lesson<'a>, BusyNode { place, meetings, .. }: &Bu
     };
     eventually(ASKED_LIMIT, &format!("{} asked more than {LISTS} times", place.name), asked).await?;
     lesson.each(meetings, async |meeting| carries_on(lesson, meeting, place).await).await?;
-    Ok(format!("{}: its lists were cut short, and {} went on there", place.name, count(meetings)))
+    Ok(format!("{}: lists cut short, its {} go on", place.name, count(meetings)))
 }
 
 /// The meeting runs by the word of each server, is not made again, and takes people.

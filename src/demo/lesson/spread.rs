@@ -61,7 +61,7 @@ impl Spread {
             format!("{least} to {most} on a node, and {foreign} on nodes without the tag")
         })?;
         let each = if least == most { most.to_string() } else { format!("{least} to {most}") };
-        Ok(format!("{each} on each node tagged {tag}, {APART} apart at most, none elsewhere"))
+        Ok(format!("{each} a node tagged {tag}, none elsewhere"))
     }
 
     /// As a table, with its head.
@@ -94,8 +94,8 @@ mod tests {
     fn an_even_spread_is_within_two() {
         let even = spread(&[("lessons", 3, 0), ("lessons", 1, 0), ("office", 0, 3)]);
         let said = |key, tag| even.evenness(key, tag).unwrap();
-        assert_eq!(said("school", "lessons"), "1 to 3 on each node tagged lessons, 2 apart at most, none elsewhere");
-        assert_eq!(said("ministry", "office"), "3 on each node tagged office, 2 apart at most, none elsewhere");
+        assert_eq!(said("school", "lessons"), "1 to 3 a node tagged lessons, none elsewhere");
+        assert_eq!(said("ministry", "office"), "3 a node tagged office, none elsewhere");
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Taking<'_> {
         let whole = self.folded.whole;
         match self.tables.agents.get(&(self.backend, self.batch.boot)).map(|row| row.seq) {
             Some(last) if asked <= last => {
-                let receipt = Receipt { seq: last.unsigned_abs(), snapshot: false };
+                let receipt = Receipt::new(last.unsigned_abs(), false);
                 return Ingested { receipt, ended: self.ended(), ..self.refused(0) };
             }
             Some(last) if !self.speaks() => return self.refused(last),
@@ -87,13 +87,13 @@ impl Taking<'_> {
         self.write_meetings(seq);
         self.write_attendees(seq);
         let strangers = self.count();
-        let receipt = Receipt { seq: self.batch.seq, snapshot: false };
-        Ingested { receipt, counts: true, ended: self.ended(), strangers }
+        let receipt = Receipt::new(self.batch.seq, false);
+        Ingested { receipt, counts: true, ended: self.ended(), strangers, told: false }
     }
 
     fn refused(&self, last: i64) -> Ingested {
-        let receipt = Receipt { seq: last.unsigned_abs(), snapshot: true };
-        Ingested { receipt, counts: false, ended: Vec::new(), strangers: false }
+        let receipt = Receipt::new(last.unsigned_abs(), true);
+        Ingested { receipt, counts: false, ended: Vec::new(), strangers: false, told: false }
     }
 
     /// Numbers the batch, and records the figures of the machine.

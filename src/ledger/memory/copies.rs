@@ -133,6 +133,7 @@ fn swap(statement: &mut Statement, held: &Meeting, copy: &MeetingCopy, born: &Bo
         attempt: row.meeting.attempt + 1,
         internal_id: Some(born.internal_id.clone()),
         entry: None,
+        callbacks: statement.tables.callbacks_of(&held.id, &born.internal_id),
         version: statement.version(),
         ..row.meeting
     };

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::{BackendId, Claim, Meeting, MeetingState, Move, NewMeeting, Size};
+use b3scale_middleware::cluster::{BackendId, Callback, Claim, Meeting, MeetingState, Move, NewMeeting, Size};
 use b3scale_middleware::ports::Born;
 use uuid::Uuid;
 
@@ -101,6 +101,7 @@ fn claim(statement: &mut Statement, new: NewMeeting<'_>, ticket: Ticket) -> Resu
         size: new.size,
         placed_at: now,
         entry: None,
+        callbacks: Arc::default(),
         version,
     };
     let there = statement.tables.meetings.get(new.id).cloned();
@@ -175,11 +176,15 @@ fn record_live(statement: &mut Statement, held: &Meeting, born: &Born) -> Result
     let (now, version) = (statement.now, statement.version());
     let there = statement.tables.meetings.get(&held.id).cloned();
     let is_again = there.is_none();
+    let session = (held.id.clone(), born.internal_id.clone());
+    let known = statement.seen.callbacks.get(&session).cloned();
+    let callbacks = known.unwrap_or_else(|| stored(&born.callbacks));
     let live = |row: MeetingRow| MeetingRow {
         meeting: Meeting {
             state: MeetingState::Live,
             internal_id: Some(born.internal_id.clone()),
             entry: born.entry.clone(),
+            callbacks: Arc::clone(&callbacks),
             version,
             ..row.meeting
         },
@@ -202,6 +207,9 @@ fn record_live(statement: &mut Statement, held: &Meeting, born: &Born) -> Result
         }
     };
     statement.tables.meetings.insert(held.id.clone(), row.clone());
+    if !callbacks.is_empty() {
+        statement.tables.callbacks.insert(session, callbacks);
+    }
     statement.tables.begin_past(&row.meeting, now);
     settle_copies(statement, held);
     let was_there = statement.seen.meetings.get(&held.id).is_some_and(|row| row.meeting.state != MeetingState::Claimed);
@@ -209,6 +217,11 @@ fn record_live(statement: &mut Statement, held: &Meeting, born: &Born) -> Result
         statement.announce(&held.id);
     }
     Ok(Some(row.meeting))
+}
+
+/// Callbacks as the table keeps them: without our addresses.
+fn stored(callbacks: &[Callback]) -> Arc<[Callback]> {
+    callbacks.iter().map(|callback| Callback { address: String::new(), ..callback.clone() }).collect()
 }
 
 /// The create was carried out for a meeting that lives elsewhere.
@@ -240,6 +253,7 @@ fn renew(statement: &mut Statement, held: &Meeting, born: &Born) -> Option<Meeti
         state: MeetingState::Live,
         internal_id: Some(born.internal_id.clone()),
         entry: None,
+        callbacks: statement.tables.callbacks_of(&held.id, &born.internal_id),
         version: statement.version(),
         ..row.meeting
     };
@@ -254,10 +268,12 @@ pub(super) fn release_claim(statement: &mut Statement, held: &Meeting, sent: boo
     let released = match before {
         Some((backend, internal_id, create_time)) => {
             statement.tables.copies.remove(&(held.id.clone(), backend));
+            let session = internal_id.as_deref().unwrap_or_default();
             let meeting = Meeting {
                 state: MeetingState::Detached,
                 backend,
                 attempt: ours.meeting.attempt + 1,
+                callbacks: statement.tables.callbacks_of(&held.id, session),
                 internal_id,
                 version: statement.version(),
                 ..ours.meeting
@@ -326,7 +342,11 @@ fn adopt(
             ..held.clone()
         },
         None if !statement.tables.frontends.contains_key(&new.frontend) => return Err(no_frontend("adopt a meeting")),
-        None => found(&new, born, now, claim, version),
+        None => {
+            let callbacks = statement.tables.callbacks_of(new.id, &born.internal_id);
+            let found = found(&new, born, now, claim, version);
+            MeetingRow { meeting: Meeting { callbacks, ..found.meeting }, ..found }
+        }
     };
     statement.tables.begin_past(&row.meeting, now);
     Ok(Some(write_announced(statement, row)))
@@ -367,6 +387,7 @@ fn found(new: &NewMeeting<'_>, born: &Born, now: SystemTime, claim: i64, version
         size: Size { breakout: new.size.breakout, ..Size::default() },
         placed_at: made.map_or(now, |made| made.min(now)),
         entry: None,
+        callbacks: Arc::default(),
         version,
     };
     MeetingRow { meeting, create_time: Some(born.create_time), claimed_by: None, updated_at: now }

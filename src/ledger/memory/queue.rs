@@ -55,11 +55,18 @@ impl Queue for Model {
         .await
     }
 
-    async fn retry_job(&self, taken: &QueuedJob, pause: Duration, error: &str) -> Result<bool, StoreError> {
+    async fn retry_job(
+        &self,
+        taken: &QueuedJob,
+        pause: Duration,
+        error: &str,
+        counts: bool,
+    ) -> Result<bool, StoreError> {
         self.run(|statement| {
             let run_after = statement.now + pause;
             let failed = job(statement, taken).map(|row| {
                 row.fail(error);
+                row.job.attempts -= u32::from(!counts);
                 row.job.run_after = run_after;
             });
             Ok(failed.is_some())
@@ -168,11 +175,13 @@ fn job<'s>(statement: &'s mut Statement, taken: &QueuedJob) -> Option<&'s mut Jo
     statement.tables.jobs.get_mut(&taken.seq).filter(|row| is_it(row))
 }
 
-/// The jobs of a kind that a server may take: of each lane the first, unless it is not due or another server has it.
+/// The jobs of a kind that a server may take: of each lane the first, unless it is not due or another server has it. Those are
+/// first that are due the longest.
 fn free_jobs(statement: &Statement, kind: &str, server: Uuid) -> Vec<i64> {
     let mut lanes = BTreeSet::new();
     let open = statement.seen.jobs.values().filter(|row| row.job.kind == kind && row.job.poisoned_at.is_none());
-    let heads: Vec<_> = open.filter(|row| row.job.lane.as_ref().is_none_or(|lane| lanes.insert(lane))).collect();
+    let mut heads: Vec<_> = open.filter(|row| row.job.lane.as_ref().is_none_or(|lane| lanes.insert(lane))).collect();
+    heads.sort_by_key(|row| (row.job.run_after, row.job.seq));
     let is_free = |row: &JobRow| {
         let is_taken = row.lease.is_some_and(|lease| lease > statement.now);
         let is_lost = statement.seen.is_lost(row.job.run_by, Some(server), statement.now);

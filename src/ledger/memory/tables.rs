@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::{
-    Attempt, Attendee, Backend, BackendId, Frontend, FrontendId, Health, Meeting, NodeMeeting,
+    Attempt, Attendee, Backend, BackendId, Callback, Frontend, FrontendId, Health, Meeting, NodeMeeting,
 };
 use uuid::Uuid;
 
@@ -33,6 +33,8 @@ pub struct Tables {
     pub copies: BTreeMap<(ScopedId, BackendId), CopyRow>,
     /// All meetings that ever ran, by their ids and those of the nodes.
     pub history: BTreeMap<(ScopedId, String), PastRow>,
+    /// The callbacks of their sessions.
+    pub callbacks: BTreeMap<(ScopedId, String), Arc<[Callback]>>,
     /// The servers.
     pub servers: BTreeMap<Uuid, ServerEntry>,
     /// The starts of agents.
@@ -306,6 +308,11 @@ impl Tables {
         };
         let past = self.history.entry((meeting.id.clone(), internal_id)).or_insert(fresh);
         (past.backend, past.ended_at) = (Some(meeting.backend), None);
+    }
+
+    /// The callbacks of a session of a meeting: the function `callbacks_of`.
+    pub(super) fn callbacks_of(&self, id: &ScopedId, internal_id: &str) -> Arc<[Callback]> {
+        self.callbacks.get(&(id.clone(), internal_id.to_owned())).cloned().unwrap_or_default()
     }
 
     /// Records that a meeting ended.

@@ -145,6 +145,7 @@ fn fresh(id: &str, name: &str, create_time: u64, params: &Params) -> Meeting {
         dial_number: params.given("dialNumber").unwrap_or("613-555-1234").to_owned(),
         duration: params.number("duration").unwrap_or(0),
         record: params.flag("record"),
+        marked: false,
         max_users: params.number("maxParticipants").unwrap_or(0),
         metadata: metadata(params),
         params: params.without("checksum"),

@@ -6,7 +6,7 @@ use b3scale_middleware::bbb::xml::RecordingDocument;
 use b3scale_middleware::cluster::{Recording, RecordingFormat, RecordingState, Visibility, described};
 
 use super::earlier::Earlier;
-use super::owner::{owner, without_ours};
+use super::owner::{owner, restore};
 use super::{Failure, Importer, documents};
 use crate::recordings::archive::{Content, UnpackedFormat};
 use crate::recordings::owner::Owner;
@@ -44,7 +44,6 @@ impl Importer {
         files: Files<'_>,
     ) -> Result<(), Failure> {
         let (mut recording, format) = matching(key, document)?;
-        without_ours(&mut recording);
         let store = &self.0.store;
         let known = store.recordings().find(key.record()).await?;
         if known.as_ref().is_some_and(|known| known.state == RecordingState::Deleted) {
@@ -52,6 +51,7 @@ impl Importer {
             return Ok(());
         }
         let owner = owner(store, &recording, import).await?;
+        restore(store, &mut recording, owner.as_ref()).await?;
         let owner = owner.inspect(|owner| owner.claim(&mut recording));
         if let Some(known) = &known {
             self.0.adopt_or_move(known, owner.as_ref(), import).await?;

@@ -1,7 +1,7 @@
 //! The frontend of an arriving recording.
 
 use b3scale_middleware::bbb::{ScopedId, xml};
-use b3scale_middleware::cluster::{Frontend, Recording};
+use b3scale_middleware::cluster::{CALLBACK_PATH, Frontend, Recording, restored};
 
 use super::Failure;
 use crate::recordings::owner::{Owner, own_id};
@@ -58,7 +58,22 @@ async fn by_key(store: &Store, key: &str) -> Result<Option<Frontend>, StoreError
     Ok(store.frontends().list(&filter).await?.into_iter().next())
 }
 
-/// Drops the metadata that is ours.
-pub(super) fn without_ours(recording: &mut Recording) {
-    recording.metadata.retain(|name, _| !xml::is_ours(name));
+/// Gives the metadata back to its owner: without ours, and with the owner's URLs in place of our addresses of its callbacks.
+pub(super) async fn restore(store: &Store, recording: &mut Recording, owner: Option<&Owner>) -> Result<(), StoreError> {
+    let mut callbacks = Vec::new();
+    if let Some(owner) = owner {
+        // A node gives a breakout the metadata of its parent.
+        let parent = recording.breakout.as_ref().map(|breakout| breakout.parent_id.as_str());
+        for internal_id in internal_ids(&recording.internal_meeting_id).chain(parent) {
+            callbacks.extend(store.callbacks().of_session(owner.frontend.id, internal_id).await?);
+        }
+    }
+    recording.metadata.retain(|name, text| {
+        if let Some(own) = restored(text, &callbacks) {
+            *text = own;
+            return true;
+        }
+        !xml::is_ours(name) && !text.contains(CALLBACK_PATH)
+    });
+    Ok(())
 }

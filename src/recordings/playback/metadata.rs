@@ -2,7 +2,7 @@
 //! write.
 
 use b3scale_middleware::bbb::xml;
-use b3scale_middleware::cluster::Recording;
+use b3scale_middleware::cluster::{CALLBACK_PATH, Recording};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
@@ -41,8 +41,10 @@ pub(super) async fn document(
     Ok(Opened::of(document, modified, tag))
 }
 
-/// The document with that meeting in place of its own. `None`: it is no such document.
+/// The document with that meeting in place of its own, and without our addresses of callbacks: it has many readers. `None`: it is no such
+/// document.
 fn with_meeting(document: &Bytes, meeting: &str) -> Option<Bytes> {
+    let document = &xml::rewrite(document, |_, text| text.contains(CALLBACK_PATH).then(String::new)).ok()?;
     let replaced = xml::replace(document, &["recording", "meeting"], meeting.as_bytes()).ok()?;
     if !xml::elements(&replaced, &["recording", "meeting"]).ok()?.is_empty() {
         return Some(replaced);
@@ -113,7 +115,7 @@ mod tests {
         "<meeting id=\"a-1\" externalId=\"m &quot;1&quot;\" name=\"Physics &amp; more &lt;b&gt;\" breakout=\"false\"/>";
 
     #[test]
-    fn a_meeting_is_put_in_or_put_right_and_nothing_else_changes() {
+    fn a_meeting_is_put_in_or_put_right_and_addresses_of_callbacks_are_emptied() {
         for (before, after) in [
             ("<recording><id>a-1</id></recording>", "<recording><id>a-1</id>MEETING</recording>"),
             ("<recording>\n<meeting id='x'><x/></meeting><y/></recording>\n", "<recording>\nMEETING<y/></recording>\n"),
@@ -124,6 +126,10 @@ mod tests {
             (
                 "<recording><meta><meeting>a</meeting></meta></recording>",
                 "<recording><meta><meeting>a</meeting></meta>MEETING</recording>",
+            ),
+            (
+                "<recording><meta><x>https://b3scale.example/api/v1/callbacks/proxy/t</x></meta></recording>",
+                "<recording><meta><x></x></meta>MEETING</recording>",
             ),
         ] {
             let document = with_meeting(&Bytes::from_static(before.as_bytes()), &meeting(&recording())).unwrap();

@@ -70,7 +70,7 @@ impl Copies for Store {
         let sql = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $6 FOR KEY SHARE),
             swapped AS (
                 UPDATE meetings SET backend_id = $6, attempt = attempt + 1, internal_id = $8, create_time = $9,
-                    entry = NULL, updated_at = now(), version = nextval('versions')
+                    entry = NULL, callbacks = callbacks_of($1, $8), updated_at = now(), version = nextval('versions')
                 WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $4 AND state = 'live'
                     AND internal_id IS NOT DISTINCT FROM $5 AND EXISTS (SELECT FROM place)
                     AND EXISTS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $6 AND attempt = $7 AND NOT doomed

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{TABLE, compared, meeting};
 use crate::ledger::{Lookups, Places, Release, Ticket};
 use crate::store::rows::{column, readable};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, callbacks};
 
 /// How a claim is made: one of the two statements of a create.
 //
@@ -37,14 +37,14 @@ pub const CLAIM: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE 
             size_limit, breakout, claimed_by, claim, version)
         SELECT $1, $2, $3, $4, 1, 'claimed', $5, $6, $7, $8, $9, nextval('versions') FROM place
         WHERE NOT EXISTS (SELECT FROM left_there) OR EXISTS (SELECT FROM spared)
-        ON CONFLICT (id) DO UPDATE SET (backend_id, attempt, state, internal_id, create_time, entry, size_hint,
-            size_limit, breakout, claimed_by, claim, claimed_at, updated_at, version) = (
-            SELECT excluded.backend_id, held.attempt + 1, 'claimed', NULL, NULL, NULL, excluded.size_hint,
+        ON CONFLICT (id) DO UPDATE SET (backend_id, attempt, state, internal_id, create_time, entry, callbacks,
+            size_hint, size_limit, breakout, claimed_by, claim, claimed_at, updated_at, version) = (
+            SELECT excluded.backend_id, held.attempt + 1, 'claimed', NULL, NULL, NULL, NULL, excluded.size_hint,
                 excluded.size_limit, excluded.breakout, excluded.claimed_by, excluded.claim, now(), now(),
                 nextval('versions') WHERE held.state = 'detached'
             UNION ALL
             SELECT held.backend_id, held.attempt, held.state, held.internal_id, held.create_time, held.entry,
-                held.size_hint, held.size_limit, held.breakout, held.claimed_by, held.claim, held.claimed_at,
+                held.callbacks, held.size_hint, held.size_limit, held.breakout, held.claimed_by, held.claim, held.claimed_at,
                 held.updated_at, held.version WHERE held.state <> 'detached')
         RETURNING *)
     SELECT *, claim = $9 AS won, CASE WHEN claim = $9 THEN pg_notify('b3scale', 'meeting:' || id)::text END
@@ -55,23 +55,33 @@ pub const CLAIM: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE 
 // 1. `place` keeps the backend from being removed meanwhile.
 // 2. `before` sees whether the meeting was more than a claim when the statement began.
 // 3. `live` makes the claim live, if backend, attempt and claim are still the row's. It inserts the meeting if its claim had
-//    been released (`again`).
-// 4. `noted` keeps the node's own id in the history, for late recordings and internal ids.
-// 5. `adopted` drops a copy on this backend: it is the meeting now.
-// 6. `settled` turns the detached place of a claimed meeting, on another backend, into a mere copy.
-// 7. `copied` records a copy if the meeting lives elsewhere by now, so that this one is ended.
-// 8. Only a returned or recreated meeting is announced: no server waits for the result of a claim by announcement.
+//    been released (`again`). A session that had callbacks keeps them: a node passes over those of a repeated create.
+// 4. `called` registers the callbacks of a new session.
+// 5. `noted` keeps the node's own id in the history, for late recordings and internal ids.
+// 6. `adopted` drops a copy on this backend: it is the meeting now.
+// 7. `settled` turns the detached place of a claimed meeting, on another backend, into a mere copy.
+// 8. `copied` records a copy if the meeting lives elsewhere by now, so that this one is ended.
+// 9. Only a returned or recreated meeting is announced: no server waits for the result of a claim by announcement.
 pub const LIVE: &str = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $2 FOR KEY SHARE),
     before AS MATERIALIZED (SELECT FROM meetings WHERE id = $1 AND state <> 'claimed'),
     live AS (
         INSERT INTO meetings AS held (id, backend_id, attempt, internal_id, create_time, frontend_id, meeting_id,
-            entry, size_hint, size_limit, breakout, state, claim, version)
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'live', $12, nextval('versions') FROM place
+            entry, size_hint, size_limit, breakout, state, claim, callbacks, version)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'live', $12, coalesce(callbacks_of($1, $4), $13::jsonb),
+            nextval('versions') FROM place
         ON CONFLICT (id) DO UPDATE SET state = 'live', internal_id = excluded.internal_id,
-            create_time = excluded.create_time, entry = excluded.entry, updated_at = now(),
-            version = excluded.version
+            create_time = excluded.create_time, entry = excluded.entry, callbacks = excluded.callbacks,
+            updated_at = now(), version = excluded.version
         WHERE held.backend_id = excluded.backend_id AND held.attempt = excluded.attempt AND held.claim = excluded.claim
         RETURNING *, held.xmax = 0 AS again),
+    called AS (
+        INSERT INTO meeting_callbacks (token, meeting, internal_id, frontend_id, meeting_id, backend_id, name, kind, url,
+            breakout)
+        SELECT given.token, live.id, live.internal_id, live.frontend_id, live.meeting_id, live.backend_id, given.name,
+            given.kind, given.url, live.breakout
+        FROM live, jsonb_to_recordset($13) AS given (token text, name text, kind text, url text)
+        WHERE NOT EXISTS (SELECT FROM meeting_callbacks WHERE meeting = $1 AND internal_id = $4)
+        ON CONFLICT DO NOTHING),
     noted AS (
         INSERT INTO meeting_history (id, internal_id, frontend_id, meeting_id, backend_id)
         SELECT id, internal_id, frontend_id, meeting_id, backend_id FROM live
@@ -167,7 +177,8 @@ impl Places for Store {
         let (id, backend, attempt) = compared(held);
         let entry = born.entry.as_deref().map(String::from_utf8_lossy);
         let (hint, limit) = (bounded(held.size.hint), bounded(held.size.limit));
-        let params: [&(dyn ToSql + Sync); 12] = [
+        let callbacks = callbacks::column_of(&born.callbacks);
+        let params: [&(dyn ToSql + Sync); 13] = [
             &id,
             &backend,
             &attempt,
@@ -180,14 +191,15 @@ impl Places for Store {
             &limit,
             &held.size.breakout,
             &held.claim,
+            &callbacks,
         ];
         super::one(self, "record a live meeting", LIVE, &params).await
     }
 
     async fn renew_meeting(&self, held: &Meeting, born: &Born) -> Result<Option<Meeting>, StoreError> {
         let sql = "WITH renewed AS (
-                UPDATE meetings SET state = 'live', internal_id = $5, create_time = $6, entry = NULL, updated_at = now(),
-                    version = nextval('versions')
+                UPDATE meetings SET state = 'live', internal_id = $5, create_time = $6, entry = NULL,
+                    callbacks = callbacks_of($1, $5), updated_at = now(), version = nextval('versions')
                 WHERE id = $1 AND backend_id = $2 AND attempt = $3 AND claim = $7 AND state IN ('live', 'ending')
                     AND internal_id IS NOT DISTINCT FROM $4 RETURNING *),
             ended AS (
@@ -214,8 +226,8 @@ impl Places for Store {
                 ORDER BY created_at DESC LIMIT 1 FOR UPDATE OF copies),
             restored AS (
                 UPDATE meetings SET state = 'detached', backend_id = before.backend_id, attempt = meetings.attempt + 1,
-                    internal_id = before.internal_id, create_time = before.create_time, updated_at = now(),
-                    version = nextval('versions')
+                    internal_id = before.internal_id, create_time = before.create_time,
+                    callbacks = callbacks_of(before.id, before.internal_id), updated_at = now(), version = nextval('versions')
                 FROM before WHERE meetings.id = before.id RETURNING meetings.*),
             gone AS (
                 DELETE FROM meetings USING ours WHERE meetings.id = ours.id AND NOT EXISTS (SELECT FROM before)
@@ -248,8 +260,8 @@ impl Places for Store {
         let sql = "WITH place AS MATERIALIZED (SELECT FROM backends WHERE id = $4 FOR KEY SHARE),
             adopted AS (
                 INSERT INTO meetings AS held (id, frontend_id, meeting_id, backend_id, attempt, state, internal_id,
-                    create_time, breakout, claim, claimed_at, version)
-                SELECT $1, $2, $3, $4, 1, 'live', $5, $6, $7, nextval('versions'),
+                    create_time, breakout, callbacks, claim, claimed_at, version)
+                SELECT $1, $2, $3, $4, 1, 'live', $5, $6, $7, callbacks_of($1, $5), nextval('versions'),
                     CASE WHEN $6::int8 > 0 THEN least(now(), to_timestamp($6::int8 / 1000.0)) ELSE now() END, nextval('versions')
                 FROM place
                 WHERE NOT EXISTS (SELECT FROM meeting_copies WHERE id = $1 AND backend_id = $4)

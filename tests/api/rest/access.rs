@@ -111,7 +111,6 @@ async fn what_is_not_there_is_not_found_whatever_the_method() {
         (Method::POST, "/status"),
         (Method::GET, "/recordings/unknown"),
         (Method::PATCH, "/recordings-visibility"),
-        (Method::GET, "/callbacks/proxy/x"),
         (Method::GET, "/frontends/00000000-0000-0000-0000-000000000000"),
         (Method::GET, "/backends/no-uuid"),
         (Method::PATCH, "/frontends/no-uuid"),

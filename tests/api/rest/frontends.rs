@@ -40,6 +40,7 @@ async fn a_frontend_is_added_with_everything_that_the_original_shows() {
         "join_override_params",
         "recordings",
         "allowed_tags",
+        "webhooks",
     ];
     has_keys(settings, &known);
     assert_eq!((&settings["required_tags"], &settings["create_default_params"]), (&Value::Null, &json!({})));
@@ -240,12 +241,15 @@ async fn a_customer_sees_and_changes_what_is_its_own_and_nothing_else() {
     let (theirs, before) = added(&cluster, &body).await;
     let (nobodys, _) = added(&cluster, &named("nobodys")).await;
     let customer = cluster.tool("one", "b3scale");
-    let fenced = json!({"settings": {"allowed_tags": ["gpu"]}});
+    let fenced = json!({"settings": {"allowed_tags": ["gpu"], "webhooks": {"most": 3}}});
     cluster.operator().patch(&mine, &fenced).await.granted();
-    let body = json!({"active": false, "account_ref": "two", "settings": {"allowed_tags": null}});
+    let body =
+        json!({"active": false, "account_ref": "two", "settings": {"allowed_tags": null, "webhooks": {"raw": true}}});
     let changed = customer.patch(&mine, &body).await.granted();
     assert_eq!((&changed["active"], &changed["account_ref"]), (&json!(false), &json!("one")));
     assert_eq!(changed["settings"]["allowed_tags"], json!(["gpu"]), "that fence is the operator's");
+    let webhooks = json!({"most": 3, "raw": false, "algorithm": null, "domain": null, "permanent": []});
+    assert_eq!(changed["settings"]["webhooks"], webhooks, "that one too");
     let not_found = message("Not Found");
     for path in [&theirs, &nobodys] {
         assert_eq!(customer.fetch(path).await.refused(), (404, &*not_found));

@@ -14,10 +14,12 @@ const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 const ALWAYS: [&str; 4] = ["401", "429", "500", "503"];
 
 /// The refusals that other tests provoke.
-const ELSEWHERE: [(&str, &str, &str); 11] = [
+const ELSEWHERE: [(&str, &str, &str); 13] = [
+    ("delete", "/api/v1/hooks/{id}", "409"),
     ("delete", "/api/v1/meetings/{id}", "409"),
     ("patch", "/api/v1/meetings/{id}", "409"),
     ("post", "/api/v1/agent/ingest", "413"),
+    ("post", "/api/v1/deliveries/{id}/retry", "409"),
     ("post", "/api/v1/pipeline/reload", "409"),
     ("post", "/api/v1/recordings-import", "404"),
     ("post", "/api/v1/recordings-import", "409"),

@@ -287,7 +287,9 @@ async fn an_assigned_recording_has_the_ids_of_its_frontend() {
     let (cluster, _) = filled().await;
     let scoped = ScopedId::new("gone", &MeetingId::new("biology"));
     let mut new = new_format(5, None, scoped.as_ref(), "presentation");
-    new.recording.metadata.insert("url".to_owned(), format!("https://tenant.example/{}", scoped.as_ref()));
+    let metadata = &mut new.recording.metadata;
+    metadata.insert("url".to_owned(), format!("https://tenant.example/{}", scoped.as_ref()));
+    metadata.insert("endcallbackurl".to_owned(), "https://gone.example/end".to_owned());
     cluster.database.store().recordings().add_format(&new, &RULES).await.expect("it is added");
     let given =
         cluster.operator().post(&format!("{}/assign", path(5)), &json!({"frontend_key": "school"})).await.granted();
@@ -297,6 +299,7 @@ async fn an_assigned_recording_has_the_ids_of_its_frontend() {
         (&metadata["meetingId"], &metadata["url"]),
         (&json!("biology"), &json!("https://tenant.example/biology"))
     );
+    assert_eq!(metadata.get("endcallbackurl"), None, "that is the URL of the frontend before");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! From a database of the original b3scale.
 
+use std::collections::BTreeMap;
+
 use b3scale::ledger::Lookups;
 use b3scale::rest::{HistoryRow, ImportedMeeting, StateDocument};
 use b3scale::state::{self, ImportOptions};
@@ -9,6 +11,8 @@ use b3scale_ctl::import::{ImportError, Imported};
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::{BackendId, FrontendId, MeetingState, RecordId, Visibility};
 use b3scale_support::TestDatabase;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -82,6 +86,7 @@ async fn every_meeting_is_read_under_the_id_that_its_node_knows() {
         internal_id: None,
         create_time: None,
         breakout: false,
+        callbacks: BTreeMap::new(),
     };
     let expected = [
         meeting("academy", &scoped("academy", "m 1"), "m 1", "n2"),
@@ -282,6 +287,30 @@ async fn every_row_comes_over_and_a_second_time_changes_nothing() {
     assert_eq!(again, imported);
     assert_eq!(bring_over(store, &again).await.changes, []);
     assert_eq!(state::export(store).await.unwrap(), exported);
+}
+
+/// The node of a running meeting calls the addresses that it got, or is lost, and then nobody else calls the frontend.
+#[tokio::test]
+async fn callbacks_of_running_meetings_come_over() {
+    let (original, database) = (original().await, TestDatabase::new().await);
+    let claims = URL_SAFE_NO_PAD.encode(
+        json!({"scope": "b3scale:callback", "sub": Uuid::from_u128(0xf1), "aud": ["https://school.example/end?salt=%242y"]})
+            .to_string(),
+    );
+    let address = format!("https://old.example/api/v1/callbacks/proxy/eyJhbGciOiJIUzM4NCJ9.{claims}.c2ln");
+    let metadata = json!({"endcallbackurl": address, "bbb-origin": "greenlight"});
+    let sql = format!(
+        "UPDATE meetings SET state = jsonb_set(state, '{{Metadata}}', '{metadata}') WHERE internal_id = 'internal-1'"
+    );
+    original.execute(&sql).await;
+    let read = read(original.url()).await.unwrap();
+    bring_over(database.store(), &read).await;
+    let kept = "SELECT count(*) FROM meeting_callbacks WHERE kind = 'end' AND internal_id = 'internal-1'
+        AND url = 'https://school.example/end?salt=%242y' AND token LIKE '%:internal-1'";
+    assert_eq!(database.count(kept).await, 1);
+    assert_eq!(database.count("SELECT count(*) FROM meeting_callbacks").await, 1);
+    database.execute("DELETE FROM meetings").await;
+    assert_eq!(database.count("SELECT count(*) FROM deliveries WHERE subject = ''").await, 1);
 }
 
 #[tokio::test]

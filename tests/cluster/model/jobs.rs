@@ -39,7 +39,7 @@ pub(super) async fn ask(
         (Kind::RenewDuty, _) => db.renew_duty(kind(op), pause, server).await?,
         (Kind::RenewJob, Some(job)) => db.renew_job(job, LEASE).await?,
         (Kind::CompleteJob, Some(job)) => db.complete_job(job).await?,
-        (Kind::RetryJob, Some(job)) => db.retry_job(job, pause, "it failed").await?,
+        (Kind::RetryJob, Some(job)) => db.retry_job(job, pause, "it failed", op.flag).await?,
         (_, Some(job)) => db.poison_job(job, "it failed for good").await?,
         (_, None) => return Ok(String::new()),
     };

@@ -16,7 +16,7 @@ const LINES: [&str; 11] = [
     "SELECT concat_ws(' ', 'meeting', id, meeting_id, frontend_id, backend_id, attempt,
         CASE WHEN claim < 1099511627776 THEN 'own' ELSE claim::text END, state, shown(internal_id), shown(create_time::text),
         shown(size_hint::text), shown(size_limit::text), breakout, shown(claimed_by::text), micros(claimed_at),
-        micros(updated_at), shown(entry), version > $1) FROM meetings",
+        micros(updated_at), shown(entry), shown(callbacks->0->>'token'), version > $1) FROM meetings",
     "SELECT concat_ws(' ', 'copy', id, backend_id, attempt, micros(created_at), micros(spared_until), micros(ending_until),
         shown(internal_id), shown(create_time::text), doomed, micros(ended_at), micros(missing_since)) FROM meeting_copies",
     "SELECT concat_ws(' ', 'past', id, internal_id, frontend_id, meeting_id, shown(backend_id::text), micros(created_at),
@@ -108,6 +108,7 @@ fn meeting(row: &MeetingRow, mark: i64) -> String {
         micros(Some(*placed_at)),
         micros(Some(*updated_at)),
         shown(entry.as_deref()),
+        shown(meeting.callbacks.first().map(|callback| callback.token.as_str())),
         truth(meeting.version > mark).to_owned(),
     ]
     .join(" ")

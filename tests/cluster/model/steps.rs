@@ -8,7 +8,9 @@ use b3scale::ledger::{
 };
 use b3scale::store::{Store, StoreError};
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
-use b3scale_middleware::cluster::{BackendId, Claim, FrontendId, Health, Meeting, Move, NewMeeting, NodeState, Size};
+use b3scale_middleware::cluster::{
+    BackendId, Callback, CallbackKind, Claim, FrontendId, Health, Meeting, Move, NewMeeting, NodeState, Size,
+};
 use b3scale_middleware::ports::Born;
 use uuid::Uuid;
 
@@ -234,7 +236,17 @@ impl Op {
     /// A meeting that its node made. The numbers of tickets are far above those of versions.
     fn born(&self) -> Born {
         let create_time = 1_700_000_000_000 + 200_000 * self.number as i64;
-        Born { internal_id: format!("internal-{}-{}", self.meeting, self.number), create_time, entry: None }
+        let internal_id = format!("internal-{}-{}", self.meeting, self.number);
+        // Ends would be queued, and the model has no deliveries.
+        let ready = Callback {
+            name: "meta_bbb-recording-ready-url".to_owned(),
+            kind: CallbackKind::Ready,
+            url: format!("https://school.example/{internal_id}"),
+            token: internal_id.clone(),
+            address: String::new(),
+        };
+        let callbacks = if self.number.is_multiple_of(2) { vec![ready] } else { Vec::new() };
+        Born { internal_id, create_time, entry: None, callbacks }
     }
 
     fn new_server(&self) -> NewServer {

@@ -9,7 +9,7 @@ use super::B3SCALED;
 use super::calls::{create, info, join, leads_to_node, running};
 
 /// What servers ask from time to time, whether or not they are called.
-const PERIODIC: [&str; 23] = [
+const PERIODIC: [&str; 27] = [
     "SET ending_until",
     "DELETE FROM meeting_copies WHERE",
     "DELETE FROM meeting_history WHERE",
@@ -33,6 +33,10 @@ const PERIODIC: [&str; 23] = [
     "DELETE FROM agents",
     "DELETE FROM attendees",
     "DELETE FROM node_meetings",
+    "DELETE FROM meeting_callbacks",
+    "DELETE FROM deliveries",
+    "SELECT queue_end(",
+    "FROM deliveries WHERE state = 'waiting'",
 ];
 
 /// Statements by which a server follows announcements and possible changes.

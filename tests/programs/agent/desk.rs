@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use b3scale::rest::{Batch, Event, Receipt};
+use b3scale::rest::{Batch, Event, Receipt, Wants};
 use b3scale_support::within;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -51,6 +51,8 @@ pub(super) struct Known {
     /// Every batch that came, repeated ones included.
     pub(super) batches: Vec<Batch>,
     pub(super) picture: Picture,
+    /// What its webhooks want.
+    pub(super) wants: Wants,
     counted: Option<(Uuid, Receipt)>,
 }
 
@@ -187,13 +189,14 @@ impl Known {
         if before.is_none_or(|before| batch.seq > before.seq) {
             let is_next = before.is_some_and(|before| batch.seq == before.seq + 1 && !before.snapshot);
             let snapshot = fate == Some(Fate::SnapshotWanted) || batch.snapshot.is_none() && !is_next;
-            self.counted = Some((batch.boot, Receipt { seq: batch.seq, snapshot }));
+            self.counted = Some((batch.boot, Receipt::new(batch.seq, snapshot)));
             self.put_together(batch);
         }
         if fate == Some(Fate::AnswerLost) {
             return Err(CutOff);
         }
-        Ok((200, serde_json::to_value(self.counted.unwrap().1).unwrap()))
+        let receipt = Receipt { wants: self.wants, ..self.counted.unwrap().1 };
+        Ok((200, serde_json::to_value(receipt).unwrap()))
     }
 
     fn put_together(&mut self, batch: Batch) {
@@ -213,7 +216,10 @@ impl Known {
                 Event::AttendeeLeft { meeting, attendee } => {
                     self.picture.entry(meeting).or_default().remove(&attendee);
                 }
-                Event::RecordingChanged { .. } | Event::AttendeeChanged { .. } | Event::Unknown => {}
+                Event::RecordingChanged { .. }
+                | Event::AttendeeChanged { .. }
+                | Event::Told { .. }
+                | Event::Unknown => {}
             }
         }
     }

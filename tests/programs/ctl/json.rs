@@ -6,7 +6,7 @@ use b3scale_support::Told;
 use serde_json::{Value, json};
 
 use super::samples::{
-    ASKED_HOST, BACKEND, COMMAND, FRONTEND, HOST, backend, cluster, command, frontend, meeting, status,
+    ASKED_HOST, BACKEND, COMMAND, FRONTEND, HOST, backend, cluster, command, delivery, frontend, hook, meeting, status,
 };
 use super::{Ctl, recorder};
 
@@ -43,6 +43,12 @@ fn told() -> Vec<Told> {
         Told::ok("GET /api/v1/explain/create?frontend=school", explanation),
         Told::ok("GET /api/v1/cluster", cluster(["h1", "h1"])),
         Told::ok("GET /api/v1/jobs", "[]"),
+        Told::ok("GET /api/v1/deliveries", "[]"),
+        Told::ok("POST /api/v1/deliveries/d-1/retry", delivery("waiting")),
+        Told::ok("DELETE /api/v1/deliveries/d-1", delivery("dropped")),
+        Told::ok("GET /api/v1/hooks", "[]"),
+        Told::ok("POST /api/v1/hooks/h-1/resume", hook("active")),
+        Told::ok("DELETE /api/v1/hooks/h-1", hook("active")),
         Told::ok("GET /api/v1/pipeline", pipeline.clone()),
         Told::ok("GET /api/v1/pipeline/catalog", "[]"),
         Told::ok("POST /api/v1/pipeline/reload", pipeline),
@@ -76,6 +82,12 @@ async fn every_command_prints_one_value() {
         "show recording r-1",
         "show status",
         "show jobs",
+        "show deliveries",
+        "delivery retry d-1",
+        "delivery drop d-1",
+        "show hooks",
+        "hook resume h-1",
+        "hook delete h-1",
         "set backend http://new --secret s",
         "set frontend school --account-ref new",
         "set recording-visibility r-1 public",

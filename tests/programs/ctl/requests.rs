@@ -3,7 +3,9 @@
 use b3scale_support::{Recorder, Told};
 use serde_json::{Value, json};
 
-use super::samples::{ASKED_HOST, BACKEND, COMMAND, FRONTEND, HOST, backend, command, frontend, meeting, status};
+use super::samples::{
+    ASKED_HOST, BACKEND, COMMAND, FRONTEND, HOST, backend, command, delivery, frontend, hook, meeting, status,
+};
 use super::{Ctl, TOKEN, asked, recorder};
 
 fn one_backend(change: &Value) -> Told {
@@ -276,6 +278,10 @@ async fn a_recording_or_its_frontend_that_is_not_there_is_named() {
         ("delete recording r-1", "recording `r-1`", "recordings"),
         ("recording assign r-1 school", "recording `r-1`", "recordings"),
         ("recording ready r-1", "recording `r-1`", "recordings"),
+        ("delivery retry d-1", "delivery `d-1`", "deliveries"),
+        ("delivery drop d-1", "delivery `d-1`", "deliveries"),
+        ("hook resume h-1", "hook `h-1`", "hooks"),
+        ("hook delete h-1", "hook `h-1`", "hooks"),
     ] {
         let said = ctl.run(line).await;
         let expected =
@@ -393,6 +399,50 @@ async fn a_recording_is_deleted_assigned_and_announced() {
     ] {
         assert_eq!(ctl.done(command).await, format!("{said}\n"));
         assert_eq!(asked(&recorder), [line(request, body)], "{command}");
+    }
+}
+
+#[tokio::test]
+async fn hooks_are_listed_resumed_and_deleted() {
+    let told = [
+        Told::ok("GET /api/v1/hooks?frontend=school&meeting=lesson", json!([hook("paused")])),
+        Told::ok("POST /api/v1/hooks/h-1/resume", hook("active")),
+        Told::ok("DELETE /api/v1/hooks/h-1", hook("active")),
+    ];
+    let (recorder, ctl) = recorder(told).await;
+    let out = ctl.done("show hooks --frontend school --meeting lesson").await;
+    for text in ["moodle.example", "lesson", "user-left", "paused", "12", "the receiver answers 503", "2026-11-22"] {
+        assert!(out.contains(text), "{out}");
+    }
+    recorder.asked();
+    for (command, said, request) in [
+        ("hook resume h-1", "resumed hook: h-1", "POST /api/v1/hooks/h-1/resume"),
+        ("hook delete h-1", "deleted hook: h-1", "DELETE /api/v1/hooks/h-1"),
+    ] {
+        assert_eq!(ctl.done(command).await, format!("{said}\n"));
+        assert_eq!(asked(&recorder), [line(request, "")], "{command}");
+    }
+}
+
+#[tokio::test]
+async fn deliveries_are_listed_retried_and_dropped() {
+    let told = [
+        Told::ok("GET /api/v1/deliveries?state=waiting&frontend=school&meeting=lesson", json!([delivery("waiting")])),
+        Told::ok("POST /api/v1/deliveries/d-1/retry", delivery("waiting")),
+        Told::ok("DELETE /api/v1/deliveries/d-1", delivery("dropped")),
+    ];
+    let (recorder, ctl) = recorder(told).await;
+    let out = ctl.done("show deliveries --state waiting --frontend school --meeting lesson").await;
+    for text in ["moodle.example", "lesson", "waiting", "the receiver answers 503", "2026-11-22"] {
+        assert!(out.contains(text), "{out}");
+    }
+    recorder.asked();
+    for (command, said, request) in [
+        ("delivery retry d-1", "retried delivery: d-1", "POST /api/v1/deliveries/d-1/retry"),
+        ("delivery drop d-1", "dropped delivery: d-1", "DELETE /api/v1/deliveries/d-1"),
+    ] {
+        assert_eq!(ctl.done(command).await, format!("{said}\n"));
+        assert_eq!(asked(&recorder), [line(request, "")], "{command}");
     }
 }
 

@@ -45,6 +45,22 @@ pub(super) fn frontend(change: &Value) -> Value {
     frontend
 }
 
+pub(super) fn delivery(state: &str) -> Value {
+    json!({
+        "id": COMMAND, "kind": "end", "state": state, "frontend": "school", "meeting_id": "lesson",
+        "scoped_id": "school-lesson", "record_id": null, "host": "moodle.example", "attempts": 3, "status": 503,
+        "problem": "the receiver answers 503", "created_at": TIME, "tried_at": TIME, "next_try": TIME, "settled_at": null,
+    })
+}
+
+pub(super) fn hook(state: &str) -> Value {
+    json!({
+        "id": COMMAND, "frontend": "school", "state": state, "host": "moodle.example", "meeting_id": "lesson",
+        "events": ["user-left"], "raw": false, "permanent": false, "behind": 12, "delivered": 40, "lost": 0, "status": 503,
+        "problem": "the receiver answers 503", "created_at": TIME, "delivered_at": TIME, "paused_at": null,
+    })
+}
+
 pub(super) fn command(state: &str, result: &Value) -> Value {
     json!({
         "id": COMMAND, "seq": 1, "state": state, "action": "end_all_meetings", "params": { "BackendID": BACKEND },

@@ -21,7 +21,7 @@ use super::walls::Walls;
 pub(super) struct Inward(pub(super) String);
 
 /// Finds the addresses of a name.
-pub(super) trait Resolve:
+pub trait Resolve:
     Service<Name, Response: Iterator<Item = SocketAddr>, Error: Into<BoxError>, Future: Send>
     + Clone
     + Send

@@ -1,0 +1,208 @@
+-- Webhooks: who wants to hear of the events of their meetings, and the events that they have not heard yet.
+
+CREATE TABLE hooks (
+    id           text PRIMARY KEY,
+    frontend_id  uuid NOT NULL REFERENCES frontends ON DELETE CASCADE,
+    -- As it was given.
+    url          text NOT NULL,
+    -- The tenant's id of the one meeting. NULL: all of the frontend's.
+    meeting_id   text,
+    -- Ids of events, in lower case. Empty: all.
+    events       text[] NOT NULL DEFAULT '{}',
+    -- Whether it gets the messages of BBB instead.
+    raw          boolean NOT NULL DEFAULT false,
+    -- Whether it stands in the settings of its frontend.
+    permanent    boolean NOT NULL DEFAULT false,
+    -- The last event of the feed that is done.
+    cursor       bigint NOT NULL,
+    -- Tries at the event behind the cursor, and when the first of them was: its `timestamp`.
+    tries        integer NOT NULL DEFAULT 0,
+    first_try_at timestamptz,
+    -- It failed too often, and hears nothing until it is created again or an operator resumes it.
+    paused_at    timestamptz,
+    -- Of the last answer, and its reason, without the URL.
+    status       integer,
+    problem      text,
+    delivered    bigint NOT NULL DEFAULT 0,
+    -- Events that were removed before it heard them.
+    lost         bigint NOT NULL DEFAULT 0,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    delivered_at timestamptz
+);
+
+-- A URL may be longer than an index takes.
+CREATE FUNCTION url_digest(url text) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$ SELECT sha256(convert_to(url, 'UTF8')) $$;
+CREATE UNIQUE INDEX hooks_once ON hooks (frontend_id, url_digest(url), coalesce(meeting_id, ''));
+
+-- The events of a frontend, numbered. It is there exactly while the frontend has hooks. Its row lock orders the events, so a number
+-- that is committed has no open number before it. The first number is the time in microseconds, so a later feed repeats none.
+CREATE TABLE hook_feeds (
+    frontend_id uuid PRIMARY KEY REFERENCES frontends ON DELETE CASCADE,
+    last        bigint NOT NULL DEFAULT floor(extract(epoch FROM clock_timestamp()) * 1000000),
+    wants_raw   boolean NOT NULL DEFAULT false
+);
+
+-- One event, for all hooks of its frontend. It does not refer to the feed: the end of a feed must not wait for its events.
+CREATE TABLE hook_events (
+    frontend_id uuid NOT NULL,
+    seq         bigint NOT NULL,
+    -- The id of bbb-webhooks, such as `user-joined`.
+    name        text NOT NULL,
+    -- The scoped id, the tenant's and the node's. The scoped one is what to look for in the attributes.
+    meeting     text NOT NULL,
+    meeting_id  text NOT NULL,
+    internal_id text NOT NULL,
+    -- `event.ts`: milliseconds since 1970, of the recording's progress seconds.
+    ts          bigint NOT NULL,
+    -- As bbb-webhooks maps them, with the node's ids. NULL: they are made of what else is known.
+    attributes  jsonb,
+    -- The entry in lists of a created meeting.
+    entry       text,
+    -- The message of BBB, where a hook wants it.
+    raw         jsonb,
+    at          timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (frontend_id, seq)
+);
+CREATE INDEX hook_events_by_age ON hook_events (at);
+-- Agents, reports and records all tell of these. The first word counts, and an agent's adds what it lacks.
+CREATE UNIQUE INDEX hook_events_once ON hook_events (frontend_id, internal_id, name)
+    WHERE name IN ('meeting-created', 'meeting-ended');
+
+-- Whether a hook wants to hear of an event.
+CREATE FUNCTION hears(hook hooks, its_name text, its_meeting_id text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT (hook.meeting_id IS NULL OR hook.meeting_id = its_meeting_id)
+        AND (hook.events = '{}' OR its_name = ANY (hook.events))
+$$;
+
+-- A new hook hears of everything from now on.
+CREATE FUNCTION begin_hook() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO hook_feeds AS feed (frontend_id, wants_raw) VALUES (NEW.frontend_id, NEW.raw)
+        ON CONFLICT (frontend_id) DO UPDATE SET wants_raw = feed.wants_raw OR excluded.wants_raw
+        RETURNING last INTO NEW.cursor;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER begin_hook BEFORE INSERT ON hooks FOR EACH ROW EXECUTE FUNCTION begin_hook();
+
+-- The last hook takes the feed along. The lock comes first, in a statement of its own, so that a hook made meanwhile is seen.
+CREATE FUNCTION end_hook() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM hook_feeds WHERE frontend_id = OLD.frontend_id FOR UPDATE;
+    DELETE FROM hook_feeds WHERE frontend_id = OLD.frontend_id
+        AND NOT EXISTS (SELECT FROM hooks WHERE frontend_id = OLD.frontend_id);
+    UPDATE hook_feeds SET wants_raw = false WHERE frontend_id = OLD.frontend_id AND wants_raw
+        AND NOT EXISTS (SELECT FROM hooks WHERE frontend_id = OLD.frontend_id AND raw);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER end_hook AFTER DELETE ON hooks FOR EACH ROW EXECUTE FUNCTION end_hook();
+
+-- Queues the posts of hooks: a job for each whose lane has none that is still to begin. That one is locked, so that no server begins
+-- it before the events are there.
+CREATE FUNCTION queue_hooks(ids text[]) RETURNS void LANGUAGE sql AS $$
+    WITH waiting AS (
+        SELECT lane FROM jobs
+        WHERE kind = 'post_hooks' AND lane = ANY (ids) AND poisoned_at IS NULL AND run_by IS NULL
+        ORDER BY lane FOR SHARE)
+    INSERT INTO jobs (kind, lane, payload)
+        SELECT 'post_hooks', id, jsonb_build_object('hook', id) FROM unnest(ids) AS id
+        WHERE id NOT IN (SELECT lane FROM waiting)
+$$;
+
+-- Tells the hooks of events, in this order: [{frontend, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw}]. Events
+-- that no hook hears are left out. Returns how many were told.
+CREATE FUNCTION tell_hooks(told jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    due   text[];
+    count bigint;
+BEGIN
+    PERFORM FROM hook_feeds WHERE frontend_id IN (
+        SELECT frontend FROM jsonb_to_recordset(told) AS given (frontend uuid)) ORDER BY frontend_id FOR UPDATE;
+    WITH given AS (
+            SELECT * FROM ROWS FROM (jsonb_to_recordset(told) AS (frontend uuid, name text, meeting text, meeting_id text,
+                    internal_id text, ts bigint, attributes jsonb, entry text, raw jsonb)) WITH ORDINALITY
+                AS given (frontend, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw, place)),
+        added AS (
+            UPDATE hook_events AS known SET attributes = given.attributes, raw = given.raw FROM given
+            WHERE known.frontend_id = given.frontend AND known.internal_id = given.internal_id AND known.name = given.name
+                AND known.name IN ('meeting-created', 'meeting-ended')
+                AND known.attributes IS NULL AND given.attributes IS NOT NULL),
+        fresh AS (
+            SELECT given.*, row_number() OVER (PARTITION BY frontend ORDER BY place) AS step FROM given
+            WHERE CASE WHEN name IN ('meeting-created', 'meeting-ended') THEN NOT EXISTS (
+                    SELECT FROM hook_events AS known WHERE known.frontend_id = given.frontend
+                        AND known.internal_id = given.internal_id AND known.name = given.name)
+                ELSE EXISTS (
+                    SELECT FROM hooks WHERE frontend_id = given.frontend AND hears(hooks, given.name, given.meeting_id)) END),
+        moved AS (
+            UPDATE hook_feeds SET last = last + steps
+            FROM (SELECT frontend, count(*) AS steps FROM fresh GROUP BY frontend) AS counted
+            WHERE frontend_id = frontend RETURNING frontend_id, last - steps AS before),
+        written AS (
+            INSERT INTO hook_events (frontend_id, seq, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw)
+            SELECT frontend_id, before + step, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw
+            FROM fresh JOIN moved ON frontend_id = frontend
+            ON CONFLICT DO NOTHING RETURNING hook_events.frontend_id, hook_events.name, hook_events.meeting_id)
+        SELECT (SELECT array_agg(id) FROM hooks WHERE paused_at IS NULL AND EXISTS (
+                SELECT FROM written WHERE written.frontend_id = hooks.frontend_id
+                    AND hears(hooks, written.name, written.meeting_id))),
+            (SELECT count(*) FROM written)
+        INTO due, count;
+    PERFORM queue_hooks(due);
+    RETURN count;
+END $$;
+
+-- Tells of a meeting by its record: its node may have no agent.
+CREATE FUNCTION tell_meeting() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    meeting meetings%ROWTYPE;
+BEGIN
+    IF TG_ARGV[0] = 'meeting-created' THEN meeting := NEW; ELSE meeting := OLD; END IF;
+    IF EXISTS (SELECT FROM hook_feeds WHERE frontend_id = meeting.frontend_id) THEN
+        PERFORM tell_hooks(jsonb_build_array(jsonb_build_object('frontend', meeting.frontend_id, 'name', TG_ARGV[0],
+            'meeting', meeting.id, 'meeting_id', meeting.meeting_id, 'internal_id', meeting.internal_id,
+            'ts', floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+            'entry', CASE WHEN TG_ARGV[0] = 'meeting-created' THEN meeting.entry END)));
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- The old session ends before the new one is created: triggers run in the order of their names. Here, other than for callbacks, a
+-- session on another node is a new one, too: events name it.
+CREATE TRIGGER tell_1_gone AFTER DELETE ON meetings FOR EACH ROW
+    WHEN (OLD.state <> 'claimed' AND OLD.internal_id IS NOT NULL) EXECUTE FUNCTION tell_meeting('meeting-ended');
+CREATE TRIGGER tell_1_renewed AFTER UPDATE OF internal_id ON meetings FOR EACH ROW
+    WHEN (NEW.state = 'live' AND OLD.internal_id IS NOT NULL AND OLD.internal_id IS DISTINCT FROM NEW.internal_id)
+    EXECUTE FUNCTION tell_meeting('meeting-ended');
+CREATE TRIGGER tell_2_born AFTER INSERT ON meetings FOR EACH ROW
+    WHEN (NEW.state = 'live' AND NEW.internal_id IS NOT NULL) EXECUTE FUNCTION tell_meeting('meeting-created');
+CREATE TRIGGER tell_2_live AFTER UPDATE OF internal_id ON meetings FOR EACH ROW
+    WHEN (NEW.state = 'live' AND NEW.internal_id IS NOT NULL AND OLD.internal_id IS DISTINCT FROM NEW.internal_id)
+    EXECUTE FUNCTION tell_meeting('meeting-created');
+
+-- Tells of a recording. Its links are made when the event is sent, since they have tickets.
+CREATE FUNCTION tell_recording(its_id text, event text, ts bigint, format text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tell_hooks(jsonb_build_array(jsonb_build_object('frontend', frontend_id, 'name', event, 'meeting', '',
+            'meeting_id', meeting_id, 'internal_id', internal_meeting_id, 'ts', ts,
+            'attributes', jsonb_strip_nulls(jsonb_build_object('record-id', record_id, 'workflow', format)))))
+        FROM recordings JOIN hook_feeds USING (frontend_id) WHERE record_id = its_id;
+END $$;
+
+-- It is here and published. Seconds, as the scripts of nodes have it.
+CREATE FUNCTION tell_ready() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tell_recording(record_id, 'rap-published', floor(extract(epoch FROM clock_timestamp()))::bigint, NEW.format)
+        FROM recordings WHERE record_id = NEW.record_id AND state = 'published';
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tell_ready AFTER INSERT OR UPDATE OF seq ON recordings_ready FOR EACH ROW EXECUTE FUNCTION tell_ready();
+
+-- Its state is changed. Milliseconds, as nodes have it of such calls.
+CREATE FUNCTION tell_state() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tell_recording(NEW.record_id, 'rap-' || NEW.state,
+        floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, NULL);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tell_state AFTER UPDATE OF state ON recordings FOR EACH ROW
+    WHEN (NEW.state <> OLD.state AND NEW.frontend_id = OLD.frontend_id) EXECUTE FUNCTION tell_state();

@@ -1,0 +1,4 @@
+//! Webhooks: hooks of frontends, and their events.
+
+mod calls;
+mod order;

@@ -1,0 +1,56 @@
+//! Events that wait, and events that have waited for too long.
+
+use super::rig::{Hooks, Standing, numbers};
+
+const EVENTS: &str = "SELECT count(*) FROM hook_events";
+
+#[tokio::test]
+async fn an_event_without_a_job_is_posted_all_the_same() {
+    let hooks = Hooks::new(1, []).await;
+    hooks.hook("h1", "paused_at = now()").await;
+    hooks.tell(2).await;
+    hooks.execute("UPDATE hooks SET paused_at = NULL").await;
+    hooks.mend().await;
+    hooks.done().await;
+    assert_eq!(numbers(&hooks.receiver.heard()), [1, 2]);
+}
+
+#[tokio::test]
+async fn events_stay_for_an_hour_and_for_hooks_that_are_behind() {
+    let hooks = Hooks::new(1, []).await;
+    hooks.hook("quick", "").await;
+    hooks.hook("paused", "paused_at = now()").await;
+    hooks.tell(3).await;
+    hooks.done().await;
+    hooks.execute("UPDATE hook_events SET at = now() - interval '2 hours'").await;
+    hooks.sweep().await;
+    assert_eq!(hooks.count(EVENTS).await, 3, "a hook is behind");
+    hooks.execute("UPDATE hooks SET cursor = 2 WHERE id = 'paused'").await;
+    hooks.execute("UPDATE hook_events SET at = now() WHERE seq = 1").await;
+    hooks.sweep().await;
+    assert_eq!(hooks.count("SELECT sum(seq)::int8 FROM hook_events").await, 1 + 3);
+}
+
+#[tokio::test]
+async fn a_hook_that_is_behind_for_too_long_loses_events_and_knows_how_many() {
+    let hooks = Hooks::new(1, []).await;
+    hooks.hook("all", "").await;
+    hooks.hook("h1", "paused_at = now(), events = '{user-joined}'").await;
+    hooks.tell(3).await;
+    hooks.tell_of(serde_json::json!([hooks.event("user-left", 4), hooks.event("user-left", 5)])).await;
+    hooks.done().await;
+    hooks.execute("UPDATE hook_events SET at = now() - interval '3 days 1 minute' WHERE seq < 3 OR seq = 4").await;
+    hooks.sweep().await;
+    let expected = Standing { cursor: 4, tries: 0, is_paused: true, delivered: 0, lost: 3 };
+    assert_eq!(hooks.standing("h1").await, expected);
+    assert_eq!(hooks.count(EVENTS).await, 2);
+
+    // As if a hundred thousand others had followed.
+    hooks.execute("UPDATE hook_events SET seq = seq + 100000 WHERE seq = 5").await;
+    hooks.execute("UPDATE hook_feeds SET last = 100005").await;
+    hooks.tell(1).await;
+    hooks.done().await;
+    hooks.sweep().await;
+    assert_eq!(hooks.standing("h1").await.cursor, 6);
+    assert_eq!(hooks.count(EVENTS).await, 2);
+}
