@@ -1,6 +1,8 @@
 //! Events that wait, and events that have waited for too long.
 
-use super::rig::{Hooks, Standing, numbers};
+use b3scale::ledger::Ends;
+
+use super::rig::{Hooks, Standing, event, numbers};
 
 const EVENTS: &str = "SELECT count(*) FROM hook_events";
 
@@ -53,4 +55,21 @@ async fn a_hook_that_is_behind_for_too_long_loses_events_and_knows_how_many() {
     hooks.sweep().await;
     assert_eq!(hooks.standing("h1").await.cursor, 6);
     assert_eq!(hooks.count(EVENTS).await, 2);
+}
+
+#[tokio::test]
+async fn a_meeting_has_ended_ten_minutes_after_its_node_was_lost() {
+    let hooks = Hooks::new(1, []).await;
+    hooks.hook("h1", "events = '{meeting-ended}'").await;
+    hooks.fixture.live("m").await;
+    assert_eq!(hooks.fixture.store.detach_meetings(hooks.fixture.a).await.expect("it is answered").len(), 1);
+    for (minutes, ends) in [(9, 0), (11, 1), (12, 1)] {
+        let lost = format!("UPDATE meetings SET updated_at = now() - interval '{minutes} minutes'");
+        hooks.execute(&lost).await;
+        hooks.mend().await;
+        hooks.done().await;
+        let heard = hooks.receiver.heard();
+        assert_eq!(heard.len(), ends, "{minutes}");
+        assert!(heard.iter().all(|heard| event(heard)["data"]["id"] == "meeting-ended"));
+    }
 }
