@@ -57,7 +57,7 @@ pub enum HookMade {
     RawRefused,
 }
 
-/// How a hook fares.
+/// The state of the posts of a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]

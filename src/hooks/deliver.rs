@@ -23,7 +23,7 @@ const TURN: Duration = Duration::from_secs(20);
 const SHORT_PAUSE: Duration = Duration::from_secs(2);
 /// How many posts of one frontend a server makes at once.
 const PLACES: usize = 16;
-/// How long the record of a success is tried, since a lost one is another post.
+/// How long the record of a success is tried, since without it the event is posted again.
 const RECORDING: Duration = Duration::from_secs(10);
 const RECORDING_PAUSE: Duration = Duration::from_millis(500);
 /// How long an event waits for what its node's agent, or the answer to its create, has to add.

@@ -106,7 +106,7 @@ impl Hooks<'_> {
         Ok(readable(&self.0.rows("load the hooks of meetings", sql, &[]).await?, rows::scoped))
     }
 
-    /// Removes those hooks whose meeting, which nodes know by the id beside it, has ended for a week. One without a meeting goes
+    /// Removes those hooks whose meeting has ended for a week; nodes know it by the id at the same place. One without a meeting goes
     /// after 30 days. Returns how many.
     pub async fn remove_expired(self, ids: &[&str], meetings: &[&str]) -> Result<usize, StoreError> {
         let sql = "DELETE FROM hooks USING unnest($1::text[], $2::text[]) AS ended (hook, meeting)

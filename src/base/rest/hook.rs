@@ -13,7 +13,7 @@ pub struct Hook {
     pub id: Uuid,
     /// The key of the frontend.
     pub frontend: String,
-    /// How it fares.
+    /// The state of its posts.
     pub state: HookState,
     /// The host of its URL.
     pub host: Option<String>,

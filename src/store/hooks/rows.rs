@@ -17,7 +17,7 @@ pub struct HookEntry {
     pub hook: Hook,
     /// The key of its frontend.
     pub frontend: String,
-    /// How it fares.
+    /// The state of its posts.
     pub state: HookState,
     /// How many events of its frontend it has not come to yet.
     pub behind: i64,

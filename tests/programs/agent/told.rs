@@ -144,7 +144,7 @@ async fn what_a_refused_batch_told_is_told_again() {
     control.create("lesson");
     let people = site.join("lesson", 3);
     site.until_told("user-joined").await;
-    // A batch is lost with its answer, and later the server wants to begin anew.
+    // A batch is lost with its answer, and later the server asks for a snapshot.
     site.desk.known().fates.extend([Fate::AnswerLost, Fate::SnapshotWanted, Fate::AnswerLost]);
     for (number, who) in people.iter().cycle().take(60).enumerate() {
         assert!(control.raise_hand("lesson", who, number % 2 == 0) && control.chat("lesson", who, &number.to_string()));
