@@ -112,20 +112,24 @@ $$;
 -- that no hook hears are left out. Returns how many were told.
 CREATE FUNCTION tell_hooks(told jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
+    more  jsonb;
     due   text[];
     count bigint;
 BEGIN
     PERFORM FROM hook_feeds WHERE frontend_id IN (
         SELECT frontend FROM jsonb_to_recordset(told) AS given (frontend uuid)) ORDER BY frontend_id FOR UPDATE;
+    -- One by one: they are few, and each is found by its index.
+    FOR more IN SELECT one FROM jsonb_array_elements(told) AS one
+        WHERE one->>'name' IN ('meeting-created', 'meeting-ended') AND one->'attributes' <> 'null'
+    LOOP
+        UPDATE hook_events SET attributes = more->'attributes', raw = nullif(more->'raw', 'null')
+        WHERE frontend_id = (more->>'frontend')::uuid AND internal_id = more->>'internal_id' AND name = more->>'name'
+            AND name IN ('meeting-created', 'meeting-ended') AND attributes IS NULL;
+    END LOOP;
     WITH given AS (
             SELECT * FROM ROWS FROM (jsonb_to_recordset(told) AS (frontend uuid, name text, meeting text, meeting_id text,
                     internal_id text, ts bigint, attributes jsonb, entry text, raw jsonb)) WITH ORDINALITY
                 AS given (frontend, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw, place)),
-        added AS (
-            UPDATE hook_events AS known SET attributes = given.attributes, raw = given.raw FROM given
-            WHERE known.frontend_id = given.frontend AND known.internal_id = given.internal_id AND known.name = given.name
-                AND known.name IN ('meeting-created', 'meeting-ended')
-                AND known.attributes IS NULL AND given.attributes IS NOT NULL),
         fresh AS (
             SELECT given.*, row_number() OVER (PARTITION BY frontend ORDER BY place) AS step FROM given
             WHERE CASE WHEN name IN ('meeting-created', 'meeting-ended') THEN NOT EXISTS (

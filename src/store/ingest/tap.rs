@@ -104,11 +104,11 @@ const TELL: &str = "WITH given AS MATERIALIZED (
             'meeting_id', owned.meeting_id, 'internal_id', given.meeting,
             'ts', coalesce(given.ts, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint),
             'attributes', CASE WHEN given.who IS NULL THEN given.attributes
-                ELSE jsonb_set(given.attributes, '{user,external-user-id}', to_jsonb(coalesce(person.user_id, ''))) END,
+                ELSE jsonb_set(given.attributes, '{user,external-user-id}', to_jsonb(coalesce((
+                    SELECT user_id FROM attendees AS person WHERE person.backend_id = $1
+                        AND person.meeting = given.meeting AND person.internal_id = given.who), ''))) END,
             'raw', CASE WHEN feed.wants_raw THEN given.raw END) ORDER BY given.place) AS events
-        FROM given JOIN owned USING (meeting) JOIN hook_feeds AS feed USING (frontend_id)
-            LEFT JOIN attendees AS person ON person.backend_id = $1 AND person.meeting = given.meeting
-                AND person.internal_id = given.who)
+        FROM given JOIN owned USING (meeting) JOIN hook_feeds AS feed USING (frontend_id))
     SELECT tell_hooks(events) AS told FROM told WHERE events IS NOT NULL";
 
 #[cfg(test)]
