@@ -165,7 +165,7 @@ impl Teller {
     }
 
     /// Attendees get no leave events at a meeting's end, and bbb-webhooks makes some.
-    /// At the end of a meeting nobody leaves by a message. This comes before the server knows of the end.
+    /// BBB sends no message for users who are there at the end. These events reach the server before it knows of the end.
     fn all_left(&mut self, message: &Message<'_>) -> Vec<Told> {
         let users = self.people.room_mut(&message.meeting).map(Room::take_users).unwrap_or_default();
         users.into_values().map(|user| ("user-left", json!({ "user": user }))).collect()

@@ -102,7 +102,7 @@ impl PostHooks {
         }
         let Some(mut first_try) = events.begin(hook, cursor).await? else { return Ok(true) };
         for (place, event) in backlog.events.iter().enumerate() {
-            if place > 0 && event.is_awaited {
+            if event.is_awaited {
                 return Err(awaited());
             }
             if place > 0 && Instant::now() >= end {

@@ -70,7 +70,7 @@ pub struct HookBacklog {
     pub cursor: i64,
     /// The last event of the frontend.
     pub last: i64,
-    /// The next events that it hears, 50 at most.
+    /// The next events that it hears, 20 at most.
     pub events: Vec<HookEvent>,
     /// Whether these are all up to the last.
     pub is_whole: bool,

@@ -12,7 +12,7 @@ use http::Method;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-/// Where nobody listens. Deliveries wait.
+/// A port without a listener: deliveries wait.
 const SCHOOL: &str = "http%3A%2F%2F127.0.0.1%3A9%2F";
 
 /// A meeting with every kind of callback, as its node has it.

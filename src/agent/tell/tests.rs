@@ -202,7 +202,7 @@ fn a_screen_is_the_presenters() {
         message(name, "not-used", body)
     };
     let said = told(&mut teller, share(true, json!({})));
-    assert_eq!((&*said[0].0, &said[0].1["user"]), ("meeting-screenshare-started", &json!(null)), "it is nobody's yet");
+    assert_eq!((&*said[0].0, &said[0].1["user"]), ("meeting-screenshare-started", &json!(null)), "no user is known");
     told(&mut teller, message("PresenterAssignedEvtMsg", "w_1", json!({ "presenterId": "w_1" })));
     let said = told(&mut teller, share(true, json!({})));
     assert_eq!(said[0].1["user"], ada(json!({}))["user"]);

@@ -7,7 +7,7 @@ use jsonwebtoken::{DecodingKey, Validation};
 
 use super::*;
 
-/// A cluster whose nodes leave recordings that nobody imports, and which may call this machine.
+/// A cluster without imports of recordings, which may call this machine.
 struct Play {
     cluster: TestCluster,
     receiver: Receiver,

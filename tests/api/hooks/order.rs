@@ -4,7 +4,7 @@ use b3scale_middleware::bbb::{CallKind, MeetingId, ScopedId, java_encode};
 use b3scale_support::{ClusterOptions, Heard, Reaction, Receiver, TestCluster, eventually};
 use serde_json::Value;
 
-/// Where nobody listens.
+/// A port without a listener.
 const END: &str = "http://127.0.0.1:9/meeting_ended";
 
 /// A cluster that may call this machine, and a receiver.
