@@ -9,7 +9,7 @@ use super::B3SCALED;
 use super::calls::{create, info, join, leads_to_node, running};
 
 /// What servers ask from time to time, whether or not they are called.
-const PERIODIC: [&str; 27] = [
+const PERIODIC: [&str; 37] = [
     "SET ending_until",
     "DELETE FROM meeting_copies WHERE",
     "DELETE FROM meeting_history WHERE",
@@ -34,9 +34,19 @@ const PERIODIC: [&str; 27] = [
     "DELETE FROM attendees",
     "DELETE FROM node_meetings",
     "DELETE FROM meeting_callbacks",
+    "DELETE FROM recording_imports",
     "DELETE FROM deliveries",
     "SELECT queue_end(",
     "FROM deliveries WHERE state = 'waiting'",
+    "SELECT coalesce(tell_hooks(",
+    "WITH idle AS (",
+    "WITH old AS (",
+    "DELETE FROM hook_events",
+    "coalesce(max(behind), 0) AS lag",
+    "settings->'webhooks' AS webhooks",
+    "SELECT * FROM hooks WHERE permanent",
+    "SELECT hooks.id, key, meeting_id FROM hooks",
+    "DELETE FROM hooks USING",
 ];
 
 /// Statements by which a server follows announcements and possible changes.
