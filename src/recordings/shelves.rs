@@ -11,7 +11,7 @@ use super::settings::{
 };
 use super::shelf::Shelf;
 use super::shelf::local::{Local, Trees};
-use super::shelf::s3::{S3, S3Error};
+use super::shelf::s3::{Refusal, S3, S3Error};
 use crate::program::ConfigError;
 
 /// The shelves of a server. Clones are the same shelves.
@@ -146,8 +146,7 @@ fn is_away(error: &object_store::Error) -> bool {
     use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
     let is_refused = matches!(error, NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. });
     // The refusal of a list has no kind of its own.
-    let words = ["NoSuchBucket", "AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"];
-    !is_refused && !words.iter().any(|word| error.to_string().contains(word))
+    !is_refused && !Refusal::of(error).is_final()
 }
 
 /// Makes sure that a folder is there and that files in it can be listed and written.

@@ -9,10 +9,11 @@ use std::time::{Duration, SystemTime};
 
 use b3scale::program::Environment;
 use b3scale::recordings::shelf::local::{Local, Trees};
+use b3scale::recordings::shelf::s3::{S3, S3Settings};
 use b3scale::recordings::shelf::{FilePath, FormatKey, Opened, Shelf, ShelfError, Shifted, Tree};
 use b3scale::recordings::{RecordingsConfig, Shelves};
 use b3scale_middleware::cluster::RecordId;
-use b3scale_support::{TestBucket, TestFolder};
+use b3scale_support::{Reaction, Receiver, TestBucket, TestFolder};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use rustix::fs::inotify;
@@ -353,6 +354,30 @@ async fn a_bucket_that_goes_away_is_said_to_be_away_and_works_when_it_is_back() 
     assert_eq!(text(&shelf, &key("video"), &place, "a.txt").await.as_deref(), Some("a"));
     let place = shelf.put(&key("video"), Tree::Published, &folder).await.unwrap();
     assert_eq!(text(&shelf, &key("video"), &place, "a.txt").await.as_deref(), Some("b"));
+}
+
+#[tokio::test]
+async fn a_full_bucket_is_told_by_its_answer_and_not_by_a_word_of_the_address() {
+    let (full, away) = (Receiver::start().await, Receiver::start().await);
+    let answer = |status: &str, code: &str| {
+        let body = format!("<Error><Code>{code}</Code><Resource>/507/QuotaExceeded</Resource></Error>");
+        Reaction::Raw(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes())
+    };
+    full.react([answer("403 Forbidden", "QuotaExceeded"), answer("400 Bad Request", "XMinioAdminBucketQuotaExceeded")]);
+    full.react((0..5).map(|_| answer("507 Insufficient Storage", "Else")));
+    away.react([answer("403 Forbidden", "AccessDenied"), answer("400 Bad Request", "Else")]);
+    away.react((0..5).map(|_| answer("503 Service Unavailable", "SlowDown")));
+    for (server, tries, is_full) in [(&full, 3, true), (&away, 3, false)] {
+        let bucket = "QuotaExceeded-507-Insufficient-Storage".to_owned();
+        let (endpoint, word) = (Some(server.url("/StorageFull").parse().unwrap()), Some("x".to_owned()));
+        let settings =
+            S3Settings { bucket, endpoint, region: "us-east-1".to_owned(), access_key: word.clone(), secret_key: word };
+        let shelf = S3::new(&settings).unwrap();
+        for _ in 0..tries {
+            let error = shelf.write(&key("video"), "507", &path("507.txt"), Bytes::new()).await.unwrap_err();
+            assert_eq!(matches!(error, ShelfError::Full { .. }), is_full, "{error}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -69,6 +69,22 @@ impl Trees {
         let others = Self::ALL.into_iter().filter(|other| *other != named && *other != Tree::Deleted);
         std::iter::once(named).chain(others).find(|tree| self.of(key, *tree).is_dir())
     }
+
+    /// Looks into the folder of a format, and into the next one if that folder was moved or replaced meanwhile.
+    fn look<T>(&self, key: &FormatKey, place: &str, into: impl Fn(&Path) -> io::Result<T>) -> io::Result<Option<T>> {
+        loop {
+            let before = self.stamped(key, place)?;
+            let found = before.as_ref().map(|(tree, _)| into(&self.of(key, *tree)));
+            if self.stamped(key, place)? == before {
+                return found.transpose();
+            }
+        }
+    }
+
+    fn stamped(&self, key: &FormatKey, place: &str) -> io::Result<Option<(Tree, String)>> {
+        let Some(tree) = self.find(key, place) else { return Ok(None) };
+        Ok(folder::stamp(&self.of(key, tree))?.map(|stamp| (tree, stamp)))
+    }
 }
 
 impl Local {
@@ -165,11 +181,8 @@ impl Shelf for Local {
 
     async fn open(&self, key: &FormatKey, place: &str, path: &FilePath) -> Result<Option<Opened>, ShelfError> {
         let (key, place, path) = (key.clone(), place.to_owned(), path.clone());
-        let find = move |trees: &Trees| {
-            let Some(tree) = trees.find(&key, &place) else { return Ok(None) };
-            open::file(&trees.of(&key, tree), &path)
-        };
-        let found = self.look(find).await?;
+        let find = move |trees: &Trees| trees.look(&key, &place, |folder| open::file(folder, &path));
+        let found = self.look(find).await?.flatten();
         Ok(found.map(|found| opened(found, self.disk.clone(), self.shown())))
     }
 
@@ -185,11 +198,8 @@ impl Shelf for Local {
 
     async fn files(&self, key: &FormatKey, place: &str) -> Result<Vec<(String, u64)>, ShelfError> {
         let (key, place) = (key.clone(), place.to_owned());
-        let list = move |trees: &Trees| {
-            let found = trees.find(&key, &place);
-            found.map_or(Ok(Vec::new()), |tree| folder::files(&trees.of(&key, tree)))
-        };
-        self.look(list).await
+        let list = move |trees: &Trees| trees.look(&key, &place, folder::files);
+        Ok(self.look(list).await?.unwrap_or_default())
     }
 
     async fn contents(&self, key: &FormatKey) -> Result<Vec<Stored>, ShelfError> {

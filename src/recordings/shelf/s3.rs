@@ -4,6 +4,7 @@
 //! a generation. So a reader never meets half of a content. An object's tree is a matter of rows alone.
 
 mod client;
+mod refusal;
 mod upload;
 
 use std::fmt;
@@ -29,6 +30,7 @@ use super::{Content, FilePath, FormatKey, Opened, Shelf, ShelfError, Shifted, St
 use crate::net::tls::CaFileError;
 use crate::recordings::media::content_type;
 use client::Connect;
+pub(in crate::recordings) use refusal::Refusal;
 
 /// The prefix of archives that have arrived. No format has that name.
 pub const INBOX: &str = "inbox";
@@ -114,11 +116,8 @@ impl S3 {
 
     pub(in crate::recordings) fn failure(&self, error: object_store::Error) -> ShelfError {
         let place = format!("the bucket {}", self.bucket);
-        let reason = error.to_string();
-        // The servers have no common word for it.
-        let words = ["InsufficientStorage", "507", "StorageFull", "QuotaExceeded", "NoSpace"];
-        if words.iter().any(|word| reason.contains(word)) {
-            ShelfError::Full { place, reason }
+        if Refusal::of(&error).is_full() {
+            ShelfError::Full { place, reason: error.to_string() }
         } else {
             ShelfError::Away { place, reason: error.into() }
         }
