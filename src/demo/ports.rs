@@ -2,29 +2,17 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use tokio::net::TcpSocket;
+use b3scale_node::Port as Held;
 
 use super::DemoError;
 
-/// A port of a server or node. Who connects while that is away is refused.
-pub(super) struct Port {
-    address: SocketAddr,
-    /// Bound, and never listened on. On Linux a socket that shares the address can listen there meanwhile, and no process
-    /// gets the port by asking for any; elsewhere it has to be released before its use.
-    _kept: Option<TcpSocket>,
-}
+/// A port of a server or node.
+pub(super) struct Port(Held);
 
 impl Port {
     /// Takes a port; 0 takes any free one.
     pub(super) fn take(wanted: SocketAddr) -> Result<Self, DemoError> {
-        let take = || {
-            let socket = if wanted.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-            socket.set_reuseaddr(true)?;
-            socket.bind(wanted)?;
-            let address = socket.local_addr()?;
-            Ok(Self { address, _kept: cfg!(target_os = "linux").then_some(socket) })
-        };
-        take().map_err(|error| DemoError::Port { address: wanted, error })
+        Held::take(wanted).map(Self).map_err(|error| DemoError::Port { address: wanted, error })
     }
 
     /// Takes a free one of the loopback.
@@ -33,37 +21,29 @@ impl Port {
     }
 
     pub(super) fn address(&self) -> SocketAddr {
-        self.address
+        self.0.address()
     }
 
     /// How a client of this machine gets to a server that may listen on all addresses.
     pub(super) fn reachable(&self) -> SocketAddr {
-        let ip = match self.address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            other => other,
-        };
-        SocketAddr::new(ip, self.address.port())
+        reachable(self.address())
     }
+}
+
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::net::TcpListener;
 
     use super::*;
-
-    #[tokio::test]
-    async fn a_port_refuses_until_its_owner_listens_and_after_it_has_gone() {
-        let port = Port::any().unwrap();
-        assert_ne!(port.address().port(), 0);
-        for _ in 0..2 {
-            assert!(TcpStream::connect(port.address()).await.is_err());
-            let listener = TcpListener::bind(port.address()).await.unwrap();
-            assert!(TcpStream::connect(port.address()).await.is_ok());
-            drop(listener);
-        }
-    }
 
     #[tokio::test]
     async fn a_port_that_others_have_is_not_to_be_had() {
@@ -75,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_server_on_all_addresses_is_reached_on_the_loopback() {
-        let reached = |listen: &str| Port { address: listen.parse().unwrap(), _kept: None }.reachable().to_string();
+        let reached = |listen: &str| reachable(listen.parse().unwrap()).to_string();
         assert_eq!(reached("0.0.0.0:80"), "127.0.0.1:80");
         assert_eq!(reached("[::]:80"), "[::1]:80");
         assert_eq!(reached("10.1.2.3:80"), "10.1.2.3:80");

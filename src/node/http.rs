@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::ready;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -207,11 +206,4 @@ fn collapsed(path: &str) -> String {
         }
     }
     out
-}
-
-/// Binds the port; the address is the real one, also when port 0 was asked for.
-pub(super) async fn bind(listen: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(listen).await?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
 }

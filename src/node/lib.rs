@@ -24,6 +24,7 @@ mod meeting;
 mod misbehave;
 mod outgoing;
 mod params;
+mod port;
 mod recording;
 mod request;
 mod says;
@@ -47,6 +48,7 @@ use tokio::time::Instant;
 pub use control::Control;
 pub use meeting::{ChatMessage, Document, DocumentSource, Media, Role};
 pub use misbehave::Misbehaviour;
+pub use port::Port;
 pub use state::{AttendeeView, MeetingView, NodeState, SeenCall};
 pub use tls::TestAuthority;
 
@@ -87,6 +89,7 @@ pub struct NodeOptions {
 #[derive(Debug)]
 pub struct Node {
     shared: Arc<Shared>,
+    port: Port,
     /// `None` after a crash.
     serving: Mutex<Option<JoinHandle<()>>>,
 }
@@ -110,7 +113,8 @@ impl Node {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn start(options: NodeOptions) -> io::Result<Node> {
-        let (listener, address) = http::bind(options.listen).await?;
+        let port = Port::take(options.listen)?;
+        let listener = port.listen().await?;
         let mut state = NodeState::default();
         let says = options.redis.clone().map(says::speak);
         if says.is_some() {
@@ -120,14 +124,14 @@ impl Node {
             started: Instant::now(),
             started_ms: options.frozen_clock.unwrap_or_else(wall_clock_ms),
             options,
-            address,
+            address: port.address(),
             state: Mutex::new(state),
             changed: watch::Sender::default(),
             meetings_changed: Notify::new(),
             says,
         });
         let serving = tokio::spawn(http::serve(shared.clone(), listener));
-        Ok(Node { shared, serving: Mutex::new(Some(serving)) })
+        Ok(Node { shared, port, serving: Mutex::new(Some(serving)) })
     }
 
     /// The address to register: `http(s)://127.0.0.1:port/bigbluebutton/api/`.
@@ -221,7 +225,7 @@ impl Node {
     /// # Errors
     /// When the address cannot be bound, which it cannot before a crash.
     pub async fn restart(&self) -> io::Result<()> {
-        let (listener, _) = http::bind(self.address()).await?;
+        let listener = self.port.listen().await?;
         *self.serving() = Some(tokio::spawn(http::serve(self.shared.clone(), listener)));
         Ok(())
     }

@@ -1,8 +1,7 @@
 //! A bucket of S3 on the loopback, which may go away and come back.
 
-use std::net::SocketAddr;
-
 use b3scale::recordings::shelf::s3::{S3, S3Settings};
+use b3scale_node::Port;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
@@ -19,7 +18,7 @@ const SECRET_KEY: &str = "secret of the bucket";
 
 /// A server with one bucket.
 pub struct TestBucket {
-    address: SocketAddr,
+    port: Port,
     service: S3Service,
     serving: Option<JoinHandle<()>>,
     folder: TestFolder,
@@ -32,11 +31,10 @@ impl TestBucket {
         std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
         let mut service = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let service = service.build();
-        let serving = Some(tokio::spawn(serve(listener, service.clone())));
-        Self { address, service, serving, folder }
+        let (port, service) = (Port::any().unwrap(), service.build());
+        let mut bucket = Self { port, service, serving: None, folder };
+        bucket.come_back().await;
+        bucket
     }
 
     /// A shelf in an empty bucket of the server that `TEST_BUCKET_URL` names. `None`: it is not set.
@@ -47,7 +45,7 @@ impl TestBucket {
 
     /// The settings of a client.
     pub fn settings(&self) -> S3Settings {
-        settings(&format!("http://{}", self.address))
+        settings(&format!("http://{}", self.port.address()))
     }
 
     /// The same as variables of the environment.
@@ -77,7 +75,7 @@ impl TestBucket {
 
     /// Serves again, at the same address.
     pub async fn come_back(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
+        let listener = self.port.listen().await.unwrap();
         self.serving = Some(tokio::spawn(serve(listener, self.service.clone())));
     }
 

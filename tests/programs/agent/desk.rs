@@ -1,10 +1,10 @@
 //! A server that takes batches of one agent, counts each once, and fails on demand.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use b3scale::rest::{Batch, Event, Receipt, Wants};
+use b3scale_node::Port;
 use b3scale_support::within;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -58,7 +58,7 @@ pub(super) struct Known {
 
 /// The server. It ends when this is dropped.
 pub(super) struct Desk {
-    address: SocketAddr,
+    port: Port,
     shared: Arc<Shared>,
     serving: Mutex<JoinHandle<()>>,
 }
@@ -75,14 +75,14 @@ impl Desk {
         let shared = Arc::<Shared>::default();
         shared.known().token = token.to_owned();
         shared.known().backend = knows.then(|| samples::backend(&json!({})));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let port = Port::any().unwrap();
+        let listener = port.listen().await.unwrap();
         let serving = Mutex::new(tokio::spawn(Arc::clone(&shared).serve(listener)));
-        Self { address, shared, serving }
+        Self { port, shared, serving }
     }
 
     pub(super) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.port.address())
     }
 
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
@@ -98,7 +98,7 @@ impl Desk {
 
     /// Starts again with the same state.
     pub(super) async fn back(&self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
+        let listener = self.port.listen().await.unwrap();
         *self.serving.lock().unwrap() = tokio::spawn(Arc::clone(&self.shared).serve(listener));
     }
 
