@@ -75,8 +75,7 @@ async fn post(database: &TestDatabase, benches: &[Bench]) -> Vec<f64> {
     );
     database.execute(&hooks).await;
     let told = format!(
-        "SELECT tell_hooks(jsonb_agg(jsonb_build_object('frontend', id, 'name', 'user-joined', 'meeting', '',
-            'meeting_id', 'm', 'internal_id', 'i', 'ts', number)))
+        "SELECT tell_hooks(array_agg((id, 'user-joined', '', 'm', 'i', number, NULL, NULL, NULL)::told_event))
         FROM frontends, generate_series(1, {}) AS number",
         MANY / HOOKS / FRONTENDS
     );

@@ -108,35 +108,47 @@ CREATE FUNCTION queue_hooks(ids text[]) RETURNS void LANGUAGE sql AS $$
         WHERE id NOT IN (SELECT lane FROM waiting)
 $$;
 
--- Tells the hooks of events, in this order: [{frontend, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw}]. Events
--- that no hook hears are left out. Returns how many were told.
-CREATE FUNCTION tell_hooks(told jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
+-- An event for the hooks of a frontend: the columns of `hook_events`.
+CREATE TYPE told_event AS (
+    frontend    uuid,
+    name        text,
+    meeting     text,
+    meeting_id  text,
+    internal_id text,
+    ts          bigint,
+    attributes  jsonb,
+    entry       text,
+    raw         jsonb
+);
+
+-- Tells the hooks of events, in this order. Events that no hook hears are left out. Returns how many were told.
+CREATE FUNCTION tell_hooks(told told_event[]) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    more  jsonb;
+    more  told_event;
     due   text[];
     count bigint;
 BEGIN
-    PERFORM FROM hook_feeds WHERE frontend_id IN (
-        SELECT frontend FROM jsonb_to_recordset(told) AS given (frontend uuid)) ORDER BY frontend_id FOR UPDATE;
+    PERFORM FROM hook_feeds WHERE frontend_id IN (SELECT frontend FROM unnest(told)) ORDER BY frontend_id FOR UPDATE;
     -- One by one: they are few, and each is found by its index.
-    FOR more IN SELECT one FROM jsonb_array_elements(told) AS one
-        WHERE one->>'name' IN ('meeting-created', 'meeting-ended') AND one->'attributes' <> 'null'
+    FOR more IN SELECT * FROM unnest(told) WHERE name IN ('meeting-created', 'meeting-ended') AND attributes IS NOT NULL
     LOOP
-        UPDATE hook_events SET attributes = more->'attributes', raw = nullif(more->'raw', 'null')
-        WHERE frontend_id = (more->>'frontend')::uuid AND internal_id = more->>'internal_id' AND name = more->>'name'
+        UPDATE hook_events SET attributes = more.attributes, raw = more.raw
+        WHERE frontend_id = more.frontend AND internal_id = more.internal_id AND name = more.name
             AND name IN ('meeting-created', 'meeting-ended') AND attributes IS NULL;
     END LOOP;
-    WITH given AS (
-            SELECT * FROM ROWS FROM (jsonb_to_recordset(told) AS (frontend uuid, name text, meeting text, meeting_id text,
-                    internal_id text, ts bigint, attributes jsonb, entry text, raw jsonb)) WITH ORDINALITY
+    WITH given AS MATERIALIZED (
+            SELECT * FROM unnest(told) WITH ORDINALITY
                 AS given (frontend, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw, place)),
+        -- A batch has few kinds of events, and hooks may be many.
+        heard AS MATERIALIZED (
+            SELECT * FROM (SELECT DISTINCT frontend, name, meeting_id FROM given) AS kind
+            WHERE EXISTS (SELECT FROM hooks WHERE frontend_id = frontend AND hears(hooks, name, kind.meeting_id))),
         fresh AS (
             SELECT given.*, row_number() OVER (PARTITION BY frontend ORDER BY place) AS step FROM given
             WHERE CASE WHEN name IN ('meeting-created', 'meeting-ended') THEN NOT EXISTS (
                     SELECT FROM hook_events AS known WHERE known.frontend_id = given.frontend
                         AND known.internal_id = given.internal_id AND known.name = given.name)
-                ELSE EXISTS (
-                    SELECT FROM hooks WHERE frontend_id = given.frontend AND hears(hooks, given.name, given.meeting_id)) END),
+                ELSE (frontend, name, meeting_id) IN (SELECT frontend, name, meeting_id FROM heard) END),
         moved AS (
             UPDATE hook_feeds SET last = last + steps
             FROM (SELECT frontend, count(*) AS steps FROM fresh GROUP BY frontend) AS counted
@@ -147,8 +159,8 @@ BEGIN
             FROM fresh JOIN moved ON frontend_id = frontend
             ON CONFLICT DO NOTHING RETURNING hook_events.frontend_id, hook_events.name, hook_events.meeting_id)
         SELECT (SELECT array_agg(id) FROM hooks WHERE paused_at IS NULL AND EXISTS (
-                SELECT FROM written WHERE written.frontend_id = hooks.frontend_id
-                    AND hears(hooks, written.name, written.meeting_id))),
+                SELECT FROM (SELECT DISTINCT frontend_id, name, meeting_id FROM written) AS kind
+                WHERE kind.frontend_id = hooks.frontend_id AND hears(hooks, kind.name, kind.meeting_id))),
             (SELECT count(*) FROM written)
         INTO due, count;
     PERFORM queue_hooks(due);
@@ -158,22 +170,31 @@ END $$;
 -- Tells of a meeting by its record: its node may have no agent.
 CREATE FUNCTION tell_meeting() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    meeting meetings%ROWTYPE;
+    meeting meetings;
 BEGIN
     IF TG_ARGV[0] = 'meeting-created' THEN meeting := NEW; ELSE meeting := OLD; END IF;
     IF EXISTS (SELECT FROM hook_feeds WHERE frontend_id = meeting.frontend_id) THEN
-        PERFORM tell_hooks(jsonb_build_array(jsonb_build_object('frontend', meeting.frontend_id, 'name', TG_ARGV[0],
-            'meeting', meeting.id, 'meeting_id', meeting.meeting_id, 'internal_id', meeting.internal_id,
-            'ts', floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint,
-            'entry', CASE WHEN TG_ARGV[0] = 'meeting-created' THEN meeting.entry END)));
+        PERFORM tell_hooks(ARRAY[(meeting.frontend_id, TG_ARGV[0], meeting.id, meeting.meeting_id, meeting.internal_id,
+            floor(extract(epoch FROM clock_timestamp()) * 1000), NULL,
+            CASE WHEN TG_ARGV[0] = 'meeting-created' THEN meeting.entry END, NULL)::told_event]);
     END IF;
     RETURN NULL;
 END $$;
 
+-- One statement may end the meetings of many frontends: together, so that feeds are locked in one order.
+CREATE FUNCTION tell_gone() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tell_hooks(array_agg((frontend_id, 'meeting-ended', id, meeting_id, internal_id,
+            floor(extract(epoch FROM clock_timestamp()) * 1000), NULL, NULL, NULL)::told_event))
+        FROM gone JOIN hook_feeds USING (frontend_id)
+        WHERE state <> 'claimed' AND internal_id IS NOT NULL HAVING count(*) > 0;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tell_gone AFTER DELETE ON meetings REFERENCING OLD TABLE AS gone FOR EACH STATEMENT
+    EXECUTE FUNCTION tell_gone();
+
 -- The old session ends before the new one is created: triggers run in the order of their names. Here, other than for callbacks, a
 -- session on another node is a new one, too: events name it.
-CREATE TRIGGER tell_1_gone AFTER DELETE ON meetings FOR EACH ROW
-    WHEN (OLD.state <> 'claimed' AND OLD.internal_id IS NOT NULL) EXECUTE FUNCTION tell_meeting('meeting-ended');
 CREATE TRIGGER tell_1_renewed AFTER UPDATE OF internal_id ON meetings FOR EACH ROW
     WHEN (NEW.state = 'live' AND OLD.internal_id IS NOT NULL AND OLD.internal_id IS DISTINCT FROM NEW.internal_id)
     EXECUTE FUNCTION tell_meeting('meeting-ended');
@@ -186,9 +207,8 @@ CREATE TRIGGER tell_2_live AFTER UPDATE OF internal_id ON meetings FOR EACH ROW
 -- Tells of a recording. Its links are made when the event is sent, since they have tickets.
 CREATE FUNCTION tell_recording(its_id text, event text, ts bigint, format text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM tell_hooks(jsonb_build_array(jsonb_build_object('frontend', frontend_id, 'name', event, 'meeting', '',
-            'meeting_id', meeting_id, 'internal_id', internal_meeting_id, 'ts', ts,
-            'attributes', jsonb_strip_nulls(jsonb_build_object('record-id', record_id, 'workflow', format)))))
+    PERFORM tell_hooks(ARRAY[(frontend_id, event, '', meeting_id, internal_meeting_id, ts,
+            jsonb_strip_nulls(jsonb_build_object('record-id', record_id, 'workflow', format)), NULL, NULL)::told_event])
         FROM recordings JOIN hook_feeds USING (frontend_id) WHERE record_id = its_id;
 END $$;
 

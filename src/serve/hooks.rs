@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use b3scale_middleware::ports;
+use rustix::system::uname;
 
 use super::outbox::Outbox;
 use crate::config::Config;
@@ -34,5 +35,5 @@ pub(super) fn open(
 /// The name of this service in posts.
 fn domain(config: &Config) -> String {
     let host = config.recordings.api_url.as_ref().and_then(|url| url.host_str());
-    host.map_or_else(|| config.listen.ip().to_string(), str::to_owned)
+    host.map_or_else(|| uname().nodename().to_string_lossy().into_owned(), str::to_owned)
 }

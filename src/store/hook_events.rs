@@ -248,9 +248,9 @@ impl HookEvents<'_> {
 
     /// Tells of the end of meetings whose node has been lost for ten minutes. Gives the number of events.
     pub async fn tell_lost(self) -> Result<i64, StoreError> {
-        let sql = "SELECT coalesce(tell_hooks(jsonb_agg(jsonb_build_object('frontend', lost.frontend_id, 'name', 'meeting-ended',
-                'meeting', id, 'meeting_id', meeting_id, 'internal_id', internal_id,
-                'ts', floor(extract(epoch FROM now()) * 1000)::bigint))), 0) AS told
+        let sql =
+            "SELECT coalesce(tell_hooks(array_agg((lost.frontend_id, 'meeting-ended', id, meeting_id, internal_id,
+                floor(extract(epoch FROM now()) * 1000), NULL, NULL, NULL)::told_event)), 0) AS told
             FROM meetings AS lost JOIN hook_feeds AS feed ON feed.frontend_id = lost.frontend_id
             WHERE state = 'detached' AND internal_id IS NOT NULL AND updated_at < now() - interval '10 minutes'
                 AND NOT EXISTS (

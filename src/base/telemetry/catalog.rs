@@ -214,7 +214,7 @@ catalog! {
     Counter INGEST_BATCHES = "b3scale_ingest_batches_total" [outcome = "counted" | "repeated" | "refused" | "failed"]
         "Batches of agents. repeated: received before; refused: a snapshot is required; failed: it could not be recorded.";
     Counter INGEST_EVENTS = "b3scale_ingest_events_total" []
-        "Events in accepted batches.";
+        "Events in accepted batches, without those for webhooks.";
     Counter INGEST_SNAPSHOTS = "b3scale_ingest_snapshots_total" []
         "Snapshots of a node in accepted batches.";
 

@@ -100,14 +100,13 @@ const TELL: &str = "WITH given AS MATERIALIZED (
         UNION ALL
         SELECT meeting, id, frontend_id, id FROM made),
     told AS (
-        SELECT jsonb_agg(jsonb_build_object('frontend', feed.frontend_id, 'name', given.name, 'meeting', owned.id,
-            'meeting_id', owned.meeting_id, 'internal_id', given.meeting,
-            'ts', coalesce(given.ts, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint),
-            'attributes', CASE WHEN given.who IS NULL THEN given.attributes
+        SELECT array_agg((feed.frontend_id, given.name, owned.id, owned.meeting_id, given.meeting,
+            coalesce(given.ts, floor(extract(epoch FROM clock_timestamp()) * 1000)),
+            CASE WHEN given.who IS NULL THEN given.attributes
                 ELSE jsonb_set(given.attributes, '{user,external-user-id}', to_jsonb(coalesce((
                     SELECT user_id FROM attendees AS person WHERE person.backend_id = $1
                         AND person.meeting = given.meeting AND person.internal_id = given.who), ''))) END,
-            'raw', CASE WHEN feed.wants_raw THEN given.raw END) ORDER BY given.place) AS events
+            NULL, CASE WHEN feed.wants_raw THEN given.raw END)::told_event ORDER BY given.place) AS events
         FROM given JOIN owned USING (meeting) JOIN hook_feeds AS feed USING (frontend_id))
     SELECT tell_hooks(events) AS told FROM told WHERE events IS NOT NULL";
 

@@ -142,6 +142,32 @@ async fn without_an_agent_a_meeting_is_told_by_its_record() {
     );
 }
 
+/// A batch locks the feeds of its events in one order, too: a second order would deadlock.
+#[tokio::test]
+async fn a_statement_that_ends_meetings_of_two_frontends_locks_their_feeds_in_one_order() {
+    let hooks = Hooks::new(0, []).await;
+    hooks.fixture.store.frontends().record(&new_frontend("college")).await.expect("a frontend");
+    let made = "INSERT INTO hook_feeds (frontend_id) SELECT id FROM frontends;
+        INSERT INTO meetings (id, frontend_id, meeting_id, backend_id, attempt, state, internal_id, create_time, claim, version)
+        SELECT key, frontends.id, key, backends.id, 1, 'live', key, 1, 0, nextval('versions')
+        FROM frontends, (SELECT id FROM backends LIMIT 1) AS backends ORDER BY frontends.id DESC";
+    hooks.execute(made).await;
+    let (client, connection) =
+        tokio_postgres::connect(hooks.fixture.database.url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute("BEGIN; SELECT FROM hook_feeds ORDER BY frontend_id LIMIT 1 FOR UPDATE").await.unwrap();
+    let waits = async {
+        let waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while client.query(waiting, &[]).await.unwrap().is_empty() {
+            // A transaction sees one snapshot of the activity until that is cleared.
+            client.batch_execute("SELECT pg_stat_clear_snapshot()").await.unwrap();
+        }
+        client.batch_execute("SELECT FROM hook_feeds FOR UPDATE NOWAIT; COMMIT").await.expect("the other feed is free");
+    };
+    tokio::join!(hooks.execute("DELETE FROM meetings"), waits);
+    assert_eq!(hooks.count("SELECT count(*) FROM hook_events WHERE name = 'meeting-ended'").await, 2);
+}
+
 #[tokio::test]
 async fn hooks_go_with_their_frontend() {
     let hooks = Hooks::new(1, []).await;

@@ -92,7 +92,8 @@ impl Hooks {
     /// Tells of events, and wakes the servers.
     pub(super) async fn tell_of(&self, events: Value) {
         let text = events.to_string().replace('\'', "''");
-        self.execute(&format!("SELECT tell_hooks('{text}')")).await;
+        let events = format!("jsonb_populate_recordset(NULL::told_event, '{text}') AS event");
+        self.execute(&format!("SELECT tell_hooks(array_agg(event)) FROM {events}")).await;
         self.wake();
     }
 

@@ -13,8 +13,8 @@ const EVENTS: usize = 60;
 async fn tell(database: &TestDatabase, from: usize, to: usize) {
     for number in from..=to {
         let told = format!(
-            "SELECT tell_hooks(jsonb_build_array(jsonb_build_object('frontend', id, 'name', 'user-joined', 'meeting', '',
-                'meeting_id', 'm', 'internal_id', 'i', 'ts', {number}))) FROM frontends"
+            "SELECT tell_hooks(ARRAY[(id, 'user-joined', '', 'm', 'i', {number}, NULL, NULL, NULL)::told_event])
+            FROM frontends"
         );
         database.execute(&told).await;
     }
