@@ -74,6 +74,15 @@ CREATE FUNCTION hears(hook hooks, its_name text, its_meeting_id text) RETURNS bo
         AND (hook.events = '{}' OR its_name = ANY (hook.events))
 $$;
 
+-- The next events of a hook. Read in their order, since a backlog grows faster than statistics do: without these a plan
+-- may read and sort the whole of it.
+CREATE FUNCTION next_events(hook hooks, most bigint) RETURNS SETOF hook_events LANGUAGE sql STABLE
+    SET enable_bitmapscan = off AS $$
+    SELECT * FROM hook_events AS one
+    WHERE one.frontend_id = hook.frontend_id AND one.seq > hook.cursor AND hears(hook, one.name, one.meeting_id)
+    ORDER BY one.seq LIMIT most
+$$;
+
 -- A new hook hears of everything from now on.
 CREATE FUNCTION begin_hook() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -124,10 +124,7 @@ impl HookEvents<'_> {
                     OR name = 'meeting-created' AND at > now() - interval '30 seconds' AND EXISTS (
                         SELECT FROM meetings WHERE meetings.id = meeting AND state = 'claimed'), false) AS is_awaited
             FROM hooks AS hook JOIN hook_feeds AS feed ON feed.frontend_id = hook.frontend_id
-            LEFT JOIN LATERAL (
-                SELECT * FROM hook_events AS one
-                WHERE one.frontend_id = hook.frontend_id AND one.seq > hook.cursor AND hears(hook, one.name, one.meeting_id)
-                ORDER BY one.seq LIMIT $2) AS event ON true
+            LEFT JOIN LATERAL next_events(hook, $2) AS event ON true
             WHERE hook.id = $1 AND paused_at IS NULL ORDER BY seq";
         let rows = self.0.rows("read the events of a hook", sql, &[&hook, &(BATCH as i64)]).await?;
         let Some(first) = rows.first() else { return Ok(None) };
