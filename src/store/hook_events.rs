@@ -114,7 +114,8 @@ pub struct HookCount {
 impl HookEvents<'_> {
     /// The next events of a hook. `None`: it is gone, or paused.
     pub async fn backlog(self, hook: &str) -> Result<Option<HookBacklog>, StoreError> {
-        let sql = "SELECT hook.id, hook.frontend_id, url, hook.raw AS wants_raw, permanent, tries, cursor, last, seq, name,
+        let sql =
+            "SELECT hook.id, hook.frontend_id, url, hook.raw AS wants_raw, permanent, tries, cursor, last, seq, name,
                 meeting, event.meeting_id, internal_id, ts, attributes, entry,
                 CASE WHEN hook.raw THEN event.raw END AS raw,
                 coalesce(attributes IS NULL AND at > now() - CASE

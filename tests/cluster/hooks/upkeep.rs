@@ -17,6 +17,23 @@ async fn an_event_without_a_job_is_posted_all_the_same() {
     assert_eq!(numbers(&hooks.receiver.heard()), [1, 2]);
 }
 
+/// A burst is there before its statistics are.
+#[tokio::test]
+async fn of_a_long_backlog_only_the_next_events_are_read() {
+    let hooks = Hooks::new(0, []).await;
+    hooks.hook("h1", "").await;
+    hooks.tell(5_000).await;
+    let (mut client, connection) =
+        tokio_postgres::connect(hooks.fixture.database.url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let transaction = client.transaction().await.unwrap();
+    let next = transaction.query("SELECT seq FROM hooks, next_events(hooks, 20)", &[]).await.unwrap();
+    assert_eq!(next.iter().map(|row| row.get::<_, i64>(0)).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
+    let read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'hook_events'";
+    let read: i64 = transaction.query_one(read, &[]).await.unwrap().get(0);
+    assert!(read <= 40, "{read} events were read");
+}
+
 #[tokio::test]
 async fn events_stay_for_an_hour_and_for_hooks_that_are_behind() {
     let hooks = Hooks::new(1, []).await;
