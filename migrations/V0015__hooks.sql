@@ -55,11 +55,11 @@ CREATE TABLE hook_events (
     -- `event.ts`: milliseconds since 1970, of the recording's progress seconds.
     ts          bigint NOT NULL,
     -- As bbb-webhooks maps them, with the node's ids. NULL: they are made of what else is known.
-    attributes  jsonb,
+    attributes  json,
     -- The entry in lists of a created meeting.
     entry       text,
     -- The message of BBB, where a hook wants it.
-    raw         jsonb,
+    raw         json,
     at          timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (frontend_id, seq)
 );
@@ -125,9 +125,9 @@ CREATE TYPE told_event AS (
     meeting_id  text,
     internal_id text,
     ts          bigint,
-    attributes  jsonb,
+    attributes  json,
     entry       text,
-    raw         jsonb
+    raw         json
 );
 
 -- Tells the hooks of events, in this order. Events that no hook hears are left out. Returns how many were told.
@@ -217,7 +217,7 @@ CREATE TRIGGER tell_2_live AFTER UPDATE OF internal_id ON meetings FOR EACH ROW
 CREATE FUNCTION tell_recording(its_id text, event text, ts bigint, format text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tell_hooks(ARRAY[(frontend_id, event, '', meeting_id, internal_meeting_id, ts,
-            jsonb_strip_nulls(jsonb_build_object('record-id', record_id, 'workflow', format)), NULL, NULL)::told_event])
+            json_strip_nulls(json_build_object('record-id', record_id, 'workflow', format)), NULL, NULL)::told_event])
         FROM recordings JOIN hook_feeds USING (frontend_id) WHERE record_id = its_id;
 END $$;
 

@@ -9,7 +9,7 @@ mod heard;
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{NodeBatch, NodeEvent};
 use serde_json::Value;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
 
 use crate::store::StoreError;
@@ -35,9 +35,24 @@ pub(super) async fn tell(
     if heard.is_empty() {
         return Ok(false);
     }
-    let rows = transaction.rows(TELL, &[&backend, &Json(&heard)]).await?;
+    let params: [&(dyn ToSql + Sync); 9] = [
+        &backend,
+        &each(&heard, |event| event.meeting),
+        &each(&heard, |event| event.name),
+        &each(&heard, |event| event.ts),
+        &each(&heard, |event| Json(&event.attributes)),
+        &each(&heard, |event| event.raw.map(Json)),
+        &each(&heard, |event| event.who),
+        &each(&heard, |event| event.breakout.as_ref().map(|breakout| breakout.id)),
+        &each(&heard, |event| event.breakout.as_ref().map(|breakout| breakout.parent)),
+    ];
+    let rows = transaction.rows(TELL, &params).await?;
     rows.first()
         .map_or(Ok(false), |row| Ok(column::<Option<i64>>("hook_events", row, "told")?.is_some_and(|told| told > 0)))
+}
+
+fn each<'h, T>(heard: &'h [Heard<'h>], column: impl Fn(&'h Heard<'h>) -> T) -> Vec<T> {
+    heard.iter().map(column).collect()
 }
 
 fn told(event: &NodeEvent, wants_raw: bool) -> Option<Heard<'_>> {
@@ -70,11 +85,10 @@ fn breakout<'a>(name: &str, meeting: &'a Value) -> Option<Breakout<'a>> {
 // 5. `noted` keeps these in the history, for the events to come.
 // 6. `told` puts the events together. Only frontends with a feed hear any, and BBB's messages go only to a feed with raw hooks.
 const TELL: &str = "WITH given AS MATERIALIZED (
-        SELECT * FROM ROWS FROM (jsonb_to_recordset($2) AS (meeting text, name text, ts bigint, attributes jsonb, raw jsonb,
-            who text, breakout jsonb)) WITH ORDINALITY
-            AS given (meeting, name, ts, attributes, raw, who, breakout, place)),
+        SELECT * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::json[], $6::json[], $7::text[], $8::text[], $9::text[])
+            WITH ORDINALITY AS given (meeting, name, ts, attributes, raw, who, breakout, parent, place)),
     named AS (
-        SELECT meeting FROM given UNION SELECT breakout->>'parent' FROM given WHERE breakout->>'parent' IS NOT NULL),
+        SELECT meeting FROM given UNION SELECT parent FROM given WHERE parent IS NOT NULL),
     placed AS MATERIALIZED (
         SELECT named.meeting, found.id, found.frontend_id, found.meeting_id FROM named CROSS JOIN LATERAL (
             (SELECT 1 AS rank, meetings.id, meetings.frontend_id, meetings.meeting_id FROM node_meetings AS there
@@ -86,10 +100,10 @@ const TELL: &str = "WITH given AS MATERIALIZED (
                 ORDER BY past.created_at LIMIT 1)
             ORDER BY rank LIMIT 1) AS found),
     made AS MATERIALIZED (
-        SELECT DISTINCT ON (there.internal_id) there.internal_id AS meeting, there.id, parent.frontend_id
-        FROM given JOIN placed AS parent ON parent.meeting = given.breakout->>'parent'
+        SELECT DISTINCT ON (there.internal_id) there.internal_id AS meeting, there.id, main.frontend_id
+        FROM given JOIN placed AS main ON main.meeting = given.parent
             JOIN node_meetings AS there ON there.backend_id = $1 AND there.internal_id = given.meeting
-                AND there.id = given.breakout->>'id' AND there.breakout
+                AND there.id = given.breakout AND there.breakout
         WHERE NOT EXISTS (SELECT FROM placed WHERE placed.meeting = given.meeting)
             AND NOT EXISTS (SELECT FROM meetings WHERE meetings.id = there.id)),
     noted AS (
@@ -103,9 +117,9 @@ const TELL: &str = "WITH given AS MATERIALIZED (
         SELECT array_agg((feed.frontend_id, given.name, owned.id, owned.meeting_id, given.meeting,
             coalesce(given.ts, floor(extract(epoch FROM clock_timestamp()) * 1000)),
             CASE WHEN given.who IS NULL THEN given.attributes
-                ELSE jsonb_set(given.attributes, '{user,external-user-id}', to_jsonb(coalesce((
+                ELSE jsonb_set(given.attributes::jsonb, '{user,external-user-id}', to_jsonb(coalesce((
                     SELECT user_id FROM attendees AS person WHERE person.backend_id = $1
-                        AND person.meeting = given.meeting AND person.internal_id = given.who), ''))) END,
+                        AND person.meeting = given.meeting AND person.internal_id = given.who), '')))::json END,
             NULL, CASE WHEN feed.wants_raw THEN given.raw END)::told_event ORDER BY given.place) AS events
         FROM given JOIN owned USING (meeting) JOIN hook_feeds AS feed USING (frontend_id))
     SELECT tell_hooks(events) AS told FROM told WHERE events IS NOT NULL";

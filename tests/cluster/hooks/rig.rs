@@ -92,7 +92,7 @@ impl Hooks {
     /// Tells of events, and wakes the servers.
     pub(super) async fn tell_of(&self, events: Value) {
         let text = events.to_string().replace('\'', "''");
-        let events = format!("jsonb_populate_recordset(NULL::told_event, '{text}') AS event");
+        let events = format!("json_populate_recordset(NULL::told_event, '{text}') AS event");
         self.execute(&format!("SELECT tell_hooks(array_agg(event)) FROM {events}")).await;
         self.wake();
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// An event, as the statement takes it.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Heard<'a> {
     /// The node's own id of the meeting.
     pub(super) meeting: &'a str,
@@ -26,7 +26,7 @@ pub(super) enum Attributes<'a> {
     Basic(Value),
 }
 
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Breakout<'a> {
     pub(super) id: &'a str,
     pub(super) parent: &'a str,
