@@ -16,6 +16,7 @@ use b3scale_middleware::bbb::CallKind;
 use b3scale_node::{NodeOptions, Role};
 use b3scale_support::{ClusterOptions, Relay, Running, TestCluster, TestFolder, TestRedis, Tool, program, token};
 use futures_util::future::join_all;
+use http::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::interval;
@@ -111,39 +112,42 @@ async fn send_for(span: Duration, agent: &Tool<'_>, node: usize, size: usize, te
     let meetings: Vec<Value> = (0..MEETINGS).map(meeting).collect();
     let first = json!({"boot": boot, "seq": 1, "snapshot": {"meetings": meetings}, "events": []});
     agent.post("/agent/ingest", &first).await.granted();
-    for seq in 2.. {
+    // Written before, so that it is the server that is measured. Two, so that each batch changes every attendee.
+    let texts = [0, 1].map(|turn| events(turn, size, tells).to_string());
+    for (seq, events) in (2..).zip(texts.iter().cycle()) {
         if began.elapsed() >= span {
             break;
         }
-        let mut events: Vec<Value> = (0..size).map(|number| event(seq, number)).collect();
-        if tells {
-            events.extend((0..size).map(|number| told(seq, number)));
-        }
-        let batch = json!({"boot": boot, "seq": seq, "events": events, "tells": tells});
-        let receipt = agent.post("/agent/ingest", &batch).await.granted();
+        let batch = format!(r#"{{"boot": "{boot}", "seq": {seq}, "tells": {tells}, "events": {events}}}"#);
+        let receipt = agent.send(Method::POST, "/agent/ingest", "application/json", &batch).await.granted();
         assert_eq!(receipt["seq"], json!(seq), "it is taken");
         taken += size;
     }
     taken
 }
 
+fn events(turn: usize, size: usize, tells: bool) -> Value {
+    let told = (0..if tells { size } else { 0 }).map(|number| told(turn, number));
+    (0..size).map(|number| event(turn, number)).chain(told).collect()
+}
+
 /// Of every four events, three are attendees that come and one is an attendee that leaves.
-fn event(seq: usize, number: usize) -> Value {
+fn event(turn: usize, number: usize) -> Value {
     let meeting = format!("m{}", number % MEETINGS);
     if number % 4 == 3 {
         return json!({"type": "attendee_left", "meeting": meeting, "attendee": format!("w{}", number - 1)});
     }
     let attendee =
-        json!({"internal_id": format!("w{number}"), "user_id": format!("u{seq}"), "full_name": "Ada Lovelace"});
+        json!({"internal_id": format!("w{number}"), "user_id": format!("u{turn}"), "full_name": "Ada Lovelace"});
     json!({"type": "attendee_joined", "meeting": meeting, "attendee": attendee})
 }
 
 /// The same for webhooks.
-fn told(seq: usize, number: usize) -> Value {
+fn told(turn: usize, number: usize) -> Value {
     let (meeting, leaves) = (format!("m{}", number % MEETINGS), number % 4 == 3);
     let (name, who) = if leaves { ("user-left", number - 1) } else { ("user-joined", number) };
     let user = json!({
-        "internal-user-id": format!("w{who}"), "external-user-id": format!("u{seq}"), "name": "Ada Lovelace", "role": "VIEWER",
+        "internal-user-id": format!("w{who}"), "external-user-id": format!("u{turn}"), "name": "Ada Lovelace", "role": "VIEWER",
         "presenter": false, "guest": false,
     });
     let ids = json!({"internal-meeting-id": meeting, "external-meeting-id": "m"});

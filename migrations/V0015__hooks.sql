@@ -63,7 +63,6 @@ CREATE TABLE hook_events (
     at          timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (frontend_id, seq)
 );
-CREATE INDEX hook_events_by_age ON hook_events (at);
 -- Agents, reports and records all tell of these. The first word counts, and an agent's adds what it lacks.
 CREATE UNIQUE INDEX hook_events_once ON hook_events (frontend_id, internal_id, name)
     WHERE name IN ('meeting-created', 'meeting-ended');
