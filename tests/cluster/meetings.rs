@@ -7,6 +7,7 @@ use b3scale::ledger::{Copies, Ends, Lookups, MeetingCopy, Places, Release};
 use b3scale::store::Store;
 use b3scale_middleware::bbb::{MeetingId, ScopedId};
 use b3scale_middleware::cluster::{Claim, MeetingState, Move, NewMeeting, Size};
+use b3scale_support::until_blocked;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -337,11 +338,7 @@ async fn a_claim_waits_for_the_meeting_before_it_touches_a_copy() {
     tokio::spawn(connection);
     client.batch_execute("BEGIN; SELECT FROM meetings FOR UPDATE").await.unwrap();
     let waits = async {
-        let waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while client.query(waiting, &[]).await.unwrap().is_empty() {
-            // A transaction sees one snapshot of the activity until that is cleared.
-            client.batch_execute("SELECT pg_stat_clear_snapshot()").await.unwrap();
-        }
+        until_blocked(&client).await;
         client.batch_execute("SELECT FROM meeting_copies FOR UPDATE NOWAIT; COMMIT").await.expect("the copy is free");
     };
     let (claim, ()) = tokio::join!(cluster.claim("algebra", cluster.a), waits);

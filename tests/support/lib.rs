@@ -28,7 +28,7 @@ pub use cluster::{ClusterOptions, TestCluster};
 pub use counted::Counted;
 pub use frozen::{Frozen, with_idle_stages};
 pub use hearing::{hear, keep};
-pub use postgres::{TestDatabase, TestFolder, TestPostgres, postgres};
+pub use postgres::{TestDatabase, TestFolder, TestPostgres, postgres, until_blocked};
 pub use program::{Log, Running, kill, output, program, servers, still_running};
 pub use receiver::{Heard, Reaction, Receiver};
 pub use recorder::{Asked, Recorder, Told};

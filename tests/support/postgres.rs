@@ -51,6 +51,15 @@ impl TestPostgres {
     }
 }
 
+/// Waits until a statement waits for a lock. The client's transaction may hold it.
+pub async fn until_blocked(client: &tokio_postgres::Client) {
+    let waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while client.query(waiting, &[]).await.unwrap().is_empty() {
+        // A transaction sees one snapshot of the activity until that is cleared.
+        client.batch_execute("SELECT pg_stat_clear_snapshot()").await.unwrap();
+    }
+}
+
 /// A database with the schema, dropped after use.
 pub struct TestDatabase {
     name: String,

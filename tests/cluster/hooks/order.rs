@@ -1,7 +1,7 @@
 //! Order, filters, and servers that are lost.
 
 use b3scale_middleware::bbb::MeetingId;
-use b3scale_support::{Reaction, eventually};
+use b3scale_support::{Reaction, eventually, until_blocked};
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -157,11 +157,7 @@ async fn a_statement_that_ends_meetings_of_two_frontends_locks_their_feeds_in_on
     tokio::spawn(connection);
     client.batch_execute("BEGIN; SELECT FROM hook_feeds ORDER BY frontend_id LIMIT 1 FOR UPDATE").await.unwrap();
     let waits = async {
-        let waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while client.query(waiting, &[]).await.unwrap().is_empty() {
-            // A transaction sees one snapshot of the activity until that is cleared.
-            client.batch_execute("SELECT pg_stat_clear_snapshot()").await.unwrap();
-        }
+        until_blocked(&client).await;
         client.batch_execute("SELECT FROM hook_feeds FOR UPDATE NOWAIT; COMMIT").await.expect("the other feed is free");
     };
     tokio::join!(hooks.execute("DELETE FROM meetings"), waits);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use b3scale::store::{Begun, NewDelivery, Queued, Retried};
 use b3scale_middleware::cluster::{CallbackKind, DeliveryState};
-use b3scale_support::{RULES, Reaction, new_format, record_id};
+use b3scale_support::{RULES, Reaction, new_format, record_id, until_blocked};
 
 use super::rig::{Outbox, message};
 
@@ -84,11 +84,7 @@ async fn a_try_waits_for_its_callback_before_it_touches_its_row() {
     tokio::spawn(connection);
     client.batch_execute("BEGIN; SELECT FROM meeting_callbacks FOR UPDATE").await.unwrap();
     let remove = async {
-        let waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while client.query(waiting, &[]).await.unwrap().is_empty() {
-            // A transaction sees one snapshot of the activity until that is cleared.
-            client.batch_execute("SELECT pg_stat_clear_snapshot()").await.unwrap();
-        }
+        until_blocked(&client).await;
         // As a removal of its frontend does, by the cascade.
         client
             .batch_execute("DELETE FROM deliveries; DELETE FROM meeting_callbacks; COMMIT")
