@@ -37,7 +37,7 @@ pub use id::{BackendId, FrontendId};
 pub use link::Link;
 pub use load::{LoadModel, MEETING_FLOOR, Seats};
 pub use meeting::{Attempt, Meeting, MeetingState, Size};
-pub use node_batch::{NodeBatch, NodeEvent, NodeFigures, Receipt, Wants};
+pub use node_batch::{MappedEvent, NodeBatch, NodeEvent, NodeFigures, Receipt, Wants};
 pub use overload::{Bound, OverloadBounds};
 pub use placement::{Placement, Rank, Standing, Verdict};
 pub use policy::{Policy, PolicyInForce};

@@ -19,8 +19,8 @@ pub struct NodeBatch<'a> {
     pub redis_connected: bool,
     /// In the order in which they happened. None: the agent is there.
     pub events: &'a [NodeEvent],
-    /// Whether webhooks get [`NodeEvent::Told`] alone. Otherwise they get what the other events hold.
-    pub tells: bool,
+    /// What webhooks get. `None`: what the events hold.
+    pub mapped: Option<&'a [MappedEvent]>,
     /// Figures of the machine.
     pub node: &'a NodeFigures,
 }
@@ -51,7 +51,7 @@ impl Receipt {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Wants {
-    /// Events of type `told`.
+    /// Events as bbb-webhooks maps them.
     pub told: bool,
     /// BBB's own messages in them.
     pub raw: bool,
@@ -110,23 +110,26 @@ pub enum NodeEvent {
         #[serde(flatten)]
         change: AttendeeChange,
     },
-    /// An event for webhooks, as bbb-webhooks maps it.
-    Told {
-        /// The node's own id of the meeting.
-        meeting: String,
-        /// The name in bbb-webhooks, such as `user-joined`.
-        name: String,
-        /// Milliseconds since 1970; of a recording's progress seconds.
-        ts: i64,
-        /// The attributes, with the ids of the node.
-        attributes: Value,
-        /// BBB's message, where it is wanted.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        raw: Option<Value>,
-    },
     /// An event of a newer agent.
     #[serde(other)]
     Unknown,
+}
+
+/// An event for webhooks, as bbb-webhooks maps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MappedEvent {
+    /// The node's own id of the meeting.
+    pub meeting: String,
+    /// The name in bbb-webhooks, such as `user-joined`.
+    pub name: String,
+    /// Milliseconds since 1970; of a recording's progress seconds.
+    pub ts: i64,
+    /// The attributes, with the ids of the node.
+    pub attributes: Value,
+    /// BBB's message, where it is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<Value>,
 }
 
 /// Figures of a node's machine.

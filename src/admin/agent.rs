@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use b3scale_middleware::bbb::{cut, cut_at};
-use b3scale_middleware::cluster::{BackendId, NodeEvent};
+use b3scale_middleware::cluster::BackendId;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
@@ -90,8 +90,7 @@ fn count(batch: &Batch, ingested: Option<&Ingested>) {
     };
     INGEST_BATCHES.with([outcome]).increment(1);
     if outcome == "counted" {
-        let of_the_node = batch.events.iter().filter(|event| !matches!(event, NodeEvent::Told { .. }));
-        INGEST_EVENTS.with([]).increment(of_the_node.count() as u64);
+        INGEST_EVENTS.with([]).increment(batch.events.len() as u64);
         INGEST_SNAPSHOTS.with([]).increment(u64::from(batch.snapshot.is_some()));
     }
 }

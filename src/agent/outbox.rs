@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use b3scale_base::rest::Event;
+use b3scale_base::rest::{Event, MappedEvent};
 use tokio::time::Instant;
 
 use super::tales::Tales;
@@ -32,8 +32,8 @@ pub(super) struct Outbox {
 #[derive(Debug, PartialEq)]
 pub(super) struct Load {
     pub(super) events: Vec<Event>,
-    /// Whether webhooks get those of type `told` alone.
-    pub(super) tells: bool,
+    /// For webhooks. `None`: they get what the events hold.
+    pub(super) mapped: Option<Vec<MappedEvent>>,
 }
 
 impl Outbox {
@@ -63,7 +63,7 @@ impl Outbox {
     }
 
     /// Adds an event for webhooks.
-    pub(super) fn push_told(&mut self, event: Event) {
+    pub(super) fn push_told(&mut self, event: MappedEvent) {
         if let Some(tales) = &mut self.tales {
             tales.push(event);
         }
@@ -101,15 +101,14 @@ impl Outbox {
         self.sent = Some(now);
         // A batch holds events of one kind: webhooks hear of each once.
         let most = if self.untold > 0 { self.untold.min(LARGEST) } else { LARGEST };
-        let mut events: Vec<Event> = self.events.drain(..self.events.len().min(most)).collect();
+        let events: Vec<Event> = self.events.drain(..self.events.len().min(most)).collect();
         if self.events.is_empty() {
             self.events.shrink_to(LARGEST);
         }
         let tales = self.tales.as_mut().filter(|_| self.untold == 0);
         self.untold = self.untold.saturating_sub(most);
-        let is_told = tales.is_some();
-        events.extend(tales.filter(|_| tells).into_iter().flat_map(|tales| tales.take(LARGEST)));
-        Load { events, tells: is_told }
+        let mapped = tales.map(|tales| if tells { tales.take(LARGEST) } else { Vec::new() });
+        Load { events, mapped }
     }
 }
 
@@ -127,7 +126,7 @@ mod tests {
         assert!((0..LARGEST + 1).all(|number| outbox.push(event(number))));
         let first = outbox.take(now, true).events;
         assert_eq!((first.len(), &first[0]), (LARGEST, &event(0)));
-        assert_eq!(outbox.take(now, true), Load { events: vec![event(LARGEST)], tells: false });
+        assert_eq!(outbox.take(now, true), Load { events: vec![event(LARGEST)], mapped: None });
         assert_eq!(outbox.take(now, true).events, []);
     }
 
@@ -155,7 +154,7 @@ mod tests {
 
     #[test]
     fn webhooks_get_each_event_in_one_form() {
-        let told = |ts| Event::Told {
+        let told = |ts| MappedEvent {
             meeting: "m".to_owned(),
             name: "user-left".to_owned(),
             ts,
@@ -169,17 +168,17 @@ mod tests {
         outbox.tell(true);
         assert!(outbox.push(event(1)));
         outbox.push_told(told(1));
-        assert_eq!(outbox.take(now, true), Load { events: vec![event(0)], tells: false }, "it was heard before");
-        let both = Load { events: vec![event(1), told(1)], tells: true };
+        assert_eq!(outbox.take(now, true), Load { events: vec![event(0)], mapped: None }, "it was heard before");
+        let both = Load { events: vec![event(1)], mapped: Some(vec![told(1)]) };
         assert_eq!(outbox.take(now, true), both);
         outbox.settle(false);
-        assert_eq!(outbox.take(now, true), Load { events: vec![told(1)], tells: true });
+        assert_eq!(outbox.take(now, true), Load { events: Vec::new(), mapped: Some(vec![told(1)]) });
         outbox.settle(true);
         outbox.push_told(told(2));
         outbox.clear();
-        assert_eq!(outbox.take(now, false), Load { events: Vec::new(), tells: true });
+        assert_eq!(outbox.take(now, false), Load { events: Vec::new(), mapped: Some(Vec::new()) });
         assert!(outbox.has_told(), "a snapshot replaces other events only");
         outbox.tell(false);
-        assert_eq!(outbox.take(now, true), Load { events: Vec::new(), tells: false });
+        assert_eq!(outbox.take(now, true), Load { events: Vec::new(), mapped: None });
     }
 }

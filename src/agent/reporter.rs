@@ -218,14 +218,14 @@ impl Reporter {
             self.stale = false;
             self.roster.picture()
         });
-        let Load { events, tells } = self.outbox.take(now, !self.stale);
+        let Load { events, mapped } = self.outbox.take(now, !self.stale);
         Batch {
             boot: self.boot,
             seq: self.seq,
             snapshot,
             redis_connected: self.redis_connected && !self.stale,
             events,
-            tells,
+            mapped,
             node: self.gauge.figures(self.roster.meetings(), self.roster.attendees()),
         }
     }

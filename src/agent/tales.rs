@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use b3scale_base::rest::{Batch, Event};
+use b3scale_base::rest::{Batch, MappedEvent};
 use tracing::{debug, warn};
 
 /// Events that wait, and their bytes. Beyond that the oldest are dropped.
@@ -23,13 +23,11 @@ pub(super) struct Tales {
 
 impl Tales {
     /// Adds an event. One that the server would not take is dropped.
-    pub(super) fn push(&mut self, mut event: Event) {
-        if let Event::Told { name, attributes, raw, .. } = &mut event {
-            if attributes.to_string().len() > Batch::LARGEST_ATTRIBUTES {
-                return debug!(event.name = name, "Dropping an event of webhooks: it is too large");
-            }
-            raw.take_if(|raw| raw.to_string().len() > Batch::LARGEST_RAW);
+    pub(super) fn push(&mut self, mut event: MappedEvent) {
+        if event.attributes.to_string().len() > Batch::LARGEST_ATTRIBUTES {
+            return debug!(event.name, "Dropping an event of webhooks: it is too large");
         }
+        event.raw.take_if(|raw| raw.to_string().len() > Batch::LARGEST_RAW);
         let Ok(text) = serde_json::to_string(&event) else { return };
         self.bytes += text.len();
         self.waiting.push_back(text);
@@ -49,7 +47,7 @@ impl Tales {
     }
 
     /// The next ones. They stay here until [`settle`](Self::settle).
-    pub(super) fn take(&mut self, most: usize) -> Vec<Event> {
+    pub(super) fn take(&mut self, most: usize) -> Vec<MappedEvent> {
         let mut room = LARGEST;
         let fits = |text: &&String| {
             let left = room.checked_sub(text.len());
@@ -86,16 +84,12 @@ mod tests {
 
     use super::*;
 
-    fn told(ts: i64, attributes: serde_json::Value) -> Event {
-        Event::Told { meeting: "m".to_owned(), name: "pad-content".to_owned(), ts, attributes, raw: None }
+    fn told(ts: i64, attributes: serde_json::Value) -> MappedEvent {
+        MappedEvent { meeting: "m".to_owned(), name: "pad-content".to_owned(), ts, attributes, raw: None }
     }
 
-    fn numbers(events: &[Event]) -> Vec<i64> {
-        let number = |event: &Event| match event {
-            Event::Told { ts, .. } => *ts,
-            other => panic!("{other:?}"),
-        };
-        events.iter().map(number).collect()
+    fn numbers(events: &[MappedEvent]) -> Vec<i64> {
+        events.iter().map(|event| event.ts).collect()
     }
 
     #[test]

@@ -6,7 +6,7 @@
 mod people;
 mod progress;
 
-use b3scale_base::rest::Event;
+use b3scale_base::rest::MappedEvent;
 use serde_json::{Value, json};
 
 use super::message::text;
@@ -39,7 +39,7 @@ impl Teller {
     }
 
     /// The events of a message, each with its meeting. `now`: milliseconds since 1970.
-    pub(super) fn tell(&mut self, mut said: Said, now: i64, wants_raw: bool) -> Vec<Event> {
+    pub(super) fn tell(&mut self, mut said: Said, now: i64, wants_raw: bool) -> Vec<MappedEvent> {
         strip(&mut said.whole);
         let Said { name, whole } = said;
         let (meeting, ts, told) = match progress::told(&name, &whole) {
@@ -59,10 +59,10 @@ impl Teller {
         }
         // The message goes with one of its events: receivers of messages get each once.
         let mut raw = Some(whole).filter(|_| wants_raw && name != "MeetingEndedEvtMsg");
-        let mut events: Vec<Event> = told
+        let mut events: Vec<MappedEvent> = told
             .into_iter()
             .rev()
-            .map(|(name, attributes)| Event::Told {
+            .map(|(name, attributes)| MappedEvent {
                 meeting: meeting.clone(),
                 name: name.to_owned(),
                 ts,

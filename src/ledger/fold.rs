@@ -45,7 +45,7 @@ impl<'a> Folded<'a> {
             NodeEvent::AttendeeJoined { meeting, attendee } => self.join(meeting, attendee),
             NodeEvent::AttendeeLeft { meeting, attendee } => self.leave((meeting, attendee)),
             NodeEvent::AttendeeChanged { meeting, attendee, change } => self.change((meeting, attendee), *change),
-            NodeEvent::Told { .. } | NodeEvent::Unknown => {}
+            NodeEvent::Unknown => {}
         }
     }
 
@@ -126,7 +126,7 @@ mod tests {
             snapshot: None,
             redis_connected: true,
             events,
-            tells: false,
+            mapped: None,
             node: &NODE,
         })
     }

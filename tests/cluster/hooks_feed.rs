@@ -14,7 +14,8 @@ use crate::fixture::{Fixture, born, new_backend, new_frontend, scoped};
 
 /// A batch of an agent that tells webhooks.
 fn batch(seq: u64, meetings: &[Value], events: &[Value]) -> Batch {
-    let mut batch = json!({"boot": Uuid::from_u128(7), "seq": seq, "tells": true, "events": events});
+    let (events, mapped): (Vec<_>, Vec<_>) = events.iter().partition(|event| event["type"].is_string());
+    let mut batch = json!({"boot": Uuid::from_u128(7), "seq": seq, "events": events, "mapped": mapped});
     if seq == 1 {
         batch["snapshot"]["meetings"] = json!(meetings);
     }
@@ -25,7 +26,7 @@ fn batch(seq: u64, meetings: &[Value], events: &[Value]) -> Batch {
 
 /// The same of an agent of before webhooks.
 fn old(batch: Batch) -> Batch {
-    Batch { tells: false, ..batch }
+    Batch { mapped: None, ..batch }
 }
 
 fn meeting(name: &str) -> Value {
@@ -36,7 +37,7 @@ fn told(meeting: &str, name: &str, ts: i64) -> Value {
     let internal_id = format!("internal-{meeting}");
     let user = json!({"internal-user-id": "w_1", "external-user-id": "u 1"});
     let attributes = json!({"meeting": {"internal-meeting-id": internal_id}, "user": user});
-    json!({"type": "told", "meeting": internal_id, "name": name, "ts": ts, "attributes": attributes, "raw": {"core": ts}})
+    json!({"meeting": internal_id, "name": name, "ts": ts, "attributes": attributes, "raw": {"core": ts}})
 }
 
 impl Fixture {
@@ -267,7 +268,7 @@ async fn a_breakout_is_its_parents() {
         let meeting = json!({"internal_id": internal_id, "id": id, "breakout": true});
         let attributes = json!({"meeting": {"internal-meeting-id": internal_id, "external-meeting-id": id, "is-breakout": true,
             "parent-id": "internal-m"}});
-        let told = json!({"type": "told", "meeting": internal_id, "name": "meeting-created", "ts": 1, "attributes": attributes});
+        let told = json!({"meeting": internal_id, "name": "meeting-created", "ts": 1, "attributes": attributes});
         [json!({"type": "meeting_created", "meeting": meeting}), told]
     };
     let taken = ScopedId::new("college", &MeetingId::new("m")).to_string();

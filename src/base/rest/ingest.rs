@@ -10,7 +10,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use b3scale_middleware::bbb::MeetingId;
-use b3scale_middleware::cluster::{Attendee, NodeBatch, NodeEvent, NodeFigures, NodeMeeting};
+use b3scale_middleware::cluster::{Attendee, MappedEvent, NodeBatch, NodeEvent, NodeFigures, NodeMeeting};
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -33,9 +33,13 @@ pub struct Batch {
     /// In the order in which they happened. None: the agent is there.
     #[serde(default, deserialize_with = "list::<_, _, { Batch::MOST_EVENTS }>")]
     pub events: Vec<NodeEvent>,
-    /// Whether webhooks get the events of type `told` alone. Otherwise they get what the other events hold.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub tells: bool,
+    /// Events for webhooks, in their order. Missing: webhooks get what the other events hold.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "some_list::<_, _, { Batch::MOST_EVENTS }>"
+    )]
+    pub mapped: Option<Vec<MappedEvent>>,
     /// Figures of the machine.
     #[serde(default)]
     pub node: NodeFigures,
@@ -65,18 +69,19 @@ impl Batch {
     /// Whether one of its lists is longer than it may be. Of such a list no more than one entry beyond has been read.
     pub fn is_too_long(&self) -> bool {
         let meetings = self.snapshot.as_ref().map_or(&[][..], |snapshot| &snapshot.meetings);
-        self.events.len() > Self::MOST_EVENTS
+        self.events.len().max(self.mapped.as_ref().map_or(0, Vec::len)) > Self::MOST_EVENTS
             || meetings.len() > Self::MOST_MEETINGS
             || meetings.iter().any(|meeting| meeting.attendees.len() > Self::MOST_ATTENDEES)
     }
 
     /// The batch as the store takes it in.
     pub fn report(&self) -> NodeBatch<'_> {
-        let Self { boot, seq, snapshot, redis_connected, events, tells, node } = self;
+        let Self { boot, seq, snapshot, redis_connected, events, mapped, node } = self;
         let snapshot = snapshot
             .as_ref()
             .map(|snapshot| snapshot.meetings.iter().map(|there| (&there.meeting, &*there.attendees)).collect());
-        NodeBatch { boot: *boot, seq: *seq, snapshot, redis_connected: *redis_connected, events, tells: *tells, node }
+        let (redis_connected, mapped) = (*redis_connected, mapped.as_deref());
+        NodeBatch { boot: *boot, seq: *seq, snapshot, redis_connected, events, mapped, node }
     }
 
     /// The same with storable texts: bounded, and without U+0000. Names that users choose must not keep a batch from counting.
@@ -85,13 +90,13 @@ impl Batch {
             tidy_meeting(&mut there.meeting);
             there.attendees.iter_mut().for_each(tidy_attendee);
         }
-        self.events.retain_mut(tidy_event);
+        self.events.iter_mut().for_each(tidy_event);
+        self.mapped.iter_mut().for_each(|mapped| mapped.retain_mut(tidy_mapped));
         tidy(&mut self.node.bbb_version, LONGEST_TEXT);
     }
 }
 
-/// False: it cannot be stored.
-fn tidy_event(event: &mut NodeEvent) -> bool {
+fn tidy_event(event: &mut NodeEvent) {
     match event {
         NodeEvent::MeetingCreated { meeting } => tidy_meeting(meeting),
         NodeEvent::AttendeeJoined { meeting, attendee } => {
@@ -105,17 +110,16 @@ fn tidy_event(event: &mut NodeEvent) -> bool {
             tidy(meeting, LONGEST_ID);
             tidy(attendee, LONGEST_ID);
         }
-        NodeEvent::Told { meeting, name, attributes, raw, .. } => {
-            tidy(meeting, LONGEST_ID);
-            tidy(name, LONGEST_NAME);
-            if raw.as_mut().is_some_and(|raw| !bounded::tidy_object(raw, Batch::LARGEST_RAW)) {
-                *raw = None;
-            }
-            return bounded::tidy_object(attributes, Batch::LARGEST_ATTRIBUTES);
-        }
         NodeEvent::Unknown => {}
     }
-    true
+}
+
+/// False: it cannot be stored.
+fn tidy_mapped(event: &mut MappedEvent) -> bool {
+    tidy(&mut event.meeting, LONGEST_ID);
+    tidy(&mut event.name, LONGEST_NAME);
+    event.raw.take_if(|raw| !bounded::tidy_object(raw, Batch::LARGEST_RAW));
+    bounded::tidy_object(&mut event.attributes, Batch::LARGEST_ATTRIBUTES)
 }
 
 fn tidy_meeting(meeting: &mut NodeMeeting) {
@@ -132,6 +136,14 @@ fn tidy_attendee(attendee: &mut Attendee) {
 
 fn yes() -> bool {
     true
+}
+
+fn some_list<'de, D, T, const MOST: usize>(json: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    list::<D, T, MOST>(json).map(Some)
 }
 
 /// Reads a list up to one entry beyond its bound, and skips the rest.
@@ -213,17 +225,14 @@ mod tests {
     #[test]
     fn events_of_webhooks_are_bounded() {
         let told = |size: usize, raw: usize| {
-            serde_json::json!({"type": "told", "meeting": "m\0", "name": "user-joined", "ts": 1,
+            serde_json::json!({"meeting": "m\0", "name": "user-joined", "ts": 1,
                 "attributes": {"name": "x\0".repeat(size)}, "raw": {"core": "y".repeat(raw)}})
         };
         let events = [told(10, 10), told(10, Batch::LARGEST_RAW), told(Batch::LARGEST_ATTRIBUTES, 10)];
-        let batch = serde_json::json!({"boot": Uuid::nil(), "seq": 1, "tells": true, "events": events});
+        let batch = serde_json::json!({"boot": Uuid::nil(), "seq": 1, "events": [], "mapped": events});
         let mut batch: Batch = serde_json::from_value(batch).unwrap();
         batch.tidy();
-        let kept = batch.events.iter().map(|event| match event {
-            NodeEvent::Told { meeting, raw, .. } => (&**meeting, raw.is_some()),
-            other => panic!("{other:?}"),
-        });
+        let kept = batch.mapped.iter().flatten().map(|event| (&*event.meeting, event.raw.is_some()));
         assert_eq!(kept.collect::<Vec<_>>(), [("m", true), ("m", false)]);
     }
 
@@ -231,10 +240,10 @@ mod tests {
     fn agents_and_servers_of_before_webhooks_are_understood() {
         let old =
             r#"{"boot":"00000000-0000-0000-0000-000000000000","seq":1,"redis_connected":true,"events":[],"node":{}}"#;
-        assert!(!serde_json::from_str::<Batch>(old).unwrap().tells);
+        assert_eq!(serde_json::from_str::<Batch>(old).unwrap().mapped, None);
         assert_eq!(serde_json::from_str::<Receipt>(r#"{"seq":1,"snapshot":false}"#).unwrap().wants, Wants::default());
         let (silent, receipt) = (batch(0), Receipt { seq: 1, ..Receipt::default() });
-        assert!(!serde_json::to_string(&silent).unwrap().contains("tells"));
+        assert!(!serde_json::to_string(&silent).unwrap().contains("mapped"));
         assert_eq!(serde_json::to_string(&receipt).unwrap(), r#"{"seq":1,"snapshot":false}"#);
         let wants = Receipt { wants: Wants { told: true, raw: false }, ..receipt };
         assert_eq!(

@@ -7,7 +7,7 @@ mod basic;
 mod heard;
 
 use b3scale_middleware::bbb::ScopedId;
-use b3scale_middleware::cluster::{NodeBatch, NodeEvent};
+use b3scale_middleware::cluster::{MappedEvent, NodeBatch};
 use serde_json::Value;
 use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
@@ -27,10 +27,9 @@ pub(super) async fn tell(
     batch: &NodeBatch<'_>,
     raw: bool,
 ) -> Result<bool, StoreError> {
-    let heard: Vec<Heard<'_>> = if batch.tells {
-        batch.events.iter().filter_map(|event| told(event, raw)).collect()
-    } else {
-        batch.events.iter().flat_map(basic::heard).collect()
+    let heard: Vec<Heard<'_>> = match batch.mapped {
+        Some(mapped) => mapped.iter().map(|event| told(event, raw)).collect(),
+        None => batch.events.iter().flat_map(basic::heard).collect(),
     };
     if heard.is_empty() {
         return Ok(false);
@@ -55,14 +54,14 @@ fn each<'h, T>(heard: &'h [Heard<'h>], column: impl Fn(&'h Heard<'h>) -> T) -> V
     heard.iter().map(column).collect()
 }
 
-fn told(event: &NodeEvent, wants_raw: bool) -> Option<Heard<'_>> {
-    let NodeEvent::Told { meeting, name, ts, attributes, raw } = event else { return None };
+fn told(event: &MappedEvent, wants_raw: bool) -> Heard<'_> {
+    let MappedEvent { meeting, name, ts, attributes, raw } = event;
     let raw = raw.as_ref().filter(|_| wants_raw);
     let (ts, breakout) = (Some(*ts), breakout(name, &attributes["meeting"]));
     // An agent that was started again does not know earlier users.
     let user = &attributes["user"];
     let who = user["internal-user-id"].as_str().filter(|_| user["external-user-id"] == "");
-    Some(Heard { meeting, name, ts, attributes: Attributes::Told(attributes), raw, who, breakout })
+    Heard { meeting, name, ts, attributes: Attributes::Told(attributes), raw, who, breakout }
 }
 
 /// A breakout that its node made: a frontend's own has a scoped id, and is found by that.

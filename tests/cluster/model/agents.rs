@@ -55,7 +55,7 @@ async fn report(op: &Op, db: &impl Ingest, belief: &Belief) -> Result<String, St
         snapshot: op.flag.then(|| vec![(&meeting, &people[..op.number])]),
         redis_connected: op.age < 2,
         events: &events,
-        tells: false,
+        mapped: None,
         node: &node,
     };
     let ingested = db.ingest(backend(op.backend), &batch).await?;

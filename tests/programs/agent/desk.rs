@@ -216,10 +216,7 @@ impl Known {
                 Event::AttendeeLeft { meeting, attendee } => {
                     self.picture.entry(meeting).or_default().remove(&attendee);
                 }
-                Event::RecordingChanged { .. }
-                | Event::AttendeeChanged { .. }
-                | Event::Told { .. }
-                | Event::Unknown => {}
+                Event::RecordingChanged { .. } | Event::AttendeeChanged { .. } | Event::Unknown => {}
             }
         }
     }

@@ -11,11 +11,8 @@ use super::{Agent, Site};
 fn told(batches: &[Batch]) -> Vec<(String, Value)> {
     let mut counted: Vec<&Batch> = batches.iter().collect();
     counted.dedup_by_key(|batch| batch.seq);
-    let events = counted.into_iter().flat_map(|batch| &batch.events).filter_map(|event| match event {
-        Event::Told { name, attributes, .. } => Some((name.clone(), attributes.clone())),
-        _ => None,
-    });
-    events.collect()
+    let events = counted.into_iter().flat_map(|batch| batch.mapped.iter().flatten());
+    events.map(|event| (event.name.clone(), event.attributes.clone())).collect()
 }
 
 impl Site {
@@ -30,7 +27,7 @@ impl Site {
         site.desk.known().wants = wants;
         let agent = site.agent(&[]);
         site.until_followed().await;
-        site.desk.until("the tale begins", |known| known.batches.iter().any(|batch| batch.tells)).await;
+        site.desk.until("the tale begins", |known| known.batches.iter().any(|batch| batch.mapped.is_some())).await;
         (site, agent)
     }
 
@@ -105,11 +102,9 @@ async fn all_that_happens_is_told_in_order() {
     for secret in ["session-token", "sessionToken", "private", "node.example"] {
         assert!(!text.contains(secret), "{secret}");
     }
-    let seconds = known.batches.iter().flat_map(|batch| &batch.events).find_map(|event| match event {
-        Event::Told { name, ts, .. } if name == "rap-archive-ended" => Some(*ts),
-        _ => None,
-    });
-    assert!(seconds.unwrap() < 100_000_000_000, "{seconds:?}");
+    let mut mapped = known.batches.iter().flat_map(|batch| batch.mapped.iter().flatten());
+    let archived = mapped.find(|event| event.name == "rap-archive-ended").unwrap();
+    assert!(archived.ts < 100_000_000_000, "seconds: {archived:?}");
 }
 
 #[tokio::test]
@@ -134,7 +129,7 @@ async fn without_webhooks_nothing_is_told() {
     assert_eq!(told(&known.batches), []);
     // Nor is anything in them that an older server does not know.
     let text = serde_json::to_string(&known.batches).unwrap();
-    assert!(!text.contains("tells"), "{text}");
+    assert!(!text.contains("mapped"), "{text}");
 }
 
 #[tokio::test]
@@ -169,10 +164,10 @@ async fn webhooks_may_come_and_go() {
     let ada = site.join("lesson", 1).remove(0);
     site.until_told("user-joined").await;
     site.desk.known().wants = Wants::default();
-    site.desk.until("the tale ends", |known| known.batches.last().is_some_and(|batch| !batch.tells)).await;
+    site.desk.until("the tale ends", |known| known.batches.last().is_some_and(|batch| batch.mapped.is_none())).await;
     assert!(control.chat("lesson", &ada, "unheard"));
     site.desk.known().wants = Wants { told: true, raw: false };
-    site.desk.until("it begins again", |known| known.batches.last().is_some_and(|batch| batch.tells)).await;
+    site.desk.until("it begins again", |known| known.batches.last().is_some_and(|batch| batch.mapped.is_some())).await;
     assert!(control.chat("lesson", &ada, "heard"));
     site.until_told("chat-group-message-sent").await;
     let told = told(&site.desk.known().batches);

@@ -21,7 +21,7 @@ pub(super) fn heard(event: &NodeEvent) -> Vec<Heard<'_>> {
             changes(*change).map(|change| of_user(meeting, attendee, change)).collect()
         }
         // The record of the meeting tells of it, and knows more.
-        NodeEvent::MeetingCreated { .. } | NodeEvent::Told { .. } | NodeEvent::Unknown => Vec::new(),
+        NodeEvent::MeetingCreated { .. } | NodeEvent::Unknown => Vec::new(),
     }
 }
 
