@@ -19,6 +19,7 @@ mod null;
 mod overload;
 mod placement;
 mod policy;
+mod raw_json;
 mod recording;
 mod refusal;
 mod signing;
@@ -41,6 +42,7 @@ pub use node_batch::{MappedEvent, NodeBatch, NodeEvent, NodeFigures, Receipt, Wa
 pub use overload::{Bound, OverloadBounds};
 pub use placement::{Placement, Rank, Standing, Verdict};
 pub use policy::{Policy, PolicyInForce};
+pub use raw_json::RawJson;
 pub use recording::{
     BreakoutOf, NewTrack, PreviewImage, RecordId, Recording, RecordingChange, RecordingCursor, RecordingFormat,
     RecordingPage, RecordingQuery, RecordingSettings, RecordingState, TRASH_DAYS, TextTrack, TrackKind, Visibility,

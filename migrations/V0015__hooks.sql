@@ -105,16 +105,73 @@ END $$;
 CREATE TRIGGER end_hook AFTER DELETE ON hooks FOR EACH ROW EXECUTE FUNCTION end_hook();
 
 -- Queues the posts of hooks: a job for each whose lane has none that is still to begin. That one is locked, so that no server begins
--- it before the events are there.
-CREATE FUNCTION queue_hooks(ids text[]) RETURNS void LANGUAGE sql AS $$
+-- it before the events are there. Returns how many jobs are new.
+CREATE FUNCTION queue_hooks(ids text[]) RETURNS bigint LANGUAGE sql AS $$
     WITH waiting AS (
         SELECT lane FROM jobs
         WHERE kind = 'post_hooks' AND lane = ANY (ids) AND poisoned_at IS NULL AND run_by IS NULL
-        ORDER BY lane FOR SHARE)
-    INSERT INTO jobs (kind, lane, payload)
-        SELECT 'post_hooks', id, jsonb_build_object('hook', id) FROM unnest(ids) AS id
-        WHERE id NOT IN (SELECT lane FROM waiting)
+        ORDER BY lane FOR SHARE),
+    queued AS (
+        INSERT INTO jobs (kind, lane, payload)
+            SELECT 'post_hooks', id, jsonb_build_object('hook', id) FROM unnest(ids) AS id
+            WHERE id NOT IN (SELECT lane FROM waiting)
+            RETURNING 1)
+    SELECT count(*) FROM queued
 $$;
+
+-- Tells the hooks of events, in this order: a list for each column of `hook_events`. Events that no hook hears are left out.
+-- Returns how many posts were queued: a hook whose post is still to begin needs no other.
+CREATE FUNCTION tell_hooks(frontends uuid[], names text[], meetings text[], meeting_ids text[], internal_ids text[], times bigint[],
+    attributes json[], entries text[], raws json[]) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    more  record;
+    known text[] := '{}';
+    past  bigint[] := '{}';
+    due   text[];
+BEGIN
+    PERFORM FROM hook_feeds WHERE frontend_id = ANY (frontends) ORDER BY frontend_id FOR UPDATE;
+    IF names && ARRAY['meeting-created', 'meeting-ended'] THEN
+        -- One by one: they are few, and each is found by its index.
+        FOR more IN SELECT *, concat_ws(' ', frontend, name, internal_id) AS id
+            FROM unnest(frontends, names, internal_ids, attributes, raws) WITH ORDINALITY
+                AS given (frontend, name, internal_id, attributes, raw, place)
+            WHERE name IN ('meeting-created', 'meeting-ended')
+        LOOP
+            UPDATE hook_events AS one SET attributes = coalesce(one.attributes, more.attributes),
+                raw = CASE WHEN one.attributes IS NULL THEN more.raw ELSE one.raw END
+            WHERE one.frontend_id = more.frontend AND one.internal_id = more.internal_id AND one.name = more.name
+                AND one.name IN ('meeting-created', 'meeting-ended');
+            IF FOUND OR more.id = ANY (known) THEN past := past || more.place; END IF;
+            known := known || more.id;
+        END LOOP;
+    END IF;
+    WITH heard AS MATERIALIZED (
+            -- A batch has few kinds of events, and hooks may be many.
+            SELECT frontend, name, meeting_id, last
+            FROM (SELECT DISTINCT * FROM unnest(frontends, names, meeting_ids) AS one (frontend, name, meeting_id)) AS kind
+                JOIN hook_feeds ON hook_feeds.frontend_id = frontend
+            WHERE name IN ('meeting-created', 'meeting-ended')
+                OR EXISTS (SELECT FROM hooks WHERE frontend_id = frontend AND hears(hooks, name, kind.meeting_id))),
+        written AS (
+            INSERT INTO hook_events (frontend_id, seq, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw)
+            SELECT frontend, last + row_number() OVER (PARTITION BY frontend ORDER BY place), name, meeting, meeting_id,
+                internal_id, ts, given.attributes, entry, raw
+            FROM unnest(frontends, names, meetings, meeting_ids, internal_ids, times, attributes, entries, raws) WITH ORDINALITY
+                AS given (frontend, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw, place)
+                JOIN heard USING (frontend, name, meeting_id)
+            WHERE place <> ALL (past)
+            RETURNING hook_events.frontend_id, seq, hook_events.name, hook_events.meeting_id),
+        kinds AS MATERIALIZED (
+            SELECT frontend_id, name, meeting_id, max(seq) AS seq FROM written GROUP BY frontend_id, name, meeting_id),
+        moved AS (
+            UPDATE hook_feeds SET last = seq
+            FROM (SELECT frontend_id, max(seq) AS seq FROM kinds GROUP BY frontend_id) AS told
+            WHERE hook_feeds.frontend_id = told.frontend_id)
+        SELECT array_agg(id) FROM hooks WHERE paused_at IS NULL AND EXISTS (
+            SELECT FROM kinds WHERE kinds.frontend_id = hooks.frontend_id AND hears(hooks, kinds.name, kinds.meeting_id))
+        INTO due;
+    RETURN queue_hooks(due);
+END $$;
 
 -- An event for the hooks of a frontend: the columns of `hook_events`.
 CREATE TYPE told_event AS (
@@ -129,51 +186,11 @@ CREATE TYPE told_event AS (
     raw         json
 );
 
--- Tells the hooks of events, in this order. Events that no hook hears are left out. Returns how many were told.
-CREATE FUNCTION tell_hooks(told told_event[]) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    more  told_event;
-    due   text[];
-    count bigint;
-BEGIN
-    PERFORM FROM hook_feeds WHERE frontend_id IN (SELECT frontend FROM unnest(told)) ORDER BY frontend_id FOR UPDATE;
-    -- One by one: they are few, and each is found by its index.
-    FOR more IN SELECT * FROM unnest(told) WHERE name IN ('meeting-created', 'meeting-ended') AND attributes IS NOT NULL
-    LOOP
-        UPDATE hook_events SET attributes = more.attributes, raw = more.raw
-        WHERE frontend_id = more.frontend AND internal_id = more.internal_id AND name = more.name
-            AND name IN ('meeting-created', 'meeting-ended') AND attributes IS NULL;
-    END LOOP;
-    WITH given AS MATERIALIZED (
-            SELECT * FROM unnest(told) WITH ORDINALITY
-                AS given (frontend, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw, place)),
-        -- A batch has few kinds of events, and hooks may be many.
-        heard AS MATERIALIZED (
-            SELECT * FROM (SELECT DISTINCT frontend, name, meeting_id FROM given) AS kind
-            WHERE EXISTS (SELECT FROM hooks WHERE frontend_id = frontend AND hears(hooks, name, kind.meeting_id))),
-        fresh AS (
-            SELECT given.*, row_number() OVER (PARTITION BY frontend ORDER BY place) AS step FROM given
-            WHERE CASE WHEN name IN ('meeting-created', 'meeting-ended') THEN NOT EXISTS (
-                    SELECT FROM hook_events AS known WHERE known.frontend_id = given.frontend
-                        AND known.internal_id = given.internal_id AND known.name = given.name)
-                ELSE (frontend, name, meeting_id) IN (SELECT frontend, name, meeting_id FROM heard) END),
-        moved AS (
-            UPDATE hook_feeds SET last = last + steps
-            FROM (SELECT frontend, count(*) AS steps FROM fresh GROUP BY frontend) AS counted
-            WHERE frontend_id = frontend RETURNING frontend_id, last - steps AS before),
-        written AS (
-            INSERT INTO hook_events (frontend_id, seq, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw)
-            SELECT frontend_id, before + step, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw
-            FROM fresh JOIN moved ON frontend_id = frontend
-            ON CONFLICT DO NOTHING RETURNING hook_events.frontend_id, hook_events.name, hook_events.meeting_id)
-        SELECT (SELECT array_agg(id) FROM hooks WHERE paused_at IS NULL AND EXISTS (
-                SELECT FROM (SELECT DISTINCT frontend_id, name, meeting_id FROM written) AS kind
-                WHERE kind.frontend_id = hooks.frontend_id AND hears(hooks, kind.name, kind.meeting_id))),
-            (SELECT count(*) FROM written)
-        INTO due, count;
-    PERFORM queue_hooks(due);
-    RETURN count;
-END $$;
+-- The same for a few events.
+CREATE FUNCTION tell_hooks(told told_event[]) RETURNS bigint LANGUAGE sql AS $$
+    SELECT tell_hooks(array_agg(frontend), array_agg(name), array_agg(meeting), array_agg(meeting_id), array_agg(internal_id),
+        array_agg(ts), array_agg(attributes), array_agg(entry), array_agg(raw)) FROM unnest(told)
+$$;
 
 -- Tells of a meeting by its record: its node may have no agent.
 CREATE FUNCTION tell_meeting() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,10 +1,9 @@
 //! Batches: reports of a node's agent.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Attendee, AttendeeChange, NodeMeeting};
+use super::{Attendee, AttendeeChange, NodeMeeting, RawJson};
 
 /// Events on a node since the last batch.
 #[derive(Clone, Debug)]
@@ -126,10 +125,12 @@ pub struct MappedEvent {
     /// Milliseconds since 1970; of a recording's progress seconds.
     pub ts: i64,
     /// The attributes, with the ids of the node.
-    pub attributes: Value,
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub attributes: RawJson,
     /// BBB's message, where it is wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub raw: Option<Value>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub raw: Option<RawJson>,
 }
 
 /// Figures of a node's machine.

@@ -73,7 +73,7 @@ pub(super) async fn ingest(
     let ingested = admin.store.ingest(backend, &batch.report()).await;
     count(&batch, ingested.as_ref().ok());
     let ingested = ingested?;
-    if ingested.told {
+    if ingested.posts {
         admin.waker.wake(POST_HOOKS_JOB);
     }
     admin.cluster.act_on_agent(backend, &ingested).await;

@@ -114,6 +114,8 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use b3scale_base::rest::RawJson;
+
     use super::*;
 
     fn event(number: usize) -> Event {
@@ -158,7 +160,7 @@ mod tests {
             meeting: "m".to_owned(),
             name: "user-left".to_owned(),
             ts,
-            attributes: serde_json::json!({}),
+            attributes: RawJson::new(&serde_json::json!({})),
             raw: None,
         };
         let (mut outbox, now) = (Outbox::default(), Instant::now());

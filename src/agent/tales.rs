@@ -24,10 +24,10 @@ pub(super) struct Tales {
 impl Tales {
     /// Adds an event. One that the server would not take is dropped.
     pub(super) fn push(&mut self, mut event: MappedEvent) {
-        if event.attributes.to_string().len() > Batch::LARGEST_ATTRIBUTES {
+        if event.attributes.text().len() > Batch::LARGEST_ATTRIBUTES {
             return debug!(event.name, "Dropping an event of webhooks: it is too large");
         }
-        event.raw.take_if(|raw| raw.to_string().len() > Batch::LARGEST_RAW);
+        event.raw.take_if(|raw| raw.text().len() > Batch::LARGEST_RAW);
         let Ok(text) = serde_json::to_string(&event) else { return };
         self.bytes += text.len();
         self.waiting.push_back(text);
@@ -80,11 +80,13 @@ impl Tales {
 
 #[cfg(test)]
 mod tests {
+    use b3scale_base::rest::RawJson;
     use serde_json::json;
 
     use super::*;
 
     fn told(ts: i64, attributes: serde_json::Value) -> MappedEvent {
+        let attributes = RawJson::new(&attributes);
         MappedEvent { meeting: "m".to_owned(), name: "pad-content".to_owned(), ts, attributes, raw: None }
     }
 

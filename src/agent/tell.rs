@@ -6,7 +6,7 @@
 mod people;
 mod progress;
 
-use b3scale_base::rest::MappedEvent;
+use b3scale_base::rest::{MappedEvent, RawJson};
 use serde_json::{Value, json};
 
 use super::message::text;
@@ -58,7 +58,7 @@ impl Teller {
             self.people.forget(&meeting);
         }
         // The message goes with one of its events: receivers of messages get each once.
-        let mut raw = Some(whole).filter(|_| wants_raw && name != "MeetingEndedEvtMsg");
+        let mut raw = (wants_raw && name != "MeetingEndedEvtMsg").then(|| RawJson::new(&whole));
         let mut events: Vec<MappedEvent> = told
             .into_iter()
             .rev()
@@ -66,7 +66,7 @@ impl Teller {
                 meeting: meeting.clone(),
                 name: name.to_owned(),
                 ts,
-                attributes: within(&meeting, external.as_deref(), attributes),
+                attributes: RawJson::new(&within(&meeting, external.as_deref(), attributes)),
                 raw: raw.take(),
             })
             .collect();

@@ -31,7 +31,7 @@ use time::OffsetDateTime;
 pub use b3scale_middleware::cluster::{
     Attendee as NodeAttendee, AttendeeChange, AttendeesLimit, CallbackKind, DefaultPresentation, DeliveryState,
     FrontendSettings, HookState, MappedEvent, NodeEvent as Event, NodeFigures, NodeMeeting, ParamMap as Params,
-    Receipt, RecordingSettings, Visibility, Wants, WebhookSettings,
+    RawJson, Receipt, RecordingSettings, Visibility, Wants, WebhookSettings,
 };
 pub use backend::{
     AdminState, BACKEND, Backend, BackendChange, BackendSettings, NodeKeys, NodeKeysChange, NodeState, StateBackend,

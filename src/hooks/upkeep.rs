@@ -19,8 +19,8 @@ impl Duty for MendHooks {
     const EVERY: Duration = Duration::from_secs(5);
 
     async fn run(&self) -> Result<(), Failure> {
-        self.store.hook_events().tell_lost().await?;
-        let queued = self.store.hook_events().mend().await?;
+        let hooks = self.store.hook_events();
+        let queued = hooks.tell_lost().await? + hooks.mend().await?;
         if queued > 0 {
             tracing::debug!(queued, "Queueing posts of hooks that were behind");
             self.waker.wake(POST_HOOKS_JOB);

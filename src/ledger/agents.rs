@@ -29,6 +29,6 @@ pub struct Ingested {
     pub ended: Vec<(String, String)>,
     /// Whether the node runs meetings that have no place on this backend.
     pub strangers: bool,
-    /// Whether webhooks have new events of it, and a queue may have new jobs.
-    pub told: bool,
+    /// Whether posts of webhooks were queued.
+    pub posts: bool,
 }

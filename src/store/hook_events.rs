@@ -244,18 +244,18 @@ impl HookEvents<'_> {
         }))
     }
 
-    /// Tells of the end of meetings whose node has been lost for ten minutes. Gives the number of events.
+    /// Tells of the end of meetings whose node has been lost for ten minutes. Gives the number of queued posts.
     pub async fn tell_lost(self) -> Result<i64, StoreError> {
         let sql =
             "SELECT coalesce(tell_hooks(array_agg((lost.frontend_id, 'meeting-ended', id, meeting_id, internal_id,
-                floor(extract(epoch FROM now()) * 1000), NULL, NULL, NULL)::told_event)), 0) AS told
+                floor(extract(epoch FROM now()) * 1000), NULL, NULL, NULL)::told_event)), 0) AS posts
             FROM meetings AS lost JOIN hook_feeds AS feed ON feed.frontend_id = lost.frontend_id
             WHERE state = 'detached' AND internal_id IS NOT NULL AND updated_at < now() - interval '10 minutes'
                 AND NOT EXISTS (
                     SELECT FROM hook_events AS known WHERE known.frontend_id = lost.frontend_id
                         AND known.internal_id = lost.internal_id AND name = 'meeting-ended')";
         let row = self.0.row("tell of lost meetings", sql, &[]).await?;
-        row.map_or(Ok(0), |row| column(TABLE, &row, "told"))
+        row.map_or(Ok(0), |row| column(TABLE, &row, "posts"))
     }
 
     /// Counts the hooks by state.

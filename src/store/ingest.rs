@@ -89,16 +89,16 @@ impl Work for Taking<'_> {
         self.write_attendees(transaction, seq).await?;
         let strangers = self.count(transaction).await?;
         let ended = self.ended(transaction).await?;
-        let told = if wants.told { tap::tell(transaction, self.backend, self.batch, wants.raw).await? } else { false };
+        let posts = wants.told && tap::tell(transaction, self.backend, self.batch).await?;
         let receipt = Receipt { seq: self.batch.seq, snapshot: false, wants };
-        Ok(Ingested { receipt, counts: true, ended, strangers, told })
+        Ok(Ingested { receipt, counts: true, ended, strangers, posts })
     }
 }
 
 /// Nothing of a batch counts, and a snapshot is wanted.
 fn refused(last: i64, wants: Wants) -> Ingested {
     let receipt = Receipt { seq: last.unsigned_abs(), snapshot: true, wants };
-    Ingested { receipt, counts: false, ended: Vec::new(), strangers: false, told: false }
+    Ingested { receipt, counts: false, ended: Vec::new(), strangers: false, posts: false }
 }
 
 impl Taking<'_> {

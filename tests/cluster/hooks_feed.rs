@@ -95,7 +95,7 @@ async fn without_hooks_nothing_is_told() {
     let cluster = Fixture::new().await;
     cluster.live("m").await;
     let taken = cluster.take(cluster.a, &batch(1, &[meeting("m")], &[told("m", "user-joined", 1)])).await;
-    assert!(taken.counts && !taken.told);
+    assert!(taken.counts && !taken.posts);
     assert_eq!(taken.receipt.wants, Wants::default());
     assert_eq!(cluster.database.count("SELECT count(*) FROM hook_events").await, 0);
 }
@@ -107,7 +107,7 @@ async fn an_event_is_told_as_it_came() {
     let hook = cluster.hook(cluster.frontend.0, false).await;
     let events = [told("m", "user-joined", 41), told("m", "user-left", 42), told("nowhere", "user-left", 43)];
     let taken = cluster.take(cluster.a, &batch(1, &[meeting("m")], &events)).await;
-    assert!(taken.counts && taken.told);
+    assert!(taken.counts && taken.posts);
     assert_eq!(taken.receipt.wants, Wants { told: true, raw: false });
     assert_eq!(cluster.events(cluster.frontend.0).await, "1 user-joined, 2 user-left");
     let event = cluster.event(1).await;
@@ -120,7 +120,7 @@ async fn an_event_is_told_as_it_came() {
     assert_eq!(cluster.database.count(&jobs).await, 1);
     cluster.hook(cluster.frontend.0, true).await;
     let taken = cluster.take(cluster.a, &batch(2, &[], &[])).await;
-    assert_eq!((taken.told, taken.receipt.wants), (false, Wants { told: true, raw: true }));
+    assert_eq!((taken.posts, taken.receipt.wants), (false, Wants { told: true, raw: true }));
     cluster.take(cluster.a, &batch(3, &[], &[told("m", "user-joined", 44)])).await;
     assert_eq!(cluster.event(3).await["raw"], json!({"core": 44}));
 }
@@ -131,7 +131,7 @@ async fn a_batch_that_does_not_count_tells_nothing() {
     cluster.live("m").await;
     cluster.hook(cluster.frontend.0, false).await;
     let early = cluster.take(cluster.a, &batch(2, &[], &[told("m", "user-joined", 1)])).await;
-    assert_eq!((early.counts, early.told, early.receipt.wants.told), (false, false, true));
+    assert_eq!((early.counts, early.posts, early.receipt.wants.told), (false, false, true));
     for _ in 0..3 {
         cluster.take(cluster.a, &batch(1, &[meeting("m")], &[told("m", "user-joined", 1)])).await;
     }
@@ -298,7 +298,7 @@ async fn no_text_keeps_a_batch_from_counting() {
     let mut shallow = told("m", "user-left", i64::MIN);
     (shallow["attributes"]["meeting"], shallow["raw"]) = (json!("text"), deep);
     let taken = cluster.take(cluster.a, &batch(1, &[meeting("m")], &[odd, deeper, list, shallow])).await;
-    assert!(taken.counts && taken.told);
+    assert!(taken.counts && taken.posts);
     assert_eq!(cluster.events(cluster.frontend.0).await, "1 user-joined, 2 user-left");
     let names: BTreeMap<String, Value> =
         serde_json::from_value(cluster.event(1).await["attributes"]["user"].take()).expect("a user");

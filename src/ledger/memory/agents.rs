@@ -88,12 +88,12 @@ impl Taking<'_> {
         self.write_attendees(seq);
         let strangers = self.count();
         let receipt = Receipt::new(self.batch.seq, false);
-        Ingested { receipt, counts: true, ended: self.ended(), strangers, told: false }
+        Ingested { receipt, counts: true, ended: self.ended(), strangers, posts: false }
     }
 
     fn refused(&self, last: i64) -> Ingested {
         let receipt = Receipt::new(last.unsigned_abs(), true);
-        Ingested { receipt, counts: false, ended: Vec::new(), strangers: false, told: false }
+        Ingested { receipt, counts: false, ended: Vec::new(), strangers: false, posts: false }
     }
 
     /// Numbers the batch, and records the figures of the machine.

@@ -12,7 +12,7 @@ fn told(batches: &[Batch]) -> Vec<(String, Value)> {
     let mut counted: Vec<&Batch> = batches.iter().collect();
     counted.dedup_by_key(|batch| batch.seq);
     let events = counted.into_iter().flat_map(|batch| batch.mapped.iter().flatten());
-    events.map(|event| (event.name.clone(), event.attributes.clone())).collect()
+    events.map(|event| (event.name.clone(), event.attributes.read().expect("it is JSON"))).collect()
 }
 
 impl Site {

@@ -1,84 +1,150 @@
 //! JSON of others as PostgreSQL can keep it: bounded, and without U+0000.
 
-use std::io::{self, Write};
+use std::fmt;
 
-use serde_json::{Map, Value};
+use b3scale_middleware::cluster::RawJson;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 /// Objects and lists within each other. BBB's messages have about six.
 const DEEPEST: usize = 32;
 
-/// Makes an object storable. False: it is none, or too deep, or longer than so many bytes.
-pub(super) fn tidy_object(value: &mut Value, largest: usize) -> bool {
-    value.is_object() && tidy(value, DEEPEST) && fits(value, largest)
+/// Makes an object storable. False: it is none, or too deep, or longer than so many bytes, or cannot be read.
+pub(super) fn tidy_object(json: &mut RawJson, largest: usize) -> bool {
+    let text = json.text();
+    if !text.starts_with('{') || text.len() > largest {
+        return false;
+    }
+    let mut has_zero = false;
+    let look = Look { room: DEEPEST, has_zero: &mut has_zero };
+    if look.deserialize(&mut serde_json::Deserializer::from_str(text)).is_err() {
+        return false;
+    }
+    if has_zero {
+        let Some(value) = json.read() else { return false };
+        *json = RawJson::new(&without_zero(value));
+    }
+    true
 }
 
-/// Removes U+0000. False: it is too deep.
-fn tidy(value: &mut Value, depth: usize) -> bool {
+fn without_zero(value: Value) -> Value {
     match value {
-        Value::Object(_) | Value::Array(_) if depth == 0 => false,
         Value::Object(fields) => {
-            if fields.keys().any(|key| key.contains('\0')) {
-                *fields = std::mem::take(fields)
-                    .into_iter()
-                    .map(|(key, value)| (key.replace('\0', ""), value))
-                    .collect::<Map<_, _>>();
-            }
-            fields.values_mut().all(|value| tidy(value, depth - 1))
+            fields.into_iter().map(|(key, value)| (key.replace('\0', ""), without_zero(value))).collect()
         }
-        Value::Array(entries) => entries.iter_mut().all(|value| tidy(value, depth - 1)),
-        Value::String(text) => {
-            if text.contains('\0') {
-                text.retain(|char| char != '\0');
-            }
-            true
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        Value::Array(entries) => entries.into_iter().map(without_zero).collect(),
+        Value::String(text) => Value::String(text.replace('\0', "")),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
     }
 }
 
-/// Whether the text of a value has at most so many bytes.
-fn fits(value: &Value, largest: usize) -> bool {
-    serde_json::to_writer(Room(largest), value).is_ok()
+/// Looks at each part of a value, and keeps none.
+struct Look<'a> {
+    /// How many objects and lists may be within each other.
+    room: usize,
+    has_zero: &'a mut bool,
 }
 
-/// Takes so many bytes, and keeps none.
-struct Room(usize);
+impl Look<'_> {
+    fn within<E: Error>(&mut self) -> Result<Look<'_>, E> {
+        let room = self.room.checked_sub(1).ok_or_else(|| E::custom("it is too deep"))?;
+        Ok(Look { room, has_zero: self.has_zero })
+    }
+}
 
-impl Write for Room {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
-        Ok(bytes.len())
+impl<'de> DeserializeSeed<'de> for Look<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Look<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        *self.has_zero |= text.contains('\0');
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut entries: A) -> Result<(), A::Error> {
+        while entries.next_element_seed(self.within()?)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut fields: A) -> Result<(), A::Error> {
+        while fields.next_key_seed(self.within()?)?.is_some() {
+            fields.next_value_seed(self.within()?)?;
+        }
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    /// The text that is kept.
+    fn tidied(text: &str, largest: usize) -> Option<String> {
+        let mut json: RawJson = serde_json::from_str(text).expect("it is JSON");
+        tidy_object(&mut json, largest).then(|| json.text().to_owned())
+    }
 
     #[test]
     fn no_zero_is_left_at_any_depth() {
-        let mut value = json!({"a\0": [{"b": "x\0y", "\0c": "\0"}], "n": 1.5});
-        assert!(tidy_object(&mut value, 1000));
-        assert_eq!(value, json!({"a": [{"b": "xy", "c": ""}], "n": 1.5}));
+        let text = r#"{"a\u0000": [{"b": "x\u0000y", "\u0000c": "\u0000"}], "n": 1.5}"#;
+        assert_eq!(tidied(text, 1000).as_deref(), Some(r#"{"a":[{"b":"xy","c":""}],"n":1.5}"#));
+    }
+
+    #[test]
+    fn text_without_zeros_stays_as_it_is() {
+        let text = r#"{ "b": "\\u0000 Ä😀 \u00e4", "a": [null, true, -1, 1.50, 18446744073709551616] }"#;
+        assert_eq!(tidied(text, 1000).as_deref(), Some(text));
     }
 
     #[test]
     fn long_deep_and_other_values_are_refused() {
-        let mut text = json!({"a": "x".repeat(92)});
-        assert!(tidy_object(&mut text, 100) && !tidy_object(&mut text, 99));
-        let mut deep = json!({});
-        (0..31).for_each(|_| deep = json!({"a": deep}));
-        assert!(tidy_object(&mut deep, 1000));
-        let mut deeper = json!({"a": [deep]});
-        assert!(!tidy_object(&mut deeper, 1000));
-        for mut other in [json!(null), json!([]), json!("text")] {
-            assert!(!tidy_object(&mut other, 1000));
+        let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(92));
+        assert!(tidied(&text, 100).is_some() && tidied(&text, 99).is_none());
+        let nested = |depth: usize| format!("{}{{}}{}", r#"{"a":"#.repeat(depth - 1), "}".repeat(depth - 1));
+        assert!(tidied(&nested(DEEPEST), 1000).is_some());
+        assert!(tidied(&nested(DEEPEST + 1), 1000).is_none());
+        assert!(tidied(&format!(r#"{{"a":{}1{}}}"#, "[".repeat(5000), "]".repeat(5000)), 20_000).is_none());
+        for other in ["null", "[]", r#""text""#, "1"] {
+            assert_eq!(tidied(other, 1000), None, "{other}");
+        }
+    }
+
+    /// Their text is JSON, and their values cannot be read again.
+    #[test]
+    fn values_without_meaning_are_refused() {
+        for text in [r#"{"a": 1e999}"#, r#"{"a": "\ud800"}"#, r#"{"\udfff": 1}"#] {
+            assert_eq!(tidied(text, 1000), None, "{text}");
         }
     }
 }

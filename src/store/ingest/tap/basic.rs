@@ -63,7 +63,7 @@ fn joined<'a>(meeting: &'a str, attendee: &Attendee) -> Heard<'a> {
 fn of_user<'a>(meeting: &'a str, who: &'a str, (name, mut user): (&'static str, Value)) -> Heard<'a> {
     user["internal-user-id"] = Value::from(who);
     let attributes = Attributes::Basic(json!({"meeting": {"internal-meeting-id": meeting}, "user": user}));
-    Heard { attributes, who: Some(who), ..of_meeting(meeting, name) }
+    Heard { attributes, who: Some(who.into()), ..of_meeting(meeting, name) }
 }
 
 #[cfg(test)]
