@@ -54,12 +54,12 @@ CREATE TABLE hook_events (
     internal_id text NOT NULL,
     -- `event.ts`: milliseconds since 1970, of the recording's progress seconds.
     ts          bigint NOT NULL,
-    -- As bbb-webhooks maps them, with the node's ids. NULL: they are made of what else is known.
-    attributes  json,
+    -- A JSON object: as bbb-webhooks maps them, with the node's ids. NULL: they are made of what else is known.
+    attributes  text,
     -- The entry in lists of a created meeting.
     entry       text,
-    -- The message of BBB, where a hook wants it.
-    raw         json,
+    -- The message of BBB, where a hook wants it: a JSON object.
+    raw         text,
     at          timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (frontend_id, seq)
 );
@@ -106,69 +106,65 @@ CREATE TRIGGER end_hook AFTER DELETE ON hooks FOR EACH ROW EXECUTE FUNCTION end_
 
 -- Queues the posts of hooks: a job for each whose lane has none that is still to begin. That one is locked, so that no server begins
 -- it before the events are there. Returns how many jobs are new.
-CREATE FUNCTION queue_hooks(ids text[]) RETURNS bigint LANGUAGE sql AS $$
+CREATE FUNCTION queue_hooks(ids text[]) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    queued bigint;
+BEGIN
     WITH waiting AS (
         SELECT lane FROM jobs
         WHERE kind = 'post_hooks' AND lane = ANY (ids) AND poisoned_at IS NULL AND run_by IS NULL
-        ORDER BY lane FOR SHARE),
-    queued AS (
-        INSERT INTO jobs (kind, lane, payload)
-            SELECT 'post_hooks', id, jsonb_build_object('hook', id) FROM unnest(ids) AS id
-            WHERE id NOT IN (SELECT lane FROM waiting)
-            RETURNING 1)
-    SELECT count(*) FROM queued
-$$;
+        ORDER BY lane FOR SHARE)
+    INSERT INTO jobs (kind, lane, payload)
+        SELECT 'post_hooks', id, jsonb_build_object('hook', id) FROM unnest(ids) AS id
+        WHERE id NOT IN (SELECT lane FROM waiting);
+    GET DIAGNOSTICS queued = ROW_COUNT;
+    RETURN queued;
+END $$;
 
--- Tells the hooks of events, in this order: a list for each column of `hook_events`. Events that no hook hears are left out.
--- Returns how many posts were queued: a hook whose post is still to begin needs no other.
-CREATE FUNCTION tell_hooks(frontends uuid[], names text[], meetings text[], meeting_ids text[], internal_ids text[], times bigint[],
-    attributes json[], entries text[], raws json[]) RETURNS bigint LANGUAGE plpgsql AS $$
+-- Tells the hooks of events, in this order. A kind is a name in a meeting, and each event is of the kind at that place in the lists
+-- of kinds, from 1. Events that no hook hears are left out. A meeting is created and ended once. Returns how many posts were
+-- queued: a hook whose post is still to begin needs no other.
+CREATE FUNCTION tell_hooks(frontends uuid[], names text[], meetings text[], meeting_ids text[], internal_ids text[],
+    kinds integer[], times bigint[], attributes text[], entries text[], raws text[]) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    more  record;
-    known text[] := '{}';
-    past  bigint[] := '{}';
-    due   text[];
+    more record;
+    past bigint[] := '{}';
+    due  text[];
 BEGIN
     PERFORM FROM hook_feeds WHERE frontend_id = ANY (frontends) ORDER BY frontend_id FOR UPDATE;
     IF names && ARRAY['meeting-created', 'meeting-ended'] THEN
         -- One by one: they are few, and each is found by its index.
-        FOR more IN SELECT *, concat_ws(' ', frontend, name, internal_id) AS id
-            FROM unnest(frontends, names, internal_ids, attributes, raws) WITH ORDINALITY
-                AS given (frontend, name, internal_id, attributes, raw, place)
+        FOR more IN SELECT kind.*, given.attributes, given.raw
+            FROM unnest(frontends, names, internal_ids) WITH ORDINALITY AS kind (frontend, name, internal_id, place)
+                JOIN unnest(kinds, attributes, raws) AS given (kind, attributes, raw) ON given.kind = kind.place
             WHERE name IN ('meeting-created', 'meeting-ended')
         LOOP
             UPDATE hook_events AS one SET attributes = coalesce(one.attributes, more.attributes),
                 raw = CASE WHEN one.attributes IS NULL THEN more.raw ELSE one.raw END
             WHERE one.frontend_id = more.frontend AND one.internal_id = more.internal_id AND one.name = more.name
                 AND one.name IN ('meeting-created', 'meeting-ended');
-            IF FOUND OR more.id = ANY (known) THEN past := past || more.place; END IF;
-            known := known || more.id;
+            IF FOUND THEN past := past || more.place; END IF;
         END LOOP;
     END IF;
     WITH heard AS MATERIALIZED (
-            -- A batch has few kinds of events, and hooks may be many.
-            SELECT frontend, name, meeting_id, last
-            FROM (SELECT DISTINCT * FROM unnest(frontends, names, meeting_ids) AS one (frontend, name, meeting_id)) AS kind
+            SELECT kind.*, last FROM unnest(frontends, names, meetings, meeting_ids, internal_ids) WITH ORDINALITY
+                    AS kind (frontend, name, meeting, meeting_id, internal_id, place)
                 JOIN hook_feeds ON hook_feeds.frontend_id = frontend
-            WHERE name IN ('meeting-created', 'meeting-ended')
-                OR EXISTS (SELECT FROM hooks WHERE frontend_id = frontend AND hears(hooks, name, kind.meeting_id))),
+            WHERE CASE WHEN name IN ('meeting-created', 'meeting-ended') THEN place <> ALL (past)
+                ELSE EXISTS (SELECT FROM hooks WHERE frontend_id = frontend AND hears(hooks, name, kind.meeting_id)) END),
         written AS (
             INSERT INTO hook_events (frontend_id, seq, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw)
-            SELECT frontend, last + row_number() OVER (PARTITION BY frontend ORDER BY place), name, meeting, meeting_id,
+            SELECT frontend, last + row_number() OVER (PARTITION BY frontend ORDER BY given.place), name, meeting, meeting_id,
                 internal_id, ts, given.attributes, entry, raw
-            FROM unnest(frontends, names, meetings, meeting_ids, internal_ids, times, attributes, entries, raws) WITH ORDINALITY
-                AS given (frontend, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw, place)
-                JOIN heard USING (frontend, name, meeting_id)
-            WHERE place <> ALL (past)
-            RETURNING hook_events.frontend_id, seq, hook_events.name, hook_events.meeting_id),
-        kinds AS MATERIALIZED (
-            SELECT frontend_id, name, meeting_id, max(seq) AS seq FROM written GROUP BY frontend_id, name, meeting_id),
+            FROM unnest(kinds, times, attributes, entries, raws) WITH ORDINALITY
+                AS given (kind, ts, attributes, entry, raw, place) JOIN heard ON heard.place = kind
+            RETURNING hook_events.frontend_id, seq),
         moved AS (
-            UPDATE hook_feeds SET last = seq
-            FROM (SELECT frontend_id, max(seq) AS seq FROM kinds GROUP BY frontend_id) AS told
+            UPDATE hook_feeds SET last = told.last
+            FROM (SELECT frontend_id, max(seq) AS last FROM written GROUP BY frontend_id) AS told
             WHERE hook_feeds.frontend_id = told.frontend_id)
         SELECT array_agg(id) FROM hooks WHERE paused_at IS NULL AND EXISTS (
-            SELECT FROM kinds WHERE kinds.frontend_id = hooks.frontend_id AND hears(hooks, kinds.name, kinds.meeting_id))
+            SELECT FROM heard WHERE frontend = hooks.frontend_id AND hears(hooks, heard.name, heard.meeting_id))
         INTO due;
     RETURN queue_hooks(due);
 END $$;
@@ -181,15 +177,17 @@ CREATE TYPE told_event AS (
     meeting_id  text,
     internal_id text,
     ts          bigint,
-    attributes  json,
+    attributes  text,
     entry       text,
-    raw         json
+    raw         text
 );
 
 -- The same for a few events.
 CREATE FUNCTION tell_hooks(told told_event[]) RETURNS bigint LANGUAGE sql AS $$
     SELECT tell_hooks(array_agg(frontend), array_agg(name), array_agg(meeting), array_agg(meeting_id), array_agg(internal_id),
-        array_agg(ts), array_agg(attributes), array_agg(entry), array_agg(raw)) FROM unnest(told)
+        array_agg(place::integer), array_agg(ts), array_agg(attributes), array_agg(entry), array_agg(raw))
+    FROM unnest(told) WITH ORDINALITY
+        AS given (frontend, name, meeting, meeting_id, internal_id, ts, attributes, entry, raw, place)
 $$;
 
 -- Tells of a meeting by its record: its node may have no agent.
@@ -233,7 +231,7 @@ CREATE TRIGGER tell_2_live AFTER UPDATE OF internal_id ON meetings FOR EACH ROW
 CREATE FUNCTION tell_recording(its_id text, event text, ts bigint, format text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tell_hooks(ARRAY[(frontend_id, event, '', meeting_id, internal_meeting_id, ts,
-            json_strip_nulls(json_build_object('record-id', record_id, 'workflow', format)), NULL, NULL)::told_event])
+            json_strip_nulls(json_build_object('record-id', record_id, 'workflow', format))::text, NULL, NULL)::told_event])
         FROM recordings JOIN hook_feeds USING (frontend_id) WHERE record_id = its_id;
 END $$;
 

@@ -116,8 +116,8 @@ impl HookEvents<'_> {
     pub async fn backlog(self, hook: &str) -> Result<Option<HookBacklog>, StoreError> {
         let sql =
             "SELECT hook.id, hook.frontend_id, url, hook.raw AS wants_raw, permanent, tries, cursor, last, seq, name,
-                meeting, event.meeting_id, internal_id, ts, attributes, entry,
-                CASE WHEN hook.raw THEN event.raw END AS raw,
+                meeting, event.meeting_id, internal_id, ts, attributes::json AS attributes, entry,
+                CASE WHEN hook.raw THEN event.raw::json END AS raw,
                 coalesce(attributes IS NULL AND at > now() - CASE
                         WHEN name = 'meeting-created' THEN interval '2 seconds'
                         WHEN name = 'meeting-ended' AND hook.raw THEN interval '4 seconds' END

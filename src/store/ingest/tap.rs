@@ -10,8 +10,8 @@ mod owners;
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use b3scale_middleware::cluster::NodeBatch;
-use tokio_postgres::types::{Json, ToSql};
+use b3scale_middleware::cluster::{NodeBatch, RawJson};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::store::StoreError;
@@ -39,29 +39,51 @@ pub(super) async fn tell(
     let owners = owners(transaction, backend, &heard).await?;
     heard.retain(|event| owners.contains_key(event.meeting));
     name_users(transaction, backend, &mut heard).await?;
-    let told: Vec<(&Heard<'_>, &Owner)> =
-        heard.iter().filter_map(|event| Some((event, owners.get(event.meeting)?))).collect();
-    if told.is_empty() {
+    let (kinds, events) = by_kind(&heard, &owners);
+    if events.is_empty() {
         return Ok(false);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
-    let params: [&(dyn ToSql + Sync); 8] = [
-        &each(&told, |_, owner| owner.frontend),
-        &each(&told, |event, _| event.name),
-        &each(&told, |_, owner| &*owner.id),
-        &each(&told, |_, owner| &*owner.meeting_id),
-        &each(&told, |event, _| event.meeting),
-        &each(&told, |event, _| event.ts.unwrap_or(now)),
-        &each(&told, |event, _| Json(&event.attributes)),
-        &each(&told, |event, owner| event.raw.filter(|_| owner.wants_raw).map(Json)),
+    let params: [&(dyn ToSql + Sync); 9] = [
+        &each(&kinds, |(_, owner)| owner.frontend),
+        &each(&kinds, |(event, _)| event.name),
+        &each(&kinds, |(_, owner)| &*owner.id),
+        &each(&kinds, |(_, owner)| &*owner.meeting_id),
+        &each(&kinds, |(event, _)| event.meeting),
+        &each(&events, |(kind, ..)| *kind),
+        &each(&events, |(_, event, _)| event.ts.unwrap_or(now)),
+        &each(&events, |(_, event, _)| event.attributes.text()),
+        &each(&events, |(_, event, owner)| event.raw.filter(|_| owner.wants_raw).map(RawJson::text)),
     ];
-    let sql = "SELECT tell_hooks($1, $2, $3, $4, $5, $6, $7, array_fill(NULL::text, ARRAY[cardinality($2::text[])]), $8) AS posts";
+    let sql = "SELECT tell_hooks($1, $2, $3, $4, $5, $6, $7, $8, array_fill(NULL::text, ARRAY[cardinality($6::integer[])]), $9)";
     let rows = transaction.rows(sql, &params).await?;
-    rows.first().map_or(Ok(false), |row| Ok(column::<i64>("hook_events", row, "posts")? > 0))
+    rows.first().map_or(Ok(false), |row| Ok(column::<i64>("hook_events", row, "tell_hooks")? > 0))
 }
 
-fn each<'t, T>(told: &[(&'t Heard<'t>, &'t Owner)], column: impl Fn(&'t Heard<'t>, &'t Owner) -> T) -> Vec<T> {
-    told.iter().map(|(event, owner)| column(event, owner)).collect()
+/// A kind of event: a name in a meeting. It is given by one of its events.
+type Kind<'h> = (&'h Heard<'h>, &'h Owner);
+
+/// An event, with the number of its kind from 1.
+type OfKind<'h> = (i32, &'h Heard<'h>, &'h Owner);
+
+fn by_kind<'h>(heard: &'h [Heard<'h>], owners: &'h HashMap<String, Owner>) -> (Vec<Kind<'h>>, Vec<OfKind<'h>>) {
+    let (mut kinds, mut numbers, mut events) = (Vec::new(), HashMap::new(), Vec::with_capacity(heard.len()));
+    for event in heard {
+        let Some(owner) = owners.get(event.meeting) else { continue };
+        let known = numbers.len() as i32;
+        let kind = *numbers.entry((event.meeting, event.name)).or_insert(known + 1);
+        if kind > known {
+            kinds.push((event, owner));
+        } else if matches!(event.name, "meeting-created" | "meeting-ended") {
+            continue;
+        }
+        events.push((kind, event, owner));
+    }
+    (kinds, events)
+}
+
+fn each<'t, F, T>(from: &'t [F], column: impl Fn(&'t F) -> T) -> Vec<T> {
+    from.iter().map(column).collect()
 }
 
 /// Adds the tenant's ids of attendees that agents do not know.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use b3scale_middleware::bbb::ScopedId;
 use b3scale_middleware::cluster::{MappedEvent, RawJson};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// An event.
@@ -23,11 +23,20 @@ pub(super) struct Heard<'a> {
     pub(super) breakout: Option<Breakout<'a>>,
 }
 
-#[derive(Debug, PartialEq, Serialize)]
-#[serde(untagged)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Attributes<'a> {
     Told(&'a RawJson),
     Basic(Value),
+}
+
+impl Attributes<'_> {
+    /// Their JSON.
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Told(json) => Cow::Borrowed(json.text()),
+            Self::Basic(value) => Cow::Owned(value.to_string()),
+        }
+    }
 }
 
 #[derive(Debug, PartialEq)]
