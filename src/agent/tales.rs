@@ -85,8 +85,8 @@ mod tests {
 
     use super::*;
 
-    fn told(ts: i64, attributes: serde_json::Value) -> MappedEvent {
-        let attributes = RawJson::new(&attributes);
+    fn told(ts: i64, attributes: &serde_json::Value) -> MappedEvent {
+        let attributes = RawJson::new(attributes);
         MappedEvent { meeting: "m".to_owned(), name: "pad-content".to_owned(), ts, attributes, raw: None }
     }
 
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn what_has_not_arrived_is_sent_again() {
         let mut tales = Tales::default();
-        (0..3).for_each(|ts| tales.push(told(ts, json!({}))));
+        (0..3).for_each(|ts| tales.push(told(ts, &json!({}))));
         assert_eq!((numbers(&tales.take(2)), tales.waiting()), (vec![0, 1], 1));
         tales.settle(false);
         assert_eq!((numbers(&tales.take(2)), tales.waiting()), (vec![0, 1], 1));
@@ -110,9 +110,9 @@ mod tests {
     #[test]
     fn of_too_many_the_oldest_are_dropped() {
         let mut tales = Tales::default();
-        tales.push(told(0, json!({})));
+        tales.push(told(0, &json!({})));
         assert_eq!(numbers(&tales.take(1)), [0]);
-        (1..=MOST as i64).for_each(|ts| tales.push(told(ts, json!({}))));
+        (1..=MOST as i64).for_each(|ts| tales.push(told(ts, &json!({}))));
         assert_eq!(tales.dropped, 1);
         tales.settle(true);
         assert_eq!((numbers(&tales.take(1)), tales.waiting()), (vec![1], MOST - 1), "the dropped one was the sent one");
@@ -121,10 +121,10 @@ mod tests {
     #[test]
     fn bytes_are_bounded_too() {
         let mut tales = Tales::default();
-        tales.push(told(0, json!({ "text": "x".repeat(Batch::LARGEST_ATTRIBUTES) })));
+        tales.push(told(0, &json!({ "text": "x".repeat(Batch::LARGEST_ATTRIBUTES) })));
         assert_eq!(tales.waiting(), 0, "the server would not take it");
         let long = json!({ "text": "x".repeat(16_000) });
-        (0..2_000).for_each(|ts| tales.push(told(ts, long.clone())));
+        (0..2_000).for_each(|ts| tales.push(told(ts, &long)));
         assert!(tales.bytes <= MOST_BYTES && tales.dropped > 0);
         let batch = tales.take(500);
         assert!(serde_json::to_string(&batch).unwrap().len() < LARGEST + 500 && batch.len() > 200);
