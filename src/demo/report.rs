@@ -66,8 +66,13 @@ impl Report {
         })
     }
 
+    /// Whether a step had another outcome than expected.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed > 0
+    }
+
     pub(super) fn verdict(&self) -> Verdict {
-        if self.failed == 0 { Verdict::Passed } else { Verdict::Failed }
+        if self.has_failed() { Verdict::Failed } else { Verdict::Passed }
     }
 
     fn write(&mut self, text: &str) -> Result<(), DemoError> {

@@ -57,6 +57,7 @@ async fn a_pipeline_that_breaks_the_lesson_fails_it() {
     let mut lines = text.lines().skip_while(|line| !line.contains("✗ school    join"));
     assert!(lines.next().is_some_and(|line| line.ends_with("expected a redirect to node-1")), "{text}");
     assert!(lines.next().is_some_and(|line| line.contains("came     lesson-1: HTTP 200, FAILED unsupportedRequest")));
+    assert!(!text.contains("hang node"), "later steps would wait for joins that never come: {text}");
 }
 
 #[tokio::test]
