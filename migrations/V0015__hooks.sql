@@ -127,14 +127,15 @@ END $$;
 CREATE FUNCTION tell_hooks(frontends uuid[], names text[], meetings text[], meeting_ids text[], internal_ids text[],
     kinds integer[], times bigint[], attributes text[], entries text[], raws text[]) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    more record;
-    past bigint[] := '{}';
-    due  text[];
+    more  record;
+    known text[] := '{}';
+    past  bigint[] := '{}';
+    due   text[];
 BEGIN
     PERFORM FROM hook_feeds WHERE frontend_id = ANY (frontends) ORDER BY frontend_id FOR UPDATE;
     IF names && ARRAY['meeting-created', 'meeting-ended'] THEN
         -- One by one: they are few, and each is found by its index.
-        FOR more IN SELECT kind.*, given.attributes, given.raw
+        FOR more IN SELECT kind.*, given.attributes, given.raw, concat_ws(' ', frontend, name, internal_id) AS id
             FROM unnest(frontends, names, internal_ids) WITH ORDINALITY AS kind (frontend, name, internal_id, place)
                 JOIN unnest(kinds, attributes, raws) AS given (kind, attributes, raw) ON given.kind = kind.place
             WHERE name IN ('meeting-created', 'meeting-ended')
@@ -143,7 +144,9 @@ BEGIN
                 raw = CASE WHEN one.attributes IS NULL THEN more.raw ELSE one.raw END
             WHERE one.frontend_id = more.frontend AND one.internal_id = more.internal_id AND one.name = more.name
                 AND one.name IN ('meeting-created', 'meeting-ended');
-            IF FOUND THEN past := past || more.place; END IF;
+            -- Two nodes may have given one id.
+            IF FOUND OR more.id = ANY (known) THEN past := past || more.place; END IF;
+            known := known || more.id;
         END LOOP;
     END IF;
     WITH heard AS MATERIALIZED (

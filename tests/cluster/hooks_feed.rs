@@ -312,3 +312,15 @@ async fn no_text_keeps_a_batch_from_counting() {
         serde_json::from_value(cluster.event(1).await["attributes"]["user"].take()).expect("a user");
     assert_eq!(names["name"], "\u{fffe}\"\\");
 }
+
+#[tokio::test]
+async fn meetings_to_which_nodes_gave_one_id_end_together() {
+    let cluster = Fixture::new().await;
+    cluster.hook(cluster.frontend.0, false).await;
+    cluster.live("m").await;
+    cluster.live("n").await;
+    cluster.database.execute("UPDATE meetings SET internal_id = 'same'").await;
+    cluster.database.execute("DELETE FROM meetings").await;
+    let ended = "SELECT count(*) FROM hook_events WHERE name = 'meeting-ended' AND internal_id = 'same'";
+    assert_eq!(cluster.database.count(ended).await, 1);
+}
